@@ -1,0 +1,57 @@
+/** The architecture, as rules: which folder may import which. Nothing else is allowed. */
+const below = {
+  domain: [],
+  http: [],
+  openai: [],
+  process: [],
+  store: ["domain", "openai"],
+  proxy: ["domain", "openai", "store"],
+  runtime: ["domain", "http", "openai", "process", "store"],
+  scoring: ["domain", "http", "openai", "process", "store"],
+  testing: ["domain", "openai"]
+}
+
+/** Modules that a worker thread or a fast start loads: they must not pull in Effect, which costs 0.3 s. */
+const light = "^src/(store/writer/|domain/(Lifecycle|AttributionPath)\\.ts|openai/|cli/(main|flags|help|version)\\.ts)"
+
+module.exports = {
+  forbidden: [
+    {
+      name: "no-cycles",
+      severity: "error",
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } }
+    },
+    ...Object.entries(below).map(([folder, allowed]) => ({
+      name: `${folder}-imports-only-${allowed.join("-") || "nothing"}`,
+      severity: "error",
+      from: { path: `^src/${folder}/` },
+      to: { path: "^src/", pathNot: `^src/(${[folder, ...allowed].join("|")})/` }
+    })),
+    {
+      name: "domain-is-pure",
+      severity: "error",
+      from: { path: "^src/domain/" },
+      to: { pathNot: "^(src/domain/|node_modules/effect/)" }
+    },
+    {
+      name: "only-the-edges-touch-node",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/(openai|proxy|runtime|process|store|testing|cli)/" },
+      to: { dependencyTypes: ["core"] }
+    },
+    {
+      name: "light-modules-load-no-effect",
+      severity: "error",
+      from: { path: light },
+      to: { path: "^node_modules/(effect|@effect)/", dependencyTypesNot: ["type-only"] }
+    },
+    { name: "src-never-imports-test", severity: "error", from: { path: "^src/" }, to: { path: "^test/" } }
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    doNotFollow: { path: "node_modules" },
+    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default", "types"] }
+  }
+}

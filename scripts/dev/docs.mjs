@@ -1,0 +1,292 @@
+// Writes docs/cli.md and docs/configuration.md from the built program, so that they cannot say anything else than it does.
+// Run after `npm run build`. With --check it only compares, and fails when a page is not what the program would write.
+import * as Schema from "effect/Schema"
+import { readFileSync, writeFileSync } from "node:fs"
+import { configBytesMax, problemsMax } from "../../dist/cli/ConfigFile.js"
+import { expectation } from "../../dist/cli/ConfigShape.js"
+import { ExitCode } from "../../dist/cli/ExitCode.js"
+import { aliases, controlVerbs, rootFlags, simulateFlags, variableOf } from "../../dist/cli/flags.js"
+import { keysNotYet, valuesNotYet } from "../../dist/cli/NotYet.js"
+import { providers } from "../../dist/cli/Providers.js"
+import { ExecutorConfig, OptimizerConfig, RunConfig, ScorerConfig } from "../../dist/domain/RunConfig.js"
+
+const code = (text) => `\`${text}\``
+const codes = (texts) => texts.map(code).join(", ")
+
+/** A Markdown table with columns of even width, as the formatter wants it. */
+const table = (head, rows) => {
+  const widths = head.map((title, column) => Math.max(3, title.length, ...rows.map((row) => row[column].length)))
+  const line = (cells) => `| ${cells.map((cell, column) => cell.padEnd(widths[column])).join(" | ")} |`
+  return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n")
+}
+
+const generated = "<!-- Made by scripts/dev/docs.mjs from the program. Change the program, then run the script. -->"
+
+const kinds = {
+  switch: "switch",
+  path: "path",
+  text: "text",
+  url: "http or https URL",
+  bind: "host:port",
+  model: "provider/model"
+}
+const kindOf = ({ value }) =>
+  value.kind !== "integer"
+    ? kinds[value.kind]
+    : value.max === Number.MAX_SAFE_INTEGER
+    ? `integer >= ${value.min}`
+    : `integer, ${value.min} to ${value.max}`
+
+const flagTable = (flags) =>
+  table(
+    ["flag", "value", "default", "variable", "meaning"],
+    flags.map((flag) => [
+      code(`--${flag.name}`),
+      kindOf(flag),
+      flag.default === undefined ? "" : code(flag.default),
+      code(variableOf(flag)),
+      flag.description
+    ])
+  )
+const flagsOf = (...modes) => flagTable(rootFlags.filter((flag) => flag.modes.join() === modes.join()))
+
+const cli = `${generated}
+
+# The command line
+
+\`tau\` has four modes. One call uses one of them.
+
+${
+  table(["mode", "chosen by", "it ends"], [
+    ["optimize", code("--prompt-optimization-config"), "when the run is over"],
+    ["capture", code("--prompt-optimization-proxy-server"), "on SIGINT or SIGTERM, with success"],
+    ["control", `one of the ${code("--prompt-optimization-control-")} verbs`, "at once"],
+    ["simulate", `${code("tau simulate")}, which must be the first argument`, "on SIGINT or SIGTERM, with success"]
+  ])
+}
+
+\`tau --help\`, \`tau simulate --help\` and \`tau --version\` answer anywhere and do nothing else. A call without a mode prints the
+help on stderr and exits with ${ExitCode.usage}.
+
+## Flags
+
+### Optimize
+
+${flagsOf("optimize")}
+
+\`--model\` is required here.
+
+### Capture
+
+${flagsOf("proxy")}
+
+An upstream is required here: the flag below, \`OPENAI_BASE_URL\`, or the provider of \`--model\`.
+
+### The proxy, of a capture or of an optimization
+
+${flagsOf("proxy", "optimize")}
+
+The proxy of an optimization listens on a free port of 127.0.0.1 unless told otherwise. IPv6 addresses are written in
+brackets: \`[::1]:8788\`.
+
+### Control
+
+${flagsOf("control")}
+
+The verbs are ${codes(controlVerbs)}; a call has exactly one.
+
+### Every mode above
+
+${flagsOf("optimize", "proxy", "control")}
+
+### tau simulate
+
+${flagTable(simulateFlags)}
+
+## How arguments are read
+
+- \`--flag value\` and \`--flag=value\` mean the same. A separate value never starts with a dash, so a forgotten value cannot
+  swallow the next flag; write \`--flag=-value\` when a value does start with one.
+- A switch is on when it is there. \`--switch=true\` and \`--switch=false\` say so explicitly, with the words of a variable.
+- Each flag may be given once. Unknown flags and stray arguments are mistakes; nothing is ignored.
+- Modes do not mix, and a flag that needs another mode than the one in use is a mistake.
+- A mistake is one line on stderr and exit code ${ExitCode.usage}.
+
+## Variables
+
+Each flag can come from its variable instead; a flag beats its variable. Only variables of the mode in use are looked at. The
+variables that choose a mode count when no flag does. An empty variable counts as not set. For switches \`1\`, \`true\`, \`yes\` and
+\`on\` are on, \`0\`, \`false\`, \`no\`, \`off\` and nothing are off, anything else is a mistake.
+
+## Old names
+
+Still accepted, in both forms, up to \`--\`. Each use prints a line on stderr, in the order of the arguments:
+\`deprecated CLI alias '<alias>' detected; use '<canonical>' instead.\` Whole arguments are rewritten before anything else is
+read. What is joined to a flag by \`=\` is its value and stays as it is, also when it looks like an old name; an argument of its own
+that looks like one is a flag, never the value of the flag before it.
+
+${table(["old name", "flag"], [...aliases].map(([old, current]) => [code(`--${old}`), code(`--${current}`)]))}
+
+## Providers
+
+What comes before the first slash of \`--model\`. Model calls go to the first of these that is given: the flag
+\`--prompt-optimization-proxy-upstream-url\`, the config's \`upstream_url\`, \`OPENAI_BASE_URL\`, the address below. A base URL may end
+in \`/v1\` or not; another path takes the place of \`/v1\`. The key is read from the provider's variable and stays in the proxy; when
+\`OPENAI_BASE_URL\` decides, it is \`OPENAI_API_KEY\`, so that no other provider's key goes there. \`OPENAI_BASE_URL\` does not count for
+\`sim\`, which promises to need no network.
+
+${
+  table(
+    ["provider", "base URL", "key"],
+    providers.map(({ name, baseUrl, keyVariable }) => [
+      code(name),
+      baseUrl === undefined ? "simulated, inside the process" : code(baseUrl),
+      keyVariable === undefined ? "none" : code(keyVariable)
+    ])
+  )
+}
+
+## Exit codes
+
+${
+  table(["code", "meaning"], [
+    [String(ExitCode.success), "success"],
+    [String(ExitCode.failure), "the command was understood and could not be carried out"],
+    [String(ExitCode.usage), "a mistake in the command line, a variable or the config; nothing was written"]
+  ])
+}
+
+Answers go to stdout, everything else to stderr. A reader that closes stdout early changes neither the work nor the exit code.
+`
+
+const typeLiteral = (ast) => (ast._tag === "Transformation" ? ast.from : ast)
+const described = (ast) => (ast._tag === "Transformation" ? ast.to : ast)
+const descriptionId = Symbol.for("effect/annotation/Description")
+
+const typeOf = (ast) => {
+  const text = expectation(ast)
+  return text.includes("\"") ? text.replaceAll(/"([^"]*)"/g, (_, word) => code(JSON.stringify(word))) : text
+}
+
+/** The keys of a struct; `sample` is a smallest valid value of it. */
+const keyTable = (schema, ast, sample) => {
+  const descriptions = new Map(
+    described(ast).propertySignatures.map((key) => [key.name, key.annotations[descriptionId]])
+  )
+  const defaults = Schema.decodeUnknownSync(schema)(sample)
+  const rows = typeLiteral(ast).propertySignatures.map(({ isOptional, name, type }) => {
+    if (name === "kind") return undefined
+    const preset = isOptional ? (defaults[name] === undefined ? "" : code(JSON.stringify(defaults[name]))) : "required"
+    return [code(name), typeOf(type), preset, descriptions.get(name) ?? ""]
+  })
+  const filled = rows.filter((row) => row !== undefined)
+  return filled.length === 0 ? "" : table(["key", "type", "default", "meaning"], filled)
+}
+
+const kindTables = (union, title) =>
+  union.ast.types.map((ast) => {
+    const keys = typeLiteral(ast).propertySignatures
+    const kind = keys.find(({ name }) => name === "kind").type.literal
+    const has = (key) => keys.some(({ name }) => name === key)
+    const sample = {
+      kind,
+      ...(has("command") && { command: ["true"] }),
+      ...(has("url") && { url: "http://localhost" })
+    }
+    return `### ${title} ${code(kind)}\n\n${keyTable(union, ast, sample)}`
+  }).join("\n\n")
+
+const notYet = [
+  ...Object.entries(keysNotYet).map((
+    [path, keys]
+  ) => [path === "$" ? "keys" : `keys of ${code(path.slice(2))}`, codes(keys)]),
+  ...Object.entries(valuesNotYet).map(([path, words]) => [code(path.slice(2)), codes(words)])
+]
+
+const example = {
+  optimize: [{ prompt: "What is 2 + 2?", expected: "4" }],
+  validate: [{ prompt: "What is 3 + 3?", expected: "6" }],
+  resources: { system_prompt: "You are a concise assistant." },
+  worker_count: 2,
+  poll_interval_ms: 50,
+  heartbeat_interval_ms: 1000,
+  completion_poll_interval_ms: 60,
+  completion_timeout_secs: 30
+}
+Schema.decodeUnknownSync(RunConfig)(example)
+
+/** As a person would write it: what fits goes on one line. */
+const pretty = JSON.stringify(example, null, 2)
+  .replaceAll(/\{\s+"prompt": (".*?"),\s+"expected": (".*?")\s+\}/g, "{ \"prompt\": $1, \"expected\": $2 }")
+
+const configuration = `${generated}
+
+# The config of a run
+
+The JSON file that \`--prompt-optimization-config\` names. It is one JSON object; at least one of \`optimize\` and \`validate\` holds an
+example. This one works as it stands:
+
+\`\`\`json
+${pretty}
+\`\`\`
+
+An example is any JSON object. By convention \`prompt\` is what the agent is asked and \`expected\` the reference it is scored
+against; templates and scorers can name other fields.
+
+## Keys
+
+${keyTable(RunConfig, RunConfig.ast, {})}
+
+## \`executor\`
+
+${kindTables(ExecutorConfig, "Executor")}
+
+## \`scoring\`
+
+An array of scorers. Their names must differ, and one weight at least must be above 0.
+
+${kindTables(ScorerConfig, "Scorer")}
+
+## \`optimizer\`
+
+${keyTable(OptimizerConfig, OptimizerConfig.ast, {})}
+
+## Not in this version
+
+Settings that later versions are meant to have. This version refuses them with an error that says so:
+
+${table(["where", "what"], notYet)}
+
+## How a config is checked
+
+All of it is checked before anything is written or any model is called. A config that cannot be used ends the command with
+exit code ${ExitCode.usage} and one line for each problem, ${problemsMax} at most: the file, the path in the JSON, what was expected, what was found.
+
+\`\`\`text
+tau: tau.json: $.scoring[1].weight: expected a weight of 0 or more, found -1
+tau: tau.json: $.worker_cuont: unknown key "worker_cuont"; did you mean "worker_count"?
+\`\`\`
+
+- The file is a regular file of at most ${
+  configBytesMax / 1024 / 1024
+} MiB in UTF-8; a byte order mark is accepted, UTF-16 is not.
+- The JSON is strict. A syntax error names line and column; a key that appears twice in one object is an error, and so is
+  \`__proto__\`.
+- \`train\` and \`val\` are old names of \`optimize\` and \`validate\`. Giving both names of one key is an error.
+- An unknown key is an error that names the nearest known key.
+- Counts and intervals are whole numbers greater than 0.
+- With the executor \`chat\` each example must have what its message needs: the fields that \`user\` names; without \`user\` a \`prompt\`, or
+  \`messages\`. A resource named in \`user\`, \`parameters\` or \`tools\` must exist in \`resources\`.
+- Regular expressions must compile, those of the examples too when they are the pattern.
+- \`upstream_url\` is an http or https URL without user, password, query and fragment. The \`url\` of an executor or scorer \`http\` may
+  have a query; its \`headers\` are ones that can be sent and that tau does not write itself.
+`
+
+const pages = { "docs/cli.md": cli, "docs/configuration.md": configuration }
+const stale = Object.entries(pages).filter(([name, text]) => {
+  const file = new URL(`../../${name}`, import.meta.url)
+  if (!process.argv.includes("--check")) writeFileSync(file, text)
+  return readFileSync(file, "utf8") !== text
+})
+for (const [name] of stale) console.error(`${name} is not what the program says: run scripts/dev/docs.mjs`)
+process.exit(stale.length === 0 ? 0 : 1)

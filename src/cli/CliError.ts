@@ -1,0 +1,73 @@
+/** How a command ends: one place that turns errors into an exit code and lines on stderr. */
+import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { ExitCode } from "./ExitCode.js"
+import type { Mode } from "./Mode.js"
+
+/** A mistake in the command line that only shows when the command runs. Exit code 2. */
+export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", { detail: Schema.String }) {
+  override get message() {
+    return this.detail
+  }
+}
+
+/** The config cannot be used; each problem is one line that says where, what was expected and what was found. */
+export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", {
+  file: Schema.String,
+  problems: Schema.NonEmptyArray(Schema.String)
+}) {
+  override get message() {
+    return this.problems.map((problem) => `${this.file}: ${problem}`).join("\n")
+  }
+}
+
+/** The command was understood and could not be carried out. Exit code 1, as for any error that is not named here. */
+export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandFailed", {
+  detail: Schema.String,
+  cause: Schema.optional(Schema.Defect)
+}) {
+  override get message() {
+    return this.detail
+  }
+}
+
+/** What a command may fail with: any tagged error whose message is written for the person at the terminal. */
+export interface CommandError {
+  readonly _tag: string
+  readonly message: string
+}
+
+export interface Ending {
+  readonly code: number
+  readonly lines: ReadonlyArray<string>
+}
+
+/** Modes that run until they are told to stop, so that being told is success. */
+const untilStopped: ReadonlySet<Mode["_tag"]> = new Set(["proxy", "simulate"])
+
+export const endingOf = (exit: Exit.Exit<number, CommandError>, mode: Mode["_tag"]): Ending => {
+  if (Exit.isSuccess(exit)) return { code: exit.value, lines: [] }
+  const failure = Option.getOrUndefined(Cause.failureOption(exit.cause))
+  if (failure !== undefined) return endingOfError(failure)
+  if (Cause.isInterruptedOnly(exit.cause)) {
+    return untilStopped.has(mode)
+      ? { code: ExitCode.success, lines: [] }
+      : { code: ExitCode.failure, lines: ["tau: interrupted"] }
+  }
+  return { code: ExitCode.failure, lines: ["tau: this is a bug in tau:", Cause.pretty(exit.cause)] }
+}
+
+const endingOfError = (error: CommandError): Ending => {
+  switch (error._tag) {
+    case "ConfigError":
+      return { code: ExitCode.usage, lines: error.message.split("\n").map((line) => `tau: ${line}`) }
+    case "UsageError":
+      return { code: ExitCode.usage, lines: [onOneLine(error)] }
+    default:
+      return { code: ExitCode.failure, lines: [onOneLine(error)] }
+  }
+}
+
+const onOneLine = (error: CommandError) => `tau: ${(error.message || error._tag).replaceAll(/\s*[\r\n]+\s*/g, " ")}`

@@ -1,0 +1,174 @@
+/** What must hold between the parts of a config that has the right shape. */
+import * as Either from "effect/Either"
+import type { ResourceValues } from "../domain/Resources.js"
+import type { Example } from "../domain/Rollout.js"
+import type { RunConfig, ScorerConfig } from "../domain/RunConfig.js"
+import { render, renderResources } from "../domain/Template.js"
+import { ownHeaders } from "../http/PostJson.js"
+import { parseHttpUrl, parseUpstream } from "../openai/UpstreamUrl.js"
+import type { Problem } from "./ConfigShape.js"
+import { mismatch } from "./ConfigShape.js"
+import { pathOf } from "./JsonText.js"
+import { nearest, shown } from "./Suggestion.js"
+
+export const ruleProblems = (config: RunConfig): ReadonlyArray<Problem> => [
+  ...(config.optimize.length + config.validate.length === 0
+    ? [{ path: "$", text: "expected at least one example in \"optimize\" or \"validate\", found none" }]
+    : []),
+  ...upstreamProblems(config.upstream_url),
+  ...scoringProblems(config),
+  ...executorProblems(config)
+]
+
+const examplesOf = (config: RunConfig): ReadonlyArray<readonly [path: string, example: Example]> =>
+  (["optimize", "validate"] as const).flatMap((key) =>
+    config[key].map((example, index) => [pathOf(pathOf("$", key), index), example] as const)
+  )
+
+const upstreamProblems = (url: string | undefined): ReadonlyArray<Problem> => {
+  const parsed = url === undefined ? undefined : parseUpstream(url)
+  return typeof parsed === "string" ? [{ path: "$.upstream_url", text: parsed }] : []
+}
+
+/** Whether a request can be written. Never repeats the value of a header. */
+const httpProblems = (
+  { headers = {}, url }: { readonly url: string; readonly headers?: Readonly<Record<string, string>> },
+  path: string
+): ReadonlyArray<Problem> => {
+  const parsed = parseHttpUrl(url)
+  return [
+    ...(typeof parsed === "string" ? [{ path: pathOf(path, "url"), text: parsed }] : []),
+    ...Object.entries(headers).flatMap(([name, value]) => {
+      const text = headerProblem(name, value)
+      return text === undefined ? [] : [{ path: pathOf(pathOf(path, "headers"), name), text }]
+    })
+  ]
+}
+
+const headerProblem = (name: string, value: string): string | undefined => {
+  // RFC 9110, sections 5.6.2 and 5.5.
+  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) return `expected the name of a header, found ${shown(name)}`
+  if (ownHeaders.has(name.toLowerCase())) return `expected a header that is not tau's own, found ${shown(name)}`
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
+    ? undefined
+    : "expected the value of a header, found line breaks or characters outside Latin-1"
+}
+
+const scoringProblems = (config: RunConfig): ReadonlyArray<Problem> => {
+  const scorers = config.scoring
+  if (scorers === undefined) return []
+  const firstWith = new Map<string, string>()
+  const problems = scorers.flatMap((scorer, index): ReadonlyArray<Problem> => {
+    const path = pathOf("$.scoring", index)
+    const name = scorer.name ?? scorer.kind
+    const first = firstWith.get(name)
+    if (first === undefined) firstWith.set(name, path)
+    return [
+      ...(first === undefined ? [] : [{
+        path: pathOf(path, "name"),
+        text: `expected a name of its own, found ${shown(name)} as in ${first}; give one of them another "name"`
+      }]),
+      ...(scorer.kind === "regex" ? regexProblems(scorer, path, config) : []),
+      ...(scorer.kind === "http" ? httpProblems(scorer, path) : [])
+    ]
+  })
+  return scorers.some(({ weight }) => weight > 0)
+    ? problems
+    : [...problems, { path: "$.scoring", text: "expected at least one weight above 0, found none" }]
+}
+
+const regexProblems = (
+  scorer: Extract<ScorerConfig, { readonly kind: "regex" }>,
+  path: string,
+  config: RunConfig
+): ReadonlyArray<Problem> => {
+  if (compileError("", scorer.flags) !== undefined) {
+    return [mismatch(pathOf(path, "flags"), "flags of a regular expression such as \"i\"", scorer.flags)]
+  }
+  const patterns = scorer.pattern === undefined
+    ? examplesOf(config).map(([at, example]) => [pathOf(at, scorer.expected), example[scorer.expected]] as const)
+    : [[pathOf(path, "pattern"), scorer.pattern] as const]
+  return patterns.flatMap(([at, pattern]) => {
+    const error = typeof pattern === "string" ? compileError(pattern, scorer.flags) : undefined
+    return error === undefined
+      ? []
+      : [{ path: at, text: `expected a regular expression, found ${shown(pattern)} (${error})` }]
+  })
+}
+
+const compileError = (pattern: string, flags: string): string | undefined => {
+  try {
+    RegExp(pattern, flags)
+    return undefined
+  } catch (error) {
+    // "Invalid regular expression: /(/: Unterminated group": the end of it is what is new.
+    return error instanceof Error ? error.message.slice(error.message.lastIndexOf(": ") + 2) : String(error)
+  }
+}
+
+const executorProblems = (config: RunConfig): ReadonlyArray<Problem> => {
+  const { executor, resources = {} } = config
+  if (executor.kind === "http") return httpProblems(executor, "$.executor")
+  if (executor.kind !== "chat") return []
+  return [
+    ...examplesOf(config).flatMap(([path, example]) => messageProblems(path, example, executor.user, resources)),
+    ...resourceProblems("$.resources.system_prompt", resources["system_prompt"], resources),
+    ...(["parameters", "tools"] as const).flatMap((key) =>
+      resourceProblems(pathOf("$.executor", key), executor[key], resources)
+    )
+  ]
+}
+
+/** Whether the user message of an example can be written. */
+const messageProblems = (
+  path: string,
+  example: Example,
+  template: string | undefined,
+  resources: ResourceValues
+): ReadonlyArray<Problem> => {
+  if (template === undefined) {
+    if (Object.hasOwn(example, "prompt")) return []
+    if (!Object.hasOwn(example, "messages")) {
+      return [{ path, text: `expected a "prompt", or "messages", found ${keysOf(example)}` }]
+    }
+    return Array.isArray(example["messages"]) && example["messages"].length > 0
+      ? []
+      : [mismatch(pathOf(path, "messages"), "an array of messages", example["messages"])]
+  }
+  return Either.match(render(template, { ...example, resources }), {
+    onLeft: ({ path: field }) => [{
+      path,
+      text: `expected the field ${shown(field)} that $.executor.user names, found ${keysOf(example)}`
+    }],
+    onRight: () => []
+  })
+}
+
+const keysOf = (example: Example): string => {
+  const keys = Object.keys(example)
+  return keys.length === 0
+    ? "no fields"
+    : `only ${keys.slice(0, 8).map(shown).join(", ")}${keys.length > 8 ? ", …" : ""}`
+}
+
+/** Every `{{resources.name}}` in the strings of a value must name a resource. */
+const resourceProblems = (path: string, value: unknown, resources: ResourceValues): ReadonlyArray<Problem> => {
+  if (typeof value === "string") {
+    return Either.match(renderResources(value, resources), {
+      onLeft: ({ path: missing }) => {
+        const name = missing.slice("resources.".length)
+        const meant = nearest(name, Object.keys(resources))
+        const hint = meant === undefined ? "" : `; did you mean ${shown(meant)}?`
+        return [{ path, text: `expected the name of a resource in "resources", found ${shown(name)}${hint}` }]
+      },
+      onRight: () => []
+    })
+  }
+  if (Array.isArray(value)) {
+    return value.flatMap((entry, index) => resourceProblems(pathOf(path, index), entry, resources))
+  }
+  if (typeof value === "object" && value !== null) {
+    return Object.entries(value).flatMap(([key, entry]) => resourceProblems(pathOf(path, key), entry, resources))
+  }
+  return []
+}

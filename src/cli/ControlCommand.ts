@@ -1,0 +1,127 @@
+/** The control verbs on the command line: which store they mean, and how the answer is told. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { actionKeyOf } from "../domain/Control.js"
+import * as Control from "../runtime/Control.js"
+import type { FileError } from "../runtime/DurableFile.js"
+import type { RecoveryGuardrail } from "../runtime/Recovery.js"
+import { ControlLog } from "../store/ControlLog.js"
+import { RunStanding } from "../store/RunStanding.js"
+import * as Sqlite from "../store/Sqlite.js"
+import type { StoreError } from "../store/StoreError.js"
+import { ExitCode } from "./ExitCode.js"
+import type { ControlMode } from "./Mode.js"
+
+type ControlError = Control.ControlDenied | Control.ControlRefused | RecoveryGuardrail | FileError | StoreError
+
+/** Answers on stdout; fails, with exit code 1, when the verb was denied or could not be carried out. */
+export const run = (mode: ControlMode): Effect.Effect<number, ControlError> =>
+  Effect.gen(function*() {
+    const storePath = join(mode.stateDir, "store.sqlite")
+    const answer = yield* ask(mode, storePath)
+    const place = { path: storePath, present: existsSync(storePath) }
+    process.stdout.write(mode.json ? `${JSON.stringify(toJson(answer, place))}\n` : toText(answer, place))
+    return ExitCode.success
+  })
+
+const ask = (mode: ControlMode, storePath: string): Effect.Effect<Control.ControlAnswer, ControlError> =>
+  Effect.gen(function*() {
+    const { checkpoint = "", principal, stateDir, verb } = mode
+    const decision = yield* Control.authorize(mode.rbacPolicyPath, principal, verb)
+    const request = { stateDir, principal, decision }
+    // Who may not use the store, and who only asks, must not be the one who makes it.
+    if (!existsSync(storePath)) {
+      if (!decision.allowed) return yield* Control.denyWithoutStore(request, verb)
+      if (verb === "status") return yield* Control.statusWithoutStore(request)
+    }
+    if (!decision.allowed) return yield* Effect.provide(Control.deny(request, verb), writable(storePath))
+    if (verb === "status") return yield* Effect.provide(Control.status(request), readable(storePath))
+    return yield* Effect.provide(
+      Control.carryOut(verb === "rollback" ? { ...request, verb, checkpoint } : { ...request, verb }),
+      writable(storePath)
+    )
+  })
+
+const readable = (path: string) => RunStanding.layer.pipe(Layer.provide(Sqlite.readOnly(path)))
+
+const writable = (path: string) =>
+  Layer.merge(ControlLog.layer, RunStanding.layer).pipe(Layer.provide(Sqlite.layer({ path, kind: "control" })))
+
+interface StorePlace {
+  readonly path: string
+  readonly present: boolean
+}
+
+const toJson = (answer: Control.ControlAnswer, store: StorePlace) => {
+  const { recovery, run: standing } = answer
+  return {
+    schema_version: 1,
+    action: answer.verb,
+    action_key: actionKeyOf(answer.verb),
+    principal: answer.principal,
+    decision: answer.decision,
+    lifecycle_state: answer.lifecycleState,
+    idempotent: answer.idempotent,
+    detail: answer.detail,
+    store_path: store.path,
+    store_present: store.present,
+    run: standing === null ? null : {
+      id: standing.id,
+      state: standing.state,
+      desired: standing.desired,
+      live: standing.isLive,
+      crashed: standing.hasCrashed,
+      config_path: standing.configPath,
+      total: standing.total,
+      succeeded: standing.succeeded,
+      failed: standing.failed,
+      cancelled: standing.cancelled
+    },
+    rollback_checkpoint: answer.rollbackCheckpoint,
+    resources_version: answer.resourcesVersion,
+    recovery_checkpoint_source: recovery?.checkpoint_source ?? null,
+    recovery
+  }
+}
+
+/** One fact per line, within 80 columns; longer values are wrapped under their name. */
+const toText = (answer: Control.ControlAnswer, store: StorePlace): string => {
+  const { lifecycleState, recovery, run: standing } = answer
+  const outcome = answer.verb === "status" ? "" : answer.idempotent ? " (nothing changed)" : " (done)"
+  return [
+    `${answer.verb}: ${lifecycleState ?? "unknown"}${outcome}`,
+    ...fact("detail", answer.detail),
+    ...(standing === null ? [] : [
+      ...fact("run", `${standing.id}, ${standing.state}, told to ${standing.desired}`),
+      ...fact(
+        "rollouts",
+        `${standing.total}: ${standing.succeeded} succeeded, ${standing.failed} failed, ${standing.cancelled} cancelled`
+      )
+    ]),
+    ...(recovery === null ? [] : fact(
+      "recovery",
+      recovery.checkpoint_source === null
+        ? "no crash was found"
+        : `after a crash, from the ${recovery.checkpoint_source} checkpoint at step ${recovery.checkpoint_global_step}`
+    )),
+    ...(recovery?.diagnostics ?? []).flatMap((line) => fact("note", line)),
+    ...fact("store", store.present ? store.path : `${store.path} (not there)`)
+  ].map((line) => `${line}\n`).join("")
+}
+
+const columns = 80
+const indent = 12
+
+const fact = (name: string, value: string): ReadonlyArray<string> => {
+  const lines: Array<string> = []
+  let line = ""
+  for (const word of value.split(" ")) {
+    if (line !== "" && indent + line.length + 1 + word.length > columns) {
+      lines.push(line)
+      line = word
+    } else line = line === "" ? word : `${line} ${word}`
+  }
+  return [...lines, line].map((text, index) => `${(index === 0 ? `  ${name}` : "").padEnd(indent)}${text}`)
+}

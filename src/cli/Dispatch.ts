@@ -1,0 +1,55 @@
+/** Loads the command of a mode and runs it as the main program. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Logger from "effect/Logger"
+import type { CommandError } from "./CliError.js"
+import { endingOf } from "./CliError.js"
+import type { Mode } from "./Mode.js"
+
+const command = (mode: Mode): Effect.Effect<number, CommandError> => {
+  switch (mode._tag) {
+    case "optimize":
+      return Effect.flatMap(Effect.promise(() => import("./OptimizeCommand.js")), ({ run }) => run(mode))
+    case "proxy":
+      return Effect.flatMap(Effect.promise(() => import("./ProxyCommand.js")), ({ run }) => run(mode))
+    case "control":
+      return Effect.flatMap(Effect.promise(() => import("./ControlCommand.js")), ({ run }) => run(mode))
+    case "simulate":
+      return Effect.flatMap(Effect.promise(() => import("./SimulateCommand.js")), ({ run }) => run(mode))
+  }
+}
+
+// stdout belongs to answers that programs read; what is logged goes to stderr.
+const logs = Logger.replace(
+  Logger.defaultLogger,
+  process.stderr.isTTY && (process.env["NO_COLOR"] ?? "") === ""
+    ? Logger.prettyLogger({ stderr: true })
+    : Logger.withConsoleError(Logger.logfmtLogger)
+)
+
+/** The first signal ends the work in order; a person who asks twice wants it over now. The store survives either. */
+const exitOnSecondSignal = () => {
+  let signals = 0
+  const onSignal = (signal: NodeJS.Signals) => {
+    signals += 1
+    if (signals === 2) process.exit(signal === "SIGINT" ? 130 : 143)
+  }
+  process.on("SIGINT", onSignal)
+  process.on("SIGTERM", onSignal)
+}
+
+export const dispatch = (mode: Mode): void => {
+  exitOnSecondSignal()
+  NodeRuntime.runMain(Effect.provide(command(mode), logs), {
+    disableErrorReporting: true,
+    disablePrettyLogger: true,
+    teardown: (exit, onExit) => {
+      // The exit of `command`: a number, or one of its errors.
+      const ending = endingOf(exit as Exit.Exit<number, CommandError>, mode._tag)
+      for (const line of ending.lines) process.stderr.write(`${line}\n`)
+      process.exitCode = ending.code
+      onExit(ending.code)
+    }
+  })
+}

@@ -1,0 +1,75 @@
+/** Reads the values of flags and of the variables that stand in for them. */
+import { isIPv6 } from "node:net"
+import { parseUpstream } from "../openai/UpstreamUrl.js"
+import type { Flag } from "./flags.js"
+import { switchWords } from "./flags.js"
+import type { Bind, ModelRef } from "./Mode.js"
+import { providers } from "./Providers.js"
+import { nearest, shown } from "./Suggestion.js"
+
+/** A mistake of whoever typed the command: one line, exit code 2. Thrown and caught inside the parser only. */
+export class Mistake extends Error {}
+
+/** A flag's value as text, and the flag or variable it came from. */
+export interface Given {
+  readonly flag: Flag
+  readonly text: string
+  readonly source: string
+}
+
+const wrong = (given: Given, expected: string) =>
+  new Mistake(`${given.source}: ${expected}, found ${shown(given.text)}`)
+
+export const readSwitch = (given: Given): boolean => {
+  const value = switchWords.get(given.text.trim().toLowerCase())
+  if (value === undefined) throw wrong(given, "expected 1, true, yes or on, or 0, false, no or off")
+  return value
+}
+
+export const readPath = (given: Given): string => {
+  if (given.text === "") throw wrong(given, "expected a path")
+  if (given.text.includes("\0")) throw wrong(given, "expected a path without NUL characters")
+  return given.text
+}
+
+export const readUrl = (given: Given): string => {
+  const parsed = parseUpstream(given.text)
+  // The value is not shown: a URL that was refused may hold a password.
+  if (typeof parsed === "string") throw new Mistake(`${given.source}: ${parsed}`)
+  return given.text
+}
+
+export const readInteger = (given: Given): number => {
+  const kind = given.flag.value
+  if (kind.kind !== "integer") throw new TypeError(`${given.flag.name} is no number`)
+  const value = /^\d{1,16}$/.test(given.text) ? Number(given.text) : Number.NaN
+  if (!(value >= kind.min && value <= kind.max)) {
+    const unit = kind.unit === "" ? "" : ` of ${kind.unit}`
+    throw wrong(given, `expected a whole number${unit} from ${kind.min} to ${kind.max}`)
+  }
+  return value
+}
+
+export const readBind = (given: Given): Bind => {
+  const [, bracketed, plain, port = ""] = /^(?:\[([^\]]*)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(given.text) ?? []
+  const host = bracketed ?? plain
+  const valid = bracketed === undefined ? plain !== undefined : isIPv6(bracketed)
+  if (host === undefined || !valid || Number(port) > 65_535) {
+    throw wrong(given, "expected host:port such as 127.0.0.1:8788 or [::1]:8788")
+  }
+  return { host, port: Number(port) }
+}
+
+export const readModel = (given: Given): ModelRef => {
+  const [, provider, name] = /^([^/\s]+)\/([^\s\p{Cc}]+)$/u.exec(given.text) ?? []
+  if (provider === undefined || name === undefined) {
+    throw wrong(given, "expected provider/model such as openai/gpt-4o-mini")
+  }
+  const names = providers.map((known) => known.name)
+  if (!names.includes(provider)) {
+    const meant = nearest(provider, names)
+    const hint = meant === undefined ? "" : ` (did you mean ${meant}?)`
+    throw new Mistake(`${given.source}: unknown provider ${shown(provider)}${hint}; known are ${names.join(", ")}`)
+  }
+  return { provider, name }
+}

@@ -1,0 +1,65 @@
+/** What the command line asks for, checked and with its defaults filled in. */
+import type { ControlVerb } from "./flags.js"
+
+export interface ModelRef {
+  readonly provider: string
+  /** May itself contain slashes, as OpenRouter's names do. */
+  readonly name: string
+}
+
+export interface Bind {
+  /** A name or address; IPv6 without its brackets. */
+  readonly host: string
+  /** 0 picks a free port. */
+  readonly port: number
+}
+
+export interface OptimizeMode {
+  readonly _tag: "optimize"
+  readonly model: ModelRef
+  /** The model as it was written, `provider/name`. */
+  readonly modelRef: string
+  readonly configPath: string
+  readonly storePath: string
+  readonly json: boolean
+  readonly proxy: {
+    readonly bind: Bind
+    /** What the flag says; the config, `OPENAI_BASE_URL` and the provider come after it: `chooseUpstream` decides. */
+    readonly upstreamUrl?: string
+    /** What the flag says. Without it the run's proxy is as patient as an attempt, and never less than the flag's default. */
+    readonly timeoutMs?: number
+  }
+}
+
+export interface ProxyMode {
+  readonly _tag: "proxy"
+  readonly bind: Bind
+  /** Absent only when the model's provider is `sim`, which runs inside the process. */
+  readonly upstreamUrl?: string
+  readonly model?: ModelRef
+  readonly stateDir: string
+  readonly timeoutMs: number
+}
+
+export interface ControlMode {
+  readonly _tag: "control"
+  readonly verb: ControlVerb
+  /** Present when the verb is `rollback`. */
+  readonly checkpoint?: string
+  readonly stateDir: string
+  readonly json: boolean
+  /** May be empty; the policy decides what that means. */
+  readonly principal: string
+  readonly rbacPolicyPath: string
+}
+
+export interface SimulateMode {
+  readonly _tag: "simulate"
+  readonly bind: Bind
+  readonly seed: number
+  readonly answersPath?: string
+  readonly logPath?: string
+  readonly latencyMs: number
+}
+
+export type Mode = OptimizeMode | ProxyMode | ControlMode | SimulateMode

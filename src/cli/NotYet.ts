@@ -1,0 +1,41 @@
+/** What the documentation of the config knows and this version does not do. Using it is an error, never ignored. */
+
+/** Keys, by the object they belong to. */
+export const keysNotYet: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "$": ["gate", "resume", "safety_reward"],
+  "$.optimizer": [
+    "components",
+    "reflection_model",
+    "seed",
+    "max_rollouts",
+    "max_reflections",
+    "max_tokens",
+    "max_usd",
+    "samples",
+    "beam",
+    "branch",
+    "rounds",
+    "gradient_batch",
+    "val_batch",
+    "bandit",
+    "minibatch",
+    "proposals",
+    "selection",
+    "merge",
+    "cache",
+    "lag",
+    "corpusPass"
+  ]
+}
+
+/** Values, by the key that takes them. */
+export const valuesNotYet: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "$.optimizer.algorithm": ["apo", "gepa", "rgepa"],
+  "$.scoring[].kind": ["judge"]
+}
+
+const isListed = (table: Readonly<Record<string, ReadonlyArray<string>>>, path: string, word: unknown): boolean =>
+  typeof word === "string" && table[path.replaceAll(/\[\d+\]/g, "[]")]?.includes(word) === true
+
+export const isKeyNotYet = (path: string, key: string): boolean => isListed(keysNotYet, path, key)
+export const isValueNotYet = (path: string, value: unknown): boolean => isListed(valuesNotYet, path, value)

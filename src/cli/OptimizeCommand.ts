@@ -1,0 +1,130 @@
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { randomBytes } from "node:crypto"
+import { dirname, join } from "node:path"
+import type { RunConfig } from "../domain/RunConfig.js"
+import { Proxy } from "../proxy/Proxy.js"
+import { defaultLimits, type ProxyOptions } from "../proxy/ProxyOptions.js"
+import { AgentEndpoint } from "../runtime/AgentEndpoint.js"
+import { Announcer } from "../runtime/Announcer.js"
+import * as ChatExecutor from "../runtime/ChatExecutor.js"
+import * as CommandExecutor from "../runtime/CommandExecutor.js"
+import * as HttpExecutor from "../runtime/HttpExecutor.js"
+import { Leases } from "../runtime/Leases.js"
+import * as Run from "../runtime/Run.js"
+import { StatusReporter } from "../runtime/StatusReporter.js"
+import { summaryJson } from "../runtime/Summary.js"
+import { summaryText } from "../runtime/summaryText.js"
+import * as Scoring from "../scoring/Scoring.js"
+import { RolloutQueue } from "../store/RolloutQueue.js"
+import { RunStore } from "../store/RunStore.js"
+import * as Sqlite from "../store/Sqlite.js"
+import { WorkerStore } from "../store/WorkerStore.js"
+import { type CommandError, CommandFailed } from "./CliError.js"
+import { loadConfig } from "./ConfigFile.js"
+import { configHash } from "./ConfigHash.js"
+import { ExitCode } from "./ExitCode.js"
+import type { OptimizeMode } from "./Mode.js"
+import { chooseUpstream, type Environment, providerNamed } from "./Providers.js"
+import { simulatedUpstream } from "./SimulatedUpstream.js"
+
+/** Runs the config to its end, through a proxy of its own, and prints the summary. Exit code 0 when the run completed. */
+export const run = (mode: OptimizeMode): Effect.Effect<number, CommandError> =>
+  Effect.scoped(optimize(mode, process.env))
+
+const optimize = Effect.fnUntraced(function*(mode: OptimizeMode, environment: Environment) {
+  const { config, folder, path } = yield* loadConfig(mode.configPath)
+  const upstream = yield* upstreamOf(mode, config, environment)
+  const attributionLogPath = join(dirname(mode.storePath), "proxy-attribution.jsonl")
+  const agentKey = `tau-run-${randomBytes(16).toString("hex")}`
+  const proxy: ProxyOptions = {
+    bind: mode.proxy.bind,
+    upstreamUrl: upstream.url,
+    // A model that thinks sends nothing for minutes; the attempt's own limit is what should end the wait.
+    timeoutMs: mode.proxy.timeoutMs ?? Math.max(30_000, config.attempt_timeout_secs * 1_000),
+    attributionRequired: true,
+    clientKey: agentKey,
+    upstreamKey: upstream.key ?? null,
+    attributionLogPath,
+    recordPolicy: "required",
+    limits: defaultLimits
+  }
+
+  const layer = Layer.mergeAll(
+    Leases.layer({ heartbeatIntervalMs: config.heartbeat_interval_ms }),
+    StatusReporter.layer
+  )
+    .pipe(
+      Layer.provideMerge(executor(config, folder)),
+      Layer.provideMerge(Scoring.layer({ scoring: config.scoring, baseDir: folder })),
+      Layer.provideMerge(endpoint(upstream.model, agentKey)),
+      Layer.provideMerge(Proxy.layer(proxy)),
+      Layer.provideMerge(Layer.mergeAll(RunStore.layer, RolloutQueue.layer, WorkerStore.layer)),
+      Layer.provideMerge(Sqlite.layer({ path: mode.storePath, kind: "run", attributionLogPath })),
+      Layer.provideMerge(Announcer.layer(process.stderr, environment))
+    )
+  const summary = yield* Run.run({
+    config,
+    configHash: configHash(config, mode.modelRef, folder),
+    configPath: path,
+    modelRef: mode.modelRef,
+    simulated: mode.model.provider === "sim",
+    storePath: mode.storePath,
+    report: (summary) => Console.log(mode.json ? summaryJson(summary) : summaryText(summary))
+  }).pipe(Effect.provide(layer))
+  return summary.runState === "completed" ? ExitCode.success : ExitCode.failure
+})
+
+/** Where the model is and the key to it. Fails before anything is written when a provider wants a key and none is set. */
+const upstreamOf = Effect.fnUntraced(function*(mode: OptimizeMode, config: RunConfig, environment: Environment) {
+  const { name: model, provider } = mode.model
+  const choice = chooseUpstream(
+    { flag: mode.proxy.upstreamUrl, config: config.upstream_url },
+    providerNamed(provider),
+    environment
+  )
+  switch (choice.kind) {
+    case "embedded":
+      return { ...yield* simulatedUpstream(model), key: undefined }
+    case "invalid":
+      return yield* new CommandFailed({ detail: choice.message })
+    case "none":
+      return yield* new CommandFailed({
+        detail: `no upstream is known for ${mode.modelRef}; name it with upstream_url`
+      })
+    case "url": {
+      const key = choice.keyVariable === undefined ? undefined : environment[choice.keyVariable]?.trim()
+      const isMissing = key === undefined || key === ""
+      // A model server on this machine may go without.
+      const isNeeded = choice.source === `provider ${provider}` && choice.address.origin.startsWith("https:")
+      if (isMissing && isNeeded) {
+        return yield* new CommandFailed({
+          detail: `${choice.keyVariable} is not set: ${mode.modelRef} needs the key of ${provider}; ` +
+            "without one, try --model sim/arithmetic"
+        })
+      }
+      return { url: choice.url, model, key: isMissing ? undefined : key }
+    }
+  }
+})
+
+const executor = ({ executor: chosen }: RunConfig, folder: string) => {
+  switch (chosen.kind) {
+    case "chat":
+      return ChatExecutor.layer(chosen)
+    case "command":
+      return CommandExecutor.layer(chosen, folder)
+    case "http":
+      return HttpExecutor.layer(chosen)
+  }
+}
+
+const endpoint = (model: string, apiKey: string) =>
+  Layer.effect(
+    AgentEndpoint,
+    Effect.map(Proxy, ({ origin }) => ({ origin: reachable(origin), apiKey, model }))
+  )
+
+/** An agent on this machine cannot call "every interface". */
+const reachable = (origin: string) => origin.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")

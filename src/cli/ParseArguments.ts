@@ -1,0 +1,138 @@
+/** From arguments and environment to a mode, or to the one line that says what is wrong. Loads no Effect. */
+import { userInfo } from "node:os"
+import type { ControlVerb, ModeName } from "./flags.js"
+import { controlVerbs, rootFlags, simulateFlags } from "./flags.js"
+import { Mistake, readBind, readInteger, readModel, readPath, readUrl } from "./FlagValue.js"
+import { explicitOf, GivenFlags } from "./GivenFlags.js"
+import type { ControlMode, Mode, OptimizeMode, ProxyMode, SimulateMode } from "./Mode.js"
+import type { Environment } from "./Providers.js"
+import { chooseUpstream, providerNamed } from "./Providers.js"
+
+export type Parsed =
+  | { readonly _tag: "mode"; readonly mode: Mode }
+  | { readonly _tag: "mistake"; readonly message: string }
+  /** Nothing was asked for. */
+  | { readonly _tag: "nothing" }
+
+/** Reads arguments whose aliases are rewritten already. */
+export const parseArguments = (args: ReadonlyArray<string>, environment: Environment): Parsed => {
+  try {
+    const mode = args[0] === "simulate"
+      ? simulateMode(args.slice(1), environment)
+      : rootMode(args, environment)
+    return mode === undefined ? { _tag: "nothing" } : { _tag: "mode", mode }
+  } catch (mistake) {
+    if (mistake instanceof Mistake) return { _tag: "mistake", message: mistake.message }
+    throw mistake
+  }
+}
+
+const rootMode = (args: ReadonlyArray<string>, environment: Environment): Mode | undefined => {
+  const values = new GivenFlags(rootFlags, explicitOf(args, rootFlags, "tau"), environment)
+  const selected = values.selected()
+  for (const { flag } of values.explicit.values()) {
+    const alone = selected === undefined && flag.name === "model"
+    if (!alone && (selected === undefined || !flag.modes.includes(selected.mode))) {
+      throw new Mistake(`--${flag.name} needs ${flag.modes.map((mode) => switchesOn[mode]).join(" or ")}`)
+    }
+  }
+  switch (selected?.mode) {
+    case "optimize":
+      return optimizeMode(values)
+    case "proxy":
+      return proxyMode(values, environment)
+    case "control":
+      return controlMode(values, selected.flag.name.slice(`${p}-control-`.length))
+    default:
+      return undefined
+  }
+}
+
+const p = "prompt-optimization"
+
+const switchesOn: Record<ModeName, string> = {
+  optimize: `--${p}-config`,
+  proxy: `--${p}-proxy-server`,
+  control: `a control verb (--${p}-control-${controlVerbs.join(", -")})`,
+  simulate: "tau simulate"
+}
+
+const optimizeMode = (values: GivenFlags): OptimizeMode => {
+  const model = values.find("model")
+  if (model === undefined) {
+    throw new Mistake(`--model is required with --${p}-config: give provider/model such as openai/gpt-4o-mini`)
+  }
+  const upstreamUrl = values.find(`${p}-proxy-upstream-url`)
+  const bind = values.find(`${p}-proxy-bind`)
+  const timeoutMs = values.find(`${p}-proxy-timeout-ms`)
+  return {
+    _tag: "optimize",
+    model: readModel(model),
+    modelRef: model.text,
+    configPath: readPath(values.get(`${p}-config`)),
+    storePath: readPath(values.get(`${p}-store-sqlite`)),
+    json: values.isOn(`${p}-json`),
+    proxy: {
+      bind: bind === undefined ? { host: "127.0.0.1", port: 0 } : readBind(bind),
+      ...(upstreamUrl !== undefined && { upstreamUrl: readUrl(upstreamUrl) }),
+      ...(timeoutMs !== undefined && { timeoutMs: readInteger(timeoutMs) })
+    }
+  }
+}
+
+const proxyMode = (values: GivenFlags, environment: Environment): ProxyMode => {
+  const written = values.find("model")
+  const model = written === undefined ? undefined : readModel(written)
+  const url = values.find(`${p}-proxy-upstream-url`)
+  const provider = model === undefined ? undefined : providerNamed(model.provider)
+  const upstream = chooseUpstream({ flag: url === undefined ? undefined : readUrl(url) }, provider, environment)
+  if (upstream.kind === "invalid") throw new Mistake(upstream.message)
+  if (upstream.kind === "none") {
+    throw new Mistake(`--${p}-proxy-server needs an upstream: --${p}-proxy-upstream-url, OPENAI_BASE_URL or --model`)
+  }
+  return {
+    _tag: "proxy",
+    bind: readBind(values.get(`${p}-proxy-bind`)),
+    ...(upstream.kind === "url" && { upstreamUrl: upstream.url }),
+    ...(model !== undefined && { model }),
+    stateDir: readPath(values.get(`${p}-proxy-state-dir`)),
+    timeoutMs: readInteger(values.get(`${p}-proxy-timeout-ms`))
+  }
+}
+
+const controlMode = (values: GivenFlags, name: string): ControlMode => {
+  const verb = controlVerbs.find((known): known is ControlVerb => known === name)!
+  const principal = values.find(`${p}-control-principal`)
+  return {
+    _tag: "control",
+    verb,
+    ...(verb === "rollback" && { checkpoint: readPath(values.get(`${p}-control-rollback`)) }),
+    stateDir: readPath(values.get(`${p}-control-state-dir`)),
+    json: values.isOn(`${p}-control-json`),
+    principal: principal?.text ?? `local:${userName()}`,
+    rbacPolicyPath: readPath(values.get(`${p}-control-rbac-policy`))
+  }
+}
+
+/** The system may not know the user, in a container for instance. */
+const userName = (): string => {
+  try {
+    return userInfo().username
+  } catch {
+    return "unknown"
+  }
+}
+
+const simulateMode = (args: ReadonlyArray<string>, environment: Environment): SimulateMode => {
+  const values = new GivenFlags(simulateFlags, explicitOf(args, simulateFlags, "tau simulate"), environment)
+  const answers = values.find("answers")
+  const log = values.find("log")
+  return {
+    _tag: "simulate",
+    bind: readBind(values.get("bind")),
+    seed: readInteger(values.get("seed")),
+    ...(answers !== undefined && { answersPath: readPath(answers) }),
+    ...(log !== undefined && { logPath: readPath(log) }),
+    latencyMs: readInteger(values.get("latency-ms"))
+  }
+}

@@ -1,0 +1,76 @@
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { join } from "node:path"
+import { Proxy } from "../proxy/Proxy.js"
+import { defaultLimits, type ProxyOptions } from "../proxy/ProxyOptions.js"
+import { StoreProcess } from "../store/Sqlite.js"
+import * as Sqlite from "../store/Sqlite.js"
+import { Writer } from "../store/Writer.js"
+import type { CommandError } from "./CliError.js"
+import type { ProxyMode } from "./Mode.js"
+import { simulatedUpstream } from "./SimulatedUpstream.js"
+
+/** Records calls until SIGINT or SIGTERM, which is success; fails when it cannot start or loses its store. */
+export const run = (mode: ProxyMode): Effect.Effect<number, CommandError> => Effect.scoped(serve(mode))
+
+const serve = Effect.fnUntraced(function*(mode: ProxyMode) {
+  const storePath = join(mode.stateDir, "training", "store.sqlite")
+  const attributionLogPath = join(mode.stateDir, "training", "proxy-attribution.jsonl")
+  const upstreamUrl = mode.upstreamUrl ?? (yield* simulatedUpstream(mode.model?.name ?? "arithmetic")).url
+  const options: ProxyOptions = {
+    bind: mode.bind,
+    upstreamUrl,
+    timeoutMs: mode.timeoutMs,
+    attributionRequired: false,
+    clientKey: null,
+    upstreamKey: null,
+    attributionLogPath,
+    recordPolicy: "required",
+    limits: defaultLimits
+  }
+  const context = yield* Layer.build(
+    Proxy.layer(options).pipe(
+      Layer.provideMerge(Sqlite.layer({ path: storePath, kind: "proxy", attributionLogPath }))
+    )
+  )
+  yield* announce(mode, options, storePath).pipe(Effect.provide(context))
+  return yield* Effect.flatMap(Writer, (writer) => writer.died).pipe(Effect.provide(context))
+})
+
+const announce = Effect.fnUntraced(function*(mode: ProxyMode, options: ProxyOptions, storePath: string) {
+  const proxy = yield* Proxy
+  const { unknownCalls } = yield* StoreProcess
+  // Closed before the proxy is: what it says is what the proxy had recorded when it was told to stop.
+  yield* Effect.addFinalizer(() => {
+    const { spansCommitted, spansLost } = proxy.health()
+    const lost = spansLost === 0 ? "" : `, ${spansLost} could not be recorded`
+    return Console.error(`tau: stopping; ${count(spansCommitted, "call")} recorded so far in ${storePath}${lost}`)
+  })
+  yield* Console.log([
+    `tau proxy listening on ${proxy.origin}/v1`,
+    `  upstream   ${options.upstreamUrl}${mode.upstreamUrl === undefined ? " (simulated, not a real model)" : ""}`,
+    `  store      ${storePath}`,
+    `  log        ${options.attributionLogPath}`,
+    `  unnamed    recorded under ${proxy.captureSession}`,
+    "",
+    "Point an agent at it:",
+    `  export OPENAI_BASE_URL=${proxy.origin}/v1`,
+    "Name its rollout and attempt, by prefix or by x-rollout-id and x-attempt-id:",
+    `  ${proxy.origin}/rollout/<id>/attempt/<id>/v1`
+  ].join("\n"))
+  if (unknownCalls > 0) {
+    yield* Console.error(
+      `tau: ${count(unknownCalls, "call")} under way when an earlier process died, marked unknown_after_crash`
+    )
+  }
+  if (!isLoopback(mode.bind.host)) {
+    yield* Console.error(
+      `tau: warning: ${mode.bind.host} can be reached from other machines, and this proxy asks nobody for a key`
+    )
+  }
+})
+
+const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? "" : "s"}`
+
+const isLoopback = (host: string) => host === "localhost" || host === "::1" || host.startsWith("127.")

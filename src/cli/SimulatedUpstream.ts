@@ -1,0 +1,35 @@
+/** The simulated model server inside this process: what `--model sim/<name>` calls. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { BehaviourInvalid, loadBehaviour } from "../testing/Behaviour.js"
+import { SimulatedModel } from "../testing/SimulatedModel.js"
+import { CommandFailed } from "./CliError.js"
+
+export interface SimulatedUpstream {
+  /** OpenAI-compatible base URL on loopback, closed with the scope. */
+  readonly url: string
+  /** Name to ask for. */
+  readonly model: string
+}
+
+/** `arithmetic`, or the path of a behaviour file ending in `.json`, whose model is served beside it. */
+export const simulatedUpstream = (name: string): Effect.Effect<SimulatedUpstream, CommandFailed, Scope.Scope> =>
+  Effect.gen(function*() {
+    const behaviour = name.endsWith(".json") ? yield* behaviourAt(name) : undefined
+    if (behaviour === undefined && name !== "arithmetic") {
+      return yield* new CommandFailed({
+        detail: `there is no simulated model ${name}; there is sim/arithmetic, and sim/<behaviour file>.json`
+      })
+    }
+    const { url } = yield* SimulatedModel.scoped({ behaviours: behaviour === undefined ? [] : [behaviour] }).pipe(
+      Effect.mapError((error) => new CommandFailed({ detail: error.message }))
+    )
+    return { url, model: `sim/${behaviour?.name ?? name}` }
+  })
+
+const behaviourAt = (path: string) =>
+  Effect.tryPromise({
+    try: () => loadBehaviour(path),
+    catch: (error) =>
+      new CommandFailed({ detail: error instanceof BehaviourInvalid ? error.message : `${path}: ${String(error)}` })
+  })

@@ -1,0 +1,37 @@
+/** How many characters to change, add or remove to get from one word to the other (Levenshtein). */
+const distance = (a: string, b: string): number => {
+  let row = Array.from({ length: b.length + 1 }, (_, column) => column)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
+    }
+    row = next
+  }
+  return row[b.length]!
+}
+
+/** Longer words are nobody's slip of the finger; comparing them would only cost time. */
+const lengthMax = 100
+
+/** The known word that is nearest to what was written, if it is near enough to be meant. */
+export const nearest = (written: string, known: Iterable<string>): string | undefined => {
+  if (written.length > lengthMax) return undefined
+  let best: { readonly word: string; readonly cost: number } | undefined
+  for (const word of known) {
+    const cost = distance(written.toLowerCase(), word.toLowerCase())
+    if (cost <= Math.max(2, Math.floor(word.length / 3)) && (best === undefined || cost < best.cost)) {
+      best = { word, cost }
+    }
+  }
+  return best?.word
+}
+
+const shownMax = 80
+
+/** A value as an error shows it: on one line, without control characters, cut when long. */
+export const shown = (value: unknown): string => {
+  const text = JSON.stringify(value) ?? "nothing"
+  const safe = text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`)
+  return safe.length > shownMax ? `${safe.slice(0, shownMax)}…` : safe
+}

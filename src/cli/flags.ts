@@ -1,0 +1,225 @@
+/** Every flag of the command, once: parsing, help and `docs/cli.md` are made from these tables. Loads nothing. */
+
+export const controlVerbs = ["status", "pause", "resume", "cancel", "rollback"] as const
+export type ControlVerb = typeof controlVerbs[number]
+
+/** The four ways to use the command. */
+export type ModeName = "proxy" | "optimize" | "control" | "simulate"
+
+export type ValueKind =
+  | { readonly kind: "switch" }
+  | { readonly kind: "path" }
+  /** Any text, also an empty one. */
+  | { readonly kind: "text" }
+  | { readonly kind: "url" }
+  | { readonly kind: "bind" }
+  | { readonly kind: "model" }
+  | { readonly kind: "integer"; readonly min: number; readonly max: number; readonly unit: string }
+
+export interface Flag {
+  /** Without the leading dashes. */
+  readonly name: string
+  readonly value: ValueKind
+  /** How the help calls the value. */
+  readonly placeholder?: string
+  readonly default?: string
+  readonly description: string
+  /** Modes in which the flag means something; anywhere else it is a usage error. */
+  readonly modes: ReadonlyArray<ModeName>
+  /** Giving the flag chooses this mode. */
+  readonly selects?: ModeName
+}
+
+/** Longest wait of a timer; more milliseconds than this would fire at once. */
+export const timerMsMax = 2_147_483_647
+
+const p = "prompt-optimization"
+const path = { kind: "path" } as const
+const milliseconds = (min: number) => ({ kind: "integer", min, max: timerMsMax, unit: "milliseconds" }) as const
+
+const verbs: Record<Exclude<ControlVerb, "rollback">, string> = {
+  status: "Say how the run stands",
+  pause: "Start no new attempts; let running ones finish",
+  resume: "Continue a paused or crashed run",
+  cancel: "Stop the run and cancel what is left of it"
+}
+
+export const rootFlags: ReadonlyArray<Flag> = [
+  {
+    name: "model",
+    value: { kind: "model" },
+    placeholder: "PROVIDER/MODEL",
+    description: "Model that rollouts call, and the identity in reports, e.g. openai/gpt-4o-mini",
+    modes: ["optimize", "proxy", "control"]
+  },
+  {
+    name: `${p}-config`,
+    value: path,
+    placeholder: "FILE",
+    description: "Run the optimization in this JSON config, then exit",
+    modes: ["optimize"],
+    selects: "optimize"
+  },
+  {
+    name: `${p}-store-sqlite`,
+    value: path,
+    placeholder: "FILE",
+    default: ".tau/training/store.sqlite",
+    description: "The durable store; the status file is written beside it",
+    modes: ["optimize"]
+  },
+  {
+    name: `${p}-json`,
+    value: { kind: "switch" },
+    description: "Print the summary as JSON on stdout",
+    modes: ["optimize"]
+  },
+  {
+    name: `${p}-proxy-server`,
+    value: { kind: "switch" },
+    description: "Run the recording proxy until SIGINT or SIGTERM",
+    modes: ["proxy"],
+    selects: "proxy"
+  },
+  {
+    name: `${p}-proxy-state-dir`,
+    value: path,
+    placeholder: "DIR",
+    default: ".tau",
+    description: "State root: DIR/training/store.sqlite and DIR/training/proxy-attribution.jsonl",
+    modes: ["proxy"]
+  },
+  {
+    name: `${p}-proxy-bind`,
+    value: { kind: "bind" },
+    placeholder: "HOST:PORT",
+    default: "127.0.0.1:8788",
+    description: "Where the proxy listens; port 0 picks a free one, as an optimization does by default",
+    modes: ["proxy", "optimize"]
+  },
+  {
+    name: `${p}-proxy-upstream-url`,
+    value: { kind: "url" },
+    placeholder: "URL",
+    description: "OpenAI-compatible base URL, with or without /v1; by default OPENAI_BASE_URL, "
+      + "else the provider of --model",
+    modes: ["proxy", "optimize"]
+  },
+  {
+    name: `${p}-proxy-timeout-ms`,
+    value: milliseconds(1),
+    placeholder: "MS",
+    default: "30000",
+    description: "How long the upstream may stay silent; never a cap on a whole stream",
+    modes: ["proxy", "optimize"]
+  },
+  ...(["status", "pause", "resume", "cancel"] as const).map((verb): Flag => ({
+    name: `${p}-control-${verb}`,
+    value: { kind: "switch" },
+    description: verbs[verb],
+    modes: ["control"],
+    selects: "control"
+  })),
+  {
+    name: `${p}-control-rollback`,
+    value: path,
+    placeholder: "FILE",
+    description: "Make the resources of this policy checkpoint the latest",
+    modes: ["control"],
+    selects: "control"
+  },
+  {
+    name: `${p}-control-state-dir`,
+    value: path,
+    placeholder: "DIR",
+    default: ".tau/training",
+    description: "Where the control and recovery files live",
+    modes: ["control"]
+  },
+  {
+    name: `${p}-control-json`,
+    value: { kind: "switch" },
+    description: "Print the answer as JSON on stdout",
+    modes: ["control"]
+  },
+  {
+    name: `${p}-control-principal`,
+    value: { kind: "text" },
+    placeholder: "NAME",
+    default: "local:<user>",
+    description: "Who asks, for the policy",
+    modes: ["control"]
+  },
+  {
+    name: `${p}-control-rbac-policy`,
+    value: path,
+    placeholder: "FILE",
+    default: ".tau/security/rbac.json",
+    description: "Who may use which verb; no file means everybody may",
+    modes: ["control"]
+  }
+]
+
+/** Flags of `tau simulate`. */
+export const simulateFlags: ReadonlyArray<Flag> = [
+  {
+    name: "bind",
+    value: { kind: "bind" },
+    placeholder: "HOST:PORT",
+    default: "127.0.0.1:8789",
+    description: "Where the simulated server listens; port 0 picks a free one",
+    modes: ["simulate"]
+  },
+  {
+    name: "seed",
+    value: { kind: "integer", min: 0, max: Number.MAX_SAFE_INTEGER, unit: "" },
+    placeholder: "N",
+    default: "1",
+    description: "Same seed, same answers",
+    modes: ["simulate"]
+  },
+  {
+    name: "answers",
+    value: path,
+    placeholder: "FILE",
+    description: "Behaviour file: adds a question-and-answer model to the arithmetic one",
+    modes: ["simulate"]
+  },
+  {
+    name: "log",
+    value: path,
+    placeholder: "FILE",
+    description: "Write one JSON line per answer",
+    modes: ["simulate"]
+  },
+  {
+    name: "latency-ms",
+    value: milliseconds(0),
+    placeholder: "MS",
+    default: "0",
+    description: "Wait before every answer",
+    modes: ["simulate"]
+  }
+]
+
+/** The variable that stands in for a flag: `TAU_MODEL`, and `TAU_SIMULATE_SEED` for `tau simulate --seed`. */
+export const variableOf = (flag: Flag): string => {
+  const scope = flag.modes.includes("simulate") ? "SIMULATE_" : ""
+  return `TAU_${scope}${flag.name.toUpperCase().replaceAll("-", "_")}`
+}
+
+/** Old names, still accepted, without the leading dashes. */
+export const aliases: ReadonlyMap<string, string> = new Map([
+  ["train-config", `${p}-config`],
+  ["train-store-sqlite", `${p}-store-sqlite`],
+  ["train-json", `${p}-json`],
+  ...["server", "bind", "upstream-url", "state-dir", "timeout-ms"].map((end) =>
+    [`training-proxy-${end}`, `${p}-proxy-${end}`] as const
+  )
+])
+
+/** What the words of a switch's value mean, in a variable or after `=`. */
+export const switchWords: ReadonlyMap<string, boolean> = new Map([
+  ...["1", "true", "yes", "on"].map((word) => [word, true] as const),
+  ...["0", "false", "no", "off", ""].map((word) => [word, false] as const)
+])

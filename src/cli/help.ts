@@ -1,0 +1,105 @@
+/** The help texts, made from the table of flags. 80 columns, plain text. */
+import type { Flag, ModeName } from "./flags.js"
+import { aliases, rootFlags, simulateFlags, variableOf } from "./flags.js"
+
+const width = 80
+
+const introduction = `tau records every call an agent makes to an OpenAI-compatible API, scores the
+agent on your examples, and keeps what it learns in one SQLite file.
+`
+
+const usage: ReadonlyArray<readonly [title: string, example: string]> = [
+  [
+    "Capture: point your agent's base URL at the proxy, every call is recorded",
+    `tau --prompt-optimization-proxy-server \\
+  --prompt-optimization-proxy-upstream-url https://api.openai.com`
+  ],
+  [
+    "Optimize: run your examples through the agent and score the answers",
+    `tau --model openai/gpt-4o-mini \\
+  --prompt-optimization-config .tau/prompt-optimization.json \\
+  --prompt-optimization-json`
+  ],
+  [
+    "Control: look at, pause, resume, cancel or roll back a run",
+    "tau --prompt-optimization-control-status"
+  ],
+  [
+    "Simulate: a model server for trying things out, no key, no network",
+    "tau simulate --bind 127.0.0.1:8789"
+  ]
+]
+
+const sections: ReadonlyArray<readonly [title: string, modes: ReadonlyArray<ModeName>]> = [
+  ["Optimize", ["optimize"]],
+  ["Capture", ["proxy"]],
+  ["The proxy, of a capture or of an optimization", ["proxy", "optimize"]],
+  ["Control, one verb per call", ["control"]],
+  ["Every mode", ["optimize", "proxy", "control"]]
+]
+
+const notes: ReadonlyArray<string> = [
+  `Every flag is also --flag=value, and also a variable, ${variableOf(rootFlags[1]!)} for instance; a flag beats `
+  + "its variable. A variable of a mode that is not in use is not looked at.",
+  `Old names such as --${[...aliases.keys()][0]} still work, with a warning.`,
+  "Exit codes: 0 success, 1 failure, 2 a mistake in the command line or the config.",
+  "More: docs/cli.md and docs/configuration.md"
+]
+
+/** Writes titles in bold where the reader can see it. */
+export type Bold = (text: string) => string
+
+const wrap = (text: string, indent: number): string => {
+  const lines: Array<string> = []
+  let line = ""
+  for (const word of text.split(" ")) {
+    if (line !== "" && indent + line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = word
+    } else line = line === "" ? word : `${line} ${word}`
+  }
+  return [...lines, line].map((text) => " ".repeat(indent) + text + "\n").join("")
+}
+
+const flagHelp = (flag: Flag): string => {
+  const value = flag.placeholder === undefined ? "" : ` ${flag.placeholder}`
+  const preset = flag.default === undefined ? "" : ` (default ${flag.default})`
+  return `  --${flag.name}${value}\n` + wrap(flag.description + preset, 6)
+}
+
+const alwaysThere = `  --help, -h
+      Print this help
+  --version, -V
+      Print the version
+`
+
+const indented = (text: string) => text.replaceAll(/^/gm, "    ") + "\n"
+
+const rootHelp = (bold: Bold): string => {
+  const examples = usage.map(([title, example]) => `  ${title}\n${indented(example)}`).join("\n")
+  const flags = sections.map(([title, modes]) =>
+    bold(title) + "\n" + rootFlags.filter((flag) => flag.modes.join() === modes.join()).map(flagHelp).join("")
+  )
+  return [
+    introduction,
+    bold("Four ways to use it") + "\n" + examples,
+    ...flags.slice(0, -1),
+    flags.at(-1) + alwaysThere,
+    notes.map((note) => wrap(note, 0)).join("")
+  ].join("\n")
+}
+
+const simulateHelp = (bold: Bold): string =>
+  [
+    wrap(
+      "tau simulate runs a simulated OpenAI-compatible model server until SIGINT or SIGTERM. It needs no key and no "
+        + "network, and the same seed gives the same answers.",
+      0
+    ),
+    bold("Example") + "\n" + indented("tau simulate --bind 127.0.0.1:8789 --seed 1 --latency-ms 50"),
+    bold("Flags") + "\n" + simulateFlags.map(flagHelp).join("") + alwaysThere,
+    wrap(`Every flag is also a variable, ${variableOf(simulateFlags[0]!)} for instance; a flag beats its variable.`, 0)
+  ].join("\n")
+
+export const helpText = (topic: "tau" | "simulate", bold: Bold): string =>
+  topic === "simulate" ? simulateHelp(bold) : rootHelp(bold)

@@ -1,0 +1,50 @@
+#!/usr/bin/env node
+/** Answers what needs no Effect by itself (help, version, mistakes) and loads the rest only for real work. */
+import { rewriteAliases } from "./Aliases.js"
+import { ExitCode } from "./ExitCode.js"
+import { helpText } from "./help.js"
+import { parseArguments } from "./ParseArguments.js"
+import { version } from "./version.js"
+
+// A reader that leaves early (`tau … | head -1`) is no failure, and a log on a full disk must not end the work: what is
+// printed after that goes nowhere.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE" || stream === process.stderr) return
+    process.stderr.write(`tau: stdout could not be written: ${error.message}\n`)
+    process.exitCode = ExitCode.failure
+  })
+}
+
+const { args, warnings } = rewriteAliases(process.argv.slice(2))
+for (const warning of warnings) process.stderr.write(`${warning}\n`)
+
+const end = args.indexOf("--")
+const asked = (...names: ReadonlyArray<string>) =>
+  (end < 0 ? args : args.slice(0, end)).some((arg) => names.includes(arg))
+
+const showHelp = (stream: NodeJS.WriteStream) => {
+  const colours = stream.isTTY && (process.env["NO_COLOR"] ?? "") === ""
+  const bold = (text: string) => colours ? `\u001B[1m${text}\u001B[22m` : text
+  stream.write(helpText(args[0] === "simulate" ? "simulate" : "tau", bold))
+}
+
+if (asked("--help", "-h")) showHelp(process.stdout)
+else if (asked("--version", "-V")) process.stdout.write(`tau ${version()}\n`)
+else {
+  const parsed = parseArguments(args, process.env)
+  switch (parsed._tag) {
+    case "nothing":
+      showHelp(process.stderr)
+      process.exitCode = ExitCode.usage
+      break
+    case "mistake":
+      process.stderr.write(`tau: ${parsed.message}\n`)
+      process.exitCode = ExitCode.usage
+      break
+    case "mode": {
+      const { dispatch } = await import("./Dispatch.js")
+      dispatch(parsed.mode)
+    }
+  }
+}

@@ -1,0 +1,15 @@
+/** The words of the control plane: what an operator may ask of a run, and where that leaves it. */
+import * as Schema from "effect/Schema"
+
+export const ControlVerb = Schema.Literal("status", "pause", "resume", "cancel", "rollback")
+export type ControlVerb = typeof ControlVerb.Type
+
+/** The verbs that may change something; `status` only reads. */
+export type ControlChange = Exclude<ControlVerb, "status">
+
+/** Where the last verb left the store. Starting a run sets it back to `running`. */
+export const ControlLifecycle = Schema.Literal("running", "paused", "cancelled", "rollback_requested")
+export type ControlLifecycle = typeof ControlLifecycle.Type
+
+/** What a policy allows or denies: `control:rl:pause`. */
+export const actionKeyOf = (verb: ControlVerb): string => `control:rl:${verb}`

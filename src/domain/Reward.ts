@@ -1,0 +1,42 @@
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { AttemptId, RolloutId } from "./Ids.js"
+import type { Example } from "./Rollout.js"
+
+/** A named finite number that an attempt earned, and in words why. */
+export class Reward extends Schema.Class<Reward>("Reward")({
+  name: Schema.NonEmptyString,
+  value: Schema.Finite,
+  feedback: Schema.NullOr(Schema.String)
+}) {}
+
+/** What a scorer sees of a finished attempt. */
+export interface Scorable {
+  readonly rolloutId: RolloutId
+  readonly attemptId: AttemptId
+  readonly example: Example
+  readonly output: string
+}
+
+/** The verdict on one attempt: every scorer's reward by name, and their weighted mean. */
+export interface Scored {
+  readonly rewards: ReadonlyArray<Reward>
+  /** Weighted mean of the rewards, in [0, 1]; null when no scorer applied to the example. */
+  readonly score: number | null
+}
+
+/** A scorer could not judge: its process or server failed. The attempt fails, for a missing score is not a zero. */
+export class ScoringFailed extends Schema.TaggedError<ScoringFailed>()("ScoringFailed", {
+  scorer: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `scorer ${this.scorer} failed: ${this.detail}`
+  }
+}
+
+/** Judges what an agent answered. The runner asks, `src/scoring` answers; they meet here. */
+export class Scorer extends Context.Tag("tau/domain/Scorer")<Scorer, {
+  readonly score: (scorable: Scorable) => Effect.Effect<Scored, ScoringFailed>
+}>() {}

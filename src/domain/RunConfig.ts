@@ -1,0 +1,170 @@
+/**
+ * The config file of an optimization run: every key, its type, its default. The descriptions are what the error messages
+ * and `docs/configuration.md` say.
+ */
+import * as Schema from "effect/Schema"
+import { ResourceValues } from "./Resources.js"
+import { Example } from "./Rollout.js"
+
+const positive = (what: string) =>
+  Schema.Number.pipe(
+    Schema.filter((value) => Number.isSafeInteger(value) && value > 0, {
+      description: `a whole number of ${what} greater than 0`
+    })
+  )
+
+const atLeastZero = (what: string) =>
+  Schema.Finite.pipe(Schema.filter((value) => value >= 0, { description: `a ${what} of 0 or more` }))
+
+const withDefault = <A, I>(schema: Schema.Schema<A, I>, value: A, description: string) =>
+  Schema.optionalWith(schema, { default: () => value, exact: true }).annotations({ description })
+
+const optional = <A, I>(schema: Schema.Schema<A, I>, description: string) =>
+  Schema.optionalWith(schema, { exact: true }).annotations({ description })
+
+const Argv = Schema.NonEmptyArray(Schema.NonEmptyString)
+const Strings = Schema.Record({ key: Schema.String, value: Schema.String })
+
+export const ChatExecutorConfig = Schema.Struct({
+  kind: Schema.Literal("chat"),
+  user: optional(
+    Schema.String,
+    "Template of the user message over the example's fields; without it `{{prompt}}`, else the example's `messages`"
+  ),
+  parameters: optional(
+    Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+    "Merged into the request body; any string may name a resource as `{{resources.name}}`"
+  ),
+  tools: optional(
+    Schema.Array(Schema.Unknown),
+    "Tools of the request; any string may name a resource as `{{resources.name}}`"
+  )
+})
+
+export const CommandExecutorConfig = Schema.Struct({
+  kind: Schema.Literal("command"),
+  command: Schema.propertySignature(Argv).annotations({
+    description: "The agent as an array of arguments, run without a shell; relative paths are looked up from `cwd`"
+  }),
+  cwd: optional(
+    Schema.NonEmptyString,
+    "Working folder, relative to the config file; the config's own folder by default"
+  ),
+  env: optional(Strings, "Variables added to the agent's environment"),
+  output: withDefault(
+    Schema.Literal("stdout", "file"),
+    "stdout",
+    "Where the answer is read: `stdout`, or `file`, the file that `TAU_OUTPUT_FILE` names"
+  ),
+  output_bytes_max: withDefault(
+    positive("bytes"),
+    1_048_576,
+    "Longest output kept, in bytes; an agent that prints more fails"
+  )
+})
+
+const HttpHeaders = optional(
+  Strings,
+  "More headers of the request; no place for secrets, for a config is plain text"
+)
+
+export const HttpExecutorConfig = Schema.Struct({
+  kind: Schema.Literal("http"),
+  url: Schema.propertySignature(Schema.NonEmptyString).annotations({
+    description: "Where the agent is: an http or https URL; it reads JSON and answers `{\"output\": …}`"
+  }),
+  headers: HttpHeaders
+})
+
+export const ExecutorConfig = Schema.Union(ChatExecutorConfig, CommandExecutorConfig, HttpExecutorConfig)
+export type ExecutorConfig = typeof ExecutorConfig.Type
+
+const scorer = {
+  name: optional(Schema.NonEmptyString, "Name of the reward, unlike that of every other scorer; the kind by default"),
+  weight: withDefault(atLeastZero("weight"), 1, "Share of this score in the reward, relative to the other weights"),
+  expected: withDefault(Schema.NonEmptyString, "expected", "Field of the example that holds the reference")
+}
+
+export const ScorerConfig = Schema.Union(
+  Schema.Struct({ kind: Schema.Literal("exact_match"), ...scorer }),
+  Schema.Struct({
+    kind: Schema.Literal("contains"),
+    ...scorer,
+    ignore_case: withDefault(Schema.Boolean, false, "Whether `A` and `a` are the same")
+  }),
+  Schema.Struct({
+    kind: Schema.Literal("regex"),
+    ...scorer,
+    pattern: optional(Schema.NonEmptyString, "Pattern to find; without it the example's reference is the pattern"),
+    flags: withDefault(Schema.String, "", "Flags of a JavaScript regular expression")
+  }),
+  Schema.Struct({
+    kind: Schema.Literal("numeric"),
+    ...scorer,
+    tolerance: withDefault(atLeastZero("tolerance"), 0, "Largest difference that still counts as equal"),
+    thousands_separator: withDefault(
+      Schema.Literal(",", ".", " ", "'", "_", ""),
+      ",",
+      "Character between groups of three digits"
+    )
+  }),
+  Schema.Struct({ kind: Schema.Literal("json_equal"), ...scorer }),
+  Schema.Struct({
+    kind: Schema.Literal("command"),
+    ...scorer,
+    command: Schema.propertySignature(Argv).annotations({
+      description: "The scorer as an array of arguments; it reads JSON on stdin and prints a number or an object"
+    }),
+    cwd: optional(Schema.NonEmptyString, "Working folder, relative to the config file; its own folder by default"),
+    timeout_secs: withDefault(positive("seconds"), 60, "How long the scorer may take")
+  }),
+  Schema.Struct({
+    kind: Schema.Literal("http"),
+    ...scorer,
+    url: Schema.propertySignature(Schema.NonEmptyString).annotations({
+      description: "Where the scorer is: an http or https URL; it reads JSON and answers a number or an object"
+    }),
+    headers: HttpHeaders,
+    timeout_secs: withDefault(positive("seconds"), 60, "How long the scorer may take")
+  })
+)
+export type ScorerConfig = typeof ScorerConfig.Type
+
+export const OptimizerConfig = Schema.Struct({
+  algorithm: withDefault(
+    Schema.Literal("evaluate"),
+    "evaluate",
+    "`evaluate` runs every example once under the given resources and searches nothing"
+  )
+})
+
+export const RunConfig = Schema.Struct({
+  optimize: withDefault(Schema.Array(Example), [], "Examples to optimize on; `train` is an old name for it"),
+  validate: withDefault(Schema.Array(Example), [], "Examples to validate on; `val` is an old name for it"),
+  resources: optional(
+    ResourceValues,
+    "What the agent is given besides the example, stored as a version before the run; `system_prompt` by convention"
+  ),
+  worker_count: withDefault(positive("workers"), 2, "Rollouts that run at the same time"),
+  poll_interval_ms: withDefault(positive("milliseconds"), 50, "How often a free worker looks for a rollout"),
+  heartbeat_interval_ms: withDefault(
+    positive("milliseconds"),
+    1000,
+    "How often a worker says that it lives; after 3 missed heartbeats its rollout goes to another"
+  ),
+  completion_poll_interval_ms: withDefault(positive("milliseconds"), 60, "How often the run looks whether it is done"),
+  completion_timeout_secs: withDefault(positive("seconds"), 30, "How long the run may wait for its rollouts"),
+  upstream_url: optional(
+    Schema.NonEmptyString,
+    "OpenAI-compatible base URL; `--prompt-optimization-proxy-upstream-url` comes first, `OPENAI_BASE_URL` after it"
+  ),
+  executor: withDefault(ExecutorConfig, { kind: "chat" as const }, "How an attempt is carried out"),
+  scoring: optional(
+    Schema.NonEmptyArray(ScorerConfig),
+    "How an answer is scored; without it `exact_match`, for the examples whose `expected` is a string"
+  ),
+  optimizer: withDefault(OptimizerConfig, { algorithm: "evaluate" as const }, "How better resources are searched for"),
+  max_attempts: withDefault(positive("attempts"), 3, "Tries at a rollout before it counts as failed"),
+  attempt_timeout_secs: withDefault(positive("seconds"), 120, "How long one attempt may take")
+})
+export type RunConfig = typeof RunConfig.Type

@@ -1,0 +1,30 @@
+/** Which of the known model endpoints a request is for. */
+
+export type Operation = "chat" | "text_completion" | "embeddings" | "http"
+
+export interface Endpoint {
+  readonly kind: "llm" | "embedding" | "http"
+  /** Value of `gen_ai.operation.name`; `http` for a request that calls no model in a way we read. */
+  readonly operation: Operation
+  /** Whose format the bodies are in. */
+  readonly api: "chat_completions" | "completions" | "embeddings" | "responses" | "messages" | "other"
+}
+
+const other: Endpoint = { kind: "http", operation: "http", api: "other" }
+
+/** By the end of the path: what stands before it (`/v1`, a deployment, an attribution prefix) is the upstream's affair. */
+const endpoints: ReadonlyArray<readonly [RegExp, Endpoint]> = [
+  [/\/chat\/completions$/, { kind: "llm", operation: "chat", api: "chat_completions" }],
+  [/\/completions$/, { kind: "llm", operation: "text_completion", api: "completions" }],
+  [/\/embeddings$/, { kind: "embedding", operation: "embeddings", api: "embeddings" }],
+  [/\/responses$/, { kind: "llm", operation: "chat", api: "responses" }],
+  // The assistants API has `/threads/{id}/messages`, which is no model call.
+  [/(?<!\/threads\/[^/]+)\/messages$/, { kind: "llm", operation: "chat", api: "messages" }]
+]
+
+/** `path` may carry a query. */
+export const endpointOf = (method: string, path: string): Endpoint => {
+  if (method.toUpperCase() !== "POST") return other
+  const plain = `/${path.split(/[?#]/, 1)[0]!}`.replace(/\/+$/, "")
+  return endpoints.find(([pattern]) => pattern.test(plain))?.[1] ?? other
+}

@@ -1,0 +1,66 @@
+/** JSON as it comes off the wire: objects whose keys a peer chose, read by own key only. */
+
+export type JsonObject = { readonly [key: string]: unknown }
+
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** A record without a prototype: a key such as `__proto__` from the wire is then a key like any other. */
+export const emptyRecord = (): Record<string, unknown> => Object.create(null) as Record<string, unknown>
+
+/** Deepest nesting that is read: more would overflow the stack of whoever writes the value down again. */
+const depthMax = 500
+
+const isTooDeep = (text: string): boolean => {
+  if (text.length <= depthMax) return false
+  let depth = 0
+  let inText = false
+  for (let place = 0; place < text.length; place++) {
+    const code = text.charCodeAt(place)
+    if (inText) {
+      if (code === 0x5c) place++
+      else if (code === 0x22) inText = false
+    } else if (code === 0x22) inText = true
+    else if (code === 0x5b || code === 0x7b) {
+      if (++depth > depthMax) return true
+    } else if (code === 0x5d || code === 0x7d) depth--
+  }
+  return false
+}
+
+/** The parsed text, or undefined when it is not JSON or nested deeper than 500 levels. */
+export const parseJson = (text: string): unknown => {
+  try {
+    return isTooDeep(text) ? undefined : JSON.parse(text) as unknown
+  } catch {
+    return undefined
+  }
+}
+
+/** The value under a chain of own keys; undefined as soon as one is missing. */
+export const at = (value: unknown, ...keys: ReadonlyArray<string | number>): unknown =>
+  keys.reduce<unknown>((found, key) => {
+    if (typeof key === "number") return Array.isArray(found) ? found[key] as unknown : undefined
+    return isObject(found) && Object.hasOwn(found, key) ? found[key] : undefined
+  }, value)
+
+export const listAt = (value: unknown, ...keys: ReadonlyArray<string | number>): ReadonlyArray<unknown> => {
+  const found = at(value, ...keys)
+  return Array.isArray(found) ? found : []
+}
+
+export const textAt = (value: unknown, ...keys: ReadonlyArray<string | number>): string | null => {
+  const found = at(value, ...keys)
+  return typeof found === "string" && found !== "" ? found : null
+}
+
+/** A whole number of things, or null: an upstream may claim 3.5 tokens, or more than there are atoms. */
+export const countAt = (value: unknown, ...keys: ReadonlyArray<string | number>): number | null => {
+  const found = numberAt(value, ...keys)
+  return found !== null && Number.isSafeInteger(found) && found >= 0 ? found : null
+}
+
+export const numberAt = (value: unknown, ...keys: ReadonlyArray<string | number>): number | null => {
+  const found = at(value, ...keys)
+  return typeof found === "number" && Number.isFinite(found) ? found : null
+}

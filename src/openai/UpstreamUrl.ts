@@ -1,0 +1,41 @@
+/** The address of an OpenAI-compatible server, and where a request of the proxy goes below it. Loads nothing. */
+
+export interface UpstreamUrl {
+  /** Scheme, host and port, without a closing slash. */
+  readonly origin: string
+  /** Path of the base URL without a closing slash; empty when it has none. */
+  readonly basePath: string
+}
+
+const withoutUser = "expected a URL without a user name or password"
+
+/** The URL, or a sentence that says what is wrong with it (and never repeats a password). */
+export const parseHttpUrl = (url: string): URL | string => {
+  // URL() would silently drop blanks and line breaks, and repair missing slashes.
+  if (!/^https?:\/\/[^\s\p{Cc}]+$/iu.test(url)) return "expected a URL that starts with http:// or https://"
+  const parsed = URL.canParse(url) ? new URL(url) : undefined
+  if (parsed === undefined || parsed.hostname === "") return "expected a valid http or https URL"
+  if (parsed.username !== "" || parsed.password !== "") return withoutUser
+  return url.includes("#") ? "expected a URL without a fragment (#…)" : parsed
+}
+
+/** The parts of a base URL, or a sentence that says what is wrong with it (and never repeats a password). */
+export const parseUpstream = (url: string): UpstreamUrl | string => {
+  const parsed = parseHttpUrl(url)
+  if (parsed === withoutUser) return `${withoutUser}; keys belong in the provider's key variable`
+  if (typeof parsed === "string") return parsed
+  if (url.includes("?")) return "expected a URL without a query (?…)"
+  return { origin: parsed.origin, basePath: parsed.pathname.replace(/\/+$/, "") }
+}
+
+/**
+ * The path to ask the upstream for. `requestPath` starts with a slash and may carry a query.
+ *
+ * Requests below `/v1` go below the base path, and the `/v1` of the two is never doubled: a base without a path and a base
+ * that ends in `/v1` mean the same, any other base takes the place of `/v1`. Other requests (`/health`) go beside `/v1`.
+ */
+export const upstreamPath = (basePath: string, requestPath: string): string => {
+  const versioned = /^\/v1(?=[/?]|$)/.test(requestPath)
+  if (basePath === "" || basePath.endsWith("/v1")) return basePath.replace(/\/v1$/, "") + requestPath
+  return basePath + (versioned ? requestPath.slice("/v1".length) : requestPath)
+}

@@ -1,0 +1,314 @@
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { type Dispatcher, errors } from "undici"
+import { errorBody } from "../openai/ErrorBody.js"
+import { TerminalScanner } from "../openai/TerminalEvent.js"
+import type { FinishedSpan, SpanIntent } from "../store/writer/spans.js"
+import * as Headers from "./Headers.js"
+import { causeOf, failureOf, type Refusal, refusals } from "./ProxyError.js"
+import { Recording } from "./Recording.js"
+import type { SpanRecorder } from "./SpanRecorder.js"
+
+/** What every call of a proxy shares. */
+export interface CallSettings {
+  readonly recorder: SpanRecorder
+  readonly recordedBytesMax: number
+  /** Cut an answer that could not be recorded, instead of counting it. */
+  readonly recordingRequired: boolean
+  readonly timeoutMs: number
+  readonly onEnd: (call: Call) => void
+}
+
+/**
+ * One call on its way through: an undici handler whose every event is a plain function.
+ *
+ * Bytes pass as they come. What must wait is only the end: the terminal event of a stream, the last bytes of a sized body,
+ * the close of any other. It leaves once the span is committed, so an answer that an agent has seen whole is never lost.
+ */
+export class Call implements Dispatcher.DispatchHandler {
+  readonly request: Recording
+  private readonly response: Recording
+  private readonly pendingIntent: { readonly cancel: () => boolean }
+  private controller: Dispatcher.DispatchController | null = null
+  private scanner: TerminalScanner | null = null
+  /** Response head not yet sent: it goes out with the first byte, or with the end of an empty answer. */
+  private head: { readonly status: number; readonly message: string; readonly headers: Array<string> } | null = null
+  private statusCode: number | null = null
+  private sizedTo: number | null = null
+  /** Bytes that must not leave before the commit; null while everything may pass. */
+  private held: Array<Uint8Array> | null = null
+  private chunks = 0
+  private firstByteUs: number | null = null
+  private committedBytes: number | null = null
+  private isCommitting = false
+  private upstreamEnded = false
+  private upstreamBroke = false
+  /** Set once the span's end is decided; what happens after it changes nothing. */
+  private isSettled = false
+  private contentType: string | null = null
+  private contentEncoding: string | null = null
+
+  constructor(
+    private readonly settings: CallSettings,
+    private readonly intent: SpanIntent,
+    private readonly upstreamUrl: string,
+    private readonly incoming: IncomingMessage,
+    private readonly outgoing: ServerResponse
+  ) {
+    this.request = new Recording(settings.recordedBytesMax)
+    this.response = new Recording(settings.recordedBytesMax)
+    this.pendingIntent = settings.recorder.open(intent)
+    outgoing.sendDate = false
+    outgoing.on("close", this.clientClosed)
+    // A response queued behind another one of its connection never closes by itself.
+    incoming.socket.on("close", this.clientClosed)
+    outgoing.on("drain", () => this.controller?.resume())
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController) {
+    this.controller = controller
+    if (this.isSettled) controller.abort(new errors.RequestAbortedError())
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, _parsed: unknown, message?: string) {
+    // Informational answers are for this hop.
+    if (status < 200 || this.isSettled) return
+    const raw = Headers.textOf(controller.rawHeaders)
+    this.statusCode = status
+    this.head = { status, message: phraseOf(message), headers: Headers.toClient(raw) }
+    this.contentType = Headers.valueOf(raw, "content-type")
+    this.contentEncoding = Headers.valueOf(raw, "content-encoding")
+    const length = Headers.valueOf(raw, "content-length")
+    if (length !== null && /^\d+$/.test(length)) this.sizedTo = Number(length)
+    if (!hasBody(this.incoming.method, status) || this.sizedTo === 0) return
+    if (this.contentType?.toLowerCase().startsWith("text/event-stream") === true) this.scan()
+    // The head of a sized answer goes with its first byte: until then a broken upstream can still be told as an error.
+    if (this.scanner === null && this.sizedTo !== null) return
+    this.sendHead()
+    this.outgoing.flushHeaders()
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer) {
+    if (this.isSettled && this.held === null && this.committedBytes === null) return
+    this.firstByteUs ??= nowUs()
+    this.chunks += 1
+    this.response.add(chunk)
+    // What follows a committed terminal event is no answer any more, and often the blank line that a client waits for.
+    if (this.committedBytes !== null) {
+      this.write(controller, chunk)
+      return
+    }
+    if (this.held !== null) {
+      this.held.push(chunk)
+      this.scanner?.scan(chunk)
+      this.commitWhenWhole(controller)
+      return
+    }
+    // Some servers stream events under another content type.
+    if (this.chunks === 1 && this.scanner === null && eventField.test(chunk.toString("latin1", 0, 8))) this.scan()
+    const holdFrom = this.holdFrom(chunk)
+    if (holdFrom > 0) this.sendHead()
+    if (holdFrom === chunk.length) {
+      this.write(controller, chunk)
+      return
+    }
+    if (holdFrom > 0) this.write(controller, chunk.subarray(0, holdFrom))
+    this.held = [chunk.subarray(holdFrom)]
+    this.commitWhenWhole(controller)
+  }
+
+  onResponseEnd() {
+    this.upstreamEnded = true
+    if (this.isCommitting) return
+    if (this.committedBytes !== null) this.release()
+    else if (!this.isSettled) this.commit("done")
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error) {
+    if (this.isSettled) {
+      // Broken after its terminal event: the client gets all of the answer, and the broken connection as well.
+      this.upstreamBroke = true
+      if (this.committedBytes !== null) this.release()
+      return
+    }
+    this.fail(failureOf(error, this.statusCode !== null), causeOf(error))
+  }
+
+  /** The answer is an error of ours, or a broken connection when part of the upstream's answer has left already. */
+  fail(kind: Refusal, cause: string) {
+    if (this.isSettled || this.outgoing.destroyed) return
+    const { code, status } = refusals[kind]
+    const message = messageOf(kind, cause, this.settings.timeoutMs)
+    const state = kind === "silent" || kind === "stalled"
+      ? "timeout"
+      : kind === "tooLarge"
+      ? "refused"
+      : "upstream_error"
+    const isStarted = this.outgoing.headersSent
+    this.isSettled = true
+    this.controller?.abort(new errors.RequestAbortedError())
+    if (!isStarted) this.statusCode = status
+    this.close(isStarted && state === "upstream_error" ? "upstream_cut" : state, { code, message }, () => {
+      if (isStarted) this.outgoing.destroy()
+      else refuse(this.outgoing, kind, message)
+      this.end()
+    })
+  }
+
+  /** Ends a call that outlived the proxy's patience at shutdown. */
+  abandon() {
+    if (!this.isSettled) {
+      this.isSettled = true
+      this.controller?.abort(new errors.RequestAbortedError())
+      const message = "the proxy was stopped before the call had ended"
+      this.close("timeout", { code: "training_proxy_shutdown", message }, () => this.end())
+    }
+    this.outgoing.destroy()
+  }
+
+  /** A client acts on the terminal event at once, whether or not the upstream closes after it. */
+  private commitWhenWhole(controller: Dispatcher.DispatchController) {
+    if (this.scanner?.isWhole !== true || this.isCommitting) return
+    controller.pause()
+    this.commit("done")
+  }
+
+  /** A compressed stream cannot be scanned as it passes: only its close waits for the commit. */
+  private scan() {
+    if (this.contentEncoding === null || this.contentEncoding === "identity") this.scanner = new TerminalScanner()
+  }
+
+  /** First byte of the chunk that must wait, or its length when all may pass. */
+  private holdFrom(chunk: Uint8Array): number {
+    const offset = this.scanner?.scan(chunk) ?? -1
+    if (offset !== -1) return offset
+    return this.sizedTo !== null && this.response.bytes >= this.sizedTo ? 0 : chunk.length
+  }
+
+  private sendHead() {
+    if (this.head === null) return
+    const { headers, message, status } = this.head
+    this.head = null
+    this.outgoing.writeHead(status, message, headers)
+  }
+
+  private write(controller: Dispatcher.DispatchController, bytes: Uint8Array) {
+    if (!this.outgoing.write(bytes)) controller.pause()
+  }
+
+  private commit(state: FinishedSpan["state"]) {
+    this.isSettled = true
+    this.isCommitting = true
+    const bytes = this.response.bytes
+    this.close(state, null, (committed) => {
+      this.isCommitting = false
+      if (!committed && this.settings.recordingRequired) {
+        this.controller?.abort(new errors.RequestAbortedError())
+        this.outgoing.destroy()
+        this.end()
+        return
+      }
+      this.committedBytes = bytes
+      this.sendHead()
+      for (const part of this.held ?? []) this.outgoing.write(part)
+      this.held = null
+      if (this.upstreamEnded || this.upstreamBroke) this.release()
+      else this.controller?.resume()
+    })
+  }
+
+  /** Everything has passed: the connection ends as the upstream's did. */
+  private release() {
+    const end = () => {
+      if (this.upstreamBroke) this.outgoing.destroy()
+      else this.outgoing.end()
+      this.end()
+    }
+    // Bytes after the terminal event are rare, and part of the answer all the same.
+    if (this.response.bytes > (this.committedBytes ?? 0)) this.close("done", null, end, false)
+    else end()
+  }
+
+  private readonly clientClosed = () => {
+    if (this.outgoing.writableFinished) return
+    const wasSettled = this.isSettled
+    // Before the abort, which reports an error of its own at once.
+    this.isSettled = true
+    this.controller?.abort(new errors.RequestAbortedError())
+    if (!wasSettled) this.close("client_cancel", null, () => this.end())
+    else if (!this.isCommitting) this.end()
+  }
+
+  private end() {
+    this.incoming.socket.off("close", this.clientClosed)
+    this.settings.onEnd(this)
+  }
+
+  private close(
+    state: FinishedSpan["state"],
+    error: { readonly code: string; readonly message: string } | null,
+    done: (committed: boolean) => void,
+    isFirst = true
+  ) {
+    this.pendingIntent.cancel()
+    this.settings.recorder.close(
+      {
+        ...this.intent,
+        state,
+        endTimeUs: nowUs(),
+        statusCode: this.statusCode,
+        errorCode: error?.code ?? null,
+        errorMessage: error?.message ?? null,
+        upstreamUrl: this.upstreamUrl,
+        firstByteUs: this.firstByteUs,
+        chunks: this.chunks,
+        requestBytes: this.request.bytes,
+        responseBytes: this.response.bytes,
+        requestTruncated: this.request.isTruncated,
+        responseTruncated: this.response.isTruncated,
+        requestContentEncoding: (this.incoming.headers["content-encoding"] as string | undefined) ?? null,
+        responseContentType: this.contentType,
+        responseContentEncoding: this.contentEncoding,
+        isFirst
+      },
+      [this.request.content, this.response.content],
+      done
+    )
+  }
+}
+
+/** Unix microseconds. */
+export const nowUs = (): number => Math.round((performance.timeOrigin + performance.now()) * 1000)
+
+/** The start of a line of an event stream. */
+const eventField = /^\uFEFF?(?:data|event|id|retry|):/
+
+/** A reason phrase that may be sent on: what is not Latin-1 text is dropped, for it would not pass (RFC 9112, section 4). */
+const phraseOf = (message: string | undefined) => (message ?? "").replaceAll(/[^\t\u0020-\u007E\u0080-\u00FF]/g, "")
+
+const hasBody = (method: string | undefined, status: number) => method !== "HEAD" && status !== 204 && status !== 304
+
+/** Answers with an error of ours, in OpenAI's shape. */
+export const refuse = (outgoing: ServerResponse, kind: Refusal, message: string): void => {
+  const { code, status } = refusals[kind]
+  const type = status < 500 ? "invalid_request_error" : "proxy_error"
+  const body = Buffer.from(JSON.stringify(errorBody(message, { code, type })))
+  outgoing.writeHead(status, {
+    "content-type": "application/json",
+    "content-length": body.length,
+    ...(kind === "busy" || kind === "store" ? { "retry-after": "1" } : {})
+  })
+  outgoing.end(body)
+}
+
+const messageOf = (kind: Refusal, cause: string, timeoutMs: number): string => {
+  switch (kind) {
+    case "silent":
+      return `the upstream sent nothing for ${timeoutMs} ms`
+    case "unreadable":
+      return `the upstream's answer broke off or could not be read (${cause})`
+    case "unreachable":
+      return `the upstream could not be reached (${cause})`
+    default:
+      return cause
+  }
+}

@@ -1,0 +1,84 @@
+/** Who is calling: read from the path prefix and the headers of a request, in plain functions. */
+import { randomFillSync } from "node:crypto"
+import type { IncomingMessage } from "node:http"
+import { isAttributionId, parsePrefix } from "../domain/AttributionPath.js"
+
+export interface CallIdentity {
+  /** Null for a call that names no attempt: it belongs to the capture session. */
+  readonly attribution: { readonly rolloutId: string; readonly attemptId: string } | null
+  readonly sequenceId: number | null
+  readonly traceId: string
+  readonly parentId: string | null
+  /** Path and query without the prefix. */
+  readonly path: string
+}
+
+/** The caller's identity, or in words what is malformed about it. The prefix wins over headers that name another attempt. */
+export const identify = (request: IncomingMessage): CallIdentity | string => {
+  const url = request.url ?? "/"
+  const prefix = parsePrefix(url)
+  if (prefix === "malformed") return "the path's /rollout/<id>/attempt/<id> prefix names no usable ids"
+  const headers = request.headers
+  for (const name of ["x-rollout-id", "x-attempt-id", "x-trace-id"]) {
+    const value = headers[name]
+    if (isPresent(value) && !isAttributionId(value)) {
+      return `${name} is not a single id of 1 to 200 visible ASCII characters`
+    }
+  }
+  const sequence = headers["x-sequence-id"]
+  if (isPresent(sequence) && !(typeof sequence === "string" && /^\d{1,15}$/.test(sequence.trim()))) {
+    return "x-sequence-id is not an unsigned integer"
+  }
+  const rolloutId = headers["x-rollout-id"] as string | undefined
+  const attemptId = headers["x-attempt-id"] as string | undefined
+  const parent = traceparent.exec((headers["traceparent"] as string | undefined) ?? "")
+  const traceId = headers["x-trace-id"] as string | undefined
+  return {
+    attribution: prefix ?? (isPresent(rolloutId) && isPresent(attemptId) ? { rolloutId, attemptId } : null),
+    sequenceId: isPresent(sequence) ? Number(sequence) : null,
+    traceId: isPresent(traceId) ? traceId : parent?.[1] ?? randomHex(16),
+    parentId: parent?.[2] ?? null,
+    path: prefix === null ? url : prefix.rest
+  }
+}
+
+/** Some APIs take their key as a query parameter: its value is not for the record. */
+export const withoutSecrets = (path: string): string => {
+  const start = path.indexOf("?")
+  if (start === -1) return path
+  const parameters = path.slice(start + 1).split("&").map((parameter) => {
+    const equals = parameter.indexOf("=")
+    if (equals === -1) return parameter
+    return secretName.test(decoded(parameter.slice(0, equals))) ? `${parameter.slice(0, equals)}=REDACTED` : parameter
+  })
+  return `${path.slice(0, start)}?${parameters.join("&")}`
+}
+
+const secretName = /key|token|secret|passw|pwd|auth|jwt|bearer|signature|^sig$|credential|^code$/i
+
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+const isPresent = (value: string | ReadonlyArray<string> | undefined): value is string =>
+  value !== undefined && (typeof value !== "string" || value.trim() !== "")
+
+/** W3C Trace Context, section 3.2. */
+const traceparent = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}$/
+
+const pool = Buffer.alloc(4096)
+let used = pool.length
+
+/** Random lower-case hex digits, two per byte, from a pool: one system call per hundreds of ids. */
+export const randomHex = (bytes: number): string => {
+  if (used + bytes > pool.length) {
+    randomFillSync(pool)
+    used = 0
+  }
+  used += bytes
+  return pool.toString("hex", used - bytes, used)
+}

@@ -1,0 +1,77 @@
+/**
+ * Which headers travel from one hop to the next, over raw header lists: names and values in turn, so that order, case and
+ * repetitions stay as they were.
+ */
+
+/** Headers of one hop (RFC 9110, section 7.6.1), and those the proxy sets itself. */
+const hopByHop = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade"
+])
+
+/** Spoken between an agent and this proxy; the upstream must not see them. */
+const attribution = ["x-rollout-id", "x-attempt-id", "x-sequence-id", "x-trace-id"]
+const notForUpstream = new Set([...hopByHop, ...attribution, "host", "expect", "http2-settings"])
+
+/** Names that a `Connection` header may not drop: they carry meaning end to end. */
+const kept = /^(authorization|content-|host$|x-api-key$|api-key$)/
+
+export interface Credentials {
+  /** The caller's key is good for this proxy only, and stops here. */
+  readonly strip: boolean
+  /** The provider's key, set in place of the caller's. */
+  readonly key: string | null
+}
+
+/** Request headers for the upstream. */
+export const toUpstream = (raw: ReadonlyArray<string>, { key, strip }: Credentials): Array<string> => {
+  const named = connectionNames(raw)
+  const headers: Array<string> = []
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index]!.toLowerCase()
+    if (notForUpstream.has(name) || named?.has(name) === true) continue
+    if ((strip || key !== null) && (name === "authorization" || name === "api-key" || name === "x-api-key")) continue
+    headers.push(raw[index]!, raw[index + 1]!)
+  }
+  if (key !== null) headers.push("authorization", `Bearer ${key}`)
+  return headers
+}
+
+/** Response headers for the client. */
+export const toClient = (raw: ReadonlyArray<string>): Array<string> => {
+  const named = connectionNames(raw)
+  const headers: Array<string> = []
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index]!.toLowerCase()
+    if (hopByHop.has(name) || named?.has(name) === true) continue
+    headers.push(raw[index]!, raw[index + 1]!)
+  }
+  return headers
+}
+
+/** undici hands over raw headers as buffers; the wire is Latin-1. */
+export const textOf = (raw: unknown): ReadonlyArray<string> =>
+  Array.isArray(raw)
+    ? raw.map((part: Buffer | string) => typeof part === "string" ? part : part.toString("latin1"))
+    : []
+
+/** Value of the first header of that lower-case name. */
+export const valueOf = (raw: ReadonlyArray<string>, name: string): string | null => {
+  for (let index = 0; index < raw.length; index += 2) {
+    if (raw[index]!.length === name.length && raw[index]!.toLowerCase() === name) return raw[index + 1]!
+  }
+  return null
+}
+
+const connectionNames = (raw: ReadonlyArray<string>): ReadonlySet<string> | null => {
+  const value = valueOf(raw, "connection")
+  if (value === null || value === "keep-alive" || value === "close") return null
+  return new Set(value.split(",").map((name) => name.trim().toLowerCase()).filter((name) => !kept.test(name)))
+}

@@ -1,0 +1,263 @@
+/**
+ * The recording proxy: forwards every call byte for byte and records it as a span.
+ *
+ *   request ─▶ identity ─▶ admission ─▶ upstream ─▶ client
+ *                                          └─▶ recording ─▶ span ─▶ commit ─▶ last byte
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { createHash, timingSafeEqual } from "node:crypto"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import type { AddressInfo, Socket } from "node:net"
+import { Agent, type Dispatcher } from "undici"
+import { parseUpstream, upstreamPath, type UpstreamUrl } from "../openai/UpstreamUrl.js"
+import { StoreProcess } from "../store/Sqlite.js"
+import { Writer } from "../store/Writer.js"
+import { Call, type CallSettings, nowUs, refuse } from "./Call.js"
+import { type CallIdentity, identify, randomHex, withoutSecrets } from "./CallIdentity.js"
+import * as Headers from "./Headers.js"
+import { type Health, healthBytes } from "./Health.js"
+import { ProxyStartError } from "./ProxyError.js"
+import type { ProxyOptions } from "./ProxyOptions.js"
+import { sendUpstream } from "./RequestBody.js"
+import { SpanRecorder } from "./SpanRecorder.js"
+
+/** A running proxy. */
+export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
+  /** `http://host:port`, without a trailing slash. */
+  readonly origin: string
+  /** Calls that name no attempt are recorded under this rollout id. */
+  readonly captureSession: string
+  readonly health: () => Health
+}>() {
+  static readonly layer = (options: ProxyOptions): Layer.Layer<Proxy, ProxyStartError, Writer | StoreProcess> =>
+    Layer.scoped(
+      Proxy,
+      Effect.gen(function*() {
+        const writer = yield* Writer
+        const { id: processId } = yield* StoreProcess
+        const upstream = parseUpstream(options.upstreamUrl)
+        if (typeof upstream === "string") return yield* new ProxyStartError({ detail: `upstream URL: ${upstream}` })
+        const dispatcher = yield* Effect.acquireRelease(
+          Effect.sync(() => upstreamAgent(options)),
+          (agent) => Effect.promise(() => agent.destroy())
+        )
+        const gateway = new Gateway(options, upstream, dispatcher, new SpanRecorder(writer, processId), processId)
+        const { server } = yield* Effect.acquireRelease(
+          listen(gateway, options),
+          (running) => stop(running, gateway, options)
+        )
+        const { port } = server.address() as AddressInfo
+        const host = options.bind.host.includes(":") ? `[${options.bind.host}]` : options.bind.host
+        return {
+          origin: `http://${host}:${port}`,
+          captureSession: gateway.captureSession,
+          health: () => gateway.health()
+        }
+      })
+    )
+}
+
+/** undici's own retries, redirects and decompression stay out: what the upstream says is what the client gets. */
+const upstreamAgent = ({ limits, timeoutMs }: ProxyOptions) =>
+  new Agent({
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+    connect: { timeout: Math.min(timeoutMs, 10_000) },
+    connections: limits.callsMax,
+    pipelining: 1,
+    maxHeaderSize: 64 * 1024
+  })
+
+/** Decides over each request; plain functions from here on. */
+class Gateway {
+  readonly captureSession: string
+  private readonly settings: CallSettings
+  private readonly calls = new Set<Call>()
+  private readonly clientKeyHash: Buffer | null
+  private handled = 0
+  private refused = 0
+
+  constructor(
+    private readonly options: ProxyOptions,
+    private readonly upstream: UpstreamUrl,
+    private readonly dispatcher: Dispatcher,
+    private readonly recorder: SpanRecorder,
+    private readonly processId: string
+  ) {
+    this.captureSession = `capture-${new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}-${randomHex(3)}`
+    this.clientKeyHash = options.clientKey === null ? null : sha256(options.clientKey)
+    this.settings = {
+      recorder,
+      recordedBytesMax: options.limits.recordedBytesMax,
+      recordingRequired: options.recordPolicy === "required",
+      timeoutMs: options.timeoutMs,
+      onEnd: (call) => this.calls.delete(call)
+    }
+  }
+
+  get underWay(): ReadonlySet<Call> {
+    return this.calls
+  }
+
+  health(): Health {
+    return {
+      upstreamUrl: `${this.upstream.origin}${this.upstream.basePath}`,
+      upstreamChatCompletionsUrl: this.upstream.origin + upstreamPath(this.upstream.basePath, "/v1/chat/completions"),
+      attributionLogPath: this.options.attributionLogPath,
+      attributionRequired: this.options.attributionRequired,
+      captureSession: this.captureSession,
+      callsUnderWay: this.calls.size,
+      calls: this.handled,
+      callsRefused: this.refused,
+      spansCommitted: this.recorder.counters.committed,
+      spansLost: this.recorder.counters.lost,
+      storeFailure: this.recorder.failure()
+    }
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    if (request.url === "/training/proxy/health" || request.url?.startsWith("/training/proxy/health?") === true) {
+      const { body, status } = healthBytes(this.health())
+      response.writeHead(status, { "content-type": "application/json", "content-length": body.length })
+      response.end(body)
+      return
+    }
+    const identity = identify(request)
+    if (typeof identity === "string") {
+      this.refuse(response, "attribution", identity)
+      return
+    }
+    if (identity.attribution === null && this.options.attributionRequired) {
+      this.refuse(
+        response,
+        "attribution",
+        "x-rollout-id and x-attempt-id (or a /rollout/<id>/attempt/<id> prefix) are required"
+      )
+    } else if (!this.isAdmitted(request)) {
+      this.refuse(response, "key", "this proxy needs the key that was handed out with its base URL")
+    } else if (this.calls.size >= this.options.limits.callsMax) {
+      this.refuse(response, "busy", `${this.calls.size} calls are under way, the limit`)
+    } else if (this.options.recordPolicy === "required" && this.recorder.failure() !== null) {
+      this.refuse(response, "store", "the store cannot record this call: it was not forwarded")
+    } else if (Number(request.headers["content-length"] ?? 0) > this.options.limits.requestBytesMax) {
+      this.refuse(response, "tooLarge", `the request is larger than ${this.options.limits.requestBytesMax} bytes`)
+    } else {
+      this.forward(request, response, identity)
+    }
+  }
+
+  private forward(request: IncomingMessage, response: ServerResponse, identity: CallIdentity) {
+    this.handled += 1
+    const path = upstreamPath(this.upstream.basePath, identity.path)
+    const attribution = identity.attribution
+    const call = new Call(
+      this.settings,
+      {
+        spanId: randomHex(8),
+        traceId: identity.traceId,
+        parentId: identity.parentId,
+        rolloutId: attribution?.rolloutId ?? this.captureSession,
+        attemptId: attribution?.attemptId ?? `${this.captureSession}:attempt-1`,
+        clientSequenceId: identity.sequenceId,
+        processId: this.processId,
+        method: request.method ?? "GET",
+        path: withoutSecrets(identity.path),
+        startTimeUs: nowUs()
+      },
+      this.upstream.origin + path.replace(/\?.*$/, ""),
+      request,
+      response
+    )
+    this.calls.add(call)
+    const { clientKey, limits, upstreamKey } = this.options
+    sendUpstream(request, call, limits, (body) =>
+      this.dispatcher.dispatch(
+        {
+          origin: this.upstream.origin,
+          path,
+          method: (request.method ?? "GET") as Dispatcher.HttpMethod,
+          headers: Headers.toUpstream(request.rawHeaders, { strip: clientKey !== null, key: upstreamKey }),
+          body
+        },
+        call
+      ))
+  }
+
+  private refuse(response: ServerResponse, ...refusal: [kind: Parameters<typeof refuse>[1], message: string]) {
+    this.refused += 1
+    refuse(response, ...refusal)
+  }
+
+  /** Compares hashes in constant time: neither the length nor a prefix of the key can be learnt. */
+  private isAdmitted({ headers }: IncomingMessage): boolean {
+    if (this.clientKeyHash === null) return true
+    const shown = headers.authorization?.replace(/^Bearer\s+/i, "") ?? headers["x-api-key"] ?? headers["api-key"]
+    return typeof shown === "string" && timingSafeEqual(sha256(shown), this.clientKeyHash)
+  }
+}
+
+const sha256 = (text: string) => createHash("sha256").update(text).digest()
+
+interface Listening {
+  readonly server: Server
+  readonly sockets: ReadonlySet<Socket>
+}
+
+const listen = (gateway: Gateway, { bind, limits }: ProxyOptions) =>
+  Effect.async<Listening, ProxyStartError>((resume) => {
+    const server = createServer(
+      {
+        maxHeaderSize: 64 * 1024,
+        headersTimeout: 10_000,
+        requestTimeout: 0,
+        connectionsCheckingInterval: 1_000,
+        keepAliveTimeout: 75_000
+      },
+      (request, response) => gateway.handle(request, response)
+    )
+    server.maxConnections = limits.connectionsMax
+    const sockets = new Set<Socket>()
+    server.on("connection", (socket) => {
+      // Each call watches its socket, and a client may pipeline many calls on one.
+      socket.setMaxListeners(0)
+      sockets.add(socket)
+      socket.once("close", () => sockets.delete(socket))
+    })
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      resume(
+        new ProxyStartError({
+          detail: `cannot listen on ${bind.host}:${bind.port}: ${startErrors[error.code ?? ""] ?? error.message}`
+        })
+      ))
+    server.listen(bind.port, bind.host, () => resume(Effect.succeed({ server, sockets })))
+  })
+
+const startErrors: Record<string, string> = {
+  EADDRINUSE: "the port is in use by another process",
+  EACCES: "not allowed to use this port",
+  EADDRNOTAVAIL: "this machine has no such address",
+  ENOTFOUND: "no such host"
+}
+
+/** Takes no new calls, lets those under way finish for a while, then breaks what is left. */
+const stop = ({ server, sockets }: Listening, gateway: Gateway, { limits }: ProxyOptions) =>
+  Effect.async<void>((resume) => {
+    const closeIdle = () => {
+      server.closeIdleConnections()
+      // Connections that were opened and never used are not idle to Node, and clients keep some in reserve.
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+    }
+    server.close(() => resume(Effect.void))
+    closeIdle()
+    const patience = setTimeout(() => {
+      for (const call of gateway.underWay) call.abandon()
+      server.closeAllConnections()
+    }, limits.shutdownGraceMs)
+    const idle = setInterval(closeIdle, 50)
+    server.once("close", () => {
+      clearTimeout(patience)
+      clearInterval(idle)
+    })
+  })

@@ -1,0 +1,40 @@
+/** Everything the proxy itself answers with an error. An upstream's 4xx or 5xx is not here: it is an answer, and passes. */
+import * as Schema from "effect/Schema"
+import { errors } from "undici"
+
+/** The proxy could not start: its address is taken or refused, or its upstream is no URL. */
+export class ProxyStartError extends Schema.TaggedError<ProxyStartError>()("ProxyStartError", {
+  detail: Schema.String
+}) {
+  override get message() {
+    return this.detail
+  }
+}
+
+/** The one place where a refusal or failure gets its HTTP status. */
+export const refusals = {
+  attribution: { status: 400, code: "training_proxy_missing_or_invalid_attribution_header" },
+  key: { status: 401, code: "invalid_api_key" },
+  stalled: { status: 408, code: "training_proxy_request_timeout" },
+  tooLarge: { status: 413, code: "training_proxy_request_too_large" },
+  busy: { status: 503, code: "training_proxy_too_many_calls" },
+  store: { status: 503, code: "training_proxy_store_unavailable" },
+  unreachable: { status: 502, code: "training_proxy_upstream_request_failed" },
+  unreadable: { status: 502, code: "training_proxy_upstream_response_read_failed" },
+  silent: { status: 504, code: "training_proxy_upstream_timeout" }
+} as const
+
+export type Refusal = keyof typeof refusals
+
+/** What an error of the upstream connection means to the caller; `headSeen` when the status line had arrived. */
+export const failureOf = (error: Error, headSeen: boolean): "unreachable" | "unreadable" | "silent" => {
+  if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) return "silent"
+  if (headSeen || error instanceof errors.HTTPParserError) return "unreadable"
+  return "unreachable"
+}
+
+/** A short cause for logs and spans: the code of the error, and no address that might hold a secret. */
+export const causeOf = (error: Error): string => {
+  const code = (error as NodeJS.ErrnoException).code
+  return code === undefined ? error.name : code
+}

@@ -1,0 +1,65 @@
+import type { IncomingMessage } from "node:http"
+import { PassThrough, type Readable } from "node:stream"
+import type { Call } from "./Call.js"
+import type { ProxyLimits } from "./ProxyOptions.js"
+
+/** Up to this size a body is collected and sent in one write; larger ones and those of unknown size pass as they come. */
+const collectedBytesMax = 1024 * 1024
+
+/** Sends the request's body on, and keeps a copy on the call. `dispatch` is called once the upstream request may begin. */
+export const sendUpstream = (
+  request: IncomingMessage,
+  call: Call,
+  { requestBytesMax, uploadIdleMs }: ProxyLimits,
+  dispatch: (body: Buffer | Readable | null) => void
+): void => {
+  const length = request.headers["content-length"]
+  const isChunked = request.headers["transfer-encoding"] !== undefined
+  if (!isChunked && (length === undefined || length === "0")) {
+    request.resume()
+    dispatch(null)
+    return
+  }
+  const stalled = setTimeout(
+    () => call.fail("stalled", `nothing of the request came for ${uploadIdleMs} ms`),
+    uploadIdleMs
+  )
+  request.on("data", () => stalled.refresh()).on("end", () => clearTimeout(stalled)).on(
+    "close",
+    () => clearTimeout(stalled)
+  )
+  if (!isChunked && Number(length) <= collectedBytesMax) {
+    collect(request, call, dispatch)
+  } else {
+    pass(request, call, requestBytesMax, dispatch)
+  }
+}
+
+const collect = (request: IncomingMessage, call: Call, dispatch: (body: Buffer) => void) => {
+  const chunks: Array<Buffer> = []
+  request.on("data", (chunk: Buffer) => {
+    call.request.add(chunk)
+    chunks.push(chunk)
+  })
+  request.on("end", () => dispatch(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))
+}
+
+const pass = (request: IncomingMessage, call: Call, bytesMax: number, dispatch: (body: Readable) => void) => {
+  const body = new PassThrough()
+  body.on("error", () => request.resume())
+  request.on("data", (chunk: Buffer) => {
+    call.request.add(chunk)
+    if (call.request.bytes > bytesMax) {
+      call.fail("tooLarge", `the request is larger than ${bytesMax} bytes`)
+      body.destroy()
+      request.unpipe(body)
+      request.resume()
+    }
+  })
+  // A client that leaves while it uploads must not look like the end of its body.
+  request.on("close", () => {
+    if (!request.complete) body.destroy()
+  })
+  request.pipe(body)
+  dispatch(body)
+}

@@ -1,0 +1,140 @@
+/** The private folder of one attempt: the example, one file per resource, and a place for the answer. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { constants } from "node:fs"
+import { mkdir, mkdtemp, open, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { resourceText, type ResourceValues } from "../domain/Resources.js"
+import { type Assignment, AttemptFailed } from "./Executor.js"
+
+export interface AgentFiles {
+  /** The example as JSON. */
+  readonly examplePath: string
+  /** Where the agent may write its answer; nothing is there at first. */
+  readonly outputPath: string
+  readonly resourcesDir: string
+}
+
+/** Writes the files into a new folder (mode 0700) and removes it with all that is in it when the scope closes. */
+export const agentFiles = (
+  { example, resources }: Pick<Assignment, "example" | "resources">
+): Effect.Effect<AgentFiles, AttemptFailed, Scope.Scope> =>
+  Effect.gen(function*() {
+    for (const name of Object.keys(resources)) {
+      if (!isFileName(name)) return yield* refused(`the resource name ${JSON.stringify(name)} cannot be a file name`)
+    }
+    const dir = yield* Effect.acquireRelease(
+      Effect.tryPromise({ try: () => mkdtemp(join(tmpdir(), "tau-attempt-")), catch: notWritten }),
+      // A process that is just being killed may add a file meanwhile: then the folder is emptied again.
+      (dir) => Effect.ignoreLogged(Effect.tryPromise(() => rm(dir, { recursive: true, force: true, maxRetries: 5 })))
+    )
+    const files = {
+      examplePath: join(dir, "example.json"),
+      outputPath: join(dir, "output"),
+      resourcesDir: join(dir, "resources")
+    }
+    yield* Effect.tryPromise({
+      try: async () => {
+        await writeFile(files.examplePath, JSON.stringify(example), { flag: "wx" })
+        await mkdir(files.resourcesDir)
+      },
+      catch: notWritten
+    })
+    for (const [name, value] of Object.entries(resources)) {
+      yield* Effect.tryPromise({
+        try: () => writeFile(join(files.resourcesDir, name), resourceText(value), { flag: "wx" }),
+        catch: (cause) =>
+          codeOf(cause) === "EEXIST"
+            ? refused(
+              `another resource name differs from ${JSON.stringify(name)} only in case, which this disk ignores`
+            )
+            : notWritten(cause)
+      })
+    }
+    return files
+  })
+
+/** Linux refuses variables of 128 KiB and more. */
+const variableBytesMax = 100_000
+
+/**
+ * `TAU_RESOURCE_<UPPER_SNAKE>` for every resource. One that a variable cannot hold, for its length or a NUL in it, is a
+ * file only.
+ */
+export const resourceVariables = (
+  resources: ResourceValues
+): Effect.Effect<Readonly<Record<string, string>>, AttemptFailed> =>
+  Effect.gen(function*() {
+    const names = new Map<string, string>()
+    const variables: Record<string, string> = {}
+    for (const [name, value] of Object.entries(resources)) {
+      const snake = name.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toUpperCase().replace(/[^A-Z0-9]/g, "_")
+      const variable = `TAU_RESOURCE_${snake}`
+      const other = names.get(variable)
+      if (other !== undefined) {
+        return yield* refused(`the resources ${other} and ${name} would share the variable ${variable}: rename one`)
+      }
+      names.set(variable, name)
+      const text = resourceText(value)
+      if (!text.includes("\0") && Buffer.byteLength(text) <= variableBytesMax) variables[variable] = text
+    }
+    return variables
+  })
+
+/**
+ * Reads the answer an agent wrote. What is at the path is the agent's doing, so only a regular file counts: no link to
+ * somewhere else, no pipe that would block.
+ */
+export const readOutput = (path: string, bytesMax: number): Effect.Effect<Buffer, AttemptFailed> =>
+  Effect.scoped(Effect.gen(function*() {
+    const file = yield* Effect.acquireRelease(
+      Effect.tryPromise({
+        try: () => open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK),
+        catch: (cause) =>
+          notRead(
+            codeOf(cause) === "ENOENT"
+              ? "wrote nothing to TAU_OUTPUT_FILE"
+              : `left an unreadable TAU_OUTPUT_FILE: ${codeOf(cause)}`
+          )
+      }),
+      (file) => Effect.promise(() => file.close())
+    )
+    const bytes = yield* Effect.tryPromise({
+      try: async () => {
+        const stats = await file.stat()
+        if (!stats.isFile()) return "irregular" as const
+        // One byte more than allowed tells a file that is too large, even one that is still growing.
+        const buffer = Buffer.alloc(Math.min(stats.size, bytesMax) + 1)
+        let length = 0
+        for (;;) {
+          const { bytesRead } = await file.read(buffer, length, buffer.length - length)
+          length += bytesRead
+          if (bytesRead === 0 || length === buffer.length) return buffer.subarray(0, length)
+        }
+      },
+      catch: (cause) => notRead(`left an unreadable TAU_OUTPUT_FILE: ${codeOf(cause)}`)
+    })
+    if (bytes === "irregular") return yield* notRead("left something at TAU_OUTPUT_FILE that is no regular file")
+    if (bytes.length > bytesMax) return yield* notRead(`wrote more than ${bytesMax} bytes to TAU_OUTPUT_FILE`)
+    return bytes
+  }))
+
+const isFileName = (name: string): boolean =>
+  name !== "" && name !== "." && name !== ".." && !/[/\\\p{Cc}]/u.test(name) && Buffer.byteLength(name) <= 200
+
+const codeOf = (cause: unknown): string =>
+  cause instanceof Error && "code" in cause ? String(cause.code) : "unknown error"
+
+const refused = (detail: string) => new AttemptFailed({ reason: "spawn", detail, permanent: true, stderrTail: null })
+
+const notWritten = (cause: unknown) =>
+  new AttemptFailed({
+    reason: "spawn",
+    detail: `the agent's files cannot be written: ${codeOf(cause)}`,
+    permanent: false,
+    stderrTail: null
+  })
+
+const notRead = (what: string) =>
+  new AttemptFailed({ reason: "output", detail: `the agent ${what}`, permanent: false, stderrTail: null })

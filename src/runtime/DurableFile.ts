@@ -1,0 +1,99 @@
+/** Small files that outside tools read: whole or absent after any crash, never half written. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { randomBytes } from "node:crypto"
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises"
+import { dirname } from "node:path"
+
+/** The file could not be read or written, or does not hold what it must. */
+export class FileError extends Schema.TaggedError<FileError>()("FileError", {
+  file: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `${this.file}: ${this.detail}`
+  }
+}
+
+/** The text of the file, or null when there is none. */
+export const readText = (file: string): Effect.Effect<string | null, FileError> =>
+  Effect.tryPromise({
+    // A pipe or a device would never come to an end.
+    try: async () => (await stat(file)).isFile() ? await readFile(file, "utf8") : notAFile,
+    catch: (error) => error as NodeJS.ErrnoException
+  }).pipe(
+    Effect.catchAll((error) => error.code === "ENOENT" ? Effect.succeed(null) : Effect.fail(failed(file, error))),
+    Effect.filterOrFail(
+      (text): text is string | null => text !== notAFile,
+      () => new FileError({ file, detail: "expected a regular file" })
+    )
+  )
+
+const notAFile = Symbol("no regular file")
+
+/** Replaces the file at once: readers see the old text or the new, also after a power cut. Makes missing folders. */
+export const replace = (file: string, text: string): Effect.Effect<void, FileError> =>
+  attempt(file, async () => {
+    const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    try {
+      await withFile(temporary, "wx", async (handle) => {
+        await handle.writeFile(text)
+        await handle.sync()
+      })
+      await rename(temporary, file)
+    } catch (error) {
+      await rm(temporary, { force: true })
+      throw error
+    }
+    await syncFolder(file)
+  })
+
+/** Adds a line that survives a power cut. A line that an earlier crash cut short stays a line of its own. */
+export const appendLine = (file: string, line: string): Effect.Effect<void, FileError> =>
+  attempt(file, async () => {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    await withFile(file, "a+", async (handle) => {
+      const { size } = await handle.stat()
+      const end = Buffer.alloc(1)
+      if (size > 0) await handle.read(end, 0, 1, size - 1)
+      // One write, so that lines of several processes never mix.
+      await handle.appendFile(`${size > 0 && end[0] !== newline ? "\n" : ""}${line}\n`)
+      await handle.sync()
+    })
+  })
+
+const newline = 0x0a
+
+const withFile = async (file: string, flags: string, use: (handle: FileHandle) => Promise<void>) => {
+  const handle = await open(file, flags, 0o600)
+  try {
+    await use(handle)
+  } finally {
+    await handle.close()
+  }
+}
+
+/** A rename is durable once its folder is. Some file systems cannot sync a folder, and then need not. */
+const syncFolder = async (file: string) => {
+  const folder = await open(dirname(file), "r")
+  try {
+    await folder.sync().catch(() => undefined)
+  } finally {
+    await folder.close()
+  }
+}
+
+const attempt = (file: string, run: () => Promise<void>): Effect.Effect<void, FileError> =>
+  Effect.tryPromise({ try: run, catch: (error) => failed(file, error as NodeJS.ErrnoException) })
+
+const failed = (file: string, { code, message }: NodeJS.ErrnoException) =>
+  new FileError({ file, detail: code === undefined ? message : explanations[code] ?? message })
+
+const explanations: Record<string, string> = {
+  EACCES: "permission denied",
+  EISDIR: "a folder stands where a file was expected",
+  ENOTDIR: "a file stands where a folder was expected",
+  ENOSPC: "the disk is full",
+  EROFS: "the file system cannot be written"
+}

@@ -1,0 +1,70 @@
+/**
+ * Runs an agent that is a server: one POST per attempt.
+ *
+ * `docs/executors.md` is the agent's view of this file: what it is sent, and what counts as an answer.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type { HttpExecutorConfig } from "../domain/RunConfig.js"
+import { type Answer, postJson } from "../http/PostJson.js"
+import { errorMessage } from "./ChatAnswer.js"
+import { type Assignment, AttemptFailed, type Execution, Executor } from "./Executor.js"
+
+export const layer = (config: typeof HttpExecutorConfig.Type): Layer.Layer<Executor> =>
+  Layer.succeed(Executor, { execute: (assignment) => execute(config, assignment) })
+
+const responseBytesMax = 16 * 1024 * 1024
+
+const execute = (
+  { headers = {}, url }: typeof HttpExecutorConfig.Type,
+  assignment: Assignment
+): Effect.Effect<Execution, AttemptFailed> =>
+  postJson({ url, headers, body: bodyFor(assignment), bytesMax: responseBytesMax }).pipe(
+    Effect.mapError(({ detail }) => failed("http", `the agent failed: ${detail}`)),
+    Effect.flatMap((answer) => read(answer, assignment))
+  )
+
+const bodyFor = (assignment: Assignment) => ({
+  example: assignment.example,
+  resources: assignment.resources,
+  rollout_id: assignment.rolloutId,
+  attempt_id: assignment.attemptId,
+  base_url: assignment.baseUrl,
+  api_key: assignment.apiKey,
+  model: assignment.model
+})
+
+const read = ({ isWhole, status, text }: Answer, { apiKey }: Assignment): Effect.Effect<Execution, AttemptFailed> => {
+  if (status < 200 || status > 299) {
+    const message = errorMessage(text, apiKey)
+    const hint = status > 299 && status < 400 ? " (redirects are not followed)" : ""
+    const detail = `the agent answered with ${status}${hint}${message === "" ? "" : `: ${message}`}`
+    return failed("http", detail, isRefusal(status))
+  }
+  if (!isWhole) return failed("output", `the agent answered with more than ${responseBytesMax} bytes`)
+  return Option.match(decode(text), {
+    onNone: () => {
+      const message = errorMessage(text, apiKey)
+      return failed(
+        "output",
+        `the agent must answer with {"output": …} as JSON; it answered ${message === "" ? "nothing" : message}`
+      )
+    },
+    onSome: ({ output }) => Effect.succeed({ output: typeof output === "string" ? output : JSON.stringify(output) })
+  })
+}
+
+// A struct would take a field of unknown type for given when it is missing.
+const decodeObject = Schema.decodeUnknownOption(
+  Schema.parseJson(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
+)
+const decode = (text: string) => Option.filter(decodeObject(text), (answer) => Object.hasOwn(answer, "output"))
+
+/** Whether the same request would be refused again. */
+const isRefusal = (status: number): boolean =>
+  status >= 400 && status < 500 && status !== 408 && status !== 409 && status !== 429
+
+const failed = (reason: AttemptFailed["reason"], detail: string, permanent = false) =>
+  new AttemptFailed({ reason, detail, permanent, stderrTail: null })

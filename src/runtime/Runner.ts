@@ -1,0 +1,108 @@
+/** A runner takes one rollout after another and carries it through: claim, start, execute, score, end. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import { Attribution, toBaseUrl } from "../domain/Attribution.js"
+import type { RunId } from "../domain/Ids.js"
+import { Scorer } from "../domain/Reward.js"
+import { type Claim, RolloutQueue } from "../store/RolloutQueue.js"
+import { WorkerStore } from "../store/WorkerStore.js"
+import { AgentEndpoint } from "./AgentEndpoint.js"
+import { Announcer } from "./Announcer.js"
+import { AttemptFailed, Executor } from "./Executor.js"
+import { inOwnFiber } from "./inOwnFiber.js"
+import { type Lease, Leases } from "./Leases.js"
+import { whenWritable } from "./whenWritable.js"
+
+export interface RunnerOptions {
+  readonly runId: RunId
+  /** Pause before asking again when nothing was due. */
+  readonly pollIntervalMs: number
+  readonly attemptTimeoutSecs: number
+}
+
+/** Works until interrupted, under a worker id of its own. Interruption hands back what it holds, uncharged. */
+export const runner = ({ attemptTimeoutSecs, pollIntervalMs, runId }: RunnerOptions) =>
+  Effect.scoped(Effect.gen(function*() {
+    const announcer = yield* Announcer
+    const leases = yield* Leases
+    const attempt = yield* attempts(Duration.seconds(attemptTimeoutSecs))
+    const workerId = yield* Effect.flatMap(WorkerStore, (workers) => workers.register(runId))
+
+    const turn = Effect.gen(function*() {
+      const lease = yield* whenWritable(leases.claim(runId, workerId))
+      if (Option.isNone(lease)) return false
+      yield* attempt(lease.value).pipe(
+        Effect.raceFirst(lease.value.ended),
+        inOwnFiber,
+        // Whoever holds the rollout now decides how it ends; this attempt writes nothing more.
+        Effect.catchTag("LeaseEnded", "LeaseLost", ({ message }) => announcer.say(`stopped an attempt: ${message}`))
+      )
+      return true
+    })
+
+    return yield* Effect.scoped(turn).pipe(
+      Effect.flatMap((worked) => worked ? Effect.void : Effect.sleep(pollIntervalMs)),
+      Effect.forever
+    )
+  }))
+
+/** One attempt at what a lease holds. The agent's failures are recorded; only the store's are left to the caller. */
+const attempts = (timeout: Duration.Duration) =>
+  Effect.gen(function*() {
+    const endpoint = yield* AgentEndpoint
+    const executor = yield* Executor
+    const queue = yield* RolloutQueue
+    const scorer = yield* Scorer
+
+    const execute = (claim: Claim) =>
+      executor.execute({
+        rolloutId: claim.rolloutId,
+        attemptId: claim.attemptId,
+        attempt: claim.attempt,
+        example: claim.input,
+        resources: claim.resources,
+        resourcesVersion: claim.resourcesVersion,
+        model: endpoint.model,
+        baseUrl: toBaseUrl(endpoint.origin, new Attribution(claim)),
+        apiKey: endpoint.apiKey
+      }).pipe(
+        Effect.timeoutFail({ duration: timeout, onTimeout: () => timedOut(timeout) })
+      )
+
+    const score = ({ attemptId, input, rolloutId }: Claim, output: string) =>
+      scorer.score({ rolloutId, attemptId, example: input, output }).pipe(
+        Effect.mapError(({ message }) =>
+          new AttemptFailed({ reason: "scorer", detail: message, permanent: false, stderrTail: null })
+        )
+      )
+
+    return ({ claim, confirm }: Lease) =>
+      Effect.gen(function*() {
+        yield* whenWritable(queue.start(claim))
+        const result = yield* execute(claim).pipe(
+          Effect.flatMap(({ output }) => Effect.map(score(claim, output), (scored) => ({ output, ...scored }))),
+          Effect.either
+        )
+        yield* confirm
+        yield* whenWritable(Either.match(result, {
+          onLeft: (failure) =>
+            queue.fail(claim, {
+              status: failure.reason === "timeout" ? "timeout" : "failed",
+              error: failure.message,
+              stderrTail: failure.stderrTail,
+              permanent: failure.permanent
+            }),
+          onRight: (success) => queue.succeed(claim, success)
+        }))
+      })
+  })
+
+const timedOut = (timeout: Duration.Duration) =>
+  new AttemptFailed({
+    reason: "timeout",
+    detail: `the attempt took longer than ${Duration.toSeconds(timeout)} s (attempt_timeout_secs)`,
+    permanent: false,
+    stderrTail: null
+  })

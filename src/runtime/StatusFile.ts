@@ -1,0 +1,79 @@
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { open, rename, rm } from "node:fs/promises"
+import { basename, dirname, join } from "node:path"
+import type { RunState } from "../store/RunStore.js"
+
+/** `status.json` beside the store, for dashboards and scripts: where the run of this store stands. */
+export interface Status {
+  readonly schema_version: 1
+  readonly updated_unix_ms: number
+  readonly run_state: RunState
+  readonly model_ref: string
+  readonly store_path: string
+  readonly total_rollouts: number
+  readonly succeeded: number
+  readonly failed: number
+  readonly cancelled: number
+  readonly active: number
+  /** Mean score so far, in which failed rollouts count as 0; null while there is none. */
+  readonly mean_score: number | null
+  readonly calls: number
+  readonly input_tokens: number
+  readonly output_tokens: number
+  readonly run_id: string
+  /** 1 for a new run; each resume counts one more. */
+  readonly start: number
+  readonly resumed: boolean
+  readonly finished_before: number
+  readonly requeued: number
+  readonly unknown_calls: number
+  readonly pid: number
+  readonly started_unix_ms: number
+  /** Why the run stopped before its end: `completion_timeout`, `signal`, `cancelled`, `error`. */
+  readonly stopped_reason: string | null
+}
+
+/** The status file could not be written. The run goes on: the store holds the truth. */
+export class StatusFileError extends Schema.TaggedError<StatusFileError>()("StatusFileError", {
+  path: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `${this.path} could not be written: ${this.detail}`
+  }
+}
+
+export const statusPathOf = (storePath: string): string => join(dirname(storePath), "status.json")
+
+/**
+ * Replaces the file in one step: a reader sees the old status or the new one, whole, also after a power loss.
+ * Uninterruptible, so that an old status can never overtake a newer one.
+ */
+export const write = (path: string, status: Status): Effect.Effect<void, StatusFileError> =>
+  Effect.uninterruptible(
+    Effect.tryPromise({
+      try: () => replace(path, `${JSON.stringify(status, null, 2)}\n`),
+      catch: (error) => new StatusFileError({ path, detail: error instanceof Error ? error.message : String(error) })
+    })
+  )
+
+const replace = async (path: string, text: string) => {
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
+  try {
+    const file = await open(temporary, "w", 0o600)
+    try {
+      await file.writeFile(text)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+  // The new name itself is durable only once its folder is.
+  const folder = await open(dirname(path), "r")
+  await folder.sync().finally(() => folder.close())
+}

@@ -1,0 +1,130 @@
+/** Tells outside tools and the person at the terminal where the run stands. */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { type BegunRun, type RunProgress, type RunState, RunStore } from "../store/RunStore.js"
+import type { StoreError } from "../store/StoreError.js"
+import { Announcer } from "./Announcer.js"
+import { progressLine } from "./progressLine.js"
+import * as StatusFile from "./StatusFile.js"
+
+/** What does not change while the run is under way. */
+export interface ReportedRun {
+  readonly begun: BegunRun
+  readonly modelRef: string
+  readonly storePath: string
+  readonly startedAtMs: number
+}
+
+/** The run's state as the status file shows it. */
+export interface ReportedState {
+  readonly runState: RunState
+  readonly stoppedReason: string | null
+}
+
+const tickMs = 250
+const changedEveryMs = 1_000
+const unchangedEveryMs = 5_000
+
+export class StatusReporter extends Context.Tag("tau/runtime/StatusReporter")<StatusReporter, {
+  /** Writes the status file and shows the progress until interrupted. */
+  readonly report: (run: ReportedRun) => Effect.Effect<never, StoreError>
+  /** The first or the last word: writes and shows where the run stands now. */
+  readonly publish: (run: ReportedRun, as: ReportedState) => Effect.Effect<void, StoreError>
+}>() {
+  static readonly layer = Layer.effect(
+    StatusReporter,
+    Effect.gen(function*() {
+      const announcer = yield* Announcer
+      const runs = yield* RunStore
+      let isWarned = false
+
+      const write = (run: ReportedRun, progress: RunProgress, as: ReportedState) =>
+        Effect.flatMap(
+          Clock.currentTimeMillis,
+          (nowMs) => StatusFile.write(StatusFile.statusPathOf(run.storePath), statusOf(run, progress, as, nowMs))
+        ).pipe(
+          Effect.catchAll(({ message }) => {
+            if (isWarned) return Effect.void
+            isWarned = true
+            return announcer.say(`${message}; the run goes on`)
+          })
+        )
+
+      const show = (run: ReportedRun, progress: RunProgress) =>
+        Effect.flatMap(
+          Clock.currentTimeMillis,
+          (nowMs) => announcer.show(progressLine(progress, nowMs - run.startedAtMs, announcer))
+        )
+
+      return StatusReporter.of({
+        report: (run) =>
+          Effect.gen(function*() {
+            const isShowDue = changes()
+            const isWriteDue = changes()
+            while (true) {
+              const progress = yield* runs.progress(run.begun.runId)
+              const nowMs = Number(yield* Clock.currentTimeNanos) / 1e6
+              const text = JSON.stringify(progress)
+              if (announcer.redraws || isShowDue(text, nowMs, unchangedEveryMs, Number.POSITIVE_INFINITY)) {
+                yield* show(run, progress)
+              }
+              if (isWriteDue(text, nowMs, changedEveryMs, unchangedEveryMs)) {
+                const runState = progress.desired === "pause" ? "paused" : "running"
+                yield* write(run, progress, { runState, stoppedReason: null })
+              }
+              yield* Effect.sleep(tickMs)
+            }
+          }),
+        publish: (run, as) =>
+          Effect.gen(function*() {
+            const progress = yield* runs.progress(run.begun.runId)
+            if (as.runState !== "running") yield* show(run, progress)
+            yield* write(run, progress, as)
+          })
+      })
+    })
+  )
+}
+
+/** Whether it is time: at once for the first value, then at the given pace for a new value and for the same one. */
+const changes = () => {
+  let last: { readonly text: string; readonly atMs: number } | null = null
+  return (text: string, nowMs: number, changedMs: number, unchangedMs: number) => {
+    if (last !== null && nowMs - last.atMs < (last.text === text ? unchangedMs : changedMs)) return false
+    last = { text, atMs: nowMs }
+    return true
+  }
+}
+
+const statusOf = (
+  { begun, modelRef, startedAtMs, storePath }: ReportedRun,
+  progress: RunProgress,
+  { runState, stoppedReason }: ReportedState,
+  nowMs: number
+): StatusFile.Status => ({
+  schema_version: 1,
+  updated_unix_ms: nowMs,
+  run_state: runState,
+  model_ref: modelRef,
+  store_path: storePath,
+  total_rollouts: progress.total,
+  succeeded: progress.succeeded,
+  failed: progress.failed,
+  cancelled: progress.cancelled,
+  active: progress.active,
+  mean_score: progress.meanScore,
+  calls: progress.calls,
+  input_tokens: progress.inputTokens,
+  output_tokens: progress.outputTokens,
+  run_id: begun.runId,
+  start: begun.start,
+  resumed: begun.start > 1,
+  finished_before: begun.finishedBefore,
+  requeued: begun.requeued,
+  unknown_calls: begun.unknownCalls,
+  pid: process.pid,
+  started_unix_ms: startedAtMs,
+  stopped_reason: stoppedReason
+})

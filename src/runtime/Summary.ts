@@ -1,0 +1,158 @@
+/** What a run amounts to, as data. `summaryText` and `summaryJson` say it to people and programs. */
+import * as Effect from "effect/Effect"
+import type { RunId } from "../domain/Ids.js"
+import type { RolloutMode } from "../domain/Rollout.js"
+import { type BegunRun, type ModeScore, type RunState, RunStore } from "../store/RunStore.js"
+import { type Interval, interval } from "./interval.js"
+
+/** The mean score of one mode. Failed rollouts count as 0. */
+export interface ScoreSummary {
+  readonly mode: RolloutMode
+  readonly rollouts: number
+  readonly succeeded: number
+  readonly failed: number
+  /** Rollouts in the mean: those with a score, and the failed ones. */
+  readonly n: number
+  /** Null when nothing could be scored. */
+  readonly mean: number | null
+  readonly interval: Interval | null
+}
+
+export interface Summary {
+  readonly runId: RunId
+  readonly runState: RunState
+  /** Why the run stopped before its end; null when it did not. */
+  readonly stoppedReason: string | null
+  readonly modelRef: string
+  /** The model is the built-in simulation: its scores say nothing about a real one. */
+  readonly simulated: boolean
+  readonly storePath: string
+  readonly statusPath: string
+  readonly resourcesVersion: number
+  /** 1 for a run that was never resumed. */
+  readonly start: number
+  readonly total: number
+  readonly succeeded: number
+  readonly failed: number
+  readonly cancelled: number
+  readonly scores: ReadonlyArray<ScoreSummary>
+  /** Means over the succeeded rollouts, by reward name. */
+  readonly rewards: ReadonlyArray<
+    { readonly mode: RolloutMode; readonly name: string; readonly n: number; readonly mean: number }
+  >
+  /** Model calls of all starts of the run. */
+  readonly calls: number
+  readonly inputTokens: number
+  readonly outputTokens: number
+  /** Of this start. */
+  readonly elapsedMs: number
+  readonly resume: {
+    readonly resumed: boolean
+    readonly finishedBefore: number
+    readonly requeued: number
+    readonly unknownCalls: number
+  }
+  readonly failures: ReadonlyArray<{ readonly rolloutId: string; readonly error: string }>
+}
+
+const failuresShown = 5
+
+export interface SummaryFacts {
+  readonly begun: BegunRun
+  readonly runState: RunState
+  readonly stoppedReason: string | null
+  readonly modelRef: string
+  readonly simulated: boolean
+  readonly storePath: string
+  readonly statusPath: string
+  readonly elapsedMs: number
+}
+
+/** Reads the run's final figures from the store. */
+export const summarize = ({ begun, ...facts }: SummaryFacts) =>
+  Effect.gen(function*() {
+    const runs = yield* RunStore
+    const progress = yield* runs.progress(begun.runId)
+    const scores = yield* runs.scores(begun.runId)
+    const rewards = yield* runs.rewards(begun.runId)
+    const failures = yield* runs.failures(begun.runId, failuresShown)
+    const summary: Summary = {
+      ...facts,
+      runId: begun.runId,
+      resourcesVersion: begun.resourcesVersion,
+      start: begun.start,
+      total: progress.total,
+      succeeded: progress.succeeded,
+      failed: progress.failed,
+      cancelled: progress.cancelled,
+      scores: scores.map(scoreSummary),
+      rewards: rewards.map(({ count, mean, mode, name }) => ({ mode, name, n: count, mean })),
+      calls: progress.calls,
+      inputTokens: progress.inputTokens,
+      outputTokens: progress.outputTokens,
+      resume: {
+        resumed: begun.start > 1,
+        finishedBefore: begun.finishedBefore,
+        requeued: begun.requeued,
+        unknownCalls: begun.unknownCalls
+      },
+      failures: failures.map(({ error, id }) => ({ rolloutId: id, error }))
+    }
+    return summary
+  })
+
+const scoreSummary = (row: ModeScore): ScoreSummary => {
+  const { failed, mode, rollouts, succeeded } = row
+  // Where no scorer applied to a success, none would have applied to a failure.
+  const n = row.scored === 0 && succeeded > 0 ? 0 : row.scored + failed
+  const mean = n === 0 ? null : row.scoreSum / n
+  return { mode, rollouts, succeeded, failed, n, mean, interval: mean === null ? null : interval(row, n) }
+}
+
+/** One JSON object with `schema_version` 1. */
+export const summaryJson = (summary: Summary): string =>
+  JSON.stringify(
+    {
+      schema_version: 1,
+      run_id: summary.runId,
+      run_state: summary.runState,
+      stopped_reason: summary.stoppedReason,
+      model_ref: summary.modelRef,
+      simulated: summary.simulated,
+      ...(summary.simulated && { note: simulatedNote }),
+      store_path: summary.storePath,
+      status_path: summary.statusPath,
+      resources_version: summary.resourcesVersion,
+      start: summary.start,
+      total_rollouts: summary.total,
+      succeeded: summary.succeeded,
+      failed: summary.failed,
+      cancelled: summary.cancelled,
+      scores: summary.scores.map(({ interval, ...score }) => ({
+        ...score,
+        interval: interval === null
+          ? null
+          : { confidence: 0.95, low: round(interval.low), high: round(interval.high), method: interval.method },
+        mean: score.mean === null ? null : round(score.mean)
+      })),
+      rewards: summary.rewards.map((reward) => ({ ...reward, mean: round(reward.mean) })),
+      calls: summary.calls,
+      input_tokens: summary.inputTokens,
+      output_tokens: summary.outputTokens,
+      elapsed_ms: Math.round(summary.elapsedMs),
+      resume: {
+        resumed: summary.resume.resumed,
+        finished_before: summary.resume.finishedBefore,
+        requeued: summary.resume.requeued,
+        unknown_calls: summary.resume.unknownCalls
+      },
+      failures: summary.failures.map(({ error, rolloutId }) => ({ rollout_id: rolloutId, error }))
+    },
+    null,
+    2
+  )
+
+/** Sums of floats end in noise that no reader wants. */
+const round = (value: number) => Math.round(value * 1e9) / 1e9
+
+export const simulatedNote = "the model is a simulation: these scores say nothing about a real model"

@@ -1,0 +1,51 @@
+import { compact, elapsed } from "./progressLine.js"
+import { type ScoreSummary, simulatedNote, type Summary } from "./Summary.js"
+
+/** The summary for a person, at most 80 columns wide save for paths and the model's name. */
+export const summaryText = (summary: Summary): string => {
+  const { calls, elapsedMs, failures, inputTokens, outputTokens, resume, rewards, scores } = summary
+  const counts = [
+    `${summary.succeeded} of ${summary.total} rollouts succeeded`,
+    summary.failed > 0 && `${summary.failed} failed`,
+    summary.cancelled > 0 && `${summary.cancelled} cancelled`
+  ].filter(Boolean).join(", ")
+  const stopped = summary.stoppedReason === null ? "" : ` (stopped: ${summary.stoppedReason.replaceAll("_", " ")})`
+  return [
+    `Run ${summary.runId} ${summary.runState}${stopped}: ${counts}.`,
+    "",
+    ...scores.flatMap((score) => [
+      row(`${score.mode} score`, scoreText(score)),
+      ...rewards.filter(({ mode }) => mode === score.mode).map(({ mean, n, name }) =>
+        row(`  ${name}`, `${mean.toFixed(3)}  mean of the ${n} that succeeded`)
+      )
+    ]),
+    row("model", `${summary.modelRef}${summary.simulated ? "  (simulated)" : ""}`),
+    row("resources", `version ${summary.resourcesVersion}`),
+    row("calls", `${compact(calls)}, ${compact(inputTokens)} tokens in, ${compact(outputTokens)} out`),
+    row("elapsed", elapsed(elapsedMs)),
+    ...(resume.resumed
+      ? [
+        row("resumed", `start ${summary.start}; ${resume.finishedBefore} rollouts were finished before,`),
+        row("", `${resume.requeued} were put back, ${resume.unknownCalls} calls ended unknown`)
+      ]
+      : []),
+    row("store", summary.storePath),
+    row("status", summary.statusPath),
+    ...(failures.length === 0 ? [] : ["", failures.length < summary.failed ? "First failures:" : "Failures:"]),
+    ...failures.flatMap(({ error, rolloutId }) => [`  ${rolloutId}`, `    ${oneLine(error)}`]),
+    ...(summary.simulated ? ["", `Note: ${simulatedNote}.`] : [])
+  ].join("\n")
+}
+
+const row = (label: string, value: string) => `  ${label.padEnd(16)}${value}`
+
+const scoreText = ({ interval, mean, n }: ScoreSummary): string => {
+  if (mean === null) return "none: no scorer applied to these examples"
+  if (interval === null) return `${mean.toFixed(3)}  n=${n}`
+  return `${mean.toFixed(3)}  n=${n}, 95% [${interval.low.toFixed(3)}, ${interval.high.toFixed(3)}] ${interval.method}`
+}
+
+const oneLine = (text: string) => {
+  const flat = text.replaceAll(/\s+/g, " ").trim()
+  return flat.length > 74 ? `${flat.slice(0, 73)}…` : flat
+}

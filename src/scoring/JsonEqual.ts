@@ -1,0 +1,89 @@
+import * as Option from "effect/Option"
+import { clip, hit, miss, quoted, type Verdict } from "./Verdict.js"
+
+/**
+ * Whether the answer is the JSON value of the reference, the order of keys aside.
+ *
+ * The answer is JSON as a whole or in a fence of three backticks, of which the last one that holds JSON counts (the last 32 are
+ * tried). A reference
+ * text is read as JSON where it is JSON, and is a JSON string otherwise.
+ */
+export const jsonEqual = (output: string, reference: unknown): Verdict => {
+  const expected = typeof reference === "string" ? Option.getOrElse(parse(reference), () => reference) : reference
+  const got = answerJson(output)
+  if (Option.isNone(got)) {
+    return miss(`the answer is not JSON, nor has it a fenced block of JSON; got ${quoted(output.trim())}`)
+  }
+  const difference = firstDifference(expected, got.value)
+  return difference === undefined ? hit : miss(difference)
+}
+
+const parse = (text: string): Option.Option<unknown> => {
+  try {
+    return Option.some(JSON.parse(text))
+  } catch {
+    return Option.none()
+  }
+}
+
+/** Blocks tried, from the last one up: an answer of a million backticks must not hold up the event loop. */
+const blocksMax = 32
+
+/** At the start of a line, where a fence belongs; failing that anywhere, for models are careless with lines. */
+const fences = [/^[ \t]*```/m, "```"]
+
+const answerJson = (output: string): Option.Option<unknown> =>
+  Option.orElse(parse(output), () => Option.firstSomeOf(fences.map((fence) => lastBlock(output.split(fence)))))
+
+/** Every second piece is inside a fence; its first line may name the language. */
+const lastBlock = (pieces: ReadonlyArray<string>): Option.Option<unknown> => {
+  const last = pieces.length - 1 - (pieces.length % 2)
+  for (let at = last; at > Math.max(0, last - 2 * blocksMax); at -= 2) {
+    const block = pieces[at] ?? ""
+    const inside = Option.orElse(parse(block), () => parse(block.slice(block.indexOf("\n") + 1)))
+    if (Option.isSome(inside)) return inside
+  }
+  return Option.none()
+}
+
+const absent = Symbol("absent")
+
+/** The first place, in the reference's order, where two JSON values differ, in words. Not recursive: answers nest deep. */
+export const firstDifference = (expected: unknown, got: unknown): string | undefined => {
+  const open: Array<readonly [path: string, expected: unknown, got: unknown]> = [["$", expected, got]]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const [path, one, other] = next
+    if (one === other) continue
+    if (Array.isArray(one) && Array.isArray(other)) {
+      for (let at = Math.max(one.length, other.length) - 1; at >= 0; at -= 1) {
+        open.push([`${path}[${at}]`, at < one.length ? one[at] : absent, at < other.length ? other[at] : absent])
+      }
+    } else if (isObject(one) && isObject(other)) {
+      const extra = Object.keys(other).filter((key) => !Object.hasOwn(one, key))
+      for (const key of [...Object.keys(one), ...extra].toReversed()) {
+        open.push([path + step(key), own(one, key), own(other, key)])
+      }
+    } else if (one === absent) {
+      return `${clip(path, 500)} is not expected: got ${described(other)}`
+    } else if (other === absent) {
+      return `${clip(path, 500)} is missing: expected ${described(one)}`
+    } else {
+      return `${clip(path, 500)} differs: expected ${described(one)}, got ${described(other)}`
+    }
+  }
+  return undefined
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const own = (object: Readonly<Record<string, unknown>>, key: string): unknown =>
+  Object.hasOwn(object, key) ? object[key] : absent
+
+const step = (key: string): string => /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`
+
+const described = (value: unknown): string => {
+  if (typeof value === "string") return quoted(value)
+  if (Array.isArray(value)) return `a list of ${value.length}`
+  return isObject(value) ? `an object with ${Object.keys(value).length} fields` : String(value)
+}

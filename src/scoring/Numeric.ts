@@ -1,0 +1,82 @@
+import * as Either from "effect/Either"
+import { hit, miss, quoted, type Verdict } from "./Verdict.js"
+
+export type ThousandsSeparator = "," | "." | " " | "'" | "_" | ""
+
+export interface NumericOptions {
+  /** Largest allowed distance, absolute. */
+  readonly tolerance: number
+  readonly thousandsSeparator: ThousandsSeparator
+}
+
+/** Whether the last number of the answer is the reference: a number, or a text whose last number counts. */
+export const numeric = (
+  output: string,
+  reference: unknown,
+  { thousandsSeparator, tolerance }: NumericOptions
+): Either.Either<Verdict, string> => {
+  const expected = typeof reference === "string" ? lastNumber(reference, thousandsSeparator) : reference
+  if (typeof expected !== "number" || !Number.isFinite(expected)) {
+    return Either.left("the reference must be a number, or a text with a number in it")
+  }
+  const got = lastNumber(output, thousandsSeparator)
+  if (got === undefined) {
+    return Either.right(miss(`expected ${expected}, but the answer contains no number; got ${quoted(output.trim())}`))
+  }
+  if (near(expected, got, tolerance)) return Either.right(hit)
+  const allowed = tolerance > 0 ? `, more than ${tolerance} away` : ""
+  return Either.right(miss(`expected ${expected}, got ${got} (the last number of the answer)${allowed}`))
+}
+
+/** 1.1 and 1 are 0.1 apart, whatever binary fractions make of it. Without a tolerance equal means equal. */
+const near = (one: number, other: number, tolerance: number): boolean =>
+  one === other || (tolerance > 0 &&
+    Math.abs(one - other) <= tolerance + 2 * Number.EPSILON * Math.max(Math.abs(one), Math.abs(other)))
+
+/**
+ * The last number of a text: `-3`, `−3`, `+0.5`, `.5`, `$1,234.50`, `3.0e5`, `1/2`.
+ *
+ * A minus directly after a letter, digit or closing bracket is a hyphen or an operator (`GPT-4`, `5-3`), and digits directly
+ * after a Latin letter are part of a word (`H2O`). A fraction of two whole numbers is its quotient, but dates are not
+ * fractions. Units, `%` among them, are ignored: 50% is 50. The decimal sign is a point; a comma where the point
+ * separates thousands; either where a space does.
+ */
+export const lastNumber = (text: string, thousandsSeparator: ThousandsSeparator): number | undefined => {
+  const { decimal, pattern, separator } = grammars[thousandsSeparator]
+  const plain = (digits: string) => Number(digits.replace(separator, "").replace(decimal, ".").replace("\u2212", "-"))
+  let last: number | undefined
+  for (const [, sign, magnitude = "", denominator] of text.matchAll(pattern)) {
+    const size = plain(magnitude) / (denominator === undefined ? 1 : plain(denominator))
+    if (Number.isFinite(size)) last = sign === undefined || sign === "+" ? size : -size
+  }
+  return last
+}
+
+interface Grammar {
+  readonly pattern: RegExp
+  readonly separator: RegExp
+  readonly decimal: RegExp
+}
+
+const grammar = (separator: string, decimal: string): Grammar => {
+  const grouped = separator === "" ? "" : String.raw`\d{1,3}(?:${separator}\d{3})+(?!\d)|`
+  const exponent = String.raw`(?:[eE][+\-\u2212]?\d+)?`
+  const magnitude = String.raw`(?:(?:${grouped}\d+)(?:${decimal}\d+)?|${decimal}\d+)${exponent}`
+  const sign = String.raw`(?:(?<![A-Za-z0-9_)\]])([+\-\u2212])|(?<![A-Za-z0-9_]))`
+  const fraction = String.raw`(?:(?<!\d/\d*)/(\d+)(?![\d/]))?`
+  return {
+    pattern: new RegExp(String.raw`${sign}\p{Sc}?(${magnitude})${fraction}`, "gu"),
+    separator: separator === "" ? /(?!)/g : new RegExp(separator, "gu"),
+    decimal: new RegExp(decimal, "u")
+  }
+}
+
+const grammars: Record<ThousandsSeparator, Grammar> = {
+  ",": grammar(",", "\\."),
+  ".": grammar("\\.", ","),
+  // No-break, thin and narrow no-break spaces as typesetters use them.
+  " ": grammar("[ \\u00A0\\u2009\\u202F]", "[.,]"),
+  "'": grammar("['\\u2019]", "\\."),
+  _: grammar("_", "\\."),
+  "": grammar("", "\\.")
+}

@@ -1,0 +1,111 @@
+/** The configured scorers, asked one after the other, and the weighted mean of what they say. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Reward, type Scorable, Scorer, ScoringFailed } from "../domain/Reward.js"
+import type { ScorerConfig } from "../domain/RunConfig.js"
+import { commandScorer } from "./CommandScorer.js"
+import { contains } from "./Contains.js"
+import { exactMatch } from "./ExactMatch.js"
+import { httpScorer } from "./HttpScorer.js"
+import { jsonEqual } from "./JsonEqual.js"
+import { numeric } from "./Numeric.js"
+import { regex } from "./Regex.js"
+import type { Verdict } from "./Verdict.js"
+
+export interface ScoringConfig {
+  /** Without it, `exact_match` for the examples whose `expected` is a text, and no score for the others. */
+  readonly scoring?: ReadonlyArray<ScorerConfig> | undefined
+  /** Folder of the config file, where relative paths start. */
+  readonly baseDir: string
+}
+
+export const layer = ({ baseDir, scoring }: ScoringConfig): Layer.Layer<Scorer> => {
+  const judges = scoring === undefined ? undefined : named(scoring).map((entry) => judge(entry, baseDir))
+  return Layer.succeed(Scorer, {
+    score: (scorable) =>
+      Effect.map(
+        Effect.forEach(judges ?? unconfigured(scorable.example), (one) => one(scorable)),
+        (weighed) => ({ rewards: weighed.map(({ reward }) => reward), score: weightedMean(weighed) })
+      )
+  })
+}
+
+interface Weighed {
+  readonly reward: Reward
+  readonly weight: number
+}
+type Judge = (scorable: Scorable) => Effect.Effect<Weighed, ScoringFailed>
+
+interface Named {
+  readonly config: ScorerConfig
+  readonly name: string
+}
+
+/** Rewards are kept by name, so a name that is taken gets a number: `contains`, `contains_2`. */
+const named = (scoring: ReadonlyArray<ScorerConfig>): ReadonlyArray<Named> => {
+  const taken = new Set<string>()
+  return scoring.map((config) => {
+    const base = config.name ?? config.kind
+    let name = base
+    for (let n = 2; taken.has(name); n += 1) name = `${base}_${n}`
+    taken.add(name)
+    return { config, name }
+  })
+}
+
+const judge = ({ config, name }: Named, baseDir: string): Judge => {
+  const failed = (detail: string) => new ScoringFailed({ scorer: name, detail })
+  const verdict = judgement(config, baseDir)
+  return (scorable) =>
+    verdict(scorable).pipe(
+      Effect.map(({ feedback, value }) => ({ reward: new Reward({ name, value, feedback }), weight: config.weight })),
+      Effect.mapError(failed)
+    )
+}
+
+const judgement = (config: ScorerConfig, baseDir: string): (scorable: Scorable) => Effect.Effect<Verdict, string> => {
+  /** A missing reference is a mistake in the data; a silent 0 would look like a bad agent. */
+  const withReference =
+    (decide: (output: string, reference: unknown) => Effect.Effect<Verdict, string>) =>
+    ({ example, output }: Scorable) =>
+      Object.hasOwn(example, config.expected)
+        ? decide(output, example[config.expected])
+        : Effect.fail(`the example has no field ${JSON.stringify(config.expected)} to compare with`)
+  switch (config.kind) {
+    case "exact_match":
+      return withReference((output, reference) => Effect.succeed(exactMatch(output, reference)))
+    case "contains":
+      return withReference((output, reference) => contains(output, reference, { ignoreCase: config.ignore_case }))
+    case "regex": {
+      const { flags, pattern } = config
+      return pattern === undefined
+        ? withReference((output, reference) => regex(output, reference, flags))
+        : ({ output }) => regex(output, pattern, flags)
+    }
+    case "numeric": {
+      const options = { tolerance: config.tolerance, thousandsSeparator: config.thousands_separator }
+      return withReference((output, reference) => numeric(output, reference, options))
+    }
+    case "json_equal":
+      return withReference((output, reference) => Effect.succeed(jsonEqual(output, reference)))
+    case "command":
+      return commandScorer(config, baseDir)
+    case "http":
+      return httpScorer(config)
+  }
+}
+
+const exact = judge({ config: { kind: "exact_match", weight: 1, expected: "expected" }, name: "exact_match" }, "")
+
+const unconfigured = (example: Scorable["example"]): ReadonlyArray<Judge> =>
+  typeof example["expected"] === "string" ? [exact] : []
+
+/** Null without scorers, and when all of them weigh nothing. */
+const weightedMean = (weighed: ReadonlyArray<Weighed>): number | null => {
+  const heaviest = Math.max(0, ...weighed.map(({ weight }) => weight))
+  if (heaviest === 0) return null
+  const total = weighed.reduce((sum, { weight }) => sum + weight / heaviest, 0)
+  const sum = weighed.reduce((sum, { reward, weight }) => sum + reward.value * (weight / heaviest), 0)
+  // Rounding must not leave [0, 1].
+  return Math.min(1, sum / total)
+}

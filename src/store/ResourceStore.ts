@@ -1,0 +1,58 @@
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as SqlSchema from "@effect/sql/SqlSchema"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { Resources, type ResourceValues } from "../domain/Resources.js"
+import { canonicalJson } from "./canonicalJson.js"
+import { orStoreError } from "./reading.js"
+import type { StoreError } from "./StoreError.js"
+import { Writer } from "./Writer.js"
+
+/** Versions of what agents are given. A version never changes; exactly one is the latest. */
+export class ResourceStore extends Context.Tag("tau/store/ResourceStore")<ResourceStore, {
+  /** Values known already keep their version; new ones become the next version and the latest. Answers the version. */
+  readonly publish: (values: ResourceValues, author: string) => Effect.Effect<number, StoreError>
+  readonly get: (version: number) => Effect.Effect<Option.Option<Resources>, StoreError>
+  readonly latest: Effect.Effect<Option.Option<Resources>, StoreError>
+  /** All versions, oldest first. */
+  readonly list: Effect.Effect<ReadonlyArray<Resources>, StoreError>
+}>() {
+  static readonly layer = Layer.effect(
+    ResourceStore,
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const writer = yield* Writer
+
+      const byVersion = SqlSchema.findOne({
+        Request: Schema.Int,
+        Result: Row,
+        execute: (version) => sql`SELECT * FROM resources WHERE version = ${version}`
+      })
+      const latest = SqlSchema.findOne({
+        Request: Schema.Void,
+        Result: Row,
+        execute: () => sql`SELECT * FROM resources WHERE is_latest = 1`
+      })
+      const list = SqlSchema.findAll({
+        Request: Schema.Void,
+        Result: Row,
+        execute: () => sql`SELECT * FROM resources ORDER BY version`
+      })
+
+      return ResourceStore.of({
+        publish: (values, author) => writer.run("publishResources", { resources: canonicalJson(values), author }),
+        get: (version) => orStoreError("reading resources", byVersion(version)).pipe(Effect.map(Option.map(fromRow))),
+        latest: orStoreError("reading resources", latest()).pipe(Effect.map(Option.map(fromRow))),
+        list: orStoreError("reading resources", list()).pipe(Effect.map((rows) => rows.map(fromRow)))
+      })
+    })
+  )
+}
+
+/** SQLite keeps booleans as 0 and 1. */
+const Row = Schema.Struct({ ...Resources.fields, isLatest: Schema.Literal(0, 1) })
+
+const fromRow = (row: typeof Row.Type) => new Resources({ ...row, isLatest: row.isLatest === 1 })

@@ -1,0 +1,81 @@
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { ControlLifecycle } from "../domain/Control.js"
+import { RunId } from "../domain/Ids.js"
+import { orStoreError } from "./reading.js"
+import type { StoreError } from "./StoreError.js"
+import {
+  hasCrashed,
+  isWorkedOn,
+  type LastControl,
+  lastControlSql,
+  lifecycleOf,
+  type StandingRow,
+  standingSql
+} from "./writer/standing.js"
+
+/** The run that control verbs are about. */
+export interface StandingRun {
+  readonly id: RunId
+  readonly state: StandingRow["state"]
+  readonly desired: StandingRow["desired"]
+  readonly configPath: string
+  /** A process works on it now. */
+  readonly isLive: boolean
+  /** Unfinished, and its process died without closing it. */
+  readonly hasCrashed: boolean
+  readonly total: number
+  readonly succeeded: number
+  readonly failed: number
+  readonly cancelled: number
+}
+
+export interface Standing {
+  readonly lifecycleState: ControlLifecycle
+  /** The unfinished run that was started last, else the run that was started last, else null. */
+  readonly run: StandingRun | null
+}
+
+/** What operators ask first. Only reads, so that asking needs no writer. */
+export class RunStanding extends Context.Tag("tau/store/RunStanding")<RunStanding, {
+  readonly now: Effect.Effect<Standing, StoreError>
+}>() {
+  static readonly layer = Layer.effect(
+    RunStanding,
+    Effect.map(SqlClient.SqlClient, (sql) =>
+      RunStanding.of({
+        now: orStoreError(
+          "reading where the run stands",
+          Effect.gen(function*() {
+            const nowMs = yield* Clock.currentTimeMillis
+            const [row] = yield* sql.unsafe<StandingRow>(standingSql)
+            const [last] = yield* sql.unsafe<LastControl>(lastControlSql)
+            const lifecycleState = lifecycleOf(row, last)
+            if (row === undefined) return { lifecycleState, run: null }
+            const [counts] = yield* sql<Counts>`SELECT count(*) AS total,
+                coalesce(sum(status = 'succeeded'), 0) AS succeeded,
+                coalesce(sum(status = 'failed'), 0) AS failed,
+                coalesce(sum(status = 'cancelled'), 0) AS cancelled
+              FROM rollouts WHERE run_id = ${row.runId}`
+            return {
+              lifecycleState,
+              run: {
+                id: RunId.make(row.runId),
+                state: row.state,
+                desired: row.desired,
+                configPath: row.configPath,
+                isLive: isWorkedOn(row, nowMs),
+                hasCrashed: hasCrashed(row, nowMs),
+                ...counts!
+              }
+            }
+          })
+        )
+      }))
+  )
+}
+
+type Counts = Pick<StandingRun, "total" | "succeeded" | "failed" | "cancelled">

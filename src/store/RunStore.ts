@@ -1,0 +1,190 @@
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as SqlSchema from "@effect/sql/SqlSchema"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { RunId } from "../domain/Ids.js"
+import type { ResourceValues } from "../domain/Resources.js"
+import { type Example, RolloutMode } from "../domain/Rollout.js"
+import { canonicalJson } from "./canonicalJson.js"
+import { orStoreError } from "./reading.js"
+import { StoreProcess } from "./Sqlite.js"
+import type { StoreError } from "./StoreError.js"
+import { Writer } from "./Writer.js"
+import type { BegunRun as WrittenRun } from "./writer/runs.js"
+
+export const RunState = Schema.Literal("running", "paused", "completed", "failed", "cancelled")
+export type RunState = typeof RunState.Type
+
+/** A run that this process works on now, and what it found when it took it up. */
+export interface BegunRun extends Omit<WrittenRun, "runId"> {
+  readonly runId: RunId
+}
+
+/** Where a run stands, counted. */
+export class RunProgress extends Schema.Class<RunProgress>("RunProgress")({
+  state: RunState,
+  desired: Schema.Literal("run", "pause", "cancel"),
+  total: Schema.Int,
+  succeeded: Schema.Int,
+  failed: Schema.Int,
+  cancelled: Schema.Int,
+  /** Rollouts that workers hold now. */
+  active: Schema.Int,
+  /** Mean score so far, in which failed rollouts count as 0; null when no rollout has a score. */
+  meanScore: Schema.NullOr(Schema.Number),
+  calls: Schema.Int,
+  inputTokens: Schema.Int,
+  outputTokens: Schema.Int
+}) {
+  get finished() {
+    return this.succeeded + this.failed + this.cancelled
+  }
+}
+
+/** Scores of one mode of a run. Failed rollouts are counted and earn nothing: they are part of the truth. */
+export class ModeScore extends Schema.Class<ModeScore>("ModeScore")({
+  mode: RolloutMode,
+  rollouts: Schema.Int,
+  succeeded: Schema.Int,
+  failed: Schema.Int,
+  scored: Schema.Int,
+  /** Sum of scores; divide by `scored + failed` for a mean in which failures count as 0. */
+  scoreSum: Schema.Number,
+  scoreSquareSum: Schema.Number,
+  /** How many scores are neither 0 nor 1. */
+  partial: Schema.Int
+}) {}
+
+/** One configured scorer over a mode of a run. */
+export class RewardMean extends Schema.Class<RewardMean>("RewardMean")({
+  mode: RolloutMode,
+  name: Schema.String,
+  count: Schema.Int,
+  mean: Schema.Number
+}) {}
+
+/** Runs: one per config and store at a time, resumed until finished. */
+export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
+  /**
+   * Resumes the newest unfinished run of the same config hash, or makes a new one with all its rollouts, in one
+   * transaction. The caller holds the run lock.
+   */
+  readonly begin: (options: {
+    readonly configHash: string
+    readonly config: unknown
+    readonly configPath: string
+    readonly modelRef: string
+    readonly resources: ResourceValues | null
+    readonly rollouts: ReadonlyArray<{ readonly mode: RolloutMode; readonly input: Example }>
+    readonly attemptsMax: number
+  }) => Effect.Effect<BegunRun, StoreError>
+
+  /** Closes this start of the run. A `stopReason` says why it ended early; such a run is resumed by the same command. */
+  readonly end: (runId: RunId, state: RunState, stopReason: string | null) => Effect.Effect<void, StoreError>
+
+  /** What the run is wanted to do and whether any rollout is left: two look-ups in an index, whatever the run's size. */
+  readonly outlook: (
+    runId: RunId
+  ) => Effect.Effect<{ readonly desired: RunProgress["desired"]; readonly isFinished: boolean }, StoreError>
+
+  /** Counts the run's rollouts: about 0.5 ms for a thousand of them. */
+  readonly progress: (runId: RunId) => Effect.Effect<RunProgress, StoreError>
+
+  readonly scores: (runId: RunId) => Effect.Effect<ReadonlyArray<ModeScore>, StoreError>
+
+  readonly rewards: (runId: RunId) => Effect.Effect<ReadonlyArray<RewardMean>, StoreError>
+
+  /** The first failures of a run, as rollout id and error, in order of position. */
+  readonly failures: (
+    runId: RunId,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<{ readonly id: string; readonly error: string }>, StoreError>
+}>() {
+  static readonly layer = Layer.effect(
+    RunStore,
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const writer = yield* Writer
+      const { id: processId, unknownCalls } = yield* StoreProcess
+
+      const outlook = SqlSchema.single({
+        Request: RunId,
+        Result: Schema.Struct({ desired: RunProgress.fields.desired, left: Schema.Int }),
+        execute: (id) =>
+          sql`SELECT desired,
+                     EXISTS (SELECT 1 FROM rollouts WHERE run_id = ${id} AND status IN ('queuing', 'requeuing'))
+                     OR EXISTS (SELECT 1 FROM rollouts WHERE run_id = ${id} AND status IN ('preparing', 'running')) AS "left"
+              FROM runs WHERE id = ${id}`
+      })
+
+      const progress = SqlSchema.single({
+        Request: RunId,
+        Result: RunProgress,
+        execute: (id) =>
+          sql`SELECT runs.state, runs.desired, runs.calls, runs.input_tokens, runs.output_tokens,
+                     count(r.id) AS total,
+                     coalesce(sum(r.status = 'succeeded'), 0) AS succeeded,
+                     coalesce(sum(r.status = 'failed'), 0) AS failed,
+                     coalesce(sum(r.status = 'cancelled'), 0) AS cancelled,
+                     coalesce(sum(r.status IN ('preparing', 'running')), 0) AS active,
+                     CASE WHEN count(r.score) > 0
+                       THEN sum(r.score) / (count(r.score) + sum(r.status = 'failed')) END AS mean_score
+              FROM runs LEFT JOIN rollouts r ON r.run_id = runs.id WHERE runs.id = ${id}`
+      })
+
+      const scores = SqlSchema.findAll({
+        Request: RunId,
+        Result: ModeScore,
+        execute: (id) =>
+          sql`SELECT mode, count(*) AS rollouts, sum(status = 'succeeded') AS succeeded,
+                     sum(status = 'failed') AS failed, count(score) AS scored, coalesce(sum(score), 0.0) AS score_sum,
+                     coalesce(sum(score * score), 0.0) AS score_square_sum,
+                     coalesce(sum(score NOT IN (0, 1)), 0) AS partial
+              FROM rollouts WHERE run_id = ${id} GROUP BY mode ORDER BY mode`
+      })
+
+      const rewards = SqlSchema.findAll({
+        Request: RunId,
+        Result: RewardMean,
+        execute: (id) =>
+          sql`SELECT r.mode, w.name, count(*) AS count, avg(w.value) AS mean
+              FROM rollouts r JOIN rewards w ON w.rollout_id = r.id
+              WHERE r.run_id = ${id} AND r.status = 'succeeded' GROUP BY r.mode, w.name ORDER BY r.mode, w.name`
+      })
+
+      const failures = SqlSchema.findAll({
+        Request: Schema.Struct({ runId: RunId, limit: Schema.Int }),
+        Result: Schema.Struct({ id: Schema.String, error: Schema.String }),
+        execute: ({ limit, runId }) =>
+          sql`SELECT id, coalesce(error, 'unknown') AS error FROM rollouts
+              WHERE run_id = ${runId} AND status = 'failed' ORDER BY ordinal LIMIT ${limit}`
+      })
+
+      return RunStore.of({
+        begin: ({ config, resources, rollouts, ...options }) =>
+          Effect.map(
+            writer.run("beginRun", {
+              ...options,
+              processId,
+              unknownCalls,
+              config: canonicalJson(config),
+              resources: resources === null ? null : canonicalJson(resources),
+              rollouts: rollouts.map(({ input, mode }) => ({ mode, input: JSON.stringify(input) }))
+            }),
+            (run) => ({ ...run, runId: RunId.make(run.runId) })
+          ),
+        end: (runId, state, stopReason) => Effect.asVoid(writer.run("endRun", { runId, processId, state, stopReason })),
+        outlook: (runId) =>
+          orStoreError("reading the run's outlook", outlook(runId)).pipe(
+            Effect.map(({ desired, left }) => ({ desired, isFinished: left === 0 }))
+          ),
+        progress: (runId) => orStoreError("reading the run's progress", progress(runId)),
+        scores: (runId) => orStoreError("reading the run's scores", scores(runId)),
+        rewards: (runId) => orStoreError("reading the run's rewards", rewards(runId)),
+        failures: (runId, limit) => orStoreError("reading the run's failures", failures({ runId, limit }))
+      })
+    })
+  )
+}

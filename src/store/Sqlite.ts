@@ -1,0 +1,70 @@
+/**
+ * The store in one SQLite file: a writer thread for every change, and a read-only connection for every question.
+ *
+ * Several processes may share the file: a recording proxy, a run, readers. Changes are short `BEGIN IMMEDIATE` transactions.
+ */
+import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
+import type * as SqlClient from "@effect/sql/SqlClient"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as String from "effect/String"
+import { randomBytes } from "node:crypto"
+import { hostname } from "node:os"
+import type { StoreError } from "./StoreError.js"
+import { Writer } from "./Writer.js"
+
+/** How often a process says that it is there; processes on other hosts presume it dead after a minute of silence. */
+const heartbeatInterval = "10 seconds"
+
+/** This process as the store knows it: `host/pid/random`, new at every start. */
+export class StoreProcess extends Context.Tag("tau/store/StoreProcess")<StoreProcess, {
+  readonly id: string
+  /** Calls of processes that had died, found open at this start and marked `unknown_after_crash`. */
+  readonly unknownCalls: number
+}>() {}
+
+export interface StoreOptions {
+  readonly path: string
+  /** What this process does with the store: `run`, `proxy`, `control`. */
+  readonly kind: string
+  /** JSONL file that gets a line per finished call, or null. */
+  readonly attributionLogPath?: string | null
+}
+
+/** Opens the file, making it if need be, and settles what dead processes left open. */
+export const layer = (
+  { attributionLogPath = null, kind, path }: StoreOptions
+): Layer.Layer<Writer | StoreProcess | SqlClient.SqlClient, StoreError> =>
+  Layer.merge(storeProcess(kind), reader(path)).pipe(Layer.provideMerge(Writer.layer({ path, attributionLogPath })))
+
+const storeProcess = (kind: string) =>
+  Layer.scoped(
+    StoreProcess,
+    Effect.gen(function*() {
+      const writer = yield* Writer
+      const id = `${hostname()}/${process.pid}/${randomBytes(4).toString("hex")}`
+      const unknownCalls = yield* Effect.acquireRelease(
+        writer.run("startProcess", { id, kind, pid: process.pid }),
+        () => Effect.ignore(writer.run("endProcess", { id }))
+      )
+      yield* Effect.ignore(writer.run("heartbeatProcess", { id })).pipe(
+        Effect.schedule(Schedule.spaced(heartbeatInterval)),
+        Effect.forkScoped
+      )
+      return { id, unknownCalls }
+    })
+  )
+
+/** Opened only after the writer has made and migrated the file. */
+const reader = (path: string) => Layer.unwrapEffect(Effect.as(Writer, readOnly(path)))
+
+/** Questions to a store that exists: makes no file, starts no thread, and leaves no trace of the asker. */
+export const readOnly = (path: string): Layer.Layer<SqlClient.SqlClient> =>
+  SqliteClient.layer({
+    filename: path,
+    readonly: true,
+    disableWAL: true,
+    transformResultNames: String.snakeToCamel
+  }).pipe(Layer.orDie)

@@ -1,0 +1,107 @@
+/** Opens the one writing connection of a process: pragmas, identity of the file, migrations, cached statements. */
+import Sqlite from "better-sqlite3"
+import { createHash } from "node:crypto"
+import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs"
+import { dirname } from "node:path"
+import { migrations } from "./migrations.js"
+
+/** "tau1" in ASCII: tells our files from any other SQLite application's. */
+const applicationId = 0x74617531
+
+/** A file we refuse to touch, with the words for its owner. `reason` is one of `StoreError`'s. */
+export class RefusedFile extends Error {
+  constructor(readonly reason: "corrupt" | "foreign" | "other", message: string) {
+    super(message)
+  }
+}
+
+/** The connection, its statements by text, and a clock that never runs backwards. */
+export interface Db {
+  readonly connection: Sqlite.Database
+  readonly prepare: (sql: string) => Sqlite.Statement
+  /** The latest time seen, Unix milliseconds: an operation's own time, or an earlier operation's if that was later. */
+  now: number
+}
+
+export const open = (path: string): Db => {
+  const marker = `${path}.initialised`
+  const isNew = !existsSync(path) || statSync(path).size === 0
+  if (isNew && existsSync(marker)) {
+    throw new RefusedFile(
+      "corrupt",
+      `${path} is empty or gone, but ${marker} says it held data: restore it from a backup, or remove the marker to start anew`
+    )
+  }
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const connection = new Sqlite(path, { timeout: 60_000 })
+  try {
+    if (isNew) chmodSync(path, 0o600)
+    connection.pragma("journal_mode = WAL")
+    for (const pragma of pragmas) connection.pragma(pragma)
+    migrate(connection, path)
+    // Long waits are for start-up only: afterwards a lock held elsewhere is waited for in short steps, with retries.
+    connection.pragma("busy_timeout = 100")
+  } catch (error) {
+    connection.close()
+    throw error
+  }
+  if (!existsSync(marker)) {
+    writeFileSync(marker, "A tau store lives beside this file. It guards against a store emptied by accident.\n")
+  }
+  const statements = new Map<string, Sqlite.Statement>()
+  return {
+    connection,
+    now: 0,
+    prepare: (sql) => {
+      let statement = statements.get(sql)
+      if (statement === undefined) statements.set(sql, statement = connection.prepare(sql))
+      return statement
+    }
+  }
+}
+
+/** FULL: an acknowledged commit survives power loss; group commit pays for it. better-sqlite3's own WAL default is NORMAL. */
+const pragmas = [
+  "synchronous = FULL",
+  "foreign_keys = ON",
+  "wal_autocheckpoint = 1000",
+  "journal_size_limit = 67108864",
+  "cell_size_check = ON",
+  "trusted_schema = OFF",
+  "temp_store = MEMORY",
+  "mmap_size = 0"
+]
+
+const migrate = (connection: Sqlite.Database, path: string) => {
+  const run = connection.transaction(() => {
+    const id = connection.pragma("application_id", { simple: true })
+    const tables = connection.prepare("SELECT count(*) AS n FROM sqlite_schema").get() as { n: number }
+    if (id !== applicationId && tables.n > 0) {
+      throw new RefusedFile("foreign", `${path} is a SQLite file of another application`)
+    }
+    connection.pragma(`application_id = ${applicationId}`)
+    connection.exec(`CREATE TABLE IF NOT EXISTS migrations
+      (n INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL) STRICT`)
+    const done = connection.prepare("SELECT n, name, sha256 FROM migrations ORDER BY n").all() as ReadonlyArray<
+      { n: number; name: string; sha256: string }
+    >
+    if (done.length > migrations.length) {
+      throw new RefusedFile(
+        "other",
+        `${path} was written by a newer version of tau (schema ${done.length}, this version knows ${migrations.length})`
+      )
+    }
+    for (const [index, { name, sql }] of migrations.entries()) {
+      const sha256 = createHash("sha256").update(sql).digest("hex")
+      const earlier = done[index]
+      if (earlier !== undefined) {
+        if (earlier.sha256 === sha256) continue
+        throw new RefusedFile("other", `${path}: migration ${earlier.name} differs from the one this version knows`)
+      }
+      connection.exec(sql)
+      connection.prepare("INSERT INTO migrations (n, name, sha256) VALUES (?, ?, ?)").run(index + 1, name, sha256)
+    }
+  })
+  // IMMEDIATE: two processes that start at once must not both find an empty file.
+  run.immediate()
+}

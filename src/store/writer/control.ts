@@ -1,0 +1,165 @@
+/** The control verbs on the store: each is one transaction with its own line in the log. */
+import type { ControlChange, ControlLifecycle, ControlVerb } from "../../domain/Control.js"
+import type { Db } from "./Database.js"
+import { cancelRun } from "./rollouts.js"
+import {
+  isUnfinished,
+  isWorkedOn,
+  type LastControl,
+  lastControlSql,
+  lifecycleOf,
+  type StandingRow,
+  standingSql
+} from "./standing.js"
+
+export interface ApplyControl {
+  readonly verb: ControlChange
+  readonly actionKey: string
+  readonly principal: string
+  /** Why the policy allowed it. */
+  readonly decision: string
+  /** The version that a rollback makes the latest; null for the other verbs. */
+  readonly resourcesVersion: number | null
+}
+
+export interface AppliedControl {
+  readonly lifecycleState: ControlLifecycle
+  /** Nothing had to change. */
+  readonly idempotent: boolean
+  /** The verb does not fit the run's state and changed nothing; `detail` says why. */
+  readonly refused: boolean
+  /** For people: what happened, in one sentence without its full stop. */
+  readonly detail: string
+}
+
+/** Carries a verb out on the unfinished run that was started last, and logs it. A refusal is logged too. */
+export const applyControl = (db: Db, input: ApplyControl): AppliedControl => {
+  const row = db.prepare(standingSql).get() as StandingRow | undefined
+  const before = lifecycleNow(db, row)
+  const run = row !== undefined && isUnfinished(row) ? row : undefined
+  const consequence = verbs[input.verb](db, run, input)
+  const applied: AppliedControl = consequence.refused
+    ? { lifecycleState: before, idempotent: true, refused: true, detail: consequence.detail }
+    : {
+      lifecycleState: lifecycleAfter[input.verb],
+      idempotent: !consequence.changed && before === lifecycleAfter[input.verb],
+      refused: false,
+      detail: consequence.detail
+    }
+  append(db, input, applied)
+  return applied
+}
+
+export interface RecordControl {
+  readonly verb: ControlVerb
+  readonly actionKey: string
+  readonly principal: string
+  readonly decision: string
+  /** Why it was not carried out. */
+  readonly detail: string
+}
+
+/** Logs a verb that was denied, or that failed before it reached the store. Answers where the store stands. */
+export const recordControl = (db: Db, input: RecordControl): ControlLifecycle => {
+  const lifecycleState = lifecycleNow(db, db.prepare(standingSql).get() as StandingRow | undefined)
+  append(db, input, { lifecycleState, idempotent: true, detail: input.detail })
+  return lifecycleState
+}
+
+const lifecycleAfter: Record<ControlChange, ControlLifecycle> = {
+  pause: "paused",
+  resume: "running",
+  cancel: "cancelled",
+  rollback: "rollback_requested"
+}
+
+const lifecycleNow = (db: Db, row: StandingRow | undefined): ControlLifecycle =>
+  lifecycleOf(row, db.prepare(lastControlSql).get() as LastControl | undefined)
+
+interface Consequence {
+  readonly changed: boolean
+  readonly refused: boolean
+  readonly detail: string
+}
+
+const changed = (detail: string): Consequence => ({ changed: true, refused: false, detail })
+const unchanged = (detail: string): Consequence => ({ changed: false, refused: false, detail })
+const refused = (detail: string): Consequence => ({ changed: false, refused: true, detail })
+
+type Verb = (db: Db, run: StandingRow | undefined, input: ApplyControl) => Consequence
+
+const noRun = unchanged("the store has no unfinished run")
+
+const pause: Verb = (db, run) => {
+  if (run === undefined) return noRun
+  if (run.desired === "cancel") return refused(`${run.runId} is being cancelled, which cannot be undone`)
+  if (run.desired === "pause") return unchanged(`${run.runId} was told to pause before`)
+  desire(db, run, "pause")
+  return changed(
+    isWorkedOn(run, db.now)
+      ? `${run.runId} starts no new attempts and lets running ones finish`
+      : `no process works on ${run.runId}; it is marked paused`
+  )
+}
+
+const resume: Verb = (db, run) => {
+  if (run === undefined) return noRun
+  if (run.desired === "cancel") return refused(`${run.runId} is being cancelled, which cannot be undone`)
+  const detail = isWorkedOn(run, db.now)
+    ? `${run.runId} continues`
+    : `no process works on ${run.runId}; running ${run.configPath} again continues it`
+  if (run.desired === "run") return unchanged(detail)
+  desire(db, run, "run")
+  return changed(detail)
+}
+
+const cancel: Verb = (db, run) => {
+  if (run === undefined) return noRun
+  if (isWorkedOn(run, db.now)) {
+    const detail = `${run.runId} interrupts its attempts and cancels the rest`
+    if (run.desired === "cancel") return unchanged(detail)
+    desire(db, run, "cancel")
+    return changed(detail)
+  }
+  // Nobody is there to carry the wish out.
+  const rollouts = cancelRun(db, { runId: run.runId })
+  db.prepare(
+    "UPDATE runs SET state = 'cancelled', desired = 'cancel', stop_reason = NULL, ended_at_ms = ? WHERE id = ?"
+  )
+    .run(db.now, run.runId)
+  db.prepare("UPDATE run_starts SET ended_at_ms = ?, end_reason = 'cancelled' WHERE run_id = ? AND ended_at_ms IS NULL")
+    .run(db.now, run.runId)
+  return changed(`no process works on ${run.runId}; its ${rollouts} unfinished rollouts are cancelled`)
+}
+
+/** Moves only the mark of the latest version: versions are immutable, and rollouts keep the one they were enqueued with. */
+const rollback: Verb = (db, _run, { resourcesVersion }) => {
+  const target = db.prepare("SELECT is_latest AS isLatest FROM resources WHERE version = ?").get(resourcesVersion) as
+    | { isLatest: number }
+    | undefined
+  if (target === undefined) {
+    const { newest } = db.prepare("SELECT max(version) AS newest FROM resources").get() as { newest: number | null }
+    const has = newest === null ? "no versions" : newest === 1 ? "only version 1" : `versions 1 to ${newest}`
+    return refused(`resources version ${resourcesVersion} is not in the store, which has ${has}`)
+  }
+  if (target.isLatest === 1) return unchanged(`resources version ${resourcesVersion} was the latest before`)
+  // In this order: at no moment may two versions be the latest.
+  db.prepare("UPDATE resources SET is_latest = 0 WHERE is_latest = 1").run()
+  db.prepare("UPDATE resources SET is_latest = 1 WHERE version = ?").run(resourcesVersion)
+  return changed(`resources version ${resourcesVersion} is the latest now`)
+}
+
+const verbs: Record<ControlChange, Verb> = { pause, resume, cancel, rollback }
+
+const desire = (db: Db, { runId }: StandingRow, desired: StandingRow["desired"]) =>
+  db.prepare("UPDATE runs SET desired = ? WHERE id = ?").run(desired, runId)
+
+const append = (
+  db: Db,
+  { actionKey, decision, principal, verb }: Omit<RecordControl, "detail">,
+  { detail, idempotent, lifecycleState }: Omit<AppliedControl, "refused">
+) =>
+  db.prepare(
+    `INSERT INTO control_log (at_ms, principal, action, action_key, lifecycle_state, idempotent, decision, detail)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+  ).run(db.now, principal, verb, actionKey, lifecycleState, idempotent ? 1 : 0, decision, detail)

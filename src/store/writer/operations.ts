@@ -1,0 +1,47 @@
+import { applyControl, recordControl } from "./control.js"
+import { endProcess, heartbeatProcess, startProcess } from "./processes.js"
+import { publishResources } from "./resources.js"
+import {
+  abandon,
+  cancelRun,
+  claim,
+  endWorker,
+  fail,
+  heartbeat,
+  release,
+  rescue,
+  start,
+  startWorker,
+  succeed
+} from "./rollouts.js"
+import { beginRun, endRun } from "./runs.js"
+import { closeSpan, openSpan } from "./spans.js"
+
+/** Everything the writer thread can be asked to do. Each is a plain function of the connection and its input. */
+export const operations = {
+  beginRun,
+  endRun,
+  startProcess,
+  heartbeatProcess,
+  endProcess,
+  startWorker,
+  endWorker,
+  publishResources,
+  claim,
+  start,
+  succeed,
+  fail,
+  release,
+  abandon,
+  rescue,
+  cancelRun,
+  heartbeat,
+  applyControl,
+  recordControl,
+  openSpan,
+  closeSpan
+} as const
+
+export type OperationName = keyof typeof operations
+export type Input<Name extends OperationName> = Parameters<(typeof operations)[Name]>[1]
+export type Output<Name extends OperationName> = ReturnType<(typeof operations)[Name]>

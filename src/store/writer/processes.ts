@@ -1,0 +1,92 @@
+/** Which tau processes use the store, and what a dead one leaves behind. */
+import { readFileSync } from "node:fs"
+import { hostname } from "node:os"
+import type { Db } from "./Database.js"
+import { requeueCrashed } from "./rollouts.js"
+
+/** A process on another host is presumed dead after this silence: several heartbeats. */
+const silentMaxMs = 60_000
+
+export interface ProcessStart {
+  readonly id: string
+  readonly pid: number
+  /** `run`, `proxy` or another word for what the process does. */
+  readonly kind: string
+}
+
+/** Registers this process and settles what dead ones left open. Answers how many of their calls ended unknown. */
+export const startProcess = (db: Db, { id, kind, pid }: ProcessStart): number => {
+  db.prepare(
+    "INSERT INTO processes (id, host, pid, pid_started, kind, started_at_ms, heartbeat_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)"
+  ).run(id, hostname(), pid, pidStarted(pid), kind, db.now, db.now)
+  return markDeadProcesses(db, id)
+}
+
+export const heartbeatProcess = (db: Db, { id }: { readonly id: string }): null => {
+  // Whoever was taken for dead and is not comes back with its next heartbeat.
+  db.prepare("UPDATE processes SET heartbeat_at_ms = ?, ended_at_ms = NULL WHERE id = ?").run(db.now, id)
+  return null
+}
+
+/** Closes the entry of a process and whatever it left open. Answers how many of its calls ended unknown. */
+export const endProcess = (db: Db, { id }: { readonly id: string }): number => {
+  db.prepare("UPDATE processes SET ended_at_ms = ? WHERE id = ?").run(db.now, id)
+  db.prepare("UPDATE workers SET ended_at_ms = ? WHERE process_id = ? AND ended_at_ms IS NULL").run(db.now, id)
+  return db.prepare(
+    "UPDATE spans SET state = 'unknown_after_crash', end_time_us = ? WHERE process_id = ? AND state = 'open'"
+  ).run(db.now * 1000, id).changes
+}
+
+export const markDeadProcesses = (db: Db, self: string): number => {
+  const running = db.prepare(
+    `SELECT id, host, pid, pid_started AS pidStarted, heartbeat_at_ms AS heartbeatAtMs
+     FROM processes WHERE ended_at_ms IS NULL AND id <> ?`
+  ).all(self) as ReadonlyArray<ProcessEntry & { readonly id: string }>
+  let unknownCalls = 0
+  for (const entry of running) if (!isPresent(entry, db.now)) unknownCalls += endProcess(db, { id: entry.id })
+  return unknownCalls
+}
+
+export interface ProcessEntry {
+  readonly host: string
+  readonly pid: number
+  readonly pidStarted: string | null
+  readonly heartbeatAtMs: number
+}
+
+/**
+ * Whether a process that has not ended its entry is presumed to be there still. On this host its pid decides, together
+ * with when the pid's process began where the system tells: pids are used again, in containers at every start.
+ */
+export const isPresent = ({ heartbeatAtMs, host, pid, pidStarted: started }: ProcessEntry, nowMs: number): boolean => {
+  if (host !== hostname()) return nowMs - heartbeatAtMs <= silentMaxMs
+  return isAlive(pid) && (started === null || started === pidStarted(pid))
+}
+
+/** Puts back every rollout of the run that is still leased. Only for a caller who knows that no holder can be alive. */
+export const recoverRun = (db: Db, runId: string): number => {
+  const held = db.prepare(
+    "SELECT id, epoch, crashes FROM rollouts WHERE run_id = ? AND status IN ('preparing', 'running')"
+  ).all(runId) as ReadonlyArray<{ id: string; epoch: number; crashes: number }>
+  for (const rollout of held) requeueCrashed(db, rollout, "its process died", 0)
+  return held.length
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM"
+  }
+}
+
+/** When the process of a pid began, in the system's own words (Linux: field 22 of /proc/<pid>/stat), or null. */
+const pidStarted = (pid: number): string | null => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,44 @@
+/** What the process and its writer thread say to each other. */
+import type { OperationName } from "./operations.js"
+
+/**
+ * Typed requests that commit together. They travel as JSON, which costs a third of cloning them, and their bodies packed in
+ * one transferred buffer, since cloning a body copies the whole slab it lies in.
+ */
+export interface Batch {
+  /** A `ReadonlyArray<Request>`. */
+  readonly requests: string
+  readonly bytes: ArrayBuffer | null
+}
+
+export interface Request {
+  readonly operation: OperationName
+  readonly input: unknown
+  readonly nowMs: number
+  /** Offset and length of each body in the batch's bytes. */
+  readonly bodies: ReadonlyArray<readonly [number, number]>
+}
+
+export type Outcome =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly failure: Failure }
+
+export interface Failure {
+  readonly reason: StoreFailureReason
+  readonly message: string
+}
+
+export type StoreFailureReason = "locked" | "full" | "corrupt" | "read-only" | "foreign" | "gone" | "other"
+
+export interface WriterOptions {
+  readonly path: string
+  /** JSONL file that gets a line per finished call, or null. */
+  readonly attributionLogPath: string | null
+}
+
+export type ToWriter = Batch | "close"
+/** `outcomes` is a `ReadonlyArray<Outcome>` as JSON, one for each request of the batch in its order. */
+export type FromWriter =
+  | { readonly _tag: "ready" }
+  | { readonly _tag: "refused"; readonly failure: Failure }
+  | { readonly _tag: "committed"; readonly outcomes: string; readonly commitMs: number }

@@ -1,0 +1,212 @@
+/** Recorded calls: the intent while a call is under way, and the finished span with its bodies. */
+import { createHash } from "node:crypto"
+import { derive, type Derived } from "../../openai/Derive.js"
+import type { Db } from "./Database.js"
+
+export interface SpanIntent {
+  readonly spanId: string
+  readonly traceId: string
+  readonly parentId: string | null
+  readonly rolloutId: string
+  readonly attemptId: string
+  /** What the client sent as `x-sequence-id`; used when it is higher than every earlier one of the attempt. */
+  readonly clientSequenceId: number | null
+  readonly processId: string
+  readonly method: string
+  readonly path: string
+  readonly startTimeUs: number
+}
+
+export interface FinishedSpan extends SpanIntent {
+  readonly state: "done" | "client_cancel" | "upstream_cut" | "upstream_error" | "timeout" | "refused"
+  readonly endTimeUs: number
+  readonly statusCode: number | null
+  readonly errorCode: string | null
+  readonly errorMessage: string | null
+  readonly upstreamUrl: string
+  readonly firstByteUs: number | null
+  readonly chunks: number
+  readonly requestBytes: number
+  readonly responseBytes: number
+  readonly requestTruncated: boolean
+  readonly responseTruncated: boolean
+  readonly requestContentEncoding: string | null
+  readonly responseContentType: string | null
+  readonly responseContentEncoding: string | null
+  /** False for a later version of a span that was committed at its terminal event. */
+  readonly isFirst: boolean
+}
+
+/** The call is under way: should the process die now, the store knows that it was made. */
+export const openSpan = (db: Db, span: SpanIntent): null => {
+  insertSpan(db, span, ownerOf(db, span.attemptId))
+  return null
+}
+
+const insertSpan = (db: Db, span: SpanIntent, owner: Owner | undefined) =>
+  db.prepare(
+    `INSERT INTO spans (span_id, trace_id, parent_id, run_id, rollout_id, attempt_id, sequence_id, process_id, name, kind, state,
+                        method, path, attributes, events, start_time_us, resources_version)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'http', 'open', ?, ?, '{}', '[]', ?, ?)`
+  ).run(
+    span.spanId,
+    span.traceId,
+    span.parentId,
+    owner?.runId ?? null,
+    span.rolloutId,
+    span.attemptId,
+    sequenceFor(db, span),
+    span.processId,
+    `${span.method} ${span.path}`,
+    span.method,
+    span.path,
+    span.startTimeUs,
+    owner?.resourcesVersion ?? null
+  )
+
+/** What is read from a finished span's bodies; kept by the span, for it is worked out before its transaction begins. */
+interface Prepared {
+  readonly derived: Derived
+  readonly request: Body
+  readonly response: Body
+  readonly answer: Body
+}
+
+/** A body and the hash it is stored under; null for an empty one. */
+type Body = { readonly content: Uint8Array; readonly sha256: string } | null
+
+const prepared = new WeakMap<FinishedSpan, Prepared>()
+
+export const prepareSpan = (
+  span: FinishedSpan,
+  [request = empty, response = empty]: ReadonlyArray<Uint8Array>
+): Prepared => {
+  const known = prepared.get(span)
+  if (known !== undefined) return known
+  const derived = derive({
+    method: span.method,
+    path: span.path,
+    statusCode: span.statusCode,
+    requestBytes: request,
+    requestContentEncoding: span.requestContentEncoding,
+    responseBytes: response,
+    responseContentType: span.responseContentType,
+    responseContentEncoding: span.responseContentEncoding
+  })
+  const answer = derived.assembled === null ? empty : Buffer.from(JSON.stringify(derived.assembled))
+  const result = { derived, request: bodyOf(request), response: bodyOf(response), answer: bodyOf(answer) }
+  prepared.set(span, result)
+  return result
+}
+
+const bodyOf = (content: Uint8Array): Body =>
+  content.length === 0 ? null : { content, sha256: createHash("sha256").update(content).digest("hex") }
+
+/** The finished span; `bodies` are the request's and the response's recorded bytes. */
+export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>): null => {
+  const { answer, derived, request, response } = prepareSpan(span, bodies)
+  const owner = ownerOf(db, span.attemptId)
+  const isKnown = db.prepare("SELECT 1 FROM spans WHERE span_id = ?").get(span.spanId) !== undefined
+  if (!isKnown) insertSpan(db, span, owner)
+  for (const body of [request, response, answer]) store(db, body)
+  const { streamError } = derived
+  db.prepare(
+    `UPDATE spans SET name = ?, kind = ?, state = ?, status_code = ?, model = ?, input_tokens = ?, output_tokens = ?, attributes = ?,
+            events = ?, end_time_us = ?, request_bytes = ?, response_bytes = ?, request_sha256 = ?, response_sha256 = ?, answer_sha256 = ?
+     WHERE span_id = ?`
+  ).run(
+    derived.kind === "http" ? `${span.method} ${span.path}` : `${derived.operation} ${derived.model ?? "unknown"}`,
+    derived.kind,
+    span.state === "done" && streamError !== undefined ? "upstream_error" : span.state,
+    span.statusCode,
+    derived.model,
+    derived.inputTokens,
+    derived.outputTokens,
+    JSON.stringify({ ...derived.attributes, ...ownAttributes(span, owner) }),
+    JSON.stringify(streamError === undefined ? [] : [{ name: "exception", message: streamError }]),
+    span.endTimeUs,
+    span.requestBytes,
+    span.responseBytes,
+    request?.sha256 ?? null,
+    response?.sha256 ?? null,
+    answer?.sha256 ?? null,
+    span.spanId
+  )
+  if (!span.isFirst) return null
+  if (owner !== undefined && derived.kind === "llm") {
+    db.prepare(
+      "UPDATE runs SET calls = calls + 1, input_tokens = input_tokens + ?, output_tokens = output_tokens + ? WHERE id = ?"
+    ).run(derived.inputTokens ?? 0, derived.outputTokens ?? 0, owner.runId)
+  }
+  attributionLines.push(attributionLine(span))
+  return null
+}
+
+interface Owner {
+  readonly runId: string
+  readonly resourcesVersion: number
+  readonly isLive: number
+}
+
+/** The run that made this attempt; a call attributed from outside, by another harness, has none. */
+const ownerOf = (db: Db, attemptId: string): Owner | undefined =>
+  db.prepare(
+    `SELECT r.run_id AS runId, a.resources_version AS resourcesVersion, a.status IN ('preparing', 'running') AS isLive
+     FROM attempts a JOIN rollouts r ON r.id = a.rollout_id WHERE a.id = ?`
+  ).get(attemptId) as Owner | undefined
+
+const sequenceFor = (db: Db, { attemptId, clientSequenceId }: SpanIntent): number => {
+  const { next } = db.prepare("SELECT coalesce(max(sequence_id), 0) + 1 AS next FROM spans WHERE attempt_id = ?").get(
+    attemptId
+  ) as {
+    next: number
+  }
+  return clientSequenceId !== null && clientSequenceId >= next ? clientSequenceId : next
+}
+
+const empty = new Uint8Array(0)
+
+/** Stores a body once, under its hash. */
+const store = (db: Db, body: Body): void => {
+  if (body === null) return
+  db.prepare("INSERT INTO payloads (sha256, size, content) VALUES (?, ?, ?) ON CONFLICT (sha256) DO NOTHING")
+    .run(body.sha256, body.content.length, body.content)
+}
+
+const ownAttributes = (span: FinishedSpan, owner: Owner | undefined) => ({
+  "tau.chunks": span.chunks,
+  ...(span.firstByteUs !== null && { "tau.ttfb_ms": (span.firstByteUs - span.startTimeUs) / 1000 }),
+  ...(span.clientSequenceId !== null && { "tau.client_sequence_id": span.clientSequenceId }),
+  ...(span.errorCode !== null && { "error.type": span.errorCode, "tau.error_message": span.errorMessage }),
+  ...(span.requestTruncated && { "tau.request.truncated": true }),
+  ...(span.responseTruncated && { "tau.response.truncated": true }),
+  // The attempt had ended when this call did: evidence of what an agent did after its time, not part of its result.
+  ...(owner !== undefined && owner.isLive === 0 && { "tau.late": true })
+})
+
+const attributionLine = (span: FinishedSpan): string =>
+  JSON.stringify({
+    schema_version: 1,
+    timestamp_unix_ms: Math.floor(span.endTimeUs / 1000),
+    method: span.method,
+    path: span.path,
+    upstream_url: span.upstreamUrl,
+    rollout_id: span.rolloutId,
+    attempt_id: span.attemptId,
+    sequence_id: span.clientSequenceId,
+    trace_id: span.traceId,
+    request_bytes: span.requestBytes,
+    response_bytes: span.responseBytes,
+    duration_ms: Math.round((span.endTimeUs - span.startTimeUs) / 1000),
+    ...(span.statusCode !== null && { status_code: span.statusCode }),
+    ...(span.errorCode !== null && { error_code: span.errorCode, error_message: span.errorMessage })
+  })
+
+let attributionLines: Array<string> = []
+
+/** The log lines of the spans closed since the last call: of one transaction, or of one that was rolled back. */
+export const takeAttributionLines = (): ReadonlyArray<string> => {
+  const lines = attributionLines
+  attributionLines = []
+  return lines
+}

@@ -1,0 +1,195 @@
+/**
+ * The writer thread: the one connection of this process that writes.
+ *
+ * It takes batches of requests and commits each batch as one transaction, so that many callers share one fsync and no
+ * commit and no lock wait ever blocks the event loop. Loads no Effect: it must start at once.
+ */
+import { appendFileSync, mkdirSync, statSync } from "node:fs"
+import { dirname } from "node:path"
+import { parentPort, workerData } from "node:worker_threads"
+import { type Db, open, RefusedFile } from "./Database.js"
+import { type OperationName, operations } from "./operations.js"
+import type { Failure, FromWriter, Outcome, Request, StoreFailureReason, ToWriter, WriterOptions } from "./protocol.js"
+import { type FinishedSpan, prepareSpan, takeAttributionLines } from "./spans.js"
+
+const port = parentPort!
+const { attributionLogPath, path } = workerData as WriterOptions
+
+/** Longest total wait for a lock that another process holds, and the longest single pause between tries. */
+const lockedMaxMs = 5_000
+const pauseMaxMs = 100
+
+const main = () => {
+  let db: Db
+  let inode: number
+  try {
+    db = open(path)
+    inode = statSync(path).ino
+    if (attributionLogPath !== null) mkdirSync(dirname(attributionLogPath), { recursive: true, mode: 0o700 })
+  } catch (error) {
+    say({ _tag: "refused", failure: failureOf(error) })
+    return
+  }
+  port.on("message", (message: ToWriter) => {
+    if (message === "close") {
+      close(db)
+      port.close()
+      return
+    }
+    const requests = JSON.parse(message.requests) as ReadonlyArray<Request>
+    const startedAt = performance.now()
+    // Writes to an unlinked or renamed file succeed silently and are lost.
+    if (inodeOf(path) !== inode) {
+      const failure: Failure = { reason: "gone", message: `${path} was moved or deleted while in use` }
+      committed(requests.map(() => ({ ok: false, failure })), 0)
+      return
+    }
+    // Unpacking, parsing and hashing take their time outside the transaction: other processes wait for its lock.
+    for (const request of requests) {
+      if (request.operation === "closeSpan") {
+        prepareSpan(request.input as FinishedSpan, bodiesOf(request, message.bytes))
+      }
+    }
+    const outcomes = commit(db, requests, message.bytes)
+    const lines = takeAttributionLines()
+    if (attributionLogPath !== null && lines.length > 0) appendLog(attributionLogPath, lines)
+    committed(outcomes, performance.now() - startedAt)
+  })
+  say({ _tag: "ready" })
+}
+
+const say = (message: FromWriter) => port.postMessage(message)
+
+const committed = (outcomes: ReadonlyArray<Outcome>, commitMs: number) =>
+  say({ _tag: "committed", outcomes: JSON.stringify(outcomes), commitMs })
+
+/** All requests in one transaction. Should one fail, all are rolled back and run again, each in a savepoint of its own. */
+const commit = (db: Db, requests: ReadonlyArray<Request>, bytes: ArrayBuffer | null): ReadonlyArray<Outcome> => {
+  try {
+    return transaction(db, () => requests.map((request) => ({ ok: true, value: execute(db, request, bytes) })))
+  } catch (error) {
+    takeAttributionLines()
+    if (requests.length === 1 || isFatal(error)) {
+      const failure = failureOf(error)
+      return requests.map(() => ({ ok: false, failure }))
+    }
+  }
+  try {
+    return transaction(db, () => requests.map((request) => inSavepoint(db, () => execute(db, request, bytes))))
+  } catch (error) {
+    takeAttributionLines()
+    const failure = failureOf(error)
+    return requests.map(() => ({ ok: false, failure }))
+  }
+}
+
+const execute = (db: Db, request: Request, bytes: ArrayBuffer | null): unknown => {
+  db.now = Math.max(db.now, request.nowMs)
+  const operation = operations[request.operation as OperationName] as (
+    db: Db,
+    input: unknown,
+    bodies: ReadonlyArray<Uint8Array>
+  ) => unknown
+  return operation(db, request.input, bodiesOf(request, bytes))
+}
+
+const bodiesOf = (request: Request, bytes: ArrayBuffer | null): ReadonlyArray<Uint8Array> =>
+  request.bodies.map(([offset, length]) => new Uint8Array(bytes!, offset, length))
+
+const transaction = <A>(db: Db, body: () => A): A => {
+  begin(db)
+  try {
+    const value = body()
+    db.prepare("COMMIT").run()
+    return value
+  } catch (error) {
+    if (db.connection.inTransaction) db.prepare("ROLLBACK").run()
+    throw error
+  }
+}
+
+/** BEGIN IMMEDIATE: a deferred transaction that upgrades from reading to writing fails at once, whatever the timeout. */
+const begin = (db: Db) => {
+  const deadline = performance.now() + lockedMaxMs
+  for (let pauseMs = 5;; pauseMs = Math.min(pauseMs * 2, pauseMaxMs)) {
+    try {
+      db.prepare("BEGIN IMMEDIATE").run()
+      return
+    } catch (error) {
+      if (codeOf(error).startsWith("SQLITE_BUSY") === false || performance.now() > deadline) throw error
+      pause(pauseMs * (0.5 + Math.random()))
+    }
+  }
+}
+
+const sleeper = new Int32Array(new SharedArrayBuffer(4))
+const pause = (ms: number) => void Atomics.wait(sleeper, 0, 0, ms)
+
+const inSavepoint = (db: Db, body: () => unknown): Outcome => {
+  db.prepare("SAVEPOINT request").run()
+  try {
+    const value = body()
+    db.prepare("RELEASE request").run()
+    return { ok: true, value }
+  } catch (error) {
+    if (isFatal(error) || !db.connection.inTransaction) throw error
+    db.prepare("ROLLBACK TO request").run()
+    db.prepare("RELEASE request").run()
+    return { ok: false, failure: failureOf(error) }
+  }
+}
+
+const codeOf = (error: unknown): string => {
+  const code = (error as { readonly code?: unknown } | null)?.code
+  return typeof code === "string" ? code : ""
+}
+
+/** These take the whole transaction with them: running the requests again one by one would fail the same way. */
+const isFatal = (error: unknown) =>
+  /^SQLITE_(FULL|IOERR|CORRUPT|NOTADB|READONLY|CANTOPEN|NOMEM|BUSY)/.test(codeOf(error))
+
+const reasons: ReadonlyArray<readonly [RegExp, StoreFailureReason]> = [
+  [/^SQLITE_(BUSY|LOCKED)/, "locked"],
+  [/^(SQLITE_FULL|SQLITE_IOERR_SHMSIZE|ENOSPC)/, "full"],
+  [/^SQLITE_(CORRUPT|NOTADB)/, "corrupt"],
+  [/^(SQLITE_READONLY|SQLITE_CANTOPEN|EACCES|EROFS|EPERM)/, "read-only"]
+]
+
+const failureOf = (error: unknown): Failure => {
+  if (error instanceof RefusedFile) return { reason: error.reason, message: error.message }
+  const code = codeOf(error)
+  const message = error instanceof Error ? error.message : String(error)
+  return {
+    reason: reasons.find(([pattern]) => pattern.test(code))?.[1] ?? "other",
+    message: code === "" ? message : `${message} (${code})`
+  }
+}
+
+const inodeOf = (file: string): number | null => {
+  try {
+    return statSync(file).ino
+  } catch {
+    return null
+  }
+}
+
+const appendLog = (file: string, lines: ReadonlyArray<string>) => {
+  try {
+    appendFileSync(file, lines.join("\n") + "\n", { mode: 0o600 })
+  } catch {
+    // The log is a projection of the store for outside tools; the spans are committed whatever happens to it.
+  }
+}
+
+/** A clean stop leaves one file, with nothing in the write-ahead log that could be lost with it. */
+const close = (db: Db) => {
+  try {
+    db.connection.pragma("wal_checkpoint(TRUNCATE)")
+  } catch {
+    // A full disk, say: the log stays beside the store and is read at the next start.
+  } finally {
+    db.connection.close()
+  }
+}
+
+main()

@@ -1,0 +1,155 @@
+/** A model server that speaks OpenAI's chat API and is honest about being none: for demos, tests and trying things out. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { closeSync, openSync, writeSync } from "node:fs"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
+import { arithmeticModel } from "./ArithmeticModel.js"
+import type { Behaviour } from "./Behaviour.js"
+import { refusal } from "./ChatRequest.js"
+import { questionModel } from "./QuestionModel.js"
+import { type Faults, type Plan, Reply } from "./Reply.js"
+import { type Answer, answerRequest, type ServedAnswer } from "./Routes.js"
+
+export interface SimulatedModelOptions {
+  /** Answers are a function of this and of what is asked. `"1"` by default. */
+  readonly seed?: string | number
+  /** `127.0.0.1` by default. */
+  readonly host?: string
+  /** 0, the default, takes a free port. */
+  readonly port?: number
+  /** Question-and-answer models to serve beside `sim/arithmetic`; see `loadBehaviour`. */
+  readonly behaviours?: ReadonlyArray<Behaviour>
+  /** Wait before the first byte of an answer. */
+  readonly latencyMs?: number
+  /** Wait before each further chunk of a stream. */
+  readonly chunkDelayMs?: number
+  /**
+   * Told of every answer just before its last bytes are sent, so that an answer a client got whole is always in the log: a
+   * function, or the path of a file that gets a line of JSON for each.
+   */
+  readonly log?: string | ((served: ServedAnswer) => void)
+  /** Misbehaviour, request by request; undefined behaves. */
+  readonly faults?: Faults
+}
+
+export interface RunningModel {
+  /** OpenAI-compatible base URL, ending in `/v1`. */
+  readonly url: string
+  readonly port: number
+  /** Breaks off what is under way and frees the port. */
+  readonly close: () => Promise<void>
+}
+
+/** Longest request body, in bytes. */
+const requestBytesMax = 32 * 1024 * 1024
+
+const readBody = async (request: IncomingMessage): Promise<Buffer | null> => {
+  const chunks: Array<Buffer> = []
+  let size = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size <= requestBytesMax) chunks.push(chunk)
+    else if (size > 4 * requestBytesMax) return null
+  }
+  return size > requestBytesMax ? null : Buffer.concat(chunks)
+}
+
+const openLog = (log: SimulatedModelOptions["log"]) => {
+  if (typeof log !== "string") return { write: log ?? (() => {}), close: () => {} }
+  const file = openSync(log, "a")
+  return {
+    write: (served: ServedAnswer) => void writeSync(file, `${JSON.stringify(served)}\n`),
+    close: () => closeSync(file)
+  }
+}
+
+/** Starts the server and resolves once it listens. Rejects when the address cannot be bound or the log cannot be opened. */
+export const startSimulatedModel = async (options: SimulatedModelOptions = {}): Promise<RunningModel> => {
+  const seed = String(options.seed ?? 1)
+  const behaviours = options.behaviours ?? []
+  const models = [arithmeticModel(seed), ...behaviours.map((behaviour) => questionModel(behaviour, seed))]
+  const log = openLog(options.log)
+  let requests = 0
+
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const number = requests++
+    const body = await readBody(request)
+    const asked = {
+      number,
+      method: request.method ?? "GET",
+      path: request.url ?? "/",
+      headers: request.headers,
+      body: body ?? Buffer.alloc(0)
+    }
+    const answer: Answer = body === null
+      ? refusal(413, "The request body is too large.")
+      : answerRequest(models, seed, asked)
+    const plan: Plan = {
+      latencyMs: options.latencyMs ?? 0,
+      chunkDelayMs: options.chunkDelayMs ?? 0,
+      fault: options.faults?.(asked) ?? {}
+    }
+    await new Reply(response, plan, log.write).send(answer)
+  }
+
+  const server = createServer((request, response) => {
+    serve(request, response).catch(() => response.destroy())
+  })
+  const host = options.host ?? "127.0.0.1"
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject)
+      server.listen(options.port ?? 0, host, () => {
+        server.off("error", reject)
+        resolve()
+      })
+    })
+  } catch (error) {
+    log.close()
+    throw error
+  }
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${port}/v1`,
+    port,
+    close: () =>
+      new Promise((resolve) => {
+        if (!server.listening) return resolve()
+        server.close(() => {
+          log.close()
+          resolve()
+        })
+        server.closeAllConnections()
+      })
+  }
+}
+
+/** The server could not start: its address is taken, say. */
+export class SimulatedModelFailed extends Schema.TaggedError<SimulatedModelFailed>()("SimulatedModelFailed", {
+  cause: Schema.Defect
+}) {
+  override get message() {
+    return `the simulated model could not start: ${
+      this.cause instanceof Error ? this.cause.message : String(this.cause)
+    }`
+  }
+}
+
+/** A simulated model server as a service: it lives as long as the scope of its layer. */
+export class SimulatedModel extends Context.Tag("tau/testing/SimulatedModel")<SimulatedModel, RunningModel>() {
+  /** Starts a server and closes it with the scope. */
+  static readonly scoped = (options: SimulatedModelOptions = {}) =>
+    Effect.acquireRelease(
+      Effect.tryPromise({
+        try: () => startSimulatedModel(options),
+        catch: (cause) => new SimulatedModelFailed({ cause })
+      }),
+      (model) => Effect.promise(model.close)
+    )
+
+  static readonly layer = (options: SimulatedModelOptions = {}) =>
+    Layer.scoped(SimulatedModel, SimulatedModel.scoped(options))
+}

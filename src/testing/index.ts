@@ -1,0 +1,22 @@
+/**
+ * `tau/testing`: a simulated model server, for tests and demos without a provider, a key or a network.
+ *
+ * ```ts
+ * import { startSimulatedModel } from "tau/testing"
+ *
+ * const model = await startSimulatedModel({ seed: 7 })
+ * // point any OpenAI client at model.url and ask "sim/arithmetic" for 2 + 2
+ * await model.close()
+ * ```
+ */
+export type { AnswerStyle } from "./AnswerStyle.js"
+export { type Behaviour, BehaviourInvalid, type BehaviourRule, loadBehaviour, type Pair } from "./Behaviour.js"
+export type { Fault, Faults } from "./Reply.js"
+export type { ServedAnswer, SimulatedRequest } from "./Routes.js"
+export {
+  type RunningModel,
+  SimulatedModel,
+  SimulatedModelFailed,
+  type SimulatedModelOptions,
+  startSimulatedModel
+} from "./SimulatedModel.js"

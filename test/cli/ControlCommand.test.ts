@@ -1,0 +1,121 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { pathToFileURL } from "node:url"
+import { printed, startProcess, tau } from "../support/command.js"
+import { scratchFolder } from "../support/store.js"
+
+const root = join(import.meta.dirname, "../..")
+const dist = pathToFileURL(join(root, "dist")).href
+
+/** The program of a process that begins a run of three rollouts in this store and then works on it for ever. */
+const liveRun = (storePath: string) => `
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { RunStore } from "${dist}/store/RunStore.js"
+import * as Sqlite from "${dist}/store/Sqlite.js"
+const begin = Effect.flatMap(RunStore, (runs) => runs.begin({
+  configHash: "c0ffee", config: {}, configPath: "config.json", modelRef: "sim/x", resources: { system_prompt: "Be brief." },
+  rollouts: [1, 2, 3].map((n) => ({ mode: "train", input: { prompt: String(n) } })), attemptsMax: 1
+}))
+setInterval(() => {}, 1_000)
+Effect.runFork(begin.pipe(
+  Effect.zipRight(Effect.sync(() => console.log("begun"))),
+  Effect.zipRight(Effect.never),
+  Effect.provide(Layer.provide(RunStore.layer, Sqlite.layer({ path: ${JSON.stringify(storePath)}, kind: "run" })))
+))
+`
+
+const control = (folder: string, verb: string, ...more: ReadonlyArray<string>) =>
+  tau(folder, [`--prompt-optimization-control-${verb}`, ...more])
+
+const controlJson = (folder: string, verb: string, ...more: ReadonlyArray<string>) =>
+  Effect.map(
+    control(folder, verb, "--prompt-optimization-control-json", ...more),
+    ({ code, stdout }): Record<string, unknown> => ({ ...JSON.parse(stdout) as object, code })
+  )
+
+describe("tau's control verbs", () => {
+  it.scopedLive("ask about a store that is not there without making one", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const answer = yield* controlJson(folder, "status", "--prompt-optimization-control-principal", "ada")
+      assert.deepInclude(answer, {
+        code: 0,
+        schema_version: 1,
+        action: "status",
+        principal: "ada",
+        decision: "allow_team_mode_disabled",
+        lifecycle_state: null,
+        store_present: false,
+        run: null
+      })
+      assert.isFalse(existsSync(join(folder, ".tau")))
+    }))
+
+  it.scopedLive("act on a run of another process, and on what is left of it after a kill -9", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      writeFileSync(join(folder, "run.mjs"), liveRun(join(folder, ".tau/training/store.sqlite")))
+      symlinkSync(join(root, "node_modules"), join(folder, "node_modules"))
+      const running = yield* startProcess(folder, process.execPath, ["run.mjs"])
+      yield* printed(running, /(begun)/)
+
+      const paused = yield* controlJson(folder, "pause")
+      assert.deepInclude(paused, { code: 0, lifecycle_state: "paused", idempotent: false })
+      assert.deepInclude(paused.run, { state: "running", desired: "pause", live: true, total: 3, cancelled: 0 })
+
+      running.process.kill("SIGKILL")
+      yield* running.exit
+      const status = yield* control(folder, "status")
+      assert.include(status.stdout, "status: paused\n")
+      assert.include(status.stdout, "died")
+      for (const line of status.stdout.split("\n")) assert.isAtMost(line.length, 80)
+
+      const guarded = yield* control(folder, "resume")
+      assert.strictEqual(guarded.code, 1)
+      assert.match(guarded.stderr, /^tau: resume recovery guardrail: .+\n$/)
+
+      const cancelled = yield* controlJson(folder, "cancel")
+      assert.deepInclude(cancelled, { lifecycle_state: "cancelled", idempotent: false })
+      assert.deepInclude(cancelled.run, { state: "cancelled", total: 3, cancelled: 3 })
+      assert.deepInclude(yield* controlJson(folder, "cancel"), { code: 0, idempotent: true })
+    }))
+
+  it.scopedLive("obey the policy: one line and exit code 1 for a denial, nothing at all under a broken policy", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const policy = join(folder, ".tau/security/rbac.json")
+      mkdirSync(join(folder, ".tau/security"), { recursive: true })
+      writeFileSync(policy, JSON.stringify({ schema_version: 1, team_mode: true }))
+      const denied = yield* control(folder, "pause", "--prompt-optimization-control-principal", "eve")
+      assert.deepStrictEqual(denied, {
+        code: 1,
+        stdout: "",
+        stderr: "tau: pause denied to \"eve\": deny_unbound_principal\n"
+      })
+      assert.isFalse(existsSync(join(folder, ".tau/training/store.sqlite")))
+      const audit = readFileSync(join(folder, ".tau/training/control-audit.jsonl"), "utf8")
+      assert.include(audit, "deny_unbound_principal")
+      const missing = yield* control(folder, "status", "--prompt-optimization-control-principal", "")
+      assert.include(missing.stderr, "deny_principal_missing")
+
+      writeFileSync(
+        policy,
+        "{\"schema_version\":1,\"team_mode\":false,\"bindings\":[{\"principal\":\"\",\"roles\":[]}]}"
+      )
+      const broken = yield* control(folder, "pause")
+      assert.strictEqual(broken.code, 1)
+      assert.match(broken.stderr, /^tau: .*rbac\.json: \$\.bindings\[0\]\.principal: must not be empty\n$/)
+      assert.isFalse(existsSync(join(folder, ".tau/training/store.sqlite")))
+    }))
+
+  it.scopedLive("roll back to nothing but a checkpoint", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { code, stderr } = yield* tau(folder, ["--prompt-optimization-control-rollback", "nowhere.json"])
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /^tau: .*nowhere\.json: there is no such checkpoint\n$/)
+    }))
+})

@@ -1,0 +1,95 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as FastCheck from "effect/FastCheck"
+import { parseJson } from "../../src/cli/JsonText.js"
+
+const mayParse = (text: string): boolean => {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const where = (text: string) => {
+  const parsed = parseJson(text)
+  return parsed._tag === "syntax" ? `${parsed.line}:${parsed.column} ${parsed.text}` : "no syntax error"
+}
+
+describe("parseJson", () => {
+  it.prop("reads what JSON.parse reads", [FastCheck.jsonValue(), FastCheck.boolean()], ([value, pretty]) => {
+    const text = JSON.stringify(value, null, pretty ? 2 : 0)
+    // The generator likes `__proto__`, which is reported instead.
+    FastCheck.pre(!text.includes("__proto__"))
+    expect(parseJson(text)).toEqual({ _tag: "value", value: JSON.parse(text), problems: [] })
+  })
+
+  it.prop("accepts what JSON.parse accepts and nothing else, wherever a character is changed", [
+    FastCheck.json(),
+    FastCheck.nat(),
+    FastCheck.constantFrom(
+      "",
+      "\"",
+      "\\",
+      ",",
+      ":",
+      "{",
+      "}",
+      "[",
+      "]",
+      "0",
+      "-",
+      ".",
+      "e",
+      "t",
+      " ",
+      "\n",
+      "\u0000",
+      "\\u12",
+      "1e5"
+    )
+  ], ([json, position, character]) => {
+    const at = position % (json.length + 1)
+    const text = json.slice(0, at) + character + json.slice(at + 1)
+    FastCheck.pre(!/\d[eE]\+?\d{3}/.test(text))
+    expect(parseJson(text)._tag).toBe(mayParse(text) ? "value" : "syntax")
+  })
+
+  it.each([
+    ["{\n  \"a\": 1,\n}", "3:1 expected a key in double quotes, found \"}\"; JSON allows no comma after the last one"],
+    ["[1,]", "1:4 expected a value, found \"]\"; JSON allows no comma after the last one"],
+    ["{\"a\" 1}", "1:6 expected \":\", found \"1}\""],
+    ["{\r\n\"a\": tru}", "2:6 expected a value, found \"tru}\""],
+    ["// no\n{}", "1:1 expected a value, found \"//\"; JSON has no comments"],
+    ["{'a':1}", "1:2 expected a key in double quotes, found \"'a':1}\"; JSON takes double quotes"],
+    ["{\"a\":01}", "1:6 expected a value, found \"01}\""],
+    ["{} {}", "1:4 expected the end of the file, found \"{}\""],
+    ["{\"a\":1", "1:7 expected \",\" or \"}\", found the end of the file"],
+    ["[\"a", "1:2 expected a string that ends, found the end of the file"],
+    ["[\"\\x\"]", "1:3 expected an escape such as \\n or \\u00e9, found \"\\\\x\""],
+    ["[\"\t\"]", "1:3 expected a string on one line, found the control character \"\\t\""],
+    ["[1e999]", "1:2 expected a smaller number"],
+    ["[NaN]", "1:2 expected a value, found \"NaN]\""]
+  ])("says where %j is wrong", (text, message) => {
+    expect(where(text)).toBe(message)
+  })
+
+  it("reports keys that come twice and keys that would change an object's prototype", () => {
+    const parsed = parseJson("{\"a\": {\"b\": 1,\n\"b\": 2}, \"x y\": [{\"__proto__\": {}}]}")
+    expect(parsed).toMatchObject({
+      problems: [
+        { path: "$.a.b", text: "expected each key once, found \"b\" again at line 2, column 1" },
+        { path: "$[\"x y\"][0].__proto__", text: "unknown key \"__proto__\"" }
+      ]
+    })
+  })
+
+  it("stops at a nesting that would exhaust the stack", () => {
+    expect(where("[".repeat(1_000_000))).toContain("levels of nesting")
+  })
+
+  it("reads a string of 20 MB", () => {
+    const text = JSON.stringify("a\\n".repeat(7_000_000))
+    expect(parseJson(text)._tag).toBe("value")
+  })
+})

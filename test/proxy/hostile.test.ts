@@ -1,0 +1,251 @@
+import { assert, describe, it } from "@effect/vitest"
+import Database from "better-sqlite3"
+import * as Effect from "effect/Effect"
+import { connect, createServer, type Socket } from "node:net"
+import { join } from "node:path"
+import { request } from "undici"
+import { toBaseUrl } from "../../src/domain/Attribution.js"
+import { Proxy } from "../../src/proxy/Proxy.js"
+import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
+import { SpanStore } from "../../src/store/SpanStore.js"
+import { attribution, finishedSpans, oneSpan, proxyAt, responseText, withProxy } from "../support/proxy.js"
+import { scratchFolder } from "../support/store.js"
+import { eventually, upstream } from "../support/upstream.js"
+
+/** A server that says exactly these bytes, whether they make sense or not. */
+const rawUpstream = (answer: (socket: Socket) => void) =>
+  Effect.acquireRelease(
+    Effect.async<ReturnType<typeof createServer>>((resume) => {
+      const server = createServer((socket) => {
+        socket.on("error", () => {}).once("data", () => answer(socket))
+      })
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) => Effect.sync(() => void server.close())
+  ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as { port: number }).port}`))
+
+const baseUrl = Effect.map(Proxy, ({ origin }) => toBaseUrl(origin, attribution))
+
+/** What a client gets: status and body, or the error's code. */
+const get = (path = "/models") =>
+  Effect.flatMap(baseUrl, (base) =>
+    Effect.promise(() =>
+      request(base + path).then(
+        async ({ body, statusCode }) => `${statusCode} ${await body.text().catch((error) => error.code)}`,
+        (error: { code: string }) => error.code
+      )
+    ))
+
+const spansNow = Effect.flatMap(SpanStore, (spans) => spans.byAttempt(attribution.attemptId))
+
+describe("Proxy, whatever a peer does", () => {
+  it.scopedLive("passes an answer whose reason phrase is no Latin-1 text, and lives on", () =>
+    Effect.gen(function*() {
+      const url = yield* rawUpstream((socket) =>
+        void socket.end("HTTP/1.1 200 OK ✓中\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
+      )
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          assert.strictEqual(yield* get(), "200 hi")
+          assert.strictEqual(yield* get(), "200 hi")
+          assert.strictEqual((yield* finishedSpans(2)).length, 2)
+        })
+      )
+    }))
+
+  it.scopedLive("records an answer that claims an impossible number of tokens, without the number", () =>
+    Effect.gen(function*() {
+      let tokens = "3.5"
+      const url = yield* upstream((_req, res) => {
+        res.writeHead(200, { "content-type": "application/json" })
+        res.end(
+          `{"object":"chat.completion","choices":[],"usage":{"prompt_tokens":${tokens},"completion_tokens":1e25}}`
+        )
+      })
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const base = yield* baseUrl
+          for (tokens of ["3.5", "1e25", "-1", "7"]) {
+            const { body } = yield* Effect.promise(() =>
+              request(`${base}/chat/completions`, { method: "POST", body: "{}" })
+            )
+            assert.include(yield* Effect.promise(() => body.text()), tokens)
+          }
+          const spans = yield* finishedSpans(4)
+          assert.deepStrictEqual(spans.map(({ inputTokens, outputTokens }) => [inputTokens, outputTokens]), [
+            [null, null],
+            [null, null],
+            [null, null],
+            [7, null]
+          ])
+        })
+      )
+    }))
+
+  it.scopedLive("commits a named terminal event with its data, not before it has come", () =>
+    Effect.gen(function*() {
+      let socket: { write: (text: string) => void; destroy: () => void } | undefined
+      const url = yield* upstream((_req, res) => {
+        res.writeHead(200, { "content-type": "text/event-stream" })
+        res.write("event: a\ndata: {}\n\nevent: response.completed\n")
+        socket = res
+      })
+      const rest = `data: {"type":"response.completed","response":{"id":"r"}}\n\n`
+      const open = Effect.gen(function*() {
+        const base = yield* baseUrl
+        const { body } = yield* Effect.promise(() => request(`${base}/responses`, { method: "POST", body: "{}" }))
+        const parts: Array<string> = []
+        const ending = new Promise<string>((resolve) =>
+          body.on("data", (part: Buffer) => parts.push(part.toString())).on("error", () => resolve("broken")).on(
+            "end",
+            () => resolve("clean")
+          )
+        )
+        yield* eventually("the first event", Effect.sync(() => parts[0]))
+        return { parts, ending }
+      })
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const whole = yield* open
+          socket?.write(rest)
+          yield* eventually("the data", Effect.sync(() => whole.parts.join("").endsWith(rest) ? true : undefined))
+          const [span] = yield* finishedSpans()
+          assert.strictEqual(span?.state, "done")
+          assert.isTrue((yield* responseText(span!)).endsWith(rest))
+          const cut = yield* open
+          socket?.write("data: {\"type\":")
+          socket?.destroy()
+          assert.strictEqual(
+            yield* Effect.promise(() => cut.ending),
+            "broken"
+          )
+          assert.notInclude(cut.parts.join(""), "response.completed")
+          assert.strictEqual((yield* finishedSpans(2))[1]?.state, "upstream_cut")
+        })
+      )
+    }))
+
+  it.scopedLive("holds the end of a stream back, whatever the stream calls itself and however it is framed", () =>
+    Effect.gen(function*() {
+      const heads: ReadonlyArray<Record<string, string>> = [
+        { "content-type": "Text/Event-Stream; charset=utf-8" },
+        { "content-type": "text/plain" },
+        { "content-type": "text/event-stream", "content-length": "24" }
+      ]
+      let head = 0
+      const url = yield* upstream((_req, res) => {
+        res.writeHead(200, heads[head]!)
+        res.write("data: 1\n\n")
+        res.write(head === 2 ? "data: 2, the end".slice(0, 15) : "data: [DONE]\n\n")
+      })
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const base = yield* baseUrl
+          for (head = 0; head < heads.length; head++) {
+            const { body } = yield* Effect.promise(() => request(`${base}/x`))
+            const parts: Array<string> = []
+            body.on("error", () => {}).on("data", (part: Buffer) => parts.push(part.toString()))
+            yield* eventually("the end", Effect.sync(() => /DONE|the en/.test(parts.join("")) ? true : undefined))
+            assert.strictEqual((yield* spansNow)[head]?.state, "done", JSON.stringify(heads[head]))
+            body.destroy()
+          }
+        })
+      )
+    }))
+
+  it.scopedLive("passes the head of an answer of unknown length before its first byte", () =>
+    Effect.gen(function*() {
+      let finish = () => {}
+      const url = yield* upstream((_req, res) => {
+        res.writeHead(200, { "content-type": "application/x-ndjson" }).flushHeaders()
+        finish = () => void res.end("{}\n")
+      })
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const base = yield* baseUrl
+          const { body } = yield* Effect.promise(() => request(`${base}/x`))
+          finish()
+          assert.strictEqual(yield* Effect.promise(() => body.text()), "{}\n")
+        })
+      )
+    }))
+
+  it.scopedLive("forgets pipelined calls whose client left", () =>
+    Effect.gen(function*() {
+      const url = yield* upstream((_req, res) => {
+        res.writeHead(200, { "content-type": "text/event-stream" })
+        res.write("data: 1\n\n")
+      })
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { health, origin } = yield* Proxy
+          const socket = connect(Number(new URL(origin).port), "127.0.0.1").on("error", () => {})
+          const one = "GET /rollout/r1/attempt/r1%3Aattempt-1/v1/x HTTP/1.1\r\nhost: a\r\n\r\n"
+          socket.write(one + one + one)
+          yield* eventually("three calls", Effect.sync(() => health().callsUnderWay === 3 ? true : undefined))
+          socket.destroy()
+          yield* eventually(
+            "no calls",
+            Effect.sync(() => health().callsUnderWay === 0 ? true : undefined)
+          )
+          assert.isTrue((yield* finishedSpans(3)).every(({ state }) => state === "client_cancel"))
+        })
+      )
+    }))
+
+  it.scopedLive("gives up on an upload that stands still", () =>
+    Effect.gen(function*() {
+      const url = yield* upstream((_req, res) => void res.end("never"))
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { health, origin } = yield* Proxy
+          const socket = connect(Number(new URL(origin).port), "127.0.0.1").on("error", () => {})
+          let answer = ""
+          socket.on("data", (part: Buffer) => answer += part.toString())
+          socket.write("POST /v1/x HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nsome")
+          yield* eventually(
+            "an answer",
+            Effect.sync(() => answer.includes("training_proxy_request_timeout") ? true : undefined)
+          )
+          assert.match(answer, /^HTTP\/1\.1 408 /)
+          yield* eventually("no calls", Effect.sync(() => health().callsUnderWay === 0 ? true : undefined))
+          socket.destroy()
+        }),
+        { limits: { ...defaultLimits, uploadIdleMs: 100 } }
+      )
+    }))
+
+  it.scopedLive("refuses calls before it forwards them while the store is stuck, says so, and recovers by itself", () =>
+    Effect.gen(function*() {
+      let forwarded = 0
+      const url = yield* upstream((_req, res) => {
+        forwarded += 1
+        res.end("ok")
+      })
+      const path = join(yield* scratchFolder, "store.sqlite")
+      yield* Effect.gen(function*() {
+        const { health } = yield* Proxy
+        assert.strictEqual(yield* get(), "200 ok")
+        const other = new Database(path)
+        other.exec("BEGIN IMMEDIATE")
+        const stuck = yield* Effect.fork(get())
+        yield* eventually("trouble", Effect.sync(() => health().storeFailure ?? undefined))
+        const before = forwarded
+        for (let n = 0; n < 5; n++) assert.match(yield* get(), /^503 .*training_proxy_store_unavailable/)
+        assert.strictEqual(forwarded, before)
+        other.exec("COMMIT")
+        other.close()
+        yield* eventually("recovery", Effect.sync(() => health().storeFailure === null ? true : undefined))
+        assert.strictEqual(yield* stuck, "200 ok")
+        assert.strictEqual(yield* get(), "200 ok")
+        assert.strictEqual((yield* oneSpan).state, "done")
+      }).pipe(Effect.provide(proxyAt(path, url)))
+    }))
+})

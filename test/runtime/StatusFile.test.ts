@@ -1,0 +1,64 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { type Status, statusPathOf, write } from "../../src/runtime/StatusFile.js"
+import { scratchFolder } from "../support/store.js"
+
+const status = (succeeded: number): Status => ({
+  schema_version: 1,
+  updated_unix_ms: 1,
+  run_state: "running",
+  model_ref: "fake/".padEnd(1 + succeeded * 50, "m"),
+  store_path: "store.sqlite",
+  total_rollouts: 100,
+  succeeded,
+  failed: 0,
+  cancelled: 0,
+  active: 0,
+  mean_score: null,
+  calls: 0,
+  input_tokens: 0,
+  output_tokens: 0,
+  run_id: "run-0001-c0ffee",
+  start: 1,
+  resumed: false,
+  finished_before: 0,
+  requeued: 0,
+  unknown_calls: 0,
+  pid: 1,
+  started_unix_ms: 1,
+  stopped_reason: null
+})
+
+const nextTurn = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+
+describe("StatusFile", () => {
+  it.scopedLive("is whole whenever somebody reads it, and never goes back", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const path = statusPathOf(join(folder, "store.sqlite"))
+      yield* write(path, status(0))
+      let reads = 0
+      let last = 0
+      const reader = Effect.sync(() => {
+        const { succeeded } = JSON.parse(readFileSync(path, "utf8")) as Status
+        assert.isAtLeast(succeeded, last)
+        last = succeeded
+        reads += 1
+      }).pipe(Effect.zipRight(nextTurn), Effect.forever)
+      yield* Effect.raceFirst(
+        Effect.forEach(Array.from({ length: 200 }, (_, n) => n + 1), (n) => write(path, status(n)), { discard: true }),
+        reader
+      )
+      assert.isAbove(reads, 200)
+      assert.deepStrictEqual(readdirSync(folder), ["status.json"])
+    }))
+
+  it.scopedLive("says where it could not be written", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "missing", "status.json")
+      const error = yield* Effect.flip(write(path, status(0)))
+      assert.include(error.message, `${path} could not be written`)
+    }))
+})

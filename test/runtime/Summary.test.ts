@@ -1,0 +1,140 @@
+import { assert, describe, it } from "@effect/vitest"
+import { RunId } from "../../src/domain/Ids.js"
+import { interval } from "../../src/runtime/interval.js"
+import { compact, elapsed, progressLine } from "../../src/runtime/progressLine.js"
+import { type Summary, summaryJson } from "../../src/runtime/Summary.js"
+import { summaryText } from "../../src/runtime/summaryText.js"
+import { RunProgress } from "../../src/store/RunStore.js"
+
+const summary: Summary = {
+  runId: RunId.make("run-0001-c0ffee"),
+  runState: "completed",
+  stoppedReason: null,
+  modelRef: "sim/arithmetic",
+  simulated: true,
+  storePath: ".tau/training/store.sqlite",
+  statusPath: ".tau/training/status.json",
+  resourcesVersion: 1,
+  start: 2,
+  total: 60,
+  succeeded: 59,
+  failed: 1,
+  cancelled: 0,
+  scores: [{
+    mode: "train",
+    rollouts: 60,
+    succeeded: 59,
+    failed: 1,
+    n: 60,
+    mean: 0.75,
+    interval: { low: 0.6277, high: 0.8422, method: "wilson" }
+  }],
+  rewards: [{ mode: "train", name: "exact_match", n: 59, mean: 0.1 + 0.2 }],
+  calls: 61,
+  inputTokens: 12_345,
+  outputTokens: 678,
+  elapsedMs: 12_345.6,
+  resume: { resumed: true, finishedBefore: 40, requeued: 4, unknownCalls: 3 },
+  failures: [{ rolloutId: "run-0001-c0ffee-train-0007", error: "exit code 3\n" + "x".repeat(200) }]
+}
+
+const progress = (overrides: object = {}) =>
+  new RunProgress({
+    state: "running",
+    desired: "run",
+    total: 200,
+    succeeded: 99,
+    failed: 1,
+    cancelled: 0,
+    active: 2,
+    meanScore: 0.8312,
+    calls: 1_234,
+    inputTokens: 1_000_000,
+    outputTokens: 500_000,
+    ...overrides
+  })
+
+describe("Summary", () => {
+  it("reads well in 80 columns", () => {
+    const lines = summaryText(summary).split("\n")
+    assert.deepStrictEqual(lines.filter((line) => line.length > 80), [])
+    assert.strictEqual(lines[0], "Run run-0001-c0ffee completed: 59 of 60 rollouts succeeded, 1 failed.")
+    assert.include(lines, "  train score     0.750  n=60, 95% [0.628, 0.842] wilson")
+    assert.include(lines, "  model           sim/arithmetic  (simulated)")
+    assert.include(lines, "                  4 were put back, 3 calls ended unknown")
+    assert.strictEqual(lines.at(-1), "Note: the model is a simulation: these scores say nothing about a real model.")
+  })
+
+  it("is one JSON object with documented names for programs", () => {
+    const json = JSON.parse(summaryJson(summary)) as Record<string, unknown>
+    assert.deepInclude(json, {
+      schema_version: 1,
+      run_id: "run-0001-c0ffee",
+      run_state: "completed",
+      model_ref: "sim/arithmetic",
+      simulated: true,
+      store_path: ".tau/training/store.sqlite",
+      total_rollouts: 60,
+      succeeded: 59,
+      failed: 1,
+      cancelled: 0,
+      rewards: [{ mode: "train", name: "exact_match", n: 59, mean: 0.3 }],
+      resume: { resumed: true, finished_before: 40, requeued: 4, unknown_calls: 3 }
+    })
+    assert.isFalse("note" in (JSON.parse(summaryJson({ ...summary, simulated: false })) as object))
+  })
+})
+
+describe("interval", () => {
+  const of = (scores: ReadonlyArray<number>, n = scores.length) =>
+    interval({
+      scoreSum: scores.reduce((sum, score) => sum + score, 0),
+      scoreSquareSum: scores.reduce((sum, score) => sum + score ** 2, 0),
+      partial: scores.filter((score) => score !== 0 && score !== 1).length
+    }, n)
+
+  it("is Wilson's for right and wrong answers", () => {
+    // Newcombe 1998, Statistics in Medicine 17:857, table I: 81 of 263, and 0 of 20.
+    const large = of(Array.from({ length: 263 }, (_, n) => n < 81 ? 1 : 0))
+    assert.closeTo(large!.low, 0.2553, 5e-5)
+    assert.closeTo(large!.high, 0.3662, 5e-5)
+    const none = of(Array.from({ length: 20 }, () => 0))
+    assert.closeTo(none!.high, 0.1611, 5e-5)
+    assert.strictEqual(none!.low, 0)
+  })
+
+  it("is Student's for graded answers, and counts failures as 0", () => {
+    const graded = of([0.2, 0.4, 0.6, 0.8, 0.5, 0.5])!
+    // mean 0.5, standard deviation 0.2, t(0.975, 5) = 2.5706
+    assert.strictEqual(graded.method, "student-t")
+    assert.closeTo(graded.high - 0.5, 2.5706 * 0.2 / Math.sqrt(6), 1e-3)
+    assert.isBelow(of([0.9, 0.9], 4)!.low, 0.1)
+    assert.isNull(of([0.5]))
+  })
+})
+
+describe("progressLine", () => {
+  it("fits the terminal, and drops the least important facts first", () => {
+    const style = { columns: 80, colours: false }
+    assert.strictEqual(
+      progressLine(progress(), 65_000, style),
+      "[######------] 100/200 rollouts · score 0.831 · 1 failed · 1 min 05 s"
+    )
+    assert.strictEqual(
+      progressLine(progress({ failed: 0 }), 5_000, style),
+      "[#####-------] 99/200 rollouts · score 0.831 · 5.0 s · 1.2k calls · 1.5M tokens"
+    )
+    assert.isBelow(progressLine(progress({ desired: "pause" }), 65_000, { columns: 40, colours: false }).length, 40)
+    assert.include(progressLine(progress(), 0, { columns: 80, colours: true }), "\u001B[32m")
+  })
+
+  it("writes times and counts as people do", () => {
+    assert.deepStrictEqual([850, 12_345, 245_000, 7_440_000].map(elapsed), [
+      "850 ms",
+      "12.3 s",
+      "4 min 05 s",
+      "2 h 04 min"
+    ])
+    assert.deepStrictEqual([950, 12_345, 999_960, 4_000_000].map(compact), ["950", "12.3k", "1.0M", "4.0M"])
+  })
+})

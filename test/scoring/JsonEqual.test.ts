@@ -1,0 +1,80 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as FastCheck from "effect/FastCheck"
+import { firstDifference, jsonEqual } from "../../src/scoring/JsonEqual.js"
+
+/** The same value with the keys of every object the other way round. */
+const turned = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(turned)
+  if (typeof value !== "object" || value === null) return value
+  return Object.fromEntries(Object.entries(value).toReversed().map(([key, item]) => [key, turned(item)]))
+}
+
+describe("json_equal", () => {
+  it("reads the answer as a whole or from its last fence of JSON", () => {
+    const reference = { a: [1, { b: null }], c: "x" }
+    for (
+      const output of [
+        ` {"c": "x", "a": [1.0, {"b": null}]}\n`,
+        "Here:\n```json\n{\"a\":[1,{\"b\":null}],\"c\":\"x\"}\n```\nDone.",
+        "```\n{\"a\":0}\n```\nno, rather\n```JSON\n{\"a\":[1,{\"b\":null}],\"c\":\"x\"}\n```",
+        "```{\"a\":[1,{\"b\":null}],\"c\":\"x\"}``` and ```python\nprint(1)\n```",
+        "```json\n{\"a\":[1,{\"b\":null}],\"c\":\"x\"}\n"
+      ]
+    ) {
+      assert.deepStrictEqual(jsonEqual(output, reference), { value: 1, feedback: null }, output)
+    }
+  })
+
+  it("reads a reference text as JSON where it is JSON", () => {
+    assert.strictEqual(jsonEqual(`{"a":1}`, `{ "a": 1 }`).value, 1)
+    assert.strictEqual(jsonEqual(`"yes"`, "yes").value, 1)
+    assert.strictEqual(jsonEqual("yes", "yes").value, 0)
+  })
+
+  it("names the first path that differs", () => {
+    assert.strictEqual(
+      firstDifference({ a: [1, { b: 2 }] }, { a: [1, { b: 3 }] }),
+      "$.a[1].b differs: expected 2, got 3"
+    )
+    assert.strictEqual(firstDifference([1, 2], [1]), "$[1] is missing: expected 2")
+    assert.strictEqual(firstDifference([1], [1, "x"]), `$[1] is not expected: got "x"`)
+    assert.strictEqual(
+      firstDifference({ "a b": {} }, { "a b": [] }),
+      `$["a b"] differs: expected an object with 0 fields, got a list of 0`
+    )
+    assert.strictEqual(firstDifference({ a: 1 }, { b: 1 }), "$.a is missing: expected 1")
+    assert.strictEqual(firstDifference({}, JSON.parse(`{"__proto__":1}`)), "$.__proto__ is not expected: got 1")
+    assert.strictEqual(firstDifference(1, "1"), `$ differs: expected 1, got "1"`)
+  })
+
+  it("says so when the answer is no JSON", () => {
+    assert.match(jsonEqual("four", 4).feedback ?? "", /^the answer is not JSON, .*; got "four"$/)
+  })
+
+  it("takes backticks inside a string for what they are", () => {
+    assert.strictEqual(jsonEqual("```json\n{\"code\": \"a ```fence``` b\"}\n```", { code: "a ```fence``` b" }).value, 1)
+    assert.strictEqual(jsonEqual("The answer: ```4```.", 4).value, 1)
+  })
+
+  it("survives answers that nest deep or are full of fences", () => {
+    const deep = "[".repeat(200_000) + "]".repeat(200_000)
+    assert.match(jsonEqual(deep, []).feedback ?? "", /^\$\[0\] is not expected: got a list of/)
+    assert.strictEqual(jsonEqual(deep, deep).value, 1)
+    assert.strictEqual(jsonEqual("`".repeat(1_000_000), {}).value, 0)
+  })
+
+  it.prop(
+    "ignores the order of keys and nothing else",
+    [FastCheck.jsonValue(), FastCheck.jsonValue()],
+    ([one, other]) => {
+      assert.strictEqual(jsonEqual(`\`\`\`json\n${JSON.stringify(turned(one))}\n\`\`\``, JSON.stringify(one)).value, 1)
+      const same = JSON.stringify(turned(turned(one))) === JSON.stringify(turned(turned(other)))
+      if (same) assert.isUndefined(firstDifference(one, other))
+      assert.strictEqual(firstDifference(one, other) === undefined, firstDifference(other, one) === undefined)
+      if (firstDifference(one, other) === undefined) assert.deepEqual(plain(one), plain(other))
+    }
+  )
+})
+
+/** Without what JSON does not tell apart: 0 and -0. */
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value))

@@ -1,0 +1,93 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Either from "effect/Either"
+import * as FastCheck from "effect/FastCheck"
+import { contains } from "../../src/scoring/Contains.js"
+import { exactMatch } from "../../src/scoring/ExactMatch.js"
+import { clip, feedbackCharsMax, type Verdict } from "../../src/scoring/Verdict.js"
+
+const text = FastCheck.fullUnicodeString()
+const bounded = ({ feedback, value }: Verdict) => {
+  assert.isTrue(value === 0 || value === 1)
+  assert.strictEqual(feedback === null, value === 1)
+  assert.isAtMost(feedback?.length ?? 0, feedbackCharsMax)
+}
+
+const feedback = (output: string, reference: unknown) => exactMatch(output, reference).feedback
+const judged = (output: string, reference: unknown, ignoreCase = false) =>
+  Either.getOrThrow(contains(output, reference, { ignoreCase }))
+
+describe("clip", () => {
+  it.prop(
+    "never exceeds its limit nor cuts a character",
+    [text, FastCheck.integer({ min: 1, max: 20 })],
+    ([whole, max]) => {
+      const part = clip(whole, max)
+      assert.isAtMost(part.length, max)
+      assert.strictEqual(Buffer.from(part).toString(), part)
+      assert.isTrue(part === whole || whole.startsWith(part.slice(0, -1)))
+    }
+  )
+})
+
+describe("exact_match", () => {
+  it("trims both sides and compares other values by their text", () => {
+    assert.strictEqual(exactMatch(" 4\n", "4 ").value, 1)
+    assert.strictEqual(exactMatch("4", 4).value, 1)
+    assert.strictEqual(exactMatch("true", true).value, 1)
+    assert.strictEqual(exactMatch(`{"a":[1]}`, { a: [1] }).value, 1)
+    assert.strictEqual(exactMatch("4.0", 4).value, 0)
+  })
+
+  it("says what was expected, what came and where they part", () => {
+    assert.strictEqual(feedback("5", "4"), `expected "4", got "5": they differ from character 1 on`)
+    assert.strictEqual(feedback(" ", "4"), `expected "4", got "": the answer is empty`)
+    assert.strictEqual(feedback("4", ""), `expected "", got "4": the answer should be empty`)
+    assert.match(feedback("It is 4.", "4") ?? "", /other text around/)
+    assert.match(feedback("paris", "Paris") ?? "", /only in upper and lower case/)
+    assert.match(feedback("Pari", "Paris") ?? "", /ends too early/)
+    assert.match(
+      feedback(`${"x".repeat(500)}left`, `${"x".repeat(500)}right`) ?? "",
+      /from character 501 on, there "x{10}right" became "x{10}left"$/
+    )
+  })
+
+  it.prop("is 1 for the same text and gives bounded words for any other", [text, text], ([output, reference]) => {
+    assert.strictEqual(exactMatch(`\n${reference} `, reference).value, 1)
+    bounded(exactMatch(output, reference))
+    bounded(exactMatch(output.repeat(500), reference.repeat(300)))
+  })
+
+  it.prop("judges any JSON reference", [text, FastCheck.jsonValue()], ([output, reference]) => {
+    bounded(exactMatch(output, reference))
+    if (typeof reference !== "string") assert.strictEqual(exactMatch(JSON.stringify(reference), reference).value, 1)
+  })
+})
+
+describe("contains", () => {
+  it("wants every item of a list", () => {
+    assert.strictEqual(judged("Paris, France", ["Paris", "France"]).value, 1)
+    const missed = judged("Paris", ["Paris", "France", 7])
+    assert.strictEqual(missed.value, 0)
+    assert.strictEqual(missed.feedback, `the answer lacks "France", "7"; got "Paris"`)
+  })
+
+  it("ignores case only when told to", () => {
+    assert.strictEqual(judged("PARIS", "Paris").value, 0)
+    assert.strictEqual(judged("PARIS", "Paris", true).value, 1)
+  })
+
+  it("refuses references that every answer contains", () => {
+    assert.isTrue(Either.isLeft(contains("x", [], { ignoreCase: false })))
+    assert.isTrue(Either.isLeft(contains("x", "", { ignoreCase: false })))
+    assert.isTrue(Either.isLeft(contains("x", ["x", ""], { ignoreCase: false })))
+  })
+
+  it.prop(
+    "finds whatever is there, and bounds its words",
+    [text, FastCheck.array(FastCheck.fullUnicodeString({ minLength: 1 }), { minLength: 1 }), FastCheck.boolean()],
+    ([around, parts, ignoreCase]) => {
+      assert.strictEqual(judged(around + parts.join(around), parts, ignoreCase).value, 1)
+      bounded(judged(around.repeat(200), parts.map((part) => part.repeat(100)), ignoreCase))
+    }
+  )
+})

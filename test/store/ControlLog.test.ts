@@ -1,0 +1,209 @@
+import { assert, describe, it } from "@effect/vitest"
+import Sqlite from "better-sqlite3"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as TestClock from "effect/TestClock"
+import { join } from "node:path"
+import { WorkerId } from "../../src/domain/Ids.js"
+import { ControlLog } from "../../src/store/ControlLog.js"
+import { ResourceStore } from "../../src/store/ResourceStore.js"
+import { RolloutQueue } from "../../src/store/RolloutQueue.js"
+import { RunStanding } from "../../src/store/RunStanding.js"
+import { RunStore } from "../../src/store/RunStore.js"
+import { beginCrashedRun, beginRun, controlStoreIn, withControl } from "../support/control.js"
+
+const apply = (verb: "pause" | "resume" | "cancel" | "rollback", resourcesVersion: number | null = null) =>
+  Effect.flatMap(
+    ControlLog,
+    (log) => log.apply({ verb, principal: "local:ada", decision: "allow_team_mode_disabled", resourcesVersion })
+  )
+
+const standing = Effect.flatMap(RunStanding, ({ now }) => now)
+const entries = Effect.flatMap(ControlLog, (log) => log.last(100))
+
+describe("ControlLog", () => {
+  it.scoped("pauses the live run so that nothing new is claimed, and lets it go on", () =>
+    withControl(() =>
+      Effect.gen(function*() {
+        const queue = yield* RolloutQueue
+        const runId = yield* beginRun(2)
+        const claim = queue.claim({ runId, workerId: WorkerId.make("w1"), leaseMs: 1_000, limit: 1 })
+        assert.deepInclude(yield* apply("pause"), { lifecycleState: "paused", idempotent: false })
+        assert.deepStrictEqual(yield* claim, [])
+        assert.deepInclude((yield* standing).run, { desired: "pause", isLive: true, hasCrashed: false })
+        assert.deepInclude(yield* apply("resume"), { lifecycleState: "running", idempotent: false })
+        assert.strictEqual((yield* claim).length, 1)
+      })
+    ))
+
+  it.scoped("says when a verb had nothing to change", () =>
+    withControl(() =>
+      Effect.gen(function*() {
+        yield* beginRun(1)
+        assert.isTrue((yield* apply("resume")).idempotent)
+        for (const verb of ["pause", "cancel"] as const) {
+          assert.isFalse((yield* apply(verb)).idempotent)
+          assert.isTrue((yield* apply(verb)).idempotent)
+        }
+        assert.deepStrictEqual((yield* entries).map(({ action, idempotent }) => `${action} ${idempotent}`), [
+          "cancel 1",
+          "cancel 0",
+          "pause 1",
+          "pause 0",
+          "resume 1"
+        ])
+      })
+    ))
+
+  it.scoped("leaves a cancel to the process that works on the run, and never undoes one", () =>
+    withControl(() =>
+      Effect.gen(function*() {
+        yield* beginRun(2)
+        yield* apply("cancel")
+        assert.deepInclude((yield* standing).run, { state: "running", desired: "cancel", cancelled: 0 })
+        for (const verb of ["pause", "resume"] as const) {
+          const refusal = yield* apply(verb)
+          assert.deepInclude(refusal, { refused: true, idempotent: true, lifecycleState: "cancelled" })
+          assert.include(refusal.detail, "cannot be undone")
+        }
+        assert.deepInclude((yield* standing).run, { desired: "cancel" })
+        assert.strictEqual((yield* entries).length, 3)
+      })
+    ))
+
+  it.scoped("cancels a run at once when its process is dead", () =>
+    withControl(() =>
+      Effect.gen(function*() {
+        const runId = yield* beginCrashedRun(3)
+        assert.deepInclude((yield* standing).run, { hasCrashed: true, isLive: false })
+        assert.deepInclude(yield* apply("cancel"), { lifecycleState: "cancelled", idempotent: false })
+        assert.deepInclude(yield* standing, { lifecycleState: "cancelled" })
+        assert.deepInclude((yield* standing).run, { id: runId, state: "cancelled", cancelled: 3, hasCrashed: false })
+        assert.isTrue((yield* apply("cancel")).idempotent)
+        assert.notStrictEqual(yield* beginRun(3), runId)
+      })
+    ))
+
+  it.scoped("cancels a run at once when its process ended cleanly before the run did", () =>
+    withControl((folder) =>
+      Effect.gen(function*() {
+        const store = controlStoreIn(folder)
+        const elsewhere = join(folder, "stopped")
+        yield* Effect.flatMap(beginRun(2), (runId) =>
+          Effect.flatMap(RunStore, (runs) => runs.end(runId, "running", "signal"))).pipe(
+            Effect.provide(controlStoreIn(elsewhere))
+          )
+        yield* Effect.gen(function*() {
+          assert.deepInclude((yield* standing).run, { isLive: false, hasCrashed: false })
+          yield* apply("cancel")
+          assert.deepInclude((yield* standing).run, { state: "cancelled", cancelled: 2 })
+        }).pipe(Effect.provide(controlStoreIn(elsewhere)))
+        assert.isNull((yield* Effect.provide(standing, store)).run)
+      })
+    ))
+
+  it.scoped("finishes a cancel that the run's process did not live to carry out", () =>
+    withControl(() =>
+      Effect.gen(function*() {
+        const runId = yield* beginRun(2)
+        yield* apply("cancel")
+        yield* Effect.flatMap(RunStore, (runs) => runs.end(runId, "running", "error"))
+        assert.isFalse((yield* apply("cancel")).idempotent)
+        assert.deepInclude((yield* standing).run, { state: "cancelled", cancelled: 2 })
+      })
+    ))
+
+  it.scoped("acts on the unfinished run that was started last", () =>
+    withControl(() =>
+      Effect.gen(function*() {
+        const first = yield* beginRun(1, "aaaaaa")
+        yield* TestClock.adjust("1 second")
+        yield* beginRun(1, "bbbbbb")
+        yield* TestClock.adjust("1 second")
+        yield* beginRun(1, "aaaaaa")
+        assert.strictEqual((yield* standing).run?.id, first)
+        yield* apply("pause")
+        yield* Effect.flatMap(RunStore, (runs) => runs.end(first, "completed", null))
+        assert.deepInclude((yield* standing).run, { desired: "run" })
+      })
+    ))
+
+  it.scoped("a run that is started again is running, whatever the last verb was", () =>
+    withControl(() =>
+      Effect.gen(function*() {
+        yield* beginRun(1)
+        yield* apply("pause")
+        yield* TestClock.adjust("1 second")
+        yield* beginRun(1)
+        assert.strictEqual((yield* standing).lifecycleState, "running")
+        assert.isFalse((yield* apply("pause")).idempotent)
+        yield* apply("rollback", 1)
+        assert.strictEqual((yield* standing).lifecycleState, "rollback_requested")
+        yield* TestClock.adjust("1 second")
+        yield* beginRun(1)
+        assert.strictEqual((yield* standing).lifecycleState, "running")
+      })
+    ))
+
+  it.scoped("works where there is no run", () =>
+    withControl(() =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* standing, { lifecycleState: "running", run: null })
+        const paused = yield* apply("pause")
+        assert.deepInclude(paused, { lifecycleState: "paused", idempotent: false, refused: false })
+        assert.include(paused.detail, "no unfinished run")
+        assert.isTrue((yield* apply("pause")).idempotent)
+        assert.isFalse((yield* apply("resume")).idempotent)
+      })
+    ))
+
+  it.scoped("rolls back by moving the mark of the latest version, and changes no version", () =>
+    withControl(() =>
+      Effect.gen(function*() {
+        const resources = yield* ResourceStore
+        for (const prompt of ["one", "two", "three"]) yield* resources.publish({ system_prompt: prompt }, "test")
+        const before = yield* resources.list
+        assert.deepInclude(yield* apply("rollback", 2), { lifecycleState: "rollback_requested", idempotent: false })
+        assert.strictEqual(Option.getOrThrow(yield* resources.latest).version, 2)
+        assert.deepStrictEqual(
+          (yield* resources.list).map((each) => ({ ...each, isLatest: false })),
+          before.map((each) => ({ ...each, isLatest: false }))
+        )
+        assert.isTrue((yield* apply("rollback", 2)).idempotent)
+        const refusal = yield* apply("rollback", 9)
+        assert.deepInclude(refusal, { refused: true, lifecycleState: "rollback_requested" })
+        assert.include(refusal.detail, "resources version 9 is not in the store, which has versions 1 to 3")
+        assert.strictEqual(Option.getOrThrow(yield* resources.latest).version, 2)
+        assert.strictEqual(yield* resources.publish({ system_prompt: "four" }, "test"), 4)
+        assert.strictEqual(Option.getOrThrow(yield* resources.latest).parentVersion, 2)
+      })
+    ))
+
+  it.scoped("keeps denied verbs, and no line can be changed, replaced or removed", () =>
+    withControl((folder) =>
+      Effect.gen(function*() {
+        const log = yield* ControlLog
+        yield* log.record({ verb: "cancel", principal: "eve", decision: "deny_unbound_principal", detail: "no" })
+        yield* apply("pause")
+        const kept = yield* entries
+        const file = new Sqlite(join(folder, "store.sqlite"))
+        for (
+          const sql of [
+            "UPDATE control_log SET principal = 'ada'",
+            "DELETE FROM control_log",
+            "INSERT OR REPLACE INTO control_log SELECT 1, 0, 'x', 'pause', 'x', 'paused', 0, 'x', 'x'"
+          ]
+        ) assert.throws(() => file.exec(sql), /append-only/)
+        file.close()
+        assert.deepStrictEqual(yield* entries, kept)
+        assert.deepInclude({ ...kept[1] }, {
+          n: 1,
+          action: "cancel",
+          actionKey: "control:rl:cancel",
+          decision: "deny_unbound_principal",
+          lifecycleState: "running",
+          idempotent: 1
+        })
+      })
+    ))
+})

@@ -1,0 +1,186 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as TestClock from "effect/TestClock"
+import { WorkerId } from "../../src/domain/Ids.js"
+import { Reward } from "../../src/domain/Reward.js"
+import { ControlLog } from "../../src/store/ControlLog.js"
+import { RolloutQueue } from "../../src/store/RolloutQueue.js"
+import { RolloutStore } from "../../src/store/RolloutStore.js"
+import { RunStore } from "../../src/store/RunStore.js"
+import { withStore } from "../support/store.js"
+
+const workerId = WorkerId.make("w1")
+const leaseMs = 3_000
+
+const begin = (count: number, configHash = "c0ffee") =>
+  Effect.flatMap(RunStore, (runs) =>
+    runs.begin({
+      configHash,
+      config: {},
+      configPath: "config.json",
+      modelRef: "sim/arithmetic",
+      resources: { system_prompt: "Be brief." },
+      rollouts: Array.from({ length: count }, (_, n) => ({ mode: "train" as const, input: { prompt: `${n}` } })),
+      attemptsMax: 2
+    }))
+
+const claimOne = (runId: Effect.Effect.Success<ReturnType<typeof begin>>["runId"]) =>
+  Effect.flatMap(RolloutQueue, (queue) => queue.claim({ runId, workerId, leaseMs, limit: 1 })).pipe(
+    Effect.flatMap(([claim]) => claim === undefined ? Effect.dieMessage("nothing to claim") : Effect.succeed(claim))
+  )
+
+const failure = { status: "failed", error: "exit code 3", stderrTail: "boom", permanent: false } as const
+
+describe("RolloutQueue", () => {
+  it.scoped("hands out rollouts in order, each once, under readable ids", () =>
+    withStore(Effect.gen(function*() {
+      const queue = yield* RolloutQueue
+      const { runId } = yield* begin(3)
+      const first = yield* queue.claim({ runId, workerId, leaseMs, limit: 2 })
+      const rest = yield* queue.claim({ runId, workerId, leaseMs, limit: 2 })
+      assert.deepStrictEqual([...first, ...rest].map(({ attemptId }) => attemptId as string), [
+        "run-0001-c0ffee-train-0001:attempt-1",
+        "run-0001-c0ffee-train-0002:attempt-1",
+        "run-0001-c0ffee-train-0003:attempt-1"
+      ])
+      assert.deepStrictEqual(first[0]?.resources, { system_prompt: "Be brief." })
+    })))
+
+  it.scoped("ends attempt, rewards and rollout together, and only once", () =>
+    withStore(Effect.gen(function*() {
+      const queue = yield* RolloutQueue
+      const rollouts = yield* RolloutStore
+      const { runId } = yield* begin(1)
+      const claim = yield* claimOne(runId)
+      yield* queue.start(claim)
+      const result = { output: "4", score: 1, rewards: [new Reward({ name: "exact_match", value: 1, feedback: null })] }
+      yield* queue.succeed(claim, result)
+      const again = yield* Effect.flip(queue.succeed(claim, result))
+      assert.strictEqual(again._tag, "LeaseLost")
+      const rollout = Option.getOrThrow(yield* rollouts.get(claim.rolloutId))
+      assert.deepInclude({ ...rollout }, { status: "succeeded", output: "4", score: 1 })
+      assert.strictEqual((yield* rollouts.rewards(claim.attemptId)).length, 1)
+    })))
+
+  it.scoped("refuses to succeed before the attempt has started, and changes nothing", () =>
+    withStore(Effect.gen(function*() {
+      const queue = yield* RolloutQueue
+      const { runId } = yield* begin(1)
+      const claim = yield* claimOne(runId)
+      const error = yield* Effect.flip(queue.succeed(claim, { output: "", score: null, rewards: [] }))
+      assert.strictEqual(error._tag, "IllegalMove")
+      const rollout = Option.getOrThrow(yield* Effect.flatMap(RolloutStore, (store) => store.get(claim.rolloutId)))
+      assert.strictEqual(rollout.status, "preparing")
+    })))
+
+  it.scoped("fences off a worker whose lease ran out", () =>
+    withStore(Effect.gen(function*() {
+      const queue = yield* RolloutQueue
+      const { runId } = yield* begin(1)
+      const late = yield* claimOne(runId)
+      yield* queue.start(late)
+      assert.deepStrictEqual(yield* queue.rescue(runId), [])
+      yield* TestClock.adjust(leaseMs + 1)
+      assert.deepStrictEqual(yield* queue.rescue(runId), [late.rolloutId])
+      yield* TestClock.adjust("1 minute")
+      const next = yield* claimOne(runId)
+      assert.strictEqual(next.attempt, 2)
+      for (const write of [queue.start(late), queue.release(late), queue.fail(late, failure)]) {
+        assert.strictEqual((yield* Effect.flip(write))._tag, "LeaseLost")
+      }
+      assert.deepStrictEqual([...yield* queue.heartbeat([late, next], leaseMs)], [next])
+      const attempts = yield* Effect.flatMap(RolloutStore, (store) => store.attempts(late.rolloutId))
+      assert.deepStrictEqual(attempts.map(({ status }) => status), ["unresponsive", "preparing"])
+    })))
+
+  it.scoped("a heartbeat keeps the lease", () =>
+    withStore(Effect.gen(function*() {
+      const queue = yield* RolloutQueue
+      const { runId } = yield* begin(1)
+      const claim = yield* claimOne(runId)
+      for (let n = 0; n < 3; n++) {
+        yield* TestClock.adjust(leaseMs - 1)
+        assert.strictEqual((yield* queue.heartbeat([claim], leaseMs)).size, 1)
+        assert.deepStrictEqual(yield* queue.rescue(runId), [])
+      }
+    })))
+
+  it.scoped("tries a failed rollout again after a pause, until its attempts are used up", () =>
+    withStore(Effect.gen(function*() {
+      const queue = yield* RolloutQueue
+      const { runId } = yield* begin(1)
+      const first = yield* claimOne(runId)
+      yield* queue.start(first)
+      yield* queue.fail(first, failure)
+      assert.deepStrictEqual(yield* queue.claim({ runId, workerId, leaseMs, limit: 1 }), [])
+      yield* TestClock.adjust("1 minute")
+      const second = yield* claimOne(runId)
+      yield* queue.start(second)
+      yield* queue.fail(second, failure)
+      const rollout = Option.getOrThrow(yield* Effect.flatMap(RolloutStore, (store) => store.get(first.rolloutId)))
+      assert.deepInclude({ ...rollout }, { status: "failed", failures: 2, error: "exit code 3" })
+    })))
+
+  it.scoped("does not try again what cannot succeed, and charges nothing for work handed back", () =>
+    withStore(Effect.gen(function*() {
+      const queue = yield* RolloutQueue
+      const { runId } = yield* begin(1)
+      yield* queue.release(yield* claimOne(runId))
+      const claim = yield* claimOne(runId)
+      yield* queue.start(claim)
+      yield* queue.fail(claim, { ...failure, permanent: true })
+      const rollout = Option.getOrThrow(yield* Effect.flatMap(RolloutStore, (store) => store.get(claim.rolloutId)))
+      assert.deepInclude({ ...rollout }, { status: "failed", failures: 1, crashes: 0 })
+    })))
+
+  it.scoped("cancels what is unfinished and fences its workers", () =>
+    withStore(Effect.gen(function*() {
+      const queue = yield* RolloutQueue
+      const { runId } = yield* begin(3)
+      const claim = yield* claimOne(runId)
+      yield* queue.start(claim)
+      assert.strictEqual(yield* queue.cancel(runId), 3)
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(queue.succeed(claim, { output: "", score: null, rewards: [] }))))
+      const progress = yield* Effect.flatMap(RunStore, (runs) => runs.progress(runId))
+      assert.deepInclude({ ...progress }, { cancelled: 3, succeeded: 0, active: 0 })
+    })))
+
+  it.scoped("carries out a cancel that no process lived to carry out, instead of taking the run up again", () =>
+    withStore(Effect.gen(function*() {
+      const runs = yield* RunStore
+      const first = yield* begin(2)
+      yield* Effect.flatMap(ControlLog, (control) =>
+        control.apply({
+          verb: "cancel",
+          principal: "test",
+          decision: "allow_team_mode_disabled",
+          resourcesVersion: null
+        })).pipe(Effect.provide(ControlLog.layer))
+      const second = yield* begin(2)
+      assert.notStrictEqual(second.runId, first.runId)
+      assert.deepInclude({ ...yield* runs.progress(first.runId) }, { state: "cancelled", cancelled: 2 })
+    })))
+
+  it.scoped("resumes the unfinished run of the same config and starts anew after a finished one", () =>
+    withStore(Effect.gen(function*() {
+      const queue = yield* RolloutQueue
+      const runs = yield* RunStore
+      const first = yield* begin(2)
+      const done = yield* claimOne(first.runId)
+      yield* queue.start(done)
+      yield* queue.succeed(done, { output: "4", score: null, rewards: [] })
+      const held = yield* claimOne(first.runId)
+      const resumed = yield* begin(2)
+      assert.deepInclude({ ...resumed }, { runId: first.runId, start: 2, finishedBefore: 1, requeued: 1 })
+      const again = yield* claimOne(first.runId)
+      assert.strictEqual(again.rolloutId, held.rolloutId)
+      const other = yield* begin(1, "0ther0")
+      assert.deepStrictEqual(other.otherUnfinished.map(({ id }) => id), [first.runId])
+      yield* runs.end(first.runId, "completed", null)
+      const fresh = yield* begin(2)
+      assert.strictEqual(fresh.runId as string, "run-0003-c0ffee")
+      assert.strictEqual(fresh.resourcesVersion, first.resourcesVersion)
+    })))
+})

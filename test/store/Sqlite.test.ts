@@ -1,0 +1,157 @@
+import { assert, describe, it } from "@effect/vitest"
+import Database from "better-sqlite3"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { mkdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import * as OwnerLock from "../../src/store/OwnerLock.js"
+import { ResourceStore } from "../../src/store/ResourceStore.js"
+import * as Sqlite from "../../src/store/Sqlite.js"
+import type { StoreError } from "../../src/store/StoreError.js"
+import { Writer } from "../../src/store/Writer.js"
+import { scratchFolder, storeAt } from "../support/store.js"
+
+const open = (path: string) => Effect.scoped(Layer.build(Sqlite.layer({ path, kind: "test" })))
+const refusal = (path: string) => Effect.map(Effect.flip(open(path)), ({ message, reason }) => ({ message, reason }))
+
+const inScratch = <A, E>(test: (path: string) => Effect.Effect<A, E>) =>
+  Effect.flatMap(scratchFolder, (folder) => test(join(folder, "state", "store.sqlite")))
+
+describe("Sqlite", () => {
+  it.scopedLive("makes a private, durable file and opens it again", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        yield* open(path)
+        yield* open(path)
+        assert.strictEqual(statSync(path).mode & 0o777, 0o600)
+        assert.strictEqual(statSync(join(path, "..")).mode & 0o777, 0o700)
+      })
+    ))
+
+  it.scopedLive("refuses what is not a tau store, and leaves it as it was", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        mkdirSync(join(path, ".."))
+        writeFileSync(path, "this is no database, and long enough to have a header of a hundred bytes. ".repeat(9))
+        const before = readFileSync(path)
+        assert.strictEqual((yield* refusal(path)).reason, "corrupt")
+        assert.isTrue(before.equals(readFileSync(path)))
+
+        const other = `${path}.other`
+        const database = new Database(other)
+        database.exec("CREATE TABLE theirs (a)")
+        database.close()
+        assert.strictEqual((yield* refusal(other)).reason, "foreign")
+        assert.strictEqual((yield* refusal(join(path, ".."))).reason, "read-only")
+      })
+    ))
+
+  it.scopedLive("refuses a store of a newer version, one whose migrations were changed, and one emptied by accident", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        yield* open(path)
+        const change = (sql: string) => {
+          const database = new Database(path)
+          database.exec(sql)
+          database.close()
+        }
+        change("INSERT INTO migrations VALUES (99, '0099_future', 'x')")
+        assert.include((yield* refusal(path)).message, "newer version of tau")
+        change("DELETE FROM migrations WHERE n = 99; UPDATE migrations SET sha256 = 'x' WHERE n = 1")
+        assert.include((yield* refusal(path)).message, "0001_initial differs")
+        truncateSync(path)
+        assert.strictEqual((yield* refusal(path)).reason, "corrupt")
+      })
+    ))
+
+  it.scopedLive("notices that its file was moved away instead of writing into the void", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        const store = yield* ResourceStore
+        yield* store.publish({ system_prompt: "a" }, "test")
+        renameSync(path, `${path}.moved`)
+        const write = (n: number) => store.publish({ system_prompt: `b${n}` }, "test")
+        let failure: StoreError | undefined
+        for (let n = 0; failure === undefined && n < 300; n++) {
+          failure = yield* Effect.match(write(n), { onFailure: (error) => error, onSuccess: () => undefined })
+          yield* Effect.sleep("10 millis")
+        }
+        assert.strictEqual(failure?.reason, "gone")
+      }).pipe(Effect.provide(storeAt(path)))
+    ))
+
+  it.scopedLive("lets two processes' writers take turns on one file, losing nothing", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        const publish = (name: string) =>
+          Effect.gen(function*() {
+            const store = yield* ResourceStore
+            for (let n = 0; n < 100; n++) yield* store.publish({ [name]: n }, name)
+          }).pipe(Effect.provide(storeAt(path)))
+        yield* open(path)
+        yield* Effect.all([publish("a"), publish("b")], { concurrency: 2 })
+        const all = yield* Effect.flatMap(ResourceStore, (store) => store.list).pipe(Effect.provide(storeAt(path)))
+        assert.strictEqual(all.length, 200)
+        assert.deepStrictEqual(all.map(({ version }) => version), all.map((_, index) => index + 1))
+        assert.strictEqual(all.filter(({ isLatest }) => isLatest).length, 1)
+      })
+    ))
+
+  it.scopedLive("waits for a lock held elsewhere without blocking the event loop", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        const store = yield* ResourceStore
+        const other = new Database(path)
+        other.exec("BEGIN IMMEDIATE")
+        let turns = 0
+        const ticking = setInterval(() => turns += 1, 5)
+        setTimeout(() => other.exec("COMMIT"), 300)
+        assert.strictEqual(yield* store.publish({ system_prompt: "late" }, "test"), 1)
+        clearInterval(ticking)
+        other.close()
+        assert.isAbove(turns, 20)
+      }).pipe(Effect.provide(storeAt(path)))
+    ))
+
+  it.scopedLive("fails one request of a group without failing the others", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        const writer = yield* Writer
+        const store = yield* ResourceStore
+        const bad = writer.run("startWorker", { workerId: "w", processId: "nobody", runId: "none" })
+        const results = yield* Effect.all([
+          Effect.either(store.publish({ a: 1 }, "test")),
+          Effect.either(bad),
+          Effect.either(store.publish({ a: 2 }, "test"))
+        ], { concurrency: "unbounded" })
+        assert.deepStrictEqual(results.map(({ _tag }) => _tag), ["Right", "Left", "Right"])
+      }).pipe(Effect.provide(storeAt(path)))
+    ))
+
+  it.scopedLive("tells resources versions apart by content and never changes one", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        const store = yield* ResourceStore
+        const first = yield* store.publish({ system_prompt: "a", tools: [1] }, "test")
+        assert.strictEqual(yield* store.publish({ tools: [1], system_prompt: "a" }, "test"), first)
+        assert.strictEqual(yield* store.publish({ system_prompt: "b" }, "test"), first + 1)
+        const database = new Database(path)
+        assert.throws(() => database.exec("UPDATE resources SET resources = '{}'"), /immutable/)
+        assert.throws(() => database.exec("DELETE FROM resources"), /immutable/)
+        database.close()
+      }).pipe(Effect.provide(storeAt(path)))
+    ))
+
+  it.scopedLive("gives the run lock to one holder at a time, and names it to the others", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        yield* open(path)
+        yield* Effect.scoped(Effect.gen(function*() {
+          yield* OwnerLock.hold(path, "run 1, pid 7")
+          const error = yield* Effect.flip(Effect.scoped(OwnerLock.hold(path, "run 2")))
+          assert.include(error.message, "run 1, pid 7")
+        }))
+        yield* Effect.scoped(OwnerLock.hold(path, "run 2"))
+      })
+    ))
+})

@@ -1,0 +1,35 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { ResourceStore } from "../../src/store/ResourceStore.js"
+import { RolloutQueue } from "../../src/store/RolloutQueue.js"
+import { RolloutStore } from "../../src/store/RolloutStore.js"
+import { RunStore } from "../../src/store/RunStore.js"
+import { SpanStore } from "../../src/store/SpanStore.js"
+import * as Sqlite from "../../src/store/Sqlite.js"
+import { WorkerStore } from "../../src/store/WorkerStore.js"
+
+/** A folder of its own for one test, removed with the scope. */
+export const scratchFolder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "tau-test-"))),
+  (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+)
+
+/** Every store tag over one real SQLite file. */
+export const storeAt = (path: string) =>
+  Layer.mergeAll(
+    RunStore.layer,
+    RolloutQueue.layer,
+    RolloutStore.layer,
+    SpanStore.layer,
+    ResourceStore.layer,
+    WorkerStore.layer
+  ).pipe(
+    Layer.provideMerge(Sqlite.layer({ path, kind: "test" }))
+  )
+
+/** Runs a test against a fresh store file. */
+export const withStore = <A, E, R>(test: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(scratchFolder, (folder) => Effect.provide(test, storeAt(join(folder, "store.sqlite"))))

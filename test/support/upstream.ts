@@ -1,0 +1,29 @@
+import * as Effect from "effect/Effect"
+import { createServer, type RequestListener } from "node:http"
+import type { AddressInfo } from "node:net"
+
+/** A real HTTP server on a free loopback port, closed with the scope. Answers its origin. */
+export const upstream = (listener: RequestListener) =>
+  Effect.acquireRelease(
+    Effect.async<ReturnType<typeof createServer>>((resume) => {
+      const server = createServer(listener)
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) =>
+      Effect.async<void>((resume) => {
+        server.close(() => resume(Effect.void))
+        server.closeAllConnections()
+      })
+  ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`))
+
+/** Polls until the value is there, for at most five seconds of real time. */
+export const eventually = <A, E, R>(what: string, read: Effect.Effect<A | undefined, E, R>) =>
+  Effect.gen(function*() {
+    const deadline = performance.now() + 5_000
+    for (;;) {
+      const value = yield* read
+      if (value !== undefined) return value
+      if (performance.now() > deadline) return yield* Effect.dieMessage(`never happened: ${what}`)
+      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 10)))
+    }
+  })

@@ -4,7 +4,7 @@ import { assembleChat, finishReasons, modelOf, responseIdOf, usageOf } from "./C
 import { decodeBody } from "./Decode.js"
 import { type Endpoint, endpointOf } from "./Endpoint.js"
 import { GenAi } from "./GenAi.js"
-import { at, emptyRecord, isObject, listAt, numberAt, parseJson, textAt } from "./Json.js"
+import { at, emptyRecord, isObject, listAt, numberAt, parseJson, textAt, utf8Of } from "./Json.js"
 import { assembleResponse } from "./ResponsesStream.js"
 import type { Assembled } from "./Sse.js"
 
@@ -111,7 +111,7 @@ const assemble = (api: Endpoint["api"], bytes: Uint8Array): Assembled => {
 
 /** Some servers name their streams something else: the first field of an event, or a comment, gives them away. */
 const looksLikeStream = (bytes: Uint8Array): boolean =>
-  /^(\uFEFF)?(data|event|id|retry)?:/.test(new TextDecoder().decode(bytes.subarray(0, 16)))
+  /^(\uFEFF)?(data|event|id|retry)?:/.test(utf8Of(bytes.subarray(0, 16)))
 
 interface Answer {
   readonly object: unknown
@@ -131,14 +131,14 @@ const readAnswer = (api: Endpoint["api"], call: RecordedCall): Answer => {
     const reason = object === null && error === null ? "response: no chunk that could be read" : null
     return { object: object ?? undefined, assembled: object, error, reason }
   }
-  const object = parseJson(new TextDecoder().decode(decoded.bytes))
+  const object = parseJson(utf8Of(decoded.bytes))
   return { ...none, object, reason: object === undefined ? "response: not JSON" : null }
 }
 
 const readRequest = (call: RecordedCall): { readonly object: unknown; readonly reason: string | null } => {
   const decoded = decodeBody(call.requestBytes, call.requestContentEncoding)
   if ("reason" in decoded) return { object: undefined, reason: `request: ${decoded.reason}` }
-  const object = parseJson(new TextDecoder().decode(decoded.bytes))
+  const object = parseJson(utf8Of(decoded.bytes))
   return isObject(object) ? { object, reason: null } : { object: undefined, reason: "request: not a JSON object" }
 }
 

@@ -37,6 +37,11 @@ export const parseJson = (text: string): unknown => {
   }
 }
 
+const decoder = new TextDecoder()
+
+/** The UTF-8 text of these bytes, without its byte order mark; what is not UTF-8 becomes U+FFFD. */
+export const utf8Of = (bytes: Uint8Array): string => decoder.decode(bytes)
+
 /** The value under a chain of own keys; undefined as soon as one is missing. */
 export const at = (value: unknown, ...keys: ReadonlyArray<string | number>): unknown =>
   keys.reduce<unknown>((found, key) => {

@@ -1,4 +1,5 @@
 /** Server-sent events, read from a recorded stream. */
+import { utf8Of } from "./Json.js"
 
 export interface SseEvent {
   /** Value of the `event` field; absent when the event has none. */
@@ -21,7 +22,7 @@ export const parseSse = (stream: Uint8Array): ReadonlyArray<SseEvent> => {
     name = undefined
     data = []
   }
-  for (const line of new TextDecoder().decode(stream).split(/\r\n|\n|\r/)) {
+  for (const line of utf8Of(stream).split(/\r\n|\n|\r/)) {
     if (line === "") {
       dispatch()
       continue

@@ -249,7 +249,7 @@ export class Call implements Dispatcher.DispatchHandler {
     done: (committed: boolean) => void,
     isFirst = true
   ) {
-    this.pendingIntent.cancel()
+    const wasOpened = !this.pendingIntent.cancel()
     this.settings.recorder.close(
       {
         ...this.intent,
@@ -268,7 +268,8 @@ export class Call implements Dispatcher.DispatchHandler {
         requestContentEncoding: (this.incoming.headers["content-encoding"] as string | undefined) ?? null,
         responseContentType: this.contentType,
         responseContentEncoding: this.contentEncoding,
-        isFirst
+        isFirst,
+        wasOpened
       },
       [this.request.content, this.response.content],
       done

@@ -1,5 +1,5 @@
 /** Who is calling: read from the path prefix and the headers of a request, in plain functions. */
-import { randomFillSync } from "node:crypto"
+import { randomBytes, randomFillSync } from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import { isAttributionId, parsePrefix } from "../domain/AttributionPath.js"
 
@@ -69,6 +69,19 @@ const isPresent = (value: string | ReadonlyArray<string> | undefined): value is 
 
 /** W3C Trace Context, section 3.2. */
 const traceparent = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}$/
+
+let counter = randomBytes(4).readUInt32BE()
+
+/**
+ * A span id: the second it was made in, then a count that starts anywhere. Ids that grow are appended to the store's index,
+ * where random ones would each dirty a page of their own.
+ */
+export const newSpanId = (): string => {
+  counter = (counter + 1) >>> 0
+  return hex32(Math.floor(Date.now() / 1000)) + hex32(counter)
+}
+
+const hex32 = (value: number) => value.toString(16).padStart(8, "0")
 
 const pool = Buffer.alloc(4096)
 let used = pool.length

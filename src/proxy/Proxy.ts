@@ -15,7 +15,7 @@ import { parseUpstream, upstreamPath, type UpstreamUrl } from "../openai/Upstrea
 import { StoreProcess } from "../store/Sqlite.js"
 import { Writer } from "../store/Writer.js"
 import { Call, type CallSettings, nowUs, refuse } from "./Call.js"
-import { type CallIdentity, identify, randomHex, withoutSecrets } from "./CallIdentity.js"
+import { type CallIdentity, identify, newSpanId, randomHex, withoutSecrets } from "./CallIdentity.js"
 import * as Headers from "./Headers.js"
 import { type Health, healthBytes } from "./Health.js"
 import { ProxyStartError } from "./ProxyError.js"
@@ -155,7 +155,7 @@ class Gateway {
     const call = new Call(
       this.settings,
       {
-        spanId: randomHex(8),
+        spanId: newSpanId(),
         traceId: identity.traceId,
         parentId: identity.parentId,
         rolloutId: attribution?.rolloutId ?? this.captureSession,

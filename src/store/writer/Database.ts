@@ -64,7 +64,8 @@ export const open = (path: string): Db => {
 const pragmas = [
   "synchronous = FULL",
   "foreign_keys = ON",
-  "wal_autocheckpoint = 1000",
+  // See Checkpoints.ts.
+  "wal_autocheckpoint = 0",
   "journal_size_limit = 67108864",
   "cell_size_check = ON",
   "trusted_schema = OFF",

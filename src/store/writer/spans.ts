@@ -1,5 +1,5 @@
 /** Recorded calls: the intent while a call is under way, and the finished span with its bodies. */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import { derive, type Derived } from "../../openai/Derive.js"
 import type { Db } from "./Database.js"
 
@@ -35,34 +35,72 @@ export interface FinishedSpan extends SpanIntent {
   readonly responseContentEncoding: string | null
   /** False for a later version of a span that was committed at its terminal event. */
   readonly isFirst: boolean
+  /** Its row is there already: its intent was handed in, or an earlier version of it. */
+  readonly wasOpened: boolean
 }
 
 /** The call is under way: should the process die now, the store knows that it was made. */
 export const openSpan = (db: Db, span: SpanIntent): null => {
-  insertSpan(db, span, ownerOf(db, span.attemptId))
+  db.prepare(insertOpen).run(...beginningOf(db, span, ownerOf(db, span.attemptId)), `${span.method} ${span.path}`)
   return null
 }
 
-const insertSpan = (db: Db, span: SpanIntent, owner: Owner | undefined) =>
-  db.prepare(
-    `INSERT INTO spans (span_id, trace_id, parent_id, run_id, rollout_id, attempt_id, sequence_id, process_id, name, kind, state,
-                        method, path, attributes, events, start_time_us, resources_version)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'http', 'open', ?, ?, '{}', '[]', ?, ?)`
-  ).run(
-    span.spanId,
-    span.traceId,
-    span.parentId,
-    owner?.runId ?? null,
-    span.rolloutId,
-    span.attemptId,
-    sequenceFor(db, span),
-    span.processId,
-    `${span.method} ${span.path}`,
-    span.method,
-    span.path,
-    span.startTimeUs,
-    owner?.resourcesVersion ?? null
-  )
+const beginning = [
+  "span_id",
+  "trace_id",
+  "parent_id",
+  "run_id",
+  "rollout_id",
+  "attempt_id",
+  "sequence_id",
+  "process_id",
+  "method",
+  "path",
+  "start_time_us",
+  "resources_version"
+]
+
+const ending = [
+  "name",
+  "kind",
+  "state",
+  "status_code",
+  "model",
+  "input_tokens",
+  "output_tokens",
+  "attributes",
+  "events",
+  "end_time_us",
+  "request_bytes",
+  "response_bytes",
+  "request_sha256",
+  "response_sha256",
+  "answer_sha256"
+]
+
+const places = (columns: ReadonlyArray<string>) => columns.map(() => "?").join(", ")
+
+const insertOpen = `INSERT INTO spans (${beginning.join(", ")}, name, kind, state, attributes, events)
+  VALUES (${places(beginning)}, ?, 'http', 'open', '{}', '[]')`
+const insertFinished = `INSERT INTO spans (${[...beginning, ...ending].join(", ")})
+  VALUES (${places([...beginning, ...ending])})`
+const updateSpan = `UPDATE spans SET ${ending.map((column) => `${column} = ?`).join(", ")} WHERE span_id = ?`
+
+/** Values of the columns in `beginning`. */
+const beginningOf = (db: Db, span: SpanIntent, owner: Owner | undefined) => [
+  span.spanId,
+  span.traceId,
+  span.parentId,
+  owner?.runId ?? null,
+  span.rolloutId,
+  span.attemptId,
+  sequenceFor(db, span),
+  span.processId,
+  span.method,
+  span.path,
+  span.startTimeUs,
+  owner?.resourcesVersion ?? null
+]
 
 /** What is read from a finished span's bodies; kept by the span, for it is worked out before its transaction begins. */
 interface Prepared {
@@ -100,21 +138,15 @@ export const prepareSpan = (
 }
 
 const bodyOf = (content: Uint8Array): Body =>
-  content.length === 0 ? null : { content, sha256: createHash("sha256").update(content).digest("hex") }
+  content.length === 0 ? null : { content, sha256: hash("sha256", content, "hex") }
 
 /** The finished span; `bodies` are the request's and the response's recorded bytes. */
 export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>): null => {
   const { answer, derived, request, response } = prepareSpan(span, bodies)
   const owner = ownerOf(db, span.attemptId)
-  const isKnown = db.prepare("SELECT 1 FROM spans WHERE span_id = ?").get(span.spanId) !== undefined
-  if (!isKnown) insertSpan(db, span, owner)
   for (const body of [request, response, answer]) store(db, body)
   const { streamError } = derived
-  db.prepare(
-    `UPDATE spans SET name = ?, kind = ?, state = ?, status_code = ?, model = ?, input_tokens = ?, output_tokens = ?, attributes = ?,
-            events = ?, end_time_us = ?, request_bytes = ?, response_bytes = ?, request_sha256 = ?, response_sha256 = ?, answer_sha256 = ?
-     WHERE span_id = ?`
-  ).run(
+  const ending = [
     derived.kind === "http" ? `${span.method} ${span.path}` : `${derived.operation} ${derived.model ?? "unknown"}`,
     derived.kind,
     span.state === "done" && streamError !== undefined ? "upstream_error" : span.state,
@@ -123,15 +155,17 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
     derived.inputTokens,
     derived.outputTokens,
     JSON.stringify({ ...derived.attributes, ...ownAttributes(span, owner) }),
-    JSON.stringify(streamError === undefined ? [] : [{ name: "exception", message: streamError }]),
+    streamError === undefined ? "[]" : JSON.stringify([{ name: "exception", message: streamError }]),
     span.endTimeUs,
     span.requestBytes,
     span.responseBytes,
     request?.sha256 ?? null,
     response?.sha256 ?? null,
-    answer?.sha256 ?? null,
-    span.spanId
-  )
+    answer?.sha256 ?? null
+  ]
+  // Its intent may be missing although it was handed in: the batch that held it may have failed.
+  const isKnown = span.wasOpened && db.prepare(updateSpan).run(...ending, span.spanId).changes === 1
+  if (!isKnown) db.prepare(insertFinished).run(...beginningOf(db, span, owner), ...ending)
   if (!span.isFirst) return null
   if (owner !== undefined && derived.kind === "llm") {
     db.prepare(

@@ -4,9 +4,10 @@
  * It takes batches of requests and commits each batch as one transaction, so that many callers share one fsync and no
  * commit and no lock wait ever blocks the event loop. Loads no Effect: it must start at once.
  */
-import { appendFileSync, mkdirSync, statSync } from "node:fs"
-import { dirname } from "node:path"
+import { statSync } from "node:fs"
 import { parentPort, workerData } from "node:worker_threads"
+import { AttributionLog } from "./AttributionLog.js"
+import { Checkpoints } from "./Checkpoints.js"
 import { type Db, open, RefusedFile } from "./Database.js"
 import { type OperationName, operations } from "./operations.js"
 import type { Failure, FromWriter, Outcome, Request, StoreFailureReason, ToWriter, WriterOptions } from "./protocol.js"
@@ -22,18 +23,22 @@ const pauseMaxMs = 100
 const main = () => {
   let db: Db
   let inode: number
+  let log: AttributionLog | null
   try {
     db = open(path)
     inode = statSync(path).ino
-    if (attributionLogPath !== null) mkdirSync(dirname(attributionLogPath), { recursive: true, mode: 0o700 })
+    log = attributionLogPath === null ? null : new AttributionLog(attributionLogPath)
   } catch (error) {
     say({ _tag: "refused", failure: failureOf(error) })
     return
   }
+  const checkpoints = new Checkpoints(db, path)
   port.on("message", (message: ToWriter) => {
     if (message === "close") {
-      close(db)
-      port.close()
+      void checkpoints.close().then(() => {
+        close(db)
+        port.close()
+      })
       return
     }
     const requests = JSON.parse(message.requests) as ReadonlyArray<Request>
@@ -52,8 +57,10 @@ const main = () => {
     }
     const outcomes = commit(db, requests, message.bytes)
     const lines = takeAttributionLines()
-    if (attributionLogPath !== null && lines.length > 0) appendLog(attributionLogPath, lines)
+    log?.append(lines)
     committed(outcomes, performance.now() - startedAt)
+    // Callers have their answer: what the log needs is nobody's wait.
+    checkpoints.afterCommit()
   })
   say({ _tag: "ready" })
 }
@@ -170,14 +177,6 @@ const inodeOf = (file: string): number | null => {
     return statSync(file).ino
   } catch {
     return null
-  }
-}
-
-const appendLog = (file: string, lines: ReadonlyArray<string>) => {
-  try {
-    appendFileSync(file, lines.join("\n") + "\n", { mode: 0o600 })
-  } catch {
-    // The log is a projection of the store for outside tools; the spans are committed whatever happens to it.
   }
 }
 

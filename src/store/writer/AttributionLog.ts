@@ -1,0 +1,44 @@
+import { closeSync, fstatSync, mkdirSync, openSync, statSync, writeSync } from "node:fs"
+import { dirname } from "node:path"
+
+/** The log may be rotated by its owner: so often it is looked whether the path still names the open file. */
+const lookEveryMs = 1_000
+
+/**
+ * The JSONL file for outside tools that gets a line per finished call. A projection of the store: the spans are committed
+ * whatever happens to it.
+ */
+export class AttributionLog {
+  private fd: number | null = null
+  private inode = 0
+  private lookedAt = Number.NEGATIVE_INFINITY
+
+  constructor(private readonly path: string) {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  }
+
+  append(lines: ReadonlyArray<string>): void {
+    if (lines.length === 0) return
+    try {
+      writeSync(this.open(), lines.join("\n") + "\n")
+    } catch {
+      this.fd = null
+    }
+  }
+
+  private open(): number {
+    const now = performance.now()
+    if (now - this.lookedAt > lookEveryMs) {
+      this.lookedAt = now
+      if (this.fd !== null && statSync(this.path, { throwIfNoEntry: false })?.ino !== this.inode) {
+        closeSync(this.fd)
+        this.fd = null
+      }
+    }
+    if (this.fd === null) {
+      this.fd = openSync(this.path, "a", 0o600)
+      this.inode = fstatSync(this.fd).ino
+    }
+    return this.fd
+  }
+}

@@ -1,0 +1,66 @@
+import type { Statement } from "better-sqlite3"
+import { Worker } from "node:worker_threads"
+import type { Db } from "./Database.js"
+
+/** Frames (4 KiB pages) in the log that are not in the database yet, at which the thread is asked to copy them. */
+const behindMax = 1_000
+/** Length of the log at which the writer copies the few frames left itself, so that the log starts over. */
+const restartAt = 8_000
+/** As long as this only when a reader holds the log, or the thread cannot keep up or is gone. */
+const alarmAt = 16_384
+const alarmEveryMs = 1_000
+
+/**
+ * Keeps the write-ahead log short without making an answer wait for it. An automatic checkpoint runs inside some commit and
+ * holds up everybody in its group for as long as it takes; here a thread of its own does the copying. The log can only
+ * start over when it is copied whole, which never happens beside a busy writer: then the writer copies the rest.
+ */
+export class Checkpoints {
+  private readonly length: Statement
+  private thread: Worker | null = null
+  private isUnderWay = false
+  private alarmedAt = Number.NEGATIVE_INFINITY
+
+  constructor(private readonly db: Db, private readonly path: string) {
+    // Tells the log's length and copies nothing (SQLite 3.51).
+    this.length = db.connection.prepare("PRAGMA wal_checkpoint(NOOP)")
+  }
+
+  afterCommit(): void {
+    const { checkpointed, log } = this.length.get() as { readonly log: number; readonly checkpointed: number }
+    const behind = log - checkpointed
+    if (log >= alarmAt && performance.now() - this.alarmedAt > alarmEveryMs) {
+      this.alarmedAt = performance.now()
+      this.copy()
+    } else if (this.isUnderWay) return
+    else if (behind >= behindMax) this.ask()
+    else if (log >= restartAt) this.copy()
+  }
+
+  async close(): Promise<void> {
+    await this.thread?.terminate()
+  }
+
+  private copy() {
+    try {
+      this.db.connection.pragma("wal_checkpoint(PASSIVE)")
+    } catch {
+      // The commit is safe in the log; the next one tries again.
+    }
+  }
+
+  /** The thread is started when it is first needed: a small run never is that long. */
+  private ask() {
+    this.isUnderWay = true
+    if (this.thread === null) {
+      this.thread = new Worker(new URL("./checkpointer.js", import.meta.url), { workerData: this.path })
+      this.thread.on("message", () => {
+        this.isUnderWay = false
+      })
+      // Without the thread the log grows to the alarm, where the writer copies it.
+      this.thread.on("error", () => {})
+      this.thread.unref()
+    }
+    this.thread.postMessage(null)
+  }
+}

@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import { createHash, timingSafeEqual } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
-import { Agent, type Dispatcher } from "undici"
+import { type Dispatcher, Pool } from "undici"
 import { parseUpstream, upstreamPath, type UpstreamUrl } from "../openai/UpstreamUrl.js"
 import { StoreProcess } from "../store/Sqlite.js"
 import { Writer } from "../store/Writer.js"
@@ -40,8 +40,8 @@ export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
         const upstream = parseUpstream(options.upstreamUrl)
         if (typeof upstream === "string") return yield* new ProxyStartError({ detail: `upstream URL: ${upstream}` })
         const dispatcher = yield* Effect.acquireRelease(
-          Effect.sync(() => upstreamAgent(options)),
-          (agent) => Effect.promise(() => agent.destroy())
+          Effect.sync(() => upstreamPool(upstream.origin, options)),
+          (pool) => Effect.promise(() => pool.destroy())
         )
         const gateway = new Gateway(options, upstream, dispatcher, new SpanRecorder(writer, processId), processId)
         const { server } = yield* Effect.acquireRelease(
@@ -60,8 +60,8 @@ export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
 }
 
 /** undici's own retries, redirects and decompression stay out: what the upstream says is what the client gets. */
-const upstreamAgent = ({ limits, timeoutMs }: ProxyOptions) =>
-  new Agent({
+const upstreamPool = (origin: string, { limits, timeoutMs }: ProxyOptions) =>
+  new Pool(origin, {
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
     connect: { timeout: Math.min(timeoutMs, 10_000) },
@@ -175,7 +175,6 @@ class Gateway {
     sendUpstream(request, call, limits, (body) =>
       this.dispatcher.dispatch(
         {
-          origin: this.upstream.origin,
           path,
           method: (request.method ?? "GET") as Dispatcher.HttpMethod,
           headers: Headers.toUpstream(request.rawHeaders, { strip: clientKey !== null, key: upstreamKey }),

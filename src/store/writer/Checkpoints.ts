@@ -6,9 +6,10 @@ import type { Db } from "./Database.js"
 const behindMax = 1_000
 /** Length of the log at which the writer copies the few frames left itself, so that the log starts over. */
 const restartAt = 8_000
-/** As long as this only when a reader holds the log, or the thread cannot keep up or is gone. */
+/** As long as this only when the thread cannot keep up or is gone: it is not waited for. */
 const alarmAt = 16_384
-const alarmEveryMs = 1_000
+/** A reader can keep the log from starting over for as long as it reads: copying again at every commit would not help. */
+const copyEveryMs = 100
 
 /**
  * Keeps the write-ahead log short without making an answer wait for it. An automatic checkpoint runs inside some commit and
@@ -19,7 +20,7 @@ export class Checkpoints {
   private readonly length: Statement
   private thread: Worker | null = null
   private isUnderWay = false
-  private alarmedAt = Number.NEGATIVE_INFINITY
+  private copiedAt = Number.NEGATIVE_INFINITY
 
   constructor(private readonly db: Db, private readonly path: string) {
     // Tells the log's length and copies nothing (SQLite 3.51).
@@ -28,13 +29,13 @@ export class Checkpoints {
 
   afterCommit(): void {
     const { checkpointed, log } = this.length.get() as { readonly log: number; readonly checkpointed: number }
-    const behind = log - checkpointed
-    if (log >= alarmAt && performance.now() - this.alarmedAt > alarmEveryMs) {
-      this.alarmedAt = performance.now()
+    if (this.isUnderWay && log < alarmAt) return
+    if (log < restartAt) {
+      if (log - checkpointed >= behindMax) this.ask()
+    } else if (performance.now() - this.copiedAt > copyEveryMs) {
       this.copy()
-    } else if (this.isUnderWay) return
-    else if (behind >= behindMax) this.ask()
-    else if (log >= restartAt) this.copy()
+      this.copiedAt = performance.now()
+    }
   }
 
   async close(): Promise<void> {

@@ -10,39 +10,50 @@ const body = JSON.stringify({
   ]
 })
 
-const requestBytes = (host) =>
+const requestBytes = (host, headers) =>
   Buffer.from(
     `POST /v1/chat/completions HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json\r\nauthorization: Bearer sk-bench\r\n` +
-      `x-rollout-id: bench\r\nx-attempt-id: bench:attempt-1\r\ncontent-length: ${
+      `x-rollout-id: bench\r\nx-attempt-id: bench:attempt-1\r\n${headers}content-length: ${
         Buffer.byteLength(body)
       }\r\n\r\n${body}`
   )
 
-/** Loads `url` over `connections` for `ms`; answers requests per second and the latencies' p50 and p99 in milliseconds. */
-export const load = async (url, connections, ms) => {
+const lastChunk = Buffer.from("\r\n0\r\n\r\n")
+
+/**
+ * Loads a server over `connections` for `ms`. Answers requests per second, and p50 and p99 in milliseconds of the whole
+ * answers and of their first bytes after the head.
+ */
+export const load = async ({ headers: own = "", url }, connections, ms, headers = "") => {
   const { host, hostname, port } = new URL(url)
-  const request = requestBytes(host)
+  const request = requestBytes(host, own + headers)
   const latencies = []
+  const firsts = []
   const deadline = performance.now() + ms
   let errors = 0
   const one = () =>
     new Promise((resolve) => {
       let sentAt = 0
       let seen = Buffer.alloc(0)
+      let hasFirst = false
       const socket = connect(Number(port), hostname, () => send())
       socket.setNoDelay(true)
       const send = () => {
         sentAt = performance.now()
+        hasFirst = false
+        seen = Buffer.alloc(0)
         socket.write(request)
       }
       socket.on("data", (chunk) => {
-        seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk])
-        const size = answerSize(seen)
-        if (size === null || seen.length < size) return
-        if (seen[9] !== 0x32) errors += 1
         const now = performance.now()
+        seen = seen.length === 0 ? chunk : Buffer.concat([seen.subarray(-16_384), chunk])
+        if (!hasFirst && seen.length > seen.indexOf("\r\n\r\n") + 4) {
+          hasFirst = true
+          if (seen[9] !== 0x32) errors += 1
+          firsts.push(now - sentAt)
+        }
+        if (!isWhole(seen)) return
         latencies.push(now - sentAt)
-        seen = seen.subarray(size)
         if (now < deadline) send()
         else socket.end()
       })
@@ -52,16 +63,26 @@ export const load = async (url, connections, ms) => {
   const startedAt = performance.now()
   await Promise.all(Array.from({ length: connections }, one))
   const seconds = (performance.now() - startedAt) / 1000
-  const sorted = Float64Array.from(latencies).toSorted()
-  const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
-  return { perSecond: sorted.length / seconds, p50: at(0.5), p99: at(0.99), requests: sorted.length, errors }
+  return {
+    perSecond: latencies.length / seconds,
+    p50: quantile(latencies, 0.5),
+    p99: quantile(latencies, 0.99),
+    first: quantile(firsts, 0.5),
+    requests: latencies.length,
+    errors
+  }
 }
 
-/** Bytes of the first answer in the buffer, or null while its head is not whole. Answers here have a content-length. */
-const answerSize = (bytes) => {
+const quantile = (values, share) => {
+  const sorted = Float64Array.from(values).toSorted()
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+}
+
+/** Whether the buffer ends with the end of one answer: its content-length, or the last chunk. */
+const isWhole = (bytes) => {
+  if (bytes.subarray(-lastChunk.length).equals(lastChunk)) return true
   const end = bytes.indexOf("\r\n\r\n")
-  if (end === -1) return null
-  const head = bytes.toString("latin1", 0, end)
-  const length = /\r\ncontent-length: (\d+)/i.exec(head)
-  return end + 4 + Number(length?.[1] ?? 0)
+  if (end === -1) return false
+  const length = /\r\ncontent-length: (\d+)/i.exec(bytes.toString("latin1", 0, end))
+  return length !== null && bytes.length >= end + 4 + Number(length[1])
 }

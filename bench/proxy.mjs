@@ -1,83 +1,138 @@
-// Requests per second and latency at 1, 32 and 256 connections: direct, through a bare proxy, through tau. The three take
-// turns within each round, so that a busy machine is busy for all of them; ratios come from the medians of the rounds.
-import { spawn } from "node:child_process"
-import { once } from "node:events"
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+// What recording costs: the same load direct, through proxies that record nothing, and through tau. The candidates take turns
+// within each round, so that a busy machine is busy for all of them; ratios come from the medians of the rounds.
+import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import { commandMs, cpuUs, median, nginx, portkey, residentMb, serve } from "./candidates.mjs"
 import { load } from "./load.mjs"
 
 const rounds = 5
 const roundMs = 1_500
+const eventsPerStream = 100
 
-const serve = async (...args) => {
-  const child = spawn(process.execPath, [new URL("./server.mjs", import.meta.url).pathname, ...args], {
-    stdio: ["ignore", "pipe", "inherit"]
-  })
-  const [url] = await once(createInterface({ input: child.stdout }), "line")
-  return { url, child }
-}
+const cases = [
+  { name: "1 connection", connections: 1, skip: ["portkey"] },
+  { name: "32 connections", connections: 32, skip: [] },
+  { name: "256 connections", connections: 256, skip: ["portkey"] },
+  { name: "256, behind 50 ms", connections: 256, header: "x-bench: delay\r\n", skip: ["portkey"] },
+  { name: "16 paced streams", connections: 16, header: "x-bench: paced\r\n", skip: ["portkey"] },
+  { name: "16 streams at once", connections: 16, header: "x-bench: burst\r\n", skip: ["portkey"] }
+]
 
-/** CPU time of all threads of a process in microseconds, or null where the kernel does not tell. */
-const cpuUs = (pid) => {
-  const tasks = `/proc/${pid}/task`
-  if (!existsSync(tasks)) return null
-  return readdirSync(tasks).reduce((sum, task) => {
-    try {
-      return sum + Number(readFileSync(`${tasks}/${task}/schedstat`, "utf8").split(" ")[0]) / 1000
-    } catch {
-      return sum
+/** One case: every candidate's medians by name. */
+const measure = async (candidates, { connections, header = "", skip }) => {
+  const results = new Map()
+  const taking = [...candidates].filter(([name]) => !skip.includes(name))
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, candidate] of taking) {
+      const before = cpuUs(candidate)
+      const result = await load(candidate, connections, roundMs, header)
+      const after = cpuUs(candidate)
+      if (result.errors > 0) throw new Error(`${name}: ${result.errors} errors`)
+      results.set(name, [...(results.get(name) ?? []), {
+        ...result,
+        cpu: (after.all - before.all) / result.requests,
+        main: (after.main - before.main) / result.requests
+      }])
     }
-  }, 0)
+  }
+  const of = (runs, key) => median(runs.map((run) => run[key]))
+  return new Map([...results].map(([name, runs]) => [name, {
+    perSecond: of(runs, "perSecond"),
+    p50: of(runs, "p50"),
+    p99: of(runs, "p99"),
+    first: of(runs, "first"),
+    cpu: of(runs, "cpu"),
+    main: of(runs, "main")
+  }]))
 }
 
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
+const print = (name, figures) => {
+  console.log(`\n${name.padEnd(20)} requests/s  of bare   p50 ms   p99 ms  first ms  CPU µs  main`)
+  for (const [candidate, { cpu, first, main, p50, p99, perSecond }] of figures) {
+    console.log([
+      `  ${candidate}`.padEnd(20),
+      perSecond.toFixed(0).padStart(10),
+      `${(perSecond / figures.get("bare").perSecond).toFixed(2)}×`.padStart(8),
+      p50.toFixed(2).padStart(8),
+      p99.toFixed(2).padStart(8),
+      first.toFixed(2).padStart(9),
+      Number.isNaN(cpu) ? "–" : cpu.toFixed(0).padStart(7),
+      Number.isNaN(main) ? "–" : main.toFixed(0).padStart(5)
+    ].join(" "))
+  }
+}
 
+/** The targets: figure, limit, unit, and whether less or more is better. */
+const targets = (of, startUp, memory) => {
+  const ratio = (name, key, other = "bare") => of(name).get("tau")[key] / of(name).get(other)[key]
+  const over = (name, key, other) => of(name).get("tau")[key] - of(name).get(other)[key]
+  const hasPortkey = of("32 connections").has("portkey")
+  return [
+    ["CPU per request at 32, of bare", ratio("32 connections", "cpu"), "≤", 2.5, "×"],
+    ["main thread's part of it, of bare", ratio("32 connections", "main"), "≤", 1.5, "×"],
+    ...(hasPortkey
+      ? [
+        ["Portkey's CPU, of tau's", 1 / ratio("32 connections", "cpu", "portkey"), "≥", 9, "×"],
+        ["requests/s, of Portkey's", ratio("32 connections", "perSecond", "portkey"), "≥", 10, "×"]
+      ]
+      : []),
+    ["requests/s at 32, of bare", ratio("32 connections", "perSecond"), "≥", 0.5, "×"],
+    ["p50 at 1, over bare", over("1 connection", "p50", "bare"), "≤", 0.45, " ms"],
+    ["p99 at 32", of("32 connections").get("tau").p99, "≤", 8, " ms"],
+    ["p50 at 256 behind 50 ms", of("256, behind 50 ms").get("tau").p50, "≤", 55, " ms"],
+    ["first chunk, over direct", over("16 paced streams", "first", "direct"), "≤", 0.8, " ms"],
+    ["CPU per paced event", of("16 paced streams").get("tau").cpu / eventsPerStream, "≤", 40, " µs"],
+    ["CPU per event at once", of("16 streams at once").get("tau").cpu / eventsPerStream, "≤", 6, " µs"],
+    ["resident memory after it", memory, "≤", 180, " MB"],
+    ["tau --help", startUp.help, "≤", 300, " ms"],
+    ["proxy ready", startUp.proxy, "≤", 600, " ms"]
+  ]
+}
+
+/** Answers how many targets were missed. */
 export const benchProxy = async () => {
   const folder = mkdtempSync(join(tmpdir(), "tau-bench-"))
   const upstream = await serve("upstream")
-  const bare = await serve("bare", upstream.url)
   const tau = await serve("tau", upstream.url, join(folder, "store.sqlite"))
-  const targets = { direct: upstream, bare, tau }
-  console.log("Proxy: 0.9 kB request, 0.65 kB answer, upstream 0 ms; tau records and commits (synchronous=FULL)")
-  console.log(`median of ${rounds} rounds of ${roundMs} ms, taking turns\n`)
-  console.log("connections  target   requests/s  of bare    p50 ms    p99 ms  CPU µs/request")
+  const candidates = new Map(
+    [
+      ["direct", upstream],
+      ["nginx", await nginx(upstream.url, folder)],
+      ["bare", await serve("bare", upstream.url)],
+      ["portkey", await portkey(upstream.url)],
+      ["tau", tau]
+    ].filter(([, candidate]) => candidate !== null)
+  )
+  console.log("Proxy: 0.9 kB request, 0.65 kB answer or 100 events; tau records and commits (synchronous=FULL)")
+  console.log(`medians of ${rounds} rounds of ${roundMs} ms, taking turns; CPU per request`)
   try {
-    for (const target of Object.values(targets)) await load(target.url, 32, roundMs)
-    for (const connections of [1, 32, 256]) {
-      const results = { direct: [], bare: [], tau: [] }
-      for (let round = 0; round < rounds; round++) {
-        for (const [name, { child, url }] of Object.entries(targets)) {
-          const before = cpuUs(child.pid)
-          const result = await load(url, connections, roundMs)
-          const after = cpuUs(child.pid)
-          if (result.errors > 0) throw new Error(`${name}: ${result.errors} errors`)
-          results[name].push({
-            ...result,
-            cpu: before === null || after === null ? Number.NaN : (after - before) / result.requests
-          })
-        }
-      }
-      const figure = (name, key) => median(results[name].map((result) => result[key]))
-      for (const name of Object.keys(targets)) {
-        const ratio = figure(name, "perSecond") / figure("bare", "perSecond")
-        const cpu = figure(name, "cpu")
-        console.log(
-          [
-            String(connections).padStart(11),
-            name.padEnd(7),
-            figure(name, "perSecond").toFixed(0).padStart(11),
-            `${ratio.toFixed(2)}×`.padStart(8),
-            figure(name, "p50").toFixed(2).padStart(9),
-            figure(name, "p99").toFixed(2).padStart(9),
-            (Number.isNaN(cpu) ? "–" : cpu.toFixed(0)).padStart(15)
-          ].join("  ").replace("  ", "  ")
-        )
-      }
+    const results = new Map()
+    for (const candidate of candidates.values()) await load(candidate, 32, roundMs)
+    for (const each of cases) {
+      results.set(each.name, await measure(candidates, each))
+      print(each.name, results.get(each.name))
     }
+    const startUp = {
+      help: commandMs(fileURLToPath(new URL("../dist/cli/main.js", import.meta.url)), "--help"),
+      proxy: tau.startMs
+    }
+    let missed = 0
+    console.log("\nTargets")
+    for (const [name, figure, sign, limit, unit] of targets((key) => results.get(key), startUp, residentMb(tau))) {
+      const isMet = sign === "≤" ? figure <= limit : figure >= limit
+      if (!isMet) missed += 1
+      const digits = unit === "×" || limit < 10 ? 2 : 0
+      console.log(
+        `  ${name.padEnd(36)} ${figure.toFixed(digits).padStart(7)}${unit.padEnd(3)} ${sign} ${limit}${
+          unit.padEnd(4)
+        } ${isMet ? "met" : "MISSED"}`
+      )
+    }
+    return missed
   } finally {
-    for (const { child } of Object.values(targets)) child.kill("SIGKILL")
+    for (const { child } of candidates.values()) child.kill("SIGKILL")
     rmSync(folder, { recursive: true, force: true })
   }
 }

@@ -12,7 +12,10 @@ const listen = (handler) => {
   server.listen(0, "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}`))
 }
 
-/** Answers each request with the same 650 bytes. */
+/**
+ * Answers each request with the same 650 bytes; on a header `x-bench` after 50 ms (`delay`), or as a stream of 100 events,
+ * one each 5 ms (`paced`) or all at once (`burst`).
+ */
 const upstream = () => {
   const answer = Buffer.from(JSON.stringify({
     id: "chatcmpl-bench",
@@ -22,10 +25,42 @@ const upstream = () => {
     choices: [{ index: 0, message: { role: "assistant", content: "apples ".repeat(60) }, finish_reason: "stop" }],
     usage: { prompt_tokens: 100, completion_tokens: 60, total_tokens: 160 }
   }))
+  const chunk = { id: "chatcmpl-bench", object: "chat.completion.chunk", created: 1, model: "bench" }
+  const event = (delta, finish_reason = null) =>
+    `data: ${JSON.stringify({ ...chunk, choices: [{ index: 0, delta, finish_reason }] })}\n\n`
+  const events = [
+    event({ role: "assistant", content: "" }),
+    ...Array.from({ length: 98 }, (_, n) => event({ content: ` apple${n}` })),
+    `${event({}, "stop")}data: [DONE]\n\n`
+  ].map((text) => Buffer.from(text))
+  const burst = (response) => {
+    for (const bytes of events) response.write(bytes)
+    response.end()
+  }
+  const paced = (response) => {
+    let n = 0
+    const timer = setInterval(() => {
+      response.write(events[n])
+      n += 1
+      if (n < events.length) return
+      clearInterval(timer)
+      response.end()
+    }, 5)
+  }
+  const whole = (response) => {
+    response.writeHead(200, { "content-type": "application/json", "content-length": answer.length })
+    response.end(answer)
+  }
   listen((request, response) => {
+    const kind = request.headers["x-bench"]
     request.resume().on("end", () => {
-      response.writeHead(200, { "content-type": "application/json", "content-length": answer.length })
-      response.end(answer)
+      if (kind === undefined) whole(response)
+      else if (kind === "delay") setTimeout(whole, 50, response)
+      else {
+        response.writeHead(200, { "content-type": "text/event-stream" })
+        if (kind === "paced") paced(response)
+        else burst(response)
+      }
     })
   })
 }

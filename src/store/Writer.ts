@@ -202,15 +202,15 @@ class WriterQueue {
   private schedule(lazy: boolean) {
     if (this.inFlight !== null || this.scheduled) return
     if (lazy) {
-      this.lazyTimer ??= setTimeout(() => this.post(), lazyMaxMs)
+      this.lazyTimer ??= setTimeout(this.post, lazyMaxMs)
       return
     }
     this.scheduled = true
-    // What arrives in this turn of the event loop travels together.
-    queueMicrotask(() => this.post())
+    // What arrives in this turn of the event loop travels together: the answers of all sockets that were ready.
+    setImmediate(this.post)
   }
 
-  private post() {
+  private readonly post = () => {
     this.scheduled = false
     if (this.lazyTimer !== null) clearTimeout(this.lazyTimer)
     this.lazyTimer = null

@@ -11,8 +11,19 @@ export const emptyRecord = (): Record<string, unknown> => Object.create(null) as
 /** Deepest nesting that is read: more would overflow the stack of whoever writes the value down again. */
 const depthMax = 500
 
+/** Few brackets cannot nest deep, and counting them is nearly free. */
+const hasManyBrackets = (text: string): boolean => {
+  let count = 0
+  for (const bracket of ["[", "{"]) {
+    for (let place = text.indexOf(bracket); place !== -1; place = text.indexOf(bracket, place + 1)) {
+      if (++count > depthMax) return true
+    }
+  }
+  return false
+}
+
 const isTooDeep = (text: string): boolean => {
-  if (text.length <= depthMax) return false
+  if (text.length <= depthMax || !hasManyBrackets(text)) return false
   let depth = 0
   let inText = false
   for (let place = 0; place < text.length; place++) {

@@ -10,6 +10,8 @@ import type { Batch, Failure, FromWriter, Outcome, Request, ToWriter, WriterOpti
 
 /** How long an intent may wait for a group to leave with. A call that ends sooner is written once, finished. */
 const lazyMaxMs = 5
+/** V8 lets the garbage of a thread pile up to three times 16 MB before it looks; the thread's garbage is short-lived. */
+const resourceLimits = { maxYoungGenerationSizeMb: 12 }
 const batchRequestsMax = 500
 const batchBytesMax = 32 * 1024 * 1024
 
@@ -60,7 +62,10 @@ export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
     Layer.scoped(
       Writer,
       Effect.gen(function*() {
-        const worker = yield* Effect.acquireRelease(Effect.sync(() => new Worker(entry, { workerData: options })), stop)
+        const worker = yield* Effect.acquireRelease(
+          Effect.sync(() => new Worker(entry, { workerData: options, resourceLimits })),
+          stop
+        )
         yield* ready(worker)
         const death = yield* Deferred.make<never, StoreError>()
         const queue = new WriterQueue(worker, (failure) => {

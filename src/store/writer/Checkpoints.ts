@@ -54,7 +54,10 @@ export class Checkpoints {
   private ask() {
     this.isUnderWay = true
     if (this.thread === null) {
-      this.thread = new Worker(new URL("./checkpointer.js", import.meta.url), { workerData: this.path })
+      this.thread = new Worker(new URL("./checkpointer.js", import.meta.url), {
+        workerData: this.path,
+        resourceLimits: { maxYoungGenerationSizeMb: 2 }
+      })
       this.thread.on("message", () => {
         this.isUnderWay = false
       })

@@ -1,18 +1,23 @@
-// `npm run bench [-- proxy | rollouts] [--check]`: figures as ratios measured side by side in one run. See README.md.
+// `npm run bench [-- proxy | rollouts | soak] [--check] [--minutes n]`: figures as ratios measured side by side in one run. See README.md.
+import { parseArgs } from "node:util"
 import { benchProxy } from "./proxy.mjs"
 import { benchRollouts } from "./rollouts.mjs"
+import { benchSoak } from "./soak.mjs"
 
-const sections = { proxy: benchProxy, rollouts: benchRollouts }
-const given = process.argv.slice(2).filter((argument) => argument !== "--")
-const chosen = given.filter((argument) => argument !== "--check")
+const { positionals: chosen, values: { check, minutes } } = parseArgs({
+  allowPositionals: true,
+  options: { check: { type: "boolean", default: false }, minutes: { type: "string", default: "30" } }
+})
+const sections = { proxy: benchProxy, rollouts: benchRollouts, soak: () => benchSoak(Number(minutes)) }
 const unknown = chosen.filter((name) => !(name in sections))
 if (unknown.length > 0) {
   console.error(`unknown bench ${unknown.join(", ")}; there are ${Object.keys(sections).join(", ")}`)
   process.exit(2)
 }
 let missed = 0
-for (const name of chosen.length === 0 ? Object.keys(sections) : chosen) missed += (await sections[name]()) ?? 0
-if (given.includes("--check") && missed > 0) {
+// The soak takes half an hour: only when asked for.
+for (const name of chosen.length === 0 ? ["proxy", "rollouts"] : chosen) missed += (await sections[name]()) ?? 0
+if (check && missed > 0) {
   console.error(`${missed} targets missed`)
   process.exit(1)
 }

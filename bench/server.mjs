@@ -14,7 +14,8 @@ const listen = (handler) => {
 
 /**
  * Answers each request with the same 650 bytes; on a header `x-bench` after 50 ms (`delay`), or as a stream of 100 events,
- * one each 5 ms (`paced`) or all at once (`burst`).
+ * one each 5 ms (`paced`) or all at once (`burst`); for the soak with 1 MB (`big`), with an error (`error`), broken off in the
+ * middle (`cut`) or not at all (`silent`).
  */
 const upstream = () => {
   const answer = Buffer.from(JSON.stringify({
@@ -33,6 +34,7 @@ const upstream = () => {
     ...Array.from({ length: 98 }, (_, n) => event({ content: ` apple${n}` })),
     `${event({}, "stop")}data: [DONE]\n\n`
   ].map((text) => Buffer.from(text))
+  const megabyte = Buffer.alloc(1024 * 1024, "x")
   const burst = (response) => {
     for (const bytes of events) response.write(bytes)
     response.end()
@@ -56,6 +58,10 @@ const upstream = () => {
     request.resume().on("end", () => {
       if (kind === undefined) whole(response)
       else if (kind === "delay") setTimeout(whole, 50, response)
+      else if (kind === "big") response.end(megabyte)
+      else if (kind === "error") response.writeHead(500).end("{\"error\":{\"message\":\"bench\"}}")
+      else if (kind === "silent") return
+      else if (kind === "cut") response.write(events[0], () => response.destroy())
       else {
         response.writeHead(200, { "content-type": "text/event-stream" })
         if (kind === "paced") paced(response)

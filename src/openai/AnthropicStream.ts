@@ -1,32 +1,44 @@
 /** Streams of Anthropic's Messages API. */
-import { errorMessageOf } from "./ChatCompletion.js"
-import { at, emptyRecord, isObject, numberAt, parseJson, textAt } from "./Json.js"
-import { type Assembled, eventsOf, type SseEvent } from "./Sse.js"
+import { type Assembled, Assembly, inOrder } from "./Assembly.js"
+import { at, emptyRecord, isObject, type JsonObject, numberAt, parseJson, textAt } from "./Json.js"
+import type { SseEvent } from "./Sse.js"
 
 type Draft = Record<string, unknown>
 
-/** Per kind of delta, the field of the block that it appends to. */
-const appends: ReadonlyMap<string, string> = new Map([
-  ["text_delta", "text"],
-  ["thinking_delta", "thinking"],
-  ["signature_delta", "signature"],
-  ["input_json_delta", "partial_json"]
+/** Per kind of delta, the field of the block that it appends to, and the kind of block when its start is missing. */
+const appends: ReadonlyMap<string, readonly [field: string, block: string]> = new Map([
+  ["text_delta", ["text", "text"]],
+  ["thinking_delta", ["thinking", "thinking"]],
+  ["signature_delta", ["signature", "thinking"]],
+  ["input_json_delta", ["partial_json", "tool_use"]]
 ])
 
-const mergeDelta = (block: Draft, delta: unknown): void => {
-  const type = textAt(delta, "type") ?? ""
-  const field = appends.get(type)
-  const piece = field === undefined ? undefined : at(delta, field)
-  if (field !== undefined && typeof piece === "string") {
-    block[field] = (typeof block[field] === "string" ? block[field] : "") + piece
+const draftOf = (value: unknown): Draft => Object.assign(emptyRecord(), isObject(value) ? value : {})
+
+const mergeDelta = (block: Draft, delta: JsonObject): void => {
+  const [field, kind] = appends.get(textAt(delta, "type") ?? "") ?? []
+  block["type"] ??= kind
+  for (const key of Object.keys(delta)) {
+    const value = delta[key]
+    if (key === "type") continue
+    if (key === "citation") {
+      if (!Array.isArray(block["citations"])) block["citations"] = []
+      ;(block["citations"] as Array<unknown>).push(value)
+    } else if (key === field && typeof value === "string" && typeof block[key] === "string") block[key] += value
+    else if (value !== null) block[key] = value
   }
-  const citation = at(delta, "citation")
-  if (citation !== undefined) {
-    block["citations"] = [
-      ...(Array.isArray(block["citations"]) ? block["citations"] : []) as ReadonlyArray<unknown>,
-      citation
-    ]
+}
+
+/** Counts in a stream are cumulative: the largest is the latest, also where a server sends null or 0 at one end. */
+const mergeUsage = (known: unknown, news: unknown): unknown => {
+  if (!isObject(news)) return known
+  const usage = draftOf(known)
+  for (const key of Object.keys(news)) {
+    const [before, value] = [usage[key], news[key]]
+    if (typeof before === "number" && typeof value === "number") usage[key] = Math.max(before, value)
+    else if (value !== null || before === undefined) usage[key] = value
   }
+  return usage
 }
 
 /** A tool's input arrives as pieces of JSON text; text that is not JSON (the stream was cut) stays as it came. */
@@ -37,28 +49,33 @@ const finished = ({ partial_json: json, ...block }: Draft): Draft => {
 }
 
 /** The message of a stream, with its usage; what had arrived when the stream was cut. */
-export const assembleMessage = (stream: Uint8Array | ReadonlyArray<SseEvent>): Assembled => {
-  let message: Draft | null = null
-  let error: string | null = null
+export const assembleMessage = (stream: Uint8Array | Iterable<SseEvent>): Assembled => {
+  const assembly = new Assembly()
+  const message: Draft = emptyRecord()
   const blocks = new Map<number, Draft>()
-  for (const { data, event } of eventsOf(stream)) {
-    const payload = parseJson(data)
-    if (!isObject(payload)) continue
-    const type = textAt(payload, "type") ?? event
+  let seen = false
+  for (const { payload, type } of assembly.events(stream)) {
     const index = numberAt(payload, "index") ?? 0
-    if (type === "error") error = errorMessageOf(payload) ?? "the upstream reported an error"
-    else if (type === "message_start") message = Object.assign(emptyRecord(), at(payload, "message"))
+    const isError = assembly.reports(payload)
+    if (isError || type === "ping") continue
+    seen = true
+    if (type === "message_start") Object.assign(message, draftOf(at(payload, "message")))
     else if (type === "content_block_start") {
-      blocks.set(index, Object.assign(emptyRecord(), at(payload, "content_block")))
+      const block = assembly.part(blocks, index, emptyRecord)
+      if (block !== undefined) Object.assign(block, draftOf(at(payload, "content_block")))
     } else if (type === "content_block_delta") {
-      const block = blocks.get(index)
-      if (block !== undefined) mergeDelta(block, at(payload, "delta"))
-    } else if (type === "message_delta" && message !== null) {
-      Object.assign(message, at(payload, "delta"))
-      message["usage"] = Object.assign(emptyRecord(), message["usage"], at(payload, "usage"))
+      const delta = at(payload, "delta")
+      const block = isObject(delta) ? assembly.part(blocks, index, emptyRecord) : undefined
+      if (block !== undefined) mergeDelta(block, delta as JsonObject)
+    } else if (type === "message_delta") {
+      const delta = draftOf(at(payload, "delta"))
+      for (const key of Object.keys(delta)) if (delta[key] !== null || !(key in message)) message[key] = delta[key]
+      message["usage"] = mergeUsage(message["usage"], at(payload, "usage"))
     }
   }
-  if (message === null) return { object: null, error }
-  message["content"] = [...blocks.entries()].toSorted(([a], [b]) => a - b).map(([, block]) => finished(block))
-  return { object: message, error }
+  if (!seen) return assembly.result(null)
+  message["type"] ??= "message"
+  if (message["usage"] === undefined) delete message["usage"]
+  if (blocks.size > 0 || !Array.isArray(message["content"])) message["content"] = inOrder(blocks).map(finished)
+  return assembly.result(message)
 }

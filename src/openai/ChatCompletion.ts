@@ -1,29 +1,26 @@
 /** Chat completions: the final object from a stream, and what readers want from an answer of any of the three APIs. */
+import { type Assembled, Assembly, inOrder } from "./Assembly.js"
 import { ChoiceDraft } from "./ChatDelta.js"
-import { at, countAt, emptyRecord, isObject, listAt, numberAt, parseJson, textAt } from "./Json.js"
-import { type Assembled, eventsOf, type SseEvent } from "./Sse.js"
+import { at, countAt, emptyRecord, isObject, listAt, numberAt, textAt } from "./Json.js"
+import type { SseEvent } from "./Sse.js"
 
 /**
  * Rebuilds the `chat.completion` (or `text_completion`) object that a stream of chunks amounts to. A stream that was cut
  * gives what had arrived, with `finish_reason` null. Unknown fields are kept, later values over earlier; padding
  * (`obfuscation`) is dropped.
  */
-export const assembleChat = (stream: Uint8Array | ReadonlyArray<SseEvent>): Assembled => {
+export const assembleChat = (stream: Uint8Array | Iterable<SseEvent>): Assembled => {
+  const assembly = new Assembly()
   const fields = emptyRecord()
   const choices = new Map<number, ChoiceDraft>()
-  let error: string | null = null
   let usageOfChoice: unknown = null
   let seen = false
-  for (const { data } of eventsOf(stream)) {
-    const chunk = parseJson(data)
-    if (!isObject(chunk)) continue
-    const failure = errorMessageOf(chunk)
-    error ??= failure
-    if (failure !== null && !Object.hasOwn(chunk, "choices")) continue
+  for (const { payload: chunk } of assembly.events(stream)) {
+    if (assembly.reports(chunk) && !Object.hasOwn(chunk, "choices")) continue
     seen = true
     for (const key of Object.keys(chunk)) {
       const value = chunk[key]
-      if (key === "choices" || key === "obfuscation" || key === "error") continue
+      if (key === "choices" || key === "obfuscation") continue
       // Azure's first chunk has an empty id and model: the first that says something counts.
       if (key === "id" || key === "model" || key === "created") fields[key] = fields[key] || value
       else if (value !== null || !(key in fields)) fields[key] = value
@@ -31,24 +28,16 @@ export const assembleChat = (stream: Uint8Array | ReadonlyArray<SseEvent>): Asse
     for (const [place, choice] of listAt(chunk, "choices").entries()) {
       if (!isObject(choice)) continue
       const index = numberAt(choice, "index") ?? place
-      if (!choices.has(index)) choices.set(index, new ChoiceDraft(index))
-      choices.get(index)!.merge(choice)
+      assembly.part(choices, index, () => new ChoiceDraft(index, assembly))?.merge(choice)
       usageOfChoice = choice["usage"] ?? usageOfChoice
     }
   }
-  if (!seen) return { object: null, error }
+  if (!seen) return assembly.result(null)
   if (fields["object"] !== "text_completion") fields["object"] = "chat.completion"
-  fields["choices"] = [...choices.entries()].toSorted(([a], [b]) => a - b).map(([, draft]) => draft.toChoice())
+  fields["choices"] = inOrder(choices).map((draft) => draft.toChoice())
   fields["usage"] ??= usageOfChoice
   if (fields["usage"] === null) delete fields["usage"]
-  return { object: fields, error }
-}
-
-/** What an error object of any dialect says, or null when the object is none. */
-export const errorMessageOf = (object: unknown): string | null => {
-  const error = at(object, "error") ?? at(object, 0, "error")
-  if (error === undefined || error === null) return null
-  return textAt(error, "message") ?? (typeof error === "string" ? error : JSON.stringify(error).slice(0, 500))
+  return assembly.result(fields)
 }
 
 /** Token counts as the upstream reported them; null where it said nothing. */
@@ -70,14 +59,28 @@ export const usageOf = (object: unknown): Usage => {
   const anthropicWrite = countAt(usage, "cache_creation_input_tokens")
   const counted = countAt(usage, "prompt_tokens") ?? countAt(usage, "input_tokens")
   const isAnthropic = at(object, "type") === "message"
+  const timings = isObject(usage) ? undefined : at(object, "timings")
   return {
     // Anthropic counts cached tokens apart from the rest of the prompt, everyone else among it.
-    inputTokens: counted === null || !isAnthropic ? counted : counted + (anthropicRead ?? 0) + (anthropicWrite ?? 0),
-    outputTokens: countAt(usage, "completion_tokens") ?? countAt(usage, "output_tokens"),
-    cachedInputTokens: countAt(input, "cached_tokens") ?? countAt(usage, "prompt_cache_hit_tokens") ?? anthropicRead,
+    inputTokens: counted === null
+      ? timedInput(timings)
+      : !isAnthropic
+      ? counted
+      : counted + (anthropicRead ?? 0) + (anthropicWrite ?? 0),
+    outputTokens: countAt(usage, "completion_tokens") ?? countAt(usage, "output_tokens") ??
+      countAt(timings, "predicted_n"),
+    cachedInputTokens: countAt(input, "cached_tokens") ?? countAt(usage, "prompt_cache_hit_tokens") ??
+      countAt(usage, "cached_tokens") ?? anthropicRead ?? countAt(timings, "cache_n"),
     cacheWriteTokens: countAt(input, "cache_write_tokens") ?? anthropicWrite,
     reasoningTokens: countAt(output, "reasoning_tokens")
   }
+}
+
+/** llama.cpp counts tokens in its timings where no usage was asked for; older versions leave out what the cache held. */
+const timedInput = (timings: unknown): number | null => {
+  const cached = countAt(timings, "cache_n")
+  const read = countAt(timings, "prompt_n")
+  return cached === null || read === null ? null : cached + read
 }
 
 const partsText = (content: unknown): string | null => {
@@ -113,3 +116,35 @@ export const modelOf = (object: unknown): string | null => textAt(object, "model
 
 /** The id the upstream gave the answer. */
 export const responseIdOf = (object: unknown): string | null => textAt(object, "id")
+
+/** Names of the tools that the answer calls, in order, of all choices. */
+export const toolNames = (object: unknown): ReadonlyArray<string> => {
+  const ofChoices = listAt(object, "choices").flatMap((choice) => [
+    ...listAt(choice, "message", "tool_calls").map((call) =>
+      textAt(call, "function", "name") ?? textAt(call, "custom", "name")
+    ),
+    textAt(choice, "message", "function_call", "name")
+  ])
+  const ofItems = [...listAt(object, "output"), ...listAt(object, "content")]
+    .filter((item) => /(tool_use|_call)$/.test(textAt(item, "type") ?? ""))
+    .map((item) => textAt(item, "name") ?? textAt(item, "type"))
+  return [...ofChoices, ...ofItems].filter((name) => name !== null)
+}
+
+/** The reasoning that the answer shows: each server has a name of its own for it, and some send it under two. */
+export const reasoningText = (object: unknown): string | null => {
+  const message = at(object, "choices", 0, "message")
+  const ofChat = textAt(message, "reasoning_content") ?? textAt(message, "reasoning") ??
+    textAt(message, "reasoning_text")
+  if (ofChat !== null) return ofChat
+  const parts = [
+    ...listAt(message, "content").flatMap((part) => listAt(part, "thinking")),
+    ...listAt(message, "reasoning_details"),
+    ...listAt(object, "output").flatMap((item) =>
+      at(item, "type") === "reasoning" ? [...listAt(item, "content"), ...listAt(item, "summary")] : []
+    )
+  ].map((part) => textAt(part, "text") ?? textAt(part, "summary"))
+  const thoughts = listAt(object, "content").map((block) => textAt(block, "thinking"))
+  const texts = [...parts, ...thoughts].filter((text) => text !== null)
+  return texts.length === 0 ? null : texts.join("")
+}

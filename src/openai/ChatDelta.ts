@@ -1,5 +1,6 @@
 /** How the pieces of a streamed message are put together; the dialects of servers are in here. */
-import { emptyRecord, isObject, type JsonObject } from "./Json.js"
+import type { Assembly } from "./Assembly.js"
+import { emptyRecord, isObject, type JsonObject, textAt } from "./Json.js"
 
 type Draft = Record<string, unknown>
 
@@ -27,7 +28,8 @@ const append = (draft: Draft, key: string, value: unknown): void => {
   const known = draft[key]
   if (typeof value === "string" && typeof known === "string") draft[key] = known + value
   else if (typeof value === "string" && Array.isArray(known)) {
-    if (value !== "") draft[key] = [...known as ReadonlyArray<unknown>, { type: "text", text: value }]
+    // The list is the draft's own: a copy for each piece would make long streams take forever.
+    if (value !== "") known.push({ type: "text", text: value })
   } else if (Array.isArray(value) && typeof known === "string") {
     draft[key] = [...(known === "" ? [] : [{ type: "text", text: known }]), ...value as ReadonlyArray<unknown>]
   } else mergeField(draft, key, value)
@@ -46,14 +48,21 @@ const childOf = (draft: Draft, key: string): Draft => {
   return draft[key] as Draft
 }
 
-/** The tool calls of one message. A call is known by its `index`, else by its `id` (Gemini sends no index), else by place. */
+/**
+ * The tool calls of one message. A call is known by its `index`; without one (Gemini) by its `id`; without either, one that
+ * names its function is new, and any other piece belongs to the call at its place.
+ */
 class ToolCalls {
   private readonly drafts = new Map<string, Draft>()
+  private readonly keys: Array<string> = []
+
+  constructor(private readonly assembly: Assembly) {}
 
   merge(calls: ReadonlyArray<unknown>): void {
     for (const [place, call] of calls.entries()) {
       if (!isObject(call)) continue
-      const draft = this.draftOf(this.keyOf(call, place))
+      const draft = this.draftOf(this.keyOf(call, calls.length === 1 ? this.keys.length - 1 : place))
+      if (draft === undefined) continue
       for (const key of Object.keys(call)) {
         if (key === "index") continue
         const value = call[key]
@@ -69,14 +78,29 @@ class ToolCalls {
   }
 
   private keyOf(call: JsonObject, place: number): string {
-    if (typeof call["index"] === "number") return `index ${call["index"]}`
-    if (typeof call["id"] === "string" && call["id"] !== "") return `id ${call["id"]}`
-    return [...this.drafts.keys()][place] ?? `place ${place}`
+    const id = textAt(call, "id")
+    const name = textAt(call, "function", "name")
+    if (typeof call["index"] === "number") {
+      const key = `index ${call["index"]}`
+      const known = this.drafts.get(key)
+      // Old versions of Ollama number every call 0. An id alone proves nothing: some servers make up one per piece.
+      const isAnother = known !== undefined && id !== null && name !== null && known["id"] !== id
+      return isAnother ? `${key} id ${id}` : this.latest(key)
+    }
+    if (id !== null) return `id ${id}`
+    return (name === null ? this.keys[place] : undefined) ?? `place ${this.keys.length}`
   }
 
-  private draftOf(key: string): Draft {
-    const draft = this.drafts.get(key) ?? emptyRecord()
-    this.drafts.set(key, draft)
+  /** Pieces that follow a second call under the same index are that call's. */
+  private latest(key: string): string {
+    const last = this.keys.at(-1)
+    return last?.startsWith(`${key} id `) === true ? last : key
+  }
+
+  private draftOf(key: string): Draft | undefined {
+    const isNew = !this.drafts.has(key)
+    const draft = this.assembly.part(this.drafts, key, emptyRecord)
+    if (isNew && draft !== undefined) this.keys.push(key)
     return draft
   }
 }
@@ -85,16 +109,19 @@ class ToolCalls {
 export class ChoiceDraft {
   private readonly fields: Draft = emptyRecord()
   private readonly message: Draft = emptyRecord()
-  private readonly toolCalls = new ToolCalls()
+  private readonly toolCalls: ToolCalls
   private isChat = false
 
-  constructor(private readonly index: number) {}
+  constructor(private readonly index: number, assembly: Assembly) {
+    this.toolCalls = new ToolCalls(assembly)
+  }
 
   merge(choice: JsonObject): void {
     for (const key of Object.keys(choice)) {
       const value = choice[key]
       if (key === "delta" || key === "message") {
-        if (isObject(value)) this.mergeMessage(value)
+        // Perplexity sends the message so far beside each delta.
+        if (isObject(value) && (key === "delta" || !isObject(choice["delta"]))) this.mergeMessage(value)
       } else if (key === "logprobs" && isObject(value)) {
         mergeInto(childOf(this.fields, key), value, new Set())
       } else if (key === "text") append(this.fields, key, value)

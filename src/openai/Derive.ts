@@ -1,12 +1,15 @@
 /** What a recorded call means: its kind, the answer rebuilt from a stream, and the attributes of its span. */
 import { assembleMessage } from "./AnthropicStream.js"
-import { assembleChat, finishReasons, modelOf, responseIdOf, usageOf } from "./ChatCompletion.js"
+import type { Assembled } from "./Assembly.js"
+import { Attributes, describeRequest, describeResponse } from "./Attributes.js"
+import { assembleChat, modelOf, usageOf } from "./ChatCompletion.js"
 import { decodeBody } from "./Decode.js"
 import { type Endpoint, endpointOf } from "./Endpoint.js"
 import { GenAi } from "./GenAi.js"
-import { at, emptyRecord, isObject, listAt, numberAt, parseJson, textAt, utf8Of } from "./Json.js"
+import { at, isObject, listAt, parseJson, textAt, utf8Of } from "./Json.js"
+import { serverOf } from "./Provider.js"
+import { errorOf, type ReportedError } from "./ReportedError.js"
 import { assembleResponse } from "./ResponsesStream.js"
-import type { Assembled } from "./Sse.js"
 
 /** A call as it was recorded: the bytes of both bodies as they were on the wire. */
 export interface RecordedCall {
@@ -19,6 +22,8 @@ export interface RecordedCall {
   readonly responseContentEncoding?: string | null | undefined
   /** Null when the upstream never answered. */
   readonly statusCode: number | null
+  /** Where the call went. */
+  readonly upstreamUrl?: string | undefined
 }
 
 export interface Derived {
@@ -28,7 +33,7 @@ export interface Derived {
   readonly assembled: Record<string, unknown> | null
   /** Names as in `GenAi.ts`. Without a prototype. */
   readonly attributes: Record<string, unknown>
-  /** What the upstream reported as an error inside a stream that had begun with status 200. */
+  /** What the upstream reported as an error in an answer that had begun with status 200. */
   readonly streamError?: string
   readonly inputTokens: number | null
   readonly outputTokens: number | null
@@ -36,103 +41,57 @@ export interface Derived {
   readonly model: string | null
 }
 
-/** Longest text and longest list that an attribute keeps; the bodies hold the rest. */
-const textMax = 1024
-const listMax = 32
-
-const short = (value: unknown): unknown => {
-  if (typeof value === "string") return value.slice(0, textMax)
-  if (Array.isArray(value)) return value.slice(0, listMax).map(short)
-  return value
-}
-
-class Attributes {
-  readonly record = emptyRecord()
-
-  /** Keeps what is a text, a number, a boolean or a list of texts; anything else says nothing. */
-  set(name: string, value: unknown): void {
-    const scalar = (typeof value === "string" && value !== "") || typeof value === "boolean" || Number.isFinite(value)
-    const texts = Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === "string")
-    if (scalar || texts) this.record[name] = short(value)
-  }
-}
-
-const describeRequest = (attributes: Attributes, request: unknown): void => {
-  const stop = at(request, "stop") ?? at(request, "stop_sequences")
-  const format = at(request, "response_format", "type") ?? at(request, "text", "format", "type")
-  const choices = numberAt(request, "n")
-  const encoding = textAt(request, "encoding_format")
-  attributes.set(GenAi.requestModel, textAt(request, "model"))
-  attributes.set(GenAi.requestTemperature, numberAt(request, "temperature"))
-  attributes.set(GenAi.requestTopP, numberAt(request, "top_p"))
-  attributes.set(GenAi.requestTopK, numberAt(request, "top_k"))
-  attributes.set(
-    GenAi.requestMaxTokens,
-    numberAt(request, "max_completion_tokens") ?? numberAt(request, "max_output_tokens") ??
-      numberAt(request, "max_tokens")
-  )
-  attributes.set(GenAi.requestStopSequences, typeof stop === "string" ? [stop] : stop)
-  attributes.set(GenAi.requestFrequencyPenalty, numberAt(request, "frequency_penalty"))
-  attributes.set(GenAi.requestPresencePenalty, numberAt(request, "presence_penalty"))
-  attributes.set(GenAi.requestSeed, numberAt(request, "seed"))
-  attributes.set(GenAi.requestChoiceCount, choices === 1 ? null : choices)
-  attributes.set(GenAi.requestStream, at(request, "stream") === true ? true : null)
-  attributes.set(GenAi.requestEncodingFormats, encoding === null ? null : [encoding])
-  attributes.set(GenAi.embeddingsDimensions, numberAt(request, "dimensions"))
-  attributes.set(GenAi.requestServiceTier, textAt(request, "service_tier"))
-  attributes.set(GenAi.conversationId, textAt(request, "conversation") ?? textAt(request, "conversation", "id"))
-  attributes.set(GenAi.linkedResponseId, textAt(request, "previous_response_id"))
-  if (typeof format === "string") attributes.set(GenAi.outputType, format.startsWith("json") ? "json" : "text")
-}
-
-const describeResponse = (attributes: Attributes, response: unknown): void => {
-  const usage = usageOf(response)
-  attributes.set(GenAi.responseId, responseIdOf(response))
-  attributes.set(GenAi.responseModel, modelOf(response))
-  attributes.set(GenAi.responseFinishReasons, finishReasons(response))
-  attributes.set(GenAi.usageInputTokens, usage.inputTokens)
-  attributes.set(GenAi.usageOutputTokens, usage.outputTokens)
-  attributes.set(GenAi.usageCacheRead, usage.cachedInputTokens)
-  attributes.set(GenAi.usageCacheWrite, usage.cacheWriteTokens)
-  attributes.set(GenAi.usageReasoning, usage.reasoningTokens)
-  attributes.set(GenAi.responseServiceTier, textAt(response, "service_tier"))
-  attributes.set(GenAi.systemFingerprint, textAt(response, "system_fingerprint"))
-}
-
-const errorTypeOf = (body: unknown, statusCode: number): string => {
-  const error = at(body, "error") ?? at(body, 0, "error")
-  return textAt(error, "type") ?? textAt(error, "code") ?? textAt(error, "status") ?? String(statusCode)
-}
+const streamErrorMax = 1024
 
 const assemble = (api: Endpoint["api"], bytes: Uint8Array): Assembled => {
   if (api === "responses") return assembleResponse(bytes)
   return api === "messages" ? assembleMessage(bytes) : assembleChat(bytes)
 }
 
-/** Some servers name their streams something else: the first field of an event, or a comment, gives them away. */
-const looksLikeStream = (bytes: Uint8Array): boolean =>
-  /^(\uFEFF)?(data|event|id|retry)?:/.test(utf8Of(bytes.subarray(0, 16)))
+/**
+ * Some servers name their streams something else: the first field of an event, or a comment, gives them away. And some
+ * answer a refused stream with plain JSON under the name of a stream.
+ */
+const isStream = (bytes: Uint8Array, contentType: string | null | undefined): boolean => {
+  const start = utf8Of(bytes.subarray(0, 64))
+  return /^\s*(data|event|id|retry)?:/.test(start) ||
+    (/^\s*text\/event-stream\b/i.test(contentType ?? "") && !/^\s*[[{]/.test(start))
+}
 
 interface Answer {
+  readonly wire: "http" | "sse" | null
   readonly object: unknown
   readonly assembled: Record<string, unknown> | null
-  readonly error: string | null
-  /** Why there is no object. */
+  readonly error: ReportedError | null
+  /** What of the body could not be read. */
   readonly reason: string | null
 }
 
 const readAnswer = (api: Endpoint["api"], call: RecordedCall): Answer => {
-  const none = { object: undefined, assembled: null, error: null }
+  const none = { wire: null, object: undefined, assembled: null, error: null }
   const decoded = decodeBody(call.responseBytes, call.responseContentEncoding)
   if ("reason" in decoded) return { ...none, reason: `response: ${decoded.reason}` }
   if (decoded.bytes.length === 0) return { ...none, reason: "response: empty" }
-  if (/^\s*text\/event-stream\b/i.test(call.responseContentType ?? "") || looksLikeStream(decoded.bytes)) {
-    const { error, object } = assemble(api, decoded.bytes)
-    const reason = object === null && error === null ? "response: no chunk that could be read" : null
-    return { object: object ?? undefined, assembled: object, error, reason }
+  if (isStream(decoded.bytes, call.responseContentType)) {
+    const { error, object, reason } = assemble(api, decoded.bytes)
+    return {
+      wire: "sse",
+      object: object ?? undefined,
+      assembled: object,
+      error,
+      reason: reason === null ? null : `response: ${reason}`
+    }
   }
   const object = parseJson(utf8Of(decoded.bytes))
-  return { ...none, object, reason: object === undefined ? "response: not JSON" : null }
+  const reason = object === undefined ? "response: not JSON" : null
+  return { ...none, wire: "http", object, error: reportedIn(object), reason }
+}
+
+/** An answer of status 200 may be an error all the same. */
+const reportedIn = (object: unknown): ReportedError | null => {
+  const error = errorOf(object)
+  if (error !== null || at(object, "object") !== "response" || at(object, "status") !== "failed") return error
+  return { message: "the response failed", type: null }
 }
 
 const readRequest = (call: RecordedCall): { readonly object: unknown; readonly reason: string | null } => {
@@ -142,48 +101,64 @@ const readRequest = (call: RecordedCall): { readonly object: unknown; readonly r
   return isObject(object) ? { object, reason: null } : { object: undefined, reason: "request: not a JSON object" }
 }
 
+const describeServer = (attributes: Attributes, call: RecordedCall, isModelCall: boolean): void => {
+  const server = serverOf(call.upstreamUrl ?? "")
+  if (isModelCall) attributes.set(GenAi.providerName, server?.provider)
+  attributes.set(GenAi.serverAddress, server?.address)
+  attributes.set(GenAi.serverPort, server?.port)
+}
+
+const plainRequest = (call: RecordedCall, endpoint: Endpoint): Derived => {
+  const attributes = new Attributes()
+  describeServer(attributes, call, false)
+  if (call.statusCode !== null && call.statusCode >= 400) attributes.set(GenAi.errorType, String(call.statusCode))
+  return {
+    kind: endpoint.kind,
+    operation: endpoint.operation,
+    assembled: null,
+    attributes: attributes.record,
+    inputTokens: null,
+    outputTokens: null,
+    model: null
+  }
+}
+
 /**
  * Reads a recorded call. Never throws: what could not be read is named in the attribute `tau.unassembled`, and the rest
  * is derived all the same. Deterministic, so that a span can be derived anew from its stored bodies.
  */
 export const derive = (call: RecordedCall): Derived => {
-  const { api, kind, operation } = endpointOf(call.method, call.path)
+  const endpoint = endpointOf(call.method, call.path)
+  if (endpoint.kind === "http") return plainRequest(call, endpoint)
+  const { api, kind, operation } = endpoint
   const attributes = new Attributes()
-  if (kind === "http") {
-    if (call.statusCode !== null && call.statusCode >= 400) attributes.set(GenAi.errorType, String(call.statusCode))
-    return {
-      kind,
-      operation,
-      assembled: null,
-      attributes: attributes.record,
-      inputTokens: null,
-      outputTokens: null,
-      model: null
-    }
-  }
   const request = readRequest(call)
   const answer = readAnswer(api, call)
   const failed = call.statusCode !== null && call.statusCode >= 400
   attributes.set(GenAi.operationName, operation)
   attributes.set(GenAi.apiType, api === "embeddings" || api === "messages" ? null : api)
+  describeServer(attributes, call, true)
   describeRequest(attributes, request.object)
   if (!failed) describeResponse(attributes, answer.object)
+  attributes.set(GenAi.wire, answer.wire)
   const reasons = [request.reason, failed || call.statusCode === null ? null : answer.reason].filter((text) =>
     text !== null
   )
   attributes.set(GenAi.unassembled, reasons.join("; "))
 
   const finishedInError = listAt(answer.object, "choices").some((choice) => at(choice, "finish_reason") === "error")
-  const streamError = failed ? null : answer.error ?? (finishedInError ? "a choice finished with an error" : null)
-  if (failed) attributes.set(GenAi.errorType, errorTypeOf(answer.object, call.statusCode))
-  else if (streamError !== null) attributes.set(GenAi.errorType, "stream_error")
+  const error = failed
+    ? null
+    : answer.error ?? (finishedInError ? { message: "a choice finished with an error", type: null } : null)
+  if (failed) attributes.set(GenAi.errorType, errorOf(answer.object)?.type ?? String(call.statusCode))
+  else if (error !== null) attributes.set(GenAi.errorType, error.type ?? "stream_error")
   const usage = usageOf(failed ? undefined : answer.object)
   return {
     kind,
     operation,
     assembled: answer.assembled,
     attributes: attributes.record,
-    ...(streamError !== null && { streamError: streamError.slice(0, textMax) }),
+    ...(error !== null && { streamError: error.message.slice(0, streamErrorMax) }),
     inputTokens: usage.inputTokens,
     outputTokens: usage.outputTokens,
     model: modelOf(failed ? undefined : answer.object) ?? textAt(request.object, "model")

@@ -1,9 +1,11 @@
 /**
- * The attribute names of a derived span, pinned: OpenTelemetry's GenAI conventions as of 2026-05 (all in Development
- * there), and our own `tau.*`. Only this file knows the strings; exporters translate from here.
+ * The attribute schema of a span, pinned: names of OpenTelemetry's GenAI conventions as of 2026-05 (all in Development
+ * there, save `server.*` and `error.type`), and our own `tau.*`. Only this file knows the strings; exporters translate from
+ * here. What each means is in `attributeMeanings`, which docs/spans.md repeats.
  */
 export const GenAi = {
   operationName: "gen_ai.operation.name",
+  providerName: "gen_ai.provider.name",
   outputType: "gen_ai.output.type",
   conversationId: "gen_ai.conversation.id",
   requestModel: "gen_ai.request.model",
@@ -22,6 +24,7 @@ export const GenAi = {
   responseId: "gen_ai.response.id",
   responseModel: "gen_ai.response.model",
   responseFinishReasons: "gen_ai.response.finish_reasons",
+  timeToFirstChunk: "gen_ai.response.time_to_first_chunk",
   usageInputTokens: "gen_ai.usage.input_tokens",
   usageOutputTokens: "gen_ai.usage.output_tokens",
   usageCacheRead: "gen_ai.usage.cache_read.input_tokens",
@@ -31,9 +34,85 @@ export const GenAi = {
   requestServiceTier: "openai.request.service_tier",
   responseServiceTier: "openai.response.service_tier",
   systemFingerprint: "openai.response.system_fingerprint",
+  serverAddress: "server.address",
+  serverPort: "server.port",
   errorType: "error.type",
-  /** Why the recorded bytes could not be read as an answer; the bytes themselves are kept all the same. */
+  wire: "tau.wire",
+  ttfbMs: "tau.ttfb_ms",
+  chunks: "tau.chunks",
+  clientSequenceId: "tau.client_sequence_id",
+  errorMessage: "tau.error_message",
+  requestTruncated: "tau.request.truncated",
+  responseTruncated: "tau.response.truncated",
+  late: "tau.late",
   unassembled: "tau.unassembled",
-  /** The response that this request continues, whose history the request body therefore lacks. */
-  linkedResponseId: "tau.linked_response_id"
+  linkedResponseId: "tau.linked_response_id",
+  answerToolCalls: "tau.answer.tool_calls",
+  answerReasoning: "tau.answer.reasoning",
+  answerLogprobs: "tau.answer.logprobs",
+  usageCost: "tau.usage.cost",
+  sessionId: "tau.session.id",
+  callRole: "tau.call.role",
+  callId: "tau.call.id",
+  callAttempt: "tau.call.attempt"
 } as const
+
+export type GenAiName = (typeof GenAi)[keyof typeof GenAi]
+
+/** What each attribute holds. */
+export const attributeMeanings: Readonly<Record<GenAiName, string>> = {
+  "gen_ai.operation.name": "`chat`, `text_completion` or `embeddings`",
+  "gen_ai.provider.name":
+    "who serves the call, by the upstream's host (`openai`, `azure.ai.openai`, `gcp.gemini`, …); absent for any other host",
+  "gen_ai.output.type": "`json` or `text`, where the request asks for one",
+  "gen_ai.conversation.id": "the `conversation` of a Responses request, else the session id that the agent itself sent",
+  "gen_ai.request.model": "the model asked for",
+  "gen_ai.request.temperature": "number",
+  "gen_ai.request.top_p": "number",
+  "gen_ai.request.top_k": "number",
+  "gen_ai.request.max_tokens": "`max_completion_tokens`, `max_output_tokens` or `max_tokens`",
+  "gen_ai.request.stop_sequences": "list of texts, the first 32",
+  "gen_ai.request.frequency_penalty": "number",
+  "gen_ai.request.presence_penalty": "number",
+  "gen_ai.request.seed": "number",
+  "gen_ai.request.choice.count": "`n`, unless it is 1",
+  "gen_ai.request.stream": "true where the request asks for a stream",
+  "gen_ai.request.encoding_formats": "list with the `encoding_format` of embeddings",
+  "gen_ai.embeddings.dimension.count": "`dimensions` of an embeddings request",
+  "gen_ai.response.id": "the id that the upstream gave the answer",
+  "gen_ai.response.model": "the model that answered",
+  "gen_ai.response.finish_reasons": "why each choice ended, in the words of the wire; the status of a Responses object",
+  "gen_ai.response.time_to_first_chunk": "seconds from the request to the first byte of a stream",
+  "gen_ai.usage.input_tokens": "all tokens of the prompt, cached ones among them, also for Anthropic",
+  "gen_ai.usage.output_tokens": "tokens of the answer, reasoning among them where the upstream counts it so",
+  "gen_ai.usage.cache_read.input_tokens": "prompt tokens read from a cache",
+  "gen_ai.usage.cache_write.input_tokens": "prompt tokens written to a cache",
+  "gen_ai.usage.reasoning.output_tokens": "tokens of reasoning",
+  "openai.api.type": "`chat_completions`, `completions` or `responses`",
+  "openai.request.service_tier": "the tier asked for",
+  "openai.response.service_tier": "the tier that served",
+  "openai.response.system_fingerprint": "the backend's fingerprint",
+  "server.address": "host of the upstream",
+  "server.port": "port of the upstream",
+  "error.type":
+    "what went wrong: the upstream's own word for its error, else the HTTP status, `stream_error` inside a stream, or a code of the proxy",
+  "tau.wire": "how the answer came: `http` whole, `sse` as a stream of events",
+  "tau.ttfb_ms": "milliseconds from the request to the first byte of the answer's body",
+  "tau.chunks": "pieces in which the answer's body arrived from the network",
+  "tau.client_sequence_id": "what the client sent as `x-sequence-id`",
+  "tau.error_message": "the proxy's account of its own error",
+  "tau.request.truncated": "true when the request was longer than the recorded part",
+  "tau.response.truncated": "true when the answer was longer than the recorded part",
+  "tau.late": "true when the attempt had ended before the call did",
+  "tau.unassembled": "what of the bodies could not be read, and why; the bytes themselves are kept all the same",
+  "tau.linked_response_id":
+    "`previous_response_id`: the answer that this request continues, and whose history it lacks",
+  "tau.answer.tool_calls": "names of the tools that the answer calls, the first 32",
+  "tau.answer.reasoning": "true when the answer shows reasoning",
+  "tau.answer.logprobs": "true when the answer has log probabilities",
+  "tau.usage.cost": "what the call cost by the upstream's word, in its unit (OpenRouter: US dollars)",
+  "tau.session.id": "the agent's own name for its session: see Sessions",
+  "tau.call.role": "`main`, or what kind of side call it is: see Roles",
+  "tau.call.id": "the logical call that this is a try of: see Retries",
+  "tau.call.attempt": "which try it is, from 1"
+}

@@ -1,35 +1,140 @@
 /** Streams of the Responses API. */
-import { errorMessageOf } from "./ChatCompletion.js"
-import { at, emptyRecord, isObject, numberAt, parseJson, textAt } from "./Json.js"
-import { type Assembled, eventsOf, type SseEvent } from "./Sse.js"
+import { type Assembled, Assembly, inOrder } from "./Assembly.js"
+import { at, emptyRecord, isObject, type JsonObject, listAt, numberAt, textAt } from "./Json.js"
+import type { SseEvent } from "./Sse.js"
 
-const terminalTypes = ["response.completed", "response.failed", "response.incomplete"]
+type Draft = Record<string, unknown>
+
+const terminalTypes = new Set(["response.completed", "response.failed", "response.incomplete"])
+
+/** Per kind of piece: the field that it appends to, of the item itself or of a part of the item, and the types of both. */
+const pieces: ReadonlyMap<string, readonly [field: string, item: string, list?: "content" | "summary", part?: string]> =
+  new Map([
+    ["output_text", ["text", "message", "content", "output_text"]],
+    ["refusal", ["refusal", "message", "content", "refusal"]],
+    ["reasoning_text", ["text", "reasoning", "content", "reasoning_text"]],
+    ["reasoning_summary_text", ["text", "reasoning", "summary", "summary_text"]],
+    ["function_call_arguments", ["arguments", "function_call"]],
+    ["mcp_call_arguments", ["arguments", "mcp_call"]],
+    ["custom_tool_call_input", ["input", "custom_tool_call"]],
+    ["code_interpreter_call_code", ["code", "code_interpreter_call"]]
+  ])
+
+const isEmpty = (value: unknown) => value === undefined || value === null || value === ""
+
+/** A piece goes on the end; the whole text of a `done` event counts where no piece of it came. */
+const mergePiece = (draft: Draft, field: string, payload: JsonObject, isDelta: boolean): void => {
+  const piece = payload[isDelta ? "delta" : field]
+  if (typeof piece !== "string") return
+  if (isDelta) draft[field] = (typeof draft[field] === "string" ? draft[field] : "") + piece
+  else if (piece !== "" || isEmpty(draft[field])) draft[field] = piece
+}
+
+/** One output item while its pieces arrive. The `done` event of an item holds it whole. */
+class Item {
+  private fields: Draft = emptyRecord()
+  private readonly parts = { content: new Map<number, Draft>(), summary: new Map<number, Draft>() }
+  private isDone = false
+
+  constructor(private readonly assembly: Assembly) {}
+
+  /** A whole item, as far as it is known. */
+  set(item: JsonObject, isDone: boolean): void {
+    if (this.isDone) return
+    this.fields = Object.assign(emptyRecord(), this.fields, item)
+    this.isDone = isDone
+  }
+
+  merge(type: string, payload: JsonObject): void {
+    const [, name = "", verb = ""] = /^response\.(\w+)(?:\.(\w+(?:\.\w+)?))?$/.exec(type) ?? []
+    if (this.isDone) return
+    if (name === "content_part" || name === "reasoning_summary_part") {
+      const part = this.part(name === "content_part" ? "content" : "summary", payload)
+      if (part !== undefined && isObject(payload["part"])) Object.assign(part, payload["part"])
+      return
+    }
+    const [field, itemType, list, partType] = pieces.get(name) ?? []
+    if (field === undefined) return
+    this.fields["type"] ??= itemType
+    const draft = list === undefined ? this.fields : this.part(list, payload)
+    if (draft === undefined) return
+    if (list !== undefined) draft["type"] ??= partType
+    if (verb === "delta" || verb === "done") mergePiece(draft, field, payload, verb === "delta")
+    if (verb === "delta") this.push(draft, "logprobs", listAt(payload, "logprobs"))
+    if (verb === "annotation.added") this.push(draft, "annotations", [payload["annotation"]])
+  }
+
+  toItem(): Draft {
+    if (this.isDone) return this.fields
+    for (const list of ["content", "summary"] as const) {
+      if (this.parts[list].size > 0) this.fields[list] = inOrder(this.parts[list])
+    }
+    return this.fields
+  }
+
+  private part(list: "content" | "summary", payload: JsonObject): Draft | undefined {
+    return this.assembly.part(this.parts[list], numberAt(payload, `${list}_index`) ?? 0, emptyRecord)
+  }
+
+  private push(draft: Draft, field: string, news: ReadonlyArray<unknown>): void {
+    if (news.length === 0) return
+    if (!Array.isArray(draft[field])) draft[field] = []
+    for (const value of news) (draft[field] as Array<unknown>).push(value)
+  }
+}
+
+/** The items of one answer, known by `output_index`; where a server sends none, by their ids. */
+class Items {
+  private readonly items = new Map<number, Item>()
+  private readonly indexes = new Map<string, number>()
+
+  constructor(private readonly assembly: Assembly) {}
+
+  get size(): number {
+    return this.items.size
+  }
+
+  take(type: string, payload: JsonObject): void {
+    const isItem = type === "response.output_item.added" || type === "response.output_item.done"
+    const item = payload["item"]
+    const id = textAt(payload, "item_id") ?? textAt(item, "id")
+    const known = numberAt(payload, "output_index") ?? (id === null ? undefined : this.indexes.get(id))
+    const index = known ?? (isItem || id !== null ? this.items.size : Math.max(0, this.items.size - 1))
+    if (!isItem && !Object.hasOwn(payload, "item_id") && known === undefined) return
+    const draft = this.assembly.part(this.items, index, () => new Item(this.assembly))
+    if (draft === undefined) return
+    if (id !== null) this.indexes.set(id, index)
+    if (!isItem) draft.merge(type, payload)
+    else if (isObject(item)) draft.set(item, type === "response.output_item.done")
+  }
+
+  toList(): ReadonlyArray<unknown> {
+    return inOrder(this.items).map((item) => item.toItem()).filter((item) => Object.keys(item).length > 0)
+  }
+}
 
 /**
  * The Responses object of a stream: the one that the terminal event carries. Without a terminal event (the stream was cut),
- * the one announced at the start with the output items that were finished.
+ * or where its `output` is empty (Codex's own backend), the output is put together from the items and their pieces.
  */
-export const assembleResponse = (stream: Uint8Array | ReadonlyArray<SseEvent>): Assembled => {
-  let announced: unknown
-  let error: string | null = null
-  const items = new Map<number, unknown>()
-  for (const { data, event } of eventsOf(stream)) {
-    const payload = parseJson(data)
-    const type = textAt(payload, "type") ?? event
-    if (type === undefined || !isObject(payload)) continue
-    if (type === "error") {
-      error = textAt(payload, "message") ?? errorMessageOf(payload) ?? "the upstream reported an error"
-    }
-    const response = at(payload, "response")
-    if (isObject(response)) announced = response
-    if (terminalTypes.includes(type) && isObject(response)) {
-      return { object: Object.assign(emptyRecord(), response), error: error ?? errorMessageOf(response) }
-    }
-    if (type === "response.output_item.done") {
-      items.set(numberAt(payload, "output_index") ?? items.size, payload["item"])
-    }
+export const assembleResponse = (stream: Uint8Array | Iterable<SseEvent>): Assembled => {
+  const assembly = new Assembly()
+  const items = new Items(assembly)
+  let response: JsonObject | null = null
+  for (const { payload, type } of assembly.events(stream)) {
+    if (assembly.reports(payload) || type === undefined) continue
+    const carried = at(payload, "response")
+    if (isObject(carried)) {
+      response = carried
+      if (terminalTypes.has(type)) {
+        const failed = assembly.reports(carried)
+        if (!failed && type === "response.failed") assembly.reports({ error: "the response failed" })
+        break
+      }
+    } else items.take(type, payload)
   }
-  if (!isObject(announced)) return { object: null, error }
-  const output = [...items.entries()].toSorted(([a], [b]) => a - b).map(([, item]) => item)
-  return { object: Object.assign(emptyRecord(), announced, { output }), error }
+  if (response === null && items.size === 0) return assembly.result(null)
+  const object: Draft = Object.assign(emptyRecord(), response ?? { object: "response" })
+  if (listAt(object, "output").length === 0) object["output"] = items.toList()
+  return assembly.result(object)
 }

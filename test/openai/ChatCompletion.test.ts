@@ -180,7 +180,7 @@ describe("assembleChat", () => {
       { id: "a", choices: [{ index: 0, delta: { content: "Hel" } }] },
       { error: { message: "Provider disconnected", code: 502 } }
     ]))
-    assert.strictEqual(error, "Provider disconnected")
+    assert.deepStrictEqual(error, { message: "Provider disconnected", type: "502" })
     assert.strictEqual(answerText(object), "Hel")
     assert.deepStrictEqual(finishReasons(object), [])
   })
@@ -266,7 +266,7 @@ describe("the other streams", () => {
     const failed = assembleResponse([
       event({ type: "response.failed", response: { id: "r", error: { message: "overloaded" } } })
     ])
-    assert.strictEqual(failed.error, "overloaded")
+    assert.strictEqual(failed.error?.message, "overloaded")
   })
 
   it("puts an Anthropic message together", () => {

@@ -65,7 +65,8 @@ describe("derive", () => {
         "gen_ai.response.finish_reasons": ["stop"],
         "gen_ai.usage.input_tokens": 5,
         "gen_ai.usage.output_tokens": 2,
-        "gen_ai.usage.cache_read.input_tokens": 1
+        "gen_ai.usage.cache_read.input_tokens": 1,
+        "tau.wire": "http"
       },
       inputTokens: 5,
       outputTokens: 2,

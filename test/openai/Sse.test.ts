@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fc from "effect/FastCheck"
 import { parseSse, type SseEvent } from "../../src/openai/Sse.js"
 
-const parse = (text: string) => parseSse(Buffer.from(text))
+const parse = (text: string) => [...parseSse(Buffer.from(text))]
 
 const lineEnd = fc.constantFrom("\n", "\r\n", "\r")
 const line = fc.string({ unit: "grapheme", maxLength: 12 }).map((text) => text.replace(/[\r\n]/g, " "))

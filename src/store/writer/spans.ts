@@ -1,6 +1,7 @@
 /** Recorded calls: the intent while a call is under way, and the finished span with its bodies. */
 import { hash } from "node:crypto"
 import { derive, type Derived } from "../../openai/Derive.js"
+import { GenAi } from "../../openai/GenAi.js"
 import type { Db } from "./Database.js"
 
 export interface SpanIntent {
@@ -129,7 +130,8 @@ export const prepareSpan = (
     requestContentEncoding: span.requestContentEncoding,
     responseBytes: response,
     responseContentType: span.responseContentType,
-    responseContentEncoding: span.responseContentEncoding
+    responseContentEncoding: span.responseContentEncoding,
+    upstreamUrl: span.upstreamUrl
   })
   const answer = derived.assembled === null ? empty : Buffer.from(JSON.stringify(derived.assembled))
   const result = { derived, request: bodyOf(request), response: bodyOf(response), answer: bodyOf(answer) }
@@ -154,7 +156,7 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
     derived.model,
     derived.inputTokens,
     derived.outputTokens,
-    JSON.stringify({ ...derived.attributes, ...ownAttributes(span, owner) }),
+    JSON.stringify({ ...derived.attributes, ...ownAttributes(span, owner, derived.attributes[GenAi.wire] === "sse") }),
     streamError === undefined ? "[]" : JSON.stringify([{ name: "exception", message: streamError }]),
     span.endTimeUs,
     span.requestBytes,
@@ -207,15 +209,18 @@ const store = (db: Db, body: Body): void => {
     .run(body.sha256, body.content.length, body.content)
 }
 
-const ownAttributes = (span: FinishedSpan, owner: Owner | undefined) => ({
-  "tau.chunks": span.chunks,
-  ...(span.firstByteUs !== null && { "tau.ttfb_ms": (span.firstByteUs - span.startTimeUs) / 1000 }),
-  ...(span.clientSequenceId !== null && { "tau.client_sequence_id": span.clientSequenceId }),
-  ...(span.errorCode !== null && { "error.type": span.errorCode, "tau.error_message": span.errorMessage }),
-  ...(span.requestTruncated && { "tau.request.truncated": true }),
-  ...(span.responseTruncated && { "tau.response.truncated": true }),
+const ownAttributes = (span: FinishedSpan, owner: Owner | undefined, isStream: boolean) => ({
+  [GenAi.chunks]: span.chunks,
+  ...(span.firstByteUs !== null && { [GenAi.ttfbMs]: (span.firstByteUs - span.startTimeUs) / 1000 }),
+  ...(span.firstByteUs !== null && isStream && {
+    [GenAi.timeToFirstChunk]: (span.firstByteUs - span.startTimeUs) / 1_000_000
+  }),
+  ...(span.clientSequenceId !== null && { [GenAi.clientSequenceId]: span.clientSequenceId }),
+  ...(span.errorCode !== null && { [GenAi.errorType]: span.errorCode, [GenAi.errorMessage]: span.errorMessage }),
+  ...(span.requestTruncated && { [GenAi.requestTruncated]: true }),
+  ...(span.responseTruncated && { [GenAi.responseTruncated]: true }),
   // The attempt had ended when this call did: evidence of what an agent did after its time, not part of its result.
-  ...(owner !== undefined && owner.isLive === 0 && { "tau.late": true })
+  ...(owner !== undefined && owner.isLive === 0 && { [GenAi.late]: true })
 })
 
 const attributionLine = (span: FinishedSpan): string =>

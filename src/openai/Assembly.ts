@@ -1,0 +1,72 @@
+/** What the assemblers of all dialects share: reading the events of a stream, the errors in it, and the limit on its parts. */
+import { isObject, type JsonObject, parseJson, textAt } from "./Json.js"
+import { errorOf, type ReportedError } from "./ReportedError.js"
+import { eventsOf, type SseEvent } from "./Sse.js"
+
+/** The answer rebuilt from a stream, as the endpoint would have given it without streaming. */
+export interface Assembled {
+  /** Null when the stream held nothing to build it from. Partial when the stream was cut. */
+  readonly object: Record<string, unknown> | null
+  /** An error that the upstream reported after it had answered 200. */
+  readonly error: ReportedError | null
+  /** What of the stream is not in the object, in a few words; null when all of it is. */
+  readonly reason: string | null
+}
+
+export interface StreamEvent {
+  readonly type: string | undefined
+  readonly payload: JsonObject
+}
+
+/** Most choices, tool calls, blocks and items of one answer together: each costs far more memory than its bytes. */
+export const partsMax = 4096
+
+export class Assembly {
+  private error: ReportedError | null = null
+  private unreadable = 0
+  private parts = 0
+
+  /** Keeps the first error that is reported. True when the object reports one. */
+  reports(object: unknown): boolean {
+    const found = errorOf(object)
+    this.error ??= found
+    return found !== null
+  }
+
+  /** The events that carry an object; a list of objects (Gemini's errors) counts as so many events. */
+  *events(stream: Uint8Array | Iterable<SseEvent>): Iterable<StreamEvent> {
+    for (const { data, event } of eventsOf(stream)) {
+      const text = data.trim()
+      if (text === "" || text === "[DONE]") continue
+      const parsed = parseJson(text)
+      for (const payload of Array.isArray(parsed) ? parsed as ReadonlyArray<unknown> : [parsed]) {
+        if (isObject(payload)) yield { type: textAt(payload, "type") ?? event, payload }
+        else this.unreadable += 1
+      }
+    }
+  }
+
+  /** The part under a key, made when there is none; undefined once the answer has more parts than are kept. */
+  part<K, V>(parts: Map<K, V>, key: K, make: () => V): V | undefined {
+    const known = parts.get(key)
+    if (known !== undefined) return known
+    this.parts += 1
+    if (this.parts > partsMax) return undefined
+    const made = make()
+    parts.set(key, made)
+    return made
+  }
+
+  result(object: Record<string, unknown> | null): Assembled {
+    const reasons = [
+      ...(this.unreadable > 0 ? [`${this.unreadable} of its events are not JSON objects`] : []),
+      ...(this.parts > partsMax ? [`more than ${partsMax} parts`] : []),
+      ...(object === null && this.error === null ? ["no event that could be read"] : [])
+    ]
+    return { object, error: this.error, reason: reasons.length === 0 ? null : reasons.join(", ") }
+  }
+}
+
+/** The values of parts that are known by number, in the order of the numbers. */
+export const inOrder = <V>(parts: ReadonlyMap<number, V>): ReadonlyArray<V> =>
+  [...parts].toSorted(([a], [b]) => a - b).map(([, part]) => part)

@@ -1,0 +1,33 @@
+/** Errors as upstreams report them, in any dialect. */
+import { at, isObject, numberAt, textAt } from "./Json.js"
+
+export interface ReportedError {
+  readonly message: string
+  /** The upstream's own word for the kind of error: its `type`, else `code`, else `status`; null when it gave none. */
+  readonly type: string | null
+}
+
+const messageMax = 500
+
+const typeOf = (error: unknown): string | null =>
+  textAt(error, "type") ?? textAt(error, "code") ?? textAt(error, "status") ?? numberAt(error, "code")?.toString() ??
+    null
+
+/**
+ * The error that an object or an event reports, or null when it reports none: OpenAI's `{error: {…}}`, Gemini's list around
+ * it, Ollama's `{error: "…"}`, vLLM's `{object: "error", …}`, and the flat `error` event of the Responses API.
+ */
+export const errorOf = (object: unknown): ReportedError | null => {
+  const error = at(object, "error") ?? at(object, 0, "error")
+  if (typeof error === "string" && error !== "") return { message: error, type: null }
+  if (isObject(error)) {
+    return { message: textAt(error, "message") ?? JSON.stringify(error).slice(0, messageMax), type: typeOf(error) }
+  }
+  const isFlat = at(object, "type") === "error" || at(object, "object") === "error"
+  if (!isFlat) return null
+  const { type, ...rest } = object as { readonly [key: string]: unknown }
+  return {
+    message: textAt(object, "message") ?? "the upstream reported an error",
+    type: typeOf(type === "error" ? rest : object)
+  }
+}

@@ -1,0 +1,128 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as fc from "effect/FastCheck"
+import { derive, type Derived } from "../../src/openai/Derive.js"
+import { attributeMeanings } from "../../src/openai/GenAi.js"
+import { chat } from "./fixtures/chat.js"
+import { events } from "./fixtures/events.js"
+import { gateways } from "./fixtures/gateways.js"
+
+const fixtures = [...chat, ...gateways, ...events]
+
+const read = (path: string, stream: Uint8Array | string, requestBytes = Buffer.from("{\"model\":\"m\"}")): Derived =>
+  derive({
+    method: "POST",
+    path,
+    requestBytes,
+    responseBytes: Buffer.from(stream),
+    responseContentType: "text/event-stream",
+    statusCode: 200
+  })
+
+describe("the streams of every dialect", () => {
+  it.each(fixtures)("$name", ({ answer, attributes, path, stream, streamError }) => {
+    const derived = read(path, stream)
+    assert.deepStrictEqual(JSON.parse(JSON.stringify(derived.assembled)), answer)
+    for (const [name, value] of Object.entries(attributes)) {
+      assert.deepStrictEqual(derived.attributes[name] ?? null, value, name)
+    }
+    assert.strictEqual(derived.streamError, streamError)
+    for (const name of Object.keys(derived.attributes)) assert.property(attributeMeanings, name)
+  })
+
+  it.each(fixtures)("no padding is left, with any line ends: $name", ({ answer, path, stream }) => {
+    const derived = read(path, `\uFEFF${stream.replaceAll("\n", "\r\n")}`)
+    assert.deepStrictEqual(JSON.parse(JSON.stringify(derived.assembled)), answer)
+    assert.notInclude(JSON.stringify(derived.assembled), "obfuscation")
+  })
+
+  it("names what of a stream it could not read, and puts the rest together", () => {
+    const derived = read(
+      "/v1/chat/completions",
+      "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: <html>\n\ndata: {\"cho"
+    )
+    assert.strictEqual(derived.attributes["tau.unassembled"], "response: 2 of its events are not JSON objects")
+    assert.include(JSON.stringify(derived.assembled), "\"content\":\"a\"")
+    assert.strictEqual(
+      read("/v1/messages", ": hello\n\n").attributes["tau.unassembled"],
+      "response: no event that could be read"
+    )
+  })
+
+  it.each([
+    ["/v1/chat/completions", (n: number) => ({ choices: [{ index: n, delta: { content: "x" } }] })],
+    ["/v1/chat/completions", (n: number) => ({ choices: [{ delta: { tool_calls: [{ index: n, id: `${n}` }] } }] })],
+    [
+      "/v1/responses",
+      (n: number) => ({ type: "response.output_text.delta", output_index: n, item_id: "i", delta: "x" })
+    ],
+    ["/v1/messages", (n: number) => ({ type: "content_block_start", index: n, content_block: {} })]
+  ])("%s: an answer keeps a limited number of parts, and says so", (path, event) => {
+    const stream = Array.from({ length: 9_000 }, (_, n) => `data: ${JSON.stringify(event(n))}\n\n`).join("")
+    const derived = read(path, stream)
+    assert.strictEqual(derived.attributes["tau.unassembled"], "response: more than 4096 parts")
+    assert.isBelow(JSON.stringify(derived.assembled).length, 500_000)
+  })
+
+  it("reads an answer of status 200 that is an error, whatever it is called", () => {
+    const derived = read(
+      "/v1/chat/completions",
+      "[{\"error\":{\"code\":429,\"message\":\"Quota\",\"status\":\"RESOURCE_EXHAUSTED\"}}]"
+    )
+    assert.strictEqual(derived.streamError, "Quota")
+    assert.deepInclude(derived.attributes, { "error.type": "RESOURCE_EXHAUSTED", "tau.wire": "http" })
+    const failed = read("/v1/responses", "{\"object\":\"response\",\"status\":\"failed\",\"error\":null}")
+    assert.strictEqual(failed.streamError, "the response failed")
+  })
+
+  /** Cuts, doubles, swaps and overwrites pieces of a text. */
+  const mutated = fc.tuple(
+    fc.constantFrom(...fixtures),
+    fc.array(
+      fc.tuple(
+        fc.nat(),
+        fc.nat(200),
+        fc.oneof(
+          fc.constantFrom(
+            "",
+            "\n",
+            "\n\n",
+            "data: ",
+            "null",
+            "[]",
+            "{}",
+            "\"",
+            "-1",
+            "1e999",
+            "\"index\":9007199254740993,"
+          ),
+          fc.constantFrom(
+            "\"__proto__\":{\"x\":1},",
+            "{\"type\":\"error\"}",
+            "\"delta\":",
+            "\"content\":[1],",
+            "\"index\":0.5,"
+          ),
+          fc.constant("copy")
+        )
+      ),
+      { maxLength: 12 }
+    )
+  ).map(([{ path, stream }, edits]) => ({
+    path,
+    stream: edits.reduce((text, [place, length, piece]) => {
+      const start = place % (text.length + 1)
+      const middle = text.slice(start, start + length)
+      return text.slice(0, start) + (piece === "copy" ? middle + middle : piece) + text.slice(start + length)
+    }, stream)
+  }))
+
+  it.prop("never throws and never grows, however the stream is garbled", [mutated], ([{ path, stream }]) => {
+    const derived = read(path, stream)
+    const length = JSON.stringify(derived.assembled).length + JSON.stringify(derived.attributes).length
+    assert.isBelow(length, 8 * stream.length + 4_096)
+    assert.isUndefined(({} as { x?: unknown }).x)
+    if (derived.assembled === null && derived.streamError === undefined) {
+      assert.property(derived.attributes, "tau.unassembled")
+    }
+  }, { fastCheck: { numRuns: 2_000 } })
+})

@@ -2,6 +2,7 @@
 import { assembleMessage } from "./AnthropicStream.js"
 import type { Assembled } from "./Assembly.js"
 import { Attributes, describeRequest, describeResponse } from "./Attributes.js"
+import { roleOf } from "./CallRole.js"
 import { assembleChat, modelOf, usageOf } from "./ChatCompletion.js"
 import { decodeBody } from "./Decode.js"
 import { type Endpoint, endpointOf } from "./Endpoint.js"
@@ -10,6 +11,7 @@ import { at, isObject, listAt, parseJson, textAt, utf8Of } from "./Json.js"
 import { serverOf } from "./Provider.js"
 import { errorOf, type ReportedError } from "./ReportedError.js"
 import { assembleResponse } from "./ResponsesStream.js"
+import { type Session, sessionOf } from "./Session.js"
 
 /** A call as it was recorded: the bytes of both bodies as they were on the wire. */
 export interface RecordedCall {
@@ -24,6 +26,8 @@ export interface RecordedCall {
   readonly statusCode: number | null
   /** Where the call went. */
   readonly upstreamUrl?: string | undefined
+  /** The session that the agent named in a header. */
+  readonly sessionHeader?: string | null | undefined
 }
 
 export interface Derived {
@@ -83,8 +87,13 @@ const readAnswer = (api: Endpoint["api"], call: RecordedCall): Answer => {
     }
   }
   const object = parseJson(utf8Of(decoded.bytes))
-  const reason = object === undefined ? "response: not JSON" : null
-  return { ...none, wire: "http", object, error: reportedIn(object), reason }
+  const error = reportedIn(object)
+  const reason = object === undefined
+    ? "response: not JSON"
+    : isObject(object) || error !== null
+    ? null
+    : "response: not a JSON object"
+  return { ...none, wire: "http", object, error, reason }
 }
 
 /** An answer of status 200 may be an error all the same. */
@@ -108,9 +117,18 @@ const describeServer = (attributes: Attributes, call: RecordedCall, isModelCall:
   attributes.set(GenAi.serverPort, server?.port)
 }
 
+const describeSession = (attributes: Attributes, session: Session | null): void => {
+  attributes.set(GenAi.sessionId, session?.id)
+  // A `conversation` that the request itself names was there before.
+  if (session?.isConversation === true && !Object.hasOwn(attributes.record, GenAi.conversationId)) {
+    attributes.set(GenAi.conversationId, session.id)
+  }
+}
+
 const plainRequest = (call: RecordedCall, endpoint: Endpoint): Derived => {
   const attributes = new Attributes()
   describeServer(attributes, call, false)
+  describeSession(attributes, sessionOf(call.sessionHeader ?? null, undefined))
   if (call.statusCode !== null && call.statusCode >= 400) attributes.set(GenAi.errorType, String(call.statusCode))
   return {
     kind: endpoint.kind,
@@ -140,6 +158,8 @@ export const derive = (call: RecordedCall): Derived => {
   describeServer(attributes, call, true)
   describeRequest(attributes, request.object)
   if (!failed) describeResponse(attributes, answer.object)
+  describeSession(attributes, sessionOf(call.sessionHeader ?? null, request.object))
+  if (kind === "llm") attributes.set(GenAi.callRole, roleOf(call.path, request.object))
   attributes.set(GenAi.wire, answer.wire)
   const reasons = [request.reason, failed || call.statusCode === null ? null : answer.reason].filter((text) =>
     text !== null

@@ -17,7 +17,7 @@ const endpoints: ReadonlyArray<readonly [RegExp, Endpoint]> = [
   [/\/chat\/completions$/, { kind: "llm", operation: "chat", api: "chat_completions" }],
   [/\/completions$/, { kind: "llm", operation: "text_completion", api: "completions" }],
   [/\/embeddings$/, { kind: "embedding", operation: "embeddings", api: "embeddings" }],
-  [/\/responses$/, { kind: "llm", operation: "chat", api: "responses" }],
+  [/\/responses(\/compact)?$/, { kind: "llm", operation: "chat", api: "responses" }],
   // The assistants API has `/threads/{id}/messages`, which is no model call.
   [/(?<!\/threads\/[^/]+)\/messages$/, { kind: "llm", operation: "chat", api: "messages" }]
 ]

@@ -274,6 +274,7 @@ export class Call implements Dispatcher.DispatchHandler {
         method: intent.method,
         path: intent.path,
         startTimeUs: intent.startTimeUs,
+        caller: intent.caller,
         state,
         endTimeUs: nowUs(),
         statusCode: this.statusCode,

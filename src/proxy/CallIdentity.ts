@@ -2,6 +2,7 @@
 import { randomBytes, randomFillSync } from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import { isAttributionId, parsePrefix } from "../domain/AttributionPath.js"
+import { type CallerHeaders, callerHeadersOf } from "../openai/CallerHeaders.js"
 
 export interface CallIdentity {
   /** Null for a call that names no attempt: it belongs to the capture session. */
@@ -9,6 +10,8 @@ export interface CallIdentity {
   readonly sequenceId: number | null
   readonly traceId: string
   readonly parentId: string | null
+  /** What the client says of its session and its tries; null when it says nothing. */
+  readonly caller: CallerHeaders | null
   /** Path and query without the prefix. */
   readonly path: string
 }
@@ -38,6 +41,7 @@ export const identify = (request: IncomingMessage): CallIdentity | string => {
     sequenceId: isPresent(sequence) ? Number(sequence) : null,
     traceId: isPresent(traceId) ? traceId : parent?.[1] ?? randomHex(16),
     parentId: parent?.[2] ?? null,
+    caller: callerHeadersOf(headers),
     path: prefix === null ? url : prefix.rest
   }
 }

@@ -164,7 +164,8 @@ class Gateway {
         processId: this.processId,
         method: request.method ?? "GET",
         path: withoutSecrets(identity.path),
-        startTimeUs: nowUs()
+        startTimeUs: nowUs(),
+        caller: identity.caller
       },
       this.upstream.origin + path.replace(/\?.*$/, ""),
       request,

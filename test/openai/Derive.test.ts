@@ -66,6 +66,7 @@ describe("derive", () => {
         "gen_ai.usage.input_tokens": 5,
         "gen_ai.usage.output_tokens": 2,
         "gen_ai.usage.cache_read.input_tokens": 1,
+        "tau.call.role": "main",
         "tau.wire": "http"
       },
       inputTokens: 5,

@@ -43,7 +43,8 @@ const close = (writer: Writer["Type"], n: number) =>
       responseContentType: "application/octet-stream",
       responseContentEncoding: null,
       isFirst: true,
-      wasOpened: false
+      wasOpened: false,
+      caller: null
     }, {
       nowMs: now,
       bodies: [new Uint8Array(0), Buffer.alloc(answerBytes, id)],

@@ -191,5 +191,13 @@ CREATE TRIGGER control_log_is_not_replaced BEFORE INSERT ON control_log
 CREATE TRIGGER control_log_is_kept BEFORE DELETE ON control_log
   BEGIN SELECT RAISE(ABORT, 'the control log is append-only'); END;
 `
+  },
+  {
+    name: "0003_retries",
+    sql: `
+ALTER TABLE spans ADD COLUMN retried_by TEXT;
+CREATE INDEX spans_failed ON spans (attempt_id, request_sha256)
+  WHERE (state IN ('client_cancel', 'upstream_cut', 'upstream_error', 'timeout') OR status_code IN (408, 409, 425, 429) OR status_code >= 500);
+`
   }
 ]

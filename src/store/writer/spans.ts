@@ -1,8 +1,10 @@
 /** Recorded calls: the intent while a call is under way, and the finished span with its bodies. */
 import { hash } from "node:crypto"
+import type { CallerHeaders } from "../../openai/CallerHeaders.js"
 import { derive, type Derived } from "../../openai/Derive.js"
 import { GenAi } from "../../openai/GenAi.js"
 import type { Db } from "./Database.js"
+import { type Try, tryOf } from "./retries.js"
 
 export interface SpanIntent {
   readonly spanId: string
@@ -16,6 +18,8 @@ export interface SpanIntent {
   readonly method: string
   readonly path: string
   readonly startTimeUs: number
+  /** What the client said of itself; null when it said nothing. */
+  readonly caller: CallerHeaders | null
 }
 
 export interface FinishedSpan extends SpanIntent {
@@ -131,7 +135,8 @@ export const prepareSpan = (
     responseBytes: response,
     responseContentType: span.responseContentType,
     responseContentEncoding: span.responseContentEncoding,
-    upstreamUrl: span.upstreamUrl
+    upstreamUrl: span.upstreamUrl,
+    sessionHeader: span.caller?.sessionId
   })
   const answer = derived.assembled === null ? empty : Buffer.from(JSON.stringify(derived.assembled))
   const result = { derived, request: bodyOf(request), response: bodyOf(response), answer: bodyOf(answer) }
@@ -148,6 +153,10 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
   const owner = ownerOf(db, span.attemptId)
   for (const body of [request, response, answer]) store(db, body)
   const { streamError } = derived
+  const sessionId = derived.attributes[GenAi.sessionId] as string | undefined
+  const logicalCall = derived.kind === "http" || request === null
+    ? null
+    : tryOf(db, span, request.sha256, sessionId ?? null)
   const ending = [
     derived.kind === "http" ? `${span.method} ${span.path}` : `${derived.operation} ${derived.model ?? "unknown"}`,
     derived.kind,
@@ -156,7 +165,7 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
     derived.model,
     derived.inputTokens,
     derived.outputTokens,
-    JSON.stringify({ ...derived.attributes, ...ownAttributes(span, owner, derived.attributes[GenAi.wire] === "sse") }),
+    JSON.stringify({ ...derived.attributes, ...ownAttributes(span, owner, derived, logicalCall) }),
     streamError === undefined ? "[]" : JSON.stringify([{ name: "exception", message: streamError }]),
     span.endTimeUs,
     span.requestBytes,
@@ -209,10 +218,16 @@ const store = (db: Db, body: Body): void => {
     .run(body.sha256, body.content.length, body.content)
 }
 
-const ownAttributes = (span: FinishedSpan, owner: Owner | undefined, isStream: boolean) => ({
+const ownAttributes = (
+  span: FinishedSpan,
+  owner: Owner | undefined,
+  { attributes }: Derived,
+  logicalCall: Try | null
+) => ({
   [GenAi.chunks]: span.chunks,
   ...(span.firstByteUs !== null && { [GenAi.ttfbMs]: (span.firstByteUs - span.startTimeUs) / 1000 }),
-  ...(span.firstByteUs !== null && isStream && {
+  ...(logicalCall !== null && { [GenAi.callId]: logicalCall.callId, [GenAi.callAttempt]: logicalCall.attempt }),
+  ...(span.firstByteUs !== null && attributes[GenAi.wire] === "sse" && {
     [GenAi.timeToFirstChunk]: (span.firstByteUs - span.startTimeUs) / 1_000_000
   }),
   ...(span.clientSequenceId !== null && { [GenAi.clientSequenceId]: span.clientSequenceId }),

@@ -1,0 +1,54 @@
+/** What a model call is for: the agent's work, or one of the side calls that agents make around it. */
+import { at, listAt, numberAt, textAt } from "./Json.js"
+
+export type CallRole = "main" | "title" | "compaction" | "warm_up" | "ping"
+
+/** How much of a prompt is looked at: what a side call is for stands at its beginning. */
+const headLength = 600
+const pingLength = 32
+
+const textOf = (content: unknown): string => {
+  if (typeof content === "string") return content.slice(0, headLength)
+  return (Array.isArray(content) ? content.slice(0, 8) : []).map((part) => textAt(part, "text") ?? "").join("\n")
+    .slice(0, headLength)
+}
+
+const turnsOf = (request: unknown): ReadonlyArray<unknown> => {
+  const turns = listAt(request, "messages")
+  return turns.length > 0 ? turns : listAt(request, "input")
+}
+
+const isSystem = (turn: unknown) => at(turn, "role") === "system" || at(turn, "role") === "developer"
+
+const systemText = (request: unknown): string => {
+  const own = textAt(request, "instructions") ?? at(request, "system")
+  return textOf(own ?? at(turnsOf(request).find(isSystem), "content"))
+}
+
+/** Text of the last turn; a plain `input` is one turn. */
+const lastText = (request: unknown): string => textOf(at(turnsOf(request).at(-1), "content") ?? at(request, "input"))
+
+const title = /\btitle generator\b|\bgenerate an? (?:[\w-]+,? ){0,3}title\b/i
+const summary = /\btasked with summarizing conversations\b|\bcontext summarization assistant\b/i
+const checkpoint = /\bcontext checkpoint compaction\b/i
+
+const isPing = (request: unknown): boolean => {
+  const limit = numberAt(request, "max_tokens") ?? numberAt(request, "max_completion_tokens") ??
+    numberAt(request, "max_output_tokens")
+  // A limit of one token with log probabilities is how answers are scored, not a sign of life.
+  return limit !== null && limit <= 1 && turnsOf(request).length === 1 && at(request, "logprobs") === undefined &&
+    lastText(request).length <= pingLength
+}
+
+/** By simple rules on the request alone; what fits none of them is `main`. */
+export const roleOf = (path: string, request: unknown): CallRole => {
+  if (/\/responses\/compact\/?(?:\?|$)/.test(path)) return "compaction"
+  if (at(request, "generate") === false) return "warm_up"
+  if (isPing(request)) return "ping"
+  if (checkpoint.test(lastText(request))) return "compaction"
+  // Agents give their side calls no tools: a prompt that has some and speaks of titles is the work itself.
+  if (listAt(request, "tools").length > 0) return "main"
+  const system = systemText(request)
+  if (summary.test(system)) return "compaction"
+  return title.test(system) ? "title" : "main"
+}

@@ -1,0 +1,17 @@
+/** The session that a call belongs to, by the agent's own word. */
+import { textAt } from "./Json.js"
+
+export interface Session {
+  readonly id: string
+  /** False for a mere cache key, which says that prompts begin alike, not that they are one conversation. */
+  readonly isConversation: boolean
+}
+
+/** The header's session, else what the body says, in this order; null when neither says anything. Nothing is made up. */
+export const sessionOf = (header: string | null, request: unknown): Session | null => {
+  const named = header ?? textAt(request, "metadata", "session_id") ??
+    /_session_([\w-]+)$/.exec(textAt(request, "metadata", "user_id") ?? "")?.[1] ?? null
+  if (named !== null) return { id: named, isConversation: true }
+  const key = textAt(request, "prompt_cache_key")
+  return key === null ? null : { id: key, isConversation: false }
+}

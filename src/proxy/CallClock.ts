@@ -13,7 +13,7 @@ export class CallClock {
     private readonly limits: { readonly callMs: number; readonly clientIdleMs: number }
   ) {
     const everyMs = Math.max(10, Math.min(lookEveryMs, limits.callMs / 2, limits.clientIdleMs / 2))
-    this.timer = setInterval(() => this.look(performance.now()), everyMs)
+    this.timer = setInterval(() => this.look(performance.timeOrigin + performance.now()), everyMs)
     this.timer.unref()
   }
 

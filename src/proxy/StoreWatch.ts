@@ -15,6 +15,7 @@ export class StoreWatch {
   private readonly timer: NodeJS.Timeout
   private measuredAt = Number.NEGATIVE_INFINITY
   private readonly incidents = new Set<string>()
+  private lostBefore = 0
 
   constructor(
     private readonly storePath: string,
@@ -42,12 +43,18 @@ export class StoreWatch {
   private look() {
     const trouble = this.recorder.failure()
     const { lost } = this.recorder.counters
+    const wasTrouble = this.incidents.has("store")
     this.incident(
       "store",
       trouble !== null,
       `calls cannot be recorded: ${trouble?.message}`,
       () => `calls are being recorded again; ${lost} could not be since the start`
     )
+    // Trouble that came and went between two looks is told all the same.
+    if (trouble === null && lost > this.lostBefore && !wasTrouble) {
+      this.warn(`tau: warning: ${lost - this.lostBefore} calls could not be recorded`)
+    }
+    this.lostBefore = lost
     const { logFailure } = this.recorder
     this.incident("log", logFailure !== null, `the attribution log cannot be written: ${logFailure}`)
     if (performance.now() - this.measuredAt < measureEveryMs) return

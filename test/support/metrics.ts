@@ -41,7 +41,7 @@ export const parseMetrics = (text: string): ReadonlyMap<string, number> => {
 
 export const metrics = Effect.flatMap(Proxy, ({ origin }) =>
   Effect.promise(async () => {
-    const { body, headers, statusCode } = await request(`${origin}/metrics`)
+    const { body, headers, statusCode } = await request(`${origin}/metrics`, { reset: true })
     const text = await body.text()
     if (statusCode !== 200 || headers["content-type"] !== "text/plain; version=0.0.4; charset=utf-8") {
       throw new Error(`${statusCode} ${String(headers["content-type"])}`)

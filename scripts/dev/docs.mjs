@@ -28,7 +28,9 @@ const kinds = {
   text: "text",
   url: "http or https URL",
   bind: "host:port",
-  model: "provider/model"
+  model: "provider/model",
+  choice: "one of them",
+  limits: "name=number, ..."
 }
 const kindOf = ({ value }) =>
   value.kind !== "integer"

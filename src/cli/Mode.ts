@@ -1,4 +1,5 @@
 /** What the command line asks for, checked and with its defaults filled in. */
+import type { ProxyLimits } from "../proxy/ProxyOptions.js"
 import type { ControlVerb } from "./flags.js"
 
 export interface ModelRef {
@@ -39,6 +40,12 @@ export interface ProxyMode {
   readonly model?: ModelRef
   readonly stateDir: string
   readonly timeoutMs: number
+  readonly recordPolicy: "required" | "best-effort"
+  readonly onDisconnect: "cancel" | "drain"
+  /** The limits that were given; the others have their defaults. */
+  readonly limits: Partial<ProxyLimits>
+  /** Null leaves the size of the store to the disk. */
+  readonly storeBytesMax: number | null
 }
 
 export interface ControlMode {

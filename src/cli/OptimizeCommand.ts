@@ -48,6 +48,8 @@ const optimize = Effect.fnUntraced(function*(mode: OptimizeMode, environment: En
     upstreamKey: upstream.key ?? null,
     attributionLogPath,
     recordPolicy: "required",
+    onDisconnect: "cancel",
+    warn: (message) => void process.stderr.write(`${message}\n`),
     limits: defaultLimits
   }
 

@@ -7,6 +7,7 @@ import { explicitOf, GivenFlags } from "./GivenFlags.js"
 import type { ControlMode, Mode, OptimizeMode, ProxyMode, SimulateMode } from "./Mode.js"
 import type { Environment } from "./Providers.js"
 import { chooseUpstream, providerNamed } from "./Providers.js"
+import { readLimits, readOnDisconnect, readRecordPolicy } from "./ProxyFlags.js"
 
 export type Parsed =
   | { readonly _tag: "mode"; readonly mode: Mode }
@@ -90,13 +91,19 @@ const proxyMode = (values: GivenFlags, environment: Environment): ProxyMode => {
   if (upstream.kind === "none") {
     throw new Mistake(`--${p}-proxy-server needs an upstream: --${p}-proxy-upstream-url, OPENAI_BASE_URL or --model`)
   }
+  const limits = values.find(`${p}-proxy-limits`)
+  const storeBytesMax = values.find(`${p}-proxy-store-max-bytes`)
   return {
     _tag: "proxy",
     bind: readBind(values.get(`${p}-proxy-bind`)),
     ...(upstream.kind === "url" && { upstreamUrl: upstream.url }),
     ...(model !== undefined && { model }),
     stateDir: readPath(values.get(`${p}-proxy-state-dir`)),
-    timeoutMs: readInteger(values.get(`${p}-proxy-timeout-ms`))
+    timeoutMs: readInteger(values.get(`${p}-proxy-timeout-ms`)),
+    recordPolicy: readRecordPolicy(values.get(`${p}-proxy-record-policy`)),
+    onDisconnect: readOnDisconnect(values.get(`${p}-proxy-on-disconnect`)),
+    limits: limits === undefined ? {} : readLimits(limits),
+    storeBytesMax: storeBytesMax === undefined ? null : readInteger(storeBytesMax)
   }
 }
 

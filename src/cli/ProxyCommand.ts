@@ -26,12 +26,16 @@ const serve = Effect.fnUntraced(function*(mode: ProxyMode) {
     clientKey: null,
     upstreamKey: null,
     attributionLogPath,
-    recordPolicy: "required",
-    limits: defaultLimits
+    recordPolicy: mode.recordPolicy,
+    onDisconnect: mode.onDisconnect,
+    warn: (message) => void process.stderr.write(`${message}\n`),
+    limits: { ...defaultLimits, ...mode.limits }
   }
   const context = yield* Layer.build(
     Proxy.layer(options).pipe(
-      Layer.provideMerge(Sqlite.layer({ path: storePath, kind: "proxy", attributionLogPath }))
+      Layer.provideMerge(
+        Sqlite.layer({ path: storePath, kind: "proxy", attributionLogPath, bytesMax: mode.storeBytesMax })
+      )
     )
   )
   yield* announce(mode, options, storePath).pipe(Effect.provide(context))

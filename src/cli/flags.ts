@@ -14,6 +14,8 @@ export type ValueKind =
   | { readonly kind: "url" }
   | { readonly kind: "bind" }
   | { readonly kind: "model" }
+  | { readonly kind: "choice" }
+  | { readonly kind: "limits" }
   | { readonly kind: "integer"; readonly min: number; readonly max: number; readonly unit: string }
 
 export interface Flag {
@@ -112,6 +114,36 @@ export const rootFlags: ReadonlyArray<Flag> = [
     default: "30000",
     description: "How long the upstream may stay silent; never a cap on a whole stream",
     modes: ["proxy", "optimize"]
+  },
+  {
+    name: `${p}-proxy-record-policy`,
+    value: { kind: "choice" },
+    placeholder: "required|best-effort",
+    default: "required",
+    description: "While the store cannot record calls: refuse them, or forward them and count what is lost",
+    modes: ["proxy"]
+  },
+  {
+    name: `${p}-proxy-on-disconnect`,
+    value: { kind: "choice" },
+    placeholder: "cancel|drain",
+    default: "cancel",
+    description: "When a client leaves: cancel the upstream's answer, or read it on to record what it cost",
+    modes: ["proxy"]
+  },
+  {
+    name: `${p}-proxy-limits`,
+    value: { kind: "limits" },
+    placeholder: "NAME=N,...",
+    description: "Limits by name, e.g. callsMax=64,queueMs=5000: see docs/operations.md",
+    modes: ["proxy"]
+  },
+  {
+    name: `${p}-proxy-store-max-bytes`,
+    value: { kind: "integer", min: 1_048_576, max: Number.MAX_SAFE_INTEGER, unit: "bytes" },
+    placeholder: "N",
+    description: "Largest size of the store; when it is reached, the store counts as full",
+    modes: ["proxy"]
   },
   ...(["status", "pause", "resume", "cancel"] as const).map((verb): Flag => ({
     name: `${p}-control-${verb}`,

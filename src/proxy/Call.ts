@@ -6,15 +6,19 @@ import type { FinishedSpan, SpanIntent } from "../store/writer/spans.js"
 import * as Headers from "./Headers.js"
 import { causeOf, failureOf, type Refusal, refusals } from "./ProxyError.js"
 import { Recording } from "./Recording.js"
+import type { RecordingBudget } from "./RecordingBudget.js"
 import type { SpanRecorder } from "./SpanRecorder.js"
 
 /** What every call of a proxy shares. */
 export interface CallSettings {
   readonly recorder: SpanRecorder
   readonly recordedBytesMax: number
+  readonly budget: RecordingBudget
   /** Cut an answer that could not be recorded, instead of counting it. */
   readonly recordingRequired: boolean
   readonly timeoutMs: number
+  /** How far an answer is read on after its client has left, to learn what it cost; null to cancel it at once. */
+  readonly drain: { readonly ms: number; readonly bytesMax: number } | null
   readonly onEnd: (call: Call) => void
 }
 
@@ -46,6 +50,9 @@ export class Call implements Dispatcher.DispatchHandler {
   private upstreamBroke = false
   /** Set once the span's end is decided; what happens after it changes nothing. */
   private isSettled = false
+  /** Runs while an answer is read on for the record alone. */
+  private drainTimer: NodeJS.Timeout | null = null
+  private bytesBeforeDrain = 0
   private contentType: string | null = null
   private contentEncoding: string | null = null
 
@@ -56,8 +63,8 @@ export class Call implements Dispatcher.DispatchHandler {
     private readonly incoming: IncomingMessage,
     private readonly outgoing: ServerResponse
   ) {
-    this.request = new Recording(settings.recordedBytesMax)
-    this.response = new Recording(settings.recordedBytesMax)
+    this.request = new Recording(settings.recordedBytesMax, settings.budget)
+    this.response = new Recording(settings.recordedBytesMax, settings.budget)
     this.pendingIntent = settings.recorder.open(intent)
     outgoing.sendDate = false
     outgoing.on("close", this.clientClosed)
@@ -82,6 +89,7 @@ export class Call implements Dispatcher.DispatchHandler {
     if (length !== null && /^\d+$/.test(length)) this.sizedTo = Number(length)
     if (!hasBody(this.incoming.method, status) || this.sizedTo === 0) return
     if (this.contentType?.toLowerCase().startsWith("text/event-stream") === true) this.scan()
+    if (this.drainTimer !== null) return
     // The head of a sized answer goes with its first byte: until then a broken upstream can still be told as an error.
     if (this.scanner === null && this.sizedTo !== null) return
     this.sendHead()
@@ -93,6 +101,10 @@ export class Call implements Dispatcher.DispatchHandler {
     this.firstByteUs ??= nowUs()
     this.chunks += 1
     this.response.add(chunk)
+    if (this.drainTimer !== null) {
+      this.drain(chunk)
+      return
+    }
     // What follows a committed terminal event is no answer any more, and often the blank line that a client waits for.
     if (this.committedBytes !== null) {
       this.write(controller, chunk)
@@ -120,7 +132,8 @@ export class Call implements Dispatcher.DispatchHandler {
   onResponseEnd() {
     this.upstreamEnded = true
     if (this.isCommitting) return
-    if (this.committedBytes !== null) this.release()
+    if (this.drainTimer !== null) this.endDrain()
+    else if (this.committedBytes !== null) this.release()
     else if (!this.isSettled) this.commit("done")
   }
 
@@ -131,7 +144,8 @@ export class Call implements Dispatcher.DispatchHandler {
       if (this.committedBytes !== null) this.release()
       return
     }
-    this.fail(failureOf(error, this.statusCode !== null), causeOf(error))
+    if (this.drainTimer !== null) this.endDrain()
+    else this.fail(failureOf(error, this.statusCode !== null), causeOf(error))
   }
 
   /** The answer is an error of ours, or a broken connection when part of the upstream's answer has left already. */
@@ -139,7 +153,7 @@ export class Call implements Dispatcher.DispatchHandler {
     if (this.isSettled || this.outgoing.destroyed) return
     const { code, status } = refusals[kind]
     const message = messageOf(kind, cause, this.settings.timeoutMs)
-    const state = kind === "silent" || kind === "stalled"
+    const state = kind === "silent" || kind === "stalled" || kind === "overlong" || kind === "unread"
       ? "timeout"
       : kind === "tooLarge"
       ? "refused"
@@ -153,6 +167,16 @@ export class Call implements Dispatcher.DispatchHandler {
       else refuse(this.outgoing, kind, message)
       this.end()
     })
+  }
+
+  /** Unix milliseconds. */
+  get startedAtMs(): number {
+    return this.intent.startTimeUs / 1000
+  }
+
+  /** Bytes that have left on the client's connection while more must wait for it; null while nothing waits. */
+  get sentWhilePaused(): number | null {
+    return this.isPaused ? this.outgoing.socket?.bytesWritten ?? 0 : null
   }
 
   /** Ends a call that outlived the proxy's patience at shutdown. */
@@ -239,7 +263,11 @@ export class Call implements Dispatcher.DispatchHandler {
   }
 
   private readonly clientClosed = () => {
-    if (this.outgoing.writableFinished) return
+    if (this.outgoing.writableFinished || this.drainTimer !== null) return
+    if (!this.isSettled && this.settings.drain !== null && this.incoming.complete) {
+      this.beginDrain(this.settings.drain.ms)
+      return
+    }
     const wasSettled = this.isSettled
     // Before the abort, which reports an error of its own at once.
     this.isSettled = true
@@ -248,7 +276,30 @@ export class Call implements Dispatcher.DispatchHandler {
     else if (!this.isCommitting) this.end()
   }
 
+  private beginDrain(ms: number) {
+    this.bytesBeforeDrain = this.response.bytes
+    this.drainTimer = setTimeout(() => this.endDrain(), ms)
+    this.isPaused = false
+    this.controller?.resume()
+  }
+
+  private drain(chunk: Uint8Array) {
+    this.scanner?.scan(chunk)
+    const isOver = this.response.bytes - this.bytesBeforeDrain > this.settings.drain!.bytesMax
+    if (isOver || this.scanner?.isWhole === true) this.endDrain()
+  }
+
+  private endDrain() {
+    if (this.isSettled) return
+    this.isSettled = true
+    this.controller?.abort(new errors.RequestAbortedError())
+    this.close("client_cancel", null, () => this.end())
+  }
+
   private end() {
+    if (this.drainTimer !== null) clearTimeout(this.drainTimer)
+    this.request.release()
+    this.response.release()
     this.incoming.socket.off("close", this.clientClosed)
     this.settings.onEnd(this)
   }
@@ -318,7 +369,7 @@ export const refuse = (outgoing: ServerResponse, kind: Refusal, message: string)
   outgoing.writeHead(status, {
     "content-type": "application/json",
     "content-length": body.length,
-    ...(kind === "busy" || kind === "store" ? { "retry-after": "1" } : {})
+    ...(status === 503 ? { "retry-after": "1" } : {})
   })
   outgoing.end(body)
 }

@@ -15,13 +15,18 @@ import { parseUpstream, upstreamPath, type UpstreamUrl } from "../openai/Upstrea
 import { StoreProcess } from "../store/Sqlite.js"
 import { Writer } from "../store/Writer.js"
 import { Call, type CallSettings, nowUs, refuse } from "./Call.js"
+import { CallClock } from "./CallClock.js"
 import { type CallIdentity, identify, newSpanId, randomHex, withoutSecrets } from "./CallIdentity.js"
+import { CallQueue } from "./CallQueue.js"
 import * as Headers from "./Headers.js"
-import { type Health, healthBytes } from "./Health.js"
+import { type Health, healthBytes, statusOf } from "./Health.js"
+import { Metrics } from "./Metrics.js"
 import { ProxyStartError } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
+import { RecordingBudget } from "./RecordingBudget.js"
 import { sendUpstream } from "./RequestBody.js"
 import { SpanRecorder } from "./SpanRecorder.js"
+import { StoreWatch } from "./StoreWatch.js"
 
 /** A running proxy. */
 export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
@@ -36,14 +41,17 @@ export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
       Proxy,
       Effect.gen(function*() {
         const writer = yield* Writer
-        const { id: processId } = yield* StoreProcess
+        const { id: processId, path: storePath } = yield* StoreProcess
         const upstream = parseUpstream(options.upstreamUrl)
         if (typeof upstream === "string") return yield* new ProxyStartError({ detail: `upstream URL: ${upstream}` })
         const dispatcher = yield* Effect.acquireRelease(
           Effect.sync(() => upstreamPool(upstream.origin, options)),
           (pool) => Effect.promise(() => pool.destroy())
         )
-        const gateway = new Gateway(options, upstream, dispatcher, new SpanRecorder(writer, processId), processId)
+        const gateway = yield* Effect.acquireRelease(
+          Effect.sync(() => new Gateway(options, upstream, dispatcher, writer, { id: processId, path: storePath })),
+          (opened) => Effect.sync(() => opened.close())
+        )
         const { server } = yield* Effect.acquireRelease(
           listen(gateway, options),
           (running) => stop(running, gateway, options)
@@ -75,7 +83,14 @@ class Gateway {
   readonly captureSession: string
   private readonly settings: CallSettings
   private readonly calls = new Set<Call>()
+  private readonly queue: CallQueue
+  private readonly clock: CallClock
+  private readonly budget: RecordingBudget
+  private readonly metrics = new Metrics()
+  private readonly recorder: SpanRecorder
+  private readonly watch: StoreWatch
   private readonly clientKeyHash: Buffer | null
+  readonly sockets = new Set<Socket>()
   private handled = 0
   private refused = 0
 
@@ -83,18 +98,39 @@ class Gateway {
     private readonly options: ProxyOptions,
     private readonly upstream: UpstreamUrl,
     private readonly dispatcher: Dispatcher,
-    private readonly recorder: SpanRecorder,
-    private readonly processId: string
+    private readonly writer: Writer["Type"],
+    private readonly process: { readonly id: string; readonly path: string }
   ) {
     this.captureSession = `capture-${new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}-${randomHex(3)}`
     this.clientKeyHash = options.clientKey === null ? null : sha256(options.clientKey)
+    const { limits, onDisconnect } = options
+    this.queue = new CallQueue(limits.queueMax, limits.queueMs)
+    this.clock = new CallClock(this.calls, limits)
+    this.budget = new RecordingBudget(limits.recordingBytesMax)
+    this.recorder = new SpanRecorder(writer, process.id, this.metrics, this.budget, options)
+    this.watch = new StoreWatch(process.path, this.recorder, limits, options.warn)
     this.settings = {
-      recorder,
-      recordedBytesMax: options.limits.recordedBytesMax,
+      recorder: this.recorder,
+      recordedBytesMax: limits.recordedBytesMax,
+      budget: this.budget,
       recordingRequired: options.recordPolicy === "required",
       timeoutMs: options.timeoutMs,
-      onEnd: (call) => this.calls.delete(call)
+      drain: onDisconnect === "drain" ? { ms: limits.drainMs, bytesMax: limits.drainBytesMax } : null,
+      onEnd: (call) => {
+        if (this.calls.delete(call)) this.queue.startNext()
+      }
     }
+  }
+
+  close(): void {
+    this.clock.close()
+    this.watch.close()
+    this.metrics.close()
+  }
+
+  /** At shutdown nobody waits for a place any more. */
+  refuseQueued(): void {
+    this.queue.refuseAll()
   }
 
   get underWay(): ReadonlySet<Call> {
@@ -102,6 +138,7 @@ class Gateway {
   }
 
   health(): Health {
+    const trouble = this.recorder.failure()
     return {
       upstreamUrl: `${this.upstream.origin}${this.upstream.basePath}`,
       upstreamChatCompletionsUrl: this.upstream.origin + upstreamPath(this.upstream.basePath, "/v1/chat/completions"),
@@ -109,12 +146,36 @@ class Gateway {
       attributionRequired: this.options.attributionRequired,
       captureSession: this.captureSession,
       callsUnderWay: this.calls.size,
+      callsQueued: this.queue.size,
       calls: this.handled,
       callsRefused: this.refused,
       spansCommitted: this.recorder.counters.committed,
       spansLost: this.recorder.counters.lost,
-      storeFailure: this.recorder.failure()
+      status: statusOf(trouble, this.watch.isLow),
+      storeFailure: trouble?.message ?? null,
+      storeFreeBytes: this.watch.freeBytes,
+      attributionLogLost: this.writer.health().logLost
     }
+  }
+
+  private metricsText(): string {
+    const { commits, logLost, waiting, waitingBytes } = this.writer.health()
+    return this.metrics.text({
+      connections: this.sockets.size,
+      callsUnderWay: this.calls.size,
+      callsQueued: this.queue.size,
+      spansCommitted: this.recorder.counters.committed,
+      spansLost: this.recorder.counters.lost,
+      requestsWaiting: waiting,
+      waitingBytes,
+      recordedBytes: this.budget.used,
+      recordingsCut: this.budget.cuts,
+      commits,
+      storeFailed: this.recorder.failure() !== null,
+      logLinesLost: logLost,
+      walBytes: this.watch.walBytes,
+      freeBytes: this.watch.freeBytes
+    })
   }
 
   handle(request: IncomingMessage, response: ServerResponse): void {
@@ -122,6 +183,11 @@ class Gateway {
       const { body, status } = healthBytes(this.health())
       response.writeHead(status, { "content-type": "application/json", "content-length": body.length })
       response.end(body)
+      return
+    }
+    if (request.method === "GET" && request.url === "/metrics") {
+      response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" })
+      response.end(this.metricsText())
       return
     }
     const identity = identify(request)
@@ -137,15 +203,31 @@ class Gateway {
       )
     } else if (!this.isAdmitted(request)) {
       this.refuse(response, "key", "this proxy needs the key that was handed out with its base URL")
-    } else if (this.calls.size >= this.options.limits.callsMax) {
-      this.refuse(response, "busy", `${this.calls.size} calls are under way, the limit`)
-    } else if (this.options.recordPolicy === "required" && this.recorder.failure() !== null) {
-      this.refuse(response, "store", "the store cannot record this call: it was not forwarded")
     } else if (Number(request.headers["content-length"] ?? 0) > this.options.limits.requestBytesMax) {
       this.refuse(response, "tooLarge", `the request is larger than ${this.options.limits.requestBytesMax} bytes`)
+    } else if (this.calls.size < this.options.limits.callsMax) {
+      this.admit(request, response, identity)
+    } else {
+      const refuse = () => this.refuse(response, "busy", `${this.calls.size} calls are under way, the limit`)
+      const isQueued = this.queue.enter(response, () => this.admit(request, response, identity), refuse)
+      if (!isQueued) refuse()
+    }
+  }
+
+  /** There is a place for the call: it is forwarded if it can be recorded, or need not be. */
+  private admit(request: IncomingMessage, response: ServerResponse, identity: CallIdentity) {
+    const isRequired = this.options.recordPolicy === "required"
+    const trouble = isRequired ? this.recorder.failure() : null
+    if (trouble !== null) {
+      const status = statusOf(trouble, false)
+      this.refuse(response, "store", `the store cannot record this call (${status}): it was not forwarded`)
+    } else if (isRequired && this.budget.room === 0) {
+      this.refuse(response, "recording", "calls under way hold all the memory there is for recording")
     } else {
       this.forward(request, response, identity)
+      return
     }
+    this.queue.startNext()
   }
 
   private forward(request: IncomingMessage, response: ServerResponse, identity: CallIdentity) {
@@ -161,7 +243,7 @@ class Gateway {
         rolloutId: attribution?.rolloutId ?? this.captureSession,
         attemptId: attribution?.attemptId ?? `${this.captureSession}:attempt-1`,
         clientSequenceId: identity.sequenceId,
-        processId: this.processId,
+        processId: this.process.id,
         method: request.method ?? "GET",
         path: withoutSecrets(identity.path),
         startTimeUs: nowUs(),
@@ -187,6 +269,7 @@ class Gateway {
 
   private refuse(response: ServerResponse, ...refusal: [kind: Parameters<typeof refuse>[1], message: string]) {
     this.refused += 1
+    this.metrics.refuse(refusal[0])
     refuse(response, ...refusal)
   }
 
@@ -202,7 +285,6 @@ const sha256 = (text: string) => createHash("sha256").update(text).digest()
 
 interface Listening {
   readonly server: Server
-  readonly sockets: ReadonlySet<Socket>
 }
 
 const listen = (gateway: Gateway, { bind, limits }: ProxyOptions) =>
@@ -218,7 +300,7 @@ const listen = (gateway: Gateway, { bind, limits }: ProxyOptions) =>
       (request, response) => gateway.handle(request, response)
     )
     server.maxConnections = limits.connectionsMax
-    const sockets = new Set<Socket>()
+    const { sockets } = gateway
     server.on("connection", (socket) => {
       // Each call watches its socket, and a client may pipeline many calls on one.
       socket.setMaxListeners(0)
@@ -231,7 +313,7 @@ const listen = (gateway: Gateway, { bind, limits }: ProxyOptions) =>
           detail: `cannot listen on ${bind.host}:${bind.port}: ${startErrors[error.code ?? ""] ?? error.message}`
         })
       ))
-    server.listen(bind.port, bind.host, () => resume(Effect.succeed({ server, sockets })))
+    server.listen(bind.port, bind.host, () => resume(Effect.succeed({ server })))
   })
 
 const startErrors: Record<string, string> = {
@@ -242,13 +324,14 @@ const startErrors: Record<string, string> = {
 }
 
 /** Takes no new calls, lets those under way finish for a while, then breaks what is left. */
-const stop = ({ server, sockets }: Listening, gateway: Gateway, { limits }: ProxyOptions) =>
+const stop = ({ server }: Listening, gateway: Gateway, { limits }: ProxyOptions) =>
   Effect.async<void>((resume) => {
     const closeIdle = () => {
       server.closeIdleConnections()
       // Connections that were opened and never used are not idle to Node, and clients keep some in reserve.
-      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+      for (const socket of gateway.sockets) if (socket.bytesRead === 0) socket.destroy()
     }
+    gateway.refuseQueued()
     server.close(() => resume(Effect.void))
     closeIdle()
     const patience = setTimeout(() => {

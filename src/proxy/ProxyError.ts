@@ -17,11 +17,14 @@ export const refusals = {
   key: { status: 401, code: "invalid_api_key" },
   stalled: { status: 408, code: "training_proxy_request_timeout" },
   tooLarge: { status: 413, code: "training_proxy_request_too_large" },
+  unread: { status: 408, code: "training_proxy_client_stalled" },
   busy: { status: 503, code: "training_proxy_too_many_calls" },
   store: { status: 503, code: "training_proxy_store_unavailable" },
+  recording: { status: 503, code: "training_proxy_recording_full" },
   unreachable: { status: 502, code: "training_proxy_upstream_request_failed" },
   unreadable: { status: 502, code: "training_proxy_upstream_response_read_failed" },
-  silent: { status: 504, code: "training_proxy_upstream_timeout" }
+  silent: { status: 504, code: "training_proxy_upstream_timeout" },
+  overlong: { status: 504, code: "training_proxy_call_timeout" }
 } as const
 
 export type Refusal = keyof typeof refusals

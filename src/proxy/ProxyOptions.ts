@@ -18,6 +18,10 @@ export interface ProxyOptions {
    * cannot be recorded is cut. `best-effort`: calls go on, and what was not recorded is counted.
    */
   readonly recordPolicy: "required" | "best-effort"
+  /** What an answer is worth once its client has left: nothing, or to be read to its end, so that its usage is known. */
+  readonly onDisconnect: "cancel" | "drain"
+  /** Told to whoever runs the proxy: one line, once per incident. */
+  readonly warn: (message: string) => void
   readonly limits: ProxyLimits
 }
 
@@ -26,11 +30,30 @@ export interface ProxyLimits {
   readonly requestBytesMax: number
   /** How much of each body the span keeps; the peers always get all of it. */
   readonly recordedBytesMax: number
-  /** Calls under way at once; more are answered 503 with `retry-after`. */
+  /** Recorded bytes in memory over all calls; what exceeds them passes unrecorded, and the span says so. */
+  readonly recordingBytesMax: number
+  /** Changes that wait to be written; with more, no call is recorded. */
+  readonly spansWaitingMax: number
+  /** Calls under way at once; more wait in the queue. */
   readonly callsMax: number
+  /** Calls that wait for one under way to end; more are answered 503 with `retry-after`. */
+  readonly queueMax: number
+  /** Longest wait in the queue; then 503 as well. */
+  readonly queueMs: number
   readonly connectionsMax: number
   /** How long a client may pause while it sends its request. */
   readonly uploadIdleMs: number
+  /** How long a client may leave an answer unread while more of it waits. */
+  readonly clientIdleMs: number
+  /** Longest call from its first byte to its last. */
+  readonly callMs: number
+  /** How long and how far an answer is read on after its client has left. */
+  readonly drainMs: number
+  readonly drainBytesMax: number
+  /** Less free space than this where the store is: health says so. */
+  readonly freeBytesLow: number
+  /** A longer write-ahead log is warned of. */
+  readonly walBytesHigh: number
   /** How long calls under way may take to finish at shutdown. */
   readonly shutdownGraceMs: number
 }
@@ -38,8 +61,18 @@ export interface ProxyLimits {
 export const defaultLimits: ProxyLimits = {
   requestBytesMax: 64 * 1024 * 1024,
   recordedBytesMax: 16 * 1024 * 1024,
+  recordingBytesMax: 256 * 1024 * 1024,
+  spansWaitingMax: 10_000,
   callsMax: 1024,
+  queueMax: 1024,
+  queueMs: 10_000,
   connectionsMax: 4096,
   uploadIdleMs: 60_000,
+  clientIdleMs: 300_000,
+  callMs: 3_600_000,
+  drainMs: 60_000,
+  drainBytesMax: 16 * 1024 * 1024,
+  freeBytesLow: 256 * 1024 * 1024,
+  walBytesHigh: 256 * 1024 * 1024,
   shutdownGraceMs: 10_000
 }

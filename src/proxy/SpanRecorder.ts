@@ -1,5 +1,9 @@
 import type { Writer } from "../store/Writer.js"
+import type { Failure } from "../store/writer/protocol.js"
 import type { FinishedSpan, SpanIntent } from "../store/writer/spans.js"
+import type { Metrics } from "./Metrics.js"
+import type { ProxyOptions } from "./ProxyOptions.js"
+import type { RecordingBudget } from "./RecordingBudget.js"
 
 export interface RecorderCounters {
   /** Spans committed. */
@@ -8,10 +12,18 @@ export interface RecorderCounters {
   lost: number
 }
 
+/** Why calls cannot be recorded now. `busy`: more is waiting to be written than may. */
+export interface StoreTrouble {
+  readonly reason: Failure["reason"] | "busy"
+  readonly message: string
+}
+
 /** A commit that takes longer than this says that the store is stuck, behind another process's lock for example. */
 const stuckMs = 1_000
 /** While the store cannot commit, it is asked this often whether it can again. */
 const probeMs = 500
+/** A store that was full counts as full until this much fits, or what did not fit, if that was more. */
+const roomMin = 1024 * 1024
 
 /**
  * Hands spans to the writer thread. Plain callbacks: this runs for every call.
@@ -22,25 +34,48 @@ const probeMs = 500
 export class SpanRecorder {
   readonly counters: RecorderCounters = { committed: 0, lost: 0 }
   private probedAt = Number.NEGATIVE_INFINITY
+  /** Set until there is room again: on a full disk a small write may still succeed, and would look like recovery. */
+  private full: Failure | null = null
+  private roomNeeded = roomMin
+  private readonly isRequired: boolean
 
-  constructor(private readonly writer: Writer["Type"], private readonly processId: string) {}
+  constructor(
+    private readonly writer: Writer["Type"],
+    private readonly processId: string,
+    private readonly metrics: Metrics,
+    private readonly budget: RecordingBudget,
+    private readonly options: Pick<ProxyOptions, "recordPolicy" | "limits">
+  ) {
+    this.isRequired = options.recordPolicy === "required"
+  }
 
   /**
    * Why calls could not be recorded now, or null. Asking is what finds out that the store is back: a write of no
    * consequence is sent as a probe, not somebody's call.
    */
-  failure(): string | null {
-    const { failure, inFlightMs } = this.writer.health()
-    if (failure === null && inFlightMs < stuckMs) return null
-    const now = performance.now()
-    if (failure !== null && inFlightMs === 0 && now - this.probedAt > probeMs) {
-      this.probedAt = now
-      this.writer.submit("heartbeatProcess", { id: this.processId }, { nowMs: Date.now(), done: () => {} })
+  failure(): StoreTrouble | null {
+    const { failure, inFlightMs, waiting } = this.writer.health()
+    if (failure?.reason === "full") this.full = failure
+    const trouble = this.full ?? failure
+    if (trouble === null && inFlightMs < stuckMs) {
+      if (waiting < this.options.limits.spansWaitingMax) return null
+      return { reason: "busy", message: `${waiting} changes are waiting to be written, the limit` }
     }
-    return failure?.message ?? `the store has been busy for ${Math.round(inFlightMs)} ms`
+    const now = performance.now()
+    if (trouble !== null && inFlightMs === 0 && now - this.probedAt > probeMs) {
+      this.probedAt = now
+      this.probe()
+    }
+    return trouble ?? { reason: "locked", message: `the store has been busy for ${Math.round(inFlightMs)} ms` }
+  }
+
+  /** Why the last line of the attribution log could not be appended; null once one is again. */
+  get logFailure(): string | null {
+    return this.writer.health().logFailure
   }
 
   open(intent: SpanIntent): { readonly cancel: () => boolean } {
+    if (!this.isRequired && this.isOverfull()) return neverOpened
     return this.writer.submit("openSpan", intent, {
       nowMs: Math.floor(intent.startTimeUs / 1000),
       lazy: true,
@@ -48,16 +83,77 @@ export class SpanRecorder {
     })
   }
 
-  /** `done` is told whether the span is committed. */
+  /**
+   * `done` is told whether the span is committed; under `best-effort` it hears at the latest after a second, and what
+   * becomes of the span later is only counted.
+   */
   close(span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>, done: (committed: boolean) => void): void {
+    if (span.isFirst) this.metrics.ended(span)
+    const told = this.isRequired ? done : this.impatient(span, bodies, done)
+    if (told === null) return
+    const handedInAt = performance.now()
     this.writer.submit("closeSpan", span, {
       nowMs: Math.floor(span.endTimeUs / 1000),
       bodies,
+      done: (failure, tokens) => {
+        if (failure === null) {
+          this.counters.committed += 1
+          this.metrics.committed((performance.now() - handedInAt) / 1000, tokens)
+        } else {
+          this.counters.lost += 1
+          if (failure.reason === "full") {
+            this.full = failure
+            this.roomNeeded = Math.max(roomMin, sizeOf(bodies))
+          }
+        }
+        told(failure === null)
+      }
+    })
+  }
+
+  /** What to call instead of `done` so that nobody waits long, or null when the span is dropped. */
+  private impatient(span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>, done: (committed: boolean) => void) {
+    if (this.isOverfull()) {
+      if (span.isFirst) this.counters.lost += 1
+      done(false)
+      return null
+    }
+    // Without the call that held them, these bytes are the queue's.
+    const size = sizeOf(bodies)
+    let isTold = false
+    const tell = () => {
+      isTold = true
+      this.budget.used += size
+      done(false)
+    }
+    const timer = setTimeout(tell, this.failure() === null ? stuckMs : 0)
+    return (committed: boolean) => {
+      clearTimeout(timer)
+      if (isTold) this.budget.used -= size
+      else done(committed)
+    }
+  }
+
+  private isOverfull(): boolean {
+    return this.writer.health().waiting >= this.options.limits.spansWaitingMax
+  }
+
+  private probe() {
+    const nowMs = Date.now()
+    if (this.full === null) {
+      this.writer.submit("heartbeatProcess", { id: this.processId }, { nowMs, done: () => {} })
+      return
+    }
+    this.writer.submit("findRoom", { processId: this.processId, bytes: this.roomNeeded }, {
+      nowMs,
       done: (failure) => {
-        if (failure === null) this.counters.committed += 1
-        else this.counters.lost += 1
-        done(failure === null)
+        if (failure?.reason === "full") this.full = failure
+        else this.full = null
       }
     })
   }
 }
+
+const sizeOf = (bodies: ReadonlyArray<Uint8Array>) => bodies.reduce((sum, { length }) => sum + length, 0)
+
+const neverOpened = { cancel: () => true }

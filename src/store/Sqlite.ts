@@ -21,6 +21,8 @@ const heartbeatInterval = "10 seconds"
 /** This process as the store knows it: `host/pid/random`, new at every start. */
 export class StoreProcess extends Context.Tag("tau/store/StoreProcess")<StoreProcess, {
   readonly id: string
+  /** The store's file. */
+  readonly path: string
   /** Calls of processes that had died, found open at this start and marked `unknown_after_crash`. */
   readonly unknownCalls: number
 }>() {}
@@ -31,15 +33,19 @@ export interface StoreOptions {
   readonly kind: string
   /** JSONL file that gets a line per finished call, or null. */
   readonly attributionLogPath?: string | null
+  /** Largest size of the file in bytes; what does not fit fails as on a full disk. */
+  readonly bytesMax?: number | null
 }
 
 /** Opens the file, making it if need be, and settles what dead processes left open. */
 export const layer = (
-  { attributionLogPath = null, kind, path }: StoreOptions
+  { attributionLogPath = null, bytesMax = null, kind, path }: StoreOptions
 ): Layer.Layer<Writer | StoreProcess | SqlClient.SqlClient, StoreError> =>
-  Layer.merge(storeProcess(kind), reader(path)).pipe(Layer.provideMerge(Writer.layer({ path, attributionLogPath })))
+  Layer.merge(storeProcess(kind, path), reader(path)).pipe(
+    Layer.provideMerge(Writer.layer({ path, attributionLogPath, bytesMax }))
+  )
 
-const storeProcess = (kind: string) =>
+const storeProcess = (kind: string, path: string) =>
   Layer.scoped(
     StoreProcess,
     Effect.gen(function*() {
@@ -53,7 +59,7 @@ const storeProcess = (kind: string) =>
         Effect.schedule(Schedule.spaced(heartbeatInterval)),
         Effect.forkScoped
       )
-      return { id, unknownCalls }
+      return { id, path, unknownCalls }
     })
   )
 

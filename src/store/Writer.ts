@@ -6,7 +6,16 @@ import * as Layer from "effect/Layer"
 import { Worker } from "node:worker_threads"
 import { StoreError } from "./StoreError.js"
 import type { Input, OperationName, Output } from "./writer/operations.js"
-import type { Batch, Failure, FromWriter, Outcome, Request, ToWriter, WriterOptions } from "./writer/protocol.js"
+import type {
+  Batch,
+  Failure,
+  FromWriter,
+  LogState,
+  Outcome,
+  Request,
+  ToWriter,
+  WriterOptions
+} from "./writer/protocol.js"
 
 /** How long an intent may wait for a group to leave with. A call that ends sooner is written once, finished. */
 const lazyMaxMs = 5
@@ -25,6 +34,9 @@ export interface WriterHealth {
   readonly inFlightMs: number
   /** Why the store cannot commit; null once it can again. A request that failed for its own content is not such a reason. */
   readonly failure: Failure | null
+  /** Lines that could not be appended to the attribution log, and why the last could not; null once one is again. */
+  readonly logLost: number
+  readonly logFailure: string | null
 }
 
 /**
@@ -49,7 +61,7 @@ export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
       readonly nowMs: number
       readonly bodies?: ReadonlyArray<Uint8Array>
       readonly lazy?: boolean
-      readonly done: (failure: Failure | null) => void
+      readonly done: (failure: Failure | null, value: Output<Name> | null) => void
     }
   ) => { readonly cancel: () => boolean }
 
@@ -102,7 +114,7 @@ export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
               lazy,
               state: "waiting",
               done: (outcome) =>
-                done(outcome.ok ? null : outcome.failure)
+                outcome.ok ? done(null, outcome.value as Output<typeof operation>) : done(outcome.failure, null)
             }),
           health: () =>
             queue.health(),
@@ -164,11 +176,13 @@ class WriterQueue {
   private failure: Failure | null = null
   private commits = 0
   private lastCommitMs = 0
+  private log: LogState = { lost: 0, failure: null }
   private postedAt = 0
 
   constructor(private readonly worker: Worker, private readonly onDeath: (failure: Failure) => void) {
     worker.on("message", (message: FromWriter) => {
       if (message._tag === "committed") {
+        this.log = message.log
         this.committed(JSON.parse(message.outcomes) as ReadonlyArray<Outcome>, message.commitMs)
       }
     })
@@ -200,7 +214,9 @@ class WriterQueue {
       commits: this.commits,
       lastCommitMs: this.lastCommitMs,
       inFlightMs: this.inFlight === null ? 0 : performance.now() - this.postedAt,
-      failure: this.dead ?? this.failure
+      failure: this.dead ?? this.failure,
+      logLost: this.log.lost,
+      logFailure: this.log.failure
     }
   }
 

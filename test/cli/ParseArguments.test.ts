@@ -57,7 +57,11 @@ describe("modes", () => {
       bind: { host: "127.0.0.1", port: 8788 },
       upstreamUrl: "http://127.0.0.1:1",
       stateDir: ".tau",
-      timeoutMs: 30_000
+      timeoutMs: 30_000,
+      recordPolicy: "required",
+      onDisconnect: "cancel",
+      limits: {},
+      storeBytesMax: null
     })
   })
 

@@ -14,7 +14,12 @@ import { eventually } from "./upstream.js"
 export const attribution = { rolloutId: RolloutId.make("r1"), attemptId: AttemptId.make("r1:attempt-1") }
 
 /** A proxy on a free port in front of `upstreamUrl`, over a store of its own. */
-export const proxyAt = (storePath: string, upstreamUrl: string, options: Partial<ProxyOptions> = {}) => {
+export const proxyAt = (
+  storePath: string,
+  upstreamUrl: string,
+  options: Partial<ProxyOptions> = {},
+  bytesMax: number | null = null
+) => {
   const attributionLogPath = `${storePath}.attribution.jsonl`
   return Layer.mergeAll(
     SpanStore.layer,
@@ -27,10 +32,12 @@ export const proxyAt = (storePath: string, upstreamUrl: string, options: Partial
       upstreamKey: null,
       attributionLogPath,
       recordPolicy: "required",
+      onDisconnect: "cancel",
+      warn: () => {},
       limits: defaultLimits,
       ...options
     })
-  ).pipe(Layer.provideMerge(Sqlite.layer({ path: storePath, kind: "test", attributionLogPath })))
+  ).pipe(Layer.provideMerge(Sqlite.layer({ path: storePath, kind: "test", attributionLogPath, bytesMax })))
 }
 
 /** Runs a test with such a proxy. */

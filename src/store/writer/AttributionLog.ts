@@ -11,6 +11,7 @@ const lookEveryMs = 1_000
 export class AttributionLog {
   private fd: number | null = null
   private inode = 0
+  readonly state: { lost: number; failure: string | null } = { lost: 0, failure: null }
   private lookedAt = Number.NEGATIVE_INFINITY
 
   constructor(private readonly path: string) {
@@ -21,8 +22,11 @@ export class AttributionLog {
     if (lines.length === 0) return
     try {
       writeSync(this.open(), lines.join("\n") + "\n")
-    } catch {
+      this.state.failure = null
+    } catch (error) {
       this.fd = null
+      this.state.lost += lines.length
+      this.state.failure = error instanceof Error ? error.message : String(error)
     }
   }
 

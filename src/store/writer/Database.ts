@@ -23,7 +23,8 @@ export interface Db {
   now: number
 }
 
-export const open = (path: string): Db => {
+/** `bytesMax` is the largest size of the file; null leaves it to the disk. */
+export const open = (path: string, bytesMax: number | null = null): Db => {
   const marker = `${path}.initialised`
   const isNew = !existsSync(path) || statSync(path).size === 0
   if (isNew && existsSync(marker)) {
@@ -39,6 +40,10 @@ export const open = (path: string): Db => {
     connection.pragma("journal_mode = WAL")
     for (const pragma of pragmas) connection.pragma(pragma)
     migrate(connection, path)
+    if (bytesMax !== null) {
+      const pageBytes = connection.pragma("page_size", { simple: true }) as number
+      connection.pragma(`max_page_count = ${Math.max(1, Math.floor(bytesMax / pageBytes))}`)
+    }
     // Long waits are for start-up only: afterwards a lock held elsewhere is waited for in short steps, with retries.
     connection.pragma("busy_timeout = 100")
   } catch (error) {

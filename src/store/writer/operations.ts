@@ -15,6 +15,7 @@ import {
   succeed
 } from "./rollouts.js"
 import { beginRun, endRun } from "./runs.js"
+import { findRoom } from "./space.js"
 import { closeSpan, openSpan } from "./spans.js"
 
 /** Everything the writer thread can be asked to do. Each is a plain function of the connection and its input. */
@@ -38,6 +39,7 @@ export const operations = {
   heartbeat,
   applyControl,
   recordControl,
+  findRoom,
   openSpan,
   closeSpan
 } as const

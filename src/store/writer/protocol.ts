@@ -34,6 +34,14 @@ export interface WriterOptions {
   readonly path: string
   /** JSONL file that gets a line per finished call, or null. */
   readonly attributionLogPath: string | null
+  /** Largest size of the store's file in bytes, or null for what the disk holds. */
+  readonly bytesMax: number | null
+}
+
+/** How the attribution log stands: lines lost so far, and why the last could not be appended, if it could not. */
+export interface LogState {
+  readonly lost: number
+  readonly failure: string | null
 }
 
 export type ToWriter = Batch | "close"
@@ -41,4 +49,4 @@ export type ToWriter = Batch | "close"
 export type FromWriter =
   | { readonly _tag: "ready" }
   | { readonly _tag: "refused"; readonly failure: Failure }
-  | { readonly _tag: "committed"; readonly outcomes: string; readonly commitMs: number }
+  | { readonly _tag: "committed"; readonly outcomes: string; readonly commitMs: number; readonly log: LogState }

@@ -147,8 +147,14 @@ export const prepareSpan = (
 const bodyOf = (content: Uint8Array): Body =>
   content.length === 0 ? null : { content, sha256: hash("sha256", content, "hex") }
 
-/** The finished span; `bodies` are the request's and the response's recorded bytes. */
-export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>): null => {
+/** What a call used, as its upstream reported it. */
+export interface Tokens {
+  readonly inputTokens: number
+  readonly outputTokens: number
+}
+
+/** The finished span; `bodies` are the request's and the response's recorded bytes. Null for a later version. */
+export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>): Tokens | null => {
   const { answer, derived, request, response } = prepareSpan(span, bodies)
   const owner = ownerOf(db, span.attemptId)
   for (const body of [request, response, answer]) store(db, body)
@@ -184,7 +190,7 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
     ).run(derived.inputTokens ?? 0, derived.outputTokens ?? 0, owner.runId)
   }
   attributionLines.push(attributionLine(span))
-  return null
+  return { inputTokens: derived.inputTokens ?? 0, outputTokens: derived.outputTokens ?? 0 }
 }
 
 interface Owner {

@@ -10,11 +10,20 @@ import { AttributionLog } from "./AttributionLog.js"
 import { Checkpoints } from "./Checkpoints.js"
 import { type Db, open, RefusedFile } from "./Database.js"
 import { type OperationName, operations } from "./operations.js"
-import type { Failure, FromWriter, Outcome, Request, StoreFailureReason, ToWriter, WriterOptions } from "./protocol.js"
+import type {
+  Failure,
+  FromWriter,
+  LogState,
+  Outcome,
+  Request,
+  StoreFailureReason,
+  ToWriter,
+  WriterOptions
+} from "./protocol.js"
 import { type FinishedSpan, prepareSpan, takeAttributionLines } from "./spans.js"
 
 const port = parentPort!
-const { attributionLogPath, path } = workerData as WriterOptions
+const { attributionLogPath, bytesMax, path } = workerData as WriterOptions
 
 /** Longest total wait for a lock that another process holds, and the longest single pause between tries. */
 const lockedMaxMs = 5_000
@@ -25,7 +34,7 @@ const main = () => {
   let inode: number
   let log: AttributionLog | null
   try {
-    db = open(path)
+    db = open(path, bytesMax)
     inode = statSync(path).ino
     log = attributionLogPath === null ? null : new AttributionLog(attributionLogPath)
   } catch (error) {
@@ -46,7 +55,7 @@ const main = () => {
     // Writes to an unlinked or renamed file succeed silently and are lost.
     if (inodeOf(path) !== inode) {
       const failure: Failure = { reason: "gone", message: `${path} was moved or deleted while in use` }
-      committed(requests.map(() => ({ ok: false, failure })), 0)
+      committed(requests.map(() => ({ ok: false, failure })), 0, log?.state ?? noLog)
       return
     }
     // Unpacking, parsing and hashing take their time outside the transaction: other processes wait for its lock.
@@ -58,7 +67,7 @@ const main = () => {
     const outcomes = commit(db, requests, message.bytes)
     const lines = takeAttributionLines()
     log?.append(lines)
-    committed(outcomes, performance.now() - startedAt)
+    committed(outcomes, performance.now() - startedAt, log?.state ?? noLog)
     // Callers have their answer: what the log needs is nobody's wait.
     checkpoints.afterCommit()
   })
@@ -67,8 +76,10 @@ const main = () => {
 
 const say = (message: FromWriter) => port.postMessage(message)
 
-const committed = (outcomes: ReadonlyArray<Outcome>, commitMs: number) =>
-  say({ _tag: "committed", outcomes: JSON.stringify(outcomes), commitMs })
+const committed = (outcomes: ReadonlyArray<Outcome>, commitMs: number, log: LogState) =>
+  say({ _tag: "committed", outcomes: JSON.stringify(outcomes), commitMs, log })
+
+const noLog: LogState = { lost: 0, failure: null }
 
 /** All requests in one transaction. Should one fail, all are rolled back and run again, each in a savepoint of its own. */
 const commit = (db: Db, requests: ReadonlyArray<Request>, bytes: ArrayBuffer | null): ReadonlyArray<Outcome> => {

@@ -1,0 +1,164 @@
+import { assert, describe, it } from "@effect/vitest"
+import Database from "better-sqlite3"
+import * as Effect from "effect/Effect"
+import type { ServerResponse } from "node:http"
+import { join } from "node:path"
+import { request } from "undici"
+import { toBaseUrl } from "../../src/domain/Attribution.js"
+import { Proxy } from "../../src/proxy/Proxy.js"
+import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
+import { metrics } from "../support/metrics.js"
+import { attribution, oneSpan, proxyAt, responseText, withProxy } from "../support/proxy.js"
+import { scratchFolder } from "../support/store.js"
+import { eventually, upstream } from "../support/upstream.js"
+
+/** A streamed call that the client can leave, and what it has read. */
+const streamed = Effect.flatMap(Proxy, ({ origin }) =>
+  Effect.promise(async () => {
+    const { body } = await request(`${toBaseUrl(origin, attribution)}/chat/completions`, {
+      method: "POST",
+      body: `{"model":"m","stream":true}`
+    })
+    let text = ""
+    body.on("error", () => {}).on("data", (chunk: Buffer) => text += chunk.toString())
+    return { text: () => text, leave: () => void body.destroy() }
+  }))
+
+/** The proxy has seen that its client is gone: the only connection left is the one that asks. */
+const departure = eventually(
+  "one connection",
+  Effect.map(metrics, (counts) => counts.get("tau_connections_open") === 1 ? true : undefined)
+)
+
+const soon = (what: string, isSo: () => boolean) => eventually(what, Effect.sync(() => isSo() ? true : undefined))
+
+/** An upstream that streams what the test tells it to. */
+const told = Effect.gen(function*() {
+  const answers: Array<ServerResponse> = []
+  const closed: Array<boolean> = []
+  const url = yield* upstream((_req, res) => {
+    res.on("close", () => closed.push(true))
+    res.writeHead(200, { "content-type": "text/event-stream" })
+    res.write(first)
+    answers.push(res)
+  })
+  return { url, write: (text: string) => void answers[0]!.write(text), closed }
+})
+
+const event = (fields: object) =>
+  `data: ${JSON.stringify({ id: "c1", object: "chat.completion.chunk", ...fields })}\n\n`
+const first = event({ model: "m", choices: [{ index: 0, delta: { role: "assistant", content: "Hello" } }] })
+const rest = event({ choices: [{ index: 0, delta: { content: " you" }, finish_reason: "stop" }] }) +
+  event({ choices: [], usage: { prompt_tokens: 7, completion_tokens: 2, total_tokens: 9 } })
+const end = "data: [DONE]\n\n"
+
+const limits = (changed: Partial<typeof defaultLimits>) => ({ ...defaultLimits, ...changed })
+
+describe("A client that leaves", () => {
+  it.scopedLive("takes the upstream's answer with it", () =>
+    Effect.gen(function*() {
+      const { closed, url } = yield* told
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const call = yield* streamed
+          yield* soon("the first event", () => call.text() === first)
+          call.leave()
+          yield* soon("the upstream let go", () => closed.length === 1)
+          const span = yield* oneSpan
+          assert.deepInclude({ ...span }, { state: "client_cancel", outputTokens: null })
+          assert.strictEqual(yield* responseText(span), first)
+        })
+      )
+    }))
+
+  it.scopedLive("leaves an answer that is read on to its end where that is wanted, so that its usage is known", () =>
+    Effect.gen(function*() {
+      const { closed, url, write } = yield* told
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { health } = yield* Proxy
+          const call = yield* streamed
+          yield* soon("the first event", () => call.text() === first)
+          call.leave()
+          yield* departure
+          write(rest)
+          write(end)
+          const span = yield* oneSpan
+          assert.deepInclude({ ...span }, { state: "client_cancel", inputTokens: 7, outputTokens: 2 })
+          assert.strictEqual(yield* responseText(span), first + rest + end)
+          yield* soon("the upstream let go", () => closed.length === 1)
+          yield* soon("no call under way", () => health().callsUnderWay === 0)
+        }),
+        { onDisconnect: "drain", timeoutMs: 60_000 }
+      )
+    }))
+
+  it.scopedLive("is not followed for longer than the limit, nor for more bytes", () =>
+    Effect.gen(function*() {
+      for (const changed of [{ drainMs: 200 }, { drainBytesMax: 10 }]) {
+        const { closed, url, write } = yield* told
+        yield* withProxy(
+          url,
+          Effect.gen(function*() {
+            const { health } = yield* Proxy
+            const call = yield* streamed
+            yield* soon("the first event", () => call.text() === first)
+            call.leave()
+            yield* departure
+            if ("drainBytesMax" in changed) write(rest)
+            yield* soon("the upstream let go", () => closed.length === 1)
+            assert.strictEqual((yield* oneSpan).state, "client_cancel")
+            yield* soon("no call under way", () => health().callsUnderWay === 0)
+          }),
+          { onDisconnect: "drain", timeoutMs: 60_000, limits: limits(changed) }
+        )
+      }
+    }))
+
+  for (const onDisconnect of ["cancel", "drain"] as const) {
+    it.scopedLive(`has a whole answer once the terminal event has come, committed or not (${onDisconnect})`, () =>
+      Effect.gen(function*() {
+        const { closed, url, write } = yield* told
+        const path = join(yield* scratchFolder, "store.sqlite")
+        yield* Effect.gen(function*() {
+          const { health } = yield* Proxy
+          const call = yield* streamed
+          yield* soon("the first event", () => call.text() === first)
+          const other = new Database(path)
+          other.exec("BEGIN IMMEDIATE")
+          write(rest + end)
+          // The terminal event is held back: what came before it has passed, and its commit is under way.
+          yield* soon("the events before the last", () => call.text() === first + rest)
+          call.leave()
+          yield* soon("the upstream let go", () => closed.length === 1)
+          other.exec("COMMIT")
+          other.close()
+          const span = yield* oneSpan
+          assert.deepInclude({ ...span }, { state: "done", outputTokens: 2 })
+          assert.strictEqual(yield* responseText(span), first + rest + end)
+          yield* soon("no call under way", () => health().callsUnderWay === 0)
+        }).pipe(Effect.provide(proxyAt(path, url, { onDisconnect, timeoutMs: 60_000 })))
+      }))
+
+    it.scopedLive(`is done when it has read the terminal event, though the upstream stays (${onDisconnect})`, () =>
+      Effect.gen(function*() {
+        const { closed, url, write } = yield* told
+        yield* withProxy(
+          url,
+          Effect.gen(function*() {
+            const { health } = yield* Proxy
+            const call = yield* streamed
+            write(rest + end)
+            yield* soon("the whole answer", () => call.text() === first + rest + end)
+            call.leave()
+            yield* soon("the upstream let go", () => closed.length === 1)
+            assert.deepInclude({ ...yield* oneSpan }, { state: "done", outputTokens: 2 })
+            yield* soon("no call under way", () => health().callsUnderWay === 0)
+          }),
+          { onDisconnect, timeoutMs: 60_000 }
+        )
+      }))
+  }
+})

@@ -1,0 +1,201 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type { ServerResponse } from "node:http"
+import { connect } from "node:net"
+import { request } from "undici"
+import { Proxy } from "../../src/proxy/Proxy.js"
+import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
+import { metrics } from "../support/metrics.js"
+import { attribution, finishedSpans, oneSpan, responseText, withProxy } from "../support/proxy.js"
+import { eventually, upstream } from "../support/upstream.js"
+
+const base = Effect.map(
+  Proxy,
+  ({ origin }) =>
+    `${origin}/rollout/${attribution.rolloutId}/attempt/${encodeURIComponent(attribution.attemptId)}/v1/models`
+)
+
+const get = (options: Parameters<typeof request>[1] = {}) =>
+  Effect.flatMap(base, (url) =>
+    Effect.promise(async () => {
+      const { body, headers, statusCode } = await request(url, options)
+      return { statusCode, retryAfter: headers["retry-after"], text: await body.text() }
+    }))
+
+const limits = (changed: Partial<typeof defaultLimits>) => ({ limits: { ...defaultLimits, ...changed } })
+
+const soon = (what: string, isSo: () => boolean) => eventually(what, Effect.sync(() => isSo() ? true : undefined))
+
+/** An upstream whose answers wait to be given. */
+const patientUpstream = Effect.gen(function*() {
+  const answers: Array<ServerResponse> = []
+  const url = yield* upstream((_req, res) => void answers.push(res))
+  return { url, answers }
+})
+
+describe("The proxy's limits", () => {
+  it.scopedLive("let a call wait for a place, and refuse the one for which there is not even a place in the queue", () =>
+    Effect.gen(function*() {
+      const { answers, url } = yield* patientUpstream
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { health } = yield* Proxy
+          const first = yield* Effect.fork(get())
+          yield* soon("the first call upstream", () => answers.length === 1)
+          const second = yield* Effect.fork(get())
+          yield* soon("the second call in the queue", () => health().callsQueued === 1)
+          const third = yield* get()
+          assert.deepInclude(third, { statusCode: 503, retryAfter: "1" })
+          assert.include(third.text, "training_proxy_too_many_calls")
+          assert.strictEqual(answers.length, 1)
+          answers[0]!.end("1")
+          yield* soon("the second call upstream", () => answers.length === 2)
+          answers[1]!.end("2")
+          assert.strictEqual((yield* first).text, "1")
+          assert.strictEqual((yield* second).text, "2")
+          assert.strictEqual((yield* metrics).get("tau_requests_refused_total{reason=\"busy\"}"), 1)
+        }),
+        limits({ callsMax: 1, queueMax: 1, queueMs: 60_000 })
+      )
+    }))
+
+  it.scopedLive("refuse a call that waited too long, and forget one whose client has left", () =>
+    Effect.gen(function*() {
+      const { answers, url } = yield* patientUpstream
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { health } = yield* Proxy
+          const first = yield* Effect.fork(get())
+          yield* soon("the first call upstream", () => answers.length === 1)
+          assert.strictEqual((yield* get()).statusCode, 503)
+          const leaver = new AbortController()
+          const left = yield* Effect.fork(
+            Effect.flatMap(
+              base,
+              (url) =>
+                Effect.promise(() => request(url, { signal: leaver.signal }).then(() => "answered", () => "left"))
+            )
+          )
+          yield* soon("the call in the queue", () => health().callsQueued === 1)
+          leaver.abort()
+          assert.strictEqual(yield* left, "left")
+          yield* soon("an empty queue", () => health().callsQueued === 0)
+          answers[0]!.end("1")
+          assert.strictEqual((yield* first).text, "1")
+          yield* soon("no call under way", () => health().callsUnderWay === 0)
+          assert.strictEqual(answers.length, 1)
+        }),
+        limits({ callsMax: 1, queueMax: 1, queueMs: 300 })
+      )
+    }))
+
+  it.scopedLive("record no more bytes at once than the budget, pass all of them, and say which record is cut", () =>
+    Effect.gen(function*() {
+      const answers: Array<ServerResponse> = []
+      const url = yield* upstream((_req, res) => {
+        res.writeHead(200).write("x".repeat(3_000))
+        answers.push(res)
+      })
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { health } = yield* Proxy
+          const first = yield* Effect.fork(get())
+          yield* eventually(
+            "the recorded bytes",
+            Effect.map(metrics, (counts) => counts.get("tau_recorded_bytes") === 3_000 ? true : undefined)
+          )
+          answers[0]!.write("y".repeat(3_000))
+          yield* eventually(
+            "a used-up budget",
+            Effect.map(metrics, (counts) => counts.get("tau_recorded_bytes") === 4_000 ? true : undefined)
+          )
+          const refused = yield* get()
+          assert.strictEqual(refused.statusCode, 503)
+          assert.include(refused.text, "training_proxy_recording_full")
+          answers[0]!.end()
+          assert.strictEqual((yield* first).text, "x".repeat(3_000) + "y".repeat(3_000))
+          const span = yield* oneSpan
+          assert.deepInclude(span.attributes, { "tau.response.truncated": true })
+          assert.strictEqual(yield* responseText(span), "x".repeat(3_000) + "y".repeat(1_000))
+          yield* soon("the end of the call", () => health().callsUnderWay === 0)
+          const counts = yield* metrics
+          assert.strictEqual(counts.get("tau_recorded_bytes"), 0)
+          assert.strictEqual(counts.get("tau_recordings_cut_total"), 1)
+          const second = yield* Effect.fork(get())
+          yield* soon("the second call upstream", () => answers.length === 2)
+          answers[1]!.end()
+          assert.strictEqual((yield* second).text, "x".repeat(3_000))
+          assert.notProperty((yield* finishedSpans(2))[1]!.attributes, "tau.response.truncated")
+        }),
+        limits({ recordingBytesMax: 4_000 })
+      )
+    }))
+
+  it.scopedLive("keep the record of an answer in tiny pieces whole", () =>
+    Effect.gen(function*() {
+      const pieces = Array.from({ length: 5_000 }, (_, n) => n % 100 === 7 ? "long".repeat(200) : `${n},`)
+      const url = yield* upstream((_req, res) => {
+        const write = (index: number): void => {
+          if (index === pieces.length) res.end()
+          else res.write(pieces[index]!, () => write(index + 1))
+        }
+        write(0)
+      })
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          assert.strictEqual((yield* get()).text, pieces.join(""))
+          assert.strictEqual(yield* responseText(yield* oneSpan), pieces.join(""))
+        })
+      )
+    }))
+
+  it.scopedLive("break off a call that lasts too long", () =>
+    Effect.gen(function*() {
+      const { url } = yield* patientUpstream
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const answer = yield* get()
+          assert.strictEqual(answer.statusCode, 504)
+          assert.include(answer.text, "training_proxy_call_timeout")
+          assert.strictEqual((yield* oneSpan).state, "timeout")
+        }),
+        { ...limits({ callMs: 300 }), timeoutMs: 60_000 }
+      )
+    }))
+
+  it.scopedLive("break off a call whose client reads nothing", () =>
+    Effect.gen(function*() {
+      let closed = false
+      const url = yield* upstream((_req, res) => {
+        res.writeHead(200)
+        const chunk = Buffer.alloc(1024 * 1024)
+        const more = () => {
+          while (!res.destroyed && res.write(chunk));
+        }
+        res.on("drain", more).on("close", () => closed = true)
+        more()
+      })
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const address = new URL(yield* base)
+          const socket = yield* Effect.acquireRelease(
+            Effect.sync(() => connect(Number(address.port), "127.0.0.1")),
+            (opened) => Effect.sync(() => opened.destroy())
+          )
+          socket.on("error", () => {}).pause()
+          socket.write(`GET ${address.pathname} HTTP/1.1\r\nhost: a\r\n\r\n`)
+          const span = yield* oneSpan
+          assert.strictEqual(span.state, "timeout")
+          assert.deepInclude(span.attributes, { "error.type": "training_proxy_client_stalled" })
+          yield* soon("the upstream let go", () => closed)
+        }),
+        limits({ clientIdleMs: 300 })
+      )
+    }))
+})

@@ -1,0 +1,203 @@
+import { assert, describe, it } from "@effect/vitest"
+import Database from "better-sqlite3"
+import * as Effect from "effect/Effect"
+import { randomBytes } from "node:crypto"
+import { mkdirSync, renameSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import { request } from "undici"
+import { Proxy } from "../../src/proxy/Proxy.js"
+import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
+import { metrics } from "../support/metrics.js"
+import { proxyAt } from "../support/proxy.js"
+import { scratchFolder } from "../support/store.js"
+import { eventually, upstream } from "../support/upstream.js"
+
+const send = (path: string, body = "") =>
+  Effect.flatMap(Proxy, ({ origin }) =>
+    Effect.promise(async () => {
+      try {
+        const answer = await request(origin + path, { method: "POST", body })
+        return { statusCode: answer.statusCode, text: await answer.body.text() }
+      } catch {
+        return { statusCode: 0, text: "broken off" }
+      }
+    }))
+
+const health = Effect.flatMap(Proxy, ({ origin }) =>
+  Effect.promise(async () => {
+    const { body, statusCode } = await request(`${origin}/training/proxy/health`)
+    return { statusCode, ...await body.json() as { readonly status: string; readonly spans_lost: number } }
+  }))
+
+const until = (status: string) =>
+  eventually(`health ${status}`, Effect.map(health, (seen) => seen.status === status ? seen : undefined))
+
+/** Once it is known what became of so many spans. */
+const outcomes = (count: number) =>
+  eventually(
+    `the outcome of ${count} spans`,
+    Effect.map(Proxy, (proxy) => {
+      const { spansCommitted, spansLost } = proxy.health()
+      return spansCommitted + spansLost === count ? { spansCommitted, spansLost } : undefined
+    })
+  )
+
+const echo = upstream((req, res) => {
+  req.resume().on("end", () => res.end("ok"))
+})
+
+const mib = 1024 * 1024
+/** Nothing that is stored once for several calls. */
+const unique = (bytes: number) => randomBytes(bytes / 2).toString("hex")
+
+describe("Proxy, when its store has no room", () => {
+  it.scopedLive("refuses calls before it forwards them until there is room again", () =>
+    Effect.gen(function*() {
+      let forwarded = 0
+      const url = yield* upstream((req, res) => {
+        forwarded += 1
+        req.resume().on("end", () => res.end("ok"))
+      })
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const warnings: Array<string> = []
+      yield* Effect.gen(function*() {
+        const answers: Array<number> = []
+        for (let n = 0; n < 8; n++) answers.push((yield* send("/v1/x", unique(mib))).statusCode)
+        assert.strictEqual(answers[0], 200)
+        // The one that did not fit was forwarded, and is not shown as if it were recorded.
+        assert.strictEqual(answers.filter((status) => status === 0).length, 1)
+        assert.strictEqual(answers.at(-1), 503)
+        assert.deepInclude(yield* until("storage_full"), { statusCode: 503, spans_lost: 1 })
+        const before = forwarded
+        for (let n = 0; n < 10; n++) {
+          const refused = yield* send("/v1/x", "small enough to fit")
+          assert.strictEqual(refused.statusCode, 503)
+          assert.match(refused.text, /"code":"training_proxy_store_unavailable"/)
+          assert.include(refused.text, "storage_full")
+        }
+        assert.strictEqual(forwarded, before)
+        yield* eventually("a warning", Effect.sync(() => warnings[0]))
+        const other = new Database(path)
+        other.pragma("foreign_keys = OFF")
+        other.exec("DELETE FROM payloads WHERE size > 100000")
+        other.close()
+        yield* until("ready")
+        assert.strictEqual((yield* send("/v1/x", unique(mib))).statusCode, 200)
+        yield* eventually("the end of the incident", Effect.sync(() => warnings[1]))
+        assert.match(warnings[0]!, /^tau: warning: calls cannot be recorded: /)
+        assert.match(warnings[1]!, /^tau: calls are being recorded again; 1 could not be/)
+        assert.strictEqual(warnings.length, 2)
+      }).pipe(Effect.provide(proxyAt(path, url, { warn: (message) => void warnings.push(message) }, 4 * mib)))
+    }))
+
+  it.scopedLive("forwards calls all the same under best-effort, and counts what is lost", () =>
+    Effect.gen(function*() {
+      const url = yield* echo
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const warnings: Array<string> = []
+      yield* Effect.gen(function*() {
+        for (let n = 0; n < 8; n++) {
+          assert.deepStrictEqual(yield* send("/v1/x", unique(mib)), { statusCode: 200, text: "ok" })
+        }
+        yield* outcomes(8)
+        const { spans_lost: lost, statusCode } = yield* until("storage_full")
+        assert.strictEqual(statusCode, 503)
+        assert.isAbove(lost, 0)
+        const counts = yield* metrics
+        assert.strictEqual(counts.get("tau_spans_lost_total"), lost)
+        assert.strictEqual(counts.get("tau_store_failure"), 1)
+        yield* eventually("a warning", Effect.sync(() => warnings[0]))
+        assert.strictEqual(warnings.length, 1)
+      }).pipe(
+        Effect.provide(
+          proxyAt(path, url, { recordPolicy: "best-effort", warn: (message) => void warnings.push(message) }, 4 * mib)
+        )
+      )
+    }))
+
+  it.scopedLive("says that space is short before it runs out, and records on", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const warnings: Array<string> = []
+      yield* Effect.gen(function*() {
+        assert.strictEqual((yield* until("storage_low")).statusCode, 200)
+        assert.strictEqual((yield* send("/v1/x")).statusCode, 200)
+        assert.match(warnings.join("\n"), /^tau: warning: only \d+ bytes are free where the store is$/)
+        assert.isAbove((yield* metrics).get("tau_store_free_bytes") ?? 0, 0)
+      }).pipe(
+        Effect.provide(proxyAt(path, yield* echo, {
+          warn: (message) => void warnings.push(message),
+          limits: { ...defaultLimits, freeBytesLow: Number.MAX_SAFE_INTEGER }
+        }))
+      )
+    }))
+})
+
+describe("Proxy, when its store is held or gone", () => {
+  it.scopedLive("does not let an answer wait for a store that is locked, under best-effort, and records it later", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      yield* Effect.gen(function*() {
+        assert.strictEqual((yield* send("/v1/x")).statusCode, 200)
+        const other = new Database(path)
+        other.exec("BEGIN IMMEDIATE")
+        for (let n = 0; n < 3; n++) assert.deepStrictEqual(yield* send("/v1/x"), { statusCode: 200, text: "ok" })
+        assert.strictEqual((yield* until("store_locked")).statusCode, 503)
+        other.exec("COMMIT")
+        other.close()
+        yield* until("ready")
+        const { spansCommitted } = yield* outcomes(4)
+        assert.isAbove(spansCommitted, 1)
+        assert.strictEqual((yield* metrics).get("tau_recorded_bytes"), 0)
+      }).pipe(Effect.provide(proxyAt(path, yield* echo, { recordPolicy: "best-effort" })))
+    }))
+
+  it.scopedLive("drops what is more than may wait", () =>
+    Effect.gen(function*() {
+      const url = yield* echo
+      const folder = yield* scratchFolder
+      const limits = { ...defaultLimits, spansWaitingMax: 2 }
+      yield* Effect.gen(function*() {
+        const other = new Database(join(folder, "best.sqlite"))
+        other.exec("BEGIN IMMEDIATE")
+        const answers = yield* Effect.all(Array.from({ length: 12 }, () => send("/v1/x")), { concurrency: 12 })
+        for (const answer of answers) assert.deepStrictEqual(answer, { statusCode: 200, text: "ok" })
+        assert.isAbove((yield* Proxy).health().spansLost, 0)
+        other.close()
+        yield* until("ready")
+      }).pipe(
+        Effect.provide(proxyAt(join(folder, "best.sqlite"), url, { recordPolicy: "best-effort", limits }))
+      )
+    }))
+
+  it.scopedLive("says in one word that its file was moved away, and that it is back", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      yield* Effect.gen(function*() {
+        renameSync(path, `${path}.elsewhere`)
+        assert.strictEqual((yield* send("/v1/x")).statusCode, 0)
+        assert.strictEqual((yield* until("store_gone")).statusCode, 503)
+        assert.strictEqual((yield* send("/v1/x")).statusCode, 503)
+        renameSync(`${path}.elsewhere`, path)
+        yield* until("ready")
+        assert.strictEqual((yield* send("/v1/x")).statusCode, 200)
+      }).pipe(Effect.provide(proxyAt(path, yield* echo)))
+    }))
+
+  it.scopedLive("counts the lines that the attribution log could not take, and warns once", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const warnings: Array<string> = []
+      const log = `${path}.attribution.jsonl`
+      mkdirSync(log)
+      yield* Effect.gen(function*() {
+        for (let n = 0; n < 3; n++) assert.strictEqual((yield* send("/v1/x")).statusCode, 200)
+        assert.strictEqual((yield* metrics).get("tau_attribution_log_lost_total"), 3)
+        yield* eventually("a warning", Effect.sync(() => warnings[0]))
+        assert.match(warnings.join("\n"), /^tau: warning: the attribution log cannot be written: .*$/)
+        rmSync(log, { recursive: true })
+        assert.strictEqual((yield* send("/v1/x")).statusCode, 200)
+        assert.strictEqual((yield* Proxy).health().attributionLogLost, 3)
+      }).pipe(Effect.provide(proxyAt(path, yield* echo, { warn: (message) => void warnings.push(message) })))
+    }))
+})

@@ -2,10 +2,11 @@
 // Run after `npm run build`. With --check it only compares, and fails when a page is not what the program would write.
 import * as Schema from "effect/Schema"
 import { readFileSync, writeFileSync } from "node:fs"
+import { commands } from "../../dist/cli/commands.js"
 import { configBytesMax, problemsMax } from "../../dist/cli/ConfigFile.js"
 import { expectation } from "../../dist/cli/ConfigShape.js"
 import { ExitCode } from "../../dist/cli/ExitCode.js"
-import { aliases, controlVerbs, rootFlags, simulateFlags, variableOf } from "../../dist/cli/flags.js"
+import { aliases, controlVerbs, rootFlags, variableOf } from "../../dist/cli/flags.js"
 import { keysNotYet, valuesNotYet } from "../../dist/cli/NotYet.js"
 import { providers } from "../../dist/cli/Providers.js"
 import { ExecutorConfig, OptimizerConfig, RunConfig, ScorerConfig } from "../../dist/domain/RunConfig.js"
@@ -50,24 +51,39 @@ const flagTable = (flags) =>
       flag.description
     ])
   )
+/** What a command's own help says. */
+const commandSection = ({ description, examples, flags, name, usage }) =>
+  `### tau ${name}
+
+\`\`\`
+${[usage, ...examples].join("\n")}
+\`\`\`
+
+${description}
+
+${flagTable(flags)}`
 const flagsOf = (...modes) => flagTable(rootFlags.filter((flag) => flag.modes.join() === modes.join()))
 
 const cli = `${generated}
 
 # The command line
 
-\`tau\` has four modes. One call uses one of them.
+\`tau\` has three modes that flags choose, and commands that the first argument chooses. One call uses one of them.
 
 ${
   table(["mode", "chosen by", "it ends"], [
     ["optimize", code("--prompt-optimization-config"), "when the run is over"],
     ["capture", code("--prompt-optimization-proxy-server"), "on SIGINT or SIGTERM, with success"],
     ["control", `one of the ${code("--prompt-optimization-control-")} verbs`, "at once"],
-    ["simulate", `${code("tau simulate")}, which must be the first argument`, "on SIGINT or SIGTERM, with success"]
+    ...commands.map(({ name, untilStopped }) => [
+      name,
+      code(`tau ${name}`),
+      untilStopped ? "on SIGINT or SIGTERM, with success" : "when it has answered"
+    ])
   ])
 }
 
-\`tau --help\`, \`tau simulate --help\` and \`tau --version\` answer anywhere and do nothing else. A call without a mode prints the
+\`tau --help\`, \`tau <command> --help\` and \`tau --version\` answer anywhere and do nothing else. A call without a mode prints the
 help on stderr and exits with ${ExitCode.usage}.
 
 ## Flags
@@ -101,9 +117,9 @@ The verbs are ${codes(controlVerbs)}; a call has exactly one.
 
 ${flagsOf("optimize", "proxy", "control")}
 
-### tau simulate
+## Commands
 
-${flagTable(simulateFlags)}
+${commands.map(commandSection).join("\n\n")}
 
 ## How arguments are read
 

@@ -4,7 +4,6 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ExitCode } from "./ExitCode.js"
-import type { Mode } from "./Mode.js"
 
 /** A mistake in the command line that only shows when the command runs. Exit code 2. */
 export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", { detail: Schema.String }) {
@@ -44,15 +43,13 @@ export interface Ending {
   readonly lines: ReadonlyArray<string>
 }
 
-/** Modes that run until they are told to stop, so that being told is success. */
-const untilStopped: ReadonlySet<Mode["_tag"]> = new Set(["proxy", "simulate"])
-
-export const endingOf = (exit: Exit.Exit<number, CommandError>, mode: Mode["_tag"]): Ending => {
+/** `untilStopped`: it runs until it is told to stop, so that being told is success. */
+export const endingOf = (exit: Exit.Exit<number, CommandError>, untilStopped: boolean): Ending => {
   if (Exit.isSuccess(exit)) return { code: exit.value, lines: [] }
   const failure = Option.getOrUndefined(Cause.failureOption(exit.cause))
   if (failure !== undefined) return endingOfError(failure)
   if (Cause.isInterruptedOnly(exit.cause)) {
-    return untilStopped.has(mode)
+    return untilStopped
       ? { code: ExitCode.success, lines: [] }
       : { code: ExitCode.failure, lines: ["tau: interrupted"] }
   }

@@ -15,8 +15,8 @@ const command = (mode: Mode): Effect.Effect<number, CommandError> => {
       return Effect.flatMap(Effect.promise(() => import("./ProxyCommand.js")), ({ run }) => run(mode))
     case "control":
       return Effect.flatMap(Effect.promise(() => import("./ControlCommand.js")), ({ run }) => run(mode))
-    case "simulate":
-      return Effect.flatMap(Effect.promise(() => import("./SimulateCommand.js")), ({ run }) => run(mode))
+    case "command":
+      return Effect.flatten(Effect.promise(mode.start))
   }
 }
 
@@ -39,6 +39,8 @@ const exitOnSecondSignal = () => {
   process.on("SIGTERM", onSignal)
 }
 
+const isUntilStopped = (mode: Mode) => mode._tag === "command" ? mode.untilStopped : mode._tag === "proxy"
+
 export const dispatch = (mode: Mode): void => {
   exitOnSecondSignal()
   NodeRuntime.runMain(Effect.provide(command(mode), logs), {
@@ -46,7 +48,7 @@ export const dispatch = (mode: Mode): void => {
     disablePrettyLogger: true,
     teardown: (exit, onExit) => {
       // The exit of `command`: a number, or one of its errors.
-      const ending = endingOf(exit as Exit.Exit<number, CommandError>, mode._tag)
+      const ending = endingOf(exit as Exit.Exit<number, CommandError>, isUntilStopped(mode))
       for (const line of ending.lines) process.stderr.write(`${line}\n`)
       process.exitCode = ending.code
       onExit(ending.code)

@@ -1,18 +1,33 @@
 /** What the arguments and the variables give for each flag, before it is known what that means. Loads no Effect. */
 import { parseArgs } from "node:util"
-import type { Flag, ModeName } from "./flags.js"
+import type { Flag } from "./flags.js"
 import { switchWords, variableOf } from "./flags.js"
 import type { Given } from "./FlagValue.js"
 import { Mistake, readSwitch } from "./FlagValue.js"
 import type { Environment } from "./Providers.js"
 import { nearest, shown } from "./Suggestion.js"
 
-/** The flags that were typed. Node's parser cuts the arguments up; what is allowed is decided here. */
+export interface Explicit {
+  readonly explicit: ReadonlyMap<string, Given>
+  /** Arguments that are no flags, in their order. */
+  readonly operands: ReadonlyArray<string>
+}
+
+export interface Allowed {
+  /** Arguments that are no flags mean something here. */
+  readonly operands?: boolean
+  /** What may have been meant by an argument that means nothing here. */
+  readonly hint?: (value: string) => string | undefined
+}
+
+/** What was typed. Node's parser cuts the arguments up; what is allowed is decided here. */
 export const explicitOf = (
   args: ReadonlyArray<string>,
   flags: ReadonlyArray<Flag>,
-  command: string
-): ReadonlyMap<string, Given> => {
+  command: string,
+  allowed: Allowed = {}
+): Explicit => {
+  const operands: Array<string> = []
   const byName = new Map(flags.map((flag) => [flag.name, flag]))
   const explicit = new Map<string, Given>()
   const { tokens } = parseArgs({
@@ -25,7 +40,11 @@ export const explicitOf = (
   })
   for (const token of tokens) {
     if (token.kind === "positional") {
-      throw new Mistake(strayArgument(token.value, args[token.index - 1], byName, command))
+      if (allowed.operands === true) {
+        operands.push(token.value)
+        continue
+      }
+      throw new Mistake(strayArgument(token.value, args[token.index - 1], byName, allowed.hint?.(token.value), command))
     }
     if (token.kind === "option-terminator") continue
     const flag = token.rawName.startsWith("--") ? byName.get(token.name) : undefined
@@ -34,7 +53,7 @@ export const explicitOf = (
     if (explicit.has(flag.name)) throw new Mistake(`${source} is given twice`)
     explicit.set(flag.name, { flag, source, text: valueOf(flag, token.value, token.inlineValue === true) })
   }
-  return explicit
+  return { explicit, operands }
 }
 
 /** A separate value never starts with a dash, so that a forgotten value does not swallow the next flag. */
@@ -61,19 +80,15 @@ const strayArgument = (
   value: string,
   before: string | undefined,
   known: ReadonlyMap<string, Flag>,
+  hint: string | undefined,
   command: string
 ): string => {
   const flag = before?.startsWith("--") === true ? known.get(before.slice(2)) : undefined
-  const hint = flag?.value.kind === "switch" && switchWords.has(value.toLowerCase())
+  const meant = flag?.value.kind === "switch" && switchWords.has(value.toLowerCase())
     ? `a switch takes its value as --${flag.name}=${value}`
-    : value === "simulate" && command === "tau"
-    ? "simulate must be the first argument"
-    : `see ${command} --help`
-  return `unexpected argument ${shown(value)}; ${hint}`
+    : hint ?? `see ${command} --help`
+  return `unexpected argument ${shown(value)}; ${meant}`
 }
-
-const ifOn = (given: Given | undefined): ReadonlyArray<Given> =>
-  given === undefined || given.flag.value.kind === "switch" && !readSwitch(given) ? [] : [given]
 
 /** What flags and variables say, a flag before its variable. Variables are read only when asked for. */
 export class GivenFlags {
@@ -102,21 +117,6 @@ export class GivenFlags {
   isOn(name: string): boolean {
     const given = this.find(name)
     return given !== undefined && readSwitch(given)
-  }
-
-  /** The mode that the flags choose or, when no flag does, the variables. */
-  selected(): { readonly mode: ModeName; readonly flag: Flag } | undefined {
-    const choices = this.flags.filter((flag) => flag.selects !== undefined)
-    const typed = choices.flatMap((flag) => ifOn(this.explicit.get(flag.name)))
-    const chosen = typed.length > 0
-      ? typed
-      : choices.flatMap((flag) => this.explicit.has(flag.name) ? [] : ifOn(this.variable(flag)))
-    if (chosen.length > 1) {
-      const names = chosen.map((given) => given.source)
-      throw new Mistake(`${names.join(" and ")} do not go together: choose one`)
-    }
-    const flag = chosen[0]?.flag
-    return flag?.selects === undefined ? undefined : { mode: flag.selects, flag }
   }
 
   private flag(name: string): Flag {

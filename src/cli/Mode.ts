@@ -1,5 +1,6 @@
 /** What the command line asks for, checked and with its defaults filled in. */
 import type { ProxyLimits } from "../proxy/ProxyOptions.js"
+import type { CommandMode } from "./Command.js"
 import type { ControlVerb } from "./flags.js"
 
 export interface ModelRef {
@@ -60,13 +61,4 @@ export interface ControlMode {
   readonly rbacPolicyPath: string
 }
 
-export interface SimulateMode {
-  readonly _tag: "simulate"
-  readonly bind: Bind
-  readonly seed: number
-  readonly answersPath?: string
-  readonly logPath?: string
-  readonly latencyMs: number
-}
-
-export type Mode = OptimizeMode | ProxyMode | ControlMode | SimulateMode
+export type Mode = OptimizeMode | ProxyMode | ControlMode | CommandMode

@@ -1,13 +1,15 @@
 /** From arguments and environment to a mode, or to the one line that says what is wrong. Loads no Effect. */
 import { userInfo } from "node:os"
-import type { ControlVerb, ModeName } from "./flags.js"
-import { controlVerbs, rootFlags, simulateFlags } from "./flags.js"
-import { Mistake, readBind, readInteger, readModel, readPath, readUrl } from "./FlagValue.js"
+import { commandNamed, commands } from "./commands.js"
+import type { ControlVerb, ModeName, RootFlag } from "./flags.js"
+import { controlVerbs, rootFlags } from "./flags.js"
+import { type Given, Mistake, readBind, readInteger, readModel, readPath, readSwitch, readUrl } from "./FlagValue.js"
 import { explicitOf, GivenFlags } from "./GivenFlags.js"
-import type { ControlMode, Mode, OptimizeMode, ProxyMode, SimulateMode } from "./Mode.js"
+import type { ControlMode, Mode, OptimizeMode, ProxyMode } from "./Mode.js"
 import type { Environment } from "./Providers.js"
 import { chooseUpstream, providerNamed } from "./Providers.js"
 import { readLimits, readOnDisconnect, readRecordPolicy } from "./ProxyFlags.js"
+import { nearest, shown } from "./Suggestion.js"
 
 export type Parsed =
   | { readonly _tag: "mode"; readonly mode: Mode }
@@ -18,9 +20,8 @@ export type Parsed =
 /** Reads arguments whose aliases are rewritten already. */
 export const parseArguments = (args: ReadonlyArray<string>, environment: Environment): Parsed => {
   try {
-    const mode = args[0] === "simulate"
-      ? simulateMode(args.slice(1), environment)
-      : rootMode(args, environment)
+    const command = commandOf(args)
+    const mode = command === undefined ? rootMode(args, environment) : command.parse(args.slice(1), environment)
     return mode === undefined ? { _tag: "nothing" } : { _tag: "mode", mode }
   } catch (mistake) {
     if (mistake instanceof Mistake) return { _tag: "mistake", message: mistake.message }
@@ -28,10 +29,25 @@ export const parseArguments = (args: ReadonlyArray<string>, environment: Environ
   }
 }
 
+/** A first argument that is no flag names a command. */
+const commandOf = ([first]: ReadonlyArray<string>) => {
+  if (first === undefined || first.startsWith("-")) return undefined
+  const command = commandNamed(first)
+  if (command !== undefined) return command
+  const meant = nearest(first, commands.map(({ name }) => name))
+  const hint = meant === undefined ? "see tau --help" : `did you mean tau ${meant}?`
+  throw new Mistake(`unknown command ${shown(first)}; ${hint}`)
+}
+
+const misplaced = (argument: string) =>
+  commandNamed(argument) === undefined ? undefined : `${argument} must be the first argument`
+
 const rootMode = (args: ReadonlyArray<string>, environment: Environment): Mode | undefined => {
-  const values = new GivenFlags(rootFlags, explicitOf(args, rootFlags, "tau"), environment)
-  const selected = values.selected()
-  for (const { flag } of values.explicit.values()) {
+  const { explicit } = explicitOf(args, rootFlags, "tau", { hint: misplaced })
+  const values = new GivenFlags(rootFlags, explicit, environment)
+  const selected = selectedBy(values)
+  for (const flag of rootFlags) {
+    if (!explicit.has(flag.name)) continue
     const alone = selected === undefined && flag.name === "model"
     if (!alone && (selected === undefined || !flag.modes.includes(selected.mode))) {
       throw new Mistake(`--${flag.name} needs ${flag.modes.map((mode) => switchesOn[mode]).join(" or ")}`)
@@ -54,9 +70,27 @@ const p = "prompt-optimization"
 const switchesOn: Record<ModeName, string> = {
   optimize: `--${p}-config`,
   proxy: `--${p}-proxy-server`,
-  control: `a control verb (--${p}-control-${controlVerbs.join(", -")})`,
-  simulate: "tau simulate"
+  control: `a control verb (--${p}-control-${controlVerbs.join(", -")})`
 }
+
+/** The mode that the flags choose or, when no flag does, the variables. */
+const selectedBy = (values: GivenFlags): { readonly mode: ModeName; readonly flag: RootFlag } | undefined => {
+  const choices = rootFlags.filter((flag) => flag.selects !== undefined)
+  const typed = choices.filter((flag) => isOn(values.explicit.get(flag.name)))
+  const chosen = typed.length > 0
+    ? typed
+    : choices.filter((flag) => !values.explicit.has(flag.name) && isOn(values.find(flag.name)))
+  const [flag] = chosen
+  if (chosen.length > 1) {
+    throw new Mistake(
+      `${chosen.map(({ name }) => values.get(name).source).join(" and ")} do not go together: choose one`
+    )
+  }
+  return flag?.selects === undefined ? undefined : { mode: flag.selects, flag }
+}
+
+const isOn = (given: Given | undefined): boolean =>
+  given !== undefined && (given.flag.value.kind !== "switch" || readSwitch(given))
 
 const optimizeMode = (values: GivenFlags): OptimizeMode => {
   const model = values.find("model")
@@ -127,19 +161,5 @@ const userName = (): string => {
     return userInfo().username
   } catch {
     return "unknown"
-  }
-}
-
-const simulateMode = (args: ReadonlyArray<string>, environment: Environment): SimulateMode => {
-  const values = new GivenFlags(simulateFlags, explicitOf(args, simulateFlags, "tau simulate"), environment)
-  const answers = values.find("answers")
-  const log = values.find("log")
-  return {
-    _tag: "simulate",
-    bind: readBind(values.get("bind")),
-    seed: readInteger(values.get("seed")),
-    ...(answers !== undefined && { answersPath: readPath(answers) }),
-    ...(log !== undefined && { logPath: readPath(log) }),
-    latencyMs: readInteger(values.get("latency-ms"))
   }
 }

@@ -5,7 +5,7 @@ import { SimulatedModel } from "../testing/SimulatedModel.js"
 
 export interface SimulateMode {
   readonly bind: { readonly host: string; readonly port: number }
-  readonly seed: string | number
+  readonly seed: number
   /** A behaviour file: serves a question-and-answer model too. */
   readonly answersPath?: string | undefined
   /** JSON lines, one per answer served. */

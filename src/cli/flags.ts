@@ -3,8 +3,8 @@
 export const controlVerbs = ["status", "pause", "resume", "cancel", "rollback"] as const
 export type ControlVerb = typeof controlVerbs[number]
 
-/** The four ways to use the command. */
-export type ModeName = "proxy" | "optimize" | "control" | "simulate"
+/** The ways to use the command by flags alone. */
+export type ModeName = "proxy" | "optimize" | "control"
 
 export type ValueKind =
   | { readonly kind: "switch" }
@@ -26,6 +26,11 @@ export interface Flag {
   readonly placeholder?: string
   readonly default?: string
   readonly description: string
+  /** The sub-command that it belongs to; none for the flags of the modes. */
+  readonly command?: string
+}
+
+export interface RootFlag extends Flag {
   /** Modes in which the flag means something; anywhere else it is a usage error. */
   readonly modes: ReadonlyArray<ModeName>
   /** Giving the flag chooses this mode. */
@@ -36,8 +41,8 @@ export interface Flag {
 export const timerMsMax = 2_147_483_647
 
 const p = "prompt-optimization"
-const path = { kind: "path" } as const
-const milliseconds = (min: number) => ({ kind: "integer", min, max: timerMsMax, unit: "milliseconds" }) as const
+export const path = { kind: "path" } as const
+export const milliseconds = (min: number) => ({ kind: "integer", min, max: timerMsMax, unit: "milliseconds" }) as const
 
 const verbs: Record<Exclude<ControlVerb, "rollback">, string> = {
   status: "Say how the run stands",
@@ -46,7 +51,7 @@ const verbs: Record<Exclude<ControlVerb, "rollback">, string> = {
   cancel: "Stop the run and cancel what is left of it"
 }
 
-export const rootFlags: ReadonlyArray<Flag> = [
+export const rootFlags: ReadonlyArray<RootFlag> = [
   {
     name: "model",
     value: { kind: "model" },
@@ -145,7 +150,7 @@ export const rootFlags: ReadonlyArray<Flag> = [
     description: "Largest size of the store; when it is reached, the store counts as full",
     modes: ["proxy"]
   },
-  ...(["status", "pause", "resume", "cancel"] as const).map((verb): Flag => ({
+  ...(["status", "pause", "resume", "cancel"] as const).map((verb): RootFlag => ({
     name: `${p}-control-${verb}`,
     value: { kind: "switch" },
     description: verbs[verb],
@@ -192,52 +197,10 @@ export const rootFlags: ReadonlyArray<Flag> = [
   }
 ]
 
-/** Flags of `tau simulate`. */
-export const simulateFlags: ReadonlyArray<Flag> = [
-  {
-    name: "bind",
-    value: { kind: "bind" },
-    placeholder: "HOST:PORT",
-    default: "127.0.0.1:8789",
-    description: "Where the simulated server listens; port 0 picks a free one",
-    modes: ["simulate"]
-  },
-  {
-    name: "seed",
-    value: { kind: "integer", min: 0, max: Number.MAX_SAFE_INTEGER, unit: "" },
-    placeholder: "N",
-    default: "1",
-    description: "Same seed, same answers",
-    modes: ["simulate"]
-  },
-  {
-    name: "answers",
-    value: path,
-    placeholder: "FILE",
-    description: "Behaviour file: adds a question-and-answer model to the arithmetic one",
-    modes: ["simulate"]
-  },
-  {
-    name: "log",
-    value: path,
-    placeholder: "FILE",
-    description: "Write one JSON line per answer",
-    modes: ["simulate"]
-  },
-  {
-    name: "latency-ms",
-    value: milliseconds(0),
-    placeholder: "MS",
-    default: "0",
-    description: "Wait before every answer",
-    modes: ["simulate"]
-  }
-]
-
 /** The variable that stands in for a flag: `TAU_MODEL`, and `TAU_SIMULATE_SEED` for `tau simulate --seed`. */
 export const variableOf = (flag: Flag): string => {
-  const scope = flag.modes.includes("simulate") ? "SIMULATE_" : ""
-  return `TAU_${scope}${flag.name.toUpperCase().replaceAll("-", "_")}`
+  const words = flag.command === undefined ? flag.name : `${flag.command}-${flag.name}`
+  return `TAU_${words.toUpperCase().replaceAll("-", "_")}`
 }
 
 /** Old names, still accepted, without the leading dashes. */

@@ -1,6 +1,8 @@
 /** The help texts, made from the table of flags. 80 columns, plain text. */
+import type { Command } from "./Command.js"
+import { commands } from "./commands.js"
 import type { Flag, ModeName } from "./flags.js"
-import { aliases, rootFlags, simulateFlags, variableOf } from "./flags.js"
+import { aliases, rootFlags, variableOf } from "./flags.js"
 
 const width = 80
 
@@ -23,10 +25,6 @@ const usage: ReadonlyArray<readonly [title: string, example: string]> = [
   [
     "Control: look at, pause, resume, cancel or roll back a run",
     "tau --prompt-optimization-control-status"
-  ],
-  [
-    "Simulate: a model server for trying things out, no key, no network",
-    "tau simulate --bind 127.0.0.1:8789"
   ]
 ]
 
@@ -73,6 +71,8 @@ const alwaysThere = `  --help, -h
       Print the version
 `
 
+const commandLine = ({ summary, usage }: Command) => `  ${usage}\n` + wrap(summary, 6)
+
 const indented = (text: string) => text.replaceAll(/^/gm, "    ") + "\n"
 
 const rootHelp = (bold: Bold): string => {
@@ -82,24 +82,25 @@ const rootHelp = (bold: Bold): string => {
   )
   return [
     introduction,
-    bold("Four ways to use it") + "\n" + examples,
+    bold("Three ways to use it by flags") + "\n" + examples,
+    bold("Commands, each with a --help of its own") + "\n" + commands.map(commandLine).join(""),
     ...flags.slice(0, -1),
     flags.at(-1) + alwaysThere,
     notes.map((note) => wrap(note, 0)).join("")
   ].join("\n")
 }
 
-const simulateHelp = (bold: Bold): string =>
+const commandHelp = ({ description, examples, flags, operands, usage }: Command, bold: Bold): string =>
   [
-    wrap(
-      "tau simulate runs a simulated OpenAI-compatible model server until SIGINT or SIGTERM. It needs no key and no "
-        + "network, and the same seed gives the same answers.",
-      0
-    ),
-    bold("Example") + "\n" + indented("tau simulate --bind 127.0.0.1:8789 --seed 1 --latency-ms 50"),
-    bold("Flags") + "\n" + simulateFlags.map(flagHelp).join("") + alwaysThere,
-    wrap(`Every flag is also a variable, ${variableOf(simulateFlags[0]!)} for instance; a flag beats its variable.`, 0)
+    wrap(description, 0),
+    ...(operands.length === 0 ? [] : [bold("Usage") + "\n" + indented(usage)]),
+    bold(examples.length === 1 ? "Example" : "Examples") + "\n" + examples.map(indented).join(""),
+    bold("Flags") + "\n" + flags.map(flagHelp).join("") + alwaysThere,
+    ...(flags[0] === undefined
+      ? []
+      : [wrap(`Every flag is also a variable, ${variableOf(flags[0])} for instance; a flag beats its variable.`, 0)])
   ].join("\n")
 
-export const helpText = (topic: "tau" | "simulate", bold: Bold): string =>
-  topic === "simulate" ? simulateHelp(bold) : rootHelp(bold)
+/** The help of a command, or of `tau` itself. */
+export const helpText = (command: Command | undefined, bold: Bold): string =>
+  command === undefined ? rootHelp(bold) : commandHelp(command, bold)

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** Answers what needs no Effect by itself (help, version, mistakes) and loads the rest only for real work. */
 import { rewriteAliases } from "./Aliases.js"
+import { commandNamed } from "./commands.js"
 import { ExitCode } from "./ExitCode.js"
 import { helpText } from "./help.js"
 import { parseArguments } from "./ParseArguments.js"
@@ -26,7 +27,7 @@ const asked = (...names: ReadonlyArray<string>) =>
 const showHelp = (stream: NodeJS.WriteStream) => {
   const colours = stream.isTTY && (process.env["NO_COLOR"] ?? "") === ""
   const bold = (text: string) => colours ? `\u001B[1m${text}\u001B[22m` : text
-  stream.write(helpText(args[0] === "simulate" ? "simulate" : "tau", bold))
+  stream.write(helpText(commandNamed(args[0]), bold))
 }
 
 if (asked("--help", "-h")) showHelp(process.stdout)

@@ -6,33 +6,32 @@ import { CommandFailed, ConfigError, endingOf, UsageError } from "../../src/cli/
 
 describe("endingOf", () => {
   it("passes on the code of a command that answered", () => {
-    expect(endingOf(Exit.succeed(1), "control")).toEqual({ code: 1, lines: [] })
+    expect(endingOf(Exit.succeed(1), false)).toEqual({ code: 1, lines: [] })
   })
 
   it("has one line for each problem of a config, and the code for mistakes", () => {
     const error = new ConfigError({ file: "c.json", problems: ["$.a: x", "$.b: y"] })
-    expect(endingOf(Exit.fail(error), "optimize")).toEqual({
+    expect(endingOf(Exit.fail(error), false)).toEqual({
       code: 2,
       lines: ["tau: c.json: $.a: x", "tau: c.json: $.b: y"]
     })
-    expect(endingOf(Exit.fail(new UsageError({ detail: "no" })), "control")).toEqual({ code: 2, lines: ["tau: no"] })
+    expect(endingOf(Exit.fail(new UsageError({ detail: "no" })), false)).toEqual({ code: 2, lines: ["tau: no"] })
   })
 
   it("puts any other error on one line, with the code for failure", () => {
     const error = new CommandFailed({ detail: "the store is locked\n  by 7" })
-    expect(endingOf(Exit.fail(error), "proxy")).toEqual({ code: 1, lines: ["tau: the store is locked by 7"] })
-    expect(endingOf(Exit.fail({ _tag: "Odd", message: "" }), "proxy")).toEqual({ code: 1, lines: ["tau: Odd"] })
+    expect(endingOf(Exit.fail(error), true)).toEqual({ code: 1, lines: ["tau: the store is locked by 7"] })
+    expect(endingOf(Exit.fail({ _tag: "Odd", message: "" }), true)).toEqual({ code: 1, lines: ["tau: Odd"] })
   })
 
   it("calls being stopped a success for what runs until it is stopped, and for nothing else", () => {
     const interrupted = Exit.failCause(Cause.interrupt(FiberId.none))
-    expect(endingOf(interrupted, "proxy")).toEqual({ code: 0, lines: [] })
-    expect(endingOf(interrupted, "simulate")).toEqual({ code: 0, lines: [] })
-    expect(endingOf(interrupted, "optimize")).toEqual({ code: 1, lines: ["tau: interrupted"] })
+    expect(endingOf(interrupted, true)).toEqual({ code: 0, lines: [] })
+    expect(endingOf(interrupted, false)).toEqual({ code: 1, lines: ["tau: interrupted"] })
   })
 
   it("shows the cause of a defect after a short line", () => {
-    const { code, lines } = endingOf(Exit.die(new TypeError("x is not a function")), "proxy")
+    const { code, lines } = endingOf(Exit.die(new TypeError("x is not a function")), true)
     expect(code).toBe(1)
     expect(lines[0]).toBe("tau: this is a bug in tau:")
     expect(lines[1]).toContain("TypeError: x is not a function")

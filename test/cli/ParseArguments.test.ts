@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import { controlVerbs, rootFlags, simulateFlags, variableOf } from "../../src/cli/flags.js"
+import { commands } from "../../src/cli/commands.js"
+import { controlVerbs, rootFlags, variableOf } from "../../src/cli/flags.js"
 import { parseArguments } from "../../src/cli/ParseArguments.js"
 import { providers } from "../../src/cli/Providers.js"
 
@@ -17,6 +18,13 @@ const mistakeOf = (args: ReadonlyArray<string>, environment = {}) => {
   const parsed = parseArguments(args, environment)
   return parsed._tag === "mistake" ? parsed.message : parsed
 }
+
+/** What a command read from its arguments. */
+const inputOf = (args: ReadonlyArray<string>, environment = {}) => {
+  const mode = modeOf(args, environment)
+  return mode._tag === "command" ? mode.input : mode
+}
+const allFlags = [...rootFlags, ...commands.flatMap(({ flags }) => flags)]
 
 describe("modes", () => {
   it("fills in the defaults of an optimization", () => {
@@ -100,15 +108,13 @@ describe("modes", () => {
   })
 
   it("has the simulated server", () => {
-    expect(modeOf(["simulate"])).toEqual({
-      _tag: "simulate",
+    expect(inputOf(["simulate"])).toEqual({
       bind: { host: "127.0.0.1", port: 8789 },
       seed: 1,
       latencyMs: 0
     })
-    expect(modeOf(["simulate", "--bind=localhost:0", "--seed=7", "--answers", "a", "--log=l", "--latency-ms", "5"]))
+    expect(inputOf(["simulate", "--bind=localhost:0", "--seed=7", "--answers", "a", "--log=l", "--latency-ms", "5"]))
       .toEqual({
-        _tag: "simulate",
         bind: { host: "localhost", port: 0 },
         seed: 7,
         answersPath: "a",
@@ -164,7 +170,9 @@ describe("mistakes", () => {
     [["--model", `${p}-json`], "--model needs a value, found"],
     [[...optimize, "--model=openai/y"], "--model is given twice"],
     [[...optimize, `${p}-json`, `${p}-json=false`], `${p}-json is given twice`],
-    [["stray"], "unexpected argument \"stray\""],
+    [["stray"], "unknown command \"stray\"; see tau --help"],
+    [["Simulate"], "unknown command \"Simulate\"; did you mean tau simulate?"],
+    [["simulate", "stray"], "unexpected argument \"stray\"; see tau simulate --help"],
     [[...optimize, "--", "stray"], "unexpected argument \"stray\""],
     [[...optimize, `${p}-json`, "true"], `${p}-json=true`],
     [["--model", "openai/x", "simulate"], "simulate must be the first argument"],
@@ -195,7 +203,7 @@ describe("mistakes", () => {
   })
 
   it.prop("never throws, and a mistake is one line", [FastCheck.array(FastCheck.oneof(
-    FastCheck.constantFrom("simulate", "--", ...[...rootFlags, ...simulateFlags].map(({ name }) => `--${name}`)),
+    FastCheck.constantFrom("--", ...commands.map(({ name }) => name), ...allFlags.map(({ name }) => `--${name}`)),
     FastCheck.string(),
     FastCheck.string().map((text) => `--model=${text}`)
   ))], ([args]) => {
@@ -212,7 +220,7 @@ describe("variables", () => {
       [`${V}_JSON`]: "YES",
       [`${V}_PROXY_TIMEOUT_MS`]: "5"
     })).toMatchObject({ _tag: "optimize", configPath: "c.json", json: true, proxy: { timeoutMs: 5 } })
-    expect(modeOf(["simulate"], { TAU_SIMULATE_SEED: "9" })).toMatchObject({ seed: 9 })
+    expect(inputOf(["simulate"], { TAU_SIMULATE_SEED: "9" })).toMatchObject({ seed: 9 })
   })
 
   it("yield to flags", () => {
@@ -249,7 +257,7 @@ describe("variables", () => {
   })
 
   it("have names of their own", () => {
-    const names = [...rootFlags, ...simulateFlags].map(variableOf)
+    const names = allFlags.map(variableOf)
     expect(new Set(names).size).toBe(names.length)
     expect(names).toContain("TAU_PROMPT_OPTIMIZATION_PROXY_UPSTREAM_URL")
   })

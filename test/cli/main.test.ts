@@ -5,7 +5,8 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll } from "vitest"
-import { aliases, rootFlags, simulateFlags } from "../../src/cli/flags.js"
+import { commands } from "../../src/cli/commands.js"
+import { aliases, rootFlags } from "../../src/cli/flags.js"
 import { helpText } from "../../src/cli/help.js"
 import { root, tau, warning } from "./tau.js"
 
@@ -26,15 +27,18 @@ describe("help", () => {
     expect(tau(["--model", "--bogus", "--help"]).stdout).toBe(stdout)
   })
 
-  it("of the simulated server names its flags", () => {
-    const { status, stdout } = tau(["simulate", "--help"])
+  it.each(commands)("of tau $name names its flags, and tau --help names the command", ({ flags, name, usage }) => {
+    const { status, stdout } = tau([name, "--help"])
     expect(status).toBe(0)
-    for (const { name } of simulateFlags) expect(stdout).toContain(`  --${name} `)
+    for (const flag of flags) {
+      expect(stdout.split("\n").some((line) => line.trim().split(" ")[0] === `--${flag.name}`)).toBe(true)
+    }
     expect(stdout.split("\n").filter((line) => line.length > 80)).toEqual([])
+    expect(tau(["--help"]).stdout).toContain(`  ${usage}\n`)
   })
 
   it("has titles that can be made bold", () => {
-    expect(helpText("tau", (text) => `<b>${text}</b>`)).toContain("<b>Capture</b>")
+    expect(helpText(undefined, (text) => `<b>${text}</b>`)).toContain("<b>Capture</b>")
   })
 
   it("goes to stderr with exit code 2 when nothing is asked for", () => {
@@ -52,6 +56,10 @@ describe("help", () => {
       spawnSync(process.execPath, [join(bare, "dist/cli/main.js"), ...args], { encoding: "utf8", cwd: bare })
     expect(run("--help")).toMatchObject({ status: 0, stderr: "" })
     expect(run("--version")).toMatchObject({ status: 0, stderr: "" })
+    for (const { name } of commands) {
+      expect(run(name, "--help")).toMatchObject({ status: 0, stderr: "" })
+      expect(run(name, "--bogus")).toMatchObject({ status: 2 })
+    }
     expect(run("--bogus")).toMatchObject({ status: 2, stderr: "tau: unknown flag \"--bogus\"; see tau --help\n" })
   })
 
@@ -92,6 +100,7 @@ describe("a mistake is one line on stderr and exit code 2", () => {
       "TAU_PROMPT_OPTIMIZATION_PROXY_TIMEOUT_MS: expected a whole number of milliseconds from 1 to 2147483647, found \"0\"",
       { TAU_PROMPT_OPTIMIZATION_PROXY_TIMEOUT_MS: "0" }
     ],
+    [["simulat"], "unknown command \"simulat\"; did you mean tau simulate?", {}],
     [["simulate", "--seed=x"], "--seed: expected a whole number from 0 to 9007199254740991, found \"x\"", {}]
   ])("%j", (args, line, variables) => {
     expect(tau(args, variables)).toEqual({ status: 2, stdout: "", stderr: `tau: ${line}\n` })

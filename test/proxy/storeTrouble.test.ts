@@ -79,7 +79,7 @@ describe("Proxy, when its store has no room", () => {
         yield* eventually("a warning", Effect.sync(() => warnings[0]))
         const other = new Database(path)
         other.pragma("foreign_keys = OFF")
-        other.exec("DELETE FROM payloads WHERE size > 100000")
+        other.exec("DELETE FROM bodies WHERE size > 100000")
         other.close()
         yield* until("ready")
         assert.strictEqual((yield* send("/v1/x", unique(mib))).statusCode, 200)

@@ -199,5 +199,44 @@ ALTER TABLE spans ADD COLUMN retried_by TEXT;
 CREATE INDEX spans_failed ON spans (attempt_id, request_sha256)
   WHERE (state IN ('client_cancel', 'upstream_cut', 'upstream_error', 'timeout') OR status_code IN (408, 409, 425, 429) OR status_code >= 500);
 `
+  },
+  {
+    name: "0004_pieces",
+    sql: `
+ALTER TABLE payloads RENAME TO bodies;
+ALTER TABLE bodies ADD COLUMN form TEXT NOT NULL DEFAULT 'whole' CHECK (form IN ('whole', 'recipe'));
+
+CREATE TABLE pieces (
+  id      INTEGER PRIMARY KEY,
+  sha256  BLOB NOT NULL UNIQUE,
+  content BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE piece_lists (
+  id     INTEGER PRIMARY KEY,
+  key    BLOB NOT NULL UNIQUE,
+  head   INTEGER REFERENCES piece_lists (id),
+  piece  INTEGER NOT NULL REFERENCES pieces (id),
+  length INTEGER NOT NULL
+) STRICT;
+
+CREATE VIEW payloads (sha256, size, content) AS
+SELECT sha256, size, CASE form WHEN 'whole' THEN content ELSE (
+  WITH RECURSIVE
+    part (n, type, value) AS (SELECT key, type, value FROM json_each(CAST(bodies.content AS TEXT))),
+    link (n, place, head, piece) AS (
+      SELECT n, length, head, piece FROM part JOIN piece_lists ON id = value WHERE type = 'integer'
+      UNION ALL
+      SELECT n, length, l.head, l.piece FROM link JOIN piece_lists l ON l.id = link.head
+    )
+  SELECT CAST(group_concat(bytes, '') AS BLOB) FROM (
+    SELECT n, 0 AS place, value AS bytes FROM part WHERE type = 'text'
+    UNION ALL
+    SELECT n, place, CAST(content AS TEXT) FROM link JOIN pieces ON id = piece
+    ORDER BY n, place
+  )
+) END
+FROM bodies;
+`
   }
 ]

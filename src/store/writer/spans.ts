@@ -1,9 +1,9 @@
 /** Recorded calls: the intent while a call is under way, and the finished span with its bodies. */
-import { hash } from "node:crypto"
 import type { CallerHeaders } from "../../openai/CallerHeaders.js"
 import { derive, type Derived } from "../../openai/Derive.js"
 import { GenAi } from "../../openai/GenAi.js"
 import type { Db } from "./Database.js"
+import { type Payload, repeatingPayload, storePayload, wholePayload } from "./payloads.js"
 import { type Try, tryOf } from "./retries.js"
 
 export interface SpanIntent {
@@ -110,13 +110,10 @@ const beginningOf = (db: Db, span: SpanIntent, owner: Owner | undefined) => [
 /** What is read from a finished span's bodies; kept by the span, for it is worked out before its transaction begins. */
 interface Prepared {
   readonly derived: Derived
-  readonly request: Body
-  readonly response: Body
-  readonly answer: Body
+  readonly request: Payload | null
+  readonly response: Payload | null
+  readonly answer: Payload | null
 }
-
-/** A body and the hash it is stored under; null for an empty one. */
-type Body = { readonly content: Uint8Array; readonly sha256: string } | null
 
 const prepared = new WeakMap<FinishedSpan, Prepared>()
 
@@ -139,13 +136,15 @@ export const prepareSpan = (
     sessionHeader: span.caller?.sessionId
   })
   const answer = derived.assembled === null ? empty : Buffer.from(JSON.stringify(derived.assembled))
-  const result = { derived, request: bodyOf(request), response: bodyOf(response), answer: bodyOf(answer) }
+  const result = {
+    derived,
+    request: derived.kind === "llm" ? repeatingPayload(request) : wholePayload(request),
+    response: wholePayload(response),
+    answer: wholePayload(answer)
+  }
   prepared.set(span, result)
   return result
 }
-
-const bodyOf = (content: Uint8Array): Body =>
-  content.length === 0 ? null : { content, sha256: hash("sha256", content, "hex") }
 
 /** What a call used, as its upstream reported it. */
 export interface Tokens {
@@ -157,7 +156,7 @@ export interface Tokens {
 export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>): Tokens | null => {
   const { answer, derived, request, response } = prepareSpan(span, bodies)
   const owner = ownerOf(db, span.attemptId)
-  for (const body of [request, response, answer]) store(db, body)
+  for (const payload of [request, response, answer]) if (payload !== null) storePayload(db, payload)
   const { streamError } = derived
   const sessionId = derived.attributes[GenAi.sessionId] as string | undefined
   const logicalCall = derived.kind === "http" || request === null
@@ -216,13 +215,6 @@ const sequenceFor = (db: Db, { attemptId, clientSequenceId }: SpanIntent): numbe
 }
 
 const empty = new Uint8Array(0)
-
-/** Stores a body once, under its hash. */
-const store = (db: Db, body: Body): void => {
-  if (body === null) return
-  db.prepare("INSERT INTO payloads (sha256, size, content) VALUES (?, ?, ?) ON CONFLICT (sha256) DO NOTHING")
-    .run(body.sha256, body.content.length, body.content)
-}
 
 const ownAttributes = (
   span: FinishedSpan,

@@ -1,0 +1,107 @@
+/**
+ * Recorded bodies, each once under the hash of its bytes. A long request is kept in pieces, so that an agent that sends its
+ * history again at every step costs what it adds, not what it repeats: a piece (a message, say) is kept once, a list of
+ * pieces is the list before it and one piece more, and the body is a recipe of texts and lists. The view `payloads` puts the
+ * bytes together again.
+ */
+import { isUtf8 } from "node:buffer"
+import { hash } from "node:crypto"
+import { type Section, sectionsOf } from "../../openai/BodySections.js"
+import type { Db } from "./Database.js"
+
+/** A body, its hash in hex, and how it is made of pieces; null when it is kept whole. */
+export interface Payload {
+  readonly content: Uint8Array
+  readonly sha256: string
+  readonly recipe: Recipe | null
+}
+
+/** The body in order: what stands for itself, and lists of pieces. */
+type Recipe = ReadonlyArray<string | ReadonlyArray<Link>>
+
+/** A piece at the end of a list. `key` tells all pieces up to it: the hash of the key before it and the piece's hash. */
+interface Link {
+  readonly content: Uint8Array
+  readonly sha256: Uint8Array
+  readonly key: Uint8Array
+}
+
+/** Shorter bodies are kept whole: they would save little. */
+const cutBytesMin = 4_096
+
+/** A body that is kept whole; null for an empty one. */
+export const wholePayload = (content: Uint8Array): Payload | null =>
+  content.length === 0 ? null : { content, sha256: hash("sha256", content, "hex"), recipe: null }
+
+/** A body that may repeat what an earlier one had. All that takes time is done here, outside the transaction. */
+export const repeatingPayload = (content: Uint8Array): Payload | null => {
+  const whole = wholePayload(content)
+  return whole === null || content.length < cutBytesMin ? whole : { ...whole, recipe: recipeOf(content) }
+}
+
+const recipeOf = (content: Uint8Array): Recipe | null => {
+  const sections = sectionsOf(content)
+  if (sections.length === 0) return null
+  const recipe: Array<string | ReadonlyArray<Link>> = []
+  let end = 0
+  for (const section of [...sections, { start: content.length, ends: [] }]) {
+    const between = content.subarray(end, section.start)
+    // A recipe is text, which other bytes would not survive.
+    if (!isUtf8(between)) return null
+    recipe.push(Buffer.from(between).toString("utf8"))
+    if (section.ends.length > 0) recipe.push(linksOf(content, section))
+    end = section.ends.at(-1) ?? section.start
+  }
+  return recipe
+}
+
+const linksOf = (content: Uint8Array, { ends, start }: Section): ReadonlyArray<Link> => {
+  // The second half is the piece's hash, the first half the key before it: zeros before the first.
+  const joined = Buffer.alloc(64)
+  return ends.map((end, index) => {
+    const piece = content.subarray(index === 0 ? start : ends[index - 1], end)
+    const sha256 = hash("sha256", piece, "buffer")
+    joined.set(sha256, 32)
+    const key = hash("sha256", joined, "buffer")
+    joined.set(key, 0)
+    return { content: piece, sha256, key }
+  })
+}
+
+export const storePayload = (db: Db, { content, recipe, sha256 }: Payload): void => {
+  if (recipe !== null && db.prepare("SELECT 1 FROM bodies WHERE sha256 = ?").get(sha256) !== undefined) return
+  db.prepare("INSERT INTO bodies (sha256, size, form, content) VALUES (?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING")
+    .run(
+      sha256,
+      content.length,
+      recipe === null ? "whole" : "recipe",
+      recipe === null ?
+        content :
+        Buffer.from(JSON.stringify(recipe.map((part) => typeof part === "string" ? part : listOf(db, part))))
+    )
+}
+
+/** The list with these pieces: looks from its end for the longest list that is there already, and adds what is new. */
+const listOf = (db: Db, links: ReadonlyArray<Link>): number => {
+  let length = links.length
+  let id: number | null = null
+  while (length > 0 && id === null) {
+    id = idOf(db, "SELECT id FROM piece_lists WHERE key = ?", links[length - 1]!.key)
+    if (id === null) length--
+  }
+  for (const link of links.slice(length)) {
+    length++
+    id = Number(
+      db.prepare("INSERT INTO piece_lists (key, head, piece, length) VALUES (?, ?, ?, ?)")
+        .run(link.key, id, pieceOf(db, link), length).lastInsertRowid
+    )
+  }
+  return id!
+}
+
+const pieceOf = (db: Db, { content, sha256 }: Link): number =>
+  idOf(db, "SELECT id FROM pieces WHERE sha256 = ?", sha256) ??
+    Number(db.prepare("INSERT INTO pieces (sha256, content) VALUES (?, ?)").run(sha256, content).lastInsertRowid)
+
+const idOf = (db: Db, sql: string, hash: Uint8Array): number | null =>
+  (db.prepare(sql).get(hash) as { readonly id: number } | undefined)?.id ?? null

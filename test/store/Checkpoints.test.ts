@@ -5,52 +5,12 @@ import * as Layer from "effect/Layer"
 import { statSync } from "node:fs"
 import { join } from "node:path"
 import * as Sqlite from "../../src/store/Sqlite.js"
-import { Writer } from "../../src/store/Writer.js"
+import { recordCall } from "../support/recordedCall.js"
 import { scratchFolder } from "../support/store.js"
 
 const answerBytes = 200_000
 const callsPerGroup = 10
 const groups = 100
-
-const close = (writer: Writer["Type"], n: number) =>
-  Effect.async<void, string>((resume) => {
-    const id = String(n).padStart(16, "0")
-    const now = Date.now()
-    writer.submit("closeSpan", {
-      spanId: id,
-      traceId: id,
-      parentId: null,
-      rolloutId: "r",
-      attemptId: "r:attempt-1",
-      clientSequenceId: null,
-      processId: "p",
-      method: "POST",
-      path: "/v1/files",
-      startTimeUs: now * 1000,
-      state: "done",
-      endTimeUs: now * 1000,
-      statusCode: 200,
-      errorCode: null,
-      errorMessage: null,
-      upstreamUrl: "http://127.0.0.1",
-      firstByteUs: null,
-      chunks: 1,
-      requestBytes: 0,
-      responseBytes: answerBytes,
-      requestTruncated: false,
-      responseTruncated: false,
-      requestContentEncoding: null,
-      responseContentType: "application/octet-stream",
-      responseContentEncoding: null,
-      isFirst: true,
-      wasOpened: false,
-      caller: null
-    }, {
-      nowMs: now,
-      bodies: [new Uint8Array(0), Buffer.alloc(answerBytes, id)],
-      done: (failure) => resume(failure === null ? Effect.void : Effect.fail(failure.message))
-    })
-  })
 
 describe("Checkpoints", () => {
   it.scopedLive("keep the log short under a load that never pauses, and lose nothing", () =>
@@ -58,9 +18,9 @@ describe("Checkpoints", () => {
       const path = join(yield* scratchFolder, "store.sqlite")
       let longest = 0
       yield* Effect.gen(function*() {
-        const writer = yield* Writer
         for (let group = 0; group < groups; group++) {
-          const calls = Array.from({ length: callsPerGroup }, (_, n) => close(writer, group * callsPerGroup + n))
+          const calls = Array.from({ length: callsPerGroup }, (_, n) =>
+            recordCall({ path: "/v1/files", response: Buffer.alloc(answerBytes, `${group * callsPerGroup + n} `) }))
           yield* Effect.all(calls, { concurrency: "unbounded" })
           longest = Math.max(longest, statSync(`${path}-wal`).size)
         }

@@ -19,11 +19,11 @@ export interface Payload {
 /** The body in order: what stands for itself, and lists of pieces. */
 type Recipe = ReadonlyArray<string | ReadonlyArray<Link>>
 
-/** A piece at the end of a list. `key` tells all pieces up to it: the hash of the key before it and the piece's hash. */
+/** A piece at the end of a list. `key` tells all pieces up to it: the hash of the key before it and of the piece's hash. */
 interface Link {
   readonly content: Uint8Array
-  readonly sha256: Uint8Array
-  readonly key: Uint8Array
+  readonly sha256: string
+  readonly key: string
 }
 
 /** Shorter bodies are kept whole: they would save little. */
@@ -56,14 +56,11 @@ const recipeOf = (content: Uint8Array): Recipe | null => {
 }
 
 const linksOf = (content: Uint8Array, { ends, start }: Section): ReadonlyArray<Link> => {
-  // The second half is the piece's hash, the first half the key before it: zeros before the first.
-  const joined = Buffer.alloc(64)
+  let key = ""
   return ends.map((end, index) => {
     const piece = content.subarray(index === 0 ? start : ends[index - 1], end)
-    const sha256 = hash("sha256", piece, "buffer")
-    joined.set(sha256, 32)
-    const key = hash("sha256", joined, "buffer")
-    joined.set(key, 0)
+    const sha256 = hash("sha256", piece, "hex")
+    key = hash("sha256", key + sha256, "hex")
     return { content: piece, sha256, key }
   })
 }
@@ -83,17 +80,17 @@ export const storePayload = (db: Db, { content, recipe, sha256 }: Payload): void
 
 /** The list with these pieces: looks from its end for the longest list that is there already, and adds what is new. */
 const listOf = (db: Db, links: ReadonlyArray<Link>): number => {
-  let length = links.length
   let id: number | null = null
-  while (length > 0 && id === null) {
-    id = idOf(db, "SELECT id FROM piece_lists WHERE key = ?", links[length - 1]!.key)
-    if (id === null) length--
+  let known = links.length
+  for (; known > 0; known--) {
+    id = idOf(db, "SELECT id FROM piece_lists WHERE key = ?", links[known - 1]!.key)
+    if (id !== null) break
   }
-  for (const link of links.slice(length)) {
-    length++
+  for (const [index, link] of links.entries()) {
+    if (index < known) continue
     id = Number(
       db.prepare("INSERT INTO piece_lists (key, head, piece, length) VALUES (?, ?, ?, ?)")
-        .run(link.key, id, pieceOf(db, link), length).lastInsertRowid
+        .run(bytesOf(link.key), id, pieceOf(db, link), index + 1).lastInsertRowid
     )
   }
   return id!
@@ -101,7 +98,11 @@ const listOf = (db: Db, links: ReadonlyArray<Link>): number => {
 
 const pieceOf = (db: Db, { content, sha256 }: Link): number =>
   idOf(db, "SELECT id FROM pieces WHERE sha256 = ?", sha256) ??
-    Number(db.prepare("INSERT INTO pieces (sha256, content) VALUES (?, ?)").run(sha256, content).lastInsertRowid)
+    Number(
+      db.prepare("INSERT INTO pieces (sha256, content) VALUES (?, ?)").run(bytesOf(sha256), content).lastInsertRowid
+    )
 
-const idOf = (db: Db, sql: string, hash: Uint8Array): number | null =>
-  (db.prepare(sql).get(hash) as { readonly id: number } | undefined)?.id ?? null
+const idOf = (db: Db, sql: string, hex: string): number | null =>
+  (db.prepare(sql).get(bytesOf(hex)) as { readonly id: number } | undefined)?.id ?? null
+
+const bytesOf = (hex: string): Uint8Array => Buffer.from(hex, "hex")

@@ -1,0 +1,53 @@
+import * as Effect from "effect/Effect"
+import { randomBytes } from "node:crypto"
+import { Writer } from "../../src/store/Writer.js"
+
+export interface RecordedCall {
+  readonly request?: Uint8Array
+  readonly response?: Uint8Array
+  readonly path?: string
+  readonly attemptId?: string
+}
+
+/** Commits the span of a finished call, as the proxy does; fails with the writer's message. */
+export const recordCall = (
+  { attemptId = "r:attempt-1", path = "/v1/chat/completions", request, response }: RecordedCall
+) =>
+  Effect.flatMap(Writer, (writer) =>
+    Effect.async<void, string>((resume) => {
+      const nowMs = Date.now()
+      writer.submit("closeSpan", {
+        spanId: randomBytes(8).toString("hex"),
+        traceId: randomBytes(16).toString("hex"),
+        parentId: null,
+        rolloutId: "r",
+        attemptId,
+        clientSequenceId: null,
+        processId: "p",
+        method: "POST",
+        path,
+        startTimeUs: nowMs * 1000,
+        state: "done",
+        endTimeUs: nowMs * 1000,
+        statusCode: 200,
+        errorCode: null,
+        errorMessage: null,
+        upstreamUrl: "http://127.0.0.1",
+        firstByteUs: null,
+        chunks: 1,
+        requestBytes: request?.length ?? 0,
+        responseBytes: response?.length ?? 0,
+        requestTruncated: false,
+        responseTruncated: false,
+        requestContentEncoding: null,
+        responseContentType: "application/json",
+        responseContentEncoding: null,
+        isFirst: true,
+        wasOpened: false,
+        caller: null
+      }, {
+        nowMs,
+        bodies: [request ?? new Uint8Array(0), response ?? new Uint8Array(0)],
+        done: (failure) => resume(failure === null ? Effect.void : Effect.fail(failure.message))
+      })
+    }))

@@ -1,5 +1,6 @@
-// `npm run bench [-- proxy | rollouts | soak] [--check] [--minutes n]`: figures as ratios measured side by side in one run. See README.md.
+// `npm run bench [-- proxy | rollouts | payloads | soak] [--check] [--minutes n]`: figures as ratios measured side by side in one run. See README.md.
 import { parseArgs } from "node:util"
+import { benchPayloads } from "./payloads.mjs"
 import { benchProxy } from "./proxy.mjs"
 import { benchRollouts } from "./rollouts.mjs"
 import { benchSoak } from "./soak.mjs"
@@ -8,7 +9,12 @@ const { positionals: chosen, values: { check, minutes } } = parseArgs({
   allowPositionals: true,
   options: { check: { type: "boolean", default: false }, minutes: { type: "string", default: "30" } }
 })
-const sections = { proxy: benchProxy, rollouts: benchRollouts, soak: () => benchSoak(Number(minutes)) }
+const sections = {
+  proxy: benchProxy,
+  rollouts: benchRollouts,
+  payloads: benchPayloads,
+  soak: () => benchSoak(Number(minutes))
+}
 const unknown = chosen.filter((name) => !(name in sections))
 if (unknown.length > 0) {
   console.error(`unknown bench ${unknown.join(", ")}; there are ${Object.keys(sections).join(", ")}`)
@@ -16,7 +22,9 @@ if (unknown.length > 0) {
 }
 let missed = 0
 // The soak takes half an hour: only when asked for.
-for (const name of chosen.length === 0 ? ["proxy", "rollouts"] : chosen) missed += (await sections[name]()) ?? 0
+for (const name of chosen.length === 0 ? ["proxy", "rollouts", "payloads"] : chosen) {
+  missed += (await sections[name]()) ?? 0
+}
 if (check && missed > 0) {
   console.error(`${missed} targets missed`)
   process.exit(1)

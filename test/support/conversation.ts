@@ -1,4 +1,3 @@
-/** Bodies of an agent's calls, one for each step: each has the whole history, and what the last step added to it. */
 export interface Conversation {
   readonly steps: number
   /** Length of each tool's answer. */
@@ -23,6 +22,7 @@ const tools = ["read", "write", "search", "run"].map((name) => ({
   }
 }))
 
+/** An agent's requests, one for each step: each has the whole history, and what the last step added to it. */
 export const requestsOf = (
   { answerBytes = 2_000, name = "agent", steps }: Conversation
 ): ReadonlyArray<Record<string, unknown>> => {

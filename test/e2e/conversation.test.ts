@@ -49,7 +49,7 @@ const recorded = (path: string, bodies: ReadonlyArray<Uint8Array>) => {
 
 describe("A conversation of 50 steps through the proxy", () => {
   it.scopedLive(
-    "takes a tenth of the bytes that were sent, and each request is there as it was",
+    "takes less than an eighth of the bytes that were sent, and each request is there as it was",
     () =>
       Effect.gen(function*() {
         const cwd = yield* scratchFolder

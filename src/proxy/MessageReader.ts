@@ -22,11 +22,12 @@ export class MessageReader {
   private isText = false
   private ended: Array<Message> = []
 
+  /** With 0 for the longest message, frames are counted and no message is kept or told of. */
   constructor(private readonly bytesMax: number, private readonly budget: RecordingBudget) {
     this.frames = new FrameReader({
       begin: (opcode) => {
         this.isText = opcode === 1
-        this.current = new Recording(this.bytesMax, this.budget)
+        if (this.bytesMax > 0) this.current = new Recording(this.bytesMax, this.budget)
       },
       part: (part) => this.current?.add(part),
       end: (start) => this.end(start),

@@ -284,7 +284,7 @@ class Gateway {
         this.tunnels.add(tunnel)
       })
     this.calls.add(call)
-    if (request.headers.expect !== undefined) response.writeContinue()
+    if (request.headers.expect !== undefined && request.httpVersionMinor === 1) response.writeContinue()
     const { clientKey, limits, upstreamKey } = this.options
     const credentials = { strip: clientKey !== null, key: upstreamKey }
     sendUpstream(request, call, limits, (body) =>

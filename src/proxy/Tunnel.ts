@@ -26,7 +26,7 @@ export interface TunnelSettings extends SocketSettings {
 const goingAway = 1001
 const tryAgainLater = 1013
 /** How long a client may take to close a connection that is over. */
-const lingerMs = 5_000
+const lingerMs = 30_000
 const keepAliveMs = 60_000
 
 /**
@@ -62,9 +62,10 @@ export class Tunnel implements UnderWay {
     const { client, early } = offer.taken()
     this.client = client
     this.upstream = begun.upstream
-    this.fromClient = new MessageReader(settings.recordedBytesMax, settings.budget)
-    this.fromUpstream = new MessageReader(settings.recordedBytesMax, settings.budget)
     this.calls = new SocketCalls(settings, begun.intent, begun.upstreamUrl)
+    const messageBytesMax = this.calls.isRead ? settings.recordedBytesMax : 0
+    this.fromClient = new MessageReader(messageBytesMax, settings.budget)
+    this.fromUpstream = new MessageReader(messageBytesMax, settings.budget)
     this.sent = new Recording(settings.recordedBytesMax, settings.budget)
     this.received = new Recording(settings.recordedBytesMax, settings.budget)
     this.listen()
@@ -147,7 +148,7 @@ export class Tunnel implements UnderWay {
     const messages = this.fromClient.read(chunk)
     if (this.fromClient.closeCode !== null) this.leaver ??= "client"
     if (!this.calls.isRead) this.sent.add(chunk)
-    for (const message of this.calls.isRead ? messages : []) {
+    for (const message of messages) {
       const event = new SocketEvent(message.bytes)
       if (!event.isRequest) {
         this.sent.add(lineOf(message.bytes))
@@ -156,8 +157,12 @@ export class Tunnel implements UnderWay {
       const trouble = this.calls.underWay < this.settings.callsMax
         ? this.settings.trouble()
         : ["busy", `${this.calls.underWay} calls are under way on this connection, the limit`] as const
-      // The message's last bytes are not sent on: no call is made that could not be recorded.
-      if (trouble !== null) return this.fail(...trouble)
+      if (trouble !== null) {
+        // The message's last bytes are not sent on: no call is made that could not be recorded.
+        this.upstream.write(chunk.subarray(0, message.start))
+        this.fail(...trouble)
+        return
+      }
       this.calls.begin(message, event)
     }
     if (!this.upstream.write(chunk)) this.client.pause()
@@ -173,7 +178,7 @@ export class Tunnel implements UnderWay {
     if (!this.calls.isRead) this.received.add(chunk)
     const ended: Array<SocketCall> = []
     let holdFrom = this.commitsAwaited > 0 ? 0 : chunk.length
-    for (const message of this.calls.isRead ? messages : []) {
+    for (const message of messages) {
       const { ended: call, isOfCall } = this.calls.take(message)
       if (!isOfCall) this.received.add(lineOf(message.bytes))
       if (call === null) continue

@@ -221,7 +221,8 @@ describe("Proxy, WebSocket", () => {
           peer.socket.write(Buffer.concat([frame("c", { isFinal: false }), frame("p", { opcode: 10 })]))
           peer.socket.write(all)
           yield* until("all of that", () => afterHead(client).subarray(-all.length).equals(all))
-        })
+        }),
+        { limits: { ...defaultLimits, shutdownGraceMs: 50 } }
       )
     }))
 

@@ -53,7 +53,8 @@ export interface Usage {
 /** Reads the usage of a chat completion, a Responses object or an Anthropic message. */
 export const usageOf = (object: unknown): Usage => {
   const usage = at(object, "usage")
-  const input = at(usage, "prompt_tokens_details") ?? at(usage, "input_tokens_details")
+  const input = at(usage, "prompt_tokens_details") ?? at(usage, "input_tokens_details") ??
+    at(usage, "input_token_details")
   const output = at(usage, "completion_tokens_details") ?? at(usage, "output_tokens_details")
   const anthropicRead = countAt(usage, "cache_read_input_tokens")
   const anthropicWrite = countAt(usage, "cache_creation_input_tokens")
@@ -107,7 +108,7 @@ export const answerText = (object: unknown): string | null => {
 export const finishReasons = (object: unknown): ReadonlyArray<string> => {
   const choices = listAt(object, "choices").map((choice) => textAt(choice, "finish_reason"))
   const reason = textAt(object, "stop_reason") ?? textAt(object, "incomplete_details", "reason") ??
-    (at(object, "object") === "response" ? textAt(object, "status") : null)
+    (/^(realtime\.)?response$/.test(textAt(object, "object") ?? "") ? textAt(object, "status") : null)
   return [...choices, reason].filter((text) => text !== null)
 }
 

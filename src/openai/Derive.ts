@@ -5,13 +5,14 @@ import { Attributes, describeRequest, describeResponse } from "./Attributes.js"
 import { roleOf } from "./CallRole.js"
 import { assembleChat, modelOf, usageOf } from "./ChatCompletion.js"
 import { decodeBody } from "./Decode.js"
-import { type Endpoint, endpointOf } from "./Endpoint.js"
+import { type Endpoint, endpointOf, socketEndpointOf } from "./Endpoint.js"
 import { GenAi } from "./GenAi.js"
 import { at, isObject, listAt, parseJson, textAt, utf8Of } from "./Json.js"
 import { serverOf } from "./Provider.js"
 import { errorOf, type ReportedError } from "./ReportedError.js"
 import { assembleResponse } from "./ResponsesStream.js"
 import { type Session, sessionOf } from "./Session.js"
+import { eventsOfLines } from "./SocketEvents.js"
 
 /** A call as it was recorded: the bytes of both bodies as they were on the wire. */
 export interface RecordedCall {
@@ -26,6 +27,8 @@ export interface RecordedCall {
   readonly statusCode: number | null
   /** Where the call went. */
   readonly upstreamUrl?: string | undefined
+  /** It was made by messages over a WebSocket: the response is lines of events. */
+  readonly isOverWebSocket?: boolean | undefined
   /** The session that the agent named in a header. */
   readonly sessionHeader?: string | null | undefined
 }
@@ -63,7 +66,7 @@ const isStream = (bytes: Uint8Array, contentType: string | null | undefined): bo
 }
 
 interface Answer {
-  readonly wire: "http" | "sse" | null
+  readonly wire: "http" | "sse" | "ws" | null
   readonly object: unknown
   readonly assembled: Record<string, unknown> | null
   readonly error: ReportedError | null
@@ -72,14 +75,17 @@ interface Answer {
 }
 
 const readAnswer = (api: Endpoint["api"], call: RecordedCall): Answer => {
-  const none = { wire: null, object: undefined, assembled: null, error: null }
+  const wire = call.isOverWebSocket === true ? "ws" as const : null
+  const none = { wire, object: undefined, assembled: null, error: null }
   const decoded = decodeBody(call.responseBytes, call.responseContentEncoding)
   if ("reason" in decoded) return { ...none, reason: `response: ${decoded.reason}` }
   if (decoded.bytes.length === 0) return { ...none, reason: "response: empty" }
-  if (isStream(decoded.bytes, call.responseContentType)) {
-    const { error, object, reason } = assemble(api, decoded.bytes)
+  if (wire === "ws" || isStream(decoded.bytes, call.responseContentType)) {
+    const { error, object, reason } = wire === "ws"
+      ? assembleResponse(eventsOfLines(decoded.bytes))
+      : assemble(api, decoded.bytes)
     return {
-      wire: "sse",
+      wire: wire ?? "sse",
       object: object ?? undefined,
       assembled: object,
       error,
@@ -104,6 +110,8 @@ const reportedIn = (object: unknown): ReportedError | null => {
 }
 
 const readRequest = (call: RecordedCall): { readonly object: unknown; readonly reason: string | null } => {
+  // A Realtime server answers speech of its own accord.
+  if (call.isOverWebSocket === true && call.requestBytes.length === 0) return { object: undefined, reason: null }
   const decoded = decodeBody(call.requestBytes, call.requestContentEncoding)
   if ("reason" in decoded) return { object: undefined, reason: `request: ${decoded.reason}` }
   const object = parseJson(utf8Of(decoded.bytes))
@@ -141,12 +149,16 @@ const plainRequest = (call: RecordedCall, endpoint: Endpoint): Derived => {
   }
 }
 
+/** The model of a Realtime connection is in its URL. */
+const modelInQuery = (path: string): string | null =>
+  new URLSearchParams(path.slice(path.indexOf("?") + 1)).get("model")
+
 /**
  * Reads a recorded call. Never throws: what could not be read is named in the attribute `tau.unassembled`, and the rest
  * is derived all the same. Deterministic, so that a span can be derived anew from its stored bodies.
  */
 export const derive = (call: RecordedCall): Derived => {
-  const endpoint = endpointOf(call.method, call.path)
+  const endpoint = call.isOverWebSocket === true ? socketEndpointOf(call.path) : endpointOf(call.method, call.path)
   if (endpoint.kind === "http") return plainRequest(call, endpoint)
   const { api, kind, operation } = endpoint
   const attributes = new Attributes()
@@ -156,7 +168,8 @@ export const derive = (call: RecordedCall): Derived => {
   attributes.set(GenAi.operationName, operation)
   attributes.set(GenAi.apiType, api === "embeddings" || api === "messages" ? null : api)
   describeServer(attributes, call, true)
-  describeRequest(attributes, request.object)
+  describeRequest(attributes, api === "realtime" ? at(request.object, "response") : request.object)
+  if (api === "realtime") attributes.set(GenAi.requestModel, modelInQuery(call.path))
   if (!failed) describeResponse(attributes, answer.object)
   describeSession(attributes, sessionOf(call.sessionHeader ?? null, request.object))
   if (kind === "llm") attributes.set(GenAi.callRole, roleOf(call.path, request.object))
@@ -181,6 +194,7 @@ export const derive = (call: RecordedCall): Derived => {
     ...(error !== null && { streamError: error.message.slice(0, streamErrorMax) }),
     inputTokens: usage.inputTokens,
     outputTokens: usage.outputTokens,
-    model: modelOf(failed ? undefined : answer.object) ?? textAt(request.object, "model")
+    model: modelOf(failed ? undefined : answer.object) ?? textAt(request.object, "model") ??
+      (api === "realtime" ? modelInQuery(call.path) : null)
   }
 }

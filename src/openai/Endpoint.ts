@@ -7,7 +7,7 @@ export interface Endpoint {
   /** Value of `gen_ai.operation.name`; `http` for a request that calls no model in a way we read. */
   readonly operation: Operation
   /** Whose format the bodies are in. */
-  readonly api: "chat_completions" | "completions" | "embeddings" | "responses" | "messages" | "other"
+  readonly api: "chat_completions" | "completions" | "embeddings" | "responses" | "realtime" | "messages" | "other"
 }
 
 const other: Endpoint = { kind: "http", operation: "http", api: "other" }
@@ -27,4 +27,16 @@ export const endpointOf = (method: string, path: string): Endpoint => {
   if (method.toUpperCase() !== "POST") return other
   const plain = `/${path.split(/[?#]/, 1)[0]!}`.replace(/\/+$/, "")
   return endpoints.find(([pattern]) => pattern.test(plain))?.[1] ?? other
+}
+
+/** By the end of the path, over a WebSocket. Its model calls are messages, not requests. */
+const socketEndpoints: ReadonlyArray<readonly [RegExp, Endpoint]> = [
+  [/\/responses$/, { kind: "llm", operation: "chat", api: "responses" }],
+  [/\/realtime$|\/live\/sessions(\/[^/]+\/forks)?$/, { kind: "llm", operation: "chat", api: "realtime" }]
+]
+
+/** `path` may carry a query. */
+export const socketEndpointOf = (path: string): Endpoint => {
+  const plain = `/${path.split(/[?#]/, 1)[0]!}`.replace(/\/+$/, "")
+  return socketEndpoints.find(([pattern]) => pattern.test(plain))?.[1] ?? other
 }

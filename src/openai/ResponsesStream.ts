@@ -1,11 +1,10 @@
 /** Streams of the Responses API. */
 import { type Assembled, Assembly, inOrder } from "./Assembly.js"
 import { at, emptyRecord, isObject, type JsonObject, listAt, numberAt, textAt } from "./Json.js"
+import { terminalTypes } from "./SocketEvents.js"
 import type { SseEvent } from "./Sse.js"
 
 type Draft = Record<string, unknown>
-
-const terminalTypes = new Set(["response.completed", "response.failed", "response.incomplete"])
 
 /** Per kind of piece: the field that it appends to, of the item itself or of a part of the item, and the types of both. */
 const pieces: ReadonlyMap<string, readonly [field: string, item: string, list?: "content" | "summary", part?: string]> =
@@ -127,8 +126,9 @@ export const assembleResponse = (stream: Uint8Array | Iterable<SseEvent>): Assem
     if (isObject(carried)) {
       response = carried
       if (terminalTypes.has(type)) {
-        const failed = assembly.reports(carried)
-        if (!failed && type === "response.failed") assembly.reports({ error: "the response failed" })
+        const isReported = assembly.reports(carried) || assembly.reports(at(carried, "status_details"))
+        const isFailed = type === "response.failed" || at(carried, "status") === "failed"
+        if (!isReported && isFailed) assembly.reports({ error: "the response failed" })
         break
       }
     } else items.take(type, payload)

@@ -31,7 +31,7 @@ export interface CallSettings {
 export class Call implements Dispatcher.DispatchHandler {
   readonly request: Recording
   private readonly response: Recording
-  private readonly pendingIntent: { readonly cancel: () => boolean }
+  protected readonly pendingIntent: { readonly cancel: () => boolean }
   private controller: Dispatcher.DispatchController | null = null
   private scanner: TerminalScanner | null = null
   /** Response head not yet sent: it goes out with the first byte, or with the end of an empty answer. */
@@ -47,6 +47,7 @@ export class Call implements Dispatcher.DispatchHandler {
   private committedBytes: number | null = null
   private isCommitting = false
   private upstreamEnded = false
+  private trailers: Array<[string, string]> | null = null
   private upstreamBroke = false
   /** Set once the span's end is decided; what happens after it changes nothing. */
   private isSettled = false
@@ -58,8 +59,8 @@ export class Call implements Dispatcher.DispatchHandler {
 
   constructor(
     private readonly settings: CallSettings,
-    private readonly intent: SpanIntent,
-    private readonly upstreamUrl: string,
+    protected readonly intent: SpanIntent,
+    protected readonly upstreamUrl: string,
     private readonly incoming: IncomingMessage,
     private readonly outgoing: ServerResponse
   ) {
@@ -129,8 +130,10 @@ export class Call implements Dispatcher.DispatchHandler {
     this.commitWhenWhole(controller)
   }
 
-  onResponseEnd() {
+  onResponseEnd(controller: Dispatcher.DispatchController) {
     this.upstreamEnded = true
+    const trailers = Headers.textOf(controller.rawTrailers)
+    if (trailers.length > 0) this.trailers = Headers.trailersOf(trailers)
     if (this.isCommitting) return
     if (this.drainTimer !== null) this.endDrain()
     else if (this.committedBytes !== null) this.release()
@@ -188,6 +191,16 @@ export class Call implements Dispatcher.DispatchHandler {
       this.close("timeout", { code: "training_proxy_shutdown", message }, () => this.end())
     }
     this.outgoing.destroy()
+  }
+
+  /** False when it is over already; else its end is from here on the affair of whoever takes it over. */
+  protected handOver(): boolean {
+    if (this.drainTimer !== null) this.endDrain()
+    if (this.isSettled) return false
+    this.isSettled = true
+    this.outgoing.off("close", this.clientClosed)
+    this.incoming.socket.off("close", this.clientClosed)
+    return true
   }
 
   /** A client acts on the terminal event at once, whether or not the upstream closes after it. */
@@ -248,6 +261,7 @@ export class Call implements Dispatcher.DispatchHandler {
   /** Everything has passed: the connection ends as the upstream's did. */
   private release() {
     const end = () => {
+      if (this.trailers !== null) this.outgoing.addTrailers(this.trailers)
       if (this.upstreamBroke) this.outgoing.destroy()
       else this.outgoing.end()
       this.end()

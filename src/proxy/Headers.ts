@@ -56,6 +56,43 @@ export const toClient = (raw: ReadonlyArray<string>): Array<string> => {
   return headers
 }
 
+/** The handshake of a WebSocket for the upstream. The offer of extensions stays here: what they change could not be recorded. */
+export const toSocketUpstream = (raw: ReadonlyArray<string>, credentials: Credentials): Array<string> => {
+  const all = toUpstream(raw, credentials)
+  const headers: Array<string> = []
+  for (let index = 0; index < all.length; index += 2) {
+    const name = all[index]!.toLowerCase()
+    if (name === "sec-websocket-extensions") continue
+    const isOffer = name === "sec-websocket-protocol" && (credentials.strip || credentials.key !== null)
+    const value = isOffer ? withoutKey(all[index + 1]!) : all[index + 1]!
+    if (value !== "") headers.push(all[index]!, value)
+  }
+  return headers
+}
+
+/** Browsers cannot set headers on a WebSocket: OpenAI takes the key as a protocol that is offered. */
+const withoutKey = (protocols: string) =>
+  protocols.split(",").filter((name) => !/^\s*openai-insecure-api-key\./.test(name)).join(",").trim()
+
+/** The answer to a WebSocket handshake, for the client. */
+export const toSocketClient = (raw: ReadonlyArray<string>): string => {
+  const headers = toClient(raw)
+  let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+  for (let index = 0; index < headers.length; index += 2) head += `${headers[index]}: ${headers[index + 1]}\r\n`
+  return `${head}\r\n`
+}
+
+/** Trailers that may be sent on. Those that frame a message (RFC 9110, section 6.5.1), or are no header text, are dropped. */
+export const trailersOf = (raw: ReadonlyArray<string>): Array<[string, string]> => {
+  const headers = toClient(raw)
+  const trailers: Array<[string, string]> = []
+  for (let index = 0; index < headers.length; index += 2) {
+    const [name, value] = [headers[index]!, headers[index + 1]!]
+    if (!/^content-/i.test(name) && /^[\t\u0020-\u007E\u0080-\u00FF]*$/.test(value)) trailers.push([name, value])
+  }
+  return trailers
+}
+
 /** undici hands over raw headers as buffers; the wire is Latin-1. */
 export const textOf = (raw: unknown): ReadonlyArray<string> =>
   Array.isArray(raw)

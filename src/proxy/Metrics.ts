@@ -1,6 +1,6 @@
 /** What the proxy counts for Prometheus: plain numbers on the hot path, text only when somebody asks. */
 import { monitorEventLoopDelay } from "node:perf_hooks"
-import { type Endpoint, endpointOf } from "../openai/Endpoint.js"
+import { type Endpoint, endpointOf, socketEndpointOf } from "../openai/Endpoint.js"
 import type { FinishedSpan } from "../store/writer/spans.js"
 import { type Refusal, refusals } from "./ProxyError.js"
 
@@ -26,6 +26,7 @@ const apis: ReadonlyArray<Endpoint["api"]> = [
   "completions",
   "embeddings",
   "responses",
+  "realtime",
   "messages",
   "other"
 ]
@@ -87,15 +88,27 @@ export class Metrics {
   }
 
   ended(span: FinishedSpan): void {
-    const api = apis.indexOf(endpointOf(span.method, span.path).api)
+    const isSocketCall = span.webSocket?.isCall === true
+    const endpoint = isSocketCall ? socketEndpointOf(span.path) : endpointOf(span.method, span.path)
+    const api = apis.indexOf(endpoint.api)
     const status = span.statusCode === null ? 0 : Math.floor(span.statusCode / 100)
     const index = (api * statuses.length + Math.min(status, statuses.length - 1)) * states.length +
       states.indexOf(span.state)
     this.requests[index]! += 1
-    this.duration.observe((span.endTimeUs - span.startTimeUs) / 1e6)
-    if (span.firstByteUs !== null) this.firstChunk.observe((span.firstByteUs - span.startTimeUs) / 1e6)
+    if (isSocketCall) {
+      // Its bytes are counted with those of its connection.
+      this.observe(span)
+      return
+    }
     this.requestBytes += span.requestBytes
     this.responseBytes += span.responseBytes
+    // A connection's length says nothing of how long anybody waited.
+    if (span.webSocket === undefined) this.observe(span)
+  }
+
+  private observe(span: FinishedSpan) {
+    this.duration.observe((span.endTimeUs - span.startTimeUs) / 1e6)
+    if (span.firstByteUs !== null) this.firstChunk.observe((span.firstByteUs - span.startTimeUs) / 1e6)
   }
 
   committed(seconds: number, tokens: { readonly inputTokens: number; readonly outputTokens: number } | null): void {

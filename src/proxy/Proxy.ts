@@ -15,18 +15,22 @@ import { parseUpstream, upstreamPath, type UpstreamUrl } from "../openai/Upstrea
 import { StoreProcess } from "../store/Sqlite.js"
 import { Writer } from "../store/Writer.js"
 import { Call, type CallSettings, nowUs, refuse } from "./Call.js"
-import { CallClock } from "./CallClock.js"
+import { CallClock, type UnderWay } from "./CallClock.js"
 import { type CallIdentity, identify, newSpanId, randomHex, withoutSecrets } from "./CallIdentity.js"
 import { CallQueue } from "./CallQueue.js"
+import { Handshake } from "./Handshake.js"
 import * as Headers from "./Headers.js"
 import { type Health, healthBytes, statusOf } from "./Health.js"
 import { Metrics } from "./Metrics.js"
-import { ProxyStartError } from "./ProxyError.js"
+import { Offer } from "./Offer.js"
+import { ProxyStartError, type Refusal } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
 import { RecordingBudget } from "./RecordingBudget.js"
 import { sendUpstream } from "./RequestBody.js"
 import { SpanRecorder } from "./SpanRecorder.js"
 import { StoreWatch } from "./StoreWatch.js"
+import { Tunnel, type TunnelSettings } from "./Tunnel.js"
+import { listenForUpgrades } from "./Upgrades.js"
 
 /** A running proxy. */
 export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
@@ -82,7 +86,9 @@ const upstreamPool = (origin: string, { limits, timeoutMs }: ProxyOptions) =>
 class Gateway {
   readonly captureSession: string
   private readonly settings: CallSettings
-  private readonly calls = new Set<Call>()
+  private readonly tunnelSettings: TunnelSettings
+  private readonly calls = new Set<UnderWay>()
+  private readonly tunnels = new Set<Tunnel>()
   private readonly queue: CallQueue
   private readonly clock: CallClock
   private readonly budget: RecordingBudget
@@ -116,8 +122,16 @@ class Gateway {
       recordingRequired: options.recordPolicy === "required",
       timeoutMs: options.timeoutMs,
       drain: onDisconnect === "drain" ? { ms: limits.drainMs, bytesMax: limits.drainBytesMax } : null,
-      onEnd: (call) => {
-        if (this.calls.delete(call)) this.queue.startNext()
+      onEnd: (call) => this.ended(call)
+    }
+    this.tunnelSettings = {
+      ...this.settings,
+      callsMax: limits.socketCallsMax,
+      idleMs: limits.socketIdleMs,
+      trouble: () => this.trouble(),
+      onEnd: (tunnel) => {
+        this.tunnels.delete(tunnel)
+        this.ended(tunnel)
       }
     }
   }
@@ -128,12 +142,17 @@ class Gateway {
     this.metrics.close()
   }
 
-  /** At shutdown nobody waits for a place any more. */
-  refuseQueued(): void {
+  /** At shutdown nobody waits for a place any more, and connections without a call under way are closed. */
+  retire(): void {
     this.queue.refuseAll()
+    for (const tunnel of this.tunnels) tunnel.retire()
   }
 
-  get underWay(): ReadonlySet<Call> {
+  private ended(call: UnderWay) {
+    if (this.calls.delete(call)) this.queue.startNext()
+  }
+
+  get underWay(): ReadonlySet<UnderWay> {
     return this.calls
   }
 
@@ -216,59 +235,77 @@ class Gateway {
 
   /** There is a place for the call: it is forwarded if it can be recorded, or need not be. */
   private admit(request: IncomingMessage, response: ServerResponse, identity: CallIdentity) {
-    const isRequired = this.options.recordPolicy === "required"
-    const trouble = isRequired ? this.recorder.failure() : null
-    if (trouble !== null) {
-      const status = statusOf(trouble, false)
-      this.refuse(response, "store", `the store cannot record this call (${status}): it was not forwarded`)
-    } else if (isRequired && this.budget.room === 0) {
-      this.refuse(response, "recording", "calls under way hold all the memory there is for recording")
-    } else {
+    const trouble = this.trouble()
+    if (trouble === null) {
       this.forward(request, response, identity)
       return
     }
+    this.refuse(response, ...trouble)
     this.queue.startNext()
+  }
+
+  /** Why no call can be recorded that must be; null when one may be made. */
+  private trouble(): readonly [kind: Refusal, message: string] | null {
+    if (this.options.recordPolicy !== "required") return null
+    const trouble = this.recorder.failure()
+    if (trouble !== null) {
+      const status = statusOf(trouble, false)
+      return ["store", `the store cannot record this call (${status}): it was not forwarded`]
+    }
+    if (this.budget.room > 0) return null
+    return ["recording", "calls under way hold all the memory there is for recording"]
   }
 
   private forward(request: IncomingMessage, response: ServerResponse, identity: CallIdentity) {
     this.handled += 1
     const path = upstreamPath(this.upstream.basePath, identity.path)
     const attribution = identity.attribution
-    const call = new Call(
-      this.settings,
-      {
-        spanId: newSpanId(),
-        traceId: identity.traceId,
-        parentId: identity.parentId,
-        rolloutId: attribution?.rolloutId ?? this.captureSession,
-        attemptId: attribution?.attemptId ?? `${this.captureSession}:attempt-1`,
-        clientSequenceId: identity.sequenceId,
-        processId: this.process.id,
-        method: request.method ?? "GET",
-        path: withoutSecrets(identity.path),
-        startTimeUs: nowUs(),
-        caller: identity.caller
-      },
-      this.upstream.origin + path.replace(/\?.*$/, ""),
-      request,
-      response
-    )
+    const intent = {
+      spanId: newSpanId(),
+      traceId: identity.traceId,
+      parentId: identity.parentId,
+      rolloutId: attribution?.rolloutId ?? this.captureSession,
+      attemptId: attribution?.attemptId ?? `${this.captureSession}:attempt-1`,
+      clientSequenceId: identity.sequenceId,
+      processId: this.process.id,
+      method: request.method ?? "GET",
+      path: withoutSecrets(identity.path),
+      startTimeUs: nowUs(),
+      caller: identity.caller
+    }
+    const upstreamUrl = this.upstream.origin + path.replace(/\?.*$/, "")
+    const offer = response instanceof Offer ? response : null
+    const call: Call = offer === null
+      ? new Call(this.settings, intent, upstreamUrl, request, response)
+      : new Handshake(this.settings, intent, upstreamUrl, request, offer, (taken) => {
+        this.calls.delete(call)
+        const tunnel = new Tunnel(this.tunnelSettings, taken, offer)
+        this.calls.add(tunnel)
+        this.tunnels.add(tunnel)
+      })
     this.calls.add(call)
+    if (request.headers.expect !== undefined && request.httpVersionMinor === 1) response.writeContinue()
     const { clientKey, limits, upstreamKey } = this.options
+    const credentials = { strip: clientKey !== null, key: upstreamKey }
     sendUpstream(request, call, limits, (body) =>
       this.dispatcher.dispatch(
         {
           path,
           method: (request.method ?? "GET") as Dispatcher.HttpMethod,
-          headers: Headers.toUpstream(request.rawHeaders, { strip: clientKey !== null, key: upstreamKey }),
-          body
+          headers: offer === null
+            ? Headers.toUpstream(request.rawHeaders, credentials)
+            : Headers.toSocketUpstream(request.rawHeaders, credentials),
+          body,
+          upgrade: offer === null ? null : "websocket"
         },
         call
       ))
   }
 
-  private refuse(response: ServerResponse, ...refusal: [kind: Parameters<typeof refuse>[1], message: string]) {
+  refuse(response: ServerResponse, ...refusal: readonly [kind: Refusal, message: string]): void {
     this.refused += 1
+    // A client that waits for a 100 may send its body all the same, or not: what follows could not be told apart.
+    if (response.req.headers.expect !== undefined) response.shouldKeepAlive = false
     this.metrics.refuse(refusal[0])
     refuse(response, ...refusal)
   }
@@ -301,7 +338,10 @@ const listen = (gateway: Gateway, { bind, limits }: ProxyOptions) =>
     )
     server.maxConnections = limits.connectionsMax
     const { sockets } = gateway
+    listenForUpgrades(server, gateway)
     server.on("connection", (socket) => {
+      // One whose offer was declined comes a second time.
+      if (sockets.has(socket)) return
       // Each call watches its socket, and a client may pipeline many calls on one.
       socket.setMaxListeners(0)
       sockets.add(socket)
@@ -331,7 +371,7 @@ const stop = ({ server }: Listening, gateway: Gateway, { limits }: ProxyOptions)
       // Connections that were opened and never used are not idle to Node, and clients keep some in reserve.
       for (const socket of gateway.sockets) if (socket.bytesRead === 0) socket.destroy()
     }
-    gateway.refuseQueued()
+    gateway.retire()
     server.close(() => resume(Effect.void))
     closeIdle()
     const patience = setTimeout(() => {

@@ -45,8 +45,12 @@ export interface ProxyLimits {
   readonly uploadIdleMs: number
   /** How long a client may leave an answer unread while more of it waits. */
   readonly clientIdleMs: number
-  /** Longest call from its first byte to its last. */
+  /** Longest call from its first byte to its last, and longest WebSocket connection. */
   readonly callMs: number
+  /** How long a WebSocket connection may be silent in both directions. */
+  readonly socketIdleMs: number
+  /** Model calls under way at once on one WebSocket connection. */
+  readonly socketCallsMax: number
   /** How long and how far an answer is read on after its client has left. */
   readonly drainMs: number
   readonly drainBytesMax: number
@@ -70,6 +74,8 @@ export const defaultLimits: ProxyLimits = {
   uploadIdleMs: 60_000,
   clientIdleMs: 300_000,
   callMs: 3_600_000,
+  socketIdleMs: 1_800_000,
+  socketCallsMax: 64,
   drainMs: 60_000,
   drainBytesMax: 16 * 1024 * 1024,
   freeBytesLow: 256 * 1024 * 1024,

@@ -22,6 +22,18 @@ export interface SpanIntent {
   readonly caller: CallerHeaders | null
 }
 
+/** What is special about a span of something that passed over a WebSocket. */
+export interface OverWebSocket {
+  /** One model call made over it; else the connection itself. */
+  readonly isCall: boolean
+  /** Of a connection: frames each way, and the code of the first close frame. */
+  readonly requestFrames: number
+  readonly responseFrames: number
+  readonly closeCode: number | null
+  /** What of it could not be read. */
+  readonly unread: string | null
+}
+
 export interface FinishedSpan extends SpanIntent {
   readonly state: "done" | "client_cancel" | "upstream_cut" | "upstream_error" | "timeout" | "refused"
   readonly endTimeUs: number
@@ -42,6 +54,7 @@ export interface FinishedSpan extends SpanIntent {
   readonly isFirst: boolean
   /** Its row is there already: its intent was handed in, or an earlier version of it. */
   readonly wasOpened: boolean
+  readonly webSocket?: OverWebSocket
 }
 
 /** The call is under way: should the process die now, the store knows that it was made. */
@@ -133,6 +146,7 @@ export const prepareSpan = (
     responseContentType: span.responseContentType,
     responseContentEncoding: span.responseContentEncoding,
     upstreamUrl: span.upstreamUrl,
+    isOverWebSocket: span.webSocket?.isCall,
     sessionHeader: span.caller?.sessionId
   })
   const answer = derived.assembled === null ? empty : Buffer.from(JSON.stringify(derived.assembled))
@@ -225,15 +239,24 @@ const ownAttributes = (
   [GenAi.chunks]: span.chunks,
   ...(span.firstByteUs !== null && { [GenAi.ttfbMs]: (span.firstByteUs - span.startTimeUs) / 1000 }),
   ...(logicalCall !== null && { [GenAi.callId]: logicalCall.callId, [GenAi.callAttempt]: logicalCall.attempt }),
-  ...(span.firstByteUs !== null && attributes[GenAi.wire] === "sse" && {
+  ...(span.firstByteUs !== null && (attributes[GenAi.wire] === "sse" || attributes[GenAi.wire] === "ws") && {
     [GenAi.timeToFirstChunk]: (span.firstByteUs - span.startTimeUs) / 1_000_000
   }),
   ...(span.clientSequenceId !== null && { [GenAi.clientSequenceId]: span.clientSequenceId }),
   ...(span.errorCode !== null && { [GenAi.errorType]: span.errorCode, [GenAi.errorMessage]: span.errorMessage }),
   ...(span.requestTruncated && { [GenAi.requestTruncated]: true }),
   ...(span.responseTruncated && { [GenAi.responseTruncated]: true }),
+  ...(span.webSocket !== undefined && !span.webSocket.isCall && connectionAttributes(span.webSocket)),
   // The attempt had ended when this call did: evidence of what an agent did after its time, not part of its result.
   ...(owner !== undefined && owner.isLive === 0 && { [GenAi.late]: true })
+})
+
+const connectionAttributes = ({ closeCode, requestFrames, responseFrames, unread }: OverWebSocket) => ({
+  [GenAi.wire]: "ws",
+  [GenAi.requestFrames]: requestFrames,
+  [GenAi.responseFrames]: responseFrames,
+  ...(closeCode !== null && { [GenAi.closeCode]: closeCode }),
+  ...(unread !== null && { [GenAi.unassembled]: unread })
 })
 
 const attributionLine = (span: FinishedSpan): string =>

@@ -1,0 +1,38 @@
+import type { IncomingMessage } from "node:http"
+import type { Duplex } from "node:stream"
+import type { Dispatcher } from "undici"
+import type { SpanIntent } from "../store/writer/spans.js"
+import { Call, type CallSettings } from "./Call.js"
+import * as Headers from "./Headers.js"
+import type { Offer } from "./Offer.js"
+
+/** What a handshake hands on once the upstream has taken the offer. */
+export interface Taken {
+  readonly intent: SpanIntent
+  readonly pendingIntent: { readonly cancel: () => boolean }
+  readonly upstreamUrl: string
+  readonly upstream: Duplex
+  /** The answer to the client, to be sent as it is. */
+  readonly head: string
+}
+
+/** The call that asks an upstream for a WebSocket. Whatever else it is answered is an answer like any other. */
+export class Handshake extends Call {
+  constructor(
+    settings: CallSettings,
+    intent: SpanIntent,
+    upstreamUrl: string,
+    incoming: IncomingMessage,
+    offer: Offer,
+    private readonly taken: (taken: Taken) => void
+  ) {
+    super(settings, intent, upstreamUrl, incoming, offer)
+  }
+
+  onRequestUpgrade(controller: Dispatcher.DispatchController, _status: number, _headers: unknown, upstream: Duplex) {
+    const { intent, pendingIntent, upstreamUrl } = this
+    const head = Headers.toSocketClient(Headers.textOf(controller.rawHeaders))
+    if (this.handOver()) this.taken({ intent, pendingIntent, upstreamUrl, upstream, head })
+    else upstream.on("error", () => {}).destroy()
+  }
+}

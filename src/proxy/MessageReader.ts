@@ -1,0 +1,74 @@
+import { closeCodeOf, FrameReader } from "../openai/WebSocketFrames.js"
+import { Recording } from "./Recording.js"
+import type { RecordingBudget } from "./RecordingBudget.js"
+
+/** A message that has passed whole. */
+export interface Message {
+  readonly bytes: Uint8Array
+  readonly isText: boolean
+  /** It was longer than what is kept of it. */
+  readonly isTruncated: boolean
+  /** Where in the chunk just read its first byte is; 0 when it began in an earlier one. */
+  readonly start: number
+}
+
+/** Reads the messages of one direction of a WebSocket from a copy, each in bounded memory. */
+export class MessageReader {
+  bytes = 0
+  /** Code of the first close frame; null while there was none. */
+  closeCode: number | null = null
+  private readonly frames: FrameReader
+  private current: Recording | null = null
+  private isText = false
+  private ended: Array<Message> = []
+
+  /** With 0 for the longest message, frames are counted and no message is kept or told of. */
+  constructor(private readonly bytesMax: number, private readonly budget: RecordingBudget) {
+    this.frames = new FrameReader({
+      begin: (opcode) => {
+        this.isText = opcode === 1
+        if (this.bytesMax > 0) this.current = new Recording(this.bytesMax, this.budget)
+      },
+      part: (part) => this.current?.add(part),
+      end: (start) => this.end(start),
+      control: (opcode, payload) => {
+        if (opcode === 8) this.closeCode ??= closeCodeOf(payload)
+      }
+    })
+  }
+
+  get failure(): string | null {
+    return this.frames.failure
+  }
+
+  get framesRead(): number {
+    return this.frames.frames
+  }
+
+  get isBetweenFrames(): boolean {
+    return this.frames.isBetweenFrames
+  }
+
+  /** The messages that this chunk ends. */
+  read(chunk: Uint8Array): ReadonlyArray<Message> {
+    this.bytes += chunk.length
+    this.ended = []
+    this.frames.read(chunk)
+    if (this.frames.failure !== null) this.release()
+    return this.ended
+  }
+
+  /** What has come of an unfinished message is no longer held. */
+  release(): void {
+    this.current?.release()
+    this.current = null
+  }
+
+  private end(start: number) {
+    const message = this.current
+    if (message === null) return
+    this.current = null
+    this.ended.push({ bytes: message.content, isText: this.isText, isTruncated: message.isTruncated, start })
+    message.release()
+  }
+}

@@ -1,0 +1,107 @@
+import { lineOf, type SocketEvent } from "../openai/SocketEvents.js"
+import type { FinishedSpan, SpanIntent } from "../store/writer/spans.js"
+import { nowUs } from "./Call.js"
+import type { Message } from "./MessageReader.js"
+import { Recording } from "./Recording.js"
+import type { RecordingBudget } from "./RecordingBudget.js"
+import type { SpanRecorder } from "./SpanRecorder.js"
+
+/** What all connections of a proxy share. */
+export interface SocketSettings {
+  readonly recorder: SpanRecorder
+  readonly recordedBytesMax: number
+  readonly budget: RecordingBudget
+  readonly callsMax: number
+}
+
+/** One model call made over a WebSocket: the message that asked for it, and the events of its answer, a line each. */
+export class SocketCall {
+  readonly streamId: string | null
+  readonly eventId: string | null
+  responseId: string | null = null
+  private readonly request: Recording
+  private readonly response: Recording
+  private readonly last: Recording
+  private readonly pendingIntent: { readonly cancel: () => boolean }
+  private firstByteUs: number | null = null
+  private events = 0
+  private responseBytes = 0
+  private isTruncated = false
+
+  /** `asked` is null for a response that the server began of its own accord. */
+  constructor(
+    private readonly settings: SocketSettings,
+    private readonly intent: SpanIntent,
+    private readonly upstreamUrl: string,
+    asked: { readonly message: Message; readonly event: SocketEvent } | null
+  ) {
+    const { budget, recordedBytesMax, recorder } = settings
+    this.request = new Recording(recordedBytesMax, budget)
+    this.response = new Recording(recordedBytesMax, budget)
+    this.last = new Recording(recordedBytesMax, budget)
+    this.streamId = asked?.event.streamId ?? null
+    this.eventId = asked?.event.eventId ?? null
+    if (asked !== null) this.request.add(asked.message.bytes)
+    this.isRequestTruncated = asked?.message.isTruncated === true
+    this.pendingIntent = recorder.open(intent)
+  }
+
+  private readonly isRequestTruncated: boolean
+
+  /**
+   * Keeps an event while there is room, whole or not at all: half a line could not be read. The last one has room of its
+   * own, for it tells what the call came to.
+   */
+  add({ bytes, isTruncated }: Message, isLast: boolean): void {
+    this.firstByteUs ??= nowUs()
+    this.events += 1
+    this.responseBytes += bytes.length + 1
+    const { budget, recordedBytesMax } = this.settings
+    const place = isLast ? this.last : this.response
+    const room = Math.min(recordedBytesMax - place.bytes, budget.room)
+    if (!isTruncated && room > bytes.length && (isLast || !this.isTruncated)) {
+      place.add(lineOf(bytes))
+      return
+    }
+    if (!this.isTruncated) budget.cuts += 1
+    this.isTruncated = true
+  }
+
+  close(
+    state: FinishedSpan["state"],
+    error: { readonly code: string; readonly message: string } | null,
+    done: (committed: boolean) => void
+  ): void {
+    const wasOpened = !this.pendingIntent.cancel()
+    const { last, request, response } = this
+    this.settings.recorder.close(
+      {
+        ...this.intent,
+        state,
+        endTimeUs: nowUs(),
+        // What the upstream said when it took the connection.
+        statusCode: 101,
+        errorCode: error?.code ?? null,
+        errorMessage: error?.message ?? null,
+        upstreamUrl: this.upstreamUrl,
+        firstByteUs: this.firstByteUs,
+        chunks: this.events,
+        requestBytes: request.bytes,
+        responseBytes: this.responseBytes,
+        requestTruncated: this.isRequestTruncated || request.isTruncated,
+        responseTruncated: this.isTruncated,
+        requestContentEncoding: null,
+        responseContentType: null,
+        responseContentEncoding: null,
+        isFirst: true,
+        wasOpened,
+        webSocket: { isCall: true, requestFrames: 0, responseFrames: 0, closeCode: null, unread: null }
+      },
+      [request.content, last.bytes === 0 ? response.content : Buffer.concat([response.content, last.content])],
+      (committed) => {
+        for (const recording of [request, response, last]) recording.release()
+        done(committed)
+      }
+    )
+  }
+}

@@ -1,0 +1,76 @@
+/** What Node hands over apart from plain requests: offers to change the protocol, expectations, and tunnels asked for. */
+import type { IncomingMessage, Server, ServerResponse } from "node:http"
+import type { Socket } from "node:net"
+import type { Duplex } from "node:stream"
+import { Offer } from "./Offer.js"
+import type { Refusal } from "./ProxyError.js"
+
+interface Handler {
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => void
+  readonly refuse: (response: ServerResponse, kind: Refusal, message: string) => void
+}
+
+/** Once a server listens for upgrades, Node gives it every request that offers one, whatever the protocol. */
+export const listenForUpgrades = (server: Server, handler: Handler): void => {
+  server.on("upgrade", (request: IncomingMessage, duplex: Duplex, head: Buffer) => {
+    const socket = duplex as Socket
+    whenAnswered(socket, () => {
+      // The time that an idle connection may stay open is not that of this one.
+      socket.setTimeout(0)
+      if (offersWebSocket(request)) handler.handle(request, new Offer(request, socket, head))
+      else declineOffer(server, request, socket, head)
+    })
+  })
+  server.on("connect", (request: IncomingMessage, duplex: Duplex) => {
+    const socket = duplex as Socket
+    whenAnswered(socket, () =>
+      handler.refuse(
+        new Offer(request, socket, Buffer.alloc(0)),
+        "connect",
+        "CONNECT is for forward proxies: use this proxy's address as the base URL"
+      ))
+  })
+  // The 100 goes out when the call is forwarded: a client that is refused need not send its body.
+  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => handler.handle(request, response))
+  server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
+    handler.refuse(response, "expectation", "the only expectation that can be met is 100-continue")
+  })
+}
+
+/** One without a body: with one, the body's bytes would be taken for frames. */
+const offersWebSocket = ({ headers, httpVersionMinor, method }: IncomingMessage): boolean =>
+  method === "GET" && httpVersionMinor === 1 && tokensOf(headers.upgrade).includes("websocket") &&
+  headers["transfer-encoding"] === undefined && Number(headers["content-length"] ?? 0) === 0
+
+const tokensOf = (value: string | undefined) => (value ?? "").split(",").map((token) => token.trim().toLowerCase())
+
+/**
+ * A server may ignore an offer (RFC 9110, section 7.8). Node has left the connection after the request's head, so the head
+ * is put back without the offer, and the connection given to the server as if it were new.
+ */
+const declineOffer = (server: Server, request: IncomingMessage, socket: Socket, rest: Buffer) => {
+  const { httpVersion, method, rawHeaders, url } = request
+  let head = `${method} ${url} HTTP/${httpVersion}\r\n`
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const [name, value] = [rawHeaders[index]!, rawHeaders[index + 1]!]
+    const lower = name.toLowerCase()
+    if (lower === "upgrade" || lower === "http2-settings") continue
+    if (lower !== "connection") {
+      head += `${name}: ${value}\r\n`
+      continue
+    }
+    const tokens = tokensOf(value).filter((token) => token !== "" && token !== "upgrade" && token !== "http2-settings")
+    if (tokens.length > 0) head += `${name}: ${tokens.join(", ")}\r\n`
+  }
+  socket.unshift(Buffer.concat([Buffer.from(`${head}\r\n`, "latin1"), rest]))
+  server.emit("connection", socket)
+}
+
+/** A client may have sent its offer behind requests that are still being answered, on the same connection. */
+const whenAnswered = (socket: Socket & { readonly _httpMessage?: ServerResponse | null }, then: () => void) => {
+  if (socket.destroyed || socket.writableEnded) return
+  const answer = socket._httpMessage
+  if (answer === undefined || answer === null) then()
+  // Node itself goes on to the next answer when one has ended: this listener comes after its own.
+  else answer.once("close", () => setImmediate(() => whenAnswered(socket, then)))
+}

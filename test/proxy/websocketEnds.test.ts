@@ -1,0 +1,124 @@
+import { assert, describe, it } from "@effect/vitest"
+import Database from "better-sqlite3"
+import * as Effect from "effect/Effect"
+import { join } from "node:path"
+import { Proxy } from "../../src/proxy/Proxy.js"
+import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
+import { finishedSpans, oneSpan, proxyAt, withProxy } from "../support/proxy.js"
+import { scratchFolder } from "../support/store.js"
+import { upstream } from "../support/upstream.js"
+import { handshake, rawClient, webSocketUpstream } from "../support/webSocket.js"
+import { connected, echo, event, path, response, until } from "../support/webSocketClient.js"
+
+describe("Proxy, WebSocket connections that are refused or ended", () => {
+  it.scopedLive("passes a refusal of the upstream as it is, and records it as the plain answer it is", () =>
+    Effect.gen(function*() {
+      const url = yield* upstream((_req, res) => {
+        res.writeHead(401, { "x-from": "upstream" })
+        res.end("no entry")
+      })
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const client = yield* rawClient((yield* Proxy).origin)
+          client.socket.write(handshake(path("/v1/responses")))
+          yield* until("the end", () => client.state() === "clean")
+          assert.match(client.bytes().toString(), /^HTTP\/1\.1 401 Unauthorized\r\nx-from: upstream\r\n/)
+          assert.include(client.bytes().toString(), "no entry")
+          client.socket.end()
+          assert.deepInclude(yield* oneSpan, { kind: "http", state: "done", statusCode: 401 })
+        })
+      )
+    }))
+
+  it.scopedLive("refuses what it refuses of calls: a foreign key, a malformed id, no place, an upstream that is not there", () =>
+    Effect.gen(function*() {
+      const server = yield* webSocketUpstream(echo)
+      const status = (target: string, headers: ReadonlyArray<string> = []) =>
+        Effect.gen(function*() {
+          const client = yield* rawClient((yield* Proxy).origin)
+          client.socket.write(handshake(target, headers))
+          yield* until("the answer", () => client.bytes().includes("}") || client.bytes().includes(" 101 "))
+          return client.bytes().toString().slice(9, 12)
+        })
+      yield* withProxy(
+        server.url,
+        Effect.gen(function*() {
+          assert.strictEqual(yield* status("/rollout/%00/attempt/x/v1/responses"), "400")
+          assert.strictEqual(yield* status("/v1/responses", ["Authorization: Bearer no"]), "401")
+          assert.strictEqual(yield* status("/v1/responses", ["Authorization: Bearer own"]), "101")
+          assert.strictEqual(yield* status("/v1/responses", ["Authorization: Bearer own"]), "503")
+          assert.strictEqual((yield* Proxy).health().callsUnderWay, 1)
+          assert.strictEqual(server.peers[0]!.request.headers.authorization, "Bearer upstream-key")
+        }),
+        {
+          clientKey: "own",
+          upstreamKey: "upstream-key",
+          limits: { ...defaultLimits, callsMax: 1, queueMax: 0, shutdownGraceMs: 50 }
+        }
+      )
+      yield* withProxy(
+        "http://127.0.0.1:9",
+        Effect.map(status("/v1/responses"), (code) => assert.strictEqual(code, "502"))
+      )
+    }))
+
+  it.scopedLive("closes a connection that is silent, or asks for more calls than it may, so that the client comes back", () =>
+    Effect.gen(function*() {
+      const server = yield* webSocketUpstream(() => {})
+      yield* withProxy(
+        server.url,
+        Effect.gen(function*() {
+          const greedy = yield* connected("/v1/responses")
+          greedy.socket.send(event("response.create", { model: "a" }))
+          yield* until("the first call", () => server.peers[0]?.messages.length === 1)
+          greedy.socket.send(event("response.create", { model: "b" }))
+          yield* until("the end", () => greedy.closed() === 1013)
+          const silent = yield* connected("/ws")
+          yield* until("that end", () => silent.closed() === 1001)
+          const spans = yield* finishedSpans(3)
+          assert.sameMembers(spans.map(({ attributes }) => attributes["error.type"]), [
+            "training_proxy_too_many_calls",
+            "training_proxy_too_many_calls",
+            "training_proxy_websocket_idle"
+          ])
+          assert.sameMembers(spans.map(({ state }) => state), ["refused", "timeout", "timeout"])
+          // The second call was never asked of the upstream.
+          assert.strictEqual(server.peers[0]!.messages.length, 1)
+        }),
+        { limits: { ...defaultLimits, socketIdleMs: 300, socketCallsMax: 1 } }
+      )
+    }))
+
+  it.scopedLive("closes idle connections at shutdown at once, and waits for a response under way", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const storePath = join(folder, "store.sqlite")
+      const server = yield* webSocketUpstream(() => {})
+      const started = yield* Effect.provide(
+        Effect.gen(function*() {
+          const idle = yield* connected("/v1/responses")
+          const busy = yield* connected("/v1/responses")
+          busy.socket.send(event("response.create", { model: "m" }))
+          yield* until("the request", () => server.peers[1]?.messages.length === 1)
+          // Once the idle one has been told to go, the shutdown is under way.
+          idle.socket.addEventListener(
+            "close",
+            () => server.peers[1]!.send(event("response.completed", { response: response("late") }))
+          )
+          return { idle, busy }
+        }),
+        proxyAt(storePath, server.url)
+      )
+      yield* until("both ends", () => started.busy.closed() === 1001)
+      assert.strictEqual(started.idle.closed(), 1001)
+      assert.strictEqual(started.busy.messages.length, 1)
+      const db = new Database(storePath, { readonly: true })
+      assert.deepStrictEqual(db.prepare("SELECT kind, state FROM spans ORDER BY kind, state").all(), [
+        { kind: "http", state: "done" },
+        { kind: "http", state: "done" },
+        { kind: "llm", state: "done" }
+      ])
+      db.close()
+    }))
+})

@@ -1,7 +1,7 @@
 /** What the two bodies of a model call say, as attributes of its span. */
-import { finishReasons, modelOf, reasoningText, responseIdOf, toolNames, usageOf } from "./ChatCompletion.js"
+import { finishReasons, modelOf, reasoningText, responseIdOf, toolNames, type Usage } from "./ChatCompletion.js"
 import { GenAi, type GenAiName } from "./GenAi.js"
-import { at, emptyRecord, isObject, listAt, numberAt, textAt } from "./Json.js"
+import { at, isObject, listAt, numberAt, textAt } from "./Json.js"
 
 /** Longest text and longest list that an attribute keeps; the bodies hold the rest. */
 const textMax = 1024
@@ -14,10 +14,12 @@ const short = (value: unknown): unknown => {
 }
 
 export class Attributes {
-  readonly record = emptyRecord()
+  // Names are ours, never a peer's: a plain object cannot be led astray.
+  readonly record: Record<string, unknown> = {}
 
   /** Keeps what is a text, a number, a boolean or a list of texts; anything else says nothing. */
   set(name: GenAiName, value: unknown): void {
+    if (value === null || value === undefined) return
     const scalar = (typeof value === "string" && value !== "") || typeof value === "boolean" || Number.isFinite(value)
     const texts = Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === "string")
     if (scalar || texts) this.record[name] = short(value)
@@ -52,8 +54,7 @@ export const describeRequest = (attributes: Attributes, request: unknown): void 
   if (typeof format === "string") attributes.set(GenAi.outputType, format.startsWith("json") ? "json" : "text")
 }
 
-export const describeResponse = (attributes: Attributes, response: unknown): void => {
-  const usage = usageOf(response)
+export const describeResponse = (attributes: Attributes, response: unknown, usage: Usage): void => {
   const hasLogprobs = listAt(response, "choices").some((choice) => isObject(at(choice, "logprobs"))) ||
     listAt(response, "output").some((item) =>
       listAt(item, "content").some((part) => listAt(part, "logprobs").length > 0)

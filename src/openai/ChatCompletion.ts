@@ -120,16 +120,24 @@ export const responseIdOf = (object: unknown): string | null => textAt(object, "
 
 /** Names of the tools that the answer calls, in order, of all choices. */
 export const toolNames = (object: unknown): ReadonlyArray<string> => {
-  const ofChoices = listAt(object, "choices").flatMap((choice) => [
-    ...listAt(choice, "message", "tool_calls").map((call) =>
-      textAt(call, "function", "name") ?? textAt(call, "custom", "name")
-    ),
-    textAt(choice, "message", "function_call", "name")
-  ])
-  const ofItems = [...listAt(object, "output"), ...listAt(object, "content")]
-    .filter((item) => /(tool_use|_call)$/.test(textAt(item, "type") ?? ""))
-    .map((item) => textAt(item, "name") ?? textAt(item, "type"))
-  return [...ofChoices, ...ofItems].filter((name) => name !== null)
+  const names: Array<string> = []
+  const add = (name: string | null) => {
+    if (name !== null) names.push(name)
+  }
+  for (const choice of listAt(object, "choices")) {
+    const message = at(choice, "message")
+    for (const call of listAt(message, "tool_calls")) {
+      add(textAt(call, "function", "name") ?? textAt(call, "custom", "name"))
+    }
+    add(textAt(message, "function_call", "name"))
+  }
+  for (const items of [listAt(object, "output"), listAt(object, "content")]) {
+    for (const item of items) {
+      const type = textAt(item, "type")
+      if (type !== null && /(tool_use|_call)$/.test(type)) add(textAt(item, "name") ?? type)
+    }
+  }
+  return names
 }
 
 /** The reasoning that the answer shows: each server has a name of its own for it, and some send it under two. */
@@ -138,14 +146,21 @@ export const reasoningText = (object: unknown): string | null => {
   const ofChat = textAt(message, "reasoning_content") ?? textAt(message, "reasoning") ??
     textAt(message, "reasoning_text")
   if (ofChat !== null) return ofChat
-  const parts = [
-    ...listAt(message, "content").flatMap((part) => listAt(part, "thinking")),
-    ...listAt(message, "reasoning_details"),
-    ...listAt(object, "output").flatMap((item) =>
-      at(item, "type") === "reasoning" ? [...listAt(item, "content"), ...listAt(item, "summary")] : []
-    )
-  ].map((part) => textAt(part, "text") ?? textAt(part, "summary"))
-  const thoughts = listAt(object, "content").map((block) => textAt(block, "thinking"))
-  const texts = [...parts, ...thoughts].filter((text) => text !== null)
+  const texts: Array<string> = []
+  const add = (part: unknown) => {
+    const text = textAt(part, "text") ?? textAt(part, "summary")
+    if (text !== null) texts.push(text)
+  }
+  for (const part of listAt(message, "content")) listAt(part, "thinking").forEach(add)
+  listAt(message, "reasoning_details").forEach(add)
+  for (const item of listAt(object, "output")) {
+    if (at(item, "type") !== "reasoning") continue
+    listAt(item, "content").forEach(add)
+    listAt(item, "summary").forEach(add)
+  }
+  for (const block of listAt(object, "content")) {
+    const thought = textAt(block, "thinking")
+    if (thought !== null) texts.push(thought)
+  }
   return texts.length === 0 ? null : texts.join("")
 }

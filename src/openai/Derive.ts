@@ -38,7 +38,7 @@ export interface Derived {
   readonly operation: Endpoint["operation"]
   /** For a stream, the object it amounts to; null for every other answer, which is its own object. */
   readonly assembled: Record<string, unknown> | null
-  /** Names as in `GenAi.ts`. Without a prototype. */
+  /** Names as in `GenAi.ts`. */
   readonly attributes: Record<string, unknown>
   /** What the upstream reported as an error in an answer that had begun with status 200. */
   readonly streamError?: string
@@ -170,7 +170,8 @@ export const derive = (call: RecordedCall): Derived => {
   describeServer(attributes, call, true)
   describeRequest(attributes, api === "realtime" ? at(request.object, "response") : request.object)
   if (api === "realtime") attributes.set(GenAi.requestModel, modelInQuery(call.path))
-  if (!failed) describeResponse(attributes, answer.object)
+  const usage = usageOf(failed ? undefined : answer.object)
+  if (!failed) describeResponse(attributes, answer.object, usage)
   describeSession(attributes, sessionOf(call.sessionHeader ?? null, request.object))
   if (kind === "llm") attributes.set(GenAi.callRole, roleOf(call.path, request.object))
   attributes.set(GenAi.wire, answer.wire)
@@ -185,7 +186,6 @@ export const derive = (call: RecordedCall): Derived => {
     : answer.error ?? (finishedInError ? { message: "a choice finished with an error", type: null } : null)
   if (failed) attributes.set(GenAi.errorType, errorOf(answer.object)?.type ?? String(call.statusCode))
   else if (error !== null) attributes.set(GenAi.errorType, error.type ?? "stream_error")
-  const usage = usageOf(failed ? undefined : answer.object)
   return {
     kind,
     operation,

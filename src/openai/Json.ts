@@ -53,12 +53,20 @@ const decoder = new TextDecoder()
 /** The UTF-8 text of these bytes, without its byte order mark; what is not UTF-8 becomes U+FFFD. */
 export const utf8Of = (bytes: Uint8Array): string => decoder.decode(bytes)
 
-/** The value under a chain of own keys; undefined as soon as one is missing. */
-export const at = (value: unknown, ...keys: ReadonlyArray<string | number>): unknown =>
-  keys.reduce<unknown>((found, key) => {
-    if (typeof key === "number") return Array.isArray(found) ? found[key] as unknown : undefined
-    return isObject(found) && Object.hasOwn(found, key) ? found[key] : undefined
-  }, value)
+/**
+ * The value under a chain of keys; undefined as soon as one is missing. For keys that `Object.prototype` does not have, and
+ * every key that is asked for is one of those: then a parsed object answers with its own value or with none. A key
+ * `__proto__` in a text becomes an own property of the parsed object, not its prototype.
+ */
+export const at = (value: unknown, ...keys: ReadonlyArray<string | number>): unknown => {
+  let found = value
+  for (let place = 0; place < keys.length; place++) {
+    const key = keys[place]!
+    if (typeof found !== "object" || found === null || Array.isArray(found) !== (typeof key === "number")) return undefined
+    found = (found as { readonly [key: string | number]: unknown })[key]
+  }
+  return found
+}
 
 export const listAt = (value: unknown, ...keys: ReadonlyArray<string | number>): ReadonlyArray<unknown> => {
   const found = at(value, ...keys)

@@ -184,7 +184,7 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
     derived.model,
     derived.inputTokens,
     derived.outputTokens,
-    JSON.stringify({ ...derived.attributes, ...ownAttributes(span, owner, derived, logicalCall) }),
+    JSON.stringify(withOwnAttributes(span, owner, derived, logicalCall)),
     streamError === undefined ? "[]" : JSON.stringify([{ name: "exception", message: streamError }]),
     span.endTimeUs,
     span.requestBytes,
@@ -230,26 +230,36 @@ const sequenceFor = (db: Db, { attemptId, clientSequenceId }: SpanIntent): numbe
 
 const empty = new Uint8Array(0)
 
-const ownAttributes = (
+/** What the recorder itself knows of the call, added to what its bodies say. */
+const withOwnAttributes = (
   span: FinishedSpan,
   owner: Owner | undefined,
   { attributes }: Derived,
   logicalCall: Try | null
-) => ({
-  [GenAi.chunks]: span.chunks,
-  ...(span.firstByteUs !== null && { [GenAi.ttfbMs]: (span.firstByteUs - span.startTimeUs) / 1000 }),
-  ...(logicalCall !== null && { [GenAi.callId]: logicalCall.callId, [GenAi.callAttempt]: logicalCall.attempt }),
-  ...(span.firstByteUs !== null && (attributes[GenAi.wire] === "sse" || attributes[GenAi.wire] === "ws") && {
-    [GenAi.timeToFirstChunk]: (span.firstByteUs - span.startTimeUs) / 1_000_000
-  }),
-  ...(span.clientSequenceId !== null && { [GenAi.clientSequenceId]: span.clientSequenceId }),
-  ...(span.errorCode !== null && { [GenAi.errorType]: span.errorCode, [GenAi.errorMessage]: span.errorMessage }),
-  ...(span.requestTruncated && { [GenAi.requestTruncated]: true }),
-  ...(span.responseTruncated && { [GenAi.responseTruncated]: true }),
-  ...(span.webSocket !== undefined && !span.webSocket.isCall && connectionAttributes(span.webSocket)),
+): Record<string, unknown> => {
+  attributes[GenAi.chunks] = span.chunks
+  if (span.firstByteUs !== null) {
+    const waitedUs = span.firstByteUs - span.startTimeUs
+    attributes[GenAi.ttfbMs] = waitedUs / 1000
+    const { [GenAi.wire]: wire } = attributes
+    if (wire === "sse" || wire === "ws") attributes[GenAi.timeToFirstChunk] = waitedUs / 1_000_000
+  }
+  if (logicalCall !== null) {
+    attributes[GenAi.callId] = logicalCall.callId
+    attributes[GenAi.callAttempt] = logicalCall.attempt
+  }
+  if (span.clientSequenceId !== null) attributes[GenAi.clientSequenceId] = span.clientSequenceId
+  if (span.errorCode !== null) {
+    attributes[GenAi.errorType] = span.errorCode
+    attributes[GenAi.errorMessage] = span.errorMessage
+  }
+  if (span.requestTruncated) attributes[GenAi.requestTruncated] = true
+  if (span.responseTruncated) attributes[GenAi.responseTruncated] = true
+  if (span.webSocket?.isCall === false) Object.assign(attributes, connectionAttributes(span.webSocket))
   // The attempt had ended when this call did: evidence of what an agent did after its time, not part of its result.
-  ...(owner !== undefined && owner.isLive === 0 && { [GenAi.late]: true })
-})
+  if (owner !== undefined && owner.isLive === 0) attributes[GenAi.late] = true
+  return attributes
+}
 
 const connectionAttributes = ({ closeCode, requestFrames, responseFrames, unread }: OverWebSocket) => ({
   [GenAi.wire]: "ws",

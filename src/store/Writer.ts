@@ -21,6 +21,8 @@ import type {
 const lazyMaxMs = 5
 /** V8 lets the garbage of a thread pile up to three times 16 MB before it looks; the thread's garbage is short-lived. */
 const resourceLimits = { maxYoungGenerationSizeMb: 12 }
+/** How long requests are gathered for one group while more keep coming. */
+const gatherMaxMs = 3
 const batchRequestsMax = 500
 const batchBytesMax = 32 * 1024 * 1024
 
@@ -178,6 +180,8 @@ class WriterQueue {
   private lastCommitMs = 0
   private log: LogState = { lost: 0, failure: null }
   private postedAt = 0
+  private gatheredBefore = 0
+  private gatheringSince = 0
 
   constructor(private readonly worker: Worker, private readonly onDeath: (failure: Failure) => void) {
     worker.on("message", (message: FromWriter) => {
@@ -227,8 +231,25 @@ class WriterQueue {
       return
     }
     this.scheduled = true
-    // What arrives in this turn of the event loop travels together: the answers of all sockets that were ready.
-    setImmediate(this.post)
+    this.gatheredBefore = 1
+    this.gatheringSince = performance.now()
+    setImmediate(this.gather)
+  }
+
+  /**
+   * What arrives in a turn of the event loop travels together: the answers of all sockets that were ready. While each turn
+   * brings more, the next one is waited for, as half of a commit's cost is the same for any number of requests.
+   */
+  private readonly gather = () => {
+    const gathered = this.waiting.length
+    const isMore = gathered > this.gatheredBefore && gathered < batchRequestsMax &&
+      performance.now() - this.gatheringSince < gatherMaxMs
+    if (!isMore) {
+      this.post()
+      return
+    }
+    this.gatheredBefore = gathered
+    setImmediate(this.gather)
   }
 
   private readonly post = () => {

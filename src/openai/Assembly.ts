@@ -1,5 +1,5 @@
 /** What the assemblers of all dialects share: reading the events of a stream, the errors in it, and the limit on its parts. */
-import { isObject, type JsonObject, parseJson, textAt } from "./Json.js"
+import { isObject, type JsonObject, parseEach, textAt } from "./Json.js"
 import { errorOf, type ReportedError } from "./ReportedError.js"
 import { eventsOf, type SseEvent } from "./Sse.js"
 
@@ -21,6 +21,9 @@ export interface StreamEvent {
 /** Most choices, tool calls, blocks and items of one answer together: each costs far more memory than its bytes. */
 export const partsMax = 4096
 
+/** So many events are parsed in one go, which takes half the time of one by one. */
+const parsedTogether = 64
+
 export class Assembly {
   private error: ReportedError | null = null
   private unreadable = 0
@@ -35,14 +38,33 @@ export class Assembly {
 
   /** The events that carry an object; a list of objects (Gemini's errors) counts as so many events. */
   *events(stream: Uint8Array | Iterable<SseEvent>): Iterable<StreamEvent> {
+    let texts: Array<string> = []
+    let types: Array<string | undefined> = []
     for (const { data, event } of eventsOf(stream)) {
       const text = data.trim()
       if (text === "" || text === "[DONE]") continue
-      const parsed = parseJson(text)
-      for (const payload of Array.isArray(parsed) ? parsed as ReadonlyArray<unknown> : [parsed]) {
-        if (isObject(payload)) yield { type: textAt(payload, "type") ?? event, payload }
-        else this.unreadable += 1
-      }
+      texts.push(text)
+      types.push(event)
+      if (texts.length < parsedTogether) continue
+      yield* this.objectsOf(texts, types)
+      texts = []
+      types = []
+    }
+    yield* this.objectsOf(texts, types)
+  }
+
+  private *objectsOf(texts: ReadonlyArray<string>, types: ReadonlyArray<string | undefined>): Iterable<StreamEvent> {
+    const values = parseEach(texts)
+    for (let place = 0; place < values.length; place++) {
+      const parsed = values[place]
+      const type = types[place]
+      if (isObject(parsed)) yield { type: textAt(parsed, "type") ?? type, payload: parsed }
+      else if (Array.isArray(parsed)) {
+        for (const payload of parsed as ReadonlyArray<unknown>) {
+          if (isObject(payload)) yield { type: textAt(payload, "type") ?? type, payload }
+          else this.unreadable += 1
+        }
+      } else this.unreadable += 1
     }
   }
 

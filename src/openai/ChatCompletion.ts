@@ -20,7 +20,8 @@ export const assembleChat = (stream: Uint8Array | Iterable<SseEvent>): Assembled
     seen = true
     for (const key of Object.keys(chunk)) {
       const value = chunk[key]
-      if (key === "choices" || key === "obfuscation") continue
+      // Most fields of most chunks say what they said before.
+      if (key === "choices" || key === "obfuscation" || fields[key] === value && value !== undefined) continue
       // Azure's first chunk has an empty id and model: the first that says something counts.
       if (key === "id" || key === "model" || key === "created") fields[key] = fields[key] || value
       else if (value !== null || !(key in fields)) fields[key] = value

@@ -35,12 +35,14 @@ const append = (draft: Draft, key: string, value: unknown): void => {
   } else mergeField(draft, key, value)
 }
 
+const mergePiece = (draft: Draft, key: string, value: unknown, appending: ReadonlySet<string>): void => {
+  if (key === "obfuscation") return
+  if (appending.has(key)) append(draft, key, value)
+  else mergeField(draft, key, value)
+}
+
 const mergeInto = (draft: Draft, delta: JsonObject, appending: ReadonlySet<string>): void => {
-  for (const key of Object.keys(delta)) {
-    if (key === "obfuscation") continue
-    if (appending.has(key)) append(draft, key, delta[key])
-    else mergeField(draft, key, delta[key])
-  }
+  for (const key of Object.keys(delta)) mergePiece(draft, key, delta[key], appending)
 }
 
 const childOf = (draft: Draft, key: string): Draft => {
@@ -142,10 +144,15 @@ export class ChoiceDraft {
 
   private mergeMessage(delta: JsonObject): void {
     this.isChat = true
-    const { audio, function_call: call, tool_calls: calls, ...rest } = delta
-    mergeInto(this.message, rest, appended)
-    if (Array.isArray(calls)) this.toolCalls.merge(calls)
-    if (isObject(call)) mergeInto(childOf(this.message, "function_call"), call, appendedInCall)
-    if (isObject(audio)) mergeInto(childOf(this.message, "audio"), audio, appendedInAudio)
+    for (const key of Object.keys(delta)) {
+      const value = delta[key]
+      if (key === "tool_calls") {
+        if (Array.isArray(value)) this.toolCalls.merge(value)
+      } else if (key === "function_call") {
+        if (isObject(value)) mergeInto(childOf(this.message, key), value, appendedInCall)
+      } else if (key === "audio") {
+        if (isObject(value)) mergeInto(childOf(this.message, key), value, appendedInAudio)
+      } else mergePiece(this.message, key, value, appended)
+    }
   }
 }

@@ -39,13 +39,27 @@ const isTooDeep = (text: string): boolean => {
   return false
 }
 
-/** The parsed text, or undefined when it is not JSON or nested deeper than 500 levels. */
-export const parseJson = (text: string): unknown => {
+/** The parsed text, or undefined when it is not JSON or nested deeper than 500 levels; `mayBeDeep` false skips that check. */
+export const parseJson = (text: string, mayBeDeep = true): unknown => {
   try {
-    return isTooDeep(text) ? undefined : JSON.parse(text) as unknown
+    return mayBeDeep && isTooDeep(text) ? undefined : JSON.parse(text) as unknown
   } catch {
     return undefined
   }
+}
+
+/**
+ * Each text parsed as by `parseJson`. Texts that are short and look like objects are parsed as one list; should one of them
+ * not be JSON, or the list have another length than it ought to, they are parsed one by one.
+ */
+export const parseEach = (texts: ReadonlyArray<string>): ReadonlyArray<unknown> => {
+  if (
+    texts.length > 1 && texts.every((text) => text.length <= depthMax && text.startsWith("{") && text.endsWith("}"))
+  ) {
+    const together = parseJson(`[${texts.join(",")}]`, false)
+    if (Array.isArray(together) && together.length === texts.length) return together
+  }
+  return texts.map((text) => parseJson(text))
 }
 
 const decoder = new TextDecoder()
@@ -62,7 +76,9 @@ export const at = (value: unknown, ...keys: ReadonlyArray<string | number>): unk
   let found = value
   for (let place = 0; place < keys.length; place++) {
     const key = keys[place]!
-    if (typeof found !== "object" || found === null || Array.isArray(found) !== (typeof key === "number")) return undefined
+    if (typeof found !== "object" || found === null || Array.isArray(found) !== (typeof key === "number")) {
+      return undefined
+    }
     found = (found as { readonly [key: string | number]: unknown })[key]
   }
   return found

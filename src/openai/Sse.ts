@@ -8,17 +8,29 @@ export interface SseEvent {
   readonly data: string
 }
 
-/** One line at a time: a list of all lines would be many times as large as the text. */
-function* linesOf(text: string): Iterable<string> {
-  const lineEnd = /\r\n|\n|\r/g
-  for (let start = 0;;) {
-    const found = lineEnd.exec(text)
-    if (found === null) {
-      yield text.slice(start)
-      return
+/** Finds the end of each line in turn; the end of the text when no line ends any more. */
+class LineEnds {
+  private readonly hasReturns: boolean
+  /** Where the line after the one found last begins. */
+  next = 0
+
+  constructor(private readonly text: string) {
+    this.hasReturns = text.includes("\r")
+  }
+
+  /** The end of the line that begins at `next`; moves `next` past it. */
+  find(): number {
+    const feed = this.text.indexOf("\n", this.next)
+    if (this.hasReturns) {
+      const carriageReturn = this.text.indexOf("\r", this.next)
+      if (carriageReturn !== -1 && (feed === -1 || carriageReturn < feed)) {
+        this.next = feed === carriageReturn + 1 ? feed + 1 : carriageReturn + 1
+        return carriageReturn
+      }
     }
-    yield text.slice(start, found.index)
-    start = lineEnd.lastIndex
+    const end = feed === -1 ? this.text.length : feed
+    this.next = end + 1
+    return end
   }
 }
 
@@ -28,20 +40,28 @@ function* linesOf(text: string): Iterable<string> {
  * blank line counts, since clients of model APIs count it too. Bytes that are not UTF-8 become U+FFFD.
  */
 export function* parseSse(stream: Uint8Array): Iterable<SseEvent> {
+  const text = utf8Of(stream)
+  const ends = new LineEnds(text)
   let name: string | undefined
   let data: string | undefined
-  for (const line of linesOf(utf8Of(stream))) {
-    if (line === "") {
+  while (ends.next <= text.length) {
+    const start = ends.next
+    const end = ends.find()
+    if (end === start) {
       if (data !== undefined) yield { ...(name !== undefined && { event: name }), data }
       name = data = undefined
       continue
     }
-    const colon = line.indexOf(":")
-    if (colon === 0) continue
-    const field = colon === -1 ? line : line.slice(0, colon)
-    const value = colon === -1 ? "" : line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1)
-    if (field === "data") data = data === undefined ? value : `${data}\n${value}`
-    else if (field === "event") name = value === "" ? undefined : value
+    const colon = text.indexOf(":", start)
+    if (colon === start) continue
+    const fieldEnd = colon === -1 || colon > end ? end : colon
+    const valueStart = fieldEnd === end ? end : text[colon + 1] === " " ? colon + 2 : colon + 1
+    const value = () => text.slice(Math.min(valueStart, end), end)
+    if (fieldEnd === start + 4 && text.startsWith("data", start)) {
+      data = data === undefined
+        ? value()
+        : `${data}\n${value()}`
+    } else if (fieldEnd === start + 5 && text.startsWith("event", start)) name = value() || undefined
   }
   if (data !== undefined) yield { ...(name !== undefined && { event: name }), data }
 }

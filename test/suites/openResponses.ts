@@ -173,8 +173,9 @@ export const openResponsesSuite = (base: () => string, model: string): void => {
   })
 
   it("answers a plain text, and a system message", async () => {
-    await answered({ input: "Say hello." })
-    await answered({ input: [{ type: "message", role: "system", content: "You are a pirate." }, user("Say hello.")] })
+    const system = { type: "message", role: "system", content: "You are a pirate." }
+    const answers = [await answered({ input: "Say hello." }), await answered({ input: [system, user("Say hello.")] })]
+    assert.deepStrictEqual(answers.map(itemTypes), [["message"], ["message"]])
   })
 
   it("streams the full sequence of events, and the last holds what the whole answer is", async () => {
@@ -229,7 +230,7 @@ export const openResponsesSuite = (base: () => string, model: string): void => {
 
   it("takes an image beside a text", async () => {
     const content = [{ type: "input_text", text: "What is in this image?" }, { type: "input_image", image_url: pixel }]
-    await answered({ input: [user(content)] })
+    assert.deepStrictEqual(itemTypes(await answered({ input: [user(content)] })), ["message"])
   })
 
   it("takes a conversation of several turns, in one request or continued by id", async () => {

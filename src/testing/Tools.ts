@@ -47,6 +47,9 @@ export const readToolChoice = (choice: unknown): ToolChoice => {
 const wordsOf = (text: string): ReadonlyArray<string> =>
   (text.replaceAll(/(?<=[a-z])(?=[A-Z])/g, " ").toLowerCase().match(/[a-z]+/g) ?? []).filter((word) => word.length >= 4)
 
+/** Agents put reminders and context before what they were asked: the last line is the request itself. */
+const lastLine = (question: string): string => question.trimEnd().split("\n").at(-1)!
+
 /** The first tool whose name shares a word with the question. */
 const fitting = (tools: ReadonlyArray<Tool>, question: string): Tool | undefined => {
   const asked = new Set(wordsOf(question.slice(0, 100_000)))
@@ -91,7 +94,8 @@ const argumentsFor = (schema: unknown, question: string, depth = 0): Record<stri
 /**
  * The call that answers a request, or null when it is answered in words. A tool is called only in answer to a user's turn, so
  * that an agent's loop ends after one call: the one that `tool_choice` names; with `required` the one that fits the question,
- * else the first; else, by the model's own choice, one whose name shares a word with the question.
+ * else the first; else, by the model's own choice, one whose name shares a word with the question. The question is the last
+ * line of what the user said.
  */
 export const toolCallFor = (
   { messages, toolChoice, tools }: {
@@ -99,8 +103,9 @@ export const toolCallFor = (
     readonly tools: ReadonlyArray<Tool>
     readonly toolChoice: ToolChoice
   },
-  question: string
+  text: string
 ): ToolCall | null => {
+  const question = lastLine(text)
   if (tools.length === 0 || toolChoice === "none" || messages.at(-1)?.role !== "user") return null
   const tool = toolChoice === null
     ? fitting(tools, question)
@@ -108,6 +113,6 @@ export const toolCallFor = (
     ? fitting(tools, question) ?? tools[0]
     : tools.find(({ name }) => name === toolChoice.name)
   if (tool === undefined) return null
-  const text = JSON.stringify(argumentsFor(tool.parameters, question))
-  return { id: `call_${idOf(JSON.stringify(messages), tool.name, text)}`, name: tool.name, arguments: text }
+  const json = JSON.stringify(argumentsFor(tool.parameters, question))
+  return { id: `call_${idOf(JSON.stringify(messages), tool.name, json)}`, name: tool.name, arguments: json }
 }

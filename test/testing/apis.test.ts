@@ -105,6 +105,12 @@ describe("the simulated chat's tools", () => {
     const request = { model, tools: [calculator], messages: [{ role: "user" as const, content: "What is 1 + 1?" }] }
     const plain = await client.chat.completions.create(request)
     assert.strictEqual(plain.choices[0]!.finish_reason, "stop")
+    const context = "You may use these numbers.\nWhat is 1 + 1?"
+    const reminded = await client.chat.completions.create({
+      ...request,
+      messages: [{ role: "user", content: context }]
+    })
+    assert.strictEqual(reminded.choices[0]!.finish_reason, "stop")
     const forced = await client.chat.completions.create({
       ...request,
       tool_choice: { type: "function", function: { name: "addNumbers" } }

@@ -12,7 +12,7 @@ const root = join(import.meta.dirname, "../..")
 const clients = join(root, "test/clients")
 const agentsFolder = join(root, ".tau/clients")
 const main = join(root, "dist/cli/main.js")
-const programs = ["openai", "ai-sdk", "langchain", "openai-agents", "ax", "curl"]
+const programs = ["openai", "ai-sdk", "langchain", "openai-agents", "ax", "mastra", "curl"]
 const waitMs = 180_000
 
 const given = process.argv.slice(2)
@@ -131,7 +131,10 @@ const scratch = mkdtempSync(join(tmpdir(), "tau-clients-"))
 const children = []
 try {
   const programsChosen = programs.filter(chosen)
-  if (programsChosen.length > 0 && !existsSync(join(clients, "node_modules/openai"))) install(clients, ["ci"])
+  // Without their scripts, none of which is needed: one package writes files of its own into the folder that installs it.
+  if (programsChosen.length > 0 && !existsSync(join(clients, "node_modules/openai"))) {
+    install(clients, ["ci", "--ignore-scripts"])
+  }
   const model = await start(scratch, ["simulate", "--bind", "127.0.0.1:0"])
   children.push(model.child)
   const proxy = await start(scratch, [

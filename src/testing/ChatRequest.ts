@@ -1,6 +1,7 @@
 /** A chat completion request as the simulated model reads it, and the errors that OpenAI's API answers to a bad one. */
 import { type ErrorBody, errorBody } from "../openai/ErrorBody.js"
-import { at, isObject, listAt, numberAt, parseJson } from "../openai/Json.js"
+import { at, isObject, type JsonObject, listAt, numberAt, parseJson } from "../openai/Json.js"
+import { readToolChoice, readTools, type Tool, type ToolChoice } from "./Tools.js"
 
 export interface ChatMessage {
   readonly role: string
@@ -17,6 +18,8 @@ export interface ChatRequest {
   readonly seed: string
   readonly tokensMax: number | null
   readonly stop: ReadonlyArray<string>
+  readonly tools: ReadonlyArray<Tool>
+  readonly toolChoice: ToolChoice
 }
 
 /** An answer other than 200. */
@@ -33,21 +36,30 @@ export const refusal = (status: number, message: string, code: string | null = n
 
 const choicesMax = 16
 
-const textOf = (content: unknown): string =>
+/** Text of a message: its parts that have one, joined by line feeds. */
+export const textOf = (content: unknown): string =>
   typeof content === "string"
     ? content
     : Array.isArray(content)
     ? content.map((part: unknown) => at(part, "text")).filter((text) => typeof text === "string").join("\n")
     : ""
 
-/** `temperature` has no effect other than that a `seed` counts when it is above 0. */
-export const parseChatRequest = (body: Uint8Array): ChatRequest | Refusal => {
+/** The JSON object that is the body of a model call, with the model that it names. */
+export const parseModelCall = (body: Uint8Array): (JsonObject & { readonly model: string }) | Refusal => {
   const request = parseJson(new TextDecoder().decode(body))
   if (!isObject(request)) {
     return refusal(400, "We could not parse the JSON body of your request. The API expects a JSON object.")
   }
-  const { messages, model, n, seed, stop, stream, temperature } = request
+  const { model } = request
   if (typeof model !== "string" || model === "") return refusal(400, "you must provide a model parameter")
+  return { ...request, model }
+}
+
+/** `temperature` has no effect other than that a `seed` counts when it is above 0. */
+export const parseChatRequest = (body: Uint8Array): ChatRequest | Refusal => {
+  const request = parseModelCall(body)
+  if (request instanceof Refusal) return request
+  const { messages, model, n, seed, stop, stream, temperature } = request
   if (messages === undefined) {
     return refusal(400, "Missing required parameter: 'messages'.", "missing_required_parameter", "messages")
   }
@@ -87,6 +99,8 @@ export const parseChatRequest = (body: Uint8Array): ChatRequest | Refusal => {
     temperature: numberAt(request, "temperature") ?? 1,
     seed: typeof seed === "number" ? String(seed) : "",
     tokensMax: numberAt(request, "max_completion_tokens") ?? numberAt(request, "max_tokens"),
-    stop: typeof stop === "string" ? [stop] : listAt(request, "stop").filter((text) => typeof text === "string")
+    stop: typeof stop === "string" ? [stop] : listAt(request, "stop").filter((text) => typeof text === "string"),
+    tools: readTools(request["tools"]),
+    toolChoice: readToolChoice(request["tool_choice"])
   }
 }

@@ -29,7 +29,7 @@ export interface Plan {
 interface Body {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  readonly pieces: ReadonlyArray<string>
+  readonly pieces: ReadonlyArray<string | Uint8Array>
   readonly served: ServedAnswer | null
 }
 
@@ -49,8 +49,12 @@ const bodyOf = (answer: Answer, { body, headers, status }: Fault): Body => {
     const own = { ...json, ...answer.headers, ...headers }
     return { status: answer.status, headers: own, pieces: [JSON.stringify(answer.body)], served: null }
   }
-  if ("chunks" in answer) {
-    const pieces = [...answer.chunks.map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`), "data: [DONE]\n\n"]
+  if ("bytes" in answer) {
+    const own = { "content-type": answer.contentType, ...headers }
+    return { status: 200, headers: own, pieces: [answer.bytes], served: null }
+  }
+  if ("events" in answer) {
+    const pieces = answer.events
     const own = { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", ...headers }
     return { status: 200, headers: own, pieces, served: answer.served }
   }
@@ -87,7 +91,7 @@ export class Reply {
     for (const [n, piece] of pieces.entries()) {
       if (n > 0) await this.wait(chunkDelayMs)
       if (n === Math.floor(pieces.length / 2)) await this.wait(fault.stallMs ?? 0)
-      const bytes = Buffer.from(piece)
+      const bytes = typeof piece === "string" ? Buffer.from(piece) : piece
       if (bytes.length >= left) return this.cut(bytes.subarray(0, left))
       left -= bytes.length
       const isLast = n === pieces.length - 1

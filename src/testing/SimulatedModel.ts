@@ -1,4 +1,7 @@
-/** A model server that speaks OpenAI's chat API and is honest about being none: for demos, tests and trying things out. */
+/**
+ * A model server that speaks OpenAI's API (chat completions, responses, embeddings, models, files) and Anthropic's messages,
+ * and is honest about being none: for demos, tests and trying things out.
+ */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,7 +14,7 @@ import type { Behaviour } from "./Behaviour.js"
 import { refusal } from "./ChatRequest.js"
 import { questionModel } from "./QuestionModel.js"
 import { type Faults, type Plan, Reply } from "./Reply.js"
-import { type Answer, answerRequest, type ServedAnswer } from "./Routes.js"
+import { type Answer, Routes, type ServedAnswer } from "./Routes.js"
 
 export interface SimulatedModelOptions {
   /** Answers are a function of this and of what is asked. `"1"` by default. */
@@ -71,6 +74,7 @@ export const startSimulatedModel = async (options: SimulatedModelOptions = {}): 
   const seed = String(options.seed ?? 1)
   const behaviours = options.behaviours ?? []
   const models = [arithmeticModel(seed), ...behaviours.map((behaviour) => questionModel(behaviour, seed))]
+  const routes = new Routes(models, seed)
   const log = openLog(options.log)
   let requests = 0
 
@@ -86,7 +90,7 @@ export const startSimulatedModel = async (options: SimulatedModelOptions = {}): 
     }
     const answer: Answer = body === null
       ? refusal(413, "The request body is too large.")
-      : answerRequest(models, seed, asked)
+      : await routes.answer(asked)
     const plan: Plan = {
       latencyMs: options.latencyMs ?? 0,
       chunkDelayMs: options.chunkDelayMs ?? 0,

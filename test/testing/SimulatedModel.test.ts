@@ -73,7 +73,8 @@ describe("the simulated model, asked by the openai client", () => {
     const models = await client.models.list()
     assert.deepStrictEqual(models.data.map(({ id, owned_by }) => [id, owned_by]), [
       ["sim/arithmetic", "tau (simulated)"],
-      ["sim/tiny", "tau (simulated)"]
+      ["sim/tiny", "tau (simulated)"],
+      ["sim/embedding", "tau (simulated)"]
     ])
     assert.strictEqual((await client.models.retrieve("sim/tiny")).id, "sim/tiny")
   })

@@ -1,6 +1,7 @@
 // A closed-loop load generator on bare sockets: each connection sends its next request when the last answer is whole.
 // It must cost far less than what it measures, so it knows just enough HTTP: status line, content-length or chunks.
 import { connect } from "node:net"
+import { setTimeout } from "node:timers/promises"
 
 const body = JSON.stringify({
   model: "bench",
@@ -21,18 +22,19 @@ const requestBytes = (host, headers) =>
 const lastChunk = Buffer.from("\r\n0\r\n\r\n")
 
 /**
- * Loads a server over `connections` for `ms`. Answers requests per second, and p50 and p99 in milliseconds of the whole
+ * Loads a server over `connections` for `ms`, the first requests spread over `spreadMs`. Answers requests per second, and p50 and p99 in milliseconds of the whole
  * answers and of their first bytes after the head.
  */
-export const load = async ({ headers: own = "", url }, connections, ms, headers = "") => {
+export const load = async ({ headers: own = "", url }, connections, ms, headers = "", spreadMs = 0) => {
   const { host, hostname, port } = new URL(url)
   const request = requestBytes(host, own + headers)
   const latencies = []
   const firsts = []
   const deadline = performance.now() + ms
   let errors = 0
-  const one = () =>
-    new Promise((resolve) => {
+  const one = async (_, n) => {
+    await setTimeout(n * spreadMs / connections)
+    await new Promise((resolve) => {
       let sentAt = 0
       let seen = Buffer.alloc(0)
       let hasFirst = false
@@ -60,6 +62,7 @@ export const load = async ({ headers: own = "", url }, connections, ms, headers 
       socket.on("error", () => errors += 1)
       socket.on("close", () => resolve())
     })
+  }
   const startedAt = performance.now()
   await Promise.all(Array.from({ length: connections }, one))
   const seconds = (performance.now() - startedAt) / 1000

@@ -55,11 +55,13 @@ type Action = typeof step extends FastCheck.Arbitrary<infer Value> ? Value : nev
 export interface ModelOptions {
   readonly runs: number
   readonly seed: number
+  /** Do not look for a shorter history that fails. */
+  readonly endOnFailure?: boolean
   readonly fresh: () => { readonly store: Store; readonly close: () => void }
 }
 
 /** Throws with the shortest history that fails. Answers how many histories were carried out. */
-export const checkQueueModel = ({ fresh, runs, seed }: ModelOptions): number => {
+export const checkQueueModel = ({ endOnFailure = false, fresh, runs, seed }: ModelOptions): number => {
   let histories = 0
   FastCheck.assert(
     FastCheck.property(FastCheck.array(step, { maxLength: 50, size: "max" }), (actions) => {
@@ -71,7 +73,7 @@ export const checkQueueModel = ({ fresh, runs, seed }: ModelOptions): number => 
         close()
       }
     }),
-    { numRuns: runs, seed }
+    { numRuns: runs, seed, endOnFailure }
   )
   return histories
 }

@@ -48,7 +48,7 @@ export interface Simulated {
 const heartbeatIntervalMs = 1_000
 const faultsUntilMs = 90_000
 const endsByMs = 900_000
-const rollouts = 6
+const rollouts = 10
 const attemptsMax = 3
 
 export const simulate = (options: SimulationOptions): Simulated => new Simulation(options).run()
@@ -322,7 +322,7 @@ class Simulation {
       this.ask("resume")
       return
     }
-    this.world.after(this.between(200, 6_000), null, this.fault)
+    this.world.after(this.between(100, 3_000), null, this.fault)
     const live = this.processes.filter(({ isDead, isFrozen }) => !isDead && !isFrozen)
     const process = live[this.between(0, live.length)]
     if (process === undefined) return

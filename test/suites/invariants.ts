@@ -86,7 +86,7 @@ export const violations = (facts: Facts): ReadonlyArray<string> => [
 ]
 
 const rolloutViolations = (rollout: RolloutRow, facts: Facts): ReadonlyArray<string> => {
-  const attempts = facts.attempts.filter(({ rolloutId }) => rolloutId === rollout.id).sort((a, b) => a.n - b.n)
+  const attempts = facts.attempts.filter(({ rolloutId }) => rolloutId === rollout.id).toSorted((a, b) => a.n - b.n)
   const live = attempts.filter(isHeld)
   const won = attempts.filter(({ status }) => status === "succeeded")
   const last = attempts.at(-1)
@@ -143,9 +143,10 @@ const rolloutViolations = (rollout: RolloutRow, facts: Facts): ReadonlyArray<str
 }
 
 const spanViolations = (id: string, { spans }: Facts): ReadonlyArray<string> => {
-  const sequence = spans.filter(({ attemptId }) => attemptId === id).map(({ sequenceId }) => sequenceId).sort((a, b) =>
-    a - b
-  )
+  const sequence = spans.filter(({ attemptId }) => attemptId === id).map(({ sequenceId }) => sequenceId).toSorted((
+    a,
+    b
+  ) => a - b)
   return sequence.every((sequenceId, index) => sequenceId === index + 1)
     ? []
     : [`I21 spans of ${id} are numbered ${sequence.join()}`]
@@ -241,7 +242,7 @@ const rolloutStep = (
 }
 
 const same = (a: object, b: object) => JSON.stringify(a) === JSON.stringify(b)
-const fixed = ({ isLatest: _, ...version }: Facts["resources"][number]) => version
+const fixed = ({ parentVersion, sha256, version }: Facts["resources"][number]) => ({ version, sha256, parentVersion })
 const kept = (before: ReadonlyArray<unknown>, after: ReadonlyArray<unknown>, what: string) => {
   const rows = new Set(after.map((row) => JSON.stringify(row)))
   return before.every((row) => rows.has(JSON.stringify(row))) ? [] : [what]

@@ -64,8 +64,11 @@ export class Leases extends Context.Tag("tau/runtime/Leases")<Leases, {
   /** Renews until interrupted. Outlives a store that cannot be written for a while: the leases end instead. */
   readonly heartbeat: Effect.Effect<never>
 
-  /** Completes after the next renewal: whatever has expired in the store by then is held by nobody in this process. */
+  /** Completes after the next renewal. */
   readonly renewed: Effect.Effect<void>
+
+  /** Puts back what ran out and is held by nobody in this process. Answers what that was. */
+  readonly rescue: (runId: RunId) => Effect.Effect<ReadonlyArray<RolloutId>, StoreError>
 }>() {
   static readonly layer = ({ heartbeatIntervalMs }: LeaseOptions) =>
     Layer.effect(
@@ -130,7 +133,9 @@ export class Leases extends Context.Tag("tau/runtime/Leases")<Leases, {
             Effect.zipRight(Effect.sleep(heartbeatIntervalMs)),
             Effect.forever
           ),
-          renewed: Queue.take(renewals)
+          renewed: Queue.take(renewals),
+          rescue: (runId) =>
+            Effect.suspend(() => queue.rescue(runId, { claims: Array.from(held, (entry) => entry.claim), leaseMs }))
         })
       })
     )

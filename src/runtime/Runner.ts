@@ -28,7 +28,7 @@ export const runner = ({ attemptTimeoutSecs, pollIntervalMs, runId }: RunnerOpti
     const announcer = yield* Announcer
     const leases = yield* Leases
     const attempt = yield* attempts(Duration.seconds(attemptTimeoutSecs))
-    const workerId = yield* Effect.flatMap(WorkerStore, (workers) => workers.register(runId))
+    const workerId = yield* Effect.flatMap(WorkerStore, (workers) => whenWritable(workers.register(runId)))
 
     const turn = Effect.gen(function*() {
       const lease = yield* whenWritable(leases.claim(runId, workerId))

@@ -71,8 +71,14 @@ export class RolloutQueue extends Context.Tag("tau/store/RolloutQueue")<RolloutQ
     leaseMs: number
   ) => Effect.Effect<ReadonlySet<Claim>, StoreError>
 
-  /** Puts back the rollouts whose lease ran out, or ends them failed when they keep killing their workers. */
-  readonly rescue: (runId: RunId) => Effect.Effect<ReadonlyArray<RolloutId>, StoreError>
+  /**
+   * Puts back the rollouts whose lease ran out, or ends them failed when they keep killing their workers. The caller's own
+   * claims are renewed, never taken, however late it is.
+   */
+  readonly rescue: (
+    runId: RunId,
+    own?: { readonly claims: ReadonlyArray<Claim>; readonly leaseMs: number }
+  ) => Effect.Effect<ReadonlyArray<RolloutId>, StoreError>
 
   /** Cancels everything unfinished and fences its workers. Answers how many rollouts that were. */
   readonly cancel: (runId: RunId) => Effect.Effect<number, StoreError>
@@ -104,14 +110,18 @@ export class RolloutQueue extends Context.Tag("tau/store/RolloutQueue")<RolloutQ
             writer.run("heartbeat", {
               processId,
               leaseMs,
-              leases: claims.map(({ epoch, rolloutId }) => ({ rolloutId, epoch }))
+              leases: claims.map(leaseOf)
             }),
             (held) => {
               const leases = new Set(held)
               return new Set(claims.filter(({ epoch, rolloutId }) => leases.has(`${rolloutId}@${epoch}`)))
             }
           ),
-        rescue: (runId) => Effect.map(writer.run("rescue", { runId }), (ids) => ids.map((id) => RolloutId.make(id))),
+        rescue: (runId, { claims, leaseMs } = { claims: [], leaseMs: 0 }) =>
+          Effect.map(
+            writer.run("rescue", { runId, leaseMs, own: claims.map(leaseOf) }),
+            (ids) => ids.map((id) => RolloutId.make(id))
+          ),
         cancel: (runId) => writer.run("cancelRun", { runId })
       })
     })
@@ -119,6 +129,8 @@ export class RolloutQueue extends Context.Tag("tau/store/RolloutQueue")<RolloutQ
 }
 
 const decodeClaim = Schema.decodeUnknownSync(Claim)
+
+const leaseOf = ({ epoch, rolloutId }: Claim) => ({ rolloutId, epoch })
 
 const fenceOf = ({ attemptId, epoch, rolloutId }: Claim) => ({ rolloutId, attemptId, epoch })
 

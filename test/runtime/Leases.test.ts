@@ -109,6 +109,32 @@ describe("Leases", () => {
       })
     ))
 
+  it.scoped("keeps its claims through a sleep of the machine, from which it wakes in the middle of anything", () =>
+    withLeases((runId) =>
+      Effect.gen(function*() {
+        const leases = yield* Leases
+        const lease = yield* claimIn(runId, yield* Effect.scope)
+        // The sweep comes before any renewal.
+        yield* TestClock.adjust("8 hours")
+        assert.deepStrictEqual(yield* leases.rescue(runId), [])
+        yield* Effect.flatMap(RolloutQueue, (queue) => queue.start(lease.claim))
+        assert.strictEqual((yield* onlyRollout(runId)).status, "running")
+      })
+    ))
+
+  it.scopedLive("ends a lease by its own clock when the event loop was starved beyond it", () =>
+    withLeases((runId) =>
+      Effect.gen(function*() {
+        const lease = yield* claimIn(runId, yield* Effect.scope)
+        const ended = yield* Effect.fork(Effect.flip(lease.ended))
+        yield* Effect.yieldNow()
+        const until = performance.now() + 2.5 * intervalMs
+        while (performance.now() < until) Math.hypot(3, 4)
+        assert.strictEqual((yield* Effect.flip(lease.confirm)).reason, "expired")
+        assert.strictEqual((yield* Fiber.join(ended)).reason, "expired")
+      })
+    ))
+
   it.scoped("hands a claim back uncharged when its scope is interrupted", () =>
     withLeases((runId) =>
       Effect.gen(function*() {

@@ -123,6 +123,46 @@ describe("RolloutQueue", () => {
       assert.deepInclude({ ...rollout }, { status: "failed", failures: 2, error: "exit code 3" })
     })))
 
+  it.scoped("brings rollouts that failed together back apart, the same way each time", () => {
+    const pauses = withStore(Effect.gen(function*() {
+      const queue = yield* RolloutQueue
+      const { runId } = yield* begin(12)
+      for (const claim of yield* queue.claim({ runId, workerId, leaseMs, limit: 12 })) yield* queue.fail(claim, failure)
+      let lastMs = 0
+      const returned: Array<readonly [string, number]> = []
+      for (let ms = 25; ms <= 375; ms += 25) {
+        yield* TestClock.adjust(ms - lastMs)
+        lastMs = ms
+        for (const { rolloutId } of yield* queue.claim({ runId, workerId, leaseMs, limit: 12 })) {
+          returned.push([rolloutId, ms])
+        }
+      }
+      return returned
+    }))
+    return Effect.gen(function*() {
+      const first = yield* pauses
+      assert.strictEqual(first.length, 12)
+      const times = new Set(first.map(([, ms]) => ms))
+      assert.isAbove(Math.min(...times), 249)
+      assert.isAtLeast(times.size, 4)
+      assert.deepStrictEqual(yield* pauses, first)
+    })
+  })
+
+  it.scoped("renews the caller's own claims before it puts back what ran out", () =>
+    withStore(Effect.gen(function*() {
+      const queue = yield* RolloutQueue
+      const { runId } = yield* begin(2)
+      const own = yield* claimOne(runId)
+      const lost = yield* claimOne(runId)
+      yield* TestClock.adjust("8 hours")
+      assert.deepStrictEqual(yield* queue.rescue(runId, { claims: [own], leaseMs }), [lost.rolloutId])
+      yield* TestClock.adjust(leaseMs)
+      assert.deepStrictEqual(yield* queue.rescue(runId), [])
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(yield* queue.rescue(runId), [own.rolloutId])
+    })))
+
   it.scoped("does not try again what cannot succeed, and charges nothing for work handed back", () =>
     withStore(Effect.gen(function*() {
       const queue = yield* RolloutQueue

@@ -15,11 +15,11 @@ export class RefusedFile extends Error {
   }
 }
 
-/** The connection, its statements by text, and a clock that never runs backwards. */
+/** The connection, its statements by text, and the time. */
 export interface Db {
   readonly connection: Sqlite.Database
   readonly prepare: (sql: string) => Sqlite.Statement
-  /** The latest time seen, Unix milliseconds: an operation's own time, or an earlier operation's if that was later. */
+  /** The time of the operation under way, Unix milliseconds; never earlier than an earlier operation's (`StoreClock.ts`). */
   now: number
 }
 

@@ -6,9 +6,11 @@ import { canMoveAttempt, canMoveRollout, type RolloutStatus } from "../../domain
 import type { Db } from "./Database.js"
 
 /** A rollout whose workers died this often ends failed: it is likely what kills them. */
-const crashesMax = 20
+export const crashesMax = 20
 const backoffBaseMs = 250
 const backoffMaxMs = 30_000
+/** The longest pause there is: the last step and its whole spread. */
+export const pauseMaxMs = 1.5 * backoffMaxMs
 
 export interface Claimed {
   readonly rolloutId: string
@@ -158,8 +160,19 @@ export const abandon = (db: Db, { why, ...fence }: Fence & { readonly why: strin
   return null
 }
 
-/** Puts back the rollouts of a run whose lease ran out. Answers their ids. */
-export const rescue = (db: Db, { runId }: { readonly runId: string }): ReadonlyArray<string> => {
+export interface Rescue {
+  readonly runId: string
+  readonly leaseMs: number
+  /** What the caller itself holds. */
+  readonly own: ReadonlyArray<HeldLease>
+}
+
+/**
+ * Puts back the rollouts of a run whose lease ran out. Answers their ids. The caller's own leases are renewed first, in the
+ * same instant: after a machine's sleep, or a clock set forward, all leases have run out at once, and the caller lives.
+ */
+export const rescue = (db: Db, { leaseMs, own, runId }: Rescue): ReadonlyArray<string> => {
+  renew(db, own, leaseMs)
   const expired = db.prepare(
     "SELECT id, epoch, crashes FROM rollouts WHERE run_id = ? AND status IN ('preparing', 'running') AND lease_until_ms < ? LIMIT 500"
   ).all(runId, db.now) as ReadonlyArray<{ id: string; epoch: number; crashes: number }>
@@ -196,10 +209,16 @@ export const cancelRun = (db: Db, { runId }: { readonly runId: string }): number
   ).run(db.now, runId).changes
 }
 
+/** A claim as far as renewing it goes. */
+export interface HeldLease {
+  readonly rolloutId: string
+  readonly epoch: number
+}
+
 export interface Heartbeat {
   readonly processId: string
   readonly leaseMs: number
-  readonly leases: ReadonlyArray<{ readonly rolloutId: string; readonly epoch: number }>
+  readonly leases: ReadonlyArray<HeldLease>
 }
 
 /** Extends all leases of a process in one statement. Answers those still held, `id@epoch`; the others are lost. */
@@ -209,6 +228,10 @@ export const heartbeat = (db: Db, { leaseMs, leases, processId }: Heartbeat): Re
     db.now,
     processId
   )
+  return renew(db, leases, leaseMs)
+}
+
+const renew = (db: Db, leases: ReadonlyArray<HeldLease>, leaseMs: number): ReadonlyArray<string> => {
   if (leases.length === 0) return []
   const held = db.prepare(
     `UPDATE rollouts SET lease_until_ms = max(lease_until_ms, ?)
@@ -262,9 +285,26 @@ const giveUp = (db: Db, rolloutId: string) =>
   db.prepare("UPDATE rollouts SET status = 'failed', owner = NULL, lease_until_ms = NULL, ended_at_ms = ? WHERE id = ?")
     .run(db.now, rolloutId)
 
-/** Doubles with each failure; the spread comes from the id, so that equal runs make equal decisions. */
-const backoffMs = (rolloutId: string, failures: number): number => {
-  let hash = 7
-  for (const character of rolloutId) hash = (hash * 31 + character.codePointAt(0)!) % 1_000
-  return Math.min(backoffMaxMs, backoffBaseMs * 2 ** (failures - 1)) * (1 + hash / 2_000) | 0
+/** Puts a run's due times right that an earlier start wrote under a clock that has been set back since. */
+export const correctDueTimes = (db: Db, runId: string): void => {
+  db.prepare(
+    `UPDATE rollouts SET run_at_ms = ? WHERE run_id = ? AND status IN ('queuing', 'requeuing')
+       AND run_at_ms > CASE status WHEN 'queuing' THEN ? ELSE ? END`
+  ).run(db.now, runId, db.now, db.now + pauseMaxMs)
+}
+
+/**
+ * Doubles with each failure, and lasts up to half as long again: rollouts that failed together do not come back together.
+ * The spread follows from the id and the count, so that equal runs make equal decisions.
+ */
+const backoffMs = (rolloutId: string, failures: number): number =>
+  Math.floor(Math.min(backoffMaxMs, backoffBaseMs * 2 ** (failures - 1)) * (1 + spread(`${rolloutId}#${failures}`) / 2))
+
+/** In [0, 1), far apart also for texts that differ in one digit: FNV-1a, mixed as MurmurHash3 ends. */
+const spread = (text: string): number => {
+  let hash = 0x811c9dc5
+  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
+  hash = Math.imul(hash ^ hash >>> 16, 0x85ebca6b)
+  hash = Math.imul(hash ^ hash >>> 13, 0xc2b2ae35)
+  return ((hash ^ hash >>> 16) >>> 0) / 2 ** 32
 }

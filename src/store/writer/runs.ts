@@ -3,7 +3,7 @@ import type { RolloutMode } from "../../domain/Rollout.js"
 import type { Db } from "./Database.js"
 import { markDeadProcesses, recoverRun } from "./processes.js"
 import { useResources } from "./resources.js"
-import { cancelRun } from "./rollouts.js"
+import { cancelRun, correctDueTimes } from "./rollouts.js"
 
 export type RunState = "running" | "paused" | "completed" | "failed" | "cancelled"
 
@@ -61,6 +61,7 @@ export const beginRun = (db: Db, input: BeginRun): BegunRun => {
   ).get(input.configHash) as { id: string; v: number } | undefined
   const run = earlier ?? createRun(db, input)
   const requeued = earlier === undefined ? 0 : recoverRun(db, run.id)
+  correctDueTimes(db, run.id)
   db.prepare("UPDATE runs SET state = 'running', desired = 'run', stop_reason = NULL, ended_at_ms = NULL WHERE id = ?")
     .run(run.id)
 

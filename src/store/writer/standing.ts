@@ -8,7 +8,8 @@ SELECT r.id AS runId, r.state, r.desired, r.config_path AS configPath,
        s.started_at_ms AS startedAtMs, s.ended_at_ms AS stoppedAtMs,
        p.host, p.pid, p.pid_started AS pidStarted, p.heartbeat_at_ms AS heartbeatAtMs, p.ended_at_ms AS processEndedAtMs
 FROM run_starts s JOIN runs r ON r.id = s.run_id JOIN processes p ON p.id = s.process_id
-ORDER BY r.state IN ('running', 'paused') DESC, s.started_at_ms DESC, r.ordinal DESC, s.n DESC LIMIT 1`
+WHERE s.n = (SELECT max(n) FROM run_starts WHERE run_id = s.run_id)
+ORDER BY r.state IN ('running', 'paused') DESC, s.started_at_ms DESC, r.ordinal DESC LIMIT 1`
 
 export interface StandingRow {
   readonly runId: string

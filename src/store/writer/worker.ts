@@ -21,9 +21,12 @@ import type {
   WriterOptions
 } from "./protocol.js"
 import { type FinishedSpan, prepareSpan, takeAttributionLines } from "./spans.js"
+import { StoreClock } from "./StoreClock.js"
 
 const port = parentPort!
 const { attributionLogPath, bytesMax, path } = workerData as WriterOptions
+
+const clock = new StoreClock(() => performance.now())
 
 /** Longest total wait for a lock that another process holds, and the longest single pause between tries. */
 const lockedMaxMs = 5_000
@@ -102,7 +105,7 @@ const commit = (db: Db, requests: ReadonlyArray<Request>, bytes: ArrayBuffer | n
 }
 
 const execute = (db: Db, request: Request, bytes: ArrayBuffer | null): unknown => {
-  db.now = Math.max(db.now, request.nowMs)
+  db.now = clock.at(request.nowMs)
   const operation = operations[request.operation as OperationName] as (
     db: Db,
     input: unknown,

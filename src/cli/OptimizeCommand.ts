@@ -17,7 +17,11 @@ import { StatusReporter } from "../runtime/StatusReporter.js"
 import { summaryJson } from "../runtime/Summary.js"
 import { summaryText } from "../runtime/summaryText.js"
 import * as Scoring from "../scoring/Scoring.js"
+import { ResourceStore } from "../store/ResourceStore.js"
 import { RolloutQueue } from "../store/RolloutQueue.js"
+import { RunEvents } from "../store/RunEvents.js"
+import { RunFindings } from "../store/RunFindings.js"
+import { RunStanding } from "../store/RunStanding.js"
 import { RunStore } from "../store/RunStore.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { WorkerStore } from "../store/WorkerStore.js"
@@ -26,7 +30,9 @@ import { loadConfig } from "./ConfigFile.js"
 import { configHash } from "./ConfigHash.js"
 import { ExitCode } from "./ExitCode.js"
 import type { OptimizeMode } from "./Mode.js"
+import { localPrincipal } from "./Principal.js"
 import { chooseUpstream, type Environment, providerNamed } from "./Providers.js"
+import { restartCommand } from "./RestartCommand.js"
 import { simulatedUpstream } from "./SimulatedUpstream.js"
 
 /** Runs the config to its end, through a proxy of its own, and prints the summary. Exit code 0 when the run completed. */
@@ -62,7 +68,7 @@ const optimize = Effect.fnUntraced(function*(mode: OptimizeMode, environment: En
       Layer.provideMerge(Scoring.layer({ scoring: config.scoring, baseDir: folder })),
       Layer.provideMerge(endpoint(upstream.model, agentKey)),
       Layer.provideMerge(Proxy.layer(proxy)),
-      Layer.provideMerge(Layer.mergeAll(RunStore.layer, RolloutQueue.layer, WorkerStore.layer)),
+      Layer.provideMerge(storeTags),
       Layer.provideMerge(Sqlite.layer({ path: mode.storePath, kind: "run", attributionLogPath })),
       Layer.provideMerge(Announcer.layer(process.stderr, environment))
     )
@@ -73,10 +79,22 @@ const optimize = Effect.fnUntraced(function*(mode: OptimizeMode, environment: En
     modelRef: mode.modelRef,
     simulated: mode.model.provider === "sim",
     storePath: mode.storePath,
+    command: restartCommand(mode, [process.execPath, ...process.argv.slice(1, 2)], process.cwd()),
+    principal: localPrincipal(),
     report: (summary) => Console.log(mode.json ? summaryJson(summary) : summaryText(summary))
   }).pipe(Effect.provide(layer))
   return summary.runState === "completed" ? ExitCode.success : ExitCode.failure
 })
+
+const storeTags = Layer.mergeAll(
+  ResourceStore.layer,
+  RolloutQueue.layer,
+  RunEvents.layer,
+  RunFindings.layer,
+  RunStanding.layer,
+  RunStore.layer,
+  WorkerStore.layer
+)
 
 /** Where the model is and the key to it. Fails before anything is written when a provider wants a key and none is set. */
 const upstreamOf = Effect.fnUntraced(function*(mode: OptimizeMode, config: RunConfig, environment: Environment) {

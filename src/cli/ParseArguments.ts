@@ -1,11 +1,11 @@
 /** From arguments and environment to a mode, or to the one line that says what is wrong. Loads no Effect. */
-import { userInfo } from "node:os"
 import { commandNamed, commands } from "./commands.js"
 import type { ControlVerb, ModeName, RootFlag } from "./flags.js"
 import { controlVerbs, rootFlags } from "./flags.js"
 import { type Given, Mistake, readBind, readInteger, readModel, readPath, readSwitch, readUrl } from "./FlagValue.js"
 import { explicitOf, GivenFlags } from "./GivenFlags.js"
 import type { ControlMode, Mode, OptimizeMode, ProxyMode } from "./Mode.js"
+import { localPrincipal } from "./Principal.js"
 import type { Environment } from "./Providers.js"
 import { chooseUpstream, providerNamed } from "./Providers.js"
 import { readLimits, readOnDisconnect, readRecordPolicy } from "./ProxyFlags.js"
@@ -150,16 +150,7 @@ const controlMode = (values: GivenFlags, name: string): ControlMode => {
     ...(verb === "rollback" && { checkpoint: readPath(values.get(`${p}-control-rollback`)) }),
     stateDir: readPath(values.get(`${p}-control-state-dir`)),
     json: values.isOn(`${p}-control-json`),
-    principal: principal?.text ?? `local:${userName()}`,
+    principal: principal?.text ?? localPrincipal(),
     rbacPolicyPath: readPath(values.get(`${p}-control-rbac-policy`))
-  }
-}
-
-/** The system may not know the user, in a container for instance. */
-const userName = (): string => {
-  try {
-    return userInfo().username
-  } catch {
-    return "unknown"
   }
 }

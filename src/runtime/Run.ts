@@ -11,13 +11,17 @@ import { hostname } from "node:os"
 import { dirname } from "node:path"
 import type { RunConfig } from "../domain/RunConfig.js"
 import * as OwnerLock from "../store/OwnerLock.js"
+import { RunFindings } from "../store/RunFindings.js"
+import { RunStanding, type Standing } from "../store/RunStanding.js"
 import { type BegunRun, type RunState, RunStore } from "../store/RunStore.js"
 import { Writer } from "../store/Writer.js"
 import { Announcer } from "./Announcer.js"
+import { type Checkpoints, checkpointsOf } from "./Checkpoints.js"
+import { writeReport } from "./ControlFiles.js"
 import { awaitEnding, type Ending } from "./Ending.js"
 import { inOwnFiber } from "./inOwnFiber.js"
 import { Leases } from "./Leases.js"
-import * as PolicyCheckpoint from "./PolicyCheckpoint.js"
+import { recoverByRestart } from "./Recovery.js"
 import { rescuer } from "./Rescuer.js"
 import { runner } from "./Runner.js"
 import { statusPathOf } from "./StatusFile.js"
@@ -34,6 +38,10 @@ export interface RunOptions {
   readonly modelRef: string
   readonly simulated: boolean
   readonly storePath: string
+  /** What a person types to start the run again, from anywhere; null where there is no such command. */
+  readonly command: string | null
+  /** Who runs it, for the report of a recovery. */
+  readonly principal: string
   /** Tells the result. The run counts as ended only once this is done. */
   readonly report: (summary: Summary) => Effect.Effect<void>
 }
@@ -49,9 +57,10 @@ export const run = (options: RunOptions) =>
       const announcer = yield* Announcer
       const reporter = yield* StatusReporter
       const runs = yield* RunStore
-      const { config, configHash, configPath, modelRef, simulated, storePath } = options
+      const { command, config, configHash, configPath, modelRef, principal, simulated, storePath } = options
       const startedAtMs = yield* Clock.currentTimeMillis
       yield* OwnerLock.hold(storePath, yield* holderNote(configPath))
+      const before = yield* Effect.flatMap(RunStanding, ({ now }) => now)
       const begun = yield* runs.begin({
         configHash,
         config,
@@ -59,26 +68,32 @@ export const run = (options: RunOptions) =>
         modelRef,
         resources: config.resources ?? null,
         rollouts: rolloutsOf(config),
-        attemptsMax: config.max_attempts
+        attemptsMax: config.max_attempts,
+        command
       })
-      yield* saveCheckpoint(storePath, begun, begun.finishedBefore)
+      const recovery = yield* reportRecovery({ before, begun, configPath, principal, storePath })
+      const checkpoints = yield* checkpointsOf(storePath, begun)
+      yield* checkpoints.save
+      yield* reporter.followRuns(storePath)
       const reported: ReportedRun = { begun, modelRef, storePath, startedAtMs }
 
       const exit = yield* announce(begun).pipe(
         Effect.zipRight(reporter.publish(reported, { runState: "running", stoppedReason: null })),
-        Effect.zipRight(inOwnFiber(untilEnded(begun, config, reported))),
+        Effect.zipRight(inOwnFiber(untilEnded(begun, config, reported, checkpoints))),
         restore,
         Effect.exit
       )
       /** Leaves checkpoint and status file as they are to stay. */
       const settle = Effect.gen(function*() {
-        const { finished, succeeded } = yield* runs.progress(begun.runId)
+        const { succeeded } = yield* runs.progress(begun.runId)
         const close = closingOf(exit, succeeded)
-        yield* saveCheckpoint(storePath, begun, finished)
+        yield* checkpoints.savePromoted
+        yield* checkpoints.save
         yield* reporter.publish(reported, close)
         return close
       })
-      const end = ({ stoppedReason, storedState }: Closing) => runs.end(begun.runId, storedState, stoppedReason)
+      const end = ({ stoppedReason, storedState }: Closing) =>
+        Effect.zipRight(runs.end(begun.runId, storedState, stoppedReason), reporter.followRuns(storePath))
       if (Exit.isFailure(exit)) {
         // What stopped the run is the news, not that its end could not be written as well: the next start finds out.
         yield* Effect.flatMap(settle, end).pipe(Effect.catchAll(({ message }) => announcer.say(message)))
@@ -88,6 +103,7 @@ export const run = (options: RunOptions) =>
       const close = yield* settle
       const summary: Summary = yield* summarize({
         begun,
+        recovery,
         runState: close.runState,
         stoppedReason: close.stoppedReason,
         modelRef,
@@ -107,24 +123,39 @@ export const run = (options: RunOptions) =>
     })
   ))
 
-/** What `resume` after a crash and `rollback` go by. The store is the truth; a checkpoint that cannot be written is said. */
-const saveCheckpoint = (storePath: string, { resourcesVersion, runId }: BegunRun, finished: number) =>
+/**
+ * What is found of the run when it is taken up; and, when its last process died, the report that `resume` would write. The
+ * store is enough to go on, so that nothing here stops the run.
+ */
+const reportRecovery = (
+  { before, begun, configPath, principal, storePath }: {
+    readonly before: Standing
+    readonly begun: BegunRun
+    readonly configPath: string
+    readonly principal: string
+    readonly storePath: string
+  }
+) =>
   Effect.gen(function*() {
     const announcer = yield* Announcer
-    const nowMs = yield* Clock.currentTimeMillis
-    yield* PolicyCheckpoint.save(dirname(storePath), {
-      checkpoint_version: 1,
-      run_id: runId,
-      policy_state: { resources_version: resourcesVersion },
-      optimizer_state: { algorithm: "evaluate" },
-      global_step: finished,
-      optimizer_step: 0,
-      saved_at_unix_seconds: Math.floor(nowMs / 1000)
-    }).pipe(Effect.catchAll(({ message }) => announcer.say(`no checkpoint: ${message}`)))
+    const findings = yield* Effect.flatMap(RunFindings, ({ of }) => of(begun.runId))
+    if (!findings.previousStartCrashed) return { findings, checkpointSource: null, crashed: false }
+    const stateDir = dirname(storePath)
+    const state = before.run?.id === begun.runId ? before.run.state : "running"
+    const report = yield* recoverByRestart({
+      stateDir,
+      principal,
+      priorLifecycle: before.lifecycleState,
+      run: { id: begun.runId, state, configPath, hasCrashed: true, requeued: begun.requeued, findings }
+    })
+    yield* writeReport(stateDir, report).pipe(
+      Effect.catchAll(({ message }) => announcer.say(`no recovery report: ${message}`))
+    )
+    return { findings, checkpointSource: report.checkpoint_source, crashed: true }
   })
 
 /** The run as a tree of supervised children beside the one question that ends it. */
-const untilEnded = (begun: BegunRun, config: RunConfig, reported: ReportedRun) =>
+const untilEnded = (begun: BegunRun, config: RunConfig, reported: ReportedRun, checkpoints: Checkpoints) =>
   Effect.gen(function*() {
     const leases = yield* Leases
     const reporter = yield* StatusReporter
@@ -140,6 +171,7 @@ const untilEnded = (begun: BegunRun, config: RunConfig, reported: ReportedRun) =
     const children = supervise([
       { name: "heartbeat", run: leases.heartbeat },
       { name: "rescuer", run: rescuer(runId) },
+      { name: "checkpoints", run: checkpoints.followPromotions },
       { name: "status reporter", run: reporter.report(reported) },
       ...Array.from({ length: workers }, (_, n) => ({ name: `runner ${n + 1}`, run: work }))
     ])

@@ -26,7 +26,12 @@ export const summaryText = (summary: Summary): string => {
     ...(resume.resumed
       ? [
         row("resumed", `start ${summary.start}; ${resume.finishedBefore} rollouts were finished before,`),
-        row("", `${resume.requeued} were put back, ${resume.unknownCalls} calls ended unknown`)
+        row("", `${resume.requeued} were put back, ${resume.unknownCalls} calls ended unknown`),
+        row("", `${resume.resumedRollouts} taken up again, under resources ${versions(resume.resourcesVersions)}`),
+        row("", `${resume.callsReplayed} calls replayed, ${compact(resume.tokensSaved)} tokens saved`),
+        ...(resume.crashed
+          ? [row("", `after a crash, ${resume.checkpointSource ?? "no"} checkpoint: recovery-report.json`)]
+          : [])
       ]
       : []),
     row("store", summary.storePath),
@@ -36,6 +41,9 @@ export const summaryText = (summary: Summary): string => {
     ...(summary.simulated ? ["", `Note: ${simulatedNote}.`] : [])
   ].join("\n")
 }
+
+const versions = (numbers: ReadonlyArray<number>) =>
+  numbers.length === 1 ? `version ${numbers[0]}` : `versions ${numbers.join(", ")}`
 
 const row = (label: string, value: string) => `  ${label.padEnd(16)}${value}`
 

@@ -68,5 +68,7 @@ export const runIn = (
     modelRef: "fake/model",
     simulated: false,
     storePath: storePathIn(folder),
+    command: null,
+    principal: "local:tester",
     report
   })

@@ -152,7 +152,7 @@ const play = ({ live, steps }: Story) => {
       commit(publishResources, { resources: `text ${stories}`, author: "test" })
     } else if (step.kind === "expire") {
       db.now += 2_000
-      commit(rescue, { runId })
+      commit(rescue, { runId, leaseMs: 1_000, own: [] })
     } else if ("version" in step) ask(step.kind, step.version)
     else if (claims.length > 0) {
       const held = claims[step.claim % claims.length]!
@@ -176,7 +176,7 @@ const play = ({ live, steps }: Story) => {
   if (desired === "pause") ask("resume", 1)
   for (let n = 0; n < (desired === "run" ? 20 : 0); n++) {
     db.now += 60_000
-    commit(rescue, { runId })
+    commit(rescue, { runId, leaseMs: 1_000, own: [] })
     for (const held of commit(claim, { runId, workerId: "last", leaseMs: 1_000, limit: 3 })) {
       assert.isNull(commit(start, held))
       assert.isNull(commit(succeed, { ...held, output: "4", score: 1, rewards: [] }))

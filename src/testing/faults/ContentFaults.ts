@@ -10,7 +10,9 @@ const answers = (what: string, body: () => Uint8Array): WireFault => {
 const coded = (what: string, coding: string, body: () => Uint8Array): WireFault =>
   answers(what, () => sized("application/json", body(), `Content-Encoding: ${coding}`))
 
-const bomb = () => Buffer.alloc(256 * 1024 * 1024, " ")
+const blanks = () => Buffer.alloc(64 * 1024 * 1024, " ")
+/** Members of a gzip file follow each other. */
+const mebibyte = gzipSync(Buffer.alloc(1024 * 1024, " "))
 const plain = Buffer.from(completion)
 
 const withField = (field: string) => completion.replace(/^\{/, `{${field},`)
@@ -18,9 +20,13 @@ const withContent = (content: string) => completion.replace(`"content":"ok"`, `"
 
 /** What can be wrong with a body that arrives whole: its coding, its JSON, its numbers. */
 export const contentFaults: WireFaults = {
-  "gzip-bomb": coded("256 MB of blanks, by gzip", "gzip", () => gzipSync(bomb(), { level: 1 })),
-  "deflate-bomb": coded("256 MB of blanks, by deflate", "deflate", () => deflateSync(bomb(), { level: 1 })),
-  "brotli-bomb": coded("256 MB of blanks, by Brotli", "br", () => brotliCompressSync(bomb(), { params: { 1: 1 } })),
+  "gzip-bomb": coded(
+    "1 GB of blanks, by gzip",
+    "gzip",
+    () => Buffer.concat(Array.from({ length: 1_024 }, () => mebibyte))
+  ),
+  "deflate-bomb": coded("64 MB of blanks, by deflate", "deflate", () => deflateSync(blanks(), { level: 1 })),
+  "brotli-bomb": coded("64 MB of blanks, by Brotli", "br", () => brotliCompressSync(blanks(), { params: { 1: 1 } })),
   "gzip-in-gzip": coded("gzip in gzip", "gzip, gzip", () => gzipSync(gzipSync(plain))),
   "broken-gzip": coded("gzip with a broken middle", "gzip", () => {
     const bytes = gzipSync(plain)

@@ -1,7 +1,7 @@
 /** What is answered to bytes that Node's server could not read as a request. */
 import type { Duplex } from "node:stream"
 import { errorBody } from "../openai/ErrorBody.js"
-import type { Call } from "./Call.js"
+import { Call } from "./Call.js"
 import { type Refusal, refusals } from "./ProxyError.js"
 
 const kinds: Readonly<Record<string, { readonly kind: Refusal; readonly message: string }>> = {
@@ -18,13 +18,13 @@ const kinds: Readonly<Record<string, { readonly kind: Refusal; readonly message:
 export const answerClientError = (
   error: NodeJS.ErrnoException,
   socket: Duplex,
-  calls: ReadonlySet<Call>
+  calls: ReadonlySet<unknown>
 ): Refusal | null => {
   const { kind, message } = kinds[error.code ?? ""] ?? {
     kind: "malformed" as const,
     message: `the request is not readable as HTTP/1.1 (${error.code ?? "unknown"})`
   }
-  const own = [...calls].filter((call) => call.isOn(socket))
+  const own = [...calls].filter((call) => call instanceof Call).filter((call) => call.isOn(socket))
   // The end of the connection within a request is a client that left.
   const hasLeft = error.code === "HPE_INVALID_EOF_STATE"
   if (own.length > 0 && !hasLeft && socket.writable) {

@@ -19,8 +19,8 @@ import { Call, type CallSettings, nowUs, refuse } from "./Call.js"
 import { CallClock, type UnderWay } from "./CallClock.js"
 import { type CallIdentity, identify, newSpanId, randomHex, withoutSecrets } from "./CallIdentity.js"
 import { CallQueue } from "./CallQueue.js"
-import { Handshake } from "./Handshake.js"
 import { answerClientError } from "./ClientError.js"
+import { Handshake } from "./Handshake.js"
 import * as Headers from "./Headers.js"
 import { type Health, healthBytes, statusOf } from "./Health.js"
 import { Metrics } from "./Metrics.js"
@@ -209,6 +209,10 @@ class Gateway {
     if (request.method === "GET" && request.url === "/metrics") {
       response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" })
       response.end(this.metricsText())
+      return
+    }
+    if (request.httpVersionMajor < 1) {
+      this.refuse(response, "malformed", "HTTP/1.1 is spoken here")
       return
     }
     const identity = identify(request)

@@ -251,11 +251,16 @@ export class Bench {
     assert.strictEqual(`${good.status} ${good.ending} ${good.body.includes("chatcmpl-faulty")}`, "200 whole true")
     assert.strictEqual(this.spansOf("good").at(-1)?.state, "done")
     assert.isNull(this.child.exitCode, this.output)
-    const resident =
-      Number(spawnSync("ps", ["-o", "rss=", "-p", String(this.child.pid)], { encoding: "utf8" }).stdout) * 1024
+    const resident = this.residentBytes()
     this.residentBytesHighest = Math.max(this.residentBytesHighest, resident)
     assert.isBelow(resident, residentBytesMax)
     this.holdsNoKey()
+  }
+
+  /** What the process holds in memory now. */
+  residentBytes(): number {
+    const { stdout } = spawnSync("ps", ["-o", "rss=", "-p", String(this.child.pid)], { encoding: "utf8" })
+    return Number(stdout) * 1024
   }
 
   private holdsNoKey() {

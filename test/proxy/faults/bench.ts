@@ -223,16 +223,17 @@ export class Bench {
     return { text, isClosed }
   }
 
+  async health(): Promise<Readonly<Record<string, unknown>>> {
+    const answer = await ask(this.origin, "/training/proxy/health", { method: "GET", path: "" })
+    return JSON.parse(answer.body.toString()) as Record<string, unknown>
+  }
+
   /** What must hold after every case, whatever it was; the states of the attempt's spans are compared as well. */
   async isWell(attempt: string, states: ReadonlyArray<string>): Promise<void> {
-    const health = async () => {
-      const answer = await ask(this.origin, "/training/proxy/health", { method: "GET", path: "" })
-      return JSON.parse(answer.body.toString()) as Record<string, unknown>
-    }
     let last: Record<string, unknown> = {}
     const deadline = performance.now() + 5_000
     for (;;) {
-      last = await health()
+      last = await this.health()
       if (last["calls_under_way"] === 0 && this.upstream.underWay() === 0) break
       assert.isBelow(
         performance.now(),

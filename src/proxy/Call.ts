@@ -42,6 +42,7 @@ export class Call implements Dispatcher.DispatchHandler {
   private held: Array<Uint8Array> | null = null
   /** The client takes bytes more slowly than the upstream sends them. */
   private isPaused = false
+  private informational = 0
   private chunks = 0
   private firstByteUs: number | null = null
   private committedBytes: number | null = null
@@ -79,8 +80,15 @@ export class Call implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _parsed: unknown, message?: string) {
+    if (this.isSettled) return
     // Informational answers are for this hop.
-    if (status < 200 || this.isSettled) return
+    if (status < 200) {
+      this.informational += 1
+      if (this.informational > informationalMax) {
+        this.fail("unreadable", `over ${informationalMax} informational answers`)
+      }
+      return
+    }
     const raw = Headers.textOf(controller.rawHeaders)
     this.statusCode = status
     this.head = { status, message: phraseOf(message), headers: Headers.toClient(raw) }
@@ -158,7 +166,7 @@ export class Call implements Dispatcher.DispatchHandler {
     const message = messageOf(kind, cause, this.settings.timeoutMs)
     const state = kind === "silent" || kind === "stalled" || kind === "overlong" || kind === "unread"
       ? "timeout"
-      : kind === "tooLarge"
+      : kind === "tooLarge" || kind === "malformed"
       ? "refused"
       : "upstream_error"
     const isStarted = this.outgoing.headersSent
@@ -170,6 +178,21 @@ export class Call implements Dispatcher.DispatchHandler {
       else refuse(this.outgoing, kind, message)
       this.end()
     })
+  }
+
+  isOn(socket: unknown): boolean {
+    return this.incoming.socket === socket
+  }
+
+  get isAnswering(): boolean {
+    return this.outgoing.headersSent
+  }
+
+  /** Nothing that its connection still carries can be read: the answer is the last, and a request that is not whole is refused. */
+  endOfInput(message: string) {
+    this.outgoing.shouldKeepAlive = false
+    this.outgoing.once("finish", () => this.incoming.socket.end())
+    if (!this.incoming.complete) this.fail("malformed", message)
   }
 
   /** Unix milliseconds. */
@@ -366,6 +389,9 @@ export class Call implements Dispatcher.DispatchHandler {
 
 /** Unix microseconds. */
 export const nowUs = (): number => Math.round((performance.timeOrigin + performance.now()) * 1000)
+
+/** Most informational answers (1xx) before an answer: each sets undici's patience back to its beginning. */
+const informationalMax = 100
 
 /** The start of a line of an event stream. */
 const eventField = /^\uFEFF?(?:data|event|id|retry|):/

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import { createHash, timingSafeEqual } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
+import type { Duplex } from "node:stream"
 import { type Dispatcher, Pool } from "undici"
 import { parseUpstream, upstreamPath, type UpstreamUrl } from "../openai/UpstreamUrl.js"
 import { StoreProcess } from "../store/Sqlite.js"
@@ -18,6 +19,7 @@ import { Call, type CallSettings, nowUs, refuse } from "./Call.js"
 import { CallClock, type UnderWay } from "./CallClock.js"
 import { type CallIdentity, identify, newSpanId, randomHex, withoutSecrets } from "./CallIdentity.js"
 import { CallQueue } from "./CallQueue.js"
+import { answerClientError } from "./ClientError.js"
 import { Handshake } from "./Handshake.js"
 import * as Headers from "./Headers.js"
 import { type Health, healthBytes, statusOf } from "./Health.js"
@@ -209,6 +211,10 @@ class Gateway {
       response.end(this.metricsText())
       return
     }
+    if (request.httpVersionMajor < 1) {
+      this.refuse(response, "malformed", "HTTP/1.1 is spoken here")
+      return
+    }
     const identity = identify(request)
     if (typeof identity === "string") {
       this.refuse(response, "attribution", identity)
@@ -310,6 +316,13 @@ class Gateway {
     refuse(response, ...refusal)
   }
 
+  clientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const refused = answerClientError(error, socket, this.calls)
+    if (refused === null) return
+    this.refused += 1
+    this.metrics.refuse(refused)
+  }
+
   /** Compares hashes in constant time: neither the length nor a prefix of the key can be learnt. */
   private isAdmitted({ headers }: IncomingMessage): boolean {
     if (this.clientKeyHash === null) return true
@@ -328,10 +341,10 @@ const listen = (gateway: Gateway, { bind, limits }: ProxyOptions) =>
   Effect.async<Listening, ProxyStartError>((resume) => {
     const server = createServer(
       {
-        maxHeaderSize: 64 * 1024,
-        headersTimeout: 10_000,
+        maxHeaderSize: limits.headBytesMax,
+        headersTimeout: limits.headMs,
         requestTimeout: 0,
-        connectionsCheckingInterval: 1_000,
+        connectionsCheckingInterval: Math.min(1_000, limits.headMs),
         keepAliveTimeout: 75_000
       },
       (request, response) => gateway.handle(request, response)
@@ -347,6 +360,7 @@ const listen = (gateway: Gateway, { bind, limits }: ProxyOptions) =>
       sockets.add(socket)
       socket.once("close", () => sockets.delete(socket))
     })
+    server.on("clientError", (error: NodeJS.ErrnoException, socket) => gateway.clientError(error, socket))
     server.once("error", (error: NodeJS.ErrnoException) =>
       resume(
         new ProxyStartError({

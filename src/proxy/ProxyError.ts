@@ -14,6 +14,8 @@ export class ProxyStartError extends Schema.TaggedError<ProxyStartError>()("Prox
 /** The one place where a refusal or failure gets its HTTP status. */
 export const refusals = {
   attribution: { status: 400, code: "training_proxy_missing_or_invalid_attribution_header" },
+  malformed: { status: 400, code: "training_proxy_malformed_request" },
+  headTooLarge: { status: 431, code: "training_proxy_request_head_too_large" },
   key: { status: 401, code: "invalid_api_key" },
   stalled: { status: 408, code: "training_proxy_request_timeout" },
   tooLarge: { status: 413, code: "training_proxy_request_too_large" },
@@ -36,9 +38,12 @@ export type Refusal = keyof typeof refusals
 /** What an error of the upstream connection means to the caller; `headSeen` when the status line had arrived. */
 export const failureOf = (error: Error, headSeen: boolean): "unreachable" | "unreadable" | "silent" => {
   if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) return "silent"
-  if (headSeen || error instanceof errors.HTTPParserError) return "unreadable"
+  if (headSeen || error instanceof errors.HTTPParserError || senseless.has(causeOf(error))) return "unreadable"
   return "unreachable"
 }
+
+/** Codes of undici's that speak of an answer which came and could not be understood. */
+const senseless = new Set(["UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"])
 
 /** A short cause for logs and spans: the code of the error, and no address that might hold a secret. */
 export const causeOf = (error: Error): string => {

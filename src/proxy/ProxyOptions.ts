@@ -41,6 +41,10 @@ export interface ProxyLimits {
   /** Longest wait in the queue; then 503 as well. */
   readonly queueMs: number
   readonly connectionsMax: number
+  /** Longest head of a request, from its method to its blank line; a longer one is answered 431. */
+  readonly headBytesMax: number
+  /** How long a client may take over the head of its request. */
+  readonly headMs: number
   /** How long a client may pause while it sends its request. */
   readonly uploadIdleMs: number
   /** How long a client may leave an answer unread while more of it waits. */
@@ -71,6 +75,8 @@ export const defaultLimits: ProxyLimits = {
   queueMax: 1024,
   queueMs: 10_000,
   connectionsMax: 4096,
+  headBytesMax: 16 * 1024,
+  headMs: 10_000,
   uploadIdleMs: 60_000,
   clientIdleMs: 300_000,
   callMs: 3_600_000,

@@ -31,7 +31,9 @@ const kinds = {
   bind: "host:port",
   model: "provider/model",
   choice: "one of them",
-  limits: "name=number, ..."
+  limits: "name=number, ...",
+  time: "date or age",
+  score: "number, 0 to 1"
 }
 const kindOf = ({ value }) =>
   value.kind !== "integer"

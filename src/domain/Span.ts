@@ -48,5 +48,7 @@ export class Span extends Schema.Class<Span>("Span")({
   requestSha256: Schema.NullOr(Schema.String),
   responseSha256: Schema.NullOr(Schema.String),
   /** The answer put together from a stream or decoded, where that differs from the bytes. */
-  answerSha256: Schema.NullOr(Schema.String)
+  answerSha256: Schema.NullOr(Schema.String),
+  /** The next try of the same logical call, when this one failed and was tried again. */
+  retriedBy: Schema.NullOr(Schema.String)
 }) {}

@@ -116,12 +116,17 @@ export const optional = <A>(flags: GivenFlags, name: string, read: (given: Given
 
 export const textOf = (flags: GivenFlags, name: string): string | null =>
   optional(flags, name, (given) => {
-    if (given.text === "") throw new Mistake(`${given.source}: expected ${given.flag.placeholder ?? "a text"}, found ""`)
+    if (given.text === "") {
+      throw new Mistake(`${given.source}: expected ${given.flag.placeholder ?? "a text"}, found ""`)
+    }
     return given.text
   })
 
-export const choiceOf = <Word extends string>(flags: GivenFlags, name: string, words: ReadonlyArray<Word>): Word | null =>
-  optional(flags, name, (given) => readChoice(given, words))
+export const choiceOf = <Word extends string>(
+  flags: GivenFlags,
+  name: string,
+  words: ReadonlyArray<Word>
+): Word | null => optional(flags, name, (given) => readChoice(given, words))
 
 /** A version of the resources, as an operand. */
 export const readVersion = (operand: string): number => {

@@ -114,7 +114,9 @@ const openInference = (attributes: Attributes, conversation: Conversation | null
   const operation = attributes[GenAi.operationName]
   const kind = operation === undefined ? "CHAIN" : operation === "embeddings" ? "EMBEDDING" : "LLM"
   const invocation = Object.fromEntries(
-    parameters.flatMap(([canonical, name]) => attributes[canonical] === undefined ? [] : [[name, attributes[canonical]]])
+    parameters.flatMap(([canonical, name]) =>
+      attributes[canonical] === undefined ? [] : [[name, attributes[canonical]]]
+    )
   )
   const model = attributes[GenAi.responseModel] ?? attributes[GenAi.requestModel]
   const own = Object.entries(attributes).filter(([name]) => !name.startsWith("gen_ai."))

@@ -33,7 +33,11 @@ export const pageOf = <A>(rows: ReadonlyArray<A>, limit: number, idOf: (row: A) 
 
 /** Nothing in the store has the id that a page is to begin after. */
 export const unknownCursor = (noun: string, after: string) =>
-  new StoreError({ operation: `reading ${noun}s`, reason: "other", detail: `there is no ${noun} ${after} to go on after` })
+  new StoreError({
+    operation: `reading ${noun}s`,
+    reason: "other",
+    detail: `there is no ${noun} ${after} to go on after`
+  })
 
 /** The order of a row that a page begins after; `first` for the first page. */
 export const positionOf = <A, E>(

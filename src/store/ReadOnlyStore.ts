@@ -72,7 +72,11 @@ const look = (file: string, path: string): Refusal | null => {
     }
   } catch (error) {
     const code = (error as { readonly code?: string }).code ?? ""
-    const reason = /^SQLITE_(CORRUPT|NOTADB)/.test(code) ? "corrupt" : code.startsWith("SQLITE_BUSY") ? "locked" : "other"
+    const reason = /^SQLITE_(CORRUPT|NOTADB)/.test(code)
+      ? "corrupt"
+      : code.startsWith("SQLITE_BUSY")
+      ? "locked"
+      : "other"
     return {
       error: problem(reason, `${path}: ${error instanceof Error ? error.message : String(error)}`),
       isUnwritable: /^SQLITE_(CANTOPEN|READONLY|IOERR)/.test(code)
@@ -107,7 +111,9 @@ const copied = (path: string): Effect.Effect<string, StoreError, Scope.Scope> =>
         const wanted = (sizeOf(path) ?? 0) + (sizeOf(`${path}-wal`) ?? 0)
         const { bavail, bsize } = statfsSync(tmpdir())
         if (wanted > bavail * bsize) {
-          throw new Error(`${path} cannot be opened where it is, and a copy of ${wanted} bytes does not fit into ${tmpdir()}`)
+          throw new Error(
+            `${path} cannot be opened where it is, and a copy of ${wanted} bytes does not fit into ${tmpdir()}`
+          )
         }
         const folder = mkdtempSync(join(tmpdir(), "tau-reading-"))
         const copy = join(folder, "store.sqlite")

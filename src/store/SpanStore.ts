@@ -93,7 +93,9 @@ export class SpanStore extends Context.Tag("tau/store/SpanStore")<SpanStore, {
         Request: Schema.Struct({ query: Schema.Any, filter: Schema.Any, limit: Schema.Int }),
         Result: Span,
         execute: ({ filter, limit, query }) =>
-          sql`SELECT * FROM (SELECT * ${query as Fragment}) WHERE ${conditionsOf(sql, filter as SpanFilter)} LIMIT ${limit}`
+          sql`SELECT * FROM (SELECT * ${query as Fragment}) WHERE ${
+            conditionsOf(sql, filter as SpanFilter)
+          } LIMIT ${limit}`
       })
       const lastLookedAt = (query: SpanQuery) =>
         orStoreError(

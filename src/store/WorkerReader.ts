@@ -58,9 +58,19 @@ export class WorkerReader extends Context.Tag("tau/store/WorkerReader")<WorkerRe
           Effect.gen(function*() {
             const nowMs = yield* Clock.currentTimeMillis
             const { place } = yield* positionOf("worker", after, { place: Number.MAX_SAFE_INTEGER }, (id) =>
-              orStoreError("reading workers", sql<{ place: number }>`SELECT rowid AS place FROM workers WHERE id = ${id}`))
-            const rows = yield* orStoreError("reading workers", page({ before: place, limit: limit + 1, runId, isLive }))
-            const { items, next } = pageOf(rows.map((row) => toWorker(row, nowMs)), limit, ({ id }) => id)
+              orStoreError(
+                "reading workers",
+                sql<{ place: number }>`SELECT rowid AS place FROM workers WHERE id = ${id}`
+              ))
+            const rows = yield* orStoreError(
+              "reading workers",
+              page({ before: place, limit: limit + 1, runId, isLive })
+            )
+            const { items, next } = pageOf(
+              rows.map((row) => toWorker(row, nowMs)),
+              limit,
+              ({ id }) => id
+            )
             return { items: isLive ? items.filter(({ state }) => state === "live") : items, next }
           })
       })

@@ -81,7 +81,10 @@ const troubled = (sql: SqlClient.SqlClient) => sql`state NOT IN ('open', 'done')
 const window = (filter: SpanFilter, run: RunTimes | undefined) => {
   const marginMs = 2_000
   const since = Math.max(filter.sinceMs ?? 0, (run?.createdAtMs ?? 0) - marginMs)
-  const until = Math.min(filter.untilMs ?? Number.MAX_SAFE_INTEGER, (run?.endedAtMs ?? Number.MAX_SAFE_INTEGER) + marginMs)
+  const until = Math.min(
+    filter.untilMs ?? Number.MAX_SAFE_INTEGER,
+    (run?.endedAtMs ?? Number.MAX_SAFE_INTEGER) + marginMs
+  )
   return { since: firstIdAt(since), until: firstIdAt(until + 1_000) }
 }
 

@@ -4,7 +4,8 @@ import { json, readPlace, readVersion, store } from "../ReadingFlags.js"
 export const diff = defineCommand({
   name: "diff",
   summary: "Compare two versions of the resources, and what runs scored under each",
-  description: "tau diff compares two versions of the resources, text by text: lines that are gone and lines that are new, or "
+  description:
+    "tau diff compares two versions of the resources, text by text: lines that are gone and lines that are new, or "
     + "with --words the words inside them. Below it stand the scores of the runs under each version.",
   examples: ["tau diff 1 2", "tau diff 1 2 --words"],
   operands: [{ name: "from" }, { name: "to" }],

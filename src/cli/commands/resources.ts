@@ -4,7 +4,8 @@ import { after, json, limit, readPaging, readPlace, readVersion, store } from ".
 export const resources = defineCommand({
   name: "resources",
   summary: "List the versions of the resources, or show one",
-  description: "tau resources lists the versions of what agents are given, newest first; with a version it shows that one's "
+  description:
+    "tau resources lists the versions of what agents are given, newest first; with a version it shows that one's "
     + "texts in full, and what runs scored under it.",
   examples: ["tau resources", "tau resources 1"],
   operands: [{ name: "version", optional: true }],

@@ -5,7 +5,8 @@ import { readRolloutFilter, rolloutFlags } from "../RolloutFlags.js"
 export const rollouts = defineCommand({
   name: "rollouts",
   summary: "List the rollouts of a run, in order",
-  description: "tau rollouts lists the rollouts of a run in the order of its examples: how they stand, what they scored "
+  description:
+    "tau rollouts lists the rollouts of a run in the order of its examples: how they stand, what they scored "
     + "and what the agent answered.",
   examples: ["tau rollouts", "tau rollouts --run run-0001-d74f2d --mode val --max-score 0.5"],
   flags: [

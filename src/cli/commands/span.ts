@@ -7,7 +7,8 @@ const bodies = ["request", "response", "answer"] as const
 export const span = defineCommand({
   name: "span",
   summary: "Show a recorded call: messages, tool calls, usage, timing",
-  description: "tau span shows one recorded call: its messages and tool calls, what was answered, what it used and how long "
+  description:
+    "tau span shows one recorded call: its messages and tool calls, what was answered, what it used and how long "
     + "it took. It can also give the exact bytes of a body, or a curl command that makes the call again.",
   examples: ["tau span 67451a2b5f0c1e01", "tau span 67451a2b5f0c1e01 --raw request > request.json"],
   operands: [{ name: "id" }],

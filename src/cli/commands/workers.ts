@@ -4,7 +4,8 @@ import { after, json, limit, readPaging, readPlace, store, text, textOf } from "
 export const workers = defineCommand({
   name: "workers",
   summary: "List the workers of a store, newest first",
-  description: "tau workers lists the workers that runs have had, newest first: live, ended, or lost with their process, and "
+  description:
+    "tau workers lists the workers that runs have had, newest first: live, ended, or lost with their process, and "
     + "what a live one works on.",
   examples: ["tau workers --live"],
   flags: [

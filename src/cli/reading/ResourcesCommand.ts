@@ -33,7 +33,10 @@ const list = (mode: ResourcesMode) =>
         ? []
         : second === undefined
         ? [`In full: tau resources ${first.version}${store}`]
-        : [`In full: tau resources ${first.version}${store}`, `Compare: tau diff ${second.version} ${first.version}${store}`],
+        : [
+          `In full: tau resources ${first.version}${store}`,
+          `Compare: tau diff ${second.version} ${first.version}${store}`
+        ],
       empty: [`No resources in ${visible(mode.storePath)}: a run of a config publishes those that it names.`]
     })
   })

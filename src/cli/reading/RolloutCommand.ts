@@ -72,8 +72,10 @@ export const run = (mode: RolloutMode) =>
   )
 
 const callsOf = (mode: RolloutMode, whose: Partial<SpanFilter>) =>
-  Effect.flatMap(SpanStore, (spans) =>
-    spans.list({ ...anySpan, ...whose }, { after: null, limit: mode.limit, order: "oldest" }))
+  Effect.flatMap(
+    SpanStore,
+    (spans) => spans.list({ ...anySpan, ...whose }, { after: null, limit: mode.limit, order: "oldest" })
+  )
 
 const missing = (mode: RolloutMode) =>
   new CommandFailed({
@@ -119,7 +121,10 @@ const header = (rollout: Rollout, nowMs: number): ReadonlyArray<string> => {
     ...fact("score", points(score)),
     ...fact("resources", `version ${rollout.resourcesVersion}`),
     ...fact("attempts", charged.join(", ")),
-    ...fact("made", `${ago(createdAtMs, nowMs)}${endedAtMs === null ? "" : `, ended after ${took(createdAtMs, endedAtMs)}`}`),
+    ...fact(
+      "made",
+      `${ago(createdAtMs, nowMs)}${endedAtMs === null ? "" : `, ended after ${took(createdAtMs, endedAtMs)}`}`
+    ),
     ...fact("error", error === null ? "" : inline(error)),
     "",
     paint("strong", "example"),
@@ -155,4 +160,6 @@ const more = (next: string | null, flag: string, id: string, { storePath }: Roll
   next === null ? [] : [`  There are more: tau spans --${flag} ${visible(id)}${storeHint(storePath)}`]
 
 const hint = ([first]: ReadonlyArray<Span>, { storePath }: RolloutMode): ReadonlyArray<string> =>
-  first === undefined ? [] : ["", cut(`A call in full: tau span ${visible(first.spanId)}${storeHint(storePath)}`, columns * 3)]
+  first === undefined
+    ? []
+    : ["", cut(`A call in full: tau span ${visible(first.spanId)}${storeHint(storePath)}`, columns * 3)]

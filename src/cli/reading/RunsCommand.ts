@@ -72,10 +72,14 @@ export const run = (mode: RunsMode) =>
       const [first] = items
       return yield* printPage({ ...page, items }, mode.limit, table(items, columnsAt(nowMs)), {
         more: again("runs", { store, state: mode.state, limit: mode.limit }),
-        next: first === undefined ? [] : [`Its rollouts: tau rollouts --run ${first.run.id}${storeHint(mode.storePath)}`],
+        next: first === undefined
+          ? []
+          : [`Its rollouts: tau rollouts --run ${first.run.id}${storeHint(mode.storePath)}`],
         empty: mode.state === null
           ? [
-            `No runs in ${visible(mode.storePath)} yet: tau --model PROVIDER/MODEL --prompt-optimization-config FILE makes one.`,
+            `No runs in ${
+              visible(mode.storePath)
+            } yet: tau --model PROVIDER/MODEL --prompt-optimization-config FILE makes one.`,
             `Calls that a proxy recorded: tau spans${storeHint(mode.storePath)}`
           ]
           : [`No run of ${visible(mode.storePath)} is ${mode.state}.`]
@@ -91,7 +95,11 @@ const columnsAt = (nowMs: number) => [
     align: "right" as const,
     cell: ({ totals }: Row) => `${totals.succeeded + totals.failed + totals.cancelled}/${totals.total}`
   },
-  { title: "failed", align: "right" as const, cell: ({ totals }: Row) => totals.failed === 0 ? "" : `${totals.failed}` },
+  {
+    title: "failed",
+    align: "right" as const,
+    cell: ({ totals }: Row) => totals.failed === 0 ? "" : `${totals.failed}`
+  },
   { title: "score", align: "right" as const, cell: ({ totals }: Row) => points(totals.meanScore) },
   { title: "model", least: 10, cell: ({ run }: Row) => visible(run.modelRef) },
   { title: "made", align: "right" as const, cell: ({ run }: Row) => ago(run.createdAtMs, nowMs) }

@@ -83,7 +83,8 @@ const raw = (span: Span, which: "request" | "response" | "answer") =>
 
 const header = (span: Span, nowMs: number): ReadonlyArray<string> => {
   const { attributes, endTimeUs, startTimeUs } = span
-  const counted = (name: string, what: string) => attributes[name] === undefined ? [] : [`${inline(attributes[name])} ${what}`]
+  const counted = (name: string, what: string) =>
+    (attributes[name] ?? 0) === 0 ? [] : [`${inline(attributes[name])} ${what}`]
   const first = attributes[GenAi.ttfbMs]
   return [
     `${paint("strong", visible(span.spanId))}  ${visible(span.name)}  ${paint(outcomeColour(span), outcomeOf(span))}`,
@@ -120,10 +121,14 @@ const conversationText = ({ input, output, tools }: Conversation): ReadonlyArray
   ...output.flatMap((message, index) =>
     messageText(
       message,
-      `answer${output.length > 1 ? ` ${index + 1}` : ""}${message.finishReason === undefined ? "" : ` (${message.finishReason})`}`
+      `answer${output.length > 1 ? ` ${index + 1}` : ""}${
+        message.finishReason === undefined ? "" : ` (${message.finishReason})`
+      }`
     )
   ),
-  ...(tools.length === 0 ? [] : ["", paint("strong", `${tools.length} tools`), ...tools.flatMap((tool) => block(toolName(tool)))])
+  ...(tools.length === 0
+    ? []
+    : ["", paint("strong", `${tools.length} tools`), ...tools.flatMap((tool) => block(toolName(tool)))])
 ]
 
 const toolName = (tool: unknown): string => {
@@ -162,7 +167,8 @@ const pretty = (value: unknown): string => typeof value === "string" ? value : s
 
 const otherMax = 400
 
-const shortened = (text: string): string => text.length <= otherMax ? text : `${text.slice(0, otherMax)}… (${text.length} characters)`
+const shortened = (text: string): string =>
+  text.length <= otherMax ? text : `${text.slice(0, otherMax)}… (${text.length} characters)`
 
 const bodyMax = 4_000
 const decoder = new TextDecoder()

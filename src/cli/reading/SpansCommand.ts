@@ -6,7 +6,7 @@ import type { Paging, Place } from "../ReadingFlags.js"
 import { again, defaultStore, filled, printJson, printPage, reading, storeHint } from "./reading.js"
 import { outcomeColour, outcomeOf, spanJson } from "./spanText.js"
 import { table } from "./Table.js"
-import { ago, took, tokens, visible } from "./text.js"
+import { ago, tokens, took, visible } from "./text.js"
 
 export interface SpansMode extends Place, Paging {
   readonly filter: SpanFilter

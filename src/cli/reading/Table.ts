@@ -18,9 +18,11 @@ export const table = <Row>(
 ): ReadonlyArray<string> => {
   const cells = rows.map((row) => columns.map(({ cell }) => cell(row)))
   const used = columns.map((_, place) => place).filter((place) => cells.some((line) => line[place] !== ""))
-  const widths = new Map(used.map((place) =>
-    [place, Math.max(widthOf(columns[place]!.title), ...cells.map((line) => widthOf(line[place]!)))] as const
-  ))
+  const widths = new Map(
+    used.map((place) =>
+      [place, Math.max(widthOf(columns[place]!.title), ...cells.map((line) => widthOf(line[place]!)))] as const
+    )
+  )
   let excess = [...widths.values()].reduce((sum, one) => sum + one, 0) + 2 * (used.length - 1) - width
   for (const place of used) {
     const { least } = columns[place]!

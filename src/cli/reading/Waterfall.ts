@@ -4,7 +4,7 @@ import { elapsed } from "../../runtime/progressLine.js"
 import { marksOf, outcomeColour, outcomeOf } from "./spanText.js"
 import { type Column, table } from "./Table.js"
 import { columns, paint } from "./Terminal.js"
-import { took, tokens, visible } from "./text.js"
+import { tokens, took, visible } from "./text.js"
 
 export interface Times {
   readonly startMs: number

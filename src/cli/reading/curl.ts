@@ -41,9 +41,12 @@ export const curlOf = (span: Span, body: Uint8Array | null, readBody: string): R
 
 /** Inside JSON such characters can only stand in texts, where their escapes mean the same. */
 const harmless = (json: string): string =>
-  json.replaceAll(/(?![\n\r\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
-    Array.from({ length: character.length }, (_, n) => `\\u${character.charCodeAt(n).toString(16).padStart(4, "0")}`)
-      .join(""))
+  json.replaceAll(
+    /(?![\n\r\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) =>
+      Array.from({ length: character.length }, (_, n) => `\\u${character.charCodeAt(n).toString(16).padStart(4, "0")}`)
+        .join("")
+  )
 
 const joined = (parts: ReadonlyArray<string>): ReadonlyArray<string> =>
   parts.map((part, index) => `${index === 0 ? "" : "  "}${part}${index === parts.length - 1 ? "" : " \\"}`)

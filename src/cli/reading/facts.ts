@@ -6,9 +6,11 @@ const indent = 12
 
 /** `  name      value`, wrapped under itself; nothing for an empty value. */
 export const fact = (name: string, value: string): ReadonlyArray<string> =>
-  value === "" ? [] : wrapped(value, columns - indent).map((line, index) =>
-    index === 0 ? `  ${paint("dim", name.padEnd(indent - 2))}${line}` : " ".repeat(indent) + line
-  )
+  value === "" ?
+    [] :
+    wrapped(value, columns - indent).map((line, index) =>
+      index === 0 ? `  ${paint("dim", name.padEnd(indent - 2))}${line}` : " ".repeat(indent) + line
+    )
 
 /** A text of several lines as it was written, wrapped to the window. */
 export const block = (text: string, by = 2): ReadonlyArray<string> =>

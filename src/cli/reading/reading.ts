@@ -39,10 +39,13 @@ export const found = <A, E, R>(
   read: Effect.Effect<Option.Option<A>, E, R>,
   missing: string
 ): Effect.Effect<A, E | CommandFailed, R> =>
-  Effect.flatMap(read, Option.match({
-    onNone: () => Effect.fail(new CommandFailed({ detail: missing })),
-    onSome: Effect.succeed
-  }))
+  Effect.flatMap(
+    read,
+    Option.match({
+      onNone: () => Effect.fail(new CommandFailed({ detail: missing })),
+      onSome: Effect.succeed
+    })
+  )
 
 /** The run that is asked for, else the one that was made last, if there is one. */
 export const runOf = (
@@ -97,7 +100,11 @@ export const again = (command: string, flags: Readonly<Record<string, string | n
   [
     `tau ${command}`,
     ...Object.entries(flags).flatMap(([name, value]) =>
-      value === null || value === false ? [] : value === true ? [`--${name}`] : [`--${name} ${shellWord(String(value))}`]
+      value === null || value === false
+        ? []
+        : value === true
+        ? [`--${name}`]
+        : [`--${name} ${shellWord(String(value))}`]
     )
   ].join(" ")
 

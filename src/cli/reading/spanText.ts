@@ -5,7 +5,8 @@ import { type Colour, colourOf } from "./Terminal.js"
 import { snake, visible } from "./text.js"
 
 /** `200`, `429`, or how the call ended when it did not end well. */
-export const outcomeOf = ({ state, statusCode }: Span): string => state === "done" ? String(statusCode ?? "done") : state
+export const outcomeOf = ({ state, statusCode }: Span): string =>
+  state === "done" ? String(statusCode ?? "done") : state
 
 export const outcomeColour = ({ state, statusCode }: Span): Colour | null => {
   if (state !== "done") return colourOf(state)

@@ -21,11 +21,15 @@ export const safeJson = (value: unknown, indent?: number): string =>
   (JSON.stringify(value, null, indent) ?? "null").replaceAll(invisible, (character) =>
     character === "\n"
       ? character
-      : Array.from({ length: character.length }, (_, n) => `\\u${character.charCodeAt(n).toString(16).padStart(4, "0")}`)
+      : Array.from(
+        { length: character.length },
+        (_, n) => `\\u${character.charCodeAt(n).toString(16).padStart(4, "0")}`
+      )
         .join(""))
 
 /** Characters that take two columns, and those that take none. */
-const wide = /[\p{Emoji_Presentation}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\uFF01-\uFF60]/u
+const wide =
+  /[\p{Emoji_Presentation}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\uFF01-\uFF60]/u
 const narrow = /[\p{Mn}\p{Me}\u200C\u200D]/u
 
 // oxlint-disable-next-line no-control-regex -- plain ASCII needs no look at each character
@@ -88,7 +92,8 @@ export const ago = (ms: number, nowMs: number): string => {
   return `${Math.floor(seconds / 86_400)} days ago`
 }
 
-export const took = (fromMs: number, toMs: number | null): string => toMs === null ? "" : elapsed(Math.max(0, toMs - fromMs))
+export const took = (fromMs: number, toMs: number | null): string =>
+  toMs === null ? "" : elapsed(Math.max(0, toMs - fromMs))
 
 export const points = (score: number | null): string => score === null ? "" : score.toFixed(3)
 
@@ -101,7 +106,9 @@ const shortCount = (count: number | null) => count === null ? "?" : compact(coun
 /** Names of a row as JSON readers expect them: `runId` becomes `run_id`. Values stay as they are. */
 export const snake = (row: object): Record<string, unknown> =>
   Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value])
+    Object.entries(row).map((
+      [name, value]
+    ) => [name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value])
   )
 
 /** A value of JSON on one line, or a text as it is. */

@@ -23,7 +23,14 @@ export const scoresOf = (version: number) =>
         const of = results.filter((result) => result.mode === mode)
         if (of.length === 0) return []
         const { failed, meanScore, succeeded, total } = totalsOf(of)
-        return [{ mode, runs: new Set(of.map(({ runId }) => runId)).size, rollouts: total, succeeded, failed, meanScore }]
+        return [{
+          mode,
+          runs: new Set(of.map(({ runId }) => runId)).size,
+          rollouts: total,
+          succeeded,
+          failed,
+          meanScore
+        }]
       })
   )
 

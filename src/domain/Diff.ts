@@ -90,7 +90,7 @@ const backtrack = (
       edits.push({ op: "removed", text: a[x]! })
     }
   }
-  return edits.reverse()
+  return edits.toReversed()
 }
 
 /** Between two common texts, first all that is gone, then all that is new. */

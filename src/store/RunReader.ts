@@ -90,8 +90,12 @@ export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
         sql`SELECT run_id, resources_version, mode, status, count(*) AS rollouts, count(score) AS scored,
                    coalesce(sum(score), 0.0) AS score_sum
             FROM rollouts INDEXED BY rollouts_by_run
-            WHERE run_id IN (SELECT id FROM runs WHERE state IN ('running', 'paused'))
-              AND ${"runId" in which ? sql`run_id = ${which.runId}` : sql`resources_version = ${which.version}`}
+            WHERE ${
+          "runId" in which
+            ? sql`run_id = (SELECT id FROM runs WHERE id = ${which.runId} AND state IN ('running', 'paused'))`
+            : sql`run_id IN (SELECT id FROM runs WHERE state IN ('running', 'paused'))
+                  AND resources_version = ${which.version}`
+        }
             GROUP BY run_id, resources_version, mode, status`
       const results = SqlSchema.findAll({
         Request: RunId,

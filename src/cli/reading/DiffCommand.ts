@@ -55,7 +55,7 @@ export const run = (mode: DiffMode) =>
 const compare = (from: Resources, to: Resources, words: boolean): ReadonlyArray<Component> => {
   const units = ({ resources }: Resources, name: string) =>
     Object.hasOwn(resources, name) ? split(resourceText(resources[name]), words) : null
-  return [...new Set([...Object.keys(from.resources), ...Object.keys(to.resources)])].sort().map((name) => {
+  return [...new Set([...Object.keys(from.resources), ...Object.keys(to.resources)])].toSorted().map((name) => {
     const [before, after] = [units(from, name), units(to, name)]
     const edits = diff(before ?? [], after ?? [])
     const change = before === null

@@ -1,4 +1,4 @@
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import { spawn, spawnSync } from "node:child_process"
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -53,6 +53,8 @@ beforeAll(() => {
     assert.strictEqual(status, 0, stderr)
   }
 }, 120_000)
+// Commands are waited for synchronously: in between, the test runner has its turn.
+afterEach(() => new Promise<void>((resolve) => void setImmediate(resolve)))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 // Each test starts several processes.
@@ -164,7 +166,7 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
       ].join("\n")
     )
     assert.match(stdout, /^ {2}version 2 {2}train {2}0\.667 {2}3 rollouts of 1 run$/m)
-    assert.include(read("diff", "1", "2", "--words").stdout, "{+Reply with only the final number, no explanation+}")
+    assert.include(read("diff", "1", "2", "--words").stdout, "[-Say-]{+Reply+}")
     assert.include(read("resources").stdout, "Compare: tau diff 1 2")
     assert.include(read("resources", "1").stdout, "  Say how you came to it.")
     assert.strictEqual(read("diff", "1", "9").status, 1)

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
@@ -124,7 +125,7 @@ describe("paging", () => {
   it.scopedLive("gives every call that fits once, in order, whatever the size of a page", () =>
     Effect.gen(function*() {
       const { path, runIds, spans } = yield* filledStore
-      const store = yield* Effect.provide(SpanStore, Layer.provide(readers, ReadOnlyStore.layer(path)))
+      const store = Context.get(yield* Layer.build(Layer.provide(readers, ReadOnlyStore.layer(path))), SpanStore)
       for (const { limit, newest, run, ...choice } of FastCheck.sample(spanChoice, 150)) {
         const filter: SpanFilter = { ...anySpan, ...choice, runId: run === null ? null : runIds[run]! }
         const ids = yield* allPages(
@@ -149,7 +150,7 @@ describe("paging", () => {
   it.scopedLive("gives every rollout that fits once, in order, whatever the size of a page", () =>
     Effect.gen(function*() {
       const { path, rollouts, runIds } = yield* filledStore
-      const store = yield* Effect.provide(RolloutStore, Layer.provide(readers, ReadOnlyStore.layer(path)))
+      const store = Context.get(yield* Layer.build(Layer.provide(readers, ReadOnlyStore.layer(path))), RolloutStore)
       for (const { limit, run, ...choice } of FastCheck.sample(rolloutChoice, 150)) {
         const filter = { ...choice, runId: runIds[run]! }
         const ids = yield* allPages(limit, (request) => store.list(filter, request), ({ id }) => id)

@@ -2,9 +2,6 @@
 import * as Effect from "effect/Effect"
 import { StoreError } from "./StoreError.js"
 
-/** Most rows of one page. */
-export const pageMax = 1_000
-
 /**
  * Most rows that are looked at for one page. A filter that fits few rows ends the page here rather than reading the whole
  * store: `next` is then not null although the page is not full.
@@ -20,7 +17,7 @@ export interface Page<A> {
 export interface PageRequest {
   /** The id of the last row of the page before; null for the first page. */
   readonly after: string | null
-  /** From 1 to `pageMax`. */
+  /** From 1 to 1,000: whoever takes it from outside checks it. */
   readonly limit: number
 }
 

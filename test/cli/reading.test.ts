@@ -1,7 +1,7 @@
 import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import { spawn, spawnSync } from "node:child_process"
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
@@ -220,7 +220,7 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     assert.deepStrictEqual(texts, ["", "0\n"])
   })
 
-  it("leaves no trace in the store's folder, and needs none of it to be writable", () => {
+  it("leaves no trace in the store's folder", () => {
     const before = readdirSync(join(folder, ".tau/training"))
     read("runs")
     assert.deepStrictEqual(readdirSync(join(folder, ".tau/training")).toSorted(), before.toSorted())
@@ -244,7 +244,6 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     old.exec("DELETE FROM migrations WHERE n = (SELECT max(n) FROM migrations)")
     old.close()
     assert.include(refused("old.sqlite"), "has an older schema")
-    assert.isFalse(readFileSync(path("old.sqlite")).subarray(0, 16).includes("nothing"))
   })
 
   it("refuses values that cannot be meant", () => {

@@ -30,11 +30,14 @@ const kinds = {
   url: "http or https URL",
   bind: "host:port",
   model: "provider/model",
-  choice: "one of them",
-  limits: "name=number, ..."
+  limits: "name=number, ...",
+  time: "date or age",
+  score: "number, 0 to 1"
 }
-const kindOf = ({ value }) =>
-  value.kind !== "integer"
+const kindOf = ({ placeholder, value }) =>
+  value.kind === "choice"
+    ? codes(placeholder.split("|"))
+    : value.kind !== "integer"
     ? kinds[value.kind]
     : value.max === Number.MAX_SAFE_INTEGER
     ? `integer >= ${value.min}`

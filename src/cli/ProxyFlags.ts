@@ -1,19 +1,11 @@
 /** Reads the values of flags that only the proxy has. Loads no Effect. */
 import { defaultLimits, type ProxyLimits } from "../proxy/ProxyOptions.js"
 import { timerMsMax } from "./flags.js"
-import { type Given, Mistake } from "./FlagValue.js"
+import { type Given, Mistake, readChoice } from "./FlagValue.js"
 import { nearest, shown } from "./Suggestion.js"
 
-const choice = <Word extends string>(given: Given, words: ReadonlyArray<Word>): Word => {
-  const word = words.find((known) => known === given.text)
-  if (word === undefined) {
-    throw new Mistake(`${given.source}: expected ${words.join(" or ")}, found ${shown(given.text)}`)
-  }
-  return word
-}
-
-export const readRecordPolicy = (given: Given) => choice(given, ["required", "best-effort"])
-export const readOnDisconnect = (given: Given) => choice(given, ["cancel", "drain"])
+export const readRecordPolicy = (given: Given) => readChoice(given, ["required", "best-effort"])
+export const readOnDisconnect = (given: Given) => readChoice(given, ["cancel", "drain"])
 
 const limitNames = Object.keys(defaultLimits) as ReadonlyArray<keyof ProxyLimits>
 

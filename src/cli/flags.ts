@@ -16,6 +16,10 @@ export type ValueKind =
   | { readonly kind: "model" }
   | { readonly kind: "choice" }
   | { readonly kind: "limits" }
+  /** A date, or how long ago. */
+  | { readonly kind: "time" }
+  /** A number from 0 to 1. */
+  | { readonly kind: "score" }
   | { readonly kind: "integer"; readonly min: number; readonly max: number; readonly unit: string }
 
 export interface Flag {
@@ -28,6 +32,8 @@ export interface Flag {
   readonly description: string
   /** The sub-command that it belongs to; none for the flags of the modes. */
   readonly command?: string
+  /** The variable that stands in for it, where several commands share one. */
+  readonly variable?: string
 }
 
 export interface RootFlag extends Flag {
@@ -199,6 +205,7 @@ export const rootFlags: ReadonlyArray<RootFlag> = [
 
 /** The variable that stands in for a flag: `TAU_MODEL`, and `TAU_SIMULATE_SEED` for `tau simulate --seed`. */
 export const variableOf = (flag: Flag): string => {
+  if (flag.variable !== undefined) return flag.variable
   const words = flag.command === undefined ? flag.name : `${flag.command}-${flag.name}`
   return `TAU_${words.toUpperCase().replaceAll("-", "_")}`
 }

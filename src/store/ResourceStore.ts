@@ -68,6 +68,6 @@ export class ResourceStore extends Context.Tag("tau/store/ResourceStore")<Resour
 }
 
 /** SQLite keeps booleans as 0 and 1. */
-const Row = Schema.Struct({ ...Resources.fields, isLatest: Schema.Literal(0, 1) })
+export const Row = Schema.Struct({ ...Resources.fields, isLatest: Schema.Literal(0, 1) })
 
-const fromRow = (row: typeof Row.Type) => new Resources({ ...row, isLatest: row.isLatest === 1 })
+export const fromRow = (row: typeof Row.Type) => new Resources({ ...row, isLatest: row.isLatest === 1 })

@@ -104,7 +104,7 @@ describe("the chain of the control log", () => {
       const file = new Sqlite(join(folder, "store.sqlite"))
       file.pragma(`application_id = ${0x74617531}`)
       file.exec("CREATE TABLE migrations (n INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL) STRICT")
-      const older = migrations.slice(0, migrations.findIndex(({ name }) => name === "0010_audit_chain"))
+      const older = migrations.slice(0, migrations.findIndex(({ name }) => name === "0005_audit_chain"))
       for (const [index, { name, sql }] of older.entries()) {
         file.exec(sql)
         file.prepare("INSERT INTO migrations VALUES (?, ?, ?)")

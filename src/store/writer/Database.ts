@@ -6,7 +6,7 @@ import { dirname } from "node:path"
 import { migrations } from "./migrations.js"
 
 /** "tau1" in ASCII: tells our files from any other SQLite application's. */
-const applicationId = 0x74617531
+export const applicationId = 0x74617531
 
 /** A file we refuse to touch, with the words for its owner. `reason` is one of `StoreError`'s. */
 export class RefusedFile extends Error {

@@ -241,7 +241,7 @@ FROM bodies;
   },
   {
     // `sha256` is given to the connection by Database.ts; auditChain.ts hashes the rows that come later, in the same words.
-    name: "0010_audit_chain",
+    name: "0005_audit_chain",
     sql: `
 DROP TRIGGER control_log_is_immutable;
 ALTER TABLE control_log ADD COLUMN outcome TEXT CHECK (outcome IN ('done', 'denied', 'refused', 'failed'));
@@ -269,7 +269,7 @@ CREATE TRIGGER control_log_is_a_chain BEFORE INSERT ON control_log
   },
   {
     // Triggers: whatever moves a run, its event is in the same transaction.
-    name: "0011_run_events",
+    name: "0006_run_events",
     sql: `
 ALTER TABLE run_starts ADD COLUMN command TEXT;
 CREATE TABLE run_events (
@@ -306,6 +306,42 @@ CREATE TRIGGER run_is_cancelled AFTER UPDATE OF state ON runs WHEN NEW.state = '
     coalesce(NEW.ended_at_ms, NEW.created_at_ms), NEW.id, (SELECT max(n) FROM run_starts WHERE run_id = NEW.id),
     CASE WHEN EXISTS (SELECT 1 FROM rollouts WHERE run_id = NEW.id AND attempts > 0)
       THEN 'job_cancelled_during_run' ELSE 'job_cancelled_before_start' END);
+END;
+`
+  },
+  {
+    name: "0007_reading",
+    sql: `
+-- One more column makes every count of a run a matter of this index alone.
+DROP INDEX rollouts_by_run;
+CREATE INDEX rollouts_by_run ON rollouts (run_id, status, mode, score, resources_version);
+CREATE INDEX rollouts_failed ON rollouts (run_id, ordinal) WHERE status = 'failed';
+CREATE INDEX spans_troubled ON spans (span_id) WHERE state NOT IN ('open', 'done') OR status_code >= 400;
+
+-- What a run that is over came to: its rollouts do not change any more, so that nobody has to count them again.
+CREATE TABLE run_results (
+  run_id            TEXT NOT NULL REFERENCES runs (id),
+  resources_version INTEGER NOT NULL,
+  mode              TEXT NOT NULL,
+  status            TEXT NOT NULL,
+  rollouts          INTEGER NOT NULL,
+  scored            INTEGER NOT NULL,
+  score_sum         REAL NOT NULL,
+  PRIMARY KEY (run_id, resources_version, mode, status)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX run_results_by_version ON run_results (resources_version);
+INSERT INTO run_results
+  SELECT run_id, resources_version, mode, status, count(*), count(score), coalesce(sum(score), 0.0)
+  FROM rollouts WHERE run_id IN (SELECT id FROM runs WHERE state IN ('completed', 'failed', 'cancelled'))
+  GROUP BY run_id, resources_version, mode, status;
+CREATE TRIGGER runs_are_counted AFTER UPDATE OF state ON runs
+  WHEN NEW.state IN ('completed', 'failed', 'cancelled') OR OLD.state IN ('completed', 'failed', 'cancelled')
+BEGIN
+  DELETE FROM run_results WHERE run_id = NEW.id;
+  INSERT INTO run_results
+    SELECT run_id, resources_version, mode, status, count(*), count(score), coalesce(sum(score), 0.0)
+    FROM rollouts WHERE run_id = NEW.id AND NEW.state IN ('completed', 'failed', 'cancelled')
+    GROUP BY run_id, resources_version, mode, status;
 END;
 `
   }

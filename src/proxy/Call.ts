@@ -55,6 +55,8 @@ export class Call implements Dispatcher.DispatchHandler {
   /** Runs while an answer is read on for the record alone. */
   private drainTimer: NodeJS.Timeout | null = null
   private bytesBeforeDrain = 0
+  /** Runs while the blank line of the terminal event is waited for. */
+  private blankLineTimer: NodeJS.Timeout | null = null
   private contentType: string | null = null
   private contentEncoding: string | null = null
 
@@ -226,11 +228,19 @@ export class Call implements Dispatcher.DispatchHandler {
     return true
   }
 
-  /** A client acts on the terminal event at once, whether or not the upstream closes after it. */
+  /**
+   * A client acts on the terminal event at once, whether or not the upstream closes after it. Its blank line may come in a
+   * chunk of its own, and belongs into the same commit; it is not waited for long, as not every server sends one.
+   */
   private commitWhenWhole(controller: Dispatcher.DispatchController) {
     if (this.scanner?.isWhole !== true || this.isCommitting) return
-    controller.pause()
-    this.commit("done")
+    const commit = () => {
+      if (this.isSettled) return
+      controller.pause()
+      this.commit("done")
+    }
+    if (this.scanner.isClosed) commit()
+    else this.blankLineTimer ??= setTimeout(commit, blankLineMs)
   }
 
   /** A compressed stream cannot be scanned as it passes: only its close waits for the commit. */
@@ -335,6 +345,7 @@ export class Call implements Dispatcher.DispatchHandler {
 
   private end() {
     if (this.drainTimer !== null) clearTimeout(this.drainTimer)
+    if (this.blankLineTimer !== null) clearTimeout(this.blankLineTimer)
     this.request.release()
     this.response.release()
     this.incoming.socket.off("close", this.clientClosed)
@@ -392,6 +403,9 @@ export const nowUs = (): number => Math.round((performance.timeOrigin + performa
 
 /** Most informational answers (1xx) before an answer: each sets undici's patience back to its beginning. */
 const informationalMax = 100
+
+/** How long the blank line of a terminal event may take that came without it. */
+const blankLineMs = 20
 
 /** The start of a line of an event stream. */
 const eventField = /^\uFEFF?(?:data|event|id|retry|):/

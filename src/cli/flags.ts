@@ -82,6 +82,14 @@ export const rootFlags: ReadonlyArray<RootFlag> = [
     modes: ["optimize"]
   },
   {
+    name: `${p}-drain-ms`,
+    value: milliseconds(0),
+    placeholder: "MS",
+    default: "10000",
+    description: "How long attempts under way may go on after SIGTERM or SIGINT; what is left is handed back",
+    modes: ["optimize"]
+  },
+  {
     name: `${p}-proxy-server`,
     value: { kind: "switch" },
     description: "Run the recording proxy until SIGINT or SIGTERM",

@@ -9,7 +9,7 @@ export const inspect = defineCommand({
   description:
     "tau inspect tree shows the actors of every live process that works on the store: state, uptime, restarts, mailbox, and "
     + "what each runner works on. It asks the processes themselves; exit code 1 when there is none.",
-  examples: ["tau inspect tree", "tau inspect tree --store .tau/training/store.sqlite --json"],
+  examples: ["tau inspect tree --store .tau/training/store.sqlite --json"],
   operands: [{ name: "what", words: ["tree"] }],
   flags: [
     {

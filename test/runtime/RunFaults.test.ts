@@ -71,7 +71,7 @@ describe("a run with faults inside", () => {
         RunStore,
         Effect.map(RunStore, (runs) => ({
           ...runs,
-          outlook: (id) => Effect.suspend(() => ++looks === 60 ? Effect.die(new Error("torn")) : runs.outlook(id))
+          outlook: (id) => Effect.suspend(() => ++looks === 10 ? Effect.die(new Error("torn")) : runs.outlook(id))
         }))
       )
       const summary = yield* runIn(folder, 1, { completion_timeout_secs: 1, completion_poll_interval_ms: 10 }).pipe(

@@ -83,6 +83,7 @@ describe("tau inspect tree", () => {
           "writer",
           "heartbeat",
           "rescuer",
+          "checkpoints",
           "status reporter",
           "control watcher",
           "runner 1",

@@ -24,6 +24,7 @@ export interface OptimizeMode {
   readonly configPath: string
   readonly storePath: string
   readonly json: boolean
+  readonly drainMs: number
   readonly proxy: {
     readonly bind: Bind
     /** What the flag says; the config, `OPENAI_BASE_URL` and the provider come after it: `chooseUpstream` decides. */

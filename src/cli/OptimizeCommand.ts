@@ -6,15 +6,17 @@ import { dirname, join } from "node:path"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { Proxy } from "../proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../proxy/ProxyOptions.js"
+import { ActorTree } from "../runtime/ActorTree.js"
 import { AgentEndpoint } from "../runtime/AgentEndpoint.js"
 import { Announcer } from "../runtime/Announcer.js"
 import * as ChatExecutor from "../runtime/ChatExecutor.js"
 import * as CommandExecutor from "../runtime/CommandExecutor.js"
+import { ControlSocket } from "../runtime/ControlSocket.js"
 import * as HttpExecutor from "../runtime/HttpExecutor.js"
 import { Leases } from "../runtime/Leases.js"
 import * as Run from "../runtime/Run.js"
 import { StatusReporter } from "../runtime/StatusReporter.js"
-import { summaryJson } from "../runtime/Summary.js"
+import { type Summary, summaryJson } from "../runtime/Summary.js"
 import { summaryText } from "../runtime/summaryText.js"
 import * as Scoring from "../scoring/Scoring.js"
 import { ResourceStore } from "../store/ResourceStore.js"
@@ -32,14 +34,22 @@ import { ExitCode } from "./ExitCode.js"
 import type { OptimizeMode } from "./Mode.js"
 import { localPrincipal } from "./Principal.js"
 import { chooseUpstream, type Environment, providerNamed } from "./Providers.js"
+import { proxyActors } from "./ProxyActors.js"
 import { restartCommand } from "./RestartCommand.js"
 import { simulatedUpstream } from "./SimulatedUpstream.js"
 
-/** Runs the config to its end, through a proxy of its own, and prints the summary. Exit code 0 when the run completed. */
-export const run = (mode: OptimizeMode): Effect.Effect<number, CommandError> =>
-  Effect.scoped(optimize(mode, process.env))
+/**
+ * Runs the config to its end, through a proxy of its own, and prints the summary. Exit code 0 when the run completed, which
+ * it may do after it was told to stop: `conclude` gets the code as soon as the result is told.
+ */
+export const run = (mode: OptimizeMode, conclude: (code: number) => void): Effect.Effect<number, CommandError> =>
+  Effect.scoped(optimize(mode, process.env, conclude))
 
-const optimize = Effect.fnUntraced(function*(mode: OptimizeMode, environment: Environment) {
+const optimize = Effect.fnUntraced(function*(
+  mode: OptimizeMode,
+  environment: Environment,
+  conclude: (code: number) => void
+) {
   const { config, folder, path } = yield* loadConfig(mode.configPath)
   const upstream = yield* upstreamOf(mode, config, environment)
   const attributionLogPath = join(dirname(mode.storePath), "proxy-attribution.jsonl")
@@ -67,7 +77,11 @@ const optimize = Effect.fnUntraced(function*(mode: OptimizeMode, environment: En
       Layer.provideMerge(executor(config, folder)),
       Layer.provideMerge(Scoring.layer({ scoring: config.scoring, baseDir: folder })),
       Layer.provideMerge(endpoint(upstream.model, agentKey)),
+      Layer.provideMerge(proxyActors),
       Layer.provideMerge(Proxy.layer(proxy)),
+      // Once the store is there: the socket is beside it.
+      Layer.provideMerge(ActorTree.layer("run", mode.storePath)),
+      Layer.provideMerge(ControlSocket.layer(mode.storePath)),
       Layer.provideMerge(storeTags),
       Layer.provideMerge(Sqlite.layer({ path: mode.storePath, kind: "run", attributionLogPath })),
       Layer.provideMerge(Announcer.layer(process.stderr, environment))
@@ -81,9 +95,14 @@ const optimize = Effect.fnUntraced(function*(mode: OptimizeMode, environment: En
     storePath: mode.storePath,
     command: restartCommand(mode, [process.execPath, ...process.argv.slice(1, 2)], process.cwd()),
     principal: localPrincipal(),
-    report: (summary) => Console.log(mode.json ? summaryJson(summary) : summaryText(summary))
+    drainMs: mode.drainMs,
+    report: (told) =>
+      Effect.tap(
+        Console.log(mode.json ? summaryJson(told) : summaryText(told)),
+        () => Effect.sync(() => conclude(exitCodeOf(told)))
+      )
   }).pipe(Effect.provide(layer))
-  return summary.runState === "completed" ? ExitCode.success : ExitCode.failure
+  return exitCodeOf(summary)
 })
 
 const storeTags = Layer.mergeAll(
@@ -95,6 +114,8 @@ const storeTags = Layer.mergeAll(
   RunStore.layer,
   WorkerStore.layer
 )
+
+const exitCodeOf = ({ runState }: Summary) => runState === "completed" ? ExitCode.success : ExitCode.failure
 
 /** Where the model is and the key to it. Fails before anything is written when a provider wants a key and none is set. */
 const upstreamOf = Effect.fnUntraced(function*(mode: OptimizeMode, config: RunConfig, environment: Environment) {

@@ -107,6 +107,7 @@ const optimizeMode = (values: GivenFlags): OptimizeMode => {
     configPath: readPath(values.get(`${p}-config`)),
     storePath: readPath(values.get(`${p}-store-sqlite`)),
     json: values.isOn(`${p}-json`),
+    drainMs: readInteger(values.get(`${p}-drain-ms`)),
     proxy: {
       bind: bind === undefined ? { host: "127.0.0.1", port: 0 } : readBind(bind),
       ...(upstreamUrl !== undefined && { upstreamUrl: readUrl(upstreamUrl) }),

@@ -4,11 +4,15 @@ import * as Layer from "effect/Layer"
 import { join } from "node:path"
 import { Proxy } from "../proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../proxy/ProxyOptions.js"
+import { ActorTree } from "../runtime/ActorTree.js"
+import { Announcer } from "../runtime/Announcer.js"
+import { ControlSocket } from "../runtime/ControlSocket.js"
 import { StoreProcess } from "../store/Sqlite.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { Writer } from "../store/Writer.js"
 import type { CommandError } from "./CliError.js"
 import type { ProxyMode } from "./Mode.js"
+import { proxyActors } from "./ProxyActors.js"
 import { simulatedUpstream } from "./SimulatedUpstream.js"
 
 /** Records calls until SIGINT or SIGTERM, which is success; fails when it cannot start or loses its store. */
@@ -32,10 +36,15 @@ const serve = Effect.fnUntraced(function*(mode: ProxyMode) {
     limits: { ...defaultLimits, ...mode.limits }
   }
   const context = yield* Layer.build(
-    Proxy.layer(options).pipe(
+    proxyActors.pipe(
+      Layer.provideMerge(Proxy.layer(options)),
+      // Once the store is there: the socket is beside it.
+      Layer.provide(ActorTree.layer("proxy", storePath)),
+      Layer.provide(ControlSocket.layer(storePath)),
       Layer.provideMerge(
         Sqlite.layer({ path: storePath, kind: "proxy", attributionLogPath, bytesMax: mode.storeBytesMax })
-      )
+      ),
+      Layer.provide(Announcer.layer(process.stderr, process.env))
     )
   )
   yield* announce(mode, options, storePath).pipe(Effect.provide(context))

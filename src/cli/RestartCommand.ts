@@ -1,4 +1,5 @@
 /** The command that starts a run again, as a person can paste it into a shell anywhere on the machine. */
+import { drainMsDefault } from "./flags.js"
 import type { OptimizeMode } from "./Mode.js"
 
 /** Holds no secrets: keys come from variables, and a URL with a password is no upstream. */
@@ -12,6 +13,7 @@ export const restartCommand = (mode: OptimizeMode, program: ReadonlyArray<string
     `${p}-config=${mode.configPath}`,
     `${p}-store-sqlite=${mode.storePath}`,
     ...(mode.json ? [`${p}-json`] : []),
+    ...(mode.drainMs === drainMsDefault ? [] : [`${p}-drain-ms=${mode.drainMs}`]),
     ...(bind.port === 0 && host === "127.0.0.1" ? [] : [`${p}-proxy-bind=${host}:${bind.port}`]),
     ...(upstreamUrl === undefined ? [] : [`${p}-proxy-upstream-url=${upstreamUrl}`]),
     ...(timeoutMs === undefined ? [] : [`${p}-proxy-timeout-ms=${timeoutMs}`])

@@ -3,6 +3,7 @@ import type { Command } from "./Command.js"
 import { audit } from "./commands/audit.js"
 import { diff } from "./commands/diff.js"
 import { exporting } from "./commands/export.js"
+import { inspect } from "./commands/inspect.js"
 import { resources } from "./commands/resources.js"
 import { rollout } from "./commands/rollout.js"
 import { rollouts } from "./commands/rollouts.js"
@@ -22,6 +23,7 @@ export const commands: ReadonlyArray<Command> = [
   diff,
   workers,
   exporting,
+  inspect,
   audit,
   simulate
 ]

@@ -46,6 +46,9 @@ export interface RootFlag extends Flag {
 /** Longest wait of a timer; more milliseconds than this would fire at once. */
 export const timerMsMax = 2_147_483_647
 
+/** Below what service managers wait between SIGTERM and SIGKILL, handing back included. */
+export const drainMsDefault = 10_000
+
 const p = "prompt-optimization"
 export const path = { kind: "path" } as const
 export const milliseconds = (min: number) => ({ kind: "integer", min, max: timerMsMax, unit: "milliseconds" }) as const
@@ -85,6 +88,14 @@ export const rootFlags: ReadonlyArray<RootFlag> = [
     name: `${p}-json`,
     value: { kind: "switch" },
     description: "Print the summary as JSON on stdout",
+    modes: ["optimize"]
+  },
+  {
+    name: `${p}-drain-ms`,
+    value: milliseconds(0),
+    placeholder: "MS",
+    default: `${drainMsDefault}`,
+    description: "How long attempts under way may go on after SIGTERM or SIGINT; what is left is handed back",
     modes: ["optimize"]
   },
   {

@@ -5,6 +5,8 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { hostname } from "node:os"
@@ -14,12 +16,15 @@ import * as OwnerLock from "../store/OwnerLock.js"
 import { RunFindings } from "../store/RunFindings.js"
 import { RunStanding, type Standing } from "../store/RunStanding.js"
 import { type BegunRun, type RunState, RunStore } from "../store/RunStore.js"
+import type { StoreError } from "../store/StoreError.js"
 import { Writer } from "../store/Writer.js"
+import { Self } from "./Actor.js"
+import { ActorTree } from "./ActorTree.js"
 import { Announcer } from "./Announcer.js"
 import { type Checkpoints, checkpointsOf } from "./Checkpoints.js"
 import { writeReport } from "./ControlFiles.js"
+import { drainedOnInterrupt } from "./Drain.js"
 import { awaitEnding, type Ending } from "./Ending.js"
-import { inOwnFiber } from "./inOwnFiber.js"
 import { Leases } from "./Leases.js"
 import { recoverByRestart } from "./Recovery.js"
 import { rescuer } from "./Rescuer.js"
@@ -27,7 +32,7 @@ import { runner } from "./Runner.js"
 import { statusPathOf } from "./StatusFile.js"
 import { type ReportedRun, StatusReporter } from "./StatusReporter.js"
 import { summarize, type Summary } from "./Summary.js"
-import { supervise } from "./Supervisor.js"
+import { type ChildKeepsDying, type Intensity, supervision } from "./Supervisor.js"
 
 export interface RunOptions {
   readonly config: RunConfig
@@ -42,14 +47,17 @@ export interface RunOptions {
   readonly command: string | null
   /** Who runs it, for the report of a recovery. */
   readonly principal: string
+  /** How long attempts under way may go on after the run was told to stop. */
+  readonly drainMs: number
   /** Tells the result. The run counts as ended only once this is done. */
   readonly report: (summary: Summary) => Effect.Effect<void>
 }
 
 /**
  * Runs to the end and sums up. Fails with `StoreBusy` when another run is live on the store, and with
- * `ChildKeepsDying` or `StoreError` when it cannot go on. Interruption hands back what is under way. However it ends, the
- * store and the status file say so.
+ * `ChildKeepsDying` or `StoreError` when it cannot go on. Interruption lets attempts under way finish for a while, then hands
+ * them back; when nothing is left to do after that, the run has ended like any other. However it ends, the store and the
+ * status file say so.
  */
 export const run = (options: RunOptions) =>
   Effect.scoped(Effect.uninterruptibleMask((restore) =>
@@ -57,7 +65,7 @@ export const run = (options: RunOptions) =>
       const announcer = yield* Announcer
       const reporter = yield* StatusReporter
       const runs = yield* RunStore
-      const { command, config, configHash, configPath, modelRef, principal, simulated, storePath } = options
+      const { command, config, configHash, configPath, drainMs, modelRef, principal, simulated, storePath } = options
       const startedAtMs = yield* Clock.currentTimeMillis
       yield* OwnerLock.hold(storePath, yield* holderNote(configPath))
       const before = yield* Effect.flatMap(RunStanding, ({ now }) => now)
@@ -77,12 +85,18 @@ export const run = (options: RunOptions) =>
       yield* reporter.followRuns(storePath)
       const reported: ReportedRun = { begun, modelRef, storePath, startedAtMs }
 
-      const exit = yield* announce(begun).pipe(
+      const { ended, tree } = yield* treeOf(begun, config, reported, checkpoints)
+      const actorTree = yield* ActorTree
+      yield* actorTree.grow({ runId: begun.runId, actors: tree.report })
+      const stop = drainedOnInterrupt(ended, tree, drainMs)
+
+      const worked = yield* announce(begun).pipe(
         Effect.zipRight(reporter.publish(reported, { runState: "running", stoppedReason: null })),
-        Effect.zipRight(inOwnFiber(untilEnded(begun, config, reported, checkpoints))),
+        Effect.zipRight(stop.run),
         restore,
         Effect.exit
       )
+      const exit = yield* endingOf(begun, worked)
       /** Leaves checkpoint and status file as they are to stay. */
       const settle = Effect.gen(function*() {
         const { succeeded } = yield* runs.progress(begun.runId)
@@ -97,13 +111,14 @@ export const run = (options: RunOptions) =>
       if (Exit.isFailure(exit)) {
         // What stopped the run is the news, not that its end could not be written as well: the next start finds out.
         yield* Effect.flatMap(settle, end).pipe(Effect.catchAll(({ message }) => announcer.say(message)))
-        if (Cause.isInterruptedOnly(exit.cause)) yield* announcer.say("stopped; run the same command to resume")
+        if (Cause.isInterruptedOnly(exit.cause)) yield* announcer.say(yield* stoppedLine(begun, stop.handedBack()))
         return yield* Effect.failCause(exit.cause)
       }
       const close = yield* settle
       const summary: Summary = yield* summarize({
         begun,
         recovery,
+        deaths: tree.deaths(),
         runState: close.runState,
         stoppedReason: close.stoppedReason,
         modelRef,
@@ -154,11 +169,36 @@ const reportRecovery = (
     return { findings, checkpointSource: report.checkpoint_source, crashed: true }
   })
 
-/** The run as a tree of supervised children beside the one question that ends it. */
-const untilEnded = (begun: BegunRun, config: RunConfig, reported: ReportedRun, checkpoints: Checkpoints) =>
+/** A run that was told to stop and finished its last rollout meanwhile has nothing left to resume: it has ended. */
+const endingOf = (begun: BegunRun, worked: Exit.Exit<Ending, ChildKeepsDying | StoreError>) =>
+  Effect.gen(function*() {
+    if (Exit.isSuccess(worked) || !Cause.isInterruptedOnly(worked.cause)) return worked
+    const runs = yield* RunStore
+    const { isFinished } = yield* Effect.orElseSucceed(runs.outlook(begun.runId), () => ({ isFinished: false }))
+    return isFinished ? Exit.succeed<Ending>("finished") : worked
+  })
+
+/** Nothing of what is asked here may keep a run that was told to stop from saying that it has. */
+const stoppedLine = (begun: BegunRun, handedBack: number) =>
+  Effect.gen(function*() {
+    const runs = yield* RunStore
+    const { finished, total } = yield* runs.progress(begun.runId)
+    const back = handedBack === 0 ? "nothing was under way" : `${handedBack} under way handed back, uncharged`
+    return `stopped with ${finished} of ${total} rollouts finished; ${back}; run the same command to resume`
+  }).pipe(Effect.orElseSucceed(() => "stopped; run the same command to resume"))
+
+/** The writer thread cannot be started again in this process: what was handed to it is lost, and only a new start settles that. */
+const never: Intensity = { restartsMax: 0, within: Duration.seconds(10), pause: Duration.zero }
+
+/** A store that cannot be read is asked for a while, and each try takes a second: dying thrice is enough to know. */
+const watchful: Intensity = { restartsMax: 3, within: Duration.minutes(1), pause: Duration.millis(500) }
+
+/** The run as a tree of supervised actors, and the one question that ends it, which the control watcher answers. */
+const treeOf = (begun: BegunRun, config: RunConfig, reported: ReportedRun, checkpoints: Checkpoints) =>
   Effect.gen(function*() {
     const leases = yield* Leases
     const reporter = yield* StatusReporter
+    const runs = yield* RunStore
     const writer = yield* Writer
     const { runId } = begun
     const work = runner({
@@ -168,21 +208,30 @@ const untilEnded = (begun: BegunRun, config: RunConfig, reported: ReportedRun, c
     })
     // More workers than rollouts would only wait.
     const workers = Math.max(1, Math.min(config.worker_count, begun.total - begun.finishedBefore))
-    const children = supervise([
+    const ending = yield* Deferred.make<Ending>()
+    const worked = { ms: 0 }
+    const watcher = Effect.gen(function*() {
+      const self = yield* Self
+      const end = yield* awaitEnding({
+        runId,
+        completionPollIntervalMs: config.completion_poll_interval_ms,
+        completionTimeoutSecs: config.completion_timeout_secs,
+        worked,
+        onDesired: (desired) => self.tell("runners", desired)
+      })
+      yield* Deferred.succeed(ending, end)
+    })
+    // Started in this order and stopped in reverse: leases are renewed until the last runner has stopped.
+    const tree = yield* supervision([
+      { name: "writer", run: writer.died, intensity: never },
       { name: "heartbeat", run: leases.heartbeat },
       { name: "rescuer", run: rescuer(runId) },
       { name: "checkpoints", run: checkpoints.followPromotions },
       { name: "status reporter", run: reporter.report(reported) },
-      ...Array.from({ length: workers }, (_, n) => ({ name: `runner ${n + 1}`, run: work }))
+      { name: "control watcher", run: Effect.provideService(watcher, RunStore, runs), intensity: watchful },
+      ...Array.from({ length: workers }, (_, n) => ({ name: `runner ${n + 1}`, run: work, group: "runners" }))
     ])
-    return yield* awaitEnding({
-      runId,
-      completionPollIntervalMs: config.completion_poll_interval_ms,
-      completionTimeoutSecs: config.completion_timeout_secs
-    }).pipe(
-      Effect.raceFirst(children),
-      Effect.raceFirst(writer.died)
-    )
+    return { tree, ended: Effect.raceFirst(Deferred.await(ending), tree.run) }
   })
 
 const rolloutsOf = ({ optimize, validate }: RunConfig) => [

@@ -5,6 +5,7 @@ import type { RolloutMode } from "../domain/Rollout.js"
 import { type Findings, RunFindings } from "../store/RunFindings.js"
 import { type BegunRun, type ModeScore, type RunState, RunStore } from "../store/RunStore.js"
 import { type Interval, interval } from "./interval.js"
+import type { Deaths } from "./Supervisor.js"
 
 /** The mean score of one mode. Failed rollouts count as 0. */
 export interface ScoreSummary {
@@ -65,6 +66,8 @@ export interface Summary {
     readonly checkpointSource: "primary" | "fallback" | null
   }
   readonly failures: ReadonlyArray<{ readonly rolloutId: string; readonly error: string }>
+  /** The parts of the run that died during this start and were started again. */
+  readonly deaths: ReadonlyArray<Deaths>
 }
 
 const failuresShown = 5
@@ -77,6 +80,7 @@ export interface SummaryFacts {
     readonly checkpointSource: "primary" | "fallback" | null
     readonly crashed: boolean
   }
+  readonly deaths: ReadonlyArray<Deaths>
   readonly runState: RunState
   readonly stoppedReason: string | null
   readonly modelRef: string
@@ -177,7 +181,8 @@ export const summaryJson = (summary: Summary): string =>
         resources_versions: summary.resume.resourcesVersions,
         checkpoint_source: summary.resume.checkpointSource
       },
-      failures: summary.failures.map(({ error, rolloutId }) => ({ rollout_id: rolloutId, error }))
+      failures: summary.failures.map(({ error, rolloutId }) => ({ rollout_id: rolloutId, error })),
+      actor_deaths: summary.deaths
     },
     null,
     2

@@ -34,6 +34,9 @@ export const summaryText = (summary: Summary): string => {
           : [])
       ]
       : []),
+    ...summary.deaths.map(({ actor, deaths, last }) =>
+      row("restarted", oneLine(`${actor}, ${deaths}x, the last time after: ${last}`))
+    ),
     row("store", summary.storePath),
     row("status", summary.statusPath),
     ...(failures.length === 0 ? [] : ["", failures.length < summary.failed ? "First failures:" : "Failures:"]),

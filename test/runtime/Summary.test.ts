@@ -46,6 +46,7 @@ const summary: Summary = {
     resourcesVersions: [1, 3],
     checkpointSource: "primary"
   },
+  deaths: [],
   failures: [{ rolloutId: "run-0001-c0ffee-train-0007", error: "exit code 3\n" + "x".repeat(200) }]
 }
 

@@ -112,7 +112,11 @@ class Replay implements Dispatcher.DispatchController {
 /** Behind the next blank line, or the end. A compressed stream has none, and goes in larger pieces. */
 const endOfEvent = (body: Buffer, from: number): number => {
   const end = Math.min(from + turnBytes, body.length)
-  for (let place = body.indexOf(lineFeed, from); place !== -1 && place < end; place = body.indexOf(lineFeed, place + 1)) {
+  for (
+    let place = body.indexOf(lineFeed, from);
+    place !== -1 && place < end;
+    place = body.indexOf(lineFeed, place + 1)
+  ) {
     if (body[place + 1] === lineFeed) return place + 2
     if (body[place + 1] === carriageReturn && body[place + 2] === lineFeed) return place + 3
   }

@@ -63,10 +63,13 @@ const spansOf = ({ claim }: LiveAttempt, count: number) => finishedSpans(count, 
 
 /** What the journal did in an attempt, call by call. */
 const marks = (attempt: LiveAttempt, count: number) =>
-  Effect.map(spansOf(attempt, count), (spans) =>
-    spans.map(({ attributes }) =>
-      attributes["tau.diverged"] === true ? "diverged" : attributes["tau.replayed"] === true ? "replayed" : "upstream"
-    ))
+  Effect.map(
+    spansOf(attempt, count),
+    (spans) =>
+      spans.map(({ attributes }) =>
+        attributes["tau.diverged"] === true ? "diverged" : attributes["tau.replayed"] === true ? "replayed" : "upstream"
+      )
+  )
 
 const progressOf = ({ claim }: LiveAttempt) =>
   Effect.flatMap(RunStore, (runs) => runs.progress(claim.rolloutId.replace(/-train-.*/, "") as never))
@@ -81,7 +84,11 @@ describe("replay", () => {
           const first = yield* nextAttempt
           const before = [yield* ask(first, question(1)), yield* ask(first, question(2))]
           const second = yield* nextAttempt
-          const after = [yield* ask(second, question(1)), yield* ask(second, question(2)), yield* ask(second, question(3))]
+          const after = [
+            yield* ask(second, question(1)),
+            yield* ask(second, question(2)),
+            yield* ask(second, question(3))
+          ]
           assert.deepStrictEqual(asked, [question(1), question(2), question(3)])
           assert.deepStrictEqual(after.slice(0, 2).map(({ bytes }) => bytes), before.map(({ bytes }) => bytes))
           const originals = yield* spansOf(first, 2)

@@ -129,6 +129,9 @@ describe("journal", () => {
           for (const { content } of answers) assert.include(JSON.parse(rollout!.output), content.toString())
           const [run] = query<object>(storePath, "SELECT calls, input_tokens AS input FROM runs")
           assert.deepStrictEqual(run, { calls: callsOfAnAttempt, input: 100 * callsOfAnAttempt })
+          // Of all starts of the run: two attempts were given again what the first was answered.
+          const { resume } = JSON.parse(last.stdout()) as { readonly resume: object }
+          assert.deepInclude(resume, { calls_replayed: 2 * before, tokens_saved: 2 * before * 107 })
         }),
       120_000
     )

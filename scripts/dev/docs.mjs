@@ -9,7 +9,7 @@ import { ExitCode } from "../../dist/cli/ExitCode.js"
 import { aliases, controlVerbs, rootFlags, variableOf } from "../../dist/cli/flags.js"
 import { keysNotYet, valuesNotYet } from "../../dist/cli/NotYet.js"
 import { providers } from "../../dist/cli/Providers.js"
-import { ExecutorConfig, OptimizerConfig, RunConfig, ScorerConfig } from "../../dist/domain/RunConfig.js"
+import { ExecutorConfig, OptimizerConfig, ResumeConfig, RunConfig, ScorerConfig } from "../../dist/domain/RunConfig.js"
 
 const code = (text) => `\`${text}\``
 const codes = (texts) => texts.map(code).join(", ")
@@ -271,6 +271,12 @@ ${kindTables(ScorerConfig, "Scorer")}
 ## \`optimizer\`
 
 ${keyTable(OptimizerConfig, OptimizerConfig.ast, {})}
+
+## ${code("resume")}
+
+${keyTable(ResumeConfig, ResumeConfig.ast, {})}
+
+What is replayed, and what is not: [runs.md](runs.md#what-a-dead-attempt-leaves).
 
 ## Not in this version
 

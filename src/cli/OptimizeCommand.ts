@@ -65,6 +65,7 @@ const optimize = Effect.fnUntraced(function*(
     attributionLogPath,
     recordPolicy: "required",
     onDisconnect: "cancel",
+    ...(config.resume.replay !== "never" && { replay: config.resume.replay }),
     warn: (message) => void process.stderr.write(`${message}\n`),
     limits: defaultLimits
   }

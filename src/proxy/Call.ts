@@ -30,6 +30,10 @@ export interface CallSettings {
  */
 export class Call implements Dispatcher.DispatchHandler {
   readonly request: Recording
+  /** The span whose answer this call is given again; null when it goes upstream. */
+  replayOf: string | null = null
+  /** It is the first call of its attempt that differs from the attempt before. */
+  hasDiverged = false
   private readonly response: Recording
   protected readonly pendingIntent: { readonly cancel: () => boolean }
   private controller: Dispatcher.DispatchController | null = null
@@ -390,7 +394,9 @@ export class Call implements Dispatcher.DispatchHandler {
         responseContentType: this.contentType,
         responseContentEncoding: this.contentEncoding,
         isFirst,
-        wasOpened
+        wasOpened,
+        ...(this.replayOf !== null && { replayOf: this.replayOf }),
+        ...(this.hasDiverged && { hasDiverged: true })
       },
       [this.request.content, this.response.content],
       done

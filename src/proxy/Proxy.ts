@@ -4,17 +4,20 @@
  *   request ─▶ identity ─▶ admission ─▶ upstream ─▶ client
  *                                          └─▶ recording ─▶ span ─▶ commit ─▶ last byte
  */
+import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { createHash, timingSafeEqual } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
-import type { Duplex } from "node:stream"
+import type { Duplex, Readable } from "node:stream"
 import { type Dispatcher, Pool } from "undici"
 import { parseUpstream, upstreamPath, type UpstreamUrl } from "../openai/UpstreamUrl.js"
+import { openCallHistory } from "../store/CallHistory.js"
 import { StoreProcess } from "../store/Sqlite.js"
 import { Writer } from "../store/Writer.js"
+import type { SpanIntent } from "../store/writer/spans.js"
 import { Call, type CallSettings, nowUs, refuse } from "./Call.js"
 import { CallClock, type UnderWay } from "./CallClock.js"
 import { type CallIdentity, identify, newSpanId, randomHex, withoutSecrets } from "./CallIdentity.js"
@@ -23,11 +26,13 @@ import { answerClientError } from "./ClientError.js"
 import { Handshake } from "./Handshake.js"
 import * as Headers from "./Headers.js"
 import { type Health, healthBytes, statusOf } from "./Health.js"
+import { Journal } from "./Journal.js"
 import { Metrics } from "./Metrics.js"
 import { Offer } from "./Offer.js"
 import { ProxyStartError, type Refusal } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
 import { RecordingBudget } from "./RecordingBudget.js"
+import { answerAgain } from "./Replay.js"
 import { sendUpstream } from "./RequestBody.js"
 import { SpanRecorder } from "./SpanRecorder.js"
 import { StoreWatch } from "./StoreWatch.js"
@@ -42,7 +47,9 @@ export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
   readonly captureSession: string
   readonly health: () => Health
 }>() {
-  static readonly layer = (options: ProxyOptions): Layer.Layer<Proxy, ProxyStartError, Writer | StoreProcess> =>
+  static readonly layer = (
+    options: ProxyOptions
+  ): Layer.Layer<Proxy, ProxyStartError, Writer | StoreProcess | SqlClient.SqlClient> =>
     Layer.scoped(
       Proxy,
       Effect.gen(function*() {
@@ -50,12 +57,16 @@ export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
         const { id: processId, path: storePath } = yield* StoreProcess
         const upstream = parseUpstream(options.upstreamUrl)
         if (typeof upstream === "string") return yield* new ProxyStartError({ detail: `upstream URL: ${upstream}` })
+        const { replay, warn } = options
+        const journal = replay === undefined ? null : new Journal(yield* openCallHistory, replay, warn)
         const dispatcher = yield* Effect.acquireRelease(
           Effect.sync(() => upstreamPool(upstream.origin, options)),
           (pool) => Effect.promise(() => pool.destroy())
         )
         const gateway = yield* Effect.acquireRelease(
-          Effect.sync(() => new Gateway(options, upstream, dispatcher, writer, { id: processId, path: storePath })),
+          Effect.sync(() =>
+            new Gateway(options, upstream, dispatcher, writer, { id: processId, path: storePath }, journal)
+          ),
           (opened) => Effect.sync(() => opened.close())
         )
         const { server } = yield* Effect.acquireRelease(
@@ -107,7 +118,8 @@ class Gateway {
     private readonly upstream: UpstreamUrl,
     private readonly dispatcher: Dispatcher,
     private readonly writer: Writer["Type"],
-    private readonly process: { readonly id: string; readonly path: string }
+    private readonly process: { readonly id: string; readonly path: string },
+    private readonly journal: Journal | null
   ) {
     this.captureSession = `capture-${new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}-${randomHex(3)}`
     this.clientKeyHash = options.clientKey === null ? null : sha256(options.clientKey)
@@ -266,7 +278,7 @@ class Gateway {
     this.handled += 1
     const path = upstreamPath(this.upstream.basePath, identity.path)
     const attribution = identity.attribution
-    const intent = {
+    const intent: SpanIntent = {
       spanId: newSpanId(),
       traceId: identity.traceId,
       parentId: identity.parentId,
@@ -293,7 +305,7 @@ class Gateway {
     if (request.headers.expect !== undefined && request.httpVersionMinor === 1) response.writeContinue()
     const { clientKey, limits, upstreamKey } = this.options
     const credentials = { strip: clientKey !== null, key: upstreamKey }
-    sendUpstream(request, call, limits, (body) =>
+    const send = (body: Buffer | Readable | null) =>
       this.dispatcher.dispatch(
         {
           path,
@@ -305,7 +317,23 @@ class Gateway {
           upgrade: offer === null ? null : "websocket"
         },
         call
-      ))
+      )
+    const { journal } = this
+    if (journal === null || offer !== null || !journal.concerns(intent)) {
+      sendUpstream(request, call, limits, send)
+    } else {
+      sendUpstream(
+        request,
+        call,
+        limits,
+        (body) => {
+          // A body too long to be recorded whole has no equal among the recorded.
+          if (body === null || Buffer.isBuffer(body)) answerAgain(journal, call, intent, body, () => send(body))
+          else send(body)
+        },
+        limits.recordedBytesMax
+      )
+    }
   }
 
   refuse(response: ServerResponse, ...refusal: readonly [kind: Refusal, message: string]): void {

@@ -20,6 +20,8 @@ export interface ProxyOptions {
   readonly recordPolicy: "required" | "best-effort"
   /** What an answer is worth once its client has left: nothing, or to be read to its end, so that its usage is known. */
   readonly onDisconnect: "cancel" | "drain"
+  /** Which attempts of a run have their calls answered from earlier ones; none without it. */
+  readonly replay?: "after-crash" | "always"
   /** Told to whoever runs the proxy: one line, once per incident. */
   readonly warn: (message: string) => void
   readonly limits: ProxyLimits

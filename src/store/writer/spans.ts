@@ -55,6 +55,10 @@ export interface FinishedSpan extends SpanIntent {
   /** Its row is there already: its intent was handed in, or an earlier version of it. */
   readonly wasOpened: boolean
   readonly webSocket?: OverWebSocket
+  /** The span whose answer this call was given again: no upstream was asked. */
+  readonly replayOf?: string
+  /** The first call of its attempt that differs from the attempt before. */
+  readonly hasDiverged?: boolean
 }
 
 /** The call is under way: should the process die now, the store knows that it was made. */
@@ -166,7 +170,7 @@ export interface Tokens {
   readonly outputTokens: number
 }
 
-/** The finished span; `bodies` are the request's and the response's recorded bytes. Null for a later version. */
+/** The finished span; `bodies` are the request's and the response's recorded bytes. Null for a later version or a replay. */
 export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>): Tokens | null => {
   const { answer, derived, request, response } = prepareSpan(span, bodies)
   const owner = ownerOf(db, span.attemptId)
@@ -197,12 +201,14 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
   const isKnown = span.wasOpened && db.prepare(updateSpan).run(...ending, span.spanId).changes === 1
   if (!isKnown) db.prepare(insertFinished).run(...beginningOf(db, span, owner), ...ending)
   if (!span.isFirst) return null
+  attributionLines.push(attributionLine(span))
+  // Its tokens were counted when they were paid for.
+  if (span.replayOf !== undefined) return null
   if (owner !== undefined && derived.kind === "llm") {
     db.prepare(
       "UPDATE runs SET calls = calls + 1, input_tokens = input_tokens + ?, output_tokens = output_tokens + ? WHERE id = ?"
     ).run(derived.inputTokens ?? 0, derived.outputTokens ?? 0, owner.runId)
   }
-  attributionLines.push(attributionLine(span))
   return { inputTokens: derived.inputTokens ?? 0, outputTokens: derived.outputTokens ?? 0 }
 }
 
@@ -253,6 +259,14 @@ const withOwnAttributes = (
     attributes[GenAi.errorType] = span.errorCode
     attributes[GenAi.errorMessage] = span.errorMessage
   }
+  if (isShort(span.responseContentType)) attributes[GenAi.responseContentType] = span.responseContentType
+  if (isShort(span.responseContentEncoding)) attributes[GenAi.responseContentEncoding] = span.responseContentEncoding
+  if (span.replayOf !== undefined) {
+    attributes[GenAi.replayed] = true
+    attributes[GenAi.replayOf] = span.replayOf
+    delete attributes[GenAi.usageCost]
+  }
+  if (span.hasDiverged === true) attributes[GenAi.diverged] = true
   if (span.requestTruncated) attributes[GenAi.requestTruncated] = true
   if (span.responseTruncated) attributes[GenAi.responseTruncated] = true
   if (span.webSocket?.isCall === false) Object.assign(attributes, connectionAttributes(span.webSocket))
@@ -260,6 +274,9 @@ const withOwnAttributes = (
   if (owner !== undefined && owner.isLive === 0) attributes[GenAi.late] = true
   return attributes
 }
+
+/** A peer may send headers of any length. */
+const isShort = (value: string | null): value is string => value !== null && value.length <= 256
 
 const connectionAttributes = ({ closeCode, requestFrames, responseFrames, unread }: OverWebSocket) => ({
   [GenAi.wire]: "ws",
@@ -284,6 +301,7 @@ const attributionLine = (span: FinishedSpan): string =>
     response_bytes: span.responseBytes,
     duration_ms: Math.round((span.endTimeUs - span.startTimeUs) / 1000),
     ...(span.statusCode !== null && { status_code: span.statusCode }),
+    ...(span.replayOf !== undefined && { replay_of: span.replayOf }),
     ...(span.errorCode !== null && { error_code: span.errorCode, error_message: span.errorMessage })
   })
 

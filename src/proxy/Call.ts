@@ -97,7 +97,11 @@ export class Call implements Dispatcher.DispatchHandler {
     }
     const raw = Headers.textOf(controller.rawHeaders)
     this.statusCode = status
-    this.head = { status, message: phraseOf(message), headers: Headers.toClient(raw) }
+    this.head = {
+      status,
+      message: phraseOf(message),
+      headers: Headers.toClient(raw, this.outgoing.hasHeader("access-control-allow-origin"))
+    }
     this.contentType = Headers.valueOf(raw, "content-type")
     this.contentEncoding = Headers.valueOf(raw, "content-encoding")
     const length = Headers.valueOf(raw, "content-length")

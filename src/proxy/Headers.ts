@@ -44,13 +44,14 @@ export const toUpstream = (raw: ReadonlyArray<string>, { key, strip }: Credentia
   return headers
 }
 
-/** Response headers for the client. */
-export const toClient = (raw: ReadonlyArray<string>): Array<string> => {
+/** Response headers for the client; `isShared` when the proxy itself says which web pages may read the answer. */
+export const toClient = (raw: ReadonlyArray<string>, isShared = false): Array<string> => {
   const named = connectionNames(raw)
   const headers: Array<string> = []
   for (let index = 0; index < raw.length; index += 2) {
     const name = raw[index]!.toLowerCase()
     if (hopByHop.has(name) || named?.has(name) === true) continue
+    if (isShared && name.startsWith("access-control-")) continue
     headers.push(raw[index]!, raw[index + 1]!)
   }
   return headers

@@ -34,6 +34,7 @@ import type { ProxyOptions } from "./ProxyOptions.js"
 import { RecordingBudget } from "./RecordingBudget.js"
 import { answerAgain } from "./Replay.js"
 import { sendUpstream } from "./RequestBody.js"
+import { answerCors, type RequestGuard, requestGuard } from "./RequestGuard.js"
 import { SpanRecorder } from "./SpanRecorder.js"
 import { StoreWatch } from "./StoreWatch.js"
 import { Tunnel, type TunnelSettings } from "./Tunnel.js"
@@ -109,6 +110,7 @@ class Gateway {
   private readonly recorder: SpanRecorder
   private readonly watch: StoreWatch
   private readonly clientKeyHash: Buffer | null
+  private readonly guard: RequestGuard
   readonly sockets = new Set<Socket>()
   private handled = 0
   private refused = 0
@@ -123,7 +125,8 @@ class Gateway {
   ) {
     this.captureSession = `capture-${new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}-${randomHex(3)}`
     this.clientKeyHash = options.clientKey === null ? null : sha256(options.clientKey)
-    const { limits, onDisconnect } = options
+    const { allowedHosts = [], allowedOrigins = [], limits, onDisconnect } = options
+    this.guard = requestGuard({ bindHost: options.bind.host, allowedHosts, allowedOrigins })
     this.queue = new CallQueue(limits.queueMax, limits.queueMs)
     this.clock = new CallClock(this.calls, limits)
     this.budget = new RecordingBudget(limits.recordingBytesMax)
@@ -212,6 +215,12 @@ class Gateway {
   }
 
   handle(request: IncomingMessage, response: ServerResponse): void {
+    const problem = this.guard(request)
+    if (problem !== null) {
+      this.refuse(response, problem.kind, problem.message)
+      return
+    }
+    if (answerCors(request, response)) return
     if (request.url === "/training/proxy/health" || request.url?.startsWith("/training/proxy/health?") === true) {
       const { body, status } = healthBytes(this.health())
       response.writeHead(status, { "content-type": "application/json", "content-length": body.length })

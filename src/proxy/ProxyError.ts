@@ -13,6 +13,9 @@ export class ProxyStartError extends Schema.TaggedError<ProxyStartError>()("Prox
 
 /** The one place where a refusal or failure gets its HTTP status. */
 export const refusals = {
+  target: { status: 400, code: "training_proxy_bad_request_target" },
+  host: { status: 421, code: "training_proxy_host_not_allowed" },
+  origin: { status: 403, code: "training_proxy_origin_not_allowed" },
   attribution: { status: 400, code: "training_proxy_missing_or_invalid_attribution_header" },
   malformed: { status: 400, code: "training_proxy_malformed_request" },
   headTooLarge: { status: 431, code: "training_proxy_request_head_too_large" },

@@ -11,6 +11,10 @@ export interface ProxyOptions {
   readonly clientKey: string | null
   /** The provider's key, which replaces the caller's on the way up; null passes the caller's on. */
   readonly upstreamKey: string | null
+  /** Further names, without port, under which clients may call: loopback names and the address it listens on always may. */
+  readonly allowedHosts?: ReadonlyArray<string>
+  /** Origins of web pages that may call, such as `https://app.example`; none by default. */
+  readonly allowedOrigins?: ReadonlyArray<string>
   /** Named by the health endpoint. */
   readonly attributionLogPath: string | null
   /**

@@ -62,7 +62,9 @@ export const GenAi = {
   sessionId: "tau.session.id",
   callRole: "tau.call.role",
   callId: "tau.call.id",
-  callAttempt: "tau.call.attempt"
+  callAttempt: "tau.call.attempt",
+  redacted: "tau.redacted",
+  unrecorded: "tau.unrecorded"
 } as const
 
 export type GenAiName = (typeof GenAi)[keyof typeof GenAi]
@@ -130,5 +132,7 @@ export const attributeMeanings: Readonly<Record<GenAiName, string>> = {
   "tau.session.id": "the agent's own name for its session: see Sessions",
   "tau.call.role": "`main`, or what kind of side call it is: see Roles",
   "tau.call.id": "the logical call that this is a try of: see Retries",
-  "tau.call.attempt": "which try it is, from 1"
+  "tau.call.attempt": "which try it is, from 1",
+  "tau.redacted": "how many secrets were taken out of the bodies before they were stored",
+  "tau.unrecorded": "which bodies were not stored, and why"
 }

@@ -1,9 +1,10 @@
 /** Recorded calls: the intent while a call is under way, and the finished span with its bodies. */
 import type { CallerHeaders } from "../../openai/CallerHeaders.js"
-import { derive, type Derived } from "../../openai/Derive.js"
+import type { Derived } from "../../openai/Derive.js"
 import { GenAi } from "../../openai/GenAi.js"
 import type { Db } from "./Database.js"
 import { type Payload, repeatingPayload, storePayload, wholePayload } from "./payloads.js"
+import { cleanText, recorded } from "./recorded.js"
 import { type Try, tryOf } from "./retries.js"
 
 export interface SpanIntent {
@@ -140,7 +141,7 @@ export const prepareSpan = (
 ): Prepared => {
   const known = prepared.get(span)
   if (known !== undefined) return known
-  const derived = derive({
+  const kept = recorded({
     method: span.method,
     path: span.path,
     statusCode: span.statusCode,
@@ -153,11 +154,12 @@ export const prepareSpan = (
     isOverWebSocket: span.webSocket?.isCall,
     sessionHeader: span.caller?.sessionId
   })
+  const { derived } = kept
   const answer = derived.assembled === null ? empty : Buffer.from(JSON.stringify(derived.assembled))
   const result = {
     derived,
-    request: derived.kind === "llm" ? repeatingPayload(request) : wholePayload(request),
-    response: wholePayload(response),
+    request: derived.kind === "llm" ? repeatingPayload(kept.request) : wholePayload(kept.request),
+    response: wholePayload(kept.response),
     answer: wholePayload(answer)
   }
   prepared.set(span, result)
@@ -181,15 +183,17 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
     ? null
     : tryOf(db, span, request.sha256, sessionId ?? null)
   const ending = [
-    derived.kind === "http" ? `${span.method} ${span.path}` : `${derived.operation} ${derived.model ?? "unknown"}`,
+    derived.kind === "http"
+      ? `${span.method} ${span.path}`
+      : cleanText(`${derived.operation} ${derived.model ?? "unknown"}`),
     derived.kind,
     span.state === "done" && streamError !== undefined ? "upstream_error" : span.state,
     span.statusCode,
-    derived.model,
+    derived.model === null ? null : cleanText(derived.model),
     derived.inputTokens,
     derived.outputTokens,
-    JSON.stringify(withOwnAttributes(span, owner, derived, logicalCall)),
-    streamError === undefined ? "[]" : JSON.stringify([{ name: "exception", message: streamError }]),
+    cleanText(JSON.stringify(withOwnAttributes(span, owner, derived, logicalCall))),
+    streamError === undefined ? "[]" : cleanText(JSON.stringify([{ name: "exception", message: streamError }])),
     span.endTimeUs,
     span.requestBytes,
     span.responseBytes,

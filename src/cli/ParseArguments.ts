@@ -8,7 +8,16 @@ import type { ControlMode, Mode, OptimizeMode, ProxyMode } from "./Mode.js"
 import { localPrincipal } from "./Principal.js"
 import type { Environment } from "./Providers.js"
 import { chooseUpstream, providerNamed } from "./Providers.js"
-import { readLimits, readOnDisconnect, readRecordPolicy } from "./ProxyFlags.js"
+import {
+  readHosts,
+  readKeyVariable,
+  readLimits,
+  readOnDisconnect,
+  readOnOff,
+  readOrigins,
+  readPayloads,
+  readRecordPolicy
+} from "./ProxyFlags.js"
 import { nearest, shown } from "./Suggestion.js"
 
 export type Parsed =
@@ -128,6 +137,9 @@ const proxyMode = (values: GivenFlags, environment: Environment): ProxyMode => {
   }
   const limits = values.find(`${p}-proxy-limits`)
   const storeBytesMax = values.find(`${p}-proxy-store-max-bytes`)
+  const redact = values.find(`${p}-proxy-redact`)
+  const keyVariable = values.find(`${p}-proxy-upstream-key-env`)
+  const providerKey = upstream.kind === "url" ? environment[upstream.keyVariable ?? ""]?.trim() : undefined
   return {
     _tag: "proxy",
     bind: readBind(values.get(`${p}-proxy-bind`)),
@@ -138,7 +150,15 @@ const proxyMode = (values: GivenFlags, environment: Environment): ProxyMode => {
     recordPolicy: readRecordPolicy(values.get(`${p}-proxy-record-policy`)),
     onDisconnect: readOnDisconnect(values.get(`${p}-proxy-on-disconnect`)),
     limits: limits === undefined ? {} : readLimits(limits),
-    storeBytesMax: storeBytesMax === undefined ? null : readInteger(storeBytesMax)
+    storeBytesMax: storeBytesMax === undefined ? null : readInteger(storeBytesMax),
+    payloads: readPayloads(values.get(`${p}-proxy-record`)),
+    ...(redact !== undefined && { redactPath: readPath(redact) }),
+    redactDefaults: readOnOff(values.get(`${p}-proxy-redact-defaults`)),
+    requireKey: values.isOn(`${p}-proxy-require-key`),
+    upstreamKey: keyVariable === undefined ? providerKey || null : readKeyVariable(keyVariable, environment),
+    upstreamKeyAlways: keyVariable !== undefined,
+    allowedHosts: readHosts(values.find(`${p}-proxy-allowed-hosts`)),
+    allowedOrigins: readOrigins(values.find(`${p}-proxy-allowed-origins`))
   }
 }
 

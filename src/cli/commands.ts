@@ -4,6 +4,7 @@ import { audit } from "./commands/audit.js"
 import { diff } from "./commands/diff.js"
 import { exporting } from "./commands/export.js"
 import { inspect } from "./commands/inspect.js"
+import { keys } from "./commands/keys.js"
 import { resources } from "./commands/resources.js"
 import { rollout } from "./commands/rollout.js"
 import { rollouts } from "./commands/rollouts.js"
@@ -25,6 +26,7 @@ export const commands: ReadonlyArray<Command> = [
   exporting,
   inspect,
   audit,
+  keys,
   simulate
 ]
 

@@ -167,6 +167,56 @@ export const rootFlags: ReadonlyArray<RootFlag> = [
     description: "Largest size of the store; when it is reached, the store counts as full",
     modes: ["proxy"]
   },
+  {
+    name: `${p}-proxy-record`,
+    value: { kind: "choice" },
+    placeholder: "full|metadata",
+    default: "full",
+    description: "Record calls whole, or without their bodies and anything that quotes them",
+    modes: ["proxy"]
+  },
+  {
+    name: `${p}-proxy-redact`,
+    value: path,
+    placeholder: "FILE",
+    description: "JSON file of patterns and JSON paths that are taken out of what is recorded: see docs/security.md",
+    modes: ["proxy"]
+  },
+  {
+    name: `${p}-proxy-redact-defaults`,
+    value: { kind: "choice" },
+    placeholder: "on|off",
+    default: "on",
+    description: "Take what looks like a key or token out of what is recorded",
+    modes: ["proxy"]
+  },
+  {
+    name: `${p}-proxy-require-key`,
+    value: { kind: "switch" },
+    description: "Ask for a key of tau keys on loopback too; on any other address it always is",
+    modes: ["proxy"]
+  },
+  {
+    name: `${p}-proxy-upstream-key-env`,
+    value: { kind: "text" },
+    placeholder: "NAME",
+    description: "Variable with the upstream's key, which takes the place of whatever key a client shows",
+    modes: ["proxy"]
+  },
+  {
+    name: `${p}-proxy-allowed-hosts`,
+    value: { kind: "text" },
+    placeholder: "NAME,...",
+    description: "Further host names under which clients may call, e.g. host.docker.internal",
+    modes: ["proxy"]
+  },
+  {
+    name: `${p}-proxy-allowed-origins`,
+    value: { kind: "text" },
+    placeholder: "ORIGIN,...",
+    description: "Web pages that may call, by origin, e.g. https://app.example; none by default",
+    modes: ["proxy"]
+  },
   ...(["status", "pause", "resume", "cancel"] as const).map((verb): RootFlag => ({
     name: `${p}-control-${verb}`,
     value: { kind: "switch" },

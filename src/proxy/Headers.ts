@@ -3,6 +3,8 @@
  * repetitions stay as they were.
  */
 
+import { isOwnKey } from "./KeyRing.js"
+
 /** Headers of one hop (RFC 9110, section 7.6.1), and those the proxy sets itself. */
 const hopByHop = new Set([
   "connection",
@@ -24,23 +26,29 @@ const notForUpstream = new Set([...hopByHop, ...attribution, "host", "expect", "
 const kept = /^(authorization|content-|host$|x-api-key$|api-key$)/
 
 export interface Credentials {
-  /** The caller's key is good for this proxy only, and stops here. */
-  readonly strip: boolean
+  /** Which of the caller's keys are good for this proxy only, and stop here. */
+  readonly strip: "all" | "own" | "none"
   /** The provider's key, set in place of the caller's. */
   readonly key: string | null
+  /** Where the provider looks for its key. */
+  readonly keyHeader: KeyHeader
 }
 
+export type KeyHeader = "authorization" | "x-api-key" | "api-key"
+
 /** Request headers for the upstream. */
-export const toUpstream = (raw: ReadonlyArray<string>, { key, strip }: Credentials): Array<string> => {
+export const toUpstream = (raw: ReadonlyArray<string>, { key, keyHeader, strip }: Credentials): Array<string> => {
   const named = connectionNames(raw)
   const headers: Array<string> = []
   for (let index = 0; index < raw.length; index += 2) {
     const name = raw[index]!.toLowerCase()
     if (notForUpstream.has(name) || named?.has(name) === true) continue
-    if ((strip || key !== null) && (name === "authorization" || name === "api-key" || name === "x-api-key")) continue
+    if (name === "authorization" || name === "api-key" || name === "x-api-key") {
+      if (strip === "all" || key !== null || (strip === "own" && isOwnKey(raw[index + 1]!))) continue
+    }
     headers.push(raw[index]!, raw[index + 1]!)
   }
-  if (key !== null) headers.push("authorization", `Bearer ${key}`)
+  if (key !== null) headers.push(keyHeader, keyHeader === "authorization" ? `Bearer ${key}` : key)
   return headers
 }
 

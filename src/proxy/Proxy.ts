@@ -8,7 +8,6 @@ import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { createHash, timingSafeEqual } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
 import type { Duplex, Readable } from "node:stream"
@@ -18,6 +17,7 @@ import { openCallHistory } from "../store/CallHistory.js"
 import { StoreProcess } from "../store/Sqlite.js"
 import { Writer } from "../store/Writer.js"
 import type { SpanIntent } from "../store/writer/spans.js"
+import { Admission } from "./Admission.js"
 import { Call, type CallSettings, nowUs, refuse } from "./Call.js"
 import { CallClock, type UnderWay } from "./CallClock.js"
 import { type CallIdentity, identify, newSpanId, randomHex, withoutSecrets } from "./CallIdentity.js"
@@ -25,8 +25,9 @@ import { CallQueue } from "./CallQueue.js"
 import { answerClientError } from "./ClientError.js"
 import { Handshake } from "./Handshake.js"
 import * as Headers from "./Headers.js"
-import { type Health, healthBytes, statusOf } from "./Health.js"
+import { bareHealth, type Health, healthBytes, statusOf } from "./Health.js"
 import { Journal } from "./Journal.js"
+import { type KeyRing, openKeyRing } from "./KeyRing.js"
 import { Metrics } from "./Metrics.js"
 import { Offer } from "./Offer.js"
 import { ProxyStartError, type Refusal } from "./ProxyError.js"
@@ -60,13 +61,14 @@ export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
         if (typeof upstream === "string") return yield* new ProxyStartError({ detail: `upstream URL: ${upstream}` })
         const { replay, warn } = options
         const journal = replay === undefined ? null : new Journal(yield* openCallHistory, replay, warn)
+        const ring = options.keys === undefined ? null : yield* openKeyRing
         const dispatcher = yield* Effect.acquireRelease(
           Effect.sync(() => upstreamPool(upstream.origin, options)),
           (pool) => Effect.promise(() => pool.destroy())
         )
         const gateway = yield* Effect.acquireRelease(
           Effect.sync(() =>
-            new Gateway(options, upstream, dispatcher, writer, { id: processId, path: storePath }, journal)
+            new Gateway(options, upstream, dispatcher, writer, { id: processId, path: storePath }, journal, ring)
           ),
           (opened) => Effect.sync(() => opened.close())
         )
@@ -109,7 +111,7 @@ class Gateway {
   private readonly metrics = new Metrics()
   private readonly recorder: SpanRecorder
   private readonly watch: StoreWatch
-  private readonly clientKeyHash: Buffer | null
+  private readonly admission: Admission
   private readonly guard: RequestGuard
   readonly sockets = new Set<Socket>()
   private handled = 0
@@ -121,10 +123,11 @@ class Gateway {
     private readonly dispatcher: Dispatcher,
     private readonly writer: Writer["Type"],
     private readonly process: { readonly id: string; readonly path: string },
-    private readonly journal: Journal | null
+    private readonly journal: Journal | null,
+    ring: KeyRing | null
   ) {
     this.captureSession = `capture-${new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}-${randomHex(3)}`
-    this.clientKeyHash = options.clientKey === null ? null : sha256(options.clientKey)
+    this.admission = new Admission(options, upstream.origin, ring)
     const { allowedHosts = [], allowedOrigins = [], limits, onDisconnect } = options
     this.guard = requestGuard({ bindHost: options.bind.host, allowedHosts, allowedOrigins })
     this.queue = new CallQueue(limits.queueMax, limits.queueMs)
@@ -222,12 +225,16 @@ class Gateway {
     }
     if (answerCors(request, response)) return
     if (request.url === "/training/proxy/health" || request.url?.startsWith("/training/proxy/health?") === true) {
-      const { body, status } = healthBytes(this.health())
+      const { body, status } = this.admission.mayWatch(request) ? healthBytes(this.health()) : bareHealth(this.health())
       response.writeHead(status, { "content-type": "application/json", "content-length": body.length })
       response.end(body)
       return
     }
     if (request.method === "GET" && request.url === "/metrics") {
+      if (!this.admission.mayWatch(request)) {
+        this.refuse(response, "key", "the metrics of this proxy need a key")
+        return
+      }
       response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" })
       response.end(this.metricsText())
       return
@@ -247,24 +254,32 @@ class Gateway {
         "attribution",
         "x-rollout-id and x-attempt-id (or a /rollout/<id>/attempt/<id> prefix) are required"
       )
-    } else if (!this.isAdmitted(request)) {
-      this.refuse(response, "key", "this proxy needs the key that was handed out with its base URL")
+      return
+    }
+    const credentials = this.admission.credentialsFor(request, identity)
+    if (Array.isArray(credentials)) {
+      this.refuse(response, ...credentials)
     } else if (Number(request.headers["content-length"] ?? 0) > this.options.limits.requestBytesMax) {
       this.refuse(response, "tooLarge", `the request is larger than ${this.options.limits.requestBytesMax} bytes`)
     } else if (this.calls.size < this.options.limits.callsMax) {
-      this.admit(request, response, identity)
+      this.admit(request, response, identity, credentials)
     } else {
       const refuse = () => this.refuse(response, "busy", `${this.calls.size} calls are under way, the limit`)
-      const isQueued = this.queue.enter(response, () => this.admit(request, response, identity), refuse)
+      const isQueued = this.queue.enter(response, () => this.admit(request, response, identity, credentials), refuse)
       if (!isQueued) refuse()
     }
   }
 
   /** There is a place for the call: it is forwarded if it can be recorded, or need not be. */
-  private admit(request: IncomingMessage, response: ServerResponse, identity: CallIdentity) {
+  private admit(
+    request: IncomingMessage,
+    response: ServerResponse,
+    identity: CallIdentity,
+    credentials: Headers.Credentials
+  ) {
     const trouble = this.trouble()
     if (trouble === null) {
-      this.forward(request, response, identity)
+      this.forward(request, response, identity, credentials)
       return
     }
     this.refuse(response, ...trouble)
@@ -283,7 +298,12 @@ class Gateway {
     return ["recording", "calls under way hold all the memory there is for recording"]
   }
 
-  private forward(request: IncomingMessage, response: ServerResponse, identity: CallIdentity) {
+  private forward(
+    request: IncomingMessage,
+    response: ServerResponse,
+    identity: CallIdentity,
+    credentials: Headers.Credentials
+  ) {
     this.handled += 1
     const path = upstreamPath(this.upstream.basePath, identity.path)
     const attribution = identity.attribution
@@ -312,8 +332,7 @@ class Gateway {
       })
     this.calls.add(call)
     if (request.headers.expect !== undefined && request.httpVersionMinor === 1) response.writeContinue()
-    const { clientKey, limits, upstreamKey } = this.options
-    const credentials = { strip: clientKey !== null, key: upstreamKey }
+    const { limits } = this.options
     const send = (body: Buffer | Readable | null) =>
       this.dispatcher.dispatch(
         {
@@ -359,16 +378,7 @@ class Gateway {
     this.refused += 1
     this.metrics.refuse(refused)
   }
-
-  /** Compares hashes in constant time: neither the length nor a prefix of the key can be learnt. */
-  private isAdmitted({ headers }: IncomingMessage): boolean {
-    if (this.clientKeyHash === null) return true
-    const shown = headers.authorization?.replace(/^Bearer\s+/i, "") ?? headers["x-api-key"] ?? headers["api-key"]
-    return typeof shown === "string" && timingSafeEqual(sha256(shown), this.clientKeyHash)
-  }
 }
-
-const sha256 = (text: string) => createHash("sha256").update(text).digest()
 
 interface Listening {
   readonly server: Server

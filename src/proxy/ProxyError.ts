@@ -20,6 +20,8 @@ export const refusals = {
   malformed: { status: 400, code: "training_proxy_malformed_request" },
   headTooLarge: { status: 431, code: "training_proxy_request_head_too_large" },
   key: { status: 401, code: "invalid_api_key" },
+  keyScope: { status: 403, code: "training_proxy_key_out_of_scope" },
+  upstreamKey: { status: 401, code: "training_proxy_upstream_key_missing" },
   stalled: { status: 408, code: "training_proxy_request_timeout" },
   tooLarge: { status: 413, code: "training_proxy_request_too_large" },
   expectation: { status: 417, code: "training_proxy_expectation_failed" },

@@ -11,6 +11,11 @@ export interface ProxyOptions {
   readonly clientKey: string | null
   /** The provider's key, which replaces the caller's on the way up; null passes the caller's on. */
   readonly upstreamKey: string | null
+  /**
+   * Keys of the store (`tau keys`) that clients may show; absent where `clientKey` is all there is. `required`: nobody passes
+   * without one. `upstreamKey` is the provider's key for calls that showed one, since that one stops here.
+   */
+  readonly keys?: { readonly required: boolean; readonly upstreamKey: string | null }
   /** Further names, without port, under which clients may call: loopback names and the address it listens on always may. */
   readonly allowedHosts?: ReadonlyArray<string>
   /** Origins of web pages that may call, such as `https://app.example`; none by default. */

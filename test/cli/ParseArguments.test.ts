@@ -71,7 +71,14 @@ describe("modes", () => {
       recordPolicy: "required",
       onDisconnect: "cancel",
       limits: {},
-      storeBytesMax: null
+      storeBytesMax: null,
+      payloads: true,
+      redactDefaults: true,
+      requireKey: false,
+      upstreamKey: null,
+      upstreamKeyAlways: false,
+      allowedHosts: [],
+      allowedOrigins: []
     })
   })
 

@@ -344,5 +344,20 @@ BEGIN
     GROUP BY run_id, resources_version, mode, status;
 END;
 `
+  },
+  {
+    name: "0008_client_keys",
+    sql: `
+CREATE TABLE client_keys (
+  id              TEXT PRIMARY KEY,
+  name            TEXT NOT NULL,
+  secret_sha256   TEXT NOT NULL,
+  scope           TEXT NOT NULL,
+  created_at_ms   INTEGER NOT NULL,
+  expires_at_ms   INTEGER,
+  revoked_at_ms   INTEGER,
+  last_used_at_ms INTEGER
+) STRICT;
+`
   }
 ]

@@ -29,7 +29,7 @@ export interface Failure {
   readonly message: string
 }
 
-export type StoreFailureReason = "locked" | "full" | "corrupt" | "read-only" | "foreign" | "gone" | "other"
+export type StoreFailureReason = "locked" | "full" | "corrupt" | "read-only" | "foreign" | "gone" | "io" | "other"
 
 export interface WriterOptions {
   readonly path: string

@@ -176,7 +176,8 @@ const isFatal = (error: unknown) =>
 const reasons: ReadonlyArray<readonly [RegExp, StoreFailureReason]> = [
   [/^SQLITE_(BUSY|LOCKED)/, "locked"],
   [/^(SQLITE_FULL|SQLITE_IOERR_SHMSIZE|ENOSPC)/, "full"],
-  [/^SQLITE_(CORRUPT|NOTADB)/, "corrupt"],
+  [/^SQLITE_(CORRUPT|NOTADB|IOERR_CORRUPTFS)/, "corrupt"],
+  [/^(SQLITE_IOERR|EIO)/, "io"],
   [/^(SQLITE_READONLY|SQLITE_CANTOPEN|EACCES|EROFS|EPERM)/, "read-only"]
 ]
 

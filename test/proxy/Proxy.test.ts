@@ -391,8 +391,8 @@ describe("Proxy", () => {
               socket.on("error", () => {}).on("close", () => resume(Effect.void))
             })
           yield* send("GET / HTTP/1.1\r\nbroken")
-          yield* send("POST /v1/x HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nshort")
-          yield* send("POST /v1/x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nabc")
+          yield* send("POST /v1/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\nshort")
+          yield* send("POST /v1/x HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n5\r\nabc")
           yield* send("\u0000\u0001\u0002")
           assert.strictEqual(yield* text(yield* post()), "ok")
           const health = yield* eventually(

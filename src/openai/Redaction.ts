@@ -8,7 +8,7 @@ import { decodeBody } from "./Decode.js"
 import { isObject, parseJson, utf8Of } from "./Json.js"
 import { type JsonPath, parseJsonPath, replaceAt } from "./JsonPath.js"
 import { type Cleaned, redacted, withoutSecrets } from "./Secrets.js"
-import { parseSse } from "./Sse.js"
+import { eventsOf, type SseEvent } from "./Sse.js"
 
 export interface RedactionRules {
   /** Take out what looks like a key or token. */
@@ -101,9 +101,9 @@ export class Redactor {
   }
 
   /** Whether the pieces of a text, put together over the events of a stream, hold what no event holds. */
-  isSpread(stream: Uint8Array): boolean {
+  isSpread(stream: Uint8Array | Iterable<SseEvent>): boolean {
     const texts = new Map<string, string>()
-    for (const { data } of parseSse(stream)) collect(parseJson(data) ?? data, "", texts)
+    for (const { data } of eventsOf(stream)) collect(parseJson(data) ?? data, "", texts)
     return texts.size >= textsMax || [...texts.values()].some((text) => this.text(text).count > 0)
   }
 

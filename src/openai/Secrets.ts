@@ -28,7 +28,7 @@ const secrets: ReadonlyArray<readonly [literal: string, pattern: string]> = [
   ),
   ["xox", `${after("xox")}[abeoprs]-${token}{10,}`],
   ["AIza", `${after("AIza")}${token}{20,}`],
-  ["earer ", `[Bb]${"earer "}(?<=(?:^|[^A-Za-z0-9\\\\])[Bb]earer )[A-Za-z0-9._~+/=-]{16,}`],
+  ...["Bearer ", "bearer "].map((literal) => [literal, `${after(literal)}[A-Za-z0-9._~+/=-]{16,}`] as const),
   ["eyJ", `eyJ${token}{6,}\\.${token}{6,}(?:\\.${token}*)?`],
   [
     "-----BEGIN ",

@@ -3,7 +3,7 @@ import { createHash, timingSafeEqual } from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import type { CallIdentity } from "./CallIdentity.js"
 import type * as Headers from "./Headers.js"
-import { isOwnKey, type KeyRing, shownKey } from "./KeyRing.js"
+import { isOwnKey, type KeyRing, shownKey, shownKeys } from "./KeyRing.js"
 import type { Refusal } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
 import { isLoopback } from "./RequestGuard.js"
@@ -73,9 +73,6 @@ const keyHeaderOf = (origin: string, path: string): Headers.KeyHeader => {
   return origin === "https://api.anthropic.com" && path.startsWith("/v1/messages") ? "x-api-key" : "authorization"
 }
 
-const hasOtherKey = ({ headers }: IncomingMessage): boolean =>
-  [headers.authorization, headers["x-api-key"], headers["api-key"]].some((value) =>
-    typeof value === "string" && !isOwnKey(value)
-  )
+const hasOtherKey = ({ headers }: IncomingMessage): boolean => shownKeys(headers).some((key) => !isOwnKey(key))
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest()

@@ -3,7 +3,7 @@
  * repetitions stay as they were.
  */
 
-import { isOwnKey } from "./KeyRing.js"
+import { isOwnKey, keyOfProtocol } from "./KeyRing.js"
 
 /** Headers of one hop (RFC 9110, section 7.6.1), and those the proxy sets itself. */
 const hopByHop = new Set([
@@ -37,7 +37,8 @@ export interface Credentials {
 export type KeyHeader = "authorization" | "x-api-key" | "api-key"
 
 /** Request headers for the upstream. */
-export const toUpstream = (raw: ReadonlyArray<string>, { key, keyHeader, strip }: Credentials): Array<string> => {
+export const toUpstream = (raw: ReadonlyArray<string>, credentials: Credentials): Array<string> => {
+  const { key, keyHeader, strip } = credentials
   const named = connectionNames(raw)
   const headers: Array<string> = []
   for (let index = 0; index < raw.length; index += 2) {
@@ -46,7 +47,8 @@ export const toUpstream = (raw: ReadonlyArray<string>, { key, keyHeader, strip }
     if (name === "authorization" || name === "api-key" || name === "x-api-key") {
       if (strip === "all" || key !== null || (strip === "own" && isOwnKey(raw[index + 1]!))) continue
     }
-    headers.push(raw[index]!, raw[index + 1]!)
+    const value = name === "sec-websocket-protocol" ? withoutKey(raw[index + 1]!, credentials) : raw[index + 1]!
+    if (value !== "" || raw[index + 1] === "") headers.push(raw[index]!, value)
   }
   if (key !== null) headers.push(keyHeader, keyHeader === "authorization" ? `Bearer ${key}` : key)
   return headers
@@ -68,20 +70,17 @@ export const toClient = (raw: ReadonlyArray<string>, isShared = false): Array<st
 /** The handshake of a WebSocket for the upstream. The offer of extensions stays here: what they change could not be recorded. */
 export const toSocketUpstream = (raw: ReadonlyArray<string>, credentials: Credentials): Array<string> => {
   const all = toUpstream(raw, credentials)
-  const headers: Array<string> = []
-  for (let index = 0; index < all.length; index += 2) {
-    const name = all[index]!.toLowerCase()
-    if (name === "sec-websocket-extensions") continue
-    const isOffer = name === "sec-websocket-protocol" && (credentials.strip || credentials.key !== null)
-    const value = isOffer ? withoutKey(all[index + 1]!) : all[index + 1]!
-    if (value !== "") headers.push(all[index]!, value)
-  }
-  return headers
+  return all.filter((_, index) => all[index - index % 2]!.toLowerCase() !== "sec-websocket-extensions")
 }
 
 /** Browsers cannot set headers on a WebSocket: OpenAI takes the key as a protocol that is offered. */
-const withoutKey = (protocols: string) =>
-  protocols.split(",").filter((name) => !/^\s*openai-insecure-api-key\./.test(name)).join(",").trim()
+const withoutKey = (protocols: string, { key, strip }: Credentials): string => {
+  if (strip === "none" && key === null) return protocols
+  return protocols.split(",").filter((name) => {
+    const shown = keyOfProtocol(name)
+    return shown === null || (strip === "own" && key === null && !isOwnKey(shown))
+  }).join(",").trim()
+}
 
 /** The answer to a WebSocket handshake, for the client. */
 export const toSocketClient = (raw: ReadonlyArray<string>): string => {

@@ -60,13 +60,23 @@ export class KeyRing {
 const keyPattern = /^tau_([0-9a-z]{4,32})_([A-Za-z0-9_-]{43})$/
 const nobody = Buffer.alloc(32)
 
-/** What a client shows as its key, wherever its API puts it; one of ours before any other, null when it shows none. */
-export const shownKey = (
-  { authorization, "api-key": apiKey, "x-api-key": xApiKey }: IncomingHttpHeaders
-): string | null => {
-  const shown = [authorization?.replace(/^Bearer\s+/i, ""), xApiKey, apiKey]
-    .filter((key): key is string => typeof key === "string")
-  return shown.find(isOwnKey) ?? shown[0] ?? null
+/** The key that a browser offers as a protocol of a WebSocket, where it cannot set headers; null when it offers none. */
+export const keyOfProtocol = (protocols: string): string | null =>
+  /(?:^|,)\s*openai-insecure-api-key\.([^\s,]+)/.exec(protocols)?.[1] ?? null
+
+/** Everything that a client shows as a key, wherever its API puts it. */
+export const shownKeys = (headers: IncomingHttpHeaders): ReadonlyArray<string> =>
+  [
+    headers.authorization?.replace(/^Bearer\s+/i, ""),
+    headers["x-api-key"],
+    headers["api-key"],
+    keyOfProtocol(headers["sec-websocket-protocol"] ?? "")
+  ].filter((key): key is string => typeof key === "string")
+
+/** The key that counts: one of ours before any other, null when there is none. */
+export const shownKey = (headers: IncomingHttpHeaders): string | null => {
+  const keys = shownKeys(headers)
+  return keys.find(isOwnKey) ?? keys[0] ?? null
 }
 
 /** Whether the value of a header is a key of ours, right or not: it never goes to an upstream. */

@@ -54,6 +54,10 @@ describe("keys of clients", () => {
         ) {
           assert.strictEqual((yield* get(headers)).status, 200)
         }
+        const socket = {
+          "sec-websocket-protocol": `realtime, openai-insecure-api-key.${key}`
+        }
+        assert.strictEqual((yield* get(socket)).status, 200)
         for (const headers of seen) {
           assert.strictEqual(headers["authorization"], "Bearer sk-upstream")
           assert.notInclude(JSON.stringify(headers), "tau_")

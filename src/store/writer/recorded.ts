@@ -1,7 +1,10 @@
 /** What of a call may be written down: everything goes through here between the wire and the store. */
+import { decodeBody } from "../../openai/Decode.js"
 import { derive, type Derived, isStream, type RecordedCall } from "../../openai/Derive.js"
 import { GenAi, type GenAiName } from "../../openai/GenAi.js"
 import { defaultRules, type RedactedBody, type RedactionRules, Redactor } from "../../openai/Redaction.js"
+import { eventsOfLines } from "../../openai/SocketEvents.js"
+import type { SseEvent } from "../../openai/Sse.js"
 import type { FinishedSpan, SpanIntent } from "./spans.js"
 
 export interface RecordingRules {
@@ -82,12 +85,18 @@ const answerOf = (derived: Derived, call: RecordedCall, response: RedactedBody):
     const clean = assembled === null ? { object: null, count: 0 } : redactor.object(assembled)
     if (clean.count > 0) return { ...clean, dropped: spread }
     const isWhole = assembled !== null && derived.attributes[GenAi.unassembled] === undefined
-    const mayBeStream = !isWhole && response.contentEncoding === null &&
-      isStream(response.bytes, call.responseContentType)
-    return { ...clean, dropped: mayBeStream && redactor.isSpread(response.bytes) ? spread : null }
+    const isUnseen = !isWhole && redactor.isSpread(eventsIn(call, response))
+    return { ...clean, dropped: isUnseen ? spread : null }
   } catch {
     return { object: null, count: 0, dropped: "response: the search for patterns took too long" }
   }
+}
+
+/** The pieces in which an answer came: events, the messages of a WebSocket, or none. */
+const eventsIn = (call: RecordedCall, { bytes, contentEncoding }: RedactedBody): Uint8Array | Iterable<SseEvent> => {
+  if (call.isOverWebSocket !== undefined) return eventsOfLines(bytes)
+  const decoded = decodeBody(bytes, contentEncoding)
+  return "bytes" in decoded && isStream(decoded.bytes, call.responseContentType) ? decoded.bytes : none
 }
 
 /** Attributes whose texts come from whoever wrote the prompt or the answer. */

@@ -57,6 +57,8 @@ export class Redactor {
 
   /** A short text of a span, such as a path: replaced as a whole when it cannot be judged. */
   label(text: string): string {
+    // What is no text at all is for the store to refuse.
+    if (typeof text !== "string") return text
     try {
       const clean = this.text(text)
       const decoded = clean.text.includes("%") ? this.text(unescaped(clean.text)).count : 0

@@ -21,7 +21,9 @@ const good = /^HTTP\/1\.1 200 [^]*chatcmpl-faulty/
 const key = `authorization: Bearer ${plantedKey}\r\n`
 
 const head = (prefix: string, ...lines: ReadonlyArray<string>) =>
-  `POST ${prefix}/v1/chat/completions HTTP/1.1\r\nHost: a\r\n${key}${lines.map((line) => `${line}\r\n`).join("")}\r\n`
+  `POST ${prefix}/v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n${key}${
+    lines.map((line) => `${line}\r\n`).join("")
+  }\r\n`
 
 /** A request with these header lines and body. */
 const says = (
@@ -43,7 +45,7 @@ const line = (request: (prefix: string) => string, hears: Case["hears"], ...stat
 })
 
 const method = (name: string, hears: Case["hears"], ...states: ReadonlyArray<string>) =>
-  line((prefix) => `${name} ${prefix}/v1/models HTTP/1.1\r\nHost: a\r\n\r\n`, hears, ...states)
+  line((prefix) => `${name} ${prefix}/v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n`, hears, ...states)
 
 const withHeader = (name: string, value: string, hears: Case["hears"], ...states: ReadonlyArray<string>) =>
   says([`${name}: ${value}`, "Content-Length: 2"], "{}", hears, ...states)
@@ -69,7 +71,7 @@ const chunked = (body: string, hears: Case["hears"], ...states: ReadonlyArray<st
 
 const cases: Readonly<Record<string, Case>> = {
   "a connection that says nothing": { play: () => {}, hears: tooSlow, states: [] },
-  "a head that stops": line(() => "POST /v1/x HTTP/1.1\r\nHost: a\r\nX-", tooSlow),
+  "a head that stops": line(() => "POST /v1/x HTTP/1.1\r\nHost: localhost\r\nX-", tooSlow),
   "a head that drips": {
     play: (socket) => {
       socket.write("GET /v1/x HTTP/1.1\r\n")
@@ -129,11 +131,11 @@ const cases: Readonly<Record<string, Case>> = {
     states: ["timeout"],
     untilClosed: true
   },
-  "HTTP/0.9": line(() => "GET /v1/models\r\n\r\n", malformed),
+  "HTTP/0.9": line(() => "GET /v1/models\r\n\r\n", ours(400, "training_proxy_bad_request_target")),
   "no HTTP at all": line(() => "\u0000\u0001\u0002\r\n\r\n", malformed),
   "a TLS handshake": line(() => "\u0016\u0003\u0001\u0000z\u0001\u0000\u0000v\u0003\u0003", malformed),
   "HTTP/2's preface": line(() => "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", malformed),
-  "a version that does not exist": line(() => "GET /v1/models HTTP/9.9\r\nHost: a\r\n\r\n", malformed),
+  "a version that does not exist": line(() => "GET /v1/models HTTP/9.9\r\nHost: localhost\r\n\r\n", malformed),
   "a method in lower case": method("get", malformed),
   "a method that does not exist": method("BREW", malformed),
   "an empty method": method("", malformed),
@@ -142,7 +144,7 @@ const cases: Readonly<Record<string, Case>> = {
   "HEAD": method("HEAD", /^HTTP\/1\.1 200 [^]*\r\n\r\n$/, "done"),
   "DELETE": method("DELETE", good, "done"),
   "OPTIONS": method("OPTIONS", good, "done"),
-  "header lines that end in LF alone": line((prefix) => `POST ${prefix}/v1/x HTTP/1.1\nHost: a\n\n`, malformed),
+  "header lines that end in LF alone": line((prefix) => `POST ${prefix}/v1/x HTTP/1.1\nHost: localhost\n\n`, malformed),
   "a header folded over two lines": says(["X-A: one", " two", "Content-Length: 2"], "{}", malformed),
   "a blank before the colon": says(["X-A : one", "Content-Length: 2"], "{}", malformed),
   "a header without a name": says([": one", "Content-Length: 2"], "{}", malformed),
@@ -153,16 +155,23 @@ const cases: Readonly<Record<string, Case>> = {
   "a head of 1 MB": says([`X-Large: ${"h".repeat(1_000_000)}`, "Content-Length: 2"], "{}", tooLargeHead),
   "5,000 headers": says(Array.from({ length: 5_000 }, (_, n) => `X-${n}: v`), "", tooLargeHead),
   "a URL of 100 kB": line(
-    (prefix) => `GET ${prefix}/v1/${"u".repeat(100_000)} HTTP/1.1\r\nHost: a\r\n\r\n`,
+    (prefix) => `GET ${prefix}/v1/${"u".repeat(100_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
     tooLargeHead
   ),
   "a URL of 10 kB": line(
-    (prefix) => `GET ${prefix}/v1/${"u".repeat(10_000)} HTTP/1.1\r\nHost: a\r\n\r\n`,
+    (prefix) => `GET ${prefix}/v1/${"u".repeat(10_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
     good,
     "done"
   ),
-  "a NUL in the path, escaped": line((prefix) => `GET ${prefix}/v1/a%00b HTTP/1.1\r\nHost: a\r\n\r\n`, good, "done"),
-  "an escape that is none": line((prefix) => `GET ${prefix}/v1/%zz?%=%&&= HTTP/1.1\r\nHost: a\r\n\r\n`, good, "done"),
+  "a NUL in the path, escaped": line(
+    (prefix) => `GET ${prefix}/v1/a%00b HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+    ours(400, "training_proxy_bad_request_target")
+  ),
+  "an escape that is none": line(
+    (prefix) => `GET ${prefix}/v1/%zz?%=%&&= HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+    good,
+    "done"
+  ),
   "a length and chunks": says(["Content-Length: 5", "Transfer-Encoding: chunked"], "0\r\n\r\n", malformed),
   "two lengths that differ": says(["Content-Length: 2", "Content-Length: 3"], "{} ", malformed),
   "a negative length": says(["Content-Length: -2"], "{}", malformed),

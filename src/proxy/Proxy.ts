@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
 import type { Duplex, Readable } from "node:stream"
-import { type Dispatcher, Pool } from "undici"
+import type { Dispatcher } from "undici"
 import { parseUpstream, upstreamPath, type UpstreamUrl } from "../openai/UpstreamUrl.js"
 import { openCallHistory } from "../store/CallHistory.js"
 import { StoreProcess } from "../store/Sqlite.js"
@@ -40,6 +40,7 @@ import { SpanRecorder } from "./SpanRecorder.js"
 import { StoreWatch } from "./StoreWatch.js"
 import { Tunnel, type TunnelSettings } from "./Tunnel.js"
 import { listenForUpgrades } from "./Upgrades.js"
+import { upstreamPool } from "./UpstreamPool.js"
 
 /** A running proxy. */
 export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
@@ -86,17 +87,6 @@ export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
       })
     )
 }
-
-/** undici's own retries, redirects and decompression stay out: what the upstream says is what the client gets. */
-const upstreamPool = (origin: string, { limits, timeoutMs }: ProxyOptions) =>
-  new Pool(origin, {
-    headersTimeout: timeoutMs,
-    bodyTimeout: timeoutMs,
-    connect: { timeout: Math.min(timeoutMs, 10_000) },
-    connections: limits.callsMax,
-    pipelining: 1,
-    maxHeaderSize: 64 * 1024
-  })
 
 /** Decides over each request; plain functions from here on. */
 class Gateway {

@@ -115,7 +115,7 @@ const page = `SELECT span_id, sequence_id, method, path, state, status_code, sta
     ${attribute(GenAi.responseContentEncoding)} AS content_encoding,
     ${attribute(GenAi.requestTruncated)} IS NOT NULL AS is_request_cut,
     ${attribute(GenAi.responseTruncated)} IS NOT NULL AS is_response_cut,
-    ${attribute("tau.redacted")} IS NOT NULL OR ${attribute("tau.unrecorded")} IS NOT NULL AS is_altered
+    ${attribute(GenAi.redacted)} IS NOT NULL OR ${attribute(GenAi.unrecorded)} IS NOT NULL AS is_altered
   FROM spans
   WHERE attempt_id = ? AND sequence_id > ? AND retried_by IS NULL
     AND ${attribute(GenAi.late)} IS NULL AND ${attribute(GenAi.wire)} IS NOT 'ws'

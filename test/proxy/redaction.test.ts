@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { gzipSync } from "node:zlib"
 import { request } from "undici"
 import { defaultRules } from "../../src/openai/Redaction.js"
 import { Proxy } from "../../src/proxy/Proxy.js"
@@ -99,6 +100,21 @@ describe("what is recorded of calls", () => {
         })
       )
       for (const text of [secret, secret.slice(0, 16), "3456789abcdef"]) assert.notInclude(written, text)
+    }))
+
+  it.scopedLive("of a compressed answer with a secret is plain, and says so", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const url = yield* upstream((_req, res) => {
+        res.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip" })
+        res.end(gzipSync(JSON.stringify({ choices: [{ message: { content: secret } }] })))
+      })
+      yield* Effect.gen(function*() {
+        yield* post({ model: "m", messages: [] })
+        const [span] = yield* finishedSpans(1)
+        assert.include(yield* payloadText(span!.responseSha256), "[REDACTED]")
+        assert.notInclude(JSON.stringify(span), "content_encoding")
+      }).pipe(Effect.provide(proxyAt(path, url)))
     }))
 
   it.scopedLive("can be everything but the bodies", () =>

@@ -26,19 +26,30 @@ export const recordBy = (chosen: RecordingRules): void => {
 export interface Recorded {
   readonly request: Uint8Array
   readonly response: Uint8Array
+  readonly responseContentEncoding: string | null
   readonly derived: Derived
 }
 
 const none = new Uint8Array(0)
 
+const bodiless = { [GenAi.unrecorded]: "bodies are not recorded here" }
+
 export const recorded = (call: RecordedCall): Recorded => {
-  if (!rules.payloads) return { request: none, response: none, derived: withoutContent(derive(call), call, {}) }
+  if (!rules.payloads) {
+    const derived = withoutContent(derive(call), call, bodiless)
+    return { request: none, response: none, responseContentEncoding: null, derived }
+  }
   const request = redactor.body(call.requestBytes, call.requestContentEncoding ?? null)
   const response = redactor.body(call.responseBytes, call.responseContentEncoding ?? null)
   const dropped = droppedOf(request, response)
   if (dropped !== "") {
     const marks = { [GenAi.unrecorded]: dropped, ...counted(request.count + response.count) }
-    return { request: request.bytes, response: response.bytes, derived: withoutContent(derive(call), call, marks) }
+    return {
+      request: request.bytes,
+      response: response.bytes,
+      responseContentEncoding: response.contentEncoding,
+      derived: withoutContent(derive(call), call, marks)
+    }
   }
   const derived = derive({
     ...call,
@@ -52,6 +63,7 @@ export const recorded = (call: RecordedCall): Recorded => {
   return {
     request: request.bytes,
     response: isKept ? response.bytes : none,
+    responseContentEncoding: isKept ? response.contentEncoding : null,
     derived: {
       ...derived,
       assembled: answer.object,

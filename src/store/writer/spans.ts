@@ -131,6 +131,8 @@ interface Prepared {
   readonly request: Payload | null
   readonly response: Payload | null
   readonly answer: Payload | null
+  /** How the stored response is to be read: one that held a secret is stored plain. */
+  readonly responseContentEncoding: string | null
 }
 
 const prepared = new WeakMap<FinishedSpan, Prepared>()
@@ -160,7 +162,8 @@ export const prepareSpan = (
     derived,
     request: derived.kind === "llm" ? repeatingPayload(kept.request) : wholePayload(kept.request),
     response: wholePayload(kept.response),
-    answer: wholePayload(answer)
+    answer: wholePayload(answer),
+    responseContentEncoding: kept.responseContentEncoding
   }
   prepared.set(span, result)
   return result
@@ -264,7 +267,8 @@ const withOwnAttributes = (
     attributes[GenAi.errorMessage] = span.errorMessage
   }
   if (isShort(span.responseContentType)) attributes[GenAi.responseContentType] = span.responseContentType
-  if (isShort(span.responseContentEncoding)) attributes[GenAi.responseContentEncoding] = span.responseContentEncoding
+  const encoding = prepared.get(span)?.responseContentEncoding ?? null
+  if (isShort(encoding)) attributes[GenAi.responseContentEncoding] = encoding
   if (span.replayOf !== undefined) {
     attributes[GenAi.replayed] = true
     attributes[GenAi.replayOf] = span.replayOf

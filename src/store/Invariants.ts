@@ -188,15 +188,15 @@ export const invariants: ReadonlyArray<Invariant> = [
   }
 ]
 
-/** All that are broken, of one moment of the store, SQLite's own check of the file first. */
+/** All that are broken, of one moment of the store. A damaged file is asked nothing else: its answers would mean nothing. */
 export const brokenInvariants: Effect.Effect<ReadonlyArray<Breach>, StoreError, SqlClient.SqlClient> = orStoreError(
   "checking the store",
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
     sql.withTransaction(Effect.gen(function*() {
-      const found: Array<Breach> = []
       const damage = yield* sql.unsafe<{ quickCheck: string }>(`PRAGMA quick_check(${idsMax})`)
       const messages = damage.map(({ quickCheck }) => quickCheck).filter((message) => message !== "ok")
-      if (messages.length > 0) found.push({ invariant: "store", what: "the file is sound", ids: messages })
+      if (messages.length > 0) return [{ invariant: "store", what: "the file is sound", ids: messages }]
+      const found: Array<Breach> = []
       for (const { name, sql: question, what } of invariants) {
         const rows = yield* sql.unsafe<{ id: string }>(`SELECT id FROM (${question}) LIMIT ${idsMax}`)
         if (rows.length > 0) found.push({ invariant: name, what, ids: rows.map(({ id }) => id) })

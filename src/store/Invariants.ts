@@ -195,12 +195,20 @@ export const brokenInvariants: Effect.Effect<ReadonlyArray<Breach>, StoreError, 
     sql.withTransaction(Effect.gen(function*() {
       const damage = yield* sql.unsafe<{ quickCheck: string }>(`PRAGMA quick_check(${idsMax})`)
       const messages = damage.map(({ quickCheck }) => quickCheck).filter((message) => message !== "ok")
-      if (messages.length > 0) return [{ invariant: "store", what: "the file is sound", ids: messages }]
+      if (messages.length > 0) return [{ ...soundFile, ids: messages }]
       const found: Array<Breach> = []
       for (const { name, sql: question, what } of invariants) {
         const rows = yield* sql.unsafe<{ id: string }>(`SELECT id FROM (${question}) LIMIT ${idsMax}`)
         if (rows.length > 0) found.push({ invariant: name, what, ids: rows.map(({ id }) => id) })
       }
       return found
-    })))
+    })).pipe(
+      // Damage that hits the check itself.
+      Effect.catchIf(isDamage, ({ cause }) => Effect.succeed([{ ...soundFile, ids: [String(cause)] }]))
+    ))
 )
+
+const soundFile = { invariant: "store", what: "the file is sound" }
+
+const isDamage = ({ cause }: { readonly cause?: unknown }): boolean =>
+  /^SQLITE_(CORRUPT|NOTADB)/.test(String((cause as { readonly code?: unknown } | null)?.code))

@@ -16,6 +16,7 @@ import { Executor } from "../dist/runtime/Executor.js"
 import { Leases } from "../dist/runtime/Leases.js"
 import { run } from "../dist/runtime/Run.js"
 import { StatusReporter } from "../dist/runtime/StatusReporter.js"
+import { ResourceStore } from "../dist/store/ResourceStore.js"
 import { RolloutQueue } from "../dist/store/RolloutQueue.js"
 import { RunEvents } from "../dist/store/RunEvents.js"
 import { RunFindings } from "../dist/store/RunFindings.js"
@@ -51,6 +52,7 @@ const layerAt = (path) =>
       RunEvents.layer,
       RunFindings.layer,
       RunStanding.layer,
+      ResourceStore.layer,
       RolloutQueue.layer,
       WorkerStore.layer
     )),

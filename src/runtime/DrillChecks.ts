@@ -5,7 +5,7 @@
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import { dirname } from "node:path"
-import { AuditTrail } from "../store/AuditTrail.js"
+import type { AuditTrail } from "../store/AuditTrail.js"
 import { type Breach, brokenInvariants, idsMax } from "../store/Invariants.js"
 import { orStoreError } from "../store/reading.js"
 import type { StoreError } from "../store/StoreError.js"

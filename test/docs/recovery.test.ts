@@ -25,7 +25,7 @@ describe("docs/recovery.md", () => {
 
   it("asks the store only what it can answer", () => {
     const store = new Sqlite(":memory:")
-    store.function("sha256", () => "")
+    store.function("sha256", (text) => String(text))
     for (const { sql } of migrations) store.exec(sql)
     const questions = commands.flatMap((line) => /"(SELECT [^"]*)"/.exec(line)?.[1] ?? [])
     assert.isAtLeast(questions.length, 5)

@@ -147,6 +147,12 @@ export const benchQueue = async () => {
     console.log(`${String(workers).padStart(7)}  ${String(batch).padStart(15)}  ${rate.padStart(10)}`)
   }
 
+  const held = await underWay(10_000)
+  console.log(
+    `\n10,000 rollouts under way, leases renewed each second: ${held.beatMs.toFixed(0)} ms a renewal, ${
+      (held.cpu * 100).toFixed(0)
+    } % of a core, ${held.residentMb.toFixed(0)} MB resident`
+  )
   const small = await questions(1_000)
   const large = await questions(1_000_000)
   console.log("\nmedian µs            1,000 rollouts  1 M rollouts  ratio")
@@ -158,12 +164,6 @@ export const benchQueue = async () => {
     )
   }
 
-  const held = await underWay(10_000)
-  console.log(
-    `\n10,000 rollouts under way, leases renewed each second: ${held.beatMs.toFixed(0)} ms a renewal, ${
-      (held.cpu * 100).toFixed(0)
-    } % of a core, ${held.residentMb.toFixed(0)} MB resident`
-  )
   const best = Math.max(...[...rates.values()].map(median))
   return [
     ["claims and finishes, batched", best, "≥", 5_000, "/s"],

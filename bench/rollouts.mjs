@@ -3,9 +3,11 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { Reward, Scorer } from "../dist/domain/Reward.js"
 import { RunConfig } from "../dist/domain/RunConfig.js"
 import { AgentEndpoint } from "../dist/runtime/AgentEndpoint.js"
@@ -14,10 +16,16 @@ import { Executor } from "../dist/runtime/Executor.js"
 import { Leases } from "../dist/runtime/Leases.js"
 import { run } from "../dist/runtime/Run.js"
 import { StatusReporter } from "../dist/runtime/StatusReporter.js"
+import { ResourceStore } from "../dist/store/ResourceStore.js"
 import { RolloutQueue } from "../dist/store/RolloutQueue.js"
+import { RunEvents } from "../dist/store/RunEvents.js"
+import { RunFindings } from "../dist/store/RunFindings.js"
+import { RunStanding } from "../dist/store/RunStanding.js"
 import { RunStore } from "../dist/store/RunStore.js"
 import * as Sqlite from "../dist/store/Sqlite.js"
 import { WorkerStore } from "../dist/store/WorkerStore.js"
+import { median } from "./candidates.mjs"
+import { benchQueue } from "./queue.mjs"
 
 const rounds = 3
 const rollouts = { 1: 400, 8: 2_000, 64: 6_000 }
@@ -39,7 +47,15 @@ const layerAt = (path) =>
       columns: 80,
       colours: false
     })),
-    Layer.provideMerge(Layer.mergeAll(RunStore.layer, RolloutQueue.layer, WorkerStore.layer)),
+    Layer.provideMerge(Layer.mergeAll(
+      RunStore.layer,
+      RunEvents.layer,
+      RunFindings.layer,
+      RunStanding.layer,
+      ResourceStore.layer,
+      RolloutQueue.layer,
+      WorkerStore.layer
+    )),
     Layer.provideMerge(Sqlite.layer({ path, kind: "bench" }))
   )
 
@@ -62,6 +78,8 @@ const once = async (workers, count) => {
           modelRef: "bench/none",
           simulated: false,
           storePath,
+          command: null,
+          principal: "local:bench",
           report: () => Effect.void
         })
         if (summary.succeeded !== count) throw new Error(`${summary.succeeded} of ${count} succeeded`)
@@ -82,7 +100,6 @@ export const benchRollouts = async () => {
   for (let round = 0; round < rounds; round++) {
     for (const workers of [1, 8, 64]) rates[workers].push(rollouts[workers] / await once(workers, rollouts[workers]))
   }
-  const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
   for (const workers of [1, 8, 64]) {
     console.log([
       String(workers).padStart(7),
@@ -90,5 +107,40 @@ export const benchRollouts = async () => {
       median(rates[workers]).toFixed(0).padStart(10),
       `${(median(rates[workers]) / median(rates[1])).toFixed(1)}×`.padStart(11)
     ].join("  "))
+  }
+
+  const targets = await benchQueue()
+  recovery()
+
+  let missed = 0
+  console.log("\nTargets")
+  for (const [name, figure, sign, limit, unit] of targets) {
+    const isMet = sign === "≤" ? figure <= limit : figure >= limit
+    if (!isMet) missed += 1
+    const shown = figure.toFixed(limit < 10 ? 2 : 0)
+    console.log(
+      `  ${name.padEnd(36)} ${shown.padStart(7)}${unit.padEnd(3)} ${sign} ${limit}${unit.padEnd(4)} ${
+        isMet ? "met" : "MISSED"
+      }`
+    )
+  }
+  return missed
+}
+
+/** From the start of a process until it has put back what the killed one held: ten kills of a real run. */
+const recovery = () => {
+  const folder = mkdtempSync(join(tmpdir(), "tau-bench-"))
+  try {
+    const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url))
+    const { stdout } = spawnSync(process.execPath, [main, "drill", "--kills=10", `--state-dir=${folder}`, "--json"], {
+      encoding: "utf8",
+      timeout: 600_000
+    })
+    const { recovery_ms: found, verdict } = JSON.parse(stdout)
+    console.log(
+      `\nRecovery after kill -9, ${verdict}: p50 ${found.p50} ms, longest ${found.max} ms, over ${found.n} recoveries`
+    )
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
   }
 }

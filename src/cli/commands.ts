@@ -2,6 +2,7 @@
 import type { Command } from "./Command.js"
 import { audit } from "./commands/audit.js"
 import { diff } from "./commands/diff.js"
+import { drill } from "./commands/drill.js"
 import { exporting } from "./commands/export.js"
 import { inspect } from "./commands/inspect.js"
 import { keys } from "./commands/keys.js"
@@ -26,6 +27,7 @@ export const commands: ReadonlyArray<Command> = [
   exporting,
   inspect,
   audit,
+  drill,
   keys,
   simulate
 ]

@@ -1,0 +1,46 @@
+import { assert, describe, it } from "@effect/vitest"
+import Sqlite from "better-sqlite3"
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { parseArguments } from "../../src/cli/ParseArguments.js"
+import { migrations } from "../../src/store/writer/migrations.js"
+
+const docs = join(import.meta.dirname, "../../docs")
+const page = readFileSync(join(docs, "recovery.md"), "utf8")
+
+/** The lines of the page's shell blocks. */
+const commands = [...page.matchAll(/^ *```sh\n([^`]*)```/gm)].flatMap(([, block]) =>
+  block!.split("\n").map((line) => line.trim()).filter((line) => line !== "")
+)
+
+describe("docs/recovery.md", () => {
+  it("gives only commands that tau knows, with flags that it takes", () => {
+    const ours = commands.filter((line) => line.startsWith("tau "))
+    assert.isAtLeast(ours.length, 9)
+    for (const line of ours) {
+      const parsed = parseArguments(line.split(" ").slice(1), {})
+      assert.strictEqual(parsed._tag, "mode", `${line}: ${parsed._tag === "mistake" ? parsed.message : ""}`)
+    }
+  })
+
+  it("asks the store only what it can answer", () => {
+    const store = new Sqlite(":memory:")
+    store.function("sha256", (text) => String(text))
+    for (const { sql } of migrations) store.exec(sql)
+    const questions = commands.flatMap((line) => /"(SELECT [^"]*)"/.exec(line)?.[1] ?? [])
+    assert.isAtLeast(questions.length, 5)
+    for (const question of questions) assert.doesNotThrow(() => store.prepare(question).all(), question)
+    assert.include(page, `PRAGMA application_id = ${0x74617531}`)
+    store.close()
+  })
+
+  it("links only to what is there", () => {
+    const anchors = [...page.matchAll(/^## (.+)$/gm)].map(([, title]) =>
+      title!.toLowerCase().replaceAll(/[^\w -]/g, "").replaceAll(" ", "-")
+    )
+    for (const [, file, anchor] of page.matchAll(/\]\(([^)#]*)#?([^)]*)\)/g)) {
+      if (file === "") assert.include(anchors, anchor)
+      else assert.isTrue(existsSync(join(docs, file!)), file)
+    }
+  })
+})

@@ -1,0 +1,141 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { tau } from "../support/command.js"
+import { scratchFolder } from "../support/store.js"
+
+interface Answer {
+  readonly run_id: string
+  readonly verdict: string
+  readonly artifact_path: string
+  readonly broken: ReadonlyArray<unknown>
+  readonly checks: number
+  readonly kills: ReadonlyArray<{
+    readonly n: number
+    readonly pid: number
+    readonly run_id: string
+    readonly phase: string
+    readonly recovered_in_ms: number
+    readonly requeued: number
+    readonly broken: ReadonlyArray<unknown>
+  }>
+  readonly totals: { readonly rollouts: number; readonly succeeded: number; readonly starts: number }
+}
+
+interface Playbook {
+  readonly run_id: string
+  readonly crash_drill: {
+    readonly state_dir: string
+    readonly running_manifest_path: string
+    readonly crash_simulation_command: string
+  }
+  readonly resume_drill: {
+    readonly restart_command: string
+    readonly resumed_job_id: string
+    readonly checkpoint_path: string
+  }
+  readonly evidence: {
+    readonly events_log_path: string
+    readonly health_snapshot_path: string
+    readonly operator_log_path: string
+  }
+  readonly outcome: object
+}
+
+const json = <A>(file: string): A => JSON.parse(readFileSync(file, "utf8")) as A
+
+describe("tau drill", () => {
+  it.scopedLive(
+    "kills a run, resumes it, finds every invariant intact, and keeps the evidence",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* scratchFolder
+        const { code, stderr, stdout } = yield* tau(
+          folder,
+          ["drill", "--kills=3", "--rollouts=12", "--seed=5", "--state-dir=drilled", "--json"]
+        )
+        assert.strictEqual(code, 0, stderr + stdout)
+        const answer = JSON.parse(stdout) as Answer
+        assert.deepInclude(answer, { verdict: "passed", broken: [] })
+        assert.deepStrictEqual(answer.kills.map(({ broken, n }) => [n, broken]), [[1, []], [2, []], [3, []]])
+        assert.isAtLeast(answer.checks, 6)
+        assert.match(answer.kills[1]!.phase, /^working: \d rollouts, [1-9] calls under way$/)
+        for (const kill of answer.kills) {
+          assert.isAbove(kill.recovered_in_ms, 0)
+          assert.include(stderr, `kill ${kill.n}  `)
+        }
+        assert.strictEqual(answer.totals.succeeded, answer.totals.rollouts)
+
+        const artifact = join(folder, "drilled/resume-after-crash-playbook.json")
+        assert.strictEqual(answer.artifact_path, artifact)
+        const playbook = json<Playbook>(artifact)
+        const evidence = join(folder, "drilled/drill", answer.run_id)
+        const jobId = playbook.resume_drill.resumed_job_id
+        const { pid } = answer.kills.find(({ run_id }) => run_id === jobId)!
+        assert.match(playbook.run_id, /^m24-recovery-[0-9-]+$/)
+        assert.deepStrictEqual({ ...playbook, resume_drill: { ...playbook.resume_drill, restart_command: "" } }, {
+          schema_version: 1,
+          artifact_kind: "m24_rl_resume_after_crash_playbook",
+          run_id: answer.run_id,
+          crash_drill: {
+            state_dir: join(folder, "drilled"),
+            running_manifest_path: join(evidence, "running-manifest.json"),
+            crash_simulation_command: `kill -9 ${pid}`
+          },
+          resume_drill: {
+            restart_command: "",
+            resumed_job_id: jobId,
+            checkpoint_path: join(folder, "drilled/training/store.sqlite")
+          },
+          evidence: {
+            events_log_path: join(evidence, "events.jsonl"),
+            health_snapshot_path: join(evidence, "health-snapshot.json"),
+            operator_log_path: join(evidence, "operator.log")
+          },
+          outcome: { resume_status: "succeeded", recovery_reason_code: "job_recovered_after_restart" }
+        } as object)
+        assert.deepInclude(json<object>(playbook.crash_drill.running_manifest_path), {
+          state: "running",
+          run_id: jobId,
+          pid
+        })
+        const events = readFileSync(playbook.evidence.events_log_path, "utf8")
+        assert.include(events, "\"job_recovered_after_restart\"")
+        assert.property(json<object>(playbook.evidence.health_snapshot_path), "queue_depth")
+        const log = readFileSync(playbook.evidence.operator_log_path, "utf8")
+        for (const kill of answer.kills) assert.include(log, `$ kill -9 ${kill.pid}`)
+        assert.include(log, "resuming run run-0001")
+
+        // The command in the playbook is one that works from anywhere: the run is over, so that it starts the next.
+        assert.include(playbook.resume_drill.restart_command, `cd ${folder} && `)
+        assert.include(playbook.resume_drill.restart_command, playbook.resume_drill.checkpoint_path)
+      }),
+    120_000
+  )
+
+  it.scopedLive("refuses a state root that has a store: it would kill what works there", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      mkdirSync(join(folder, "mine/training"), { recursive: true })
+      writeFileSync(join(folder, "mine/training/store.sqlite"), "")
+      const { code, stderr } = yield* tau(folder, ["drill", "--kills=1", "--state-dir=mine"])
+      assert.strictEqual(code, 2)
+      assert.include(stderr, "store.sqlite is there already")
+      assert.isFalse(existsSync(join(folder, "mine/drill")))
+    }), 60_000)
+
+  it.scopedLive("says why a run cannot be drilled that ends by itself with an error", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      writeFileSync(join(folder, "config.json"), JSON.stringify({ optimize: [{ prompt: "1 + 1?" }], nonsense: 1 }))
+      const { code, stderr } = yield* tau(folder, [
+        "drill",
+        "--kills=1",
+        "--config=config.json",
+        "--model=sim/arithmetic"
+      ])
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /the drill could not go on: start 1 ended by itself with 2: .*nonsense/)
+    }), 60_000)
+})

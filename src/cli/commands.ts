@@ -1,8 +1,9 @@
 /** Every sub-command, in the order of the help. Loads no Effect. */
 import type { Command } from "./Command.js"
 import { simulate } from "./commands/simulate.js"
+import { validate } from "./commands/validate.js"
 
-export const commands: ReadonlyArray<Command> = [simulate]
+export const commands: ReadonlyArray<Command> = [simulate, validate]
 
 export const commandNamed = (name: string | undefined): Command | undefined =>
   commands.find((command) => command.name === name)

@@ -38,6 +38,10 @@ export const ChatExecutorConfig = Schema.Struct({
   tools: optional(
     Schema.Array(Schema.Unknown),
     "Tools of the request; any string may name a resource as `{{resources.name}}`"
+  ),
+  seed_field: optional(
+    Schema.NonEmptyString,
+    "Field of the example whose whole number is sent as the request's `seed`"
   )
 })
 

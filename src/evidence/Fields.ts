@@ -30,6 +30,14 @@ export class Fields {
     return fields
   }
 
+  get isPresent(): boolean {
+    return this.value !== undefined
+  }
+
+  entries(): ReadonlyArray<readonly [key: string, value: unknown]> {
+    return Object.entries(this.value ?? {})
+  }
+
   has(key: string): boolean {
     return this.value !== undefined && Object.hasOwn(this.value, key)
   }

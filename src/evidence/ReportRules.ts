@@ -1,6 +1,7 @@
 /** What a published benchmark report must hold, recomputed where it can be. */
 import { failedCriteria } from "./Criteria.js"
 import { Fields, type Problem } from "./Fields.js"
+import { metricsOf, readOutcomes } from "./Outcomes.js"
 import {
   daysAfter,
   monthOf,
@@ -22,9 +23,12 @@ export const reportProblems = (value: unknown): ReadonlyArray<Problem> => {
   suite.text("name")
   suite.text("version")
   const metrics = report.object("metrics")
-  metrics.number("episodes", { above: 0, whole: true })
-  metrics.number("mean_reward")
-  metrics.number("mean_safety_penalty")
+  const stated = {
+    episodes: metrics.number("episodes", { above: 0, whole: true }),
+    mean_reward: metrics.number("mean_reward"),
+    mean_safety_penalty: metrics.number("mean_safety_penalty")
+  }
+  if (report.has("cases")) checkMetrics(report, metrics, stated)
 
   const retention = report.object("retention")
   retention.choice("policy", retentionPolicies)
@@ -54,6 +58,24 @@ export const reportProblems = (value: unknown): ReadonlyArray<Problem> => {
   }
   if (kind === "significance") checkSignificance(report)
   return report.problems
+}
+
+/** Where a report lists its cases, its metrics follow from them. */
+const checkMetrics = (
+  report: Fields,
+  metrics: Fields,
+  stated: Readonly<Record<"episodes" | "mean_reward" | "mean_safety_penalty", number | undefined>>
+) => {
+  const before = report.problems.length
+  const cases = readOutcomes(report)
+  if (cases.length === 0 && report.problems.length === before) report.refuse("cases", "at least one case")
+  if (report.problems.length > before) return
+  const { episodes, meanReward, meanSafetyPenalty } = metricsOf(cases)
+  const counted = { episodes, mean_reward: meanReward, mean_safety_penalty: meanSafetyPenalty }
+  for (const [name, value] of Object.entries(counted)) {
+    const found = stated[name as keyof typeof stated]
+    if (found !== undefined && !near(found, value)) metrics.refuse(name, `${value} as the cases give it`)
+  }
 }
 
 const checkArchivePath = (

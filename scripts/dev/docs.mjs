@@ -31,6 +31,7 @@ const kinds = {
   bind: "host:port",
   model: "provider/model",
   choice: "one of them",
+  number: "number",
   limits: "name=number, ..."
 }
 const kindOf = ({ value }) =>

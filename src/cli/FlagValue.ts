@@ -50,6 +50,17 @@ export const readInteger = (given: Given): number => {
   return value
 }
 
+/** A decimal number such as 0.05. */
+export const readNumber = (given: Given): number => {
+  const kind = given.flag.value
+  if (kind.kind !== "number") throw new TypeError(`${given.flag.name} is no number`)
+  const value = /^\d{1,16}(\.\d{1,16})?([eE][+-]?\d{1,3})?$/.test(given.text) ? Number(given.text) : Number.NaN
+  if (!(value >= kind.min && value <= kind.max)) {
+    throw wrong(given, `expected a number from ${kind.min} to ${kind.max}`)
+  }
+  return value
+}
+
 export const readBind = (given: Given): Bind => {
   const [, bracketed, plain, port = ""] = /^(?:\[([^\]]*)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(given.text) ?? []
   const host = bracketed ?? plain

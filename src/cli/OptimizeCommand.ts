@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { randomBytes } from "node:crypto"
 import { dirname, join } from "node:path"
+import type { Scorer } from "../domain/Reward.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { Proxy } from "../proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../proxy/ProxyOptions.js"
@@ -16,9 +17,11 @@ import * as Run from "../runtime/Run.js"
 import { StatusReporter } from "../runtime/StatusReporter.js"
 import { summaryJson } from "../runtime/Summary.js"
 import { summaryText } from "../runtime/summaryText.js"
+import * as SafetyScoring from "../scoring/SafetyScoring.js"
 import * as Scoring from "../scoring/Scoring.js"
 import { RolloutQueue } from "../store/RolloutQueue.js"
 import { RunStore } from "../store/RunStore.js"
+import { SpanStore } from "../store/SpanStore.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { WorkerStore } from "../store/WorkerStore.js"
 import { type CommandError, CommandFailed } from "./CliError.js"
@@ -59,10 +62,10 @@ const optimize = Effect.fnUntraced(function*(mode: OptimizeMode, environment: En
   )
     .pipe(
       Layer.provideMerge(executor(config, folder)),
-      Layer.provideMerge(Scoring.layer({ scoring: config.scoring, baseDir: folder })),
+      Layer.provideMerge(scoring(config, folder)),
       Layer.provideMerge(endpoint(upstream.model, agentKey)),
       Layer.provideMerge(Proxy.layer(proxy)),
-      Layer.provideMerge(Layer.mergeAll(RunStore.layer, RolloutQueue.layer, WorkerStore.layer)),
+      Layer.provideMerge(Layer.mergeAll(RunStore.layer, RolloutQueue.layer, WorkerStore.layer, SpanStore.layer)),
       Layer.provideMerge(Sqlite.layer({ path: mode.storePath, kind: "run", attributionLogPath })),
       Layer.provideMerge(Announcer.layer(process.stderr, environment))
     )
@@ -79,7 +82,11 @@ const optimize = Effect.fnUntraced(function*(mode: OptimizeMode, environment: En
 })
 
 /** Where the model is and the key to it. Fails before anything is written when a provider wants a key and none is set. */
-const upstreamOf = Effect.fnUntraced(function*(mode: OptimizeMode, config: RunConfig, environment: Environment) {
+export const upstreamOf = Effect.fnUntraced(function*(
+  mode: Pick<OptimizeMode, "model" | "modelRef" | "proxy">,
+  config: Pick<RunConfig, "upstream_url">,
+  environment: Environment
+) {
   const { name: model, provider } = mode.model
   const choice = chooseUpstream(
     { flag: mode.proxy.upstreamUrl, config: config.upstream_url },
@@ -111,6 +118,15 @@ const upstreamOf = Effect.fnUntraced(function*(mode: OptimizeMode, config: RunCo
   }
 })
 
+/** Without a policy nothing looks at the spans. */
+const scoring = (
+  { safety_reward: safety, scoring }: RunConfig,
+  baseDir: string
+): Layer.Layer<Scorer, never, SpanStore> => {
+  const plain = Scoring.layer({ scoring, baseDir })
+  return safety === undefined ? plain : Layer.provide(SafetyScoring.layer(safety), plain)
+}
+
 const executor = ({ executor: chosen }: RunConfig, folder: string) => {
   switch (chosen.kind) {
     case "chat":
@@ -122,7 +138,7 @@ const executor = ({ executor: chosen }: RunConfig, folder: string) => {
   }
 }
 
-const endpoint = (model: string, apiKey: string) =>
+export const endpoint = (model: string, apiKey: string) =>
   Layer.effect(
     AgentEndpoint,
     Effect.map(Proxy, ({ origin }) => ({ origin: reachable(origin), apiKey, model }))

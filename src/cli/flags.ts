@@ -16,6 +16,7 @@ export type ValueKind =
   | { readonly kind: "model" }
   | { readonly kind: "choice" }
   | { readonly kind: "limits" }
+  | { readonly kind: "number"; readonly min: number; readonly max: number }
   | { readonly kind: "integer"; readonly min: number; readonly max: number; readonly unit: string }
 
 export interface Flag {

@@ -5,6 +5,7 @@
 import * as Schema from "effect/Schema"
 import { ResourceValues } from "./Resources.js"
 import { Example } from "./Rollout.js"
+import { SafetyRewardConfig } from "./SafetyReward.js"
 
 const positive = (what: string) =>
   Schema.Number.pipe(
@@ -166,6 +167,10 @@ export const RunConfig = Schema.Struct({
   scoring: optional(
     Schema.NonEmptyArray(ScorerConfig),
     "How an answer is scored; without it `exact_match`, for the examples whose `expected` is a string"
+  ),
+  safety_reward: optional(
+    SafetyRewardConfig,
+    "What unsafe behaviour costs; without it nothing looks for any"
   ),
   optimizer: withDefault(OptimizerConfig, { algorithm: "evaluate" as const }, "How better resources are searched for"),
   max_attempts: withDefault(positive("attempts"), 3, "Tries at a rollout before it counts as failed"),

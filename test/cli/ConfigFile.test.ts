@@ -149,7 +149,6 @@ describe("problems", () => {
     [{ resources: [] }, "$.resources: expected an object, found an empty array"],
     [{ gate: {} }, "$.gate: \"gate\" is known but not available in this version"],
     [{ resume: {} }, "$.resume: \"resume\" is known but not available in this version"],
-    [{ safety_reward: {} }, "$.safety_reward: \"safety_reward\" is known but not available in this version"],
     [
       { optimizer: { algorithm: "rgepa", seed: 1 } },
       "$.optimizer.algorithm: \"rgepa\" is known but not available in this version"

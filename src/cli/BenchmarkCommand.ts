@@ -220,7 +220,7 @@ const publish = ({ files, root }: PublishInput): Effect.Effect<number, CommandEr
 const sweep = ({ action, dryRun, now, root }: SweepInput): Effect.Effect<number, CommandError> =>
   Effect.gen(function*() {
     const nowMs = yield* timeOf(now, "--now")
-    const actions = yield* Retention[action]({ root, nowMs, dryRun })
+    const actions = yield* (action === "archive" ? Retention.archive : Retention.purge)({ root, nowMs, dryRun })
     for (const { detail, file, kind } of actions) {
       yield* Console.log(`${dryRun && kind !== "keep" ? `would ${kind}` : kind} ${file}: ${detail}`)
     }

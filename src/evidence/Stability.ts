@@ -14,13 +14,6 @@ export interface Bands {
   readonly adjacentRewardDeltaDrift: number
 }
 
-export const defaultBands: Bands = {
-  seedPValueRange: 0.05,
-  seedRewardDeltaRange: 0.05,
-  adjacentPValueDrift: 0.04,
-  adjacentRewardDeltaDrift: 0.08
-}
-
 export interface Reading {
   readonly seed: number
   readonly n: number

@@ -45,12 +45,12 @@ const execute = (config: typeof CommandExecutorConfig.Type, cwd: string, assignm
       reportedEvents(files.safetyEventsPath),
       ({ detail, permanent, reason }) => new AttemptFailed({ reason, detail, permanent, stderrTail })
     )
-    if (!toFile) return { output: textOf(finished.stdout), safetyEvents }
+    if (!toFile) return { output: textOf(finished.stdout), ...(safetyEvents.length > 0 && { safetyEvents }) }
     const written = yield* Effect.mapError(
       readOutput(files.outputPath, config.output_bytes_max),
       ({ detail, permanent, reason }) => new AttemptFailed({ reason, detail, permanent, stderrTail })
     )
-    return { output: textOf(written), safetyEvents }
+    return { output: textOf(written), ...(safetyEvents.length > 0 && { safetyEvents }) }
   })
 
 const eventBytesMax = 1_048_576

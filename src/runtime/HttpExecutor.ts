@@ -57,7 +57,10 @@ const read = ({ isWhole, status, text }: Answer, { apiKey }: Assignment): Effect
       Option.match(readEvents(reported ?? []), {
         onNone: () => failed("output", "the agent's safety_events must be a list of {\"reason_codes\", \"blocked\"}"),
         onSome: (safetyEvents) =>
-          Effect.succeed({ output: typeof output === "string" ? output : JSON.stringify(output), safetyEvents })
+          Effect.succeed({
+            output: typeof output === "string" ? output : JSON.stringify(output),
+            ...(safetyEvents.length > 0 && { safetyEvents })
+          })
       })
   })
 }

@@ -185,10 +185,13 @@ export const benchmark = defineCommand({
   summary: "Prove that a checkpoint is better: run a suite, compare, report, publish, archive",
   description:
     "tau benchmark asks a frozen suite of cases of two checkpoints, compares what they earn, and writes the artifacts of the "
-    + "benchmark protocol. docs/evidence.md explains it from the start. Exit code 0 when the artifact was written, whatever "
+    + `benchmark protocol. The action is ${
+      benchmarkActions.join(", ")
+    }. docs/evidence.md explains it from the start. Exit code 0 when the artifact was written, whatever `
     + "its verdict; 1 when it could not be made; 2 for a mistake in the command line.",
   examples: [
-    "tau benchmark run --suite suite.json --model openai/gpt-4o-mini --resources 1 --report-kind baseline",
+    `tau benchmark run --suite suite.json --model openai/gpt-4o-mini \\
+  --resources 1 --report-kind baseline`,
     "tau benchmark significance --min-reward-delta 0.02",
     "tau benchmark proof --run-id m24-demo",
     "tau benchmark purge --dry-run"

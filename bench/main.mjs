@@ -1,19 +1,25 @@
-// `npm run bench [-- proxy | rollouts | payloads | soak] [--check] [--minutes n]`: figures as ratios measured side by side in one run. See README.md.
+// `npm run bench [-- proxy | rollouts | payloads | soak | reading] [--check] [--minutes n] [--spans n]`: figures as ratios measured side by side in one run. See README.md.
 import { parseArgs } from "node:util"
 import { benchPayloads } from "./payloads.mjs"
 import { benchProxy } from "./proxy.mjs"
+import { benchReading } from "./reading.mjs"
 import { benchRollouts } from "./rollouts.mjs"
 import { benchSoak } from "./soak.mjs"
 
-const { positionals: chosen, values: { check, minutes } } = parseArgs({
+const { positionals: chosen, values: { check, minutes, spans } } = parseArgs({
   allowPositionals: true,
-  options: { check: { type: "boolean", default: false }, minutes: { type: "string", default: "30" } }
+  options: {
+    check: { type: "boolean", default: false },
+    minutes: { type: "string", default: "30" },
+    spans: { type: "string", default: "1000000" }
+  }
 })
 const sections = {
   proxy: benchProxy,
   rollouts: benchRollouts,
   payloads: benchPayloads,
-  soak: () => benchSoak(Number(minutes))
+  soak: () => benchSoak(Number(minutes)),
+  reading: () => benchReading(Number(spans))
 }
 const unknown = chosen.filter((name) => !(name in sections))
 if (unknown.length > 0) {
@@ -21,7 +27,7 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 let missed = 0
-// The soak takes half an hour: only when asked for.
+// The soak takes half an hour, and the large store its gigabytes: only when asked for.
 for (const name of chosen.length === 0 ? ["proxy", "rollouts", "payloads"] : chosen) {
   missed += (await sections[name]()) ?? 0
 }

@@ -9,7 +9,7 @@ import { ExitCode } from "../../dist/cli/ExitCode.js"
 import { aliases, controlVerbs, rootFlags, variableOf } from "../../dist/cli/flags.js"
 import { keysNotYet, valuesNotYet } from "../../dist/cli/NotYet.js"
 import { providers } from "../../dist/cli/Providers.js"
-import { ExecutorConfig, OptimizerConfig, RunConfig, ScorerConfig } from "../../dist/domain/RunConfig.js"
+import { ExecutorConfig, OptimizerConfig, ResumeConfig, RunConfig, ScorerConfig } from "../../dist/domain/RunConfig.js"
 
 const code = (text) => `\`${text}\``
 const codes = (texts) => texts.map(code).join(", ")
@@ -30,12 +30,15 @@ const kinds = {
   url: "http or https URL",
   bind: "host:port",
   model: "provider/model",
-  choice: "one of them",
+  limits: "name=number, ...",
   number: "number",
-  limits: "name=number, ..."
+  time: "date or age",
+  score: "number, 0 to 1"
 }
-const kindOf = ({ value }) =>
-  value.kind !== "integer"
+const kindOf = ({ placeholder, value }) =>
+  value.kind === "choice"
+    ? codes(placeholder.split("|"))
+    : value.kind !== "integer"
     ? kinds[value.kind]
     : value.max === Number.MAX_SAFE_INTEGER
     ? `integer >= ${value.min}`
@@ -269,6 +272,12 @@ ${kindTables(ScorerConfig, "Scorer")}
 ## \`optimizer\`
 
 ${keyTable(OptimizerConfig, OptimizerConfig.ast, {})}
+
+## ${code("resume")}
+
+${keyTable(ResumeConfig, ResumeConfig.ast, {})}
+
+What is replayed, and what is not: [runs.md](runs.md#what-a-dead-attempt-leaves).
 
 ## Not in this version
 

@@ -17,8 +17,10 @@ import { defaultRetention, runIdPattern } from "../evidence/Publication.js"
 import { episodesOf, readSuite, type Suite } from "../evidence/Suite.js"
 import { Proxy } from "../proxy/Proxy.js"
 import { defaultLimits } from "../proxy/ProxyOptions.js"
+import { ActorTree } from "../runtime/ActorTree.js"
 import { Announcer } from "../runtime/Announcer.js"
 import * as ChatExecutor from "../runtime/ChatExecutor.js"
+import { ControlSocket } from "../runtime/ControlSocket.js"
 import { Leases } from "../runtime/Leases.js"
 import * as Run from "../runtime/Run.js"
 import { StatusReporter } from "../runtime/StatusReporter.js"
@@ -26,18 +28,18 @@ import * as RubricScoring from "../scoring/RubricScoring.js"
 import * as SafetyScoring from "../scoring/SafetyScoring.js"
 import { canonicalJson } from "../store/canonicalJson.js"
 import { ResourceStore } from "../store/ResourceStore.js"
-import { RolloutQueue } from "../store/RolloutQueue.js"
 import { RolloutStore } from "../store/RolloutStore.js"
-import { RunStore } from "../store/RunStore.js"
-import { SpanStore } from "../store/SpanStore.js"
 import * as Sqlite from "../store/Sqlite.js"
-import { WorkerStore } from "../store/WorkerStore.js"
 import { existing, readArtifact, writeArtifact } from "./ArtifactFiles.js"
 import { CommandFailed, UsageError } from "./CliError.js"
 import type { RunInput } from "./commands/benchmark.js"
 import { configHash } from "./ConfigHash.js"
 import { ExitCode } from "./ExitCode.js"
-import { endpoint, upstreamOf } from "./OptimizeCommand.js"
+import { drainMsDefault } from "./flags.js"
+import { endpoint, storeTags, upstreamOf } from "./OptimizeCommand.js"
+import { localPrincipal } from "./Principal.js"
+import { proxyActors } from "./ProxyActors.js"
+import { commandIn } from "./RestartCommand.js"
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex")
 
@@ -82,14 +84,7 @@ export const runBenchmark = Effect.fnUntraced(
       seed_field: "seed",
       ...(input.temperature !== null && { parameters: { temperature: input.temperature } })
     }
-    const stores = Layer.mergeAll(
-      RunStore.layer,
-      RolloutQueue.layer,
-      WorkerStore.layer,
-      SpanStore.layer,
-      RolloutStore.layer,
-      ResourceStore.layer
-    )
+    const stores = Layer.merge(storeTags, RolloutStore.layer)
     const layer = Layer.mergeAll(Leases.layer({ heartbeatIntervalMs: 1_000 }), StatusReporter.layer).pipe(
       Layer.provideMerge(ChatExecutor.layer(chat)),
       Layer.provideMerge(SafetyScoring.layer(safety)),
@@ -97,6 +92,7 @@ export const runBenchmark = Effect.fnUntraced(
         RubricScoring.layer({ dimensions, rubricField: "scoring_rubric", baseDir: dirname(input.suitePath) })
       ),
       Layer.provideMerge(endpoint(upstream.model, agentKey)),
+      Layer.provideMerge(proxyActors),
       Layer.provideMerge(Proxy.layer({
         bind: freePort,
         upstreamUrl: upstream.url,
@@ -107,9 +103,12 @@ export const runBenchmark = Effect.fnUntraced(
         attributionLogPath,
         recordPolicy: "required",
         onDisconnect: "cancel",
+        replay: "after-crash",
         warn: (message) => void process.stderr.write(`${message}\n`),
         limits: defaultLimits
       })),
+      Layer.provideMerge(ActorTree.layer("run", input.storePath)),
+      Layer.provideMerge(ControlSocket.layer(input.storePath)),
       Layer.provideMerge(stores),
       Layer.provideMerge(Sqlite.layer({ path: input.storePath, kind: "run", attributionLogPath })),
       Layer.provideMerge(Announcer.layer(process.stderr, environment))
@@ -137,6 +136,9 @@ export const runBenchmark = Effect.fnUntraced(
         modelRef: input.modelRef,
         simulated: input.model.provider === "sim",
         storePath: input.storePath,
+        command: commandIn(process.cwd(), [process.execPath, ...process.argv.slice(1)]),
+        principal: localPrincipal(),
+        drainMs: drainMsDefault,
         report: () => Effect.void
       })
       const cases = yield* outcomesOf(summary.runId, suite)

@@ -29,21 +29,28 @@ export const problemsMax = 20
 /** The checked config with its defaults filled in; or a `ConfigError` with one line per problem. */
 export const loadConfig = (file: string): Effect.Effect<LoadedConfig, ConfigError> =>
   Effect.gen(function*() {
-    const fail = (first: string, ...rest: ReadonlyArray<string>) =>
-      new ConfigError({ file, problems: [first, ...rest] })
-    const bytes = yield* readRegularFile(file).pipe(Effect.mapError((reason) => fail(reason)))
-    const text = decodeText(bytes)
-    if (text._tag === "unreadable") return yield* fail(text.reason)
-    const checked = checkConfig(text.text)
+    const checked = checkConfig(yield* readConfigText(file))
     if (checked._tag === "valid") {
       const path = resolve(file)
       return { config: checked.config, path, folder: dirname(path) }
     }
-    const lines = checked.problems.slice(0, problemsMax).map((problem) => `${problem.path}: ${problem.text}`)
-    const more = checked.problems.length - lines.length
-    if (more > 0) lines.push(`and ${more} more`)
-    return yield* fail(lines[0]!, ...lines.slice(1))
+    return yield* problemsIn(file, checked.problems)
   })
+
+/** The text of a file of settings. */
+export const readConfigText = (file: string): Effect.Effect<string, ConfigError> =>
+  Effect.gen(function*() {
+    const fail = (reason: string) => new ConfigError({ file, problems: [reason] })
+    const text = decodeText(yield* readRegularFile(file).pipe(Effect.mapError(fail)))
+    return text._tag === "unreadable" ? yield* fail(text.reason) : text.text
+  })
+
+export const problemsIn = (file: string, problems: ReadonlyArray<Problem>): ConfigError => {
+  const lines = problems.slice(0, problemsMax).map((problem) => `${problem.path}: ${problem.text}`)
+  const more = problems.length - lines.length
+  if (more > 0) lines.push(`and ${more} more`)
+  return new ConfigError({ file, problems: [lines[0]!, ...lines.slice(1)] })
+}
 
 /** Opened without waiting and looked at before reading: a FIFO or a device would never end. */
 const readRegularFile = (file: string): Effect.Effect<Uint8Array, string> =>

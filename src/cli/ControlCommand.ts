@@ -4,13 +4,18 @@ import * as Layer from "effect/Layer"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { actionKeyOf } from "../domain/Control.js"
+import type { RbacDecision } from "../domain/Rbac.js"
 import * as Control from "../runtime/Control.js"
 import type { FileError } from "../runtime/DurableFile.js"
 import type { RecoveryGuardrail } from "../runtime/Recovery.js"
+import * as RuntimeFiles from "../runtime/RuntimeFiles.js"
+import { AuditTrail } from "../store/AuditTrail.js"
 import { ControlLog } from "../store/ControlLog.js"
+import { RunEvents } from "../store/RunEvents.js"
+import { RunFindings } from "../store/RunFindings.js"
 import { RunStanding } from "../store/RunStanding.js"
 import * as Sqlite from "../store/Sqlite.js"
-import type { StoreError } from "../store/StoreError.js"
+import { StoreError } from "../store/StoreError.js"
 import { ExitCode } from "./ExitCode.js"
 import type { ControlMode } from "./Mode.js"
 
@@ -29,25 +34,52 @@ export const run = (mode: ControlMode): Effect.Effect<number, ControlError> =>
 const ask = (mode: ControlMode, storePath: string): Effect.Effect<Control.ControlAnswer, ControlError> =>
   Effect.gen(function*() {
     const { checkpoint = "", principal, stateDir, verb } = mode
-    const decision = yield* Control.authorize(mode.rbacPolicyPath, principal, verb)
-    const request = { stateDir, principal, decision }
+    const request = (decision: RbacDecision) => ({ stateDir, principal, decision })
     // Who may not use the store, and who only asks, must not be the one who makes it.
-    if (!existsSync(storePath)) {
-      if (!decision.allowed) return yield* Control.denyWithoutStore(request, verb)
-      if (verb === "status") return yield* Control.statusWithoutStore(request)
-    }
-    if (!decision.allowed) return yield* Effect.provide(Control.deny(request, verb), writable(storePath))
-    if (verb === "status") return yield* Effect.provide(Control.status(request), readable(storePath))
-    return yield* Effect.provide(
-      Control.carryOut(verb === "rollback" ? { ...request, verb, checkpoint } : { ...request, verb }),
-      writable(storePath)
+    const deny = (decision: RbacDecision) =>
+      existsSync(storePath)
+        ? Effect.provide(Control.deny(request(decision), verb), writable(storePath))
+        : Control.denyWithoutStore(request(decision), verb)
+    const decision = yield* Effect.tapErrorTag(
+      Control.authorize(mode.rbacPolicyPath, principal, verb),
+      "FileError",
+      () => Effect.ignore(deny(Control.undecided))
     )
-  })
+    if (!decision.allowed) return yield* deny(decision)
+    if (verb === "status") {
+      return existsSync(storePath)
+        ? yield* Effect.provide(Control.status(request(decision)), readable(storePath))
+        : yield* Control.statusWithoutStore(request(decision))
+    }
+    return yield* Control.carryOut({ ...request(decision), ...(verb === "rollback" ? { verb, checkpoint } : { verb }) })
+      .pipe(
+        Effect.tap(() => RuntimeFiles.followQuietly(storePath)),
+        Effect.provide(writable(storePath))
+      )
+  }).pipe(
+    Effect.catchIf(
+      (error): error is StoreError => error._tag === "StoreError" && error.reason === "locked",
+      (error) => namingHolder(error, storePath)
+    )
+  )
+
+/** A store that stays locked is often one whose process was stopped in the middle of a commit. */
+const namingHolder = (error: StoreError, storePath: string) =>
+  Effect.flatMap(RunStanding, ({ now }) => now).pipe(
+    Effect.provide(readable(storePath)),
+    Effect.map(({ run }) => run?.silence ?? null),
+    Effect.orElseSucceed(() => null),
+    Effect.flatMap((silence) =>
+      silence === null ? error : new StoreError({ ...error, detail: `${error.detail}; ${silence}` })
+    )
+  )
 
 const readable = (path: string) => RunStanding.layer.pipe(Layer.provide(Sqlite.readOnly(path)))
 
 const writable = (path: string) =>
-  Layer.merge(ControlLog.layer, RunStanding.layer).pipe(Layer.provide(Sqlite.layer({ path, kind: "control" })))
+  Layer.mergeAll(AuditTrail.layer, ControlLog.layer, RunEvents.layer, RunFindings.layer, RunStanding.layer).pipe(
+    Layer.provide(Sqlite.layer({ path, kind: "control" }))
+  )
 
 interface StorePlace {
   readonly path: string
@@ -72,6 +104,8 @@ const toJson = (answer: Control.ControlAnswer, store: StorePlace) => {
       state: standing.state,
       desired: standing.desired,
       live: standing.isLive,
+      pid: standing.pid,
+      silence: standing.silence,
       crashed: standing.hasCrashed,
       config_path: standing.configPath,
       total: standing.total,
@@ -105,6 +139,11 @@ const toText = (answer: Control.ControlAnswer, store: StorePlace): string => {
       recovery.checkpoint_source === null
         ? "no crash was found"
         : `after a crash, from the ${recovery.checkpoint_source} checkpoint at step ${recovery.checkpoint_global_step}`
+    )),
+    ...(recovery?.run == null ? [] : fact(
+      "found",
+      `${recovery.run.finished} of ${recovery.run.rollouts} rollouts finished, ${recovery.run.resumed} to take up again`
+        + `, ${recovery.run.requeued} of them to be put back, ${recovery.run.calls_replayed} calls replayed`
     )),
     ...(recovery?.diagnostics ?? []).flatMap((line) => fact("note", line)),
     ...fact("store", store.present ? store.path : `${store.path} (not there)`)

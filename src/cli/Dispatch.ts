@@ -1,16 +1,17 @@
 /** Loads the command of a mode and runs it as the main program. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
 import type { CommandError } from "./CliError.js"
 import { endingOf } from "./CliError.js"
 import type { Mode } from "./Mode.js"
 
-const command = (mode: Mode): Effect.Effect<number, CommandError> => {
+const command = (mode: Mode, conclude: (code: number) => void): Effect.Effect<number, CommandError> => {
   switch (mode._tag) {
     case "optimize":
-      return Effect.flatMap(Effect.promise(() => import("./OptimizeCommand.js")), ({ run }) => run(mode))
+      return Effect.flatMap(Effect.promise(() => import("./OptimizeCommand.js")), ({ run }) => run(mode, conclude))
     case "proxy":
       return Effect.flatMap(Effect.promise(() => import("./ProxyCommand.js")), ({ run }) => run(mode))
     case "control":
@@ -43,12 +44,20 @@ const isUntilStopped = (mode: Mode) => mode._tag === "command" ? mode.untilStopp
 
 export const dispatch = (mode: Mode): void => {
   exitOnSecondSignal()
-  NodeRuntime.runMain(Effect.provide(command(mode), logs), {
+  // A command that was told to stop and had its result told all the same has done its work.
+  let concluded: number | null = null
+  const conclude = (code: number) => {
+    concluded = code
+  }
+  NodeRuntime.runMain(Effect.provide(command(mode, conclude), logs), {
     disableErrorReporting: true,
     disablePrettyLogger: true,
     teardown: (exit, onExit) => {
       // The exit of `command`: a number, or one of its errors.
-      const ending = endingOf(exit as Exit.Exit<number, CommandError>, isUntilStopped(mode))
+      const wasStopped = Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
+      const ending = wasStopped && concluded !== null
+        ? { code: concluded, lines: [] }
+        : endingOf(exit as Exit.Exit<number, CommandError>, isUntilStopped(mode))
       for (const line of ending.lines) process.stderr.write(`${line}\n`)
       process.exitCode = ending.code
       onExit(ending.code)

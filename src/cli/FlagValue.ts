@@ -61,6 +61,34 @@ export const readNumber = (given: Given): number => {
   return value
 }
 
+/** One of a few words. */
+export const readChoice = <Word extends string>(given: Given, words: ReadonlyArray<Word>): Word => {
+  const word = words.find((known) => known === given.text)
+  if (word === undefined) throw wrong(given, `expected ${words.join(" or ")}`)
+  return word
+}
+
+export const readScore = (given: Given): number => {
+  const value = /^\d{1,3}(\.\d{1,18})?$/.test(given.text) ? Number(given.text) : Number.NaN
+  if (!(value >= 0 && value <= 1)) throw wrong(given, "expected a number from 0 to 1")
+  return value
+}
+
+const msOf: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** Unix milliseconds of a date (`2026-11-25`, `2026-11-25T20:00:00Z`), or of an age (`90s`, `15m`, `2h`, `3d`). */
+export const readTime = (given: Given, nowMs: number): number => {
+  const [, count, unit] = /^(\d{1,9})([smhd])$/.exec(given.text) ?? []
+  const date = /^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2})?)?$/.test(given.text)
+    ? Date.parse(given.text)
+    : Number.NaN
+  const ms = count === undefined ? date : nowMs - Number(count) * msOf[unit!]!
+  if (Number.isNaN(ms)) {
+    throw wrong(given, "expected a date such as 2026-11-25T20:00:00Z, or an age such as 15m, 2h or 3d")
+  }
+  return ms
+}
+
 export const readBind = (given: Given): Bind => {
   const [, bracketed, plain, port = ""] = /^(?:\[([^\]]*)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(given.text) ?? []
   const host = bracketed ?? plain

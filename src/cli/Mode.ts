@@ -24,6 +24,7 @@ export interface OptimizeMode {
   readonly configPath: string
   readonly storePath: string
   readonly json: boolean
+  readonly drainMs: number
   readonly proxy: {
     readonly bind: Bind
     /** What the flag says; the config, `OPENAI_BASE_URL` and the provider come after it: `chooseUpstream` decides. */
@@ -47,6 +48,17 @@ export interface ProxyMode {
   readonly limits: Partial<ProxyLimits>
   /** Null leaves the size of the store to the disk. */
   readonly storeBytesMax: number | null
+  /** False keeps no bodies. */
+  readonly payloads: boolean
+  readonly redactPath?: string
+  readonly redactDefaults: boolean
+  readonly requireKey: boolean
+  /** The upstream's key, for calls that showed a key of tau; from the environment. Secret. */
+  readonly upstreamKey: string | null
+  /** It takes the place of every client's key. */
+  readonly upstreamKeyAlways: boolean
+  readonly allowedHosts: ReadonlyArray<string>
+  readonly allowedOrigins: ReadonlyArray<string>
 }
 
 export interface ControlMode {

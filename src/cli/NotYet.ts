@@ -2,7 +2,7 @@
 
 /** Keys, by the object they belong to. */
 export const keysNotYet: Readonly<Record<string, ReadonlyArray<string>>> = {
-  "$": ["gate", "resume"],
+  "$": ["gate"],
   "$.optimizer": [
     "components",
     "reflection_model",

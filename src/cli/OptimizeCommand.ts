@@ -7,19 +7,25 @@ import type { Scorer } from "../domain/Reward.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { Proxy } from "../proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../proxy/ProxyOptions.js"
+import { ActorTree } from "../runtime/ActorTree.js"
 import { AgentEndpoint } from "../runtime/AgentEndpoint.js"
 import { Announcer } from "../runtime/Announcer.js"
 import * as ChatExecutor from "../runtime/ChatExecutor.js"
 import * as CommandExecutor from "../runtime/CommandExecutor.js"
+import { ControlSocket } from "../runtime/ControlSocket.js"
 import * as HttpExecutor from "../runtime/HttpExecutor.js"
 import { Leases } from "../runtime/Leases.js"
 import * as Run from "../runtime/Run.js"
 import { StatusReporter } from "../runtime/StatusReporter.js"
-import { summaryJson } from "../runtime/Summary.js"
+import { type Summary, summaryJson } from "../runtime/Summary.js"
 import { summaryText } from "../runtime/summaryText.js"
 import * as SafetyScoring from "../scoring/SafetyScoring.js"
 import * as Scoring from "../scoring/Scoring.js"
+import { ResourceStore } from "../store/ResourceStore.js"
 import { RolloutQueue } from "../store/RolloutQueue.js"
+import { RunEvents } from "../store/RunEvents.js"
+import { RunFindings } from "../store/RunFindings.js"
+import { RunStanding } from "../store/RunStanding.js"
 import { RunStore } from "../store/RunStore.js"
 import { SpanStore } from "../store/SpanStore.js"
 import * as Sqlite from "../store/Sqlite.js"
@@ -29,14 +35,24 @@ import { loadConfig } from "./ConfigFile.js"
 import { configHash } from "./ConfigHash.js"
 import { ExitCode } from "./ExitCode.js"
 import type { OptimizeMode } from "./Mode.js"
+import { localPrincipal } from "./Principal.js"
 import { chooseUpstream, type Environment, providerNamed } from "./Providers.js"
+import { proxyActors } from "./ProxyActors.js"
+import { restartCommand } from "./RestartCommand.js"
 import { simulatedUpstream } from "./SimulatedUpstream.js"
 
-/** Runs the config to its end, through a proxy of its own, and prints the summary. Exit code 0 when the run completed. */
-export const run = (mode: OptimizeMode): Effect.Effect<number, CommandError> =>
-  Effect.scoped(optimize(mode, process.env))
+/**
+ * Runs the config to its end, through a proxy of its own, and prints the summary. Exit code 0 when the run completed, which
+ * it may do after it was told to stop: `conclude` gets the code as soon as the result is told.
+ */
+export const run = (mode: OptimizeMode, conclude: (code: number) => void): Effect.Effect<number, CommandError> =>
+  Effect.scoped(optimize(mode, process.env, conclude))
 
-const optimize = Effect.fnUntraced(function*(mode: OptimizeMode, environment: Environment) {
+const optimize = Effect.fnUntraced(function*(
+  mode: OptimizeMode,
+  environment: Environment,
+  conclude: (code: number) => void
+) {
   const { config, folder, path } = yield* loadConfig(mode.configPath)
   const upstream = yield* upstreamOf(mode, config, environment)
   const attributionLogPath = join(dirname(mode.storePath), "proxy-attribution.jsonl")
@@ -52,6 +68,7 @@ const optimize = Effect.fnUntraced(function*(mode: OptimizeMode, environment: En
     attributionLogPath,
     recordPolicy: "required",
     onDisconnect: "cancel",
+    ...(config.resume.replay !== "never" && { replay: config.resume.replay }),
     warn: (message) => void process.stderr.write(`${message}\n`),
     limits: defaultLimits
   }
@@ -64,8 +81,12 @@ const optimize = Effect.fnUntraced(function*(mode: OptimizeMode, environment: En
       Layer.provideMerge(executor(config, folder)),
       Layer.provideMerge(scoring(config, folder)),
       Layer.provideMerge(endpoint(upstream.model, agentKey)),
+      Layer.provideMerge(proxyActors),
       Layer.provideMerge(Proxy.layer(proxy)),
-      Layer.provideMerge(Layer.mergeAll(RunStore.layer, RolloutQueue.layer, WorkerStore.layer, SpanStore.layer)),
+      // Once the store is there: the socket is beside it.
+      Layer.provideMerge(ActorTree.layer("run", mode.storePath)),
+      Layer.provideMerge(ControlSocket.layer(mode.storePath)),
+      Layer.provideMerge(storeTags),
       Layer.provideMerge(Sqlite.layer({ path: mode.storePath, kind: "run", attributionLogPath })),
       Layer.provideMerge(Announcer.layer(process.stderr, environment))
     )
@@ -76,10 +97,30 @@ const optimize = Effect.fnUntraced(function*(mode: OptimizeMode, environment: En
     modelRef: mode.modelRef,
     simulated: mode.model.provider === "sim",
     storePath: mode.storePath,
-    report: (summary) => Console.log(mode.json ? summaryJson(summary) : summaryText(summary))
+    command: restartCommand(mode, [process.execPath, ...process.argv.slice(1, 2)], process.cwd()),
+    principal: localPrincipal(),
+    drainMs: mode.drainMs,
+    report: (told) =>
+      Effect.tap(
+        Console.log(mode.json ? summaryJson(told) : summaryText(told)),
+        () => Effect.sync(() => conclude(exitCodeOf(told)))
+      )
   }).pipe(Effect.provide(layer))
-  return summary.runState === "completed" ? ExitCode.success : ExitCode.failure
+  return exitCodeOf(summary)
 })
+
+export const storeTags = Layer.mergeAll(
+  ResourceStore.layer,
+  RolloutQueue.layer,
+  RunEvents.layer,
+  RunFindings.layer,
+  RunStanding.layer,
+  RunStore.layer,
+  SpanStore.layer,
+  WorkerStore.layer
+)
+
+const exitCodeOf = ({ runState }: Summary) => runState === "completed" ? ExitCode.success : ExitCode.failure
 
 /** Where the model is and the key to it. Fails before anything is written when a provider wants a key and none is set. */
 export const upstreamOf = Effect.fnUntraced(function*(

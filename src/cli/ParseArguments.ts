@@ -1,14 +1,23 @@
 /** From arguments and environment to a mode, or to the one line that says what is wrong. Loads no Effect. */
-import { userInfo } from "node:os"
 import { commandNamed, commands } from "./commands.js"
 import type { ControlVerb, ModeName, RootFlag } from "./flags.js"
 import { controlVerbs, rootFlags } from "./flags.js"
 import { type Given, Mistake, readBind, readInteger, readModel, readPath, readSwitch, readUrl } from "./FlagValue.js"
 import { explicitOf, GivenFlags } from "./GivenFlags.js"
 import type { ControlMode, Mode, OptimizeMode, ProxyMode } from "./Mode.js"
+import { localPrincipal } from "./Principal.js"
 import type { Environment } from "./Providers.js"
 import { chooseUpstream, providerNamed } from "./Providers.js"
-import { readLimits, readOnDisconnect, readRecordPolicy } from "./ProxyFlags.js"
+import {
+  readHosts,
+  readKeyVariable,
+  readLimits,
+  readOnDisconnect,
+  readOnOff,
+  readOrigins,
+  readPayloads,
+  readRecordPolicy
+} from "./ProxyFlags.js"
 import { nearest, shown } from "./Suggestion.js"
 
 export type Parsed =
@@ -107,6 +116,7 @@ const optimizeMode = (values: GivenFlags): OptimizeMode => {
     configPath: readPath(values.get(`${p}-config`)),
     storePath: readPath(values.get(`${p}-store-sqlite`)),
     json: values.isOn(`${p}-json`),
+    drainMs: readInteger(values.get(`${p}-drain-ms`)),
     proxy: {
       bind: bind === undefined ? { host: "127.0.0.1", port: 0 } : readBind(bind),
       ...(upstreamUrl !== undefined && { upstreamUrl: readUrl(upstreamUrl) }),
@@ -127,6 +137,9 @@ const proxyMode = (values: GivenFlags, environment: Environment): ProxyMode => {
   }
   const limits = values.find(`${p}-proxy-limits`)
   const storeBytesMax = values.find(`${p}-proxy-store-max-bytes`)
+  const redact = values.find(`${p}-proxy-redact`)
+  const keyVariable = values.find(`${p}-proxy-upstream-key-env`)
+  const providerKey = upstream.kind === "url" ? environment[upstream.keyVariable ?? ""]?.trim() : undefined
   return {
     _tag: "proxy",
     bind: readBind(values.get(`${p}-proxy-bind`)),
@@ -137,7 +150,15 @@ const proxyMode = (values: GivenFlags, environment: Environment): ProxyMode => {
     recordPolicy: readRecordPolicy(values.get(`${p}-proxy-record-policy`)),
     onDisconnect: readOnDisconnect(values.get(`${p}-proxy-on-disconnect`)),
     limits: limits === undefined ? {} : readLimits(limits),
-    storeBytesMax: storeBytesMax === undefined ? null : readInteger(storeBytesMax)
+    storeBytesMax: storeBytesMax === undefined ? null : readInteger(storeBytesMax),
+    payloads: readPayloads(values.get(`${p}-proxy-record`)),
+    ...(redact !== undefined && { redactPath: readPath(redact) }),
+    redactDefaults: readOnOff(values.get(`${p}-proxy-redact-defaults`)),
+    requireKey: values.isOn(`${p}-proxy-require-key`),
+    upstreamKey: keyVariable === undefined ? providerKey || null : readKeyVariable(keyVariable, environment),
+    upstreamKeyAlways: keyVariable !== undefined,
+    allowedHosts: readHosts(values.find(`${p}-proxy-allowed-hosts`)),
+    allowedOrigins: readOrigins(values.find(`${p}-proxy-allowed-origins`))
   }
 }
 
@@ -150,16 +171,7 @@ const controlMode = (values: GivenFlags, name: string): ControlMode => {
     ...(verb === "rollback" && { checkpoint: readPath(values.get(`${p}-control-rollback`)) }),
     stateDir: readPath(values.get(`${p}-control-state-dir`)),
     json: values.isOn(`${p}-control-json`),
-    principal: principal?.text ?? `local:${userName()}`,
+    principal: principal?.text ?? localPrincipal(),
     rbacPolicyPath: readPath(values.get(`${p}-control-rbac-policy`))
-  }
-}
-
-/** The system may not know the user, in a container for instance. */
-const userName = (): string => {
-  try {
-    return userInfo().username
-  } catch {
-    return "unknown"
   }
 }

@@ -1,14 +1,23 @@
+import * as SqlClient from "@effect/sql/SqlClient"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { existsSync } from "node:fs"
 import { join } from "node:path"
+import { defaultRules } from "../openai/Redaction.js"
 import { Proxy } from "../proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../proxy/ProxyOptions.js"
+import { isLoopback } from "../proxy/RequestGuard.js"
+import { ActorTree } from "../runtime/ActorTree.js"
+import { Announcer } from "../runtime/Announcer.js"
+import { ControlSocket } from "../runtime/ControlSocket.js"
 import { StoreProcess } from "../store/Sqlite.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { Writer } from "../store/Writer.js"
-import type { CommandError } from "./CliError.js"
+import { type CommandError, UsageError } from "./CliError.js"
 import type { ProxyMode } from "./Mode.js"
+import { proxyActors } from "./ProxyActors.js"
+import { loadRedaction } from "./RedactionFile.js"
 import { simulatedUpstream } from "./SimulatedUpstream.js"
 
 /** Records calls until SIGINT or SIGTERM, which is success; fails when it cannot start or loses its store. */
@@ -18,13 +27,27 @@ const serve = Effect.fnUntraced(function*(mode: ProxyMode) {
   const storePath = join(mode.stateDir, "training", "store.sqlite")
   const attributionLogPath = join(mode.stateDir, "training", "proxy-attribution.jsonl")
   const upstreamUrl = mode.upstreamUrl ?? (yield* simulatedUpstream(mode.model?.name ?? "arithmetic")).url
+  const redaction = yield* redactionOf(mode)
+  const required = mode.requireKey || !isLoopback(mode.bind.host)
+  if (required && !(yield* hasUsableKey(storePath))) {
+    return yield* new UsageError({
+      detail:
+        `${
+          mode.requireKey ? "keys are asked for" : `${mode.bind.host} can be reached from other machines`
+        }, and there is no `
+        + `key yet that a client could show: make one with tau keys create --state-dir ${mode.stateDir}`
+    })
+  }
   const options: ProxyOptions = {
     bind: mode.bind,
     upstreamUrl,
     timeoutMs: mode.timeoutMs,
     attributionRequired: false,
     clientKey: null,
-    upstreamKey: null,
+    upstreamKey: mode.upstreamKeyAlways ? mode.upstreamKey : null,
+    keys: { required, upstreamKey: mode.upstreamKey },
+    allowedHosts: mode.allowedHosts,
+    allowedOrigins: mode.allowedOrigins,
     attributionLogPath,
     recordPolicy: mode.recordPolicy,
     onDisconnect: mode.onDisconnect,
@@ -32,10 +55,21 @@ const serve = Effect.fnUntraced(function*(mode: ProxyMode) {
     limits: { ...defaultLimits, ...mode.limits }
   }
   const context = yield* Layer.build(
-    Proxy.layer(options).pipe(
+    proxyActors.pipe(
+      Layer.provideMerge(Proxy.layer(options)),
+      // Once the store is there: the socket is beside it.
+      Layer.provide(ActorTree.layer("proxy", storePath)),
+      Layer.provide(ControlSocket.layer(storePath)),
       Layer.provideMerge(
-        Sqlite.layer({ path: storePath, kind: "proxy", attributionLogPath, bytesMax: mode.storeBytesMax })
-      )
+        Sqlite.layer({
+          path: storePath,
+          kind: "proxy",
+          attributionLogPath,
+          bytesMax: mode.storeBytesMax,
+          recording: { payloads: mode.payloads, redaction }
+        })
+      ),
+      Layer.provide(Announcer.layer(process.stderr, process.env))
     )
   )
   yield* announce(mode, options, storePath).pipe(Effect.provide(context))
@@ -68,13 +102,23 @@ const announce = Effect.fnUntraced(function*(mode: ProxyMode, options: ProxyOpti
       `tau: ${count(unknownCalls, "call")} under way when an earlier process died, marked unknown_after_crash`
     )
   }
-  if (!isLoopback(mode.bind.host)) {
-    yield* Console.error(
-      `tau: warning: ${mode.bind.host} can be reached from other machines, and this proxy asks nobody for a key`
-    )
-  }
 })
 
 const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? "" : "s"}`
 
-const isLoopback = (host: string) => host === "localhost" || host === "::1" || host.startsWith("127.")
+const redactionOf = ({ redactDefaults, redactPath }: ProxyMode) =>
+  redactPath === undefined
+    ? Effect.succeed({ ...defaultRules, defaults: redactDefaults })
+    : loadRedaction(redactPath, redactDefaults)
+
+const hasUsableKey = (storePath: string) =>
+  existsSync(storePath)
+    ? Effect.flatMap(SqlClient.SqlClient, (sql) =>
+      sql`SELECT 1 FROM client_keys WHERE revoked_at_ms IS NULL AND coalesce(expires_at_ms > ${Date.now()}, 1)`).pipe(
+        Effect.provide(Sqlite.readOnly(storePath)),
+        Effect.map((keys) =>
+          keys.length > 0
+        ),
+        Effect.orElseSucceed(() => false)
+      )
+    : Effect.succeed(false)

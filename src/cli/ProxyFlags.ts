@@ -1,19 +1,39 @@
 /** Reads the values of flags that only the proxy has. Loads no Effect. */
 import { defaultLimits, type ProxyLimits } from "../proxy/ProxyOptions.js"
 import { timerMsMax } from "./flags.js"
-import { type Given, Mistake } from "./FlagValue.js"
+import { type Given, Mistake, readChoice } from "./FlagValue.js"
+import type { Environment } from "./Providers.js"
 import { nearest, shown } from "./Suggestion.js"
 
-const choice = <Word extends string>(given: Given, words: ReadonlyArray<Word>): Word => {
-  const word = words.find((known) => known === given.text)
-  if (word === undefined) {
-    throw new Mistake(`${given.source}: expected ${words.join(" or ")}, found ${shown(given.text)}`)
-  }
-  return word
-}
+export const readRecordPolicy = (given: Given) => readChoice(given, ["required", "best-effort"])
+export const readOnDisconnect = (given: Given) => readChoice(given, ["cancel", "drain"])
 
-export const readRecordPolicy = (given: Given) => choice(given, ["required", "best-effort"])
-export const readOnDisconnect = (given: Given) => choice(given, ["cancel", "drain"])
+export const readPayloads = (given: Given) => readChoice(given, ["full", "metadata"]) === "full"
+export const readOnOff = (given: Given) => readChoice(given, ["on", "off"]) === "on"
+
+/** Names separated by commas, each as the pattern wants it. */
+const readList = (given: Given | undefined, pattern: RegExp, expected: string): ReadonlyArray<string> =>
+  (given?.text ?? "").split(",").map((name) => name.trim()).filter((name) => name !== "").map((name) => {
+    if (!pattern.test(name)) throw new Mistake(`${given!.source}: expected ${expected}, found ${shown(name)}`)
+    return name
+  })
+
+export const readHosts = (given: Given | undefined) =>
+  readList(given, /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])$/, "host names without a port, separated by commas")
+
+export const readOrigins = (given: Given | undefined) =>
+  readList(given, /^[a-z][a-z0-9+.-]*:\/\/[^\s/]+$/i, "origins such as https://app.example, separated by commas")
+
+/** The value of the variable that the flag names. Neither is ever shown. */
+export const readKeyVariable = (given: Given, environment: Environment): string => {
+  if (!/^[A-Za-z_]\w*$/.test(given.text)) {
+    throw new Mistake(`${given.source}: expected the name of an environment variable, never a key itself`)
+  }
+  const key = environment[given.text]?.trim()
+  if (key === undefined || key === "") throw new Mistake(`${given.source}: the variable ${given.text} is not set`)
+  if (!/^[\x21-\x7e]+$/.test(key)) throw new Mistake(`${given.source}: ${given.text} holds characters that no key has`)
+  return key
+}
 
 const limitNames = Object.keys(defaultLimits) as ReadonlyArray<keyof ProxyLimits>
 

@@ -1,10 +1,38 @@
 /** Every sub-command, in the order of the help. Loads no Effect. */
 import type { Command } from "./Command.js"
+import { audit } from "./commands/audit.js"
 import { benchmark } from "./commands/benchmark.js"
+import { diff } from "./commands/diff.js"
+import { exporting } from "./commands/export.js"
+import { inspect } from "./commands/inspect.js"
+import { keys } from "./commands/keys.js"
+import { resources } from "./commands/resources.js"
+import { rollout } from "./commands/rollout.js"
+import { rollouts } from "./commands/rollouts.js"
+import { runs } from "./commands/runs.js"
 import { simulate } from "./commands/simulate.js"
+import { span } from "./commands/span.js"
+import { spans } from "./commands/spans.js"
 import { validate } from "./commands/validate.js"
+import { workers } from "./commands/workers.js"
 
-export const commands: ReadonlyArray<Command> = [simulate, benchmark, validate]
+export const commands: ReadonlyArray<Command> = [
+  runs,
+  rollouts,
+  rollout,
+  spans,
+  span,
+  resources,
+  diff,
+  workers,
+  exporting,
+  inspect,
+  audit,
+  keys,
+  benchmark,
+  validate,
+  simulate
+]
 
 export const commandNamed = (name: string | undefined): Command | undefined =>
   commands.find((command) => command.name === name)

@@ -17,6 +17,10 @@ export type ValueKind =
   | { readonly kind: "choice" }
   | { readonly kind: "limits" }
   | { readonly kind: "number"; readonly min: number; readonly max: number }
+  /** A date, or how long ago. */
+  | { readonly kind: "time" }
+  /** A number from 0 to 1. */
+  | { readonly kind: "score" }
   | { readonly kind: "integer"; readonly min: number; readonly max: number; readonly unit: string }
 
 export interface Flag {
@@ -29,6 +33,8 @@ export interface Flag {
   readonly description: string
   /** The sub-command that it belongs to; none for the flags of the modes. */
   readonly command?: string
+  /** The variable that stands in for it, where several commands share one. */
+  readonly variable?: string
 }
 
 export interface RootFlag extends Flag {
@@ -40,6 +46,9 @@ export interface RootFlag extends Flag {
 
 /** Longest wait of a timer; more milliseconds than this would fire at once. */
 export const timerMsMax = 2_147_483_647
+
+/** Below what service managers wait between SIGTERM and SIGKILL, handing back included. */
+export const drainMsDefault = 10_000
 
 const p = "prompt-optimization"
 export const path = { kind: "path" } as const
@@ -80,6 +89,14 @@ export const rootFlags: ReadonlyArray<RootFlag> = [
     name: `${p}-json`,
     value: { kind: "switch" },
     description: "Print the summary as JSON on stdout",
+    modes: ["optimize"]
+  },
+  {
+    name: `${p}-drain-ms`,
+    value: milliseconds(0),
+    placeholder: "MS",
+    default: `${drainMsDefault}`,
+    description: "How long attempts under way may go on after SIGTERM or SIGINT; what is left is handed back",
     modes: ["optimize"]
   },
   {
@@ -151,6 +168,56 @@ export const rootFlags: ReadonlyArray<RootFlag> = [
     description: "Largest size of the store; when it is reached, the store counts as full",
     modes: ["proxy"]
   },
+  {
+    name: `${p}-proxy-record`,
+    value: { kind: "choice" },
+    placeholder: "full|metadata",
+    default: "full",
+    description: "Record calls whole, or without their bodies and anything that quotes them",
+    modes: ["proxy"]
+  },
+  {
+    name: `${p}-proxy-redact`,
+    value: path,
+    placeholder: "FILE",
+    description: "JSON file of patterns and JSON paths that are taken out of what is recorded: see docs/security.md",
+    modes: ["proxy"]
+  },
+  {
+    name: `${p}-proxy-redact-defaults`,
+    value: { kind: "choice" },
+    placeholder: "on|off",
+    default: "on",
+    description: "Take what looks like a key or token out of what is recorded",
+    modes: ["proxy"]
+  },
+  {
+    name: `${p}-proxy-require-key`,
+    value: { kind: "switch" },
+    description: "Ask for a key of tau keys on loopback too; on any other address it always is",
+    modes: ["proxy"]
+  },
+  {
+    name: `${p}-proxy-upstream-key-env`,
+    value: { kind: "text" },
+    placeholder: "NAME",
+    description: "Variable with the upstream's key, which takes the place of whatever key a client shows",
+    modes: ["proxy"]
+  },
+  {
+    name: `${p}-proxy-allowed-hosts`,
+    value: { kind: "text" },
+    placeholder: "NAME,...",
+    description: "Further host names under which clients may call, e.g. host.docker.internal",
+    modes: ["proxy"]
+  },
+  {
+    name: `${p}-proxy-allowed-origins`,
+    value: { kind: "text" },
+    placeholder: "ORIGIN,...",
+    description: "Web pages that may call, by origin, e.g. https://app.example; none by default",
+    modes: ["proxy"]
+  },
   ...(["status", "pause", "resume", "cancel"] as const).map((verb): RootFlag => ({
     name: `${p}-control-${verb}`,
     value: { kind: "switch" },
@@ -200,6 +267,7 @@ export const rootFlags: ReadonlyArray<RootFlag> = [
 
 /** The variable that stands in for a flag: `TAU_MODEL`, and `TAU_SIMULATE_SEED` for `tau simulate --seed`. */
 export const variableOf = (flag: Flag): string => {
+  if (flag.variable !== undefined) return flag.variable
   const words = flag.command === undefined ? flag.name : `${flag.command}-${flag.name}`
   return `TAU_${words.toUpperCase().replaceAll("-", "_")}`
 }

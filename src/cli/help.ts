@@ -62,7 +62,11 @@ const wrap = (text: string, indent: number): string => {
 const flagHelp = (flag: Flag): string => {
   const value = flag.placeholder === undefined ? "" : ` ${flag.placeholder}`
   const preset = flag.default === undefined ? "" : ` (default ${flag.default})`
-  return `  --${flag.name}${value}\n` + wrap(flag.description + preset, 6)
+  const head = `  --${flag.name}${value}`
+  // A long choice continues on a line of its own.
+  const cut = head.length <= width ? -1 : head.lastIndexOf("|", width)
+  const heading = cut === -1 ? head : `${head.slice(0, cut + 1)}\n${" ".repeat(10)}${head.slice(cut + 1)}`
+  return `${heading}\n` + wrap(flag.description + preset, 6)
 }
 
 const alwaysThere = `  --help, -h

@@ -11,5 +11,9 @@ export type ControlChange = Exclude<ControlVerb, "status">
 export const ControlLifecycle = Schema.Literal("running", "paused", "cancelled", "rollback_requested")
 export type ControlLifecycle = typeof ControlLifecycle.Type
 
+/** How a verb ended: carried out, denied by the policy, unfit for the run's state, or stopped by something else. */
+export const ControlOutcome = Schema.Literal("done", "denied", "refused", "failed")
+export type ControlOutcome = typeof ControlOutcome.Type
+
 /** What a policy allows or denies: `control:rl:pause`. */
 export const actionKeyOf = (verb: ControlVerb): string => `control:rl:${verb}`

@@ -56,6 +56,8 @@ export type RbacReason =
   | "deny_unbound_principal"
   | "deny_role_permission"
   | "deny_no_matching_permission"
+  /** There is a policy and it cannot be read: no answer of `decide`. */
+  | "deny_policy_invalid"
 
 export interface RbacDecision {
   readonly allowed: boolean

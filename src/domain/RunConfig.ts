@@ -143,6 +143,15 @@ export const OptimizerConfig = Schema.Struct({
   )
 })
 
+export const ResumeConfig = Schema.Struct({
+  replay: withDefault(
+    Schema.Literal("after-crash", "always", "never"),
+    "after-crash",
+    "Whether calls of an attempt are answered from those before it: `after-crash` when those ended with their worker, `always` also when they failed, or `never`"
+  )
+})
+export type ResumeConfig = typeof ResumeConfig.Type
+
 export const RunConfig = Schema.Struct({
   optimize: withDefault(Schema.Array(Example), [], "Examples to optimize on; `train` is an old name for it"),
   validate: withDefault(Schema.Array(Example), [], "Examples to validate on; `val` is an old name for it"),
@@ -173,6 +182,11 @@ export const RunConfig = Schema.Struct({
     "What unsafe behaviour costs; without it nothing looks for any"
   ),
   optimizer: withDefault(OptimizerConfig, { algorithm: "evaluate" as const }, "How better resources are searched for"),
+  resume: withDefault(
+    ResumeConfig,
+    { replay: "after-crash" as const },
+    "What an attempt takes over from earlier ones; may change between starts of a run"
+  ),
   max_attempts: withDefault(positive("attempts"), 3, "Tries at a rollout before it counts as failed"),
   attempt_timeout_secs: withDefault(positive("seconds"), 120, "How long one attempt may take")
 })

@@ -1,5 +1,5 @@
 import * as Schema from "effect/Schema"
-import { AttemptId, RolloutId, SpanId } from "./Ids.js"
+import { AttemptId, RolloutId, RunId, SpanId } from "./Ids.js"
 
 /**
  * How a recorded call ended, as the client saw it. `open` is under way; `unknown_after_crash` was under way when its
@@ -22,6 +22,8 @@ export class Span extends Schema.Class<Span>("Span")({
   spanId: SpanId,
   traceId: Schema.NonEmptyString,
   parentId: Schema.NullOr(Schema.String),
+  /** Null outside a run. */
+  runId: Schema.NullOr(RunId),
   rolloutId: RolloutId,
   attemptId: AttemptId,
   /** Order within the attempt, strictly increasing from 1. */
@@ -48,5 +50,7 @@ export class Span extends Schema.Class<Span>("Span")({
   requestSha256: Schema.NullOr(Schema.String),
   responseSha256: Schema.NullOr(Schema.String),
   /** The answer put together from a stream or decoded, where that differs from the bytes. */
-  answerSha256: Schema.NullOr(Schema.String)
+  answerSha256: Schema.NullOr(Schema.String),
+  /** The next try of the same logical call, when this one failed and was tried again. */
+  retriedBy: Schema.NullOr(Schema.String)
 }) {}

@@ -59,7 +59,7 @@ const assemble = (api: Endpoint["api"], bytes: Uint8Array): Assembled => {
  * Some servers name their streams something else: the first field of an event, or a comment, gives them away. And some
  * answer a refused stream with plain JSON under the name of a stream.
  */
-const isStream = (bytes: Uint8Array, contentType: string | null | undefined): boolean => {
+export const isStream = (bytes: Uint8Array, contentType: string | null | undefined): boolean => {
   const start = utf8Of(bytes.subarray(0, 64))
   return /^\s*(data|event|id|retry)?:/.test(start) ||
     (/^\s*text\/event-stream\b/i.test(contentType ?? "") && !/^\s*[[{]/.test(start))

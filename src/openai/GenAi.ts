@@ -44,10 +44,15 @@ export const GenAi = {
   errorMessage: "tau.error_message",
   requestTruncated: "tau.request.truncated",
   responseTruncated: "tau.response.truncated",
+  responseContentType: "tau.response.content_type",
+  responseContentEncoding: "tau.response.content_encoding",
   requestFrames: "tau.request.frames",
   responseFrames: "tau.response.frames",
   closeCode: "tau.close_code",
   late: "tau.late",
+  replayed: "tau.replayed",
+  replayOf: "tau.replay_of",
+  diverged: "tau.diverged",
   unassembled: "tau.unassembled",
   linkedResponseId: "tau.linked_response_id",
   answerToolCalls: "tau.answer.tool_calls",
@@ -57,7 +62,9 @@ export const GenAi = {
   sessionId: "tau.session.id",
   callRole: "tau.call.role",
   callId: "tau.call.id",
-  callAttempt: "tau.call.attempt"
+  callAttempt: "tau.call.attempt",
+  redacted: "tau.redacted",
+  unrecorded: "tau.unrecorded"
 } as const
 
 export type GenAiName = (typeof GenAi)[keyof typeof GenAi]
@@ -106,10 +113,15 @@ export const attributeMeanings: Readonly<Record<GenAiName, string>> = {
   "tau.error_message": "the proxy's account of its own error",
   "tau.request.truncated": "true when the request was longer than the recorded part",
   "tau.response.truncated": "true when the answer was longer than the recorded part",
+  "tau.response.content_type": "the answer's `content-type`",
+  "tau.response.content_encoding": "the answer's `content-encoding`: how its recorded bytes are to be read",
   "tau.request.frames": "frames that the client sent, on the span of a WebSocket connection",
   "tau.response.frames": "frames that the upstream sent, on the span of a WebSocket connection",
   "tau.close_code": "the code of the first close frame, 1005 where it had none; absent when the connection just ended",
   "tau.late": "true when the attempt had ended before the call did",
+  "tau.replayed": "true when the answer was one of an earlier attempt, given again: its tokens were counted there",
+  "tau.replay_of": "the span whose answer was given again",
+  "tau.diverged": "true on the first call that differs from the earlier attempt's: it and all after it went upstream",
   "tau.unassembled": "what of the bodies could not be read, and why; the bytes themselves are kept all the same",
   "tau.linked_response_id":
     "`previous_response_id`: the answer that this request continues, and whose history it lacks",
@@ -120,5 +132,7 @@ export const attributeMeanings: Readonly<Record<GenAiName, string>> = {
   "tau.session.id": "the agent's own name for its session: see Sessions",
   "tau.call.role": "`main`, or what kind of side call it is: see Roles",
   "tau.call.id": "the logical call that this is a try of: see Retries",
-  "tau.call.attempt": "which try it is, from 1"
+  "tau.call.attempt": "which try it is, from 1",
+  "tau.redacted": "how many secrets were taken out of the bodies before they were stored",
+  "tau.unrecorded": "which bodies were not stored, and why"
 }

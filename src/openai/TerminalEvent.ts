@@ -60,11 +60,20 @@ export class TerminalScanner {
   private needsBlankLine = false
   private atLineStart = false
   private afterReturn = false
+  /** Lines end with both, so that a return alone is half of a blank line. */
+  private endsWithBoth = false
+  private blankLineBegan = false
   private whole = false
+  private closed = false
 
   /** The terminal event has arrived whole: only now is there anything to commit. */
   get isWhole(): boolean {
     return this.whole
+  }
+
+  /** And the blank line after it too: nothing more of it is to come. */
+  get isClosed(): boolean {
+    return this.closed
   }
 
   /**
@@ -108,17 +117,25 @@ export class TerminalScanner {
   }
 
   private follow(chunk: Uint8Array, from: number): void {
-    for (let offset = from; offset < chunk.length && !this.whole;) {
+    for (let offset = from; offset < chunk.length && !this.closed;) {
       const byte = chunk[offset]!
+      if (this.blankLineBegan) {
+        this.closed = true
+        return
+      }
       if (this.atLineStart) {
         if (byte === lineFeed && this.afterReturn) {
           this.afterReturn = false
+          this.endsWithBoth = true
           offset += 1
           continue
         }
         if (byte === lineFeed || byte === carriageReturn) {
           this.whole = true
-          return
+          this.blankLineBegan = true
+          this.closed = byte === lineFeed || !this.endsWithBoth
+          offset += 1
+          continue
         }
         this.atLineStart = false
       }
@@ -126,7 +143,7 @@ export class TerminalScanner {
       const carriage = chunk.indexOf(carriageReturn, offset)
       const lineEnd = feed === -1 || (carriage !== -1 && carriage < feed) ? carriage : feed
       if (lineEnd === -1) return
-      this.whole = !this.needsBlankLine
+      if (!this.needsBlankLine) this.whole = true
       this.atLineStart = true
       this.afterReturn = chunk[lineEnd] === carriageReturn
       offset = lineEnd + 1

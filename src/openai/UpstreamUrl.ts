@@ -25,8 +25,16 @@ export const parseUpstream = (url: string): UpstreamUrl | string => {
   if (parsed === withoutUser) return `${withoutUser}; keys belong in the provider's key variable`
   if (typeof parsed === "string") return parsed
   if (url.includes("?")) return "expected a URL without a query (?…)"
+  if (isLinkLocal(parsed.hostname)) return "expected a model server, found a link-local or cloud metadata address"
   return { origin: parsed.origin, basePath: parsed.pathname.replace(/\/+$/, "") }
 }
+
+/**
+ * Link-local addresses (RFC 3927, RFC 4291 section 2.5.6), where clouds hand out credentials and no model is served. A URL
+ * writes decimal, octal and hexadecimal forms of an address out by itself.
+ */
+const isLinkLocal = (hostname: string): boolean =>
+  /^169\.254\.|^\[(?:::(?:ffff:)?a9fe:|fe[89ab][0-9a-f]:|fd00:ec2:)|^metadata\.google\.internal\.?$/.test(hostname)
 
 /**
  * The path to ask the upstream for. `requestPath` starts with a slash and may carry a query.

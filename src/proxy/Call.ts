@@ -30,6 +30,10 @@ export interface CallSettings {
  */
 export class Call implements Dispatcher.DispatchHandler {
   readonly request: Recording
+  /** The span whose answer this call is given again; null when it goes upstream. */
+  replayOf: string | null = null
+  /** It is the first call of its attempt that differs from the attempt before. */
+  hasDiverged = false
   private readonly response: Recording
   protected readonly pendingIntent: { readonly cancel: () => boolean }
   private controller: Dispatcher.DispatchController | null = null
@@ -42,6 +46,7 @@ export class Call implements Dispatcher.DispatchHandler {
   private held: Array<Uint8Array> | null = null
   /** The client takes bytes more slowly than the upstream sends them. */
   private isPaused = false
+  private informational = 0
   private chunks = 0
   private firstByteUs: number | null = null
   private committedBytes: number | null = null
@@ -54,6 +59,8 @@ export class Call implements Dispatcher.DispatchHandler {
   /** Runs while an answer is read on for the record alone. */
   private drainTimer: NodeJS.Timeout | null = null
   private bytesBeforeDrain = 0
+  /** Runs while the blank line of the terminal event is waited for. */
+  private blankLineTimer: NodeJS.Timeout | null = null
   private contentType: string | null = null
   private contentEncoding: string | null = null
 
@@ -79,11 +86,22 @@ export class Call implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _parsed: unknown, message?: string) {
+    if (this.isSettled) return
     // Informational answers are for this hop.
-    if (status < 200 || this.isSettled) return
+    if (status < 200) {
+      this.informational += 1
+      if (this.informational > informationalMax) {
+        this.fail("unreadable", `over ${informationalMax} informational answers`)
+      }
+      return
+    }
     const raw = Headers.textOf(controller.rawHeaders)
     this.statusCode = status
-    this.head = { status, message: phraseOf(message), headers: Headers.toClient(raw) }
+    this.head = {
+      status,
+      message: phraseOf(message),
+      headers: Headers.toClient(raw, this.outgoing.hasHeader("access-control-allow-origin"))
+    }
     this.contentType = Headers.valueOf(raw, "content-type")
     this.contentEncoding = Headers.valueOf(raw, "content-encoding")
     const length = Headers.valueOf(raw, "content-length")
@@ -158,7 +176,7 @@ export class Call implements Dispatcher.DispatchHandler {
     const message = messageOf(kind, cause, this.settings.timeoutMs)
     const state = kind === "silent" || kind === "stalled" || kind === "overlong" || kind === "unread"
       ? "timeout"
-      : kind === "tooLarge"
+      : kind === "tooLarge" || kind === "malformed"
       ? "refused"
       : "upstream_error"
     const isStarted = this.outgoing.headersSent
@@ -170,6 +188,21 @@ export class Call implements Dispatcher.DispatchHandler {
       else refuse(this.outgoing, kind, message)
       this.end()
     })
+  }
+
+  isOn(socket: unknown): boolean {
+    return this.incoming.socket === socket
+  }
+
+  get isAnswering(): boolean {
+    return this.outgoing.headersSent
+  }
+
+  /** Nothing that its connection still carries can be read: the answer is the last, and a request that is not whole is refused. */
+  endOfInput(message: string) {
+    this.outgoing.shouldKeepAlive = false
+    this.outgoing.once("finish", () => this.incoming.socket.end())
+    if (!this.incoming.complete) this.fail("malformed", message)
   }
 
   /** Unix milliseconds. */
@@ -203,11 +236,19 @@ export class Call implements Dispatcher.DispatchHandler {
     return true
   }
 
-  /** A client acts on the terminal event at once, whether or not the upstream closes after it. */
+  /**
+   * A client acts on the terminal event at once, whether or not the upstream closes after it. Its blank line may come in a
+   * chunk of its own, and belongs into the same commit; it is not waited for long, as not every server sends one.
+   */
   private commitWhenWhole(controller: Dispatcher.DispatchController) {
     if (this.scanner?.isWhole !== true || this.isCommitting) return
-    controller.pause()
-    this.commit("done")
+    const commit = () => {
+      if (this.isSettled) return
+      controller.pause()
+      this.commit("done")
+    }
+    if (this.scanner.isClosed) commit()
+    else this.blankLineTimer ??= setTimeout(commit, blankLineMs)
   }
 
   /** A compressed stream cannot be scanned as it passes: only its close waits for the commit. */
@@ -312,6 +353,7 @@ export class Call implements Dispatcher.DispatchHandler {
 
   private end() {
     if (this.drainTimer !== null) clearTimeout(this.drainTimer)
+    if (this.blankLineTimer !== null) clearTimeout(this.blankLineTimer)
     this.request.release()
     this.response.release()
     this.incoming.socket.off("close", this.clientClosed)
@@ -356,7 +398,9 @@ export class Call implements Dispatcher.DispatchHandler {
         responseContentType: this.contentType,
         responseContentEncoding: this.contentEncoding,
         isFirst,
-        wasOpened
+        wasOpened,
+        ...(this.replayOf !== null && { replayOf: this.replayOf }),
+        ...(this.hasDiverged && { hasDiverged: true })
       },
       [this.request.content, this.response.content],
       done
@@ -366,6 +410,12 @@ export class Call implements Dispatcher.DispatchHandler {
 
 /** Unix microseconds. */
 export const nowUs = (): number => Math.round((performance.timeOrigin + performance.now()) * 1000)
+
+/** Most informational answers (1xx) before an answer: each sets undici's patience back to its beginning. */
+const informationalMax = 100
+
+/** How long the blank line of a terminal event may take that came without it. */
+const blankLineMs = 20
 
 /** The start of a line of an event stream. */
 const eventField = /^\uFEFF?(?:data|event|id|retry|):/

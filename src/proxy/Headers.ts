@@ -3,6 +3,8 @@
  * repetitions stay as they were.
  */
 
+import { isOwnKey, keyOfProtocol } from "./KeyRing.js"
+
 /** Headers of one hop (RFC 9110, section 7.6.1), and those the proxy sets itself. */
 const hopByHop = new Set([
   "connection",
@@ -24,33 +26,42 @@ const notForUpstream = new Set([...hopByHop, ...attribution, "host", "expect", "
 const kept = /^(authorization|content-|host$|x-api-key$|api-key$)/
 
 export interface Credentials {
-  /** The caller's key is good for this proxy only, and stops here. */
-  readonly strip: boolean
+  /** Which of the caller's keys are good for this proxy only, and stop here. */
+  readonly strip: "all" | "own" | "none"
   /** The provider's key, set in place of the caller's. */
   readonly key: string | null
+  /** Where the provider looks for its key. */
+  readonly keyHeader: KeyHeader
 }
 
+export type KeyHeader = "authorization" | "x-api-key" | "api-key"
+
 /** Request headers for the upstream. */
-export const toUpstream = (raw: ReadonlyArray<string>, { key, strip }: Credentials): Array<string> => {
+export const toUpstream = (raw: ReadonlyArray<string>, credentials: Credentials): Array<string> => {
+  const { key, keyHeader, strip } = credentials
   const named = connectionNames(raw)
   const headers: Array<string> = []
   for (let index = 0; index < raw.length; index += 2) {
     const name = raw[index]!.toLowerCase()
     if (notForUpstream.has(name) || named?.has(name) === true) continue
-    if ((strip || key !== null) && (name === "authorization" || name === "api-key" || name === "x-api-key")) continue
-    headers.push(raw[index]!, raw[index + 1]!)
+    if (name === "authorization" || name === "api-key" || name === "x-api-key") {
+      if (strip === "all" || key !== null || (strip === "own" && isOwnKey(raw[index + 1]!))) continue
+    }
+    const value = name === "sec-websocket-protocol" ? withoutKey(raw[index + 1]!, credentials) : raw[index + 1]!
+    if (value !== "" || raw[index + 1] === "") headers.push(raw[index]!, value)
   }
-  if (key !== null) headers.push("authorization", `Bearer ${key}`)
+  if (key !== null) headers.push(keyHeader, keyHeader === "authorization" ? `Bearer ${key}` : key)
   return headers
 }
 
-/** Response headers for the client. */
-export const toClient = (raw: ReadonlyArray<string>): Array<string> => {
+/** Response headers for the client; `isShared` when the proxy itself says which web pages may read the answer. */
+export const toClient = (raw: ReadonlyArray<string>, isShared = false): Array<string> => {
   const named = connectionNames(raw)
   const headers: Array<string> = []
   for (let index = 0; index < raw.length; index += 2) {
     const name = raw[index]!.toLowerCase()
     if (hopByHop.has(name) || named?.has(name) === true) continue
+    if (isShared && name.startsWith("access-control-")) continue
     headers.push(raw[index]!, raw[index + 1]!)
   }
   return headers
@@ -59,20 +70,17 @@ export const toClient = (raw: ReadonlyArray<string>): Array<string> => {
 /** The handshake of a WebSocket for the upstream. The offer of extensions stays here: what they change could not be recorded. */
 export const toSocketUpstream = (raw: ReadonlyArray<string>, credentials: Credentials): Array<string> => {
   const all = toUpstream(raw, credentials)
-  const headers: Array<string> = []
-  for (let index = 0; index < all.length; index += 2) {
-    const name = all[index]!.toLowerCase()
-    if (name === "sec-websocket-extensions") continue
-    const isOffer = name === "sec-websocket-protocol" && (credentials.strip || credentials.key !== null)
-    const value = isOffer ? withoutKey(all[index + 1]!) : all[index + 1]!
-    if (value !== "") headers.push(all[index]!, value)
-  }
-  return headers
+  return all.filter((_, index) => all[index - index % 2]!.toLowerCase() !== "sec-websocket-extensions")
 }
 
 /** Browsers cannot set headers on a WebSocket: OpenAI takes the key as a protocol that is offered. */
-const withoutKey = (protocols: string) =>
-  protocols.split(",").filter((name) => !/^\s*openai-insecure-api-key\./.test(name)).join(",").trim()
+const withoutKey = (protocols: string, { key, strip }: Credentials): string => {
+  if (strip === "none" && key === null) return protocols
+  return protocols.split(",").filter((name) => {
+    const shown = keyOfProtocol(name)
+    return shown === null || (strip === "own" && key === null && !isOwnKey(shown))
+  }).join(",").trim()
+}
 
 /** The answer to a WebSocket handshake, for the client. */
 export const toSocketClient = (raw: ReadonlyArray<string>): string => {

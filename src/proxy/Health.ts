@@ -32,6 +32,7 @@ const troubles = {
   corrupt: "store_corrupt",
   gone: "store_gone",
   busy: "store_busy",
+  io: "store_io_error",
   foreign: "store_unavailable",
   other: "store_unavailable"
 } as const
@@ -40,6 +41,12 @@ export const statusOf = (trouble: StoreTrouble | null, isLow: boolean): Status =
   if (trouble !== null) return troubles[trouble.reason]
   return isLow ? "storage_low" : "ready"
 }
+
+/** What somebody without a key may know. */
+export const bareHealth = ({ status, storeFailure }: Health): { readonly status: number; readonly body: Buffer } => ({
+  status: storeFailure === null ? 200 : 503,
+  body: Buffer.from(JSON.stringify({ schema_version: 1, status }))
+})
 
 /** `GET /training/proxy/health`: 200 while spans are being recorded, 503 while they are not. */
 export const healthBytes = (health: Health): { readonly status: number; readonly body: Buffer } => {

@@ -4,33 +4,43 @@
  *   request ─▶ identity ─▶ admission ─▶ upstream ─▶ client
  *                                          └─▶ recording ─▶ span ─▶ commit ─▶ last byte
  */
+import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { createHash, timingSafeEqual } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
-import { type Dispatcher, Pool } from "undici"
+import type { Duplex, Readable } from "node:stream"
+import type { Dispatcher } from "undici"
 import { parseUpstream, upstreamPath, type UpstreamUrl } from "../openai/UpstreamUrl.js"
+import { openCallHistory } from "../store/CallHistory.js"
 import { StoreProcess } from "../store/Sqlite.js"
 import { Writer } from "../store/Writer.js"
+import type { SpanIntent } from "../store/writer/spans.js"
+import { Admission } from "./Admission.js"
 import { Call, type CallSettings, nowUs, refuse } from "./Call.js"
 import { CallClock, type UnderWay } from "./CallClock.js"
 import { type CallIdentity, identify, newSpanId, randomHex, withoutSecrets } from "./CallIdentity.js"
 import { CallQueue } from "./CallQueue.js"
+import { answerClientError } from "./ClientError.js"
 import { Handshake } from "./Handshake.js"
 import * as Headers from "./Headers.js"
-import { type Health, healthBytes, statusOf } from "./Health.js"
+import { bareHealth, type Health, healthBytes, statusOf } from "./Health.js"
+import { Journal } from "./Journal.js"
+import { type KeyRing, openKeyRing } from "./KeyRing.js"
 import { Metrics } from "./Metrics.js"
 import { Offer } from "./Offer.js"
 import { ProxyStartError, type Refusal } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
 import { RecordingBudget } from "./RecordingBudget.js"
+import { answerAgain } from "./Replay.js"
 import { sendUpstream } from "./RequestBody.js"
+import { answerCors, type RequestGuard, requestGuard } from "./RequestGuard.js"
 import { SpanRecorder } from "./SpanRecorder.js"
 import { StoreWatch } from "./StoreWatch.js"
 import { Tunnel, type TunnelSettings } from "./Tunnel.js"
 import { listenForUpgrades } from "./Upgrades.js"
+import { upstreamPool } from "./UpstreamPool.js"
 
 /** A running proxy. */
 export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
@@ -40,7 +50,9 @@ export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
   readonly captureSession: string
   readonly health: () => Health
 }>() {
-  static readonly layer = (options: ProxyOptions): Layer.Layer<Proxy, ProxyStartError, Writer | StoreProcess> =>
+  static readonly layer = (
+    options: ProxyOptions
+  ): Layer.Layer<Proxy, ProxyStartError, Writer | StoreProcess | SqlClient.SqlClient> =>
     Layer.scoped(
       Proxy,
       Effect.gen(function*() {
@@ -48,12 +60,17 @@ export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
         const { id: processId, path: storePath } = yield* StoreProcess
         const upstream = parseUpstream(options.upstreamUrl)
         if (typeof upstream === "string") return yield* new ProxyStartError({ detail: `upstream URL: ${upstream}` })
+        const { replay, warn } = options
+        const journal = replay === undefined ? null : new Journal(yield* openCallHistory, replay, warn)
+        const ring = options.keys === undefined ? null : yield* openKeyRing
         const dispatcher = yield* Effect.acquireRelease(
           Effect.sync(() => upstreamPool(upstream.origin, options)),
           (pool) => Effect.promise(() => pool.destroy())
         )
         const gateway = yield* Effect.acquireRelease(
-          Effect.sync(() => new Gateway(options, upstream, dispatcher, writer, { id: processId, path: storePath })),
+          Effect.sync(() =>
+            new Gateway(options, upstream, dispatcher, writer, { id: processId, path: storePath }, journal, ring)
+          ),
           (opened) => Effect.sync(() => opened.close())
         )
         const { server } = yield* Effect.acquireRelease(
@@ -71,17 +88,6 @@ export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
     )
 }
 
-/** undici's own retries, redirects and decompression stay out: what the upstream says is what the client gets. */
-const upstreamPool = (origin: string, { limits, timeoutMs }: ProxyOptions) =>
-  new Pool(origin, {
-    headersTimeout: timeoutMs,
-    bodyTimeout: timeoutMs,
-    connect: { timeout: Math.min(timeoutMs, 10_000) },
-    connections: limits.callsMax,
-    pipelining: 1,
-    maxHeaderSize: 64 * 1024
-  })
-
 /** Decides over each request; plain functions from here on. */
 class Gateway {
   readonly captureSession: string
@@ -95,7 +101,8 @@ class Gateway {
   private readonly metrics = new Metrics()
   private readonly recorder: SpanRecorder
   private readonly watch: StoreWatch
-  private readonly clientKeyHash: Buffer | null
+  private readonly admission: Admission
+  private readonly guard: RequestGuard
   readonly sockets = new Set<Socket>()
   private handled = 0
   private refused = 0
@@ -105,11 +112,14 @@ class Gateway {
     private readonly upstream: UpstreamUrl,
     private readonly dispatcher: Dispatcher,
     private readonly writer: Writer["Type"],
-    private readonly process: { readonly id: string; readonly path: string }
+    private readonly process: { readonly id: string; readonly path: string },
+    private readonly journal: Journal | null,
+    ring: KeyRing | null
   ) {
     this.captureSession = `capture-${new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}-${randomHex(3)}`
-    this.clientKeyHash = options.clientKey === null ? null : sha256(options.clientKey)
-    const { limits, onDisconnect } = options
+    this.admission = new Admission(options, upstream.origin, ring)
+    const { allowedHosts = [], allowedOrigins = [], limits, onDisconnect } = options
+    this.guard = requestGuard({ bindHost: options.bind.host, allowedHosts, allowedOrigins })
     this.queue = new CallQueue(limits.queueMax, limits.queueMs)
     this.clock = new CallClock(this.calls, limits)
     this.budget = new RecordingBudget(limits.recordingBytesMax)
@@ -198,15 +208,29 @@ class Gateway {
   }
 
   handle(request: IncomingMessage, response: ServerResponse): void {
+    const problem = this.guard(request)
+    if (problem !== null) {
+      this.refuse(response, problem.kind, problem.message)
+      return
+    }
+    if (answerCors(request, response)) return
     if (request.url === "/training/proxy/health" || request.url?.startsWith("/training/proxy/health?") === true) {
-      const { body, status } = healthBytes(this.health())
+      const { body, status } = this.admission.mayWatch(request) ? healthBytes(this.health()) : bareHealth(this.health())
       response.writeHead(status, { "content-type": "application/json", "content-length": body.length })
       response.end(body)
       return
     }
     if (request.method === "GET" && request.url === "/metrics") {
+      if (!this.admission.mayWatch(request)) {
+        this.refuse(response, "key", "the metrics of this proxy need a key")
+        return
+      }
       response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" })
       response.end(this.metricsText())
+      return
+    }
+    if (request.httpVersionMajor < 1) {
+      this.refuse(response, "malformed", "HTTP/1.1 is spoken here")
       return
     }
     const identity = identify(request)
@@ -220,24 +244,32 @@ class Gateway {
         "attribution",
         "x-rollout-id and x-attempt-id (or a /rollout/<id>/attempt/<id> prefix) are required"
       )
-    } else if (!this.isAdmitted(request)) {
-      this.refuse(response, "key", "this proxy needs the key that was handed out with its base URL")
+      return
+    }
+    const credentials = this.admission.credentialsFor(request, identity)
+    if (Array.isArray(credentials)) {
+      this.refuse(response, ...credentials)
     } else if (Number(request.headers["content-length"] ?? 0) > this.options.limits.requestBytesMax) {
       this.refuse(response, "tooLarge", `the request is larger than ${this.options.limits.requestBytesMax} bytes`)
     } else if (this.calls.size < this.options.limits.callsMax) {
-      this.admit(request, response, identity)
+      this.admit(request, response, identity, credentials)
     } else {
       const refuse = () => this.refuse(response, "busy", `${this.calls.size} calls are under way, the limit`)
-      const isQueued = this.queue.enter(response, () => this.admit(request, response, identity), refuse)
+      const isQueued = this.queue.enter(response, () => this.admit(request, response, identity, credentials), refuse)
       if (!isQueued) refuse()
     }
   }
 
   /** There is a place for the call: it is forwarded if it can be recorded, or need not be. */
-  private admit(request: IncomingMessage, response: ServerResponse, identity: CallIdentity) {
+  private admit(
+    request: IncomingMessage,
+    response: ServerResponse,
+    identity: CallIdentity,
+    credentials: Headers.Credentials
+  ) {
     const trouble = this.trouble()
     if (trouble === null) {
-      this.forward(request, response, identity)
+      this.forward(request, response, identity, credentials)
       return
     }
     this.refuse(response, ...trouble)
@@ -256,11 +288,16 @@ class Gateway {
     return ["recording", "calls under way hold all the memory there is for recording"]
   }
 
-  private forward(request: IncomingMessage, response: ServerResponse, identity: CallIdentity) {
+  private forward(
+    request: IncomingMessage,
+    response: ServerResponse,
+    identity: CallIdentity,
+    credentials: Headers.Credentials
+  ) {
     this.handled += 1
     const path = upstreamPath(this.upstream.basePath, identity.path)
     const attribution = identity.attribution
-    const intent = {
+    const intent: SpanIntent = {
       spanId: newSpanId(),
       traceId: identity.traceId,
       parentId: identity.parentId,
@@ -285,9 +322,8 @@ class Gateway {
       })
     this.calls.add(call)
     if (request.headers.expect !== undefined && request.httpVersionMinor === 1) response.writeContinue()
-    const { clientKey, limits, upstreamKey } = this.options
-    const credentials = { strip: clientKey !== null, key: upstreamKey }
-    sendUpstream(request, call, limits, (body) =>
+    const { limits } = this.options
+    const send = (body: Buffer | Readable | null) =>
       this.dispatcher.dispatch(
         {
           path,
@@ -299,7 +335,23 @@ class Gateway {
           upgrade: offer === null ? null : "websocket"
         },
         call
-      ))
+      )
+    const { journal } = this
+    if (journal === null || offer !== null || !journal.concerns(intent)) {
+      sendUpstream(request, call, limits, send)
+    } else {
+      sendUpstream(
+        request,
+        call,
+        limits,
+        (body) => {
+          // A body too long to be recorded whole has no equal among the recorded.
+          if (body === null || Buffer.isBuffer(body)) answerAgain(journal, call, intent, body, () => send(body))
+          else send(body)
+        },
+        limits.recordedBytesMax
+      )
+    }
   }
 
   refuse(response: ServerResponse, ...refusal: readonly [kind: Refusal, message: string]): void {
@@ -310,15 +362,13 @@ class Gateway {
     refuse(response, ...refusal)
   }
 
-  /** Compares hashes in constant time: neither the length nor a prefix of the key can be learnt. */
-  private isAdmitted({ headers }: IncomingMessage): boolean {
-    if (this.clientKeyHash === null) return true
-    const shown = headers.authorization?.replace(/^Bearer\s+/i, "") ?? headers["x-api-key"] ?? headers["api-key"]
-    return typeof shown === "string" && timingSafeEqual(sha256(shown), this.clientKeyHash)
+  clientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const refused = answerClientError(error, socket, this.calls)
+    if (refused === null) return
+    this.refused += 1
+    this.metrics.refuse(refused)
   }
 }
-
-const sha256 = (text: string) => createHash("sha256").update(text).digest()
 
 interface Listening {
   readonly server: Server
@@ -328,10 +378,10 @@ const listen = (gateway: Gateway, { bind, limits }: ProxyOptions) =>
   Effect.async<Listening, ProxyStartError>((resume) => {
     const server = createServer(
       {
-        maxHeaderSize: 64 * 1024,
-        headersTimeout: 10_000,
+        maxHeaderSize: limits.headBytesMax,
+        headersTimeout: limits.headMs,
         requestTimeout: 0,
-        connectionsCheckingInterval: 1_000,
+        connectionsCheckingInterval: Math.min(1_000, limits.headMs),
         keepAliveTimeout: 75_000
       },
       (request, response) => gateway.handle(request, response)
@@ -347,6 +397,7 @@ const listen = (gateway: Gateway, { bind, limits }: ProxyOptions) =>
       sockets.add(socket)
       socket.once("close", () => sockets.delete(socket))
     })
+    server.on("clientError", (error: NodeJS.ErrnoException, socket) => gateway.clientError(error, socket))
     server.once("error", (error: NodeJS.ErrnoException) =>
       resume(
         new ProxyStartError({

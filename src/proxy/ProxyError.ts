@@ -13,8 +13,15 @@ export class ProxyStartError extends Schema.TaggedError<ProxyStartError>()("Prox
 
 /** The one place where a refusal or failure gets its HTTP status. */
 export const refusals = {
+  target: { status: 400, code: "training_proxy_bad_request_target" },
+  host: { status: 421, code: "training_proxy_host_not_allowed" },
+  origin: { status: 403, code: "training_proxy_origin_not_allowed" },
   attribution: { status: 400, code: "training_proxy_missing_or_invalid_attribution_header" },
+  malformed: { status: 400, code: "training_proxy_malformed_request" },
+  headTooLarge: { status: 431, code: "training_proxy_request_head_too_large" },
   key: { status: 401, code: "invalid_api_key" },
+  keyScope: { status: 403, code: "training_proxy_key_out_of_scope" },
+  upstreamKey: { status: 401, code: "training_proxy_upstream_key_missing" },
   stalled: { status: 408, code: "training_proxy_request_timeout" },
   tooLarge: { status: 413, code: "training_proxy_request_too_large" },
   expectation: { status: 417, code: "training_proxy_expectation_failed" },
@@ -36,9 +43,12 @@ export type Refusal = keyof typeof refusals
 /** What an error of the upstream connection means to the caller; `headSeen` when the status line had arrived. */
 export const failureOf = (error: Error, headSeen: boolean): "unreachable" | "unreadable" | "silent" => {
   if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) return "silent"
-  if (headSeen || error instanceof errors.HTTPParserError) return "unreadable"
+  if (headSeen || error instanceof errors.HTTPParserError || senseless.has(causeOf(error))) return "unreadable"
   return "unreachable"
 }
+
+/** Codes of undici's that speak of an answer which came and could not be understood. */
+const senseless = new Set(["UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"])
 
 /** A short cause for logs and spans: the code of the error, and no address that might hold a secret. */
 export const causeOf = (error: Error): string => {

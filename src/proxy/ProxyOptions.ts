@@ -11,6 +11,15 @@ export interface ProxyOptions {
   readonly clientKey: string | null
   /** The provider's key, which replaces the caller's on the way up; null passes the caller's on. */
   readonly upstreamKey: string | null
+  /**
+   * Keys of the store (`tau keys`) that clients may show; absent where `clientKey` is all there is. `required`: nobody passes
+   * without one. `upstreamKey` is the provider's key for calls that showed one, since that one stops here.
+   */
+  readonly keys?: { readonly required: boolean; readonly upstreamKey: string | null }
+  /** Further names, without port, under which clients may call: loopback names and the address it listens on always may. */
+  readonly allowedHosts?: ReadonlyArray<string>
+  /** Origins of web pages that may call, such as `https://app.example`; none by default. */
+  readonly allowedOrigins?: ReadonlyArray<string>
   /** Named by the health endpoint. */
   readonly attributionLogPath: string | null
   /**
@@ -20,6 +29,8 @@ export interface ProxyOptions {
   readonly recordPolicy: "required" | "best-effort"
   /** What an answer is worth once its client has left: nothing, or to be read to its end, so that its usage is known. */
   readonly onDisconnect: "cancel" | "drain"
+  /** Which attempts of a run have their calls answered from earlier ones; none without it. */
+  readonly replay?: "after-crash" | "always"
   /** Told to whoever runs the proxy: one line, once per incident. */
   readonly warn: (message: string) => void
   readonly limits: ProxyLimits
@@ -41,6 +52,10 @@ export interface ProxyLimits {
   /** Longest wait in the queue; then 503 as well. */
   readonly queueMs: number
   readonly connectionsMax: number
+  /** Longest head of a request, from its method to its blank line; a longer one is answered 431. */
+  readonly headBytesMax: number
+  /** How long a client may take over the head of its request. */
+  readonly headMs: number
   /** How long a client may pause while it sends its request. */
   readonly uploadIdleMs: number
   /** How long a client may leave an answer unread while more of it waits. */
@@ -71,6 +86,8 @@ export const defaultLimits: ProxyLimits = {
   queueMax: 1024,
   queueMs: 10_000,
   connectionsMax: 4096,
+  headBytesMax: 16 * 1024,
+  headMs: 10_000,
   uploadIdleMs: 60_000,
   clientIdleMs: 300_000,
   callMs: 3_600_000,

@@ -6,12 +6,16 @@ import type { ProxyLimits } from "./ProxyOptions.js"
 /** Up to this size a body is collected and sent in one write; larger ones and those of unknown size pass as they come. */
 const collectedBytesMax = 1024 * 1024
 
-/** Sends the request's body on, and keeps a copy on the call. `dispatch` is called once the upstream request may begin. */
+/**
+ * Sends the request's body on, and keeps a copy on the call. `dispatch` is called once the upstream request may begin. For
+ * a call that must be known whole before, `wholeBytesMax` says up to which size its body is collected, whatever its framing.
+ */
 export const sendUpstream = (
   request: IncomingMessage,
   call: Call,
   { requestBytesMax, uploadIdleMs }: ProxyLimits,
-  dispatch: (body: Buffer | Readable | null) => void
+  dispatch: (body: Buffer | Readable | null) => void,
+  wholeBytesMax = 0
 ): void => {
   const length = request.headers["content-length"]
   const isChunked = request.headers["transfer-encoding"] !== undefined
@@ -28,8 +32,10 @@ export const sendUpstream = (
     "close",
     () => clearTimeout(stalled)
   )
-  if (!isChunked && Number(length) <= collectedBytesMax) {
+  if (!isChunked && Number(length) <= Math.max(collectedBytesMax, wholeBytesMax)) {
     collect(request, call, dispatch)
+  } else if (isChunked && wholeBytesMax > 0) {
+    collectUpTo(wholeBytesMax, request, call, requestBytesMax, dispatch)
   } else {
     pass(request, call, requestBytesMax, dispatch)
   }
@@ -42,6 +48,34 @@ const collect = (request: IncomingMessage, call: Call, dispatch: (body: Buffer) 
     chunks.push(chunk)
   })
   request.on("end", () => dispatch(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))
+}
+
+/** A body of unknown size: it passes as it comes once it has grown too long to be collected. */
+const collectUpTo = (
+  wholeBytesMax: number,
+  request: IncomingMessage,
+  call: Call,
+  bytesMax: number,
+  dispatch: (body: Buffer | Readable) => void
+) => {
+  const chunks: Array<Buffer> = []
+  let bytes = 0
+  const more = (chunk: Buffer) => {
+    chunks.push(chunk)
+    bytes += chunk.length
+    if (bytes <= wholeBytesMax) return
+    request.off("data", more)
+    request.off("end", whole)
+    request.pause()
+    for (const early of chunks.toReversed()) request.unshift(early)
+    pass(request, call, bytesMax, dispatch)
+  }
+  const whole = () => {
+    for (const chunk of chunks) call.request.add(chunk)
+    dispatch(Buffer.concat(chunks))
+  }
+  request.on("data", more)
+  request.on("end", whole)
 }
 
 const pass = (request: IncomingMessage, call: Call, bytesMax: number, dispatch: (body: Readable) => void) => {

@@ -1,20 +1,23 @@
 /**
  * The control verbs: who may use them, what they do to the store, and the files that tell outside tools about it.
  *
- * The store is the truth and changes first; the files follow. Should the process die between the two, the files are one verb
- * behind and the next verb brings them up to date, while the store's own log has every verb.
+ * The store is the truth and changes first, together with the row of its own log; the files follow. Should the process die
+ * between the two, the next verb adds what the audit file misses. What cannot be audited is not done.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { actionKeyOf, type ControlChange, type ControlLifecycle, type ControlVerb } from "../domain/Control.js"
 import { decide, type RbacDecision } from "../domain/Rbac.js"
+import type { AuditTrail } from "../store/AuditTrail.js"
 import { ControlLog } from "../store/ControlLog.js"
+import { RunFindings } from "../store/RunFindings.js"
 import { RunStanding, type StandingRun } from "../store/RunStanding.js"
 import type { StoreError } from "../store/StoreError.js"
 import {
   appendAudit,
-  type AuditRow,
+  checkAudit,
+  followAudit,
   readPolicy,
   readState,
   type RecoveryReport,
@@ -79,6 +82,9 @@ export interface ControlAnswer {
   readonly recovery: RecoveryReport | null
 }
 
+/** What stands in the logs as the decision when the policy could not be asked. Nobody may do anything then. */
+export const undecided: RbacDecision = { allowed: false, reason: "deny_policy_invalid" }
+
 /** Asks the policy in this file. No file allows everything; a file that is no valid policy fails. */
 export const authorize = (
   policyPath: string,
@@ -105,53 +111,63 @@ export const statusWithoutStore = (request: ControlRequest): Effect.Effect<Contr
   }))
 
 /**
- * Carries out a verb that the policy allowed. Whatever stops it is in the store's log as well, and has changed nothing
- * unless the message says otherwise.
+ * Carries out a verb that the policy allowed. Whatever stops it is in the store's log and in the audit file as well, and has
+ * changed nothing unless the message says otherwise.
  */
 export const carryOut = (
   request: ChangeRequest
 ): Effect.Effect<
   ControlAnswer,
   ControlDenied | ControlRefused | RecoveryGuardrail | FileError | StoreError,
-  ControlLog | RunStanding
+  AuditTrail | ControlLog | RunFindings | RunStanding
 > =>
   Effect.gen(function*() {
     const { decision, principal, stateDir, verb } = request
     if (!decision.allowed) return yield* deny(request, verb)
     const standing = yield* RunStanding
     const log = yield* ControlLog
+    // Before anything is done: what an earlier process left out is added, and that something can be added is made sure of.
+    yield* Effect.zipRight(checkAudit(stateDir), followAudit(stateDir)).pipe(
+      Effect.tapError(({ message }) =>
+        log.record({ verb, principal, decision: decision.reason, detail: message, outcome: "failed" })
+      )
+    )
 
     const prepared = yield* prepare(request).pipe(
-      Effect.tapError(({ message }) => log.record({ verb, principal, decision: decision.reason, detail: message }))
+      Effect.tapError(({ message }) =>
+        Effect.zipRight(
+          log.record({ verb, principal, decision: decision.reason, detail: message, outcome: "failed" }),
+          followAudit(stateDir)
+        )
+      )
     )
     const applied = yield* log.apply({
       verb,
       principal,
       decision: decision.reason,
-      resourcesVersion: prepared.resourcesVersion
+      resourcesVersion: prepared.resourcesVersion,
+      rollbackCheckpoint: prepared.rollbackCheckpoint,
+      checkpointSource: prepared.recovery?.checkpoint_source ?? null
     })
-    if (applied.refused) return yield* new ControlRefused({ verb, detail: applied.detail })
+    if (applied.refused) {
+      yield* followAudit(stateDir)
+      return yield* new ControlRefused({ verb, detail: applied.detail })
+    }
 
     const nowMs = yield* Clock.currentTimeMillis
-    yield* Effect.mapError(
-      Effect.zipRight(
-        writeState(stateDir, {
-          schema_version: 1,
-          updated_unix_ms: nowMs,
-          lifecycle_state: applied.lifecycleState,
-          last_action: verb,
-          principal,
-          rollback_checkpoint: prepared.rollbackCheckpoint
-        }),
-        appendAudit(stateDir, {
-          ...auditRow(request, verb, nowMs),
-          lifecycle_state: applied.lifecycleState,
-          idempotent: applied.idempotent,
-          rollback_checkpoint: prepared.rollbackCheckpoint,
-          recovery_checkpoint_source: prepared.recovery?.checkpoint_source ?? null
-        })
-      ),
-      ({ detail, file }) => new FileError({ file, detail: `${detail} (the ${verb} itself is in the store)` })
+    yield* writeState(stateDir, {
+      schema_version: 1,
+      updated_unix_ms: nowMs,
+      lifecycle_state: applied.lifecycleState,
+      last_action: verb,
+      principal,
+      rollback_checkpoint: prepared.rollbackCheckpoint
+    }).pipe(
+      Effect.zipRight(followAudit(stateDir)),
+      Effect.catchTag(
+        "FileError",
+        ({ detail, file }) => new FileError({ file, detail: `${detail} (the ${verb} itself is in the store)` })
+      )
     )
     const { run } = yield* standing.now
     return {
@@ -169,31 +185,35 @@ export const denyWithoutStore = (
   request: ControlRequest,
   verb: ControlVerb
 ): Effect.Effect<never, ControlDenied | FileError> =>
-  Effect.flatMap(
-    Effect.map(readState(request.stateDir), (state) => state?.lifecycle_state ?? null),
-    (lifecycleState) => auditDenial(request, verb, lifecycleState)
-  )
+  Effect.gen(function*() {
+    const { decision, principal, stateDir } = request
+    const state = yield* readState(stateDir)
+    yield* appendAudit(stateDir, {
+      schema_version: 1,
+      timestamp_unix_ms: yield* Clock.currentTimeMillis,
+      principal,
+      action: verb,
+      action_key: actionKeyOf(verb),
+      lifecycle_state: state?.lifecycle_state ?? null,
+      idempotent: true,
+      rollback_checkpoint: null,
+      recovery_checkpoint_source: null,
+      decision: decision.reason,
+      outcome: "denied"
+    })
+    return yield* new ControlDenied({ verb, principal, decision: decision.reason })
+  })
 
 /** Records a denial in the store's log and in the audit file, and fails with it. */
 export const deny = (
-  request: ControlRequest,
+  { decision, principal, stateDir }: ControlRequest,
   verb: ControlVerb
-): Effect.Effect<never, ControlDenied | FileError | StoreError, ControlLog> =>
+): Effect.Effect<never, ControlDenied | FileError | StoreError, AuditTrail | ControlLog> =>
   Effect.gen(function*() {
     const log = yield* ControlLog
-    const { decision, principal } = request
-    const lifecycleState = yield* log.record({ verb, principal, decision: decision.reason, detail: "denied by policy" })
-    return yield* auditDenial(request, verb, lifecycleState)
-  })
-
-const auditDenial = (request: ControlRequest, verb: ControlVerb, lifecycleState: ControlLifecycle | null) =>
-  Effect.gen(function*() {
-    yield* appendAudit(request.stateDir, {
-      ...auditRow(request, verb, yield* Clock.currentTimeMillis),
-      lifecycle_state: lifecycleState,
-      decision: request.decision.reason
-    })
-    return yield* new ControlDenied({ verb, principal: request.principal, decision: request.decision.reason })
+    yield* log.record({ verb, principal, decision: decision.reason, detail: "denied by policy", outcome: "denied" })
+    yield* followAudit(stateDir)
+    return yield* new ControlDenied({ verb, principal, decision: decision.reason })
   })
 
 interface Prepared {
@@ -205,7 +225,7 @@ interface Prepared {
 /** Everything that can go wrong before the store is touched. */
 const prepare = (
   request: ChangeRequest
-): Effect.Effect<Prepared, RecoveryGuardrail | FileError | StoreError, RunStanding> =>
+): Effect.Effect<Prepared, RecoveryGuardrail | FileError | StoreError, RunFindings | RunStanding> =>
   Effect.gen(function*() {
     const nothing = { resourcesVersion: null, rollbackCheckpoint: null, recovery: null }
     switch (request.verb) {
@@ -218,29 +238,21 @@ const prepare = (
         return { ...nothing, resourcesVersion, rollbackCheckpoint: request.checkpoint }
       }
       case "resume": {
-        const before = yield* Effect.flatMap(RunStanding, ({ now }) => now)
+        const { lifecycleState, run } = yield* Effect.flatMap(RunStanding, ({ now }) => now)
+        const findings = run === null ? null : yield* Effect.flatMap(RunFindings, ({ of }) => of(run.id))
         const recovery = yield* recover({
           stateDir: request.stateDir,
           principal: request.principal,
-          standing: before
+          priorLifecycle: lifecycleState,
+          run: run === null || findings === null
+            ? null
+            : { ...run, findings, requeued: run.hasCrashed ? findings.held : 0 }
         })
         yield* writeReport(request.stateDir, recovery)
         return { ...nothing, recovery }
       }
     }
   })
-
-const auditRow = ({ principal }: ControlRequest, verb: ControlVerb, nowMs: number): AuditRow => ({
-  schema_version: 1,
-  timestamp_unix_ms: nowMs,
-  principal,
-  action: verb,
-  action_key: actionKeyOf(verb),
-  lifecycle_state: null,
-  idempotent: true,
-  rollback_checkpoint: null,
-  recovery_checkpoint_source: null
-})
 
 const blank = ({ decision, principal }: ControlRequest, verb: ControlVerb): ControlAnswer => ({
   verb,
@@ -255,8 +267,12 @@ const blank = ({ decision, principal }: ControlRequest, verb: ControlVerb): Cont
   recovery: null
 })
 
-const describe = ({ configPath, hasCrashed, id, isLive, state }: StandingRun): string => {
-  if (isLive) return `a process works on ${id}`
+const describe = ({ configPath, hasCrashed, id, isLive, silence, state }: StandingRun): string => {
+  if (isLive) {
+    return silence === null
+      ? `a process works on ${id}`
+      : `a process works on ${id} and seems stuck: ${silence}`
+  }
   if (hasCrashed) return `the process of ${id} died; running ${configPath} again continues it`
   return state === "running" || state === "paused"
     ? `${id} was stopped before its end; running ${configPath} again continues it`

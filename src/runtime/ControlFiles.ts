@@ -3,9 +3,12 @@ import * as Effect from "effect/Effect"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { join } from "node:path"
-import { ControlLifecycle, ControlVerb } from "../domain/Control.js"
+import { ControlLifecycle, ControlOutcome, ControlVerb } from "../domain/Control.js"
 import { RbacPolicy } from "../domain/Rbac.js"
-import { appendLine, FileError, readText, replace } from "./DurableFile.js"
+import { AuditTrail, type ControlEntry } from "../store/AuditTrail.js"
+import type { StoreError } from "../store/StoreError.js"
+import { appendLine, checkAppendable, FileError, readText, replace } from "./DurableFile.js"
+import { follow } from "./JsonLines.js"
 
 /** `control-state.json`: where the last verb left the store. */
 export const ControlState = Schema.Struct({
@@ -29,10 +32,31 @@ export const AuditRow = Schema.Struct({
   idempotent: Schema.Boolean,
   rollback_checkpoint: Schema.NullOr(Schema.String),
   recovery_checkpoint_source: Schema.NullOr(Schema.Literal("primary", "fallback")),
-  /** Only in the rows of verbs that the policy denied: the reason code. Such a row changed nothing. */
-  decision: Schema.optionalWith(Schema.String, { exact: true })
+  /** Only in rows of verbs that were not carried out: the policy's reason code. Such a row changed nothing. */
+  decision: Schema.optionalWith(Schema.String, { exact: true }),
+  /** Only in rows of verbs that were not carried out: `denied` by the policy, `refused` by the run's state, or `failed`. */
+  outcome: Schema.optionalWith(ControlOutcome, { exact: true }),
+  /** Number and hash of the row of the store's log that this one shows; none when there was no store. */
+  n: Schema.optionalWith(Schema.Int, { exact: true }),
+  hash: Schema.optionalWith(Schema.String, { exact: true })
 })
 export type AuditRow = typeof AuditRow.Type
+
+/** A row of the store's log as the audit file shows it. */
+export const auditRowOf = (entry: ControlEntry): AuditRow => ({
+  schema_version: 1,
+  timestamp_unix_ms: entry.atMs,
+  principal: entry.principal,
+  action: entry.action,
+  action_key: entry.actionKey,
+  lifecycle_state: entry.lifecycleState,
+  idempotent: entry.idempotent === 1,
+  rollback_checkpoint: entry.rollbackCheckpoint,
+  recovery_checkpoint_source: entry.checkpointSource,
+  ...(entry.outcome !== null && entry.outcome !== "done" && { decision: entry.decision, outcome: entry.outcome }),
+  n: entry.n,
+  hash: entry.hash
+})
 
 /** `recovery-report.json`: what `resume` found. */
 export const RecoveryReport = Schema.Struct({
@@ -49,12 +73,24 @@ export const RecoveryReport = Schema.Struct({
   checkpoint_run_id: Schema.NullOr(Schema.String),
   checkpoint_global_step: Schema.NullOr(Schema.Int),
   checkpoint_optimizer_step: Schema.NullOr(Schema.Int),
-  diagnostics: Schema.Array(Schema.String)
+  diagnostics: Schema.Array(Schema.String),
+  /** What the store has of the run; null without a run. */
+  run: Schema.NullOr(Schema.Struct({
+    run_id: Schema.String,
+    rollouts: Schema.Int,
+    finished: Schema.Int,
+    /** Unfinished rollouts that were tried before and are taken up again, and those of them that the dead process held. */
+    resumed: Schema.Int,
+    requeued: Schema.Int,
+    calls_replayed: Schema.Int,
+    tokens_saved: Schema.Int,
+    resources_versions: Schema.Array(Schema.Int)
+  }))
 })
 export type RecoveryReport = typeof RecoveryReport.Type
 
 const stateFile = (stateDir: string) => join(stateDir, "control-state.json")
-const auditFile = (stateDir: string) => join(stateDir, "control-audit.jsonl")
+export const auditFile = (stateDir: string) => join(stateDir, "control-audit.jsonl")
 const reportFile = (stateDir: string) => join(stateDir, "recovery-report.json")
 
 /** Null when no verb was ever carried out here. */
@@ -67,8 +103,24 @@ export const writeState = (stateDir: string, state: ControlState): Effect.Effect
 export const writeReport = (stateDir: string, report: RecoveryReport): Effect.Effect<void, FileError> =>
   replace(reportFile(stateDir), text(report))
 
+/** A row of a verb that found no store to be logged in. */
 export const appendAudit = (stateDir: string, row: AuditRow): Effect.Effect<void, FileError> =>
   appendLine(auditFile(stateDir), JSON.stringify(row))
+
+/** Brings the audit file up to date with the store's log: also rows that an earlier process did not live to write. */
+export const followAudit = (stateDir: string): Effect.Effect<void, FileError | StoreError, AuditTrail> =>
+  Effect.flatMap(
+    AuditTrail,
+    (trail) =>
+      Effect.asVoid(
+        follow(auditFile(stateDir), (n, limit) =>
+          Effect.map(trail.after(n, limit), (entries) =>
+            entries.map((entry) => ({ n: entry.n, text: JSON.stringify(auditRowOf(entry)) }))))
+      )
+  )
+
+/** Fails when the audit file cannot be written: what could not be audited there must not be done. */
+export const checkAudit = (stateDir: string): Effect.Effect<void, FileError> => checkAppendable(auditFile(stateDir))
 
 /** Every row, oldest first. A malformed line fails with its number: a log with a hole proves nothing. */
 export const readAudit = (stateDir: string): Effect.Effect<ReadonlyArray<AuditRow>, FileError> => {

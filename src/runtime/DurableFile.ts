@@ -49,6 +49,14 @@ export const replace = (file: string, text: string): Effect.Effect<void, FileErr
     await syncFolder(file)
   })
 
+/** Makes the folder that the file is to be in, if need be. */
+export const makeFolderOf = (file: string): Effect.Effect<void, FileError> =>
+  attempt(file, async () => void await mkdir(dirname(file), { recursive: true, mode: 0o700 }))
+
+/** Fails when a line could not be added to the file. Makes the file and its folder if need be, and changes nothing else. */
+export const checkAppendable = (file: string): Effect.Effect<void, FileError> =>
+  Effect.zipRight(makeFolderOf(file), attempt(file, () => withFile(file, "a", () => Promise.resolve())))
+
 /** Adds a line that survives a power cut. A line that an earlier crash cut short stays a line of its own. */
 export const appendLine = (file: string, line: string): Effect.Effect<void, FileError> =>
   attempt(file, async () => {

@@ -13,6 +13,10 @@ export interface EndingOptions {
   readonly completionPollIntervalMs: number
   /** Time the run may take, not counting pauses. */
   readonly completionTimeoutSecs: number
+  /** Time worked so far: given from outside, it goes on where it stood when the wait has to begin anew. */
+  readonly worked?: { ms: number }
+  /** Told of every change of mind. */
+  readonly onDesired?: (desired: "pause" | "resume") => void
 }
 
 /** `finished`: every rollout is. `timed-out`: time is up. `cancelled`: somebody asked for it, and it is done. */
@@ -23,13 +27,12 @@ export type Ending = "finished" | "timed-out" | "cancelled"
  * no new work, because claiming refuses, and its clock stands still.
  */
 export const awaitEnding = (
-  { completionPollIntervalMs, completionTimeoutSecs, runId }: EndingOptions
+  { completionPollIntervalMs, completionTimeoutSecs, onDesired, runId, worked = { ms: 0 } }: EndingOptions
 ) =>
   Effect.gen(function*() {
     const announcer = yield* Announcer
     const queue = yield* RolloutQueue
     const runs = yield* RunStore
-    let workedMs = 0
     let lastMs = yield* monotonicMs
     let isPaused = false
     while (true) {
@@ -43,12 +46,13 @@ export const awaitEnding = (
       if (outlook.isFinished) return "finished"
 
       const nowMs = yield* monotonicMs
-      if (!isPaused) workedMs += nowMs - lastMs
+      if (!isPaused) worked.ms += nowMs - lastMs
       lastMs = nowMs
-      if (workedMs >= completionTimeoutSecs * 1_000) return "timed-out"
+      if (worked.ms >= completionTimeoutSecs * 1_000) return "timed-out"
 
       if (isPaused !== (outlook.desired === "pause")) {
         isPaused = !isPaused
+        onDesired?.(isPaused ? "pause" : "resume")
         yield* announcer.say(
           isPaused
             ? `paused on request: no new rollouts start, ${(yield* runs.progress(runId)).active} under way will finish`

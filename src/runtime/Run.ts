@@ -5,25 +5,34 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { hostname } from "node:os"
 import { dirname } from "node:path"
 import type { RunConfig } from "../domain/RunConfig.js"
 import * as OwnerLock from "../store/OwnerLock.js"
+import { RunFindings } from "../store/RunFindings.js"
+import { RunStanding, type Standing } from "../store/RunStanding.js"
 import { type BegunRun, type RunState, RunStore } from "../store/RunStore.js"
+import type { StoreError } from "../store/StoreError.js"
 import { Writer } from "../store/Writer.js"
+import { Self } from "./Actor.js"
+import { ActorTree } from "./ActorTree.js"
 import { Announcer } from "./Announcer.js"
+import { type Checkpoints, checkpointsOf } from "./Checkpoints.js"
+import { writeReport } from "./ControlFiles.js"
+import { drainedOnInterrupt } from "./Drain.js"
 import { awaitEnding, type Ending } from "./Ending.js"
-import { inOwnFiber } from "./inOwnFiber.js"
 import { Leases } from "./Leases.js"
-import * as PolicyCheckpoint from "./PolicyCheckpoint.js"
+import { recoverByRestart } from "./Recovery.js"
 import { rescuer } from "./Rescuer.js"
 import { runner } from "./Runner.js"
 import { statusPathOf } from "./StatusFile.js"
 import { type ReportedRun, StatusReporter } from "./StatusReporter.js"
 import { summarize, type Summary } from "./Summary.js"
-import { supervise } from "./Supervisor.js"
+import { type ChildKeepsDying, type Intensity, supervision } from "./Supervisor.js"
 
 export interface RunOptions {
   readonly config: RunConfig
@@ -34,14 +43,21 @@ export interface RunOptions {
   readonly modelRef: string
   readonly simulated: boolean
   readonly storePath: string
+  /** What a person types to start the run again, from anywhere; null where there is no such command. */
+  readonly command: string | null
+  /** Who runs it, for the report of a recovery. */
+  readonly principal: string
+  /** How long attempts under way may go on after the run was told to stop. */
+  readonly drainMs: number
   /** Tells the result. The run counts as ended only once this is done. */
   readonly report: (summary: Summary) => Effect.Effect<void>
 }
 
 /**
  * Runs to the end and sums up. Fails with `StoreBusy` when another run is live on the store, and with
- * `ChildKeepsDying` or `StoreError` when it cannot go on. Interruption hands back what is under way. However it ends, the
- * store and the status file say so.
+ * `ChildKeepsDying` or `StoreError` when it cannot go on. Interruption lets attempts under way finish for a while, then hands
+ * them back; when nothing is left to do after that, the run has ended like any other. However it ends, the store and the
+ * status file say so.
  */
 export const run = (options: RunOptions) =>
   Effect.scoped(Effect.uninterruptibleMask((restore) =>
@@ -49,9 +65,10 @@ export const run = (options: RunOptions) =>
       const announcer = yield* Announcer
       const reporter = yield* StatusReporter
       const runs = yield* RunStore
-      const { config, configHash, configPath, modelRef, simulated, storePath } = options
+      const { command, config, configHash, configPath, drainMs, modelRef, principal, simulated, storePath } = options
       const startedAtMs = yield* Clock.currentTimeMillis
       yield* OwnerLock.hold(storePath, yield* holderNote(configPath))
+      const before = yield* Effect.flatMap(RunStanding, ({ now }) => now)
       const begun = yield* runs.begin({
         configHash,
         config,
@@ -59,35 +76,49 @@ export const run = (options: RunOptions) =>
         modelRef,
         resources: config.resources ?? null,
         rollouts: rolloutsOf(config),
-        attemptsMax: config.max_attempts
+        attemptsMax: config.max_attempts,
+        command
       })
-      yield* saveCheckpoint(storePath, begun, begun.finishedBefore)
+      const recovery = yield* reportRecovery({ before, begun, configPath, principal, storePath })
+      const checkpoints = yield* checkpointsOf(storePath, begun)
+      yield* checkpoints.save
+      yield* reporter.followRuns(storePath)
       const reported: ReportedRun = { begun, modelRef, storePath, startedAtMs }
 
-      const exit = yield* announce(begun).pipe(
+      const { ended, tree } = yield* treeOf(begun, config, reported, checkpoints)
+      const actorTree = yield* ActorTree
+      yield* actorTree.grow({ runId: begun.runId, actors: tree.report })
+      const stop = drainedOnInterrupt(ended, tree, drainMs)
+
+      const worked = yield* announce(begun).pipe(
         Effect.zipRight(reporter.publish(reported, { runState: "running", stoppedReason: null })),
-        Effect.zipRight(inOwnFiber(untilEnded(begun, config, reported))),
+        Effect.zipRight(stop.run),
         restore,
         Effect.exit
       )
+      const exit = yield* endingOf(begun, worked)
       /** Leaves checkpoint and status file as they are to stay. */
       const settle = Effect.gen(function*() {
-        const { finished, succeeded } = yield* runs.progress(begun.runId)
+        const { succeeded } = yield* runs.progress(begun.runId)
         const close = closingOf(exit, succeeded)
-        yield* saveCheckpoint(storePath, begun, finished)
+        yield* checkpoints.savePromoted
+        yield* checkpoints.save
         yield* reporter.publish(reported, close)
         return close
       })
-      const end = ({ stoppedReason, storedState }: Closing) => runs.end(begun.runId, storedState, stoppedReason)
+      const end = ({ stoppedReason, storedState }: Closing) =>
+        Effect.zipRight(runs.end(begun.runId, storedState, stoppedReason), reporter.followRuns(storePath))
       if (Exit.isFailure(exit)) {
         // What stopped the run is the news, not that its end could not be written as well: the next start finds out.
         yield* Effect.flatMap(settle, end).pipe(Effect.catchAll(({ message }) => announcer.say(message)))
-        if (Cause.isInterruptedOnly(exit.cause)) yield* announcer.say("stopped; run the same command to resume")
+        if (Cause.isInterruptedOnly(exit.cause)) yield* announcer.say(yield* stoppedLine(begun, stop.handedBack()))
         return yield* Effect.failCause(exit.cause)
       }
       const close = yield* settle
       const summary: Summary = yield* summarize({
         begun,
+        recovery,
+        deaths: tree.deaths(),
         runState: close.runState,
         stoppedReason: close.stoppedReason,
         modelRef,
@@ -107,27 +138,67 @@ export const run = (options: RunOptions) =>
     })
   ))
 
-/** What `resume` after a crash and `rollback` go by. The store is the truth; a checkpoint that cannot be written is said. */
-const saveCheckpoint = (storePath: string, { resourcesVersion, runId }: BegunRun, finished: number) =>
+/**
+ * What is found of the run when it is taken up; and, when its last process died, the report that `resume` would write. The
+ * store is enough to go on, so that nothing here stops the run.
+ */
+const reportRecovery = (
+  { before, begun, configPath, principal, storePath }: {
+    readonly before: Standing
+    readonly begun: BegunRun
+    readonly configPath: string
+    readonly principal: string
+    readonly storePath: string
+  }
+) =>
   Effect.gen(function*() {
     const announcer = yield* Announcer
-    const nowMs = yield* Clock.currentTimeMillis
-    yield* PolicyCheckpoint.save(dirname(storePath), {
-      checkpoint_version: 1,
-      run_id: runId,
-      policy_state: { resources_version: resourcesVersion },
-      optimizer_state: { algorithm: "evaluate" },
-      global_step: finished,
-      optimizer_step: 0,
-      saved_at_unix_seconds: Math.floor(nowMs / 1000)
-    }).pipe(Effect.catchAll(({ message }) => announcer.say(`no checkpoint: ${message}`)))
+    const findings = yield* Effect.flatMap(RunFindings, ({ of }) => of(begun.runId))
+    if (!findings.previousStartCrashed) return { findings, checkpointSource: null, crashed: false }
+    const stateDir = dirname(storePath)
+    const state = before.run?.id === begun.runId ? before.run.state : "running"
+    const report = yield* recoverByRestart({
+      stateDir,
+      principal,
+      priorLifecycle: before.lifecycleState,
+      run: { id: begun.runId, state, configPath, hasCrashed: true, requeued: begun.requeued, findings }
+    })
+    yield* writeReport(stateDir, report).pipe(
+      Effect.catchAll(({ message }) => announcer.say(`no recovery report: ${message}`))
+    )
+    return { findings, checkpointSource: report.checkpoint_source, crashed: true }
   })
 
-/** The run as a tree of supervised children beside the one question that ends it. */
-const untilEnded = (begun: BegunRun, config: RunConfig, reported: ReportedRun) =>
+/** A run that was told to stop and finished its last rollout meanwhile has nothing left to resume: it has ended. */
+const endingOf = (begun: BegunRun, worked: Exit.Exit<Ending, ChildKeepsDying | StoreError>) =>
+  Effect.gen(function*() {
+    if (Exit.isSuccess(worked) || !Cause.isInterruptedOnly(worked.cause)) return worked
+    const runs = yield* RunStore
+    const { isFinished } = yield* Effect.orElseSucceed(runs.outlook(begun.runId), () => ({ isFinished: false }))
+    return isFinished ? Exit.succeed<Ending>("finished") : worked
+  })
+
+/** Nothing of what is asked here may keep a run that was told to stop from saying that it has. */
+const stoppedLine = (begun: BegunRun, handedBack: number) =>
+  Effect.gen(function*() {
+    const runs = yield* RunStore
+    const { finished, total } = yield* runs.progress(begun.runId)
+    const back = handedBack === 0 ? "nothing was under way" : `${handedBack} under way handed back, uncharged`
+    return `stopped with ${finished} of ${total} rollouts finished; ${back}; run the same command to resume`
+  }).pipe(Effect.orElseSucceed(() => "stopped; run the same command to resume"))
+
+/** The writer thread cannot be started again in this process: what was handed to it is lost, and only a new start settles that. */
+const never: Intensity = { restartsMax: 0, within: Duration.seconds(10), pause: Duration.zero }
+
+/** A store that cannot be read is asked for a while, and each try takes a second: dying thrice is enough to know. */
+const watchful: Intensity = { restartsMax: 3, within: Duration.minutes(1), pause: Duration.millis(500) }
+
+/** The run as a tree of supervised actors, and the one question that ends it, which the control watcher answers. */
+const treeOf = (begun: BegunRun, config: RunConfig, reported: ReportedRun, checkpoints: Checkpoints) =>
   Effect.gen(function*() {
     const leases = yield* Leases
     const reporter = yield* StatusReporter
+    const runs = yield* RunStore
     const writer = yield* Writer
     const { runId } = begun
     const work = runner({
@@ -137,20 +208,30 @@ const untilEnded = (begun: BegunRun, config: RunConfig, reported: ReportedRun) =
     })
     // More workers than rollouts would only wait.
     const workers = Math.max(1, Math.min(config.worker_count, begun.total - begun.finishedBefore))
-    const children = supervise([
+    const ending = yield* Deferred.make<Ending>()
+    const worked = { ms: 0 }
+    const watcher = Effect.gen(function*() {
+      const self = yield* Self
+      const end = yield* awaitEnding({
+        runId,
+        completionPollIntervalMs: config.completion_poll_interval_ms,
+        completionTimeoutSecs: config.completion_timeout_secs,
+        worked,
+        onDesired: (desired) => self.tell("runners", desired)
+      })
+      yield* Deferred.succeed(ending, end)
+    })
+    // Started in this order and stopped in reverse: leases are renewed until the last runner has stopped.
+    const tree = yield* supervision([
+      { name: "writer", run: writer.died, intensity: never },
       { name: "heartbeat", run: leases.heartbeat },
       { name: "rescuer", run: rescuer(runId) },
+      { name: "checkpoints", run: checkpoints.followPromotions },
       { name: "status reporter", run: reporter.report(reported) },
-      ...Array.from({ length: workers }, (_, n) => ({ name: `runner ${n + 1}`, run: work }))
+      { name: "control watcher", run: Effect.provideService(watcher, RunStore, runs), intensity: watchful },
+      ...Array.from({ length: workers }, (_, n) => ({ name: `runner ${n + 1}`, run: work, group: "runners" }))
     ])
-    return yield* awaitEnding({
-      runId,
-      completionPollIntervalMs: config.completion_poll_interval_ms,
-      completionTimeoutSecs: config.completion_timeout_secs
-    }).pipe(
-      Effect.raceFirst(children),
-      Effect.raceFirst(writer.died)
-    )
+    return { tree, ended: Effect.raceFirst(Deferred.await(ending), tree.run) }
   })
 
 const rolloutsOf = ({ optimize, validate }: RunConfig) => [

@@ -1,4 +1,5 @@
 /** A runner takes one rollout after another and carries it through: claim, start, execute, score, end. */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -8,6 +9,7 @@ import type { RunId } from "../domain/Ids.js"
 import { type RolloutRejected, Scorer } from "../domain/Reward.js"
 import { type Claim, RolloutQueue } from "../store/RolloutQueue.js"
 import { WorkerStore } from "../store/WorkerStore.js"
+import { Self } from "./Actor.js"
 import { AgentEndpoint } from "./AgentEndpoint.js"
 import { Announcer } from "./Announcer.js"
 import { AttemptFailed, type Execution, Executor } from "./Executor.js"
@@ -22,17 +24,23 @@ export interface RunnerOptions {
   readonly attemptTimeoutSecs: number
 }
 
-/** Works until interrupted, under a worker id of its own. Interruption hands back what it holds, uncharged. */
+/**
+ * Works until it is told to drain, under a worker id of its own. Between two rollouts it looks into its mailbox. Interruption
+ * hands back what it holds, uncharged.
+ */
 export const runner = ({ attemptTimeoutSecs, pollIntervalMs, runId }: RunnerOptions) =>
   Effect.scoped(Effect.gen(function*() {
     const announcer = yield* Announcer
     const leases = yield* Leases
     const attempt = yield* attempts(Duration.seconds(attemptTimeoutSecs))
+    const { mailbox, workOn } = yield* Self
     const workerId = yield* Effect.flatMap(WorkerStore, (workers) => whenWritable(workers.register(runId)))
 
     const turn = Effect.gen(function*() {
       const lease = yield* whenWritable(leases.claim(runId, workerId))
       if (Option.isNone(lease)) return false
+      const { attempt: n, rolloutId } = lease.value.claim
+      yield* workOn({ rolloutId, attempt: n, sinceMs: yield* Clock.currentTimeMillis })
       yield* attempt(lease.value).pipe(
         Effect.raceFirst(lease.value.ended),
         inOwnFiber,
@@ -42,10 +50,19 @@ export const runner = ({ attemptTimeoutSecs, pollIntervalMs, runId }: RunnerOpti
       return true
     })
 
-    return yield* Effect.scoped(turn).pipe(
-      Effect.flatMap((worked) => worked ? Effect.void : Effect.sleep(pollIntervalMs)),
-      Effect.forever
-    )
+    let isPaused = false
+    while (true) {
+      for (const message of mailbox.takeAll()) {
+        if (message === "drain") return
+        isPaused = message === "pause"
+      }
+      if (isPaused) {
+        yield* mailbox.arrived
+        continue
+      }
+      const worked = yield* Effect.ensuring(Effect.scoped(turn), workOn(null))
+      if (!worked) yield* Effect.timeoutOption(mailbox.arrived, pollIntervalMs)
+    }
   }))
 
 /** One attempt at what a lease holds. The agent's failures are recorded; only the store's are left to the caller. */

@@ -1,12 +1,15 @@
-/** Tells outside tools and the person at the terminal where the run stands. */
+/** Tells outside tools and the person at the terminal where the run stands: the status file and the runtime files. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { RunEvents } from "../store/RunEvents.js"
+import type { RunFindings } from "../store/RunFindings.js"
 import { type BegunRun, type RunProgress, type RunState, RunStore } from "../store/RunStore.js"
 import type { StoreError } from "../store/StoreError.js"
 import { Announcer } from "./Announcer.js"
 import { progressLine } from "./progressLine.js"
+import * as RuntimeFiles from "./RuntimeFiles.js"
 import * as StatusFile from "./StatusFile.js"
 
 /** What does not change while the run is under way. */
@@ -28,28 +31,33 @@ const changedEveryMs = 1_000
 const unchangedEveryMs = 5_000
 
 export class StatusReporter extends Context.Tag("tau/runtime/StatusReporter")<StatusReporter, {
-  /** Writes the status file and shows the progress until interrupted. */
+  /** Writes the files and shows the progress until interrupted. */
   readonly report: (run: ReportedRun) => Effect.Effect<never, StoreError>
   /** The first or the last word: writes and shows where the run stands now. */
   readonly publish: (run: ReportedRun, as: ReportedState) => Effect.Effect<void, StoreError>
+  /** Brings the files in `runtime/` up to date with the store: what has just started or ended is in it. */
+  readonly followRuns: (storePath: string) => Effect.Effect<void>
 }>() {
   static readonly layer = Layer.effect(
     StatusReporter,
     Effect.gen(function*() {
       const announcer = yield* Announcer
       const runs = yield* RunStore
+      const context = yield* Effect.context<RunEvents | RunFindings>()
       let isWarned = false
+      const warnOnce = ({ message }: { readonly message: string }) => {
+        if (isWarned) return Effect.void
+        isWarned = true
+        return announcer.say(`${message}; the run goes on`)
+      }
 
       const write = (run: ReportedRun, progress: RunProgress, as: ReportedState) =>
         Effect.flatMap(
           Clock.currentTimeMillis,
           (nowMs) => StatusFile.write(StatusFile.statusPathOf(run.storePath), statusOf(run, progress, as, nowMs))
         ).pipe(
-          Effect.catchAll(({ message }) => {
-            if (isWarned) return Effect.void
-            isWarned = true
-            return announcer.say(`${message}; the run goes on`)
-          })
+          Effect.zipRight(Effect.provide(RuntimeFiles.followState(run.storePath), context)),
+          Effect.catchAll(warnOnce)
         )
 
       const show = (run: ReportedRun, progress: RunProgress) =>
@@ -82,7 +90,8 @@ export class StatusReporter extends Context.Tag("tau/runtime/StatusReporter")<St
             const progress = yield* runs.progress(run.begun.runId)
             if (as.runState !== "running") yield* show(run, progress)
             yield* write(run, progress, as)
-          })
+          }),
+        followRuns: (storePath) => Effect.catchAll(Effect.provide(RuntimeFiles.follow(storePath), context), warnOnce)
       })
     })
   )

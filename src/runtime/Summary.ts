@@ -2,8 +2,10 @@
 import * as Effect from "effect/Effect"
 import type { RunId } from "../domain/Ids.js"
 import type { RolloutMode } from "../domain/Rollout.js"
+import { type Findings, RunFindings } from "../store/RunFindings.js"
 import { type BegunRun, type ModeScore, type RunState, RunStore } from "../store/RunStore.js"
 import { type Interval, interval } from "./interval.js"
+import type { Deaths } from "./Supervisor.js"
 
 /** The mean score of one mode. Failed rollouts count as 0. */
 export interface ScoreSummary {
@@ -51,14 +53,34 @@ export interface Summary {
     readonly finishedBefore: number
     readonly requeued: number
     readonly unknownCalls: number
+    /** The process of the start before died without a word. */
+    readonly crashed: boolean
+    /** Unfinished rollouts of earlier starts that this one took up again. */
+    readonly resumedRollouts: number
+    /** Calls of the run that were answered from the record of an earlier attempt, and the tokens that this saved. */
+    readonly callsReplayed: number
+    readonly tokensSaved: number
+    /** Every version that rollouts of the run were enqueued with: a resume changes none of them. */
+    readonly resourcesVersions: ReadonlyArray<number>
+    /** Which checkpoint was found after a crash; null without a crash or a checkpoint. */
+    readonly checkpointSource: "primary" | "fallback" | null
   }
   readonly failures: ReadonlyArray<{ readonly rolloutId: string; readonly error: string }>
+  /** The parts of the run that died during this start and were started again. */
+  readonly deaths: ReadonlyArray<Deaths>
 }
 
 const failuresShown = 5
 
 export interface SummaryFacts {
   readonly begun: BegunRun
+  /** What was found of the run when it was taken up. */
+  readonly recovery: {
+    readonly findings: Findings
+    readonly checkpointSource: "primary" | "fallback" | null
+    readonly crashed: boolean
+  }
+  readonly deaths: ReadonlyArray<Deaths>
   readonly runState: RunState
   readonly stoppedReason: string | null
   readonly modelRef: string
@@ -69,13 +91,14 @@ export interface SummaryFacts {
 }
 
 /** Reads the run's final figures from the store. */
-export const summarize = ({ begun, ...facts }: SummaryFacts) =>
+export const summarize = ({ begun, recovery, ...facts }: SummaryFacts) =>
   Effect.gen(function*() {
     const runs = yield* RunStore
     const progress = yield* runs.progress(begun.runId)
     const scores = yield* runs.scores(begun.runId)
     const rewards = yield* runs.rewards(begun.runId)
     const failures = yield* runs.failures(begun.runId, failuresShown)
+    const found = yield* Effect.flatMap(RunFindings, ({ of }) => of(begun.runId))
     const summary: Summary = {
       ...facts,
       runId: begun.runId,
@@ -94,7 +117,13 @@ export const summarize = ({ begun, ...facts }: SummaryFacts) =>
         resumed: begun.start > 1,
         finishedBefore: begun.finishedBefore,
         requeued: begun.requeued,
-        unknownCalls: begun.unknownCalls
+        unknownCalls: begun.unknownCalls,
+        crashed: recovery.crashed,
+        resumedRollouts: recovery.findings.resumed,
+        callsReplayed: found.callsReplayed,
+        tokensSaved: found.tokensSaved,
+        resourcesVersions: found.resourcesVersions,
+        checkpointSource: recovery.checkpointSource
       },
       failures: failures.map(({ error, id }) => ({ rolloutId: id, error }))
     }
@@ -144,9 +173,16 @@ export const summaryJson = (summary: Summary): string =>
         resumed: summary.resume.resumed,
         finished_before: summary.resume.finishedBefore,
         requeued: summary.resume.requeued,
-        unknown_calls: summary.resume.unknownCalls
+        unknown_calls: summary.resume.unknownCalls,
+        crash_detected: summary.resume.crashed,
+        rollouts_resumed: summary.resume.resumedRollouts,
+        calls_replayed: summary.resume.callsReplayed,
+        tokens_saved: summary.resume.tokensSaved,
+        resources_versions: summary.resume.resourcesVersions,
+        checkpoint_source: summary.resume.checkpointSource
       },
-      failures: summary.failures.map(({ error, rolloutId }) => ({ rollout_id: rolloutId, error }))
+      failures: summary.failures.map(({ error, rolloutId }) => ({ rollout_id: rolloutId, error })),
+      actor_deaths: summary.deaths
     },
     null,
     2

@@ -26,9 +26,17 @@ export const summaryText = (summary: Summary): string => {
     ...(resume.resumed
       ? [
         row("resumed", `start ${summary.start}; ${resume.finishedBefore} rollouts were finished before,`),
-        row("", `${resume.requeued} were put back, ${resume.unknownCalls} calls ended unknown`)
+        row("", `${resume.requeued} were put back, ${resume.unknownCalls} calls ended unknown`),
+        row("", `${resume.resumedRollouts} taken up again, under resources ${versions(resume.resourcesVersions)}`),
+        row("", `${resume.callsReplayed} calls replayed, ${compact(resume.tokensSaved)} tokens saved`),
+        ...(resume.crashed
+          ? [row("", `after a crash, ${resume.checkpointSource ?? "no"} checkpoint: recovery-report.json`)]
+          : [])
       ]
       : []),
+    ...summary.deaths.map(({ actor, deaths, last }) =>
+      row("restarted", oneLine(`${actor}, ${deaths}x, the last time after: ${last}`))
+    ),
     row("store", summary.storePath),
     row("status", summary.statusPath),
     ...(failures.length === 0 ? [] : ["", failures.length < summary.failed ? "First failures:" : "Failures:"]),
@@ -36,6 +44,9 @@ export const summaryText = (summary: Summary): string => {
     ...(summary.simulated ? ["", `Note: ${simulatedNote}.`] : [])
   ].join("\n")
 }
+
+const versions = (numbers: ReadonlyArray<number>) =>
+  numbers.length === 1 ? `version ${numbers[0]}` : `versions ${numbers.join(", ")}`
 
 const row = (label: string, value: string) => `  ${label.padEnd(16)}${value}`
 

@@ -1,5 +1,6 @@
 import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { readFileSync, writeFileSync } from "node:fs"
 import { StoreBusy, StoreError } from "./StoreError.js"
@@ -11,26 +12,42 @@ import { StoreBusy, StoreError } from "./StoreError.js"
  * so there are no stale locks to clean up. A note beside it names the holder.
  */
 export const hold = (storePath: string, holder: string): Effect.Effect<void, StoreBusy | StoreError, Scope.Scope> =>
+  Effect.zipRight(
+    Effect.catchTag(
+      lock(`${storePath}.run-lock`, "taking the run lock"),
+      "LockHeld",
+      () => new StoreBusy({ path: storePath, holder: noteOf(storePath) })
+    ),
+    Effect.try({
+      try: () => writeFileSync(`${storePath}.run-lock.holder`, holder),
+      catch: (error) => new StoreError({ operation: "taking the run lock", reason: "other", detail: String(error) })
+    })
+  )
+
+/** Another process has the lock now. */
+export class LockHeld extends Schema.TaggedError<LockHeld>()("LockHeld", { file: Schema.String }) {}
+
+/** Holds a file of its own as a lock until the scope closes, or fails at once. The file stays behind, empty. */
+export const lock = (file: string, operation: string): Effect.Effect<void, LockHeld | StoreError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.try({
       try: () => {
-        const lock = new Sqlite(`${storePath}.run-lock`, { timeout: 0 })
+        const connection = new Sqlite(file, { timeout: 0 })
         try {
-          lock.pragma("journal_mode = DELETE")
-          lock.exec("BEGIN EXCLUSIVE")
+          connection.pragma("journal_mode = DELETE")
+          connection.exec("BEGIN EXCLUSIVE")
         } catch (error) {
-          lock.close()
+          connection.close()
           throw error
         }
-        writeFileSync(`${storePath}.run-lock.holder`, holder)
-        return lock
+        return connection
       },
       catch: (error) =>
         (error as { readonly code?: string }).code === "SQLITE_BUSY"
-          ? new StoreBusy({ path: storePath, holder: noteOf(storePath) })
-          : new StoreError({ operation: "taking the run lock", reason: "other", detail: String(error) })
+          ? new LockHeld({ file })
+          : new StoreError({ operation, reason: "other", detail: String(error) })
     }),
-    (lock) => Effect.sync(() => lock.close())
+    (connection) => Effect.sync(() => connection.close())
   )
 
 const noteOf = (storePath: string): string => {

@@ -17,6 +17,10 @@ export class ResourceStore extends Context.Tag("tau/store/ResourceStore")<Resour
   readonly publish: (values: ResourceValues, author: string) => Effect.Effect<number, StoreError>
   readonly get: (version: number) => Effect.Effect<Option.Option<Resources>, StoreError>
   readonly latest: Effect.Effect<Option.Option<Resources>, StoreError>
+  /** The versions after this one that no config gave: a search published them. Oldest first. */
+  readonly promotedAfter: (
+    version: number
+  ) => Effect.Effect<ReadonlyArray<{ readonly version: number; readonly isLatest: boolean }>, StoreError>
   /** All versions, oldest first. */
   readonly list: Effect.Effect<ReadonlyArray<Resources>, StoreError>
 }>() {
@@ -42,10 +46,21 @@ export class ResourceStore extends Context.Tag("tau/store/ResourceStore")<Resour
         execute: () => sql`SELECT * FROM resources ORDER BY version`
       })
 
+      const promotedAfter = SqlSchema.findAll({
+        Request: Schema.Int,
+        Result: Schema.Struct({ version: Schema.Int, isLatest: Schema.Literal(0, 1) }),
+        execute: (version) =>
+          sql`SELECT version, is_latest FROM resources WHERE version > ${version} AND author <> 'config' ORDER BY version`
+      })
+
       return ResourceStore.of({
         publish: (values, author) => writer.run("publishResources", { resources: canonicalJson(values), author }),
         get: (version) => orStoreError("reading resources", byVersion(version)).pipe(Effect.map(Option.map(fromRow))),
         latest: orStoreError("reading resources", latest()).pipe(Effect.map(Option.map(fromRow))),
+        promotedAfter: (version) =>
+          orStoreError("reading resources", promotedAfter(version)).pipe(
+            Effect.map((rows) => rows.map((row) => ({ version: row.version, isLatest: row.isLatest === 1 })))
+          ),
         list: orStoreError("reading resources", list()).pipe(Effect.map((rows) => rows.map(fromRow)))
       })
     })
@@ -53,6 +68,6 @@ export class ResourceStore extends Context.Tag("tau/store/ResourceStore")<Resour
 }
 
 /** SQLite keeps booleans as 0 and 1. */
-const Row = Schema.Struct({ ...Resources.fields, isLatest: Schema.Literal(0, 1) })
+export const Row = Schema.Struct({ ...Resources.fields, isLatest: Schema.Literal(0, 1) })
 
-const fromRow = (row: typeof Row.Type) => new Resources({ ...row, isLatest: row.isLatest === 1 })
+export const fromRow = (row: typeof Row.Type) => new Resources({ ...row, isLatest: row.isLatest === 1 })

@@ -6,10 +6,21 @@ import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { AttemptId, RolloutId, RunId } from "../domain/Ids.js"
+import type { RolloutStatus as RolloutStatusName } from "../domain/Lifecycle.js"
 import { Reward } from "../domain/Reward.js"
-import { Attempt, Rollout } from "../domain/Rollout.js"
+import { Attempt, Rollout, type RolloutMode } from "../domain/Rollout.js"
+import { lookedAtMax, type Page, pageOf, type PageRequest, positionOf } from "./Page.js"
 import { orStoreError } from "./reading.js"
 import type { StoreError } from "./StoreError.js"
+
+export interface RolloutFilter {
+  readonly runId: string
+  readonly status: RolloutStatusName | null
+  readonly mode: RolloutMode | null
+  /** Both bounds included; a rollout without a score fits no bound. */
+  readonly scoreMin: number | null
+  readonly scoreMax: number | null
+}
 
 /** Rollouts with their attempts and rewards, for reading. `RolloutQueue` moves them. */
 export class RolloutStore extends Context.Tag("tau/store/RolloutStore")<RolloutStore, {
@@ -20,6 +31,13 @@ export class RolloutStore extends Context.Tag("tau/store/RolloutStore")<RolloutS
     afterOrdinal: number,
     limit: number
   ) => Effect.Effect<ReadonlyArray<Rollout>, StoreError>
+  /**
+   * The rollouts of a run that a filter fits, in order of position. A page may end before it is full: see `lookedAtMax`.
+   */
+  readonly list: (
+    filter: RolloutFilter,
+    request: PageRequest
+  ) => Effect.Effect<Page<Rollout>, StoreError>
   /** Oldest first. */
   readonly attempts: (id: RolloutId) => Effect.Effect<ReadonlyArray<Attempt>, StoreError>
   readonly rewards: (id: AttemptId) => Effect.Effect<ReadonlyArray<Reward>, StoreError>
@@ -51,7 +69,49 @@ export class RolloutStore extends Context.Tag("tau/store/RolloutStore")<RolloutS
         execute: (id) => sql`SELECT name, value, feedback FROM rewards WHERE attempt_id = ${id} ORDER BY name`
       })
 
+      const list = SqlSchema.findAll({
+        Request: Schema.Struct({ position: Schema.Int, limit: Schema.Int, filter: Schema.Any }),
+        Result: Rollout,
+        execute: ({ filter, limit, position }) => {
+          const { mode, runId, scoreMax, scoreMin, status } = filter as RolloutFilter
+          const conditions = sql.and([
+            status === null ? sql`TRUE` : sql`status = ${status}`,
+            mode === null ? sql`TRUE` : sql`mode = ${mode}`,
+            scoreMin === null ? sql`TRUE` : sql`score >= ${scoreMin}`,
+            scoreMax === null ? sql`TRUE` : sql`score <= ${scoreMax}`
+          ])
+          // Few rollouts fail, even of a million: they have an index of their own.
+          return status === "failed"
+            ? sql`SELECT * FROM rollouts INDEXED BY rollouts_failed
+                  WHERE run_id = ${runId} AND ordinal > ${position} AND status = 'failed' AND ${conditions}
+                  ORDER BY ordinal LIMIT ${limit}`
+            : sql`SELECT * FROM (SELECT * FROM rollouts WHERE run_id = ${runId} AND ordinal > ${position}
+                                 ORDER BY ordinal LIMIT ${lookedAtMax})
+                  WHERE ${conditions} LIMIT ${limit}`
+        }
+      })
+      const lastLookedAt = (runId: string, position: number) =>
+        orStoreError(
+          "reading rollouts",
+          sql<{ id: string; n: number }>`SELECT id, count(*) OVER () AS n
+            FROM (SELECT id, ordinal FROM rollouts WHERE run_id = ${runId} AND ordinal > ${position}
+                  ORDER BY ordinal LIMIT ${lookedAtMax})
+            ORDER BY ordinal DESC LIMIT 1`
+        ).pipe(Effect.map(([last]) => last !== undefined && last.n === lookedAtMax ? last.id : null))
+
       return RolloutStore.of({
+        list: (filter, { after, limit }) =>
+          Effect.gen(function*() {
+            const { ordinal } = yield* positionOf("rollout", after, { ordinal: -1 }, (id) =>
+              orStoreError(
+                "reading rollouts",
+                sql<{ ordinal: number }>`SELECT ordinal FROM rollouts WHERE id = ${id} AND run_id = ${filter.runId}`
+              ))
+            const rows = yield* orStoreError("reading rollouts", list({ position: ordinal, limit: limit + 1, filter }))
+            const page = pageOf(rows, limit, ({ id }) => id)
+            if (page.next !== null || filter.status === "failed") return page
+            return { ...page, next: yield* lastLookedAt(filter.runId, ordinal) }
+          }),
         get: (id) => orStoreError("reading a rollout", get(id)),
         page: (runId, afterOrdinal, limit) => orStoreError("reading rollouts", page({ runId, afterOrdinal, limit })),
         attempts: (id) => orStoreError("reading attempts", attempts(id)),

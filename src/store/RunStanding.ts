@@ -13,6 +13,7 @@ import {
   type LastControl,
   lastControlSql,
   lifecycleOf,
+  silenceOf,
   type StandingRow,
   standingSql
 } from "./writer/standing.js"
@@ -25,6 +26,10 @@ export interface StandingRun {
   readonly configPath: string
   /** A process works on it now. */
   readonly isLive: boolean
+  /** Of the start that is meant. */
+  readonly pid: number
+  /** Why the process that works on it seems stuck, in words; null when it does not, or none works on it. */
+  readonly silence: string | null
   /** Unfinished, and its process died without closing it. */
   readonly hasCrashed: boolean
   readonly total: number
@@ -68,6 +73,8 @@ export class RunStanding extends Context.Tag("tau/store/RunStanding")<RunStandin
                 desired: row.desired,
                 configPath: row.configPath,
                 isLive: isWorkedOn(row, nowMs),
+                pid: row.pid,
+                silence: silenceOf(row, nowMs),
                 hasCrashed: hasCrashed(row, nowMs),
                 ...counts!
               }

@@ -79,6 +79,8 @@ export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
     readonly resources: ResourceValues | null
     readonly rollouts: ReadonlyArray<{ readonly mode: RolloutMode; readonly input: Example }>
     readonly attemptsMax: number
+    /** What a person types to start it again, or null. */
+    readonly command?: string | null
   }) => Effect.Effect<BegunRun, StoreError>
 
   /** Closes this start of the run. A `stopReason` says why it ended early; such a run is resumed by the same command. */
@@ -163,10 +165,11 @@ export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
       })
 
       return RunStore.of({
-        begin: ({ config, resources, rollouts, ...options }) =>
+        begin: ({ command = null, config, resources, rollouts, ...options }) =>
           Effect.map(
             writer.run("beginRun", {
               ...options,
+              command,
               processId,
               unknownCalls,
               config: canonicalJson(config),

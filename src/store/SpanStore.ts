@@ -6,9 +6,45 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { AttemptId, RolloutId, SpanId } from "../domain/Ids.js"
-import { Span } from "../domain/Span.js"
+import { Span, type SpanState } from "../domain/Span.js"
+import { lookedAtMax, type Page, pageOf, type PageRequest, positionOf } from "./Page.js"
 import { orStoreError } from "./reading.js"
+import { conditionsOf, type Fragment, rowsOf, type RunTimes, type SpanPosition, type SpanQuery } from "./spanQuery.js"
 import type { StoreError } from "./StoreError.js"
+
+/** Which recorded calls are meant; null leaves a property open. */
+export interface SpanFilter {
+  readonly runId: string | null
+  readonly rolloutId: string | null
+  readonly attemptId: string | null
+  readonly kind: Span["kind"] | null
+  readonly state: SpanState | null
+  readonly model: string | null
+  /** The agent's own session, as in `tau.session.id`. */
+  readonly session: string | null
+  readonly role: string | null
+  /** Only calls that did not end well, or were answered with status 400 and above. */
+  readonly failed: boolean
+  /** Begun at or after, and before; Unix milliseconds. */
+  readonly sinceMs: number | null
+  readonly untilMs: number | null
+}
+
+export const anySpan: SpanFilter = {
+  runId: null,
+  rolloutId: null,
+  attemptId: null,
+  kind: null,
+  state: null,
+  model: null,
+  session: null,
+  role: null,
+  failed: false,
+  sinceMs: null,
+  untilMs: null
+}
+
+export type SpanOrder = "oldest" | "newest"
 
 /** The recorded calls, for reading. The proxy writes them through the writer thread. */
 export class SpanStore extends Context.Tag("tau/store/SpanStore")<SpanStore, {
@@ -16,6 +52,13 @@ export class SpanStore extends Context.Tag("tau/store/SpanStore")<SpanStore, {
   readonly byAttempt: (id: AttemptId) => Effect.Effect<ReadonlyArray<Span>, StoreError>
   /** Of all attempts of a rollout or of a capture session, in order of time. */
   readonly byRollout: (id: RolloutId) => Effect.Effect<ReadonlyArray<Span>, StoreError>
+  /**
+   * The calls that a filter fits, in order of time. A page may end before it is full: see `lookedAtMax`.
+   */
+  readonly list: (
+    filter: SpanFilter,
+    request: PageRequest & { readonly order: SpanOrder }
+  ) => Effect.Effect<Page<Span>, StoreError>
   readonly get: (id: SpanId) => Effect.Effect<Option.Option<Span>, StoreError>
   /** A recorded body by its hash. */
   readonly payload: (sha256: string) => Effect.Effect<Option.Option<Uint8Array>, StoreError>
@@ -46,7 +89,38 @@ export class SpanStore extends Context.Tag("tau/store/SpanStore")<SpanStore, {
         execute: (sha256) => sql`SELECT content FROM payloads WHERE sha256 = ${sha256}`
       })
 
+      const list = SqlSchema.findAll({
+        Request: Schema.Struct({ query: Schema.Any, filter: Schema.Any, limit: Schema.Int }),
+        Result: Span,
+        execute: ({ filter, limit, query }) =>
+          sql`SELECT * FROM (SELECT * ${query as Fragment}) WHERE ${
+            conditionsOf(sql, filter as SpanFilter)
+          } LIMIT ${limit}`
+      })
+      const lastLookedAt = (query: SpanQuery) =>
+        orStoreError(
+          "reading spans",
+          sql<{ id: string; n: number }>`SELECT span_id AS id, count(*) OVER () AS n
+            FROM (SELECT span_id, start_time_us, sequence_id ${query.rows}) ORDER BY ${query.reversed} LIMIT 1`
+        ).pipe(Effect.map(([last]) => last !== undefined && last.n === lookedAtMax ? last.id : null))
+
       return SpanStore.of({
+        list: (filter, { after, limit, order }) =>
+          Effect.gen(function*() {
+            const position = yield* positionOf("span", after, null, (id) =>
+              orStoreError(
+                "reading spans",
+                sql<SpanPosition>`SELECT span_id, start_time_us, sequence_id FROM spans WHERE span_id = ${id}`
+              ))
+            const run = filter.runId === null ? undefined : (yield* orStoreError(
+              "reading spans",
+              sql<RunTimes>`SELECT created_at_ms, ended_at_ms FROM runs WHERE id = ${filter.runId}`
+            ))[0]
+            const query = rowsOf(sql, filter, position, order, run)
+            const rows = yield* orStoreError("reading spans", list({ query: query.rows, filter, limit: limit + 1 }))
+            const page = pageOf(rows, limit, ({ spanId }) => spanId)
+            return page.next === null ? { ...page, next: yield* lastLookedAt(query) } : page
+          }),
         byAttempt: (id) => orStoreError("reading spans", byAttempt(id)),
         byRollout: (id) => orStoreError("reading spans", byRollout(id)),
         get: (id) => orStoreError("reading a span", get(id)),

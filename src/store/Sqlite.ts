@@ -14,6 +14,7 @@ import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
 import type { StoreError } from "./StoreError.js"
 import { Writer } from "./Writer.js"
+import type { RecordingRules } from "./writer/recorded.js"
 
 /** How often a process says that it is there; processes on other hosts presume it dead after a minute of silence. */
 const heartbeatInterval = "10 seconds"
@@ -35,14 +36,16 @@ export interface StoreOptions {
   readonly attributionLogPath?: string | null
   /** Largest size of the file in bytes; what does not fit fails as on a full disk. */
   readonly bytesMax?: number | null
+  /** What of calls may be written down; by default all but what looks like a secret. */
+  readonly recording?: RecordingRules | null
 }
 
 /** Opens the file, making it if need be, and settles what dead processes left open. */
 export const layer = (
-  { attributionLogPath = null, bytesMax = null, kind, path }: StoreOptions
+  { attributionLogPath = null, bytesMax = null, kind, path, recording = null }: StoreOptions
 ): Layer.Layer<Writer | StoreProcess | SqlClient.SqlClient, StoreError> =>
   Layer.merge(storeProcess(kind, path), reader(path)).pipe(
-    Layer.provideMerge(Writer.layer({ path, attributionLogPath, bytesMax }))
+    Layer.provideMerge(Writer.layer({ path, attributionLogPath, bytesMax, recording }))
   )
 
 const storeProcess = (kind: string, path: string) =>

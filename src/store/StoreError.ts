@@ -5,7 +5,7 @@ import { RolloutStatus } from "../domain/Rollout.js"
 /** The database refused. Nothing of the operation was kept. */
 export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
   operation: Schema.String,
-  reason: Schema.Literal("locked", "full", "corrupt", "read-only", "foreign", "gone", "other"),
+  reason: Schema.Literal("locked", "full", "corrupt", "read-only", "foreign", "gone", "io", "other"),
   detail: Schema.String
 }) {
   override get message() {
@@ -20,6 +20,7 @@ const explanations: Record<StoreError["reason"], string> = {
   "read-only": "the store cannot be written: ",
   foreign: "not a tau store: ",
   gone: "the store is gone: ",
+  io: "the disk does not answer as it should: ",
   other: ""
 }
 

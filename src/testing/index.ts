@@ -11,6 +11,13 @@
  */
 export type { AnswerStyle } from "./AnswerStyle.js"
 export { type Behaviour, BehaviourInvalid, type BehaviourRule, loadBehaviour, type Pair } from "./Behaviour.js"
+export {
+  type FaultyRequest,
+  type FaultyUpstream,
+  type FaultyUpstreamOptions,
+  startFaultyUpstream,
+  wireFaults
+} from "./faults/FaultyUpstream.js"
 export type { Fault, Faults } from "./Reply.js"
 export type { ServedAnswer, SimulatedRequest } from "./Routes.js"
 export {

@@ -46,6 +46,7 @@ describe("a config that is right", () => {
         completion_timeout_secs: 30,
         executor: { kind: "chat" },
         optimizer: { algorithm: "evaluate" },
+        resume: { replay: "after-crash" },
         max_attempts: 3,
         attempt_timeout_secs: 120
       }
@@ -148,7 +149,11 @@ describe("problems", () => {
     [{ validate: {} }, "$.validate: expected an array of objects, found an object"],
     [{ resources: [] }, "$.resources: expected an object, found an empty array"],
     [{ gate: {} }, "$.gate: \"gate\" is known but not available in this version"],
-    [{ resume: {} }, "$.resume: \"resume\" is known but not available in this version"],
+    [
+      { resume: { replay: "sometimes" } },
+      "$.resume.replay: expected one of \"after-crash\", \"always\", \"never\", found \"sometimes\""
+    ],
+    [{ resume: { reply: "never" } }, "$.resume.reply: unknown key \"reply\"; did you mean \"replay\"?"],
     [
       { optimizer: { algorithm: "rgepa", seed: 1 } },
       "$.optimizer.algorithm: \"rgepa\" is known but not available in this version"

@@ -35,6 +35,7 @@ describe("modes", () => {
       configPath: "c.json",
       storePath: ".tau/training/store.sqlite",
       json: false,
+      drainMs: 10_000,
       proxy: { bind: { host: "127.0.0.1", port: 0 } }
     })
   })
@@ -55,6 +56,7 @@ describe("modes", () => {
       configPath: "c.json",
       storePath: "s",
       json: true,
+      drainMs: 10_000,
       proxy: { bind: { host: "::1", port: 9 }, upstreamUrl: "http://h/v1", timeoutMs: 1 }
     })
   })
@@ -69,7 +71,14 @@ describe("modes", () => {
       recordPolicy: "required",
       onDisconnect: "cancel",
       limits: {},
-      storeBytesMax: null
+      storeBytesMax: null,
+      payloads: true,
+      redactDefaults: true,
+      requireKey: false,
+      upstreamKey: null,
+      upstreamKeyAlways: false,
+      allowedHosts: [],
+      allowedOrigins: []
     })
   })
 

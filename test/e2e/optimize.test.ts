@@ -132,7 +132,7 @@ describe("tau --prompt-optimization-config", () => {
         const command = yield* running(folder)
         command.process.kill(signal)
         assert.strictEqual(yield* command.exit, 1)
-        assert.include(command.stderr(), "stopped; run the same command to resume")
+        assert.match(command.stderr(), /^stopped with .*; run the same command to resume$/m)
         assert.deepInclude(statusIn(folder), { run_state: "paused", stopped_reason: "signal", active: 0 })
         const { code, stderr } = yield* tau(folder, args)
         assert.strictEqual(code, 0, stderr)

@@ -101,6 +101,20 @@ describe("TerminalScanner", () => {
     }
   )
 
+  it.prop(
+    "knows when its blank line has come, and not before",
+    [lineEnd, fc.constantFrom(...terminalLines), fc.integer({ min: 1, max: 5 })],
+    ([end, line, step]) => {
+      const bytes = Buffer.from(`data: {}${end}${end}${line}${end}${end}`)
+      const scanner = new TerminalScanner()
+      for (let seen = 0; seen < bytes.length; seen += step) {
+        assert.isFalse(scanner.isClosed, `after ${seen} of ${bytes.length} bytes`)
+        scanner.scan(bytes.subarray(seen, seen + step))
+      }
+      assert.isTrue(scanner.isClosed)
+    }
+  )
+
   it("holds back every chunk after the terminal event began", () => {
     const scanner = new TerminalScanner()
     assert.strictEqual(scanner.scan(Buffer.from("data: {}\n\ndata: [DONE]\n")), 10)

@@ -32,7 +32,18 @@ describe("parseUpstream", () => {
     ["http://user:secret@example.com", "without a user name"],
     ["http://secret@example.com", "without a user name"],
     ["http://example.com/#", "fragment"],
-    ["http://example.com/v1?key=secret", "query"]
+    ["http://example.com/v1?key=secret", "query"],
+    ["file:///etc/passwd", "http:// or https://"],
+    ["http://169.254.169.254/latest", "link-local"],
+    ["http://2852039166", "link-local"],
+    ["http://0xa9fea9fe/", "link-local"],
+    ["http://0251.0376.0251.0376", "link-local"],
+    ["http://[::ffff:169.254.169.254]", "link-local"],
+    ["http://[::ffff:a9fe:1]:80", "link-local"],
+    ["http://[fe80::1]", "link-local"],
+    ["http://[febf::1]", "link-local"],
+    ["http://[fd00:ec2::254]", "link-local"],
+    ["http://metadata.google.internal", "link-local"]
   ])("refuses %j and says why", (url, reason) => {
     expect(parseUpstream(url)).toContain(reason)
     expect(parseUpstream(url)).not.toContain("secret")

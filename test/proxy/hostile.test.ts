@@ -186,7 +186,7 @@ describe("Proxy, whatever a peer does", () => {
         Effect.gen(function*() {
           const { health, origin } = yield* Proxy
           const socket = connect(Number(new URL(origin).port), "127.0.0.1").on("error", () => {})
-          const one = "GET /rollout/r1/attempt/r1%3Aattempt-1/v1/x HTTP/1.1\r\nhost: a\r\n\r\n"
+          const one = "GET /rollout/r1/attempt/r1%3Aattempt-1/v1/x HTTP/1.1\r\nhost: localhost\r\n\r\n"
           socket.write(one + one + one)
           yield* eventually("three calls", Effect.sync(() => health().callsUnderWay === 3 ? true : undefined))
           socket.destroy()
@@ -209,7 +209,7 @@ describe("Proxy, whatever a peer does", () => {
           const socket = connect(Number(new URL(origin).port), "127.0.0.1").on("error", () => {})
           let answer = ""
           socket.on("data", (part: Buffer) => answer += part.toString())
-          socket.write("POST /v1/x HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nsome")
+          socket.write("POST /v1/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\nsome")
           yield* eventually(
             "an answer",
             Effect.sync(() => answer.includes("training_proxy_request_timeout") ? true : undefined)

@@ -189,7 +189,7 @@ describe("The proxy's limits", () => {
             (opened) => Effect.sync(() => opened.destroy())
           )
           socket.on("error", () => {}).pause()
-          socket.write(`GET ${address.pathname} HTTP/1.1\r\nhost: a\r\n\r\n`)
+          socket.write(`GET ${address.pathname} HTTP/1.1\r\nhost: localhost\r\n\r\n`)
           const span = yield* oneSpan
           assert.strictEqual(span.state, "timeout")
           assert.deepInclude(span.attributes, { "error.type": "training_proxy_client_stalled" })

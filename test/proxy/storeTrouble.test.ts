@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto"
 import { mkdirSync, renameSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { request } from "undici"
+import { statusOf } from "../../src/proxy/Health.js"
 import { Proxy } from "../../src/proxy/Proxy.js"
 import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
 import { metrics } from "../support/metrics.js"
@@ -200,4 +201,19 @@ describe("Proxy, when its store is held or gone", () => {
         assert.strictEqual((yield* Proxy).health().attributionLogLost, 3)
       }).pipe(Effect.provide(proxyAt(path, yield* echo, { warn: (message) => void warnings.push(message) })))
     }))
+})
+
+it("has a word for each trouble of the store, whichever it is", () => {
+  const words = {
+    full: "storage_full",
+    locked: "store_locked",
+    "read-only": "store_read_only",
+    corrupt: "store_corrupt",
+    gone: "store_gone",
+    io: "store_io_error",
+    busy: "store_busy"
+  } as const
+  for (const [reason, word] of Object.entries(words) as Array<[keyof typeof words, string]>) {
+    assert.strictEqual(statusOf({ reason, message: "" }, false), word)
+  }
 })

@@ -128,6 +128,6 @@ describe("A proxy in front of the whole API", () => {
       { method: "GET", path: "/v1beta/openai/models/x?key[]=1&key[]=2&empty=&bare&plus=a+b&semi=a;b" },
       { method: "GET", path: "/openai/deployments/d/chat/completions?api-version=2026-01-01" },
       { method: "GET", path: "/" },
-      { method: "GET", path: "//double//slashes/./and/../dots" }
+      { method: "GET", path: "/v1//double//slashes/...and..dots" }
     ]))
 })

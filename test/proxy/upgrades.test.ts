@@ -41,10 +41,10 @@ describe("Proxy, offers and expectations", () => {
         url,
         Effect.gen(function*() {
           const client = yield* sending(
-            `POST ${path} HTTP/1.1\r\nHost: p\r\n${h2c}Content-Length: 5\r\n\r\nfirst` +
-              `POST ${path} HTTP/1.1\r\nHost: p\r\n${h2c}Transfer-Encoding: chunked\r\n\r\n6\r\nsecond\r\n0\r\n\r\n` +
-              `GET ${path} HTTP/1.1\r\nHost: p\r\nConnection: Upgrade\r\nUpgrade: TLS/1.0\r\n\r\n` +
-              `GET ${path} HTTP/1.1\r\nHost: p\r\nConnection: close\r\n\r\n`
+            `POST ${path} HTTP/1.1\r\nHost: localhost\r\n${h2c}Content-Length: 5\r\n\r\nfirst` +
+              `POST ${path} HTTP/1.1\r\nHost: localhost\r\n${h2c}Transfer-Encoding: chunked\r\n\r\n6\r\nsecond\r\n0\r\n\r\n` +
+              `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: TLS/1.0\r\n\r\n` +
+              `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`
           )
           yield* until("the end", () => client.state() === "clean")
           assert.deepStrictEqual(client.bytes().toString().match(/<.*?>/g), [
@@ -71,7 +71,7 @@ describe("Proxy, offers and expectations", () => {
         Effect.gen(function*() {
           const client = yield* sending("")
           for (let n = 1; n <= 15; n++) {
-            client.socket.write(`GET ${path} HTTP/1.1\r\nHost: p\r\n${h2c}\r\n`)
+            client.socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${h2c}\r\n`)
             yield* until(`answer ${n}`, () => (client.bytes().toString().match(/<GET >/g) ?? []).length === n)
           }
           assert.strictEqual(client.state(), "open")
@@ -99,7 +99,7 @@ describe("Proxy, offers and expectations", () => {
     Effect.gen(function*() {
       const { requests, url } = yield* repeating
       const head = (size: number, expectation = "100-continue") =>
-        `POST ${path} HTTP/1.1\r\nHost: p\r\nExpect: ${expectation}\r\nContent-Length: ${size}\r\n\r\n`
+        `POST ${path} HTTP/1.1\r\nHost: localhost\r\nExpect: ${expectation}\r\nContent-Length: ${size}\r\n\r\n`
       yield* withProxy(
         url,
         Effect.gen(function*() {
@@ -131,7 +131,7 @@ describe("Proxy, offers and expectations", () => {
       yield* withProxy(
         url,
         Effect.gen(function*() {
-          const client = yield* sending(`GET ${path} HTTP/1.1\r\nHost: p\r\nConnection: close\r\n\r\n`)
+          const client = yield* sending(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)
           yield* until("the end", () => client.state() === "clean")
           assert.match(client.bytes().toString(), /\r\n0\r\nx-digest: abc\r\n\r\n$/)
         })

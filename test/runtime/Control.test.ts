@@ -7,6 +7,7 @@ import type { ControlChange } from "../../src/domain/Control.js"
 import * as Control from "../../src/runtime/Control.js"
 import { readAudit } from "../../src/runtime/ControlFiles.js"
 import * as PolicyCheckpoint from "../../src/runtime/PolicyCheckpoint.js"
+import { AuditTrail } from "../../src/store/AuditTrail.js"
 import { ControlLog } from "../../src/store/ControlLog.js"
 import { ResourceStore } from "../../src/store/ResourceStore.js"
 import { RunStanding } from "../../src/store/RunStanding.js"
@@ -37,7 +38,7 @@ const checkpoint = (step: number, runId = "run-0001-c0ffee"): PolicyCheckpoint.P
 })
 
 const logged = Effect.map(
-  Effect.flatMap(ControlLog, (log) => log.last(10)),
+  Effect.flatMap(AuditTrail, (trail) => trail.last(10)),
   (entries) => entries.map(({ action, decision, detail }) => ({ action, decision, detail }))
 )
 
@@ -57,7 +58,9 @@ describe("pause and cancel", () => {
           principal: "local:ada",
           rollback_checkpoint: null
         })
-        assert.deepStrictEqual(json(folder, "control-audit.jsonl"), {
+        const { hash, n, ...row } = json(folder, "control-audit.jsonl")
+        assert.match(`${String(n)} ${String(hash)}`, /^1 [0-9a-f]{64}$/)
+        assert.deepStrictEqual(row, {
           schema_version: 1,
           timestamp_unix_ms: 0,
           principal: "local:ada",
@@ -146,7 +149,17 @@ describe("resume", () => {
           checkpoint_run_id: null,
           checkpoint_global_step: null,
           checkpoint_optimizer_step: null,
-          diagnostics: []
+          diagnostics: [],
+          run: {
+            run_id: "run-0001-c0ffee",
+            rollouts: 1,
+            finished: 0,
+            resumed: 0,
+            requeued: 0,
+            calls_replayed: 0,
+            tokens_saved: 0,
+            resources_versions: [1]
+          }
         })
       })
     ))
@@ -195,7 +208,7 @@ describe("resume", () => {
         assert.deepInclude(run, { desired: "pause", hasCrashed: true })
         assert.isFalse(existsSync(join(folder, "recovery-report.json")))
         assert.strictEqual(json(folder, "control-state.json")["last_action"], "pause")
-        assert.strictEqual((yield* readAudit(folder)).length, 1)
+        assert.deepStrictEqual((yield* readAudit(folder)).map(({ outcome }) => outcome), [undefined, "failed"])
         assert.include((yield* logged)[0]?.detail, "resume recovery guardrail")
       })
     ))
@@ -205,26 +218,39 @@ describe("resume", () => {
       Effect.gen(function*() {
         const file = join(folder, "control-audit.jsonl")
         yield* carryOut(folder, "pause")
-        writeFileSync(file, "{\"schema_version\":1,", { flag: "a" })
+        writeFileSync(file, "{\"schema\":1,", { flag: "a" })
         yield* carryOut(folder, "pause")
         const error = yield* Effect.flip(carryOut(folder, "resume"))
         assert.include(error.message, `${file}: line 2 is not an audit row`)
-        assert.strictEqual(readFileSync(file, "utf8").split("\n").length, 4)
+        assert.deepStrictEqual(readFileSync(file, "utf8").split("\n").map((line) => line.slice(0, 10)), [
+          "{\"schema_v",
+          "{\"schema\":",
+          "{\"schema_v",
+          "{\"schema_v",
+          ""
+        ])
         const { lifecycleState } = yield* Effect.flatMap(RunStanding, ({ now }) => now)
         assert.strictEqual(lifecycleState, "paused")
       })
     ))
 
-  it.scoped("says so when the files are behind the store", () =>
+  it.scoped("first adds to the audit file what an earlier process did not live to write", () =>
     withControl((folder) =>
       Effect.gen(function*() {
         yield* carryOut(folder, "pause")
         const log = yield* ControlLog
-        yield* log.apply({ verb: "cancel", principal: "x", decision: allowed.reason, resourcesVersion: null })
+        yield* log.apply({
+          verb: "cancel",
+          principal: "x",
+          decision: allowed.reason,
+          resourcesVersion: null,
+          rollbackCheckpoint: null,
+          checkpointSource: null
+        })
         const { recovery } = yield* carryOut(folder, "resume")
-        assert.deepStrictEqual(recovery?.diagnostics, [
-          "the audit log ends in paused, the store says cancelled; the store counts"
-        ])
+        assert.deepStrictEqual(recovery?.replayed_actions, ["pause", "cancel"])
+        assert.deepStrictEqual(recovery?.diagnostics, [])
+        assert.deepStrictEqual((yield* readAudit(folder)).map(({ n }) => n), [1, 2, 3])
       })
     ))
 })

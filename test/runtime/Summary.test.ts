@@ -34,7 +34,19 @@ const summary: Summary = {
   inputTokens: 12_345,
   outputTokens: 678,
   elapsedMs: 12_345.6,
-  resume: { resumed: true, finishedBefore: 40, requeued: 4, unknownCalls: 3 },
+  resume: {
+    resumed: true,
+    finishedBefore: 40,
+    requeued: 4,
+    unknownCalls: 3,
+    crashed: true,
+    resumedRollouts: 5,
+    callsReplayed: 7,
+    tokensSaved: 12_400,
+    resourcesVersions: [1, 3],
+    checkpointSource: "primary"
+  },
+  deaths: [],
   failures: [{ rolloutId: "run-0001-c0ffee-train-0007", error: "exit code 3\n" + "x".repeat(200) }]
 }
 
@@ -79,7 +91,18 @@ describe("Summary", () => {
       failed: 1,
       cancelled: 0,
       rewards: [{ mode: "train", name: "exact_match", n: 59, mean: 0.3 }],
-      resume: { resumed: true, finished_before: 40, requeued: 4, unknown_calls: 3 }
+      resume: {
+        resumed: true,
+        finished_before: 40,
+        requeued: 4,
+        unknown_calls: 3,
+        crash_detected: true,
+        rollouts_resumed: 5,
+        calls_replayed: 7,
+        tokens_saved: 12_400,
+        resources_versions: [1, 3],
+        checkpoint_source: "primary"
+      }
     })
     assert.isFalse("note" in (JSON.parse(summaryJson({ ...summary, simulated: false })) as object))
   })

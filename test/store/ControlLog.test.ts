@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
 import { join } from "node:path"
 import { WorkerId } from "../../src/domain/Ids.js"
+import { AuditTrail } from "../../src/store/AuditTrail.js"
 import { ControlLog } from "../../src/store/ControlLog.js"
 import { ResourceStore } from "../../src/store/ResourceStore.js"
 import { RolloutQueue } from "../../src/store/RolloutQueue.js"
@@ -15,11 +16,19 @@ import { beginCrashedRun, beginRun, controlStoreIn, withControl } from "../suppo
 const apply = (verb: "pause" | "resume" | "cancel" | "rollback", resourcesVersion: number | null = null) =>
   Effect.flatMap(
     ControlLog,
-    (log) => log.apply({ verb, principal: "local:ada", decision: "allow_team_mode_disabled", resourcesVersion })
+    (log) =>
+      log.apply({
+        verb,
+        principal: "local:ada",
+        decision: "allow_team_mode_disabled",
+        resourcesVersion,
+        rollbackCheckpoint: null,
+        checkpointSource: null
+      })
   )
 
 const standing = Effect.flatMap(RunStanding, ({ now }) => now)
-const entries = Effect.flatMap(ControlLog, (log) => log.last(100))
+const entries = Effect.flatMap(AuditTrail, (trail) => trail.last(100))
 
 describe("ControlLog", () => {
   it.scoped("pauses the live run so that nothing new is claimed, and lets it go on", () =>
@@ -55,12 +64,17 @@ describe("ControlLog", () => {
       })
     ))
 
-  it.scoped("leaves a cancel to the process that works on the run, and never undoes one", () =>
+  it.scoped("cancels at once, fences the attempts, leaves it to the live process to close the run, and undoes nothing", () =>
     withControl(() =>
       Effect.gen(function*() {
-        yield* beginRun(2)
-        yield* apply("cancel")
-        assert.deepInclude((yield* standing).run, { state: "running", desired: "cancel", cancelled: 0 })
+        const queue = yield* RolloutQueue
+        const runId = yield* beginRun(2)
+        const [claim] = yield* queue.claim({ runId, workerId: WorkerId.make("w1"), leaseMs: 1_000, limit: 1 })
+        assert.deepInclude(yield* apply("cancel"), { lifecycleState: "cancelled", idempotent: false })
+        assert.deepInclude((yield* standing).run, { state: "running", desired: "cancel", cancelled: 2, isLive: true })
+        assert.strictEqual((yield* queue.heartbeat([claim!], 1_000)).size, 0)
+        const late = yield* Effect.flip(queue.succeed(claim!, { output: "late", score: 1, rewards: [] }))
+        assert.strictEqual(late._tag, "LeaseLost")
         for (const verb of ["pause", "resume"] as const) {
           const refusal = yield* apply(verb)
           assert.deepInclude(refusal, { refused: true, idempotent: true, lifecycleState: "cancelled" })
@@ -183,7 +197,13 @@ describe("ControlLog", () => {
     withControl((folder) =>
       Effect.gen(function*() {
         const log = yield* ControlLog
-        yield* log.record({ verb: "cancel", principal: "eve", decision: "deny_unbound_principal", detail: "no" })
+        yield* log.record({
+          verb: "cancel",
+          principal: "eve",
+          decision: "deny_unbound_principal",
+          detail: "no",
+          outcome: "denied"
+        })
         yield* apply("pause")
         const kept = yield* entries
         const file = new Sqlite(join(folder, "store.sqlite"))
@@ -191,7 +211,8 @@ describe("ControlLog", () => {
           const sql of [
             "UPDATE control_log SET principal = 'ada'",
             "DELETE FROM control_log",
-            "INSERT OR REPLACE INTO control_log SELECT 1, 0, 'x', 'pause', 'x', 'paused', 0, 'x', 'x'"
+            `INSERT OR REPLACE INTO control_log (n, at_ms, principal, action, action_key, lifecycle_state, idempotent, decision, detail, prev_hash, hash)
+             SELECT 1, 0, 'x', 'pause', 'x', 'paused', 0, 'x', 'x', hash, hash FROM control_log WHERE n = 2`
           ]
         ) assert.throws(() => file.exec(sql), /append-only/)
         file.close()

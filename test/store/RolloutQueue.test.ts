@@ -196,7 +196,9 @@ describe("RolloutQueue", () => {
           verb: "cancel",
           principal: "test",
           decision: "allow_team_mode_disabled",
-          resourcesVersion: null
+          resourcesVersion: null,
+          rollbackCheckpoint: null,
+          checkpointSource: null
         })).pipe(Effect.provide(ControlLog.layer))
       const second = yield* begin(2)
       assert.notStrictEqual(second.runId, first.runId)

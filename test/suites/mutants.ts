@@ -104,7 +104,18 @@ export const mutants: ReadonlyArray<Mutant> = [
     "SET is_latest = 1 WHERE version = ? + 1"
   ),
   elsewhere("control", "a pause is not written", `desire(db, run, "pause");`, ""),
-  elsewhere("control", "a verb leaves no line", "append(db, input, applied);", ""),
+  elsewhere(
+    "control",
+    "a verb leaves no line",
+    "append(db, input, { ...applied, outcome: applied.refused ? \"refused\" : \"done\" });",
+    ""
+  ),
+  elsewhere(
+    "control",
+    "a cancel leaves the rollouts to the live process",
+    "const rollouts = cancelRun(db, { runId: run.runId });",
+    "const rollouts = isWorkedOn(run, db.now) ? 0 : cancelRun(db, { runId: run.runId });"
+  ),
   elsewhere(
     "processes",
     "a resume forgets what was held",

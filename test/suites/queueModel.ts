@@ -209,7 +209,8 @@ class History {
       unknownCalls: 0,
       resources: null,
       rollouts: Array.from({ length: rolloutsPerRun }, (_, n) => ({ mode: "train" as const, input: `{"n":${n}}` })),
-      attemptsMax
+      attemptsMax,
+      command: null
     })
     const last = this.runs.at(-1)
     if (last !== undefined && (last.state === "running" || last.state === "paused") && last.desired === "cancel") {
@@ -414,7 +415,9 @@ class History {
       actionKey: `control:rl:${verb}`,
       principal: "test",
       decision: "allowed",
-      resourcesVersion: verb === "rollback" ? version : null
+      resourcesVersion: verb === "rollback" ? version : null,
+      rollbackCheckpoint: null,
+      checkpointSource: null
     })
     this.verbs += 1
     const { run } = this
@@ -426,9 +429,9 @@ class History {
     } else if (isUnfinished && run.desired !== "cancel") {
       run.desired = verb === "resume" ? "run" : verb
     }
-    if (verb === "cancel" && isUnfinished && !run.isWorkedOn) {
+    if (verb === "cancel" && isUnfinished) {
       this.cancelAll()
-      run.state = "cancelled"
+      if (!run.isWorkedOn) run.state = "cancelled"
     }
     this.compare("applyControl")
   }

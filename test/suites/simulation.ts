@@ -133,7 +133,8 @@ class Simulation {
         unknownCalls: 0,
         resources: null,
         rollouts: Array.from({ length: rollouts }, (_, n) => ({ mode: "train" as const, input: `{"n":${n}}` })),
-        attemptsMax
+        attemptsMax,
+        command: null
       }, this.world.wallMs).runId
     }
     const stop = this.world.fork(process, this.program(process), (exit) => this.ended(process, exit))
@@ -355,7 +356,9 @@ class Simulation {
       actionKey: `control:rl:${verb}`,
       principal: "test",
       decision: "allowed",
-      resourcesVersion: null
+      resourcesVersion: null,
+      rollbackCheckpoint: null,
+      checkpointSource: null
     }, this.world.wallMs)
   }
 }

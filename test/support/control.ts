@@ -3,15 +3,15 @@ import * as Layer from "effect/Layer"
 import { spawnSync } from "node:child_process"
 import { join } from "node:path"
 import { RunId } from "../../src/domain/Ids.js"
+import { AuditTrail } from "../../src/store/AuditTrail.js"
 import { ControlLog } from "../../src/store/ControlLog.js"
-import { RunStanding } from "../../src/store/RunStanding.js"
 import { RunStore } from "../../src/store/RunStore.js"
 import { Writer } from "../../src/store/Writer.js"
 import { scratchFolder, storeAt } from "./store.js"
 
 /** The store's tags and those of the control plane over the `store.sqlite` of a folder. */
 export const controlStoreIn = (folder: string) =>
-  Layer.merge(ControlLog.layer, RunStanding.layer).pipe(Layer.provideMerge(storeAt(join(folder, "store.sqlite"))))
+  Layer.merge(AuditTrail.layer, ControlLog.layer).pipe(Layer.provideMerge(storeAt(join(folder, "store.sqlite"))))
 
 /** Runs a test with the folder of a fresh store and its control plane. */
 export const withControl = <A, E, R>(test: (folder: string) => Effect.Effect<A, E, R>) =>
@@ -50,7 +50,8 @@ export const beginCrashedRun = (count: number) =>
       resources: null,
       rollouts: [],
       unknownCalls: 0,
-      attemptsMax: 2
+      attemptsMax: 2,
+      command: null
     })
     return RunId.make(runId)
   })

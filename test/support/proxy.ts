@@ -8,6 +8,7 @@ import { Proxy } from "../../src/proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../../src/proxy/ProxyOptions.js"
 import { SpanStore } from "../../src/store/SpanStore.js"
 import * as Sqlite from "../../src/store/Sqlite.js"
+import type { RecordingRules } from "../../src/store/writer/recorded.js"
 import { scratchFolder } from "./store.js"
 import { eventually } from "./upstream.js"
 
@@ -18,7 +19,8 @@ export const proxyAt = (
   storePath: string,
   upstreamUrl: string,
   options: Partial<ProxyOptions> = {},
-  bytesMax: number | null = null
+  bytesMax: number | null = null,
+  recording: RecordingRules | null = null
 ) => {
   const attributionLogPath = `${storePath}.attribution.jsonl`
   return Layer.mergeAll(
@@ -37,7 +39,7 @@ export const proxyAt = (
       limits: defaultLimits,
       ...options
     })
-  ).pipe(Layer.provideMerge(Sqlite.layer({ path: storePath, kind: "test", attributionLogPath, bytesMax })))
+  ).pipe(Layer.provideMerge(Sqlite.layer({ path: storePath, kind: "test", attributionLogPath, bytesMax, recording })))
 }
 
 /** Runs a test with such a proxy. */

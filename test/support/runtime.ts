@@ -4,6 +4,7 @@ import * as Schema from "effect/Schema"
 import { join } from "node:path"
 import { Reward, type Scorable, Scorer, type ScoringFailed } from "../../src/domain/Reward.js"
 import { RunConfig } from "../../src/domain/RunConfig.js"
+import { ActorTree } from "../../src/runtime/ActorTree.js"
 import { AgentEndpoint } from "../../src/runtime/AgentEndpoint.js"
 import { Announcer } from "../../src/runtime/Announcer.js"
 import { type Assignment, type AttemptFailed, type Execution, Executor } from "../../src/runtime/Executor.js"
@@ -43,6 +44,7 @@ export const runtimeAt = (folder: string, agent: FakeAgent) =>
     Layer.succeed(AgentEndpoint, { origin: "http://127.0.0.1:1", apiKey: "for-tests", model: "fake" })
   ).pipe(
     Layer.provideMerge(announcing(agent.said ?? [])),
+    Layer.provideMerge(ActorTree.layer("run", storePathIn(folder))),
     Layer.provideMerge(storeAt(storePathIn(folder)))
   )
 
@@ -53,7 +55,8 @@ export const runIn = (
   folder: string,
   count: number,
   config: Partial<typeof RunConfig.Encoded> = {},
-  report: (summary: Summary) => Effect.Effect<void> = () => Effect.void
+  report: (summary: Summary) => Effect.Effect<void> = () => Effect.void,
+  drainMs = 0
 ) =>
   run({
     config: Schema.decodeSync(RunConfig)({
@@ -68,5 +71,8 @@ export const runIn = (
     modelRef: "fake/model",
     simulated: false,
     storePath: storePathIn(folder),
+    command: null,
+    principal: "local:tester",
+    drainMs,
     report
   })

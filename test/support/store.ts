@@ -6,6 +6,9 @@ import { join } from "node:path"
 import { ResourceStore } from "../../src/store/ResourceStore.js"
 import { RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { RolloutStore } from "../../src/store/RolloutStore.js"
+import { RunEvents } from "../../src/store/RunEvents.js"
+import { RunFindings } from "../../src/store/RunFindings.js"
+import { RunStanding } from "../../src/store/RunStanding.js"
 import { RunStore } from "../../src/store/RunStore.js"
 import { SpanStore } from "../../src/store/SpanStore.js"
 import * as Sqlite from "../../src/store/Sqlite.js"
@@ -21,6 +24,9 @@ export const scratchFolder = Effect.acquireRelease(
 export const storeAt = (path: string) =>
   Layer.mergeAll(
     RunStore.layer,
+    RunEvents.layer,
+    RunFindings.layer,
+    RunStanding.layer,
     RolloutQueue.layer,
     RolloutStore.layer,
     SpanStore.layer,

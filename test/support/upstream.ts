@@ -16,10 +16,10 @@ export const upstream = (listener: RequestListener) =>
       })
   ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`))
 
-/** Polls until the value is there, for at most five seconds of real time. */
+/** Polls until the value is there, for at most half a minute of real time: a busy machine takes long to start a process. */
 export const eventually = <A, E, R>(what: string, read: Effect.Effect<A | undefined, E, R>) =>
   Effect.gen(function*() {
-    const deadline = performance.now() + 5_000
+    const deadline = performance.now() + 30_000
     for (;;) {
       const value = yield* read
       if (value !== undefined) return value

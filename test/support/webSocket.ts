@@ -145,7 +145,7 @@ export const rawClient = (origin: string) =>
 export const handshake = (path: string, headers: ReadonlyArray<string> = []) =>
   [
     `GET ${path} HTTP/1.1`,
-    "Host: proxy",
+    "Host: localhost",
     "Connection: Upgrade",
     "Upgrade: websocket",
     "Sec-WebSocket-Version: 13",

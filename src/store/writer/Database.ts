@@ -1,12 +1,12 @@
 /** Opens the one writing connection of a process: pragmas, identity of the file, migrations, cached statements. */
 import Sqlite from "better-sqlite3"
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import { migrations } from "./migrations.js"
 
 /** "tau1" in ASCII: tells our files from any other SQLite application's. */
-const applicationId = 0x74617531
+export const applicationId = 0x74617531
 
 /** A file we refuse to touch, with the words for its owner. `reason` is one of `StoreError`'s. */
 export class RefusedFile extends Error {
@@ -39,7 +39,9 @@ export const open = (path: string, bytesMax: number | null = null): Db => {
     if (isNew) chmodSync(path, 0o600)
     connection.pragma("journal_mode = WAL")
     for (const pragma of pragmas) connection.pragma(pragma)
-    migrate(connection, path)
+    // For migrations: SQLite itself has no SHA-256.
+    connection.function("sha256", { deterministic: true }, (text) => hash("sha256", String(text), "hex"))
+    if (!isCurrent(connection)) migrate(connection, path)
     if (bytesMax !== null) {
       const pageBytes = connection.pragma("page_size", { simple: true }) as number
       connection.pragma(`max_page_count = ${Math.max(1, Math.floor(bytesMax / pageBytes))}`)
@@ -78,6 +80,15 @@ const pragmas = [
   "mmap_size = 0"
 ]
 
+/** A file with nothing to migrate is opened without its write lock, which a process that was stopped may hold for ever. */
+const isCurrent = (connection: Sqlite.Database): boolean => {
+  if (connection.pragma("application_id", { simple: true }) !== applicationId) return false
+  const done = connection.prepare("SELECT sha256 FROM migrations ORDER BY n").pluck().all()
+  return done.length === migrations.length && migrations.every(({ sql }, index) => done[index] === sha256Of(sql))
+}
+
+const sha256Of = (sql: string) => hash("sha256", sql, "hex")
+
 const migrate = (connection: Sqlite.Database, path: string) => {
   const run = connection.transaction(() => {
     const id = connection.pragma("application_id", { simple: true })
@@ -98,7 +109,7 @@ const migrate = (connection: Sqlite.Database, path: string) => {
       )
     }
     for (const [index, { name, sql }] of migrations.entries()) {
-      const sha256 = createHash("sha256").update(sql).digest("hex")
+      const sha256 = sha256Of(sql)
       const earlier = done[index]
       if (earlier !== undefined) {
         if (earlier.sha256 === sha256) continue

@@ -1,5 +1,6 @@
 /** The control verbs on the store: each is one transaction with its own line in the log. */
-import type { ControlChange, ControlLifecycle, ControlVerb } from "../../domain/Control.js"
+import type { ControlChange, ControlLifecycle, ControlOutcome, ControlVerb } from "../../domain/Control.js"
+import { appendAudited } from "./auditChain.js"
 import type { Db } from "./Database.js"
 import { cancelRun } from "./rollouts.js"
 import {
@@ -8,6 +9,7 @@ import {
   type LastControl,
   lastControlSql,
   lifecycleOf,
+  silenceOf,
   type StandingRow,
   standingSql
 } from "./standing.js"
@@ -20,6 +22,10 @@ export interface ApplyControl {
   readonly decision: string
   /** The version that a rollback makes the latest; null for the other verbs. */
   readonly resourcesVersion: number | null
+  /** Of a rollback: the checkpoint's path. */
+  readonly rollbackCheckpoint: string | null
+  /** Of a resume after a crash: which checkpoint vouched for it. */
+  readonly checkpointSource: "primary" | "fallback" | null
 }
 
 export interface AppliedControl {
@@ -46,7 +52,7 @@ export const applyControl = (db: Db, input: ApplyControl): AppliedControl => {
       refused: false,
       detail: consequence.detail
     }
-  append(db, input, applied)
+  append(db, input, { ...applied, outcome: applied.refused ? "refused" : "done" })
   return applied
 }
 
@@ -57,12 +63,17 @@ export interface RecordControl {
   readonly decision: string
   /** Why it was not carried out. */
   readonly detail: string
+  readonly outcome: Exclude<ControlOutcome, "done">
 }
 
 /** Logs a verb that was denied, or that failed before it reached the store. Answers where the store stands. */
 export const recordControl = (db: Db, input: RecordControl): ControlLifecycle => {
   const lifecycleState = lifecycleNow(db, db.prepare(standingSql).get() as StandingRow | undefined)
-  append(db, input, { lifecycleState, idempotent: true, detail: input.detail })
+  append(
+    db,
+    { ...input, rollbackCheckpoint: null, checkpointSource: null },
+    { lifecycleState, idempotent: true, detail: input.detail, outcome: input.outcome }
+  )
   return lifecycleState
 }
 
@@ -97,7 +108,7 @@ const pause: Verb = (db, run) => {
   desire(db, run, "pause")
   return changed(
     isWorkedOn(run, db.now)
-      ? `${run.runId} starts no new attempts and lets running ones finish`
+      ? followed(db, run, `${run.runId} starts no new attempts and lets running ones finish`)
       : `no process works on ${run.runId}; it is marked paused`
   )
 }
@@ -106,23 +117,24 @@ const resume: Verb = (db, run) => {
   if (run === undefined) return noRun
   if (run.desired === "cancel") return refused(`${run.runId} is being cancelled, which cannot be undone`)
   const detail = isWorkedOn(run, db.now)
-    ? `${run.runId} continues`
+    ? followed(db, run, `${run.runId} continues`)
     : `no process works on ${run.runId}; running ${run.configPath} again continues it`
   if (run.desired === "run") return unchanged(detail)
   desire(db, run, "run")
   return changed(detail)
 }
 
+/** The epochs rise in this transaction: from its commit on nothing that an attempt of the run writes is kept. */
 const cancel: Verb = (db, run) => {
   if (run === undefined) return noRun
-  if (isWorkedOn(run, db.now)) {
-    const detail = `${run.runId} interrupts its attempts and cancels the rest`
-    if (run.desired === "cancel") return unchanged(detail)
-    desire(db, run, "cancel")
-    return changed(detail)
-  }
-  // Nobody is there to carry the wish out.
   const rollouts = cancelRun(db, { runId: run.runId })
+  if (isWorkedOn(run, db.now)) {
+    const detail = `${run.runId} interrupts its attempts; its ${rollouts} unfinished rollouts are cancelled`
+    if (run.desired === "cancel" && rollouts === 0) return unchanged(`${run.runId} was told to cancel before`)
+    desire(db, run, "cancel")
+    return changed(followed(db, run, detail))
+  }
+  // Nobody is there to close the run.
   db.prepare(
     "UPDATE runs SET state = 'cancelled', desired = 'cancel', stop_reason = NULL, ended_at_ms = ? WHERE id = ?"
   )
@@ -154,12 +166,31 @@ const verbs: Record<ControlChange, Verb> = { pause, resume, cancel, rollback }
 const desire = (db: Db, { runId }: StandingRow, desired: StandingRow["desired"]) =>
   db.prepare("UPDATE runs SET desired = ? WHERE id = ?").run(desired, runId)
 
+/** The verb is in the store either way; a process that is stuck follows it only when it moves again. */
+const followed = (db: Db, run: StandingRow, detail: string): string => {
+  const silence = silenceOf(run, db.now)
+  return silence === null ? detail : `${detail}, as soon as it moves again: ${silence}`
+}
+
 const append = (
   db: Db,
-  { actionKey, decision, principal, verb }: Omit<RecordControl, "detail">,
-  { detail, idempotent, lifecycleState }: Omit<AppliedControl, "refused">
+  { actionKey, checkpointSource, decision, principal, rollbackCheckpoint, verb }:
+    & Omit<RecordControl, "detail" | "outcome">
+    & Pick<ApplyControl, "rollbackCheckpoint" | "checkpointSource">,
+  { detail, idempotent, lifecycleState, outcome }:
+    & Omit<AppliedControl, "refused">
+    & { readonly outcome: ControlOutcome }
 ) =>
-  db.prepare(
-    `INSERT INTO control_log (at_ms, principal, action, action_key, lifecycle_state, idempotent, decision, detail)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
-  ).run(db.now, principal, verb, actionKey, lifecycleState, idempotent ? 1 : 0, decision, detail)
+  appendAudited(db, {
+    atMs: db.now,
+    principal,
+    action: verb,
+    actionKey,
+    lifecycleState,
+    idempotent: idempotent ? 1 : 0,
+    decision,
+    detail,
+    outcome,
+    rollbackCheckpoint,
+    checkpointSource
+  })

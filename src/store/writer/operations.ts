@@ -1,3 +1,4 @@
+import { createClientKey, noteKeysUsed, revokeClientKey } from "./clientKeys.js"
 import { applyControl, recordControl } from "./control.js"
 import { endProcess, heartbeatProcess, startProcess } from "./processes.js"
 import { publishResources } from "./resources.js"
@@ -39,6 +40,9 @@ export const operations = {
   heartbeat,
   applyControl,
   recordControl,
+  createClientKey,
+  revokeClientKey,
+  noteKeysUsed,
   findRoom,
   openSpan,
   closeSpan

@@ -82,10 +82,17 @@ const isAlive = (pid: number): boolean => {
 }
 
 /** When the process of a pid began, in the system's own words (Linux: field 22 of /proc/<pid>/stat), or null. */
-const pidStarted = (pid: number): string | null => {
+const pidStarted = (pid: number): string | null => statOf(pid)?.[19] ?? null
+
+/** Whether a signal or a debugger keeps the process from running, where the system tells. */
+export const isStopped = ({ host, pid }: Pick<ProcessEntry, "host" | "pid">): boolean =>
+  host === hostname() && /^[Tt]$/.test(statOf(pid)?.[0] ?? "")
+
+/** The fields of /proc/<pid>/stat from the third on: what comes before may hold any character. */
+const statOf = (pid: number): ReadonlyArray<string> | null => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")
   } catch {
     return null
   }

@@ -1,5 +1,6 @@
 /** What the process and its writer thread say to each other. */
 import type { OperationName } from "./operations.js"
+import type { RecordingRules } from "./recorded.js"
 
 /**
  * Typed requests that commit together. They travel as JSON, which costs a third of cloning them, and their bodies packed in
@@ -28,7 +29,7 @@ export interface Failure {
   readonly message: string
 }
 
-export type StoreFailureReason = "locked" | "full" | "corrupt" | "read-only" | "foreign" | "gone" | "other"
+export type StoreFailureReason = "locked" | "full" | "corrupt" | "read-only" | "foreign" | "gone" | "io" | "other"
 
 export interface WriterOptions {
   readonly path: string
@@ -36,6 +37,8 @@ export interface WriterOptions {
   readonly attributionLogPath: string | null
   /** Largest size of the store's file in bytes, or null for what the disk holds. */
   readonly bytesMax: number | null
+  /** What of calls may be written down; null for all but what looks like a secret. */
+  readonly recording: RecordingRules | null
 }
 
 /** How the attribution log stands: lines lost so far, and why the last could not be appended, if it could not. */

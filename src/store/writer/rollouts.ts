@@ -145,11 +145,14 @@ export const fail = (db: Db, input: Fail): Refusal => {
   return null
 }
 
+/** Why an attempt ended that was handed back. */
+export const handedBack = "handed back before it finished; not counted as a failure"
+
 /** Hands a claim back unfinished, at shutdown say: nothing is charged, the rollout is due at once. */
 export const release = (db: Db, fence: Fence): Refusal => {
   const refusal = refuse(db, fence, "requeuing")
   if (refusal !== null) return refusal
-  endAttempt(db, fence.attemptId, "failed", "handed back before it finished; not counted as a failure", null)
+  endAttempt(db, fence.attemptId, "failed", handedBack, null)
   requeue(db, fence.rolloutId, db.now)
   return null
 }

@@ -19,6 +19,8 @@ export interface BeginRun {
   readonly resources: string | null
   readonly rollouts: ReadonlyArray<{ readonly mode: RolloutMode; readonly input: string }>
   readonly attemptsMax: number
+  /** What a person types to start it again. */
+  readonly command: string | null
 }
 
 export interface BegunRun {
@@ -72,9 +74,9 @@ export const beginRun = (db: Db, input: BeginRun): BegunRun => {
     n: number
   }
   db.prepare(
-    `INSERT INTO run_starts (run_id, n, process_id, started_at_ms, finished_before, requeued, unknown_calls)
-     VALUES (?, ?, ?, ?, ?, ?, ?)`
-  ).run(run.id, n, input.processId, now, finished, requeued, unknownCalls)
+    `INSERT INTO run_starts (run_id, n, process_id, started_at_ms, finished_before, requeued, unknown_calls, command)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+  ).run(run.id, n, input.processId, now, finished, requeued, unknownCalls, input.command)
   const otherUnfinished = db.prepare(
     `SELECT id, config_path AS configPath FROM runs
      WHERE state IN ('running', 'paused') AND id <> ? ORDER BY ordinal DESC LIMIT 10`

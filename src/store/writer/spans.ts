@@ -1,9 +1,10 @@
 /** Recorded calls: the intent while a call is under way, and the finished span with its bodies. */
 import type { CallerHeaders } from "../../openai/CallerHeaders.js"
-import { derive, type Derived } from "../../openai/Derive.js"
+import type { Derived } from "../../openai/Derive.js"
 import { GenAi } from "../../openai/GenAi.js"
 import type { Db } from "./Database.js"
 import { type Payload, repeatingPayload, storePayload, wholePayload } from "./payloads.js"
+import { cleanText, recorded } from "./recorded.js"
 import { type Try, tryOf } from "./retries.js"
 
 export interface SpanIntent {
@@ -55,6 +56,10 @@ export interface FinishedSpan extends SpanIntent {
   /** Its row is there already: its intent was handed in, or an earlier version of it. */
   readonly wasOpened: boolean
   readonly webSocket?: OverWebSocket
+  /** The span whose answer this call was given again: no upstream was asked. */
+  readonly replayOf?: string
+  /** The first call of its attempt that differs from the attempt before. */
+  readonly hasDiverged?: boolean
 }
 
 /** The call is under way: should the process die now, the store knows that it was made. */
@@ -126,6 +131,8 @@ interface Prepared {
   readonly request: Payload | null
   readonly response: Payload | null
   readonly answer: Payload | null
+  /** How the stored response is to be read: one that held a secret is stored plain. */
+  readonly responseContentEncoding: string | null
 }
 
 const prepared = new WeakMap<FinishedSpan, Prepared>()
@@ -136,7 +143,7 @@ export const prepareSpan = (
 ): Prepared => {
   const known = prepared.get(span)
   if (known !== undefined) return known
-  const derived = derive({
+  const kept = recorded({
     method: span.method,
     path: span.path,
     statusCode: span.statusCode,
@@ -149,12 +156,14 @@ export const prepareSpan = (
     isOverWebSocket: span.webSocket?.isCall,
     sessionHeader: span.caller?.sessionId
   })
+  const { derived } = kept
   const answer = derived.assembled === null ? empty : Buffer.from(JSON.stringify(derived.assembled))
   const result = {
     derived,
-    request: derived.kind === "llm" ? repeatingPayload(request) : wholePayload(request),
-    response: wholePayload(response),
-    answer: wholePayload(answer)
+    request: derived.kind === "llm" ? repeatingPayload(kept.request) : wholePayload(kept.request),
+    response: wholePayload(kept.response),
+    answer: wholePayload(answer),
+    responseContentEncoding: kept.responseContentEncoding
   }
   prepared.set(span, result)
   return result
@@ -166,7 +175,7 @@ export interface Tokens {
   readonly outputTokens: number
 }
 
-/** The finished span; `bodies` are the request's and the response's recorded bytes. Null for a later version. */
+/** The finished span; `bodies` are the request's and the response's recorded bytes. Null for a later version or a replay. */
 export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>): Tokens | null => {
   const { answer, derived, request, response } = prepareSpan(span, bodies)
   const owner = ownerOf(db, span.attemptId)
@@ -177,15 +186,17 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
     ? null
     : tryOf(db, span, request.sha256, sessionId ?? null)
   const ending = [
-    derived.kind === "http" ? `${span.method} ${span.path}` : `${derived.operation} ${derived.model ?? "unknown"}`,
+    derived.kind === "http"
+      ? `${span.method} ${span.path}`
+      : cleanText(`${derived.operation} ${derived.model ?? "unknown"}`),
     derived.kind,
     span.state === "done" && streamError !== undefined ? "upstream_error" : span.state,
     span.statusCode,
-    derived.model,
+    derived.model === null ? null : cleanText(derived.model),
     derived.inputTokens,
     derived.outputTokens,
-    JSON.stringify(withOwnAttributes(span, owner, derived, logicalCall)),
-    streamError === undefined ? "[]" : JSON.stringify([{ name: "exception", message: streamError }]),
+    cleanText(JSON.stringify(withOwnAttributes(span, owner, derived, logicalCall))),
+    streamError === undefined ? "[]" : cleanText(JSON.stringify([{ name: "exception", message: streamError }])),
     span.endTimeUs,
     span.requestBytes,
     span.responseBytes,
@@ -197,12 +208,14 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
   const isKnown = span.wasOpened && db.prepare(updateSpan).run(...ending, span.spanId).changes === 1
   if (!isKnown) db.prepare(insertFinished).run(...beginningOf(db, span, owner), ...ending)
   if (!span.isFirst) return null
+  attributionLines.push(attributionLine(span))
+  // Its tokens were counted when they were paid for.
+  if (span.replayOf !== undefined) return null
   if (owner !== undefined && derived.kind === "llm") {
     db.prepare(
       "UPDATE runs SET calls = calls + 1, input_tokens = input_tokens + ?, output_tokens = output_tokens + ? WHERE id = ?"
     ).run(derived.inputTokens ?? 0, derived.outputTokens ?? 0, owner.runId)
   }
-  attributionLines.push(attributionLine(span))
   return { inputTokens: derived.inputTokens ?? 0, outputTokens: derived.outputTokens ?? 0 }
 }
 
@@ -253,6 +266,15 @@ const withOwnAttributes = (
     attributes[GenAi.errorType] = span.errorCode
     attributes[GenAi.errorMessage] = span.errorMessage
   }
+  if (isShort(span.responseContentType)) attributes[GenAi.responseContentType] = span.responseContentType
+  const encoding = prepared.get(span)?.responseContentEncoding ?? null
+  if (isShort(encoding)) attributes[GenAi.responseContentEncoding] = encoding
+  if (span.replayOf !== undefined) {
+    attributes[GenAi.replayed] = true
+    attributes[GenAi.replayOf] = span.replayOf
+    delete attributes[GenAi.usageCost]
+  }
+  if (span.hasDiverged === true) attributes[GenAi.diverged] = true
   if (span.requestTruncated) attributes[GenAi.requestTruncated] = true
   if (span.responseTruncated) attributes[GenAi.responseTruncated] = true
   if (span.webSocket?.isCall === false) Object.assign(attributes, connectionAttributes(span.webSocket))
@@ -260,6 +282,9 @@ const withOwnAttributes = (
   if (owner !== undefined && owner.isLive === 0) attributes[GenAi.late] = true
   return attributes
 }
+
+/** A peer may send headers of any length. */
+const isShort = (value: string | null): value is string => value !== null && value.length <= 256
 
 const connectionAttributes = ({ closeCode, requestFrames, responseFrames, unread }: OverWebSocket) => ({
   [GenAi.wire]: "ws",
@@ -284,6 +309,7 @@ const attributionLine = (span: FinishedSpan): string =>
     response_bytes: span.responseBytes,
     duration_ms: Math.round((span.endTimeUs - span.startTimeUs) / 1000),
     ...(span.statusCode !== null && { status_code: span.statusCode }),
+    ...(span.replayOf !== undefined && { replay_of: span.replayOf }),
     ...(span.errorCode !== null && { error_code: span.errorCode, error_message: span.errorMessage })
   })
 

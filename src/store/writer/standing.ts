@@ -1,10 +1,14 @@
 /** Where the store's run stands, as operators see it: what the control verbs decide by, and what `status` reads. */
 import type { ControlLifecycle } from "../../domain/Control.js"
-import { isPresent } from "./processes.js"
+import { isPresent, isStopped } from "./processes.js"
+
+/** A live process that is silent for longer than this, and for longer than three of its heartbeats, is taken to be stuck. */
+const silentMs = 15_000
 
 /** One row with the start that control verbs are about: the latest one of an unfinished run, else the latest of all. */
 export const standingSql = `
 SELECT r.id AS runId, r.state, r.desired, r.config_path AS configPath,
+       coalesce(r.config ->> '$.heartbeat_interval_ms', 1000) AS heartbeatIntervalMs,
        s.started_at_ms AS startedAtMs, s.ended_at_ms AS stoppedAtMs,
        p.host, p.pid, p.pid_started AS pidStarted, p.heartbeat_at_ms AS heartbeatAtMs, p.ended_at_ms AS processEndedAtMs
 FROM run_starts s JOIN runs r ON r.id = s.run_id JOIN processes p ON p.id = s.process_id
@@ -16,6 +20,7 @@ export interface StandingRow {
   readonly state: "running" | "paused" | "completed" | "failed" | "cancelled"
   readonly desired: "run" | "pause" | "cancel"
   readonly configPath: string
+  readonly heartbeatIntervalMs: number
   readonly startedAtMs: number
   /** When this start of the run was closed; null while it works, and after a crash. */
   readonly stoppedAtMs: number | null
@@ -40,6 +45,16 @@ export const isUnfinished = ({ state }: Pick<StandingRow, "state">): boolean =>
 /** A process works on the run now. */
 export const isWorkedOn = (row: StandingRow, nowMs: number): boolean =>
   isUnfinished(row) && row.stoppedAtMs === null && row.processEndedAtMs === null && isPresent(row, nowMs)
+
+/** Why the process that works on the run is taken to be stuck, in words; null when it is not, or there is none. */
+export const silenceOf = (row: StandingRow, nowMs: number): string | null => {
+  if (!isWorkedOn(row, nowMs)) return null
+  if (isStopped(row)) return `process ${row.pid} is stopped by a signal`
+  const silence = nowMs - row.heartbeatAtMs
+  return silence > Math.max(silentMs, 3 * row.heartbeatIntervalMs)
+    ? `process ${row.pid} has not been heard of for ${Math.round(silence / 1000)} s`
+    : null
+}
 
 /** The run is unfinished, nobody closed its last start, and the process is not there any more. */
 export const hasCrashed = (row: StandingRow, nowMs: number): boolean =>

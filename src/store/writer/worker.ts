@@ -20,11 +20,13 @@ import type {
   ToWriter,
   WriterOptions
 } from "./protocol.js"
-import { type FinishedSpan, prepareSpan, takeAttributionLines } from "./spans.js"
+import { cleanSpan, recordBy } from "./recorded.js"
+import { type FinishedSpan, prepareSpan, type SpanIntent, takeAttributionLines } from "./spans.js"
 import { StoreClock } from "./StoreClock.js"
 
 const port = parentPort!
-const { attributionLogPath, bytesMax, path } = workerData as WriterOptions
+const { attributionLogPath, bytesMax, path, recording } = workerData as WriterOptions
+if (recording !== null) recordBy(recording)
 
 const clock = new StoreClock(() => performance.now())
 
@@ -63,7 +65,9 @@ const main = () => {
     }
     // Unpacking, parsing and hashing take their time outside the transaction: other processes wait for its lock.
     for (const request of requests) {
+      if (request.operation === "openSpan") cleanSpan(request.input as SpanIntent)
       if (request.operation === "closeSpan") {
+        cleanSpan(request.input as FinishedSpan)
         prepareSpan(request.input as FinishedSpan, bodiesOf(request, message.bytes))
       }
     }
@@ -172,7 +176,8 @@ const isFatal = (error: unknown) =>
 const reasons: ReadonlyArray<readonly [RegExp, StoreFailureReason]> = [
   [/^SQLITE_(BUSY|LOCKED)/, "locked"],
   [/^(SQLITE_FULL|SQLITE_IOERR_SHMSIZE|ENOSPC)/, "full"],
-  [/^SQLITE_(CORRUPT|NOTADB)/, "corrupt"],
+  [/^SQLITE_(CORRUPT|NOTADB|IOERR_CORRUPTFS)/, "corrupt"],
+  [/^(SQLITE_IOERR|EIO)/, "io"],
   [/^(SQLITE_READONLY|SQLITE_CANTOPEN|EACCES|EROFS|EPERM)/, "read-only"]
 ]
 

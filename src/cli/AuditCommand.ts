@@ -1,0 +1,115 @@
+/** `tau audit`: the log of control verbs, listed or verified. Only reads. */
+import * as Console from "effect/Console"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { existsSync } from "node:fs"
+import { dirname } from "node:path"
+import { type AuditVerdict, verifyAudit } from "../runtime/AuditVerification.js"
+import { auditFile } from "../runtime/ControlFiles.js"
+import type { FileError } from "../runtime/DurableFile.js"
+import { AuditTrail, type ControlEntry } from "../store/AuditTrail.js"
+import * as Sqlite from "../store/Sqlite.js"
+import type { StoreError } from "../store/StoreError.js"
+import { CommandFailed } from "./CliError.js"
+import { ExitCode } from "./ExitCode.js"
+
+export interface AuditInput {
+  readonly what: "verify" | "list"
+  readonly storePath: string
+  readonly limit: number
+  readonly json: boolean
+}
+
+/** Exit code 1 when the log is not what was written, or cannot be read. */
+export const run = (input: AuditInput): Effect.Effect<number, CommandFailed | FileError | StoreError> =>
+  Effect.gen(function*() {
+    const { storePath } = input
+    if (!existsSync(storePath)) return yield* new CommandFailed({ detail: `there is no store at ${storePath}` })
+    return yield* Effect.provide(
+      answer(input),
+      AuditTrail.layer.pipe(Layer.provide(Sqlite.readOnly(storePath)))
+    )
+  })
+
+const answer = ({ json, limit, storePath, what }: AuditInput) =>
+  Effect.gen(function*() {
+    const trail = yield* AuditTrail
+    if (!(yield* trail.isChained)) {
+      return yield* new CommandFailed({
+        detail: `the log in ${storePath} is no chain yet; the next control verb or run makes it one`
+      })
+    }
+    if (what === "list") {
+      const entries = (yield* trail.last(limit)).toReversed()
+      yield* Console.log(json ? JSON.stringify({ schema_version: 1, rows: entries.map(toJson) }) : listText(entries))
+      return ExitCode.success
+    }
+    const file = auditFile(dirname(storePath))
+    const verdict = yield* verifyAudit(file)
+    const places = { storePath, file }
+    yield* Console.log(json ? JSON.stringify(verdictJson(verdict, places)) : verdictText(verdict, places))
+    return verdict.broken === null ? ExitCode.success : ExitCode.failure
+  })
+
+interface Places {
+  readonly storePath: string
+  readonly file: string
+}
+
+const verdictJson = ({ broken, file, headHash, rows }: AuditVerdict, places: Places) => ({
+  schema_version: 1,
+  intact: broken === null,
+  broken,
+  store_path: places.storePath,
+  rows,
+  head_hash: headHash,
+  audit_path: places.file,
+  audit_present: file.present,
+  audit_rows: file.rows,
+  audit_rows_behind: file.behind,
+  audit_rows_without_store: file.withoutStore
+})
+
+const verdictText = ({ broken, file, headHash, rows }: AuditVerdict, { file: path, storePath }: Places): string =>
+  [
+    broken === null ? `The audit log is intact: ${rows} rows.` : `The audit log is broken: ${broken}.`,
+    `  head      ${headHash ?? "none"}`,
+    `  store     ${storePath}, ${rows} rows good`,
+    `  file      ${path}, ${file.present ? `${file.rows} rows` : "not there"}`,
+    ...(file.behind === 0 ? [] : [`            ${file.behind} rows behind; the next verb adds them`]),
+    ...(file.withoutStore === 0 ? [] : [`            ${file.withoutStore} rows of verbs that found no store`])
+  ].join("\n")
+
+const toJson = (entry: ControlEntry) => ({
+  n: entry.n,
+  timestamp_unix_ms: entry.atMs,
+  principal: entry.principal,
+  action: entry.action,
+  action_key: entry.actionKey,
+  lifecycle_state: entry.lifecycleState,
+  idempotent: entry.idempotent === 1,
+  decision: entry.decision,
+  outcome: entry.outcome,
+  detail: entry.detail,
+  rollback_checkpoint: entry.rollbackCheckpoint,
+  recovery_checkpoint_source: entry.checkpointSource,
+  prev_hash: entry.prevHash,
+  hash: entry.hash
+})
+
+const listText = (entries: ReadonlyArray<ControlEntry>): string =>
+  entries.length === 0
+    ? "No verb was asked for yet. tau --prompt-optimization-control-status says how the run stands."
+    : entries.flatMap(({ action, atMs, decision, detail, idempotent, n, outcome, principal }) => [
+      `${String(n).padStart(4)}  ${DateTime.formatIso(DateTime.unsafeMake(atMs))}  ${action} by ${visible(principal)}: `
+      + `${outcome ?? "logged"}${outcome === "done" && idempotent === 1 ? ", nothing changed" : ""}`,
+      `      ${visible(outcome === "denied" ? decision : detail)}`
+    ]).join("\n")
+
+/** Whoever asks names himself: what would steer the terminal, or turn the line around, is shown as what it is. */
+const visible = (text: string): string =>
+  text.replaceAll(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`
+  )

@@ -1,0 +1,43 @@
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { patternProblem } from "../openai/BoundedPatterns.js"
+import { parseJsonPath } from "../openai/JsonPath.js"
+import type { RedactionRules } from "../openai/Redaction.js"
+import type { ConfigError } from "./CliError.js"
+import { problemsIn, readConfigText } from "./ConfigFile.js"
+import { type Problem, shapeProblems } from "./ConfigShape.js"
+import { parseJson } from "./JsonText.js"
+
+const RedactionFile = Schema.Struct({
+  patterns: Schema.optionalWith(
+    Schema.Array(
+      Schema.Struct({ pattern: Schema.String, flags: Schema.optionalWith(Schema.String, { default: () => "" }) })
+    ),
+    { default: () => [] }
+  ),
+  json_paths: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] })
+})
+
+/** The rules in a file; or a `ConfigError` with a line for each problem. */
+export const loadRedaction = (file: string, defaults: boolean): Effect.Effect<RedactionRules, ConfigError> =>
+  Effect.gen(function*() {
+    const json = parseJson(yield* readConfigText(file))
+    if (json._tag === "syntax") {
+      return yield* problemsIn(file, [{ path: `line ${json.line}, column ${json.column}`, text: json.text }])
+    }
+    const shape = [...json.problems, ...shapeProblems(RedactionFile.ast, json.value, "$")]
+    if (shape.length > 0) return yield* problemsIn(file, shape)
+    const rules = Schema.decodeUnknownSync(RedactionFile)(json.value)
+    const patterns = rules.patterns.map(({ flags, pattern }) => ({ flags, source: pattern }))
+    const problems = [
+      ...patterns.map((pattern, index) => problemAt(`$.patterns[${index}].pattern`, patternProblem(pattern))),
+      ...rules.json_paths.map((path, index) => {
+        const parsed = parseJsonPath(path)
+        return problemAt(`$.json_paths[${index}]`, typeof parsed === "string" ? parsed : null)
+      })
+    ].flat()
+    if (problems.length > 0) return yield* problemsIn(file, problems)
+    return { defaults, patterns, jsonPaths: rules.json_paths }
+  })
+
+const problemAt = (path: string, text: string | null): ReadonlyArray<Problem> => text === null ? [] : [{ path, text }]

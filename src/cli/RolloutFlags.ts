@@ -1,0 +1,28 @@
+/** Which rollouts are meant, on the command line. Loads no Effect. */
+import type { RolloutFilter } from "../store/RolloutStore.js"
+import type { Flag } from "./flags.js"
+import { Mistake, readScore } from "./FlagValue.js"
+import type { GivenFlags } from "./GivenFlags.js"
+import { choice, choiceOf, failed, modes, optional, rolloutStatuses, score } from "./ReadingFlags.js"
+
+export const rolloutFlags: ReadonlyArray<Flag> = [
+  choice("status", rolloutStatuses, "Only rollouts with this status"),
+  failed("Only rollouts that failed: the same as --status failed"),
+  choice("mode", modes, "Only rollouts of this mode"),
+  score("min-score", "Only rollouts that scored as much or more"),
+  score("max-score", "Only rollouts that scored as much or less")
+]
+
+export const readRolloutFilter = (flags: GivenFlags): Omit<RolloutFilter, "runId"> => {
+  const status = choiceOf(flags, "status", rolloutStatuses)
+  const isFailed = flags.isOn("failed")
+  if (isFailed && status !== null && status !== "failed") {
+    throw new Mistake(`--failed and --status ${status} exclude each other`)
+  }
+  return {
+    status: isFailed ? "failed" : status,
+    mode: choiceOf(flags, "mode", modes),
+    scoreMin: optional(flags, "min-score", readScore),
+    scoreMax: optional(flags, "max-score", readScore)
+  }
+}

@@ -1,0 +1,37 @@
+/** Which spans are meant, on the command line. Loads no Effect. */
+import type { SpanFilter } from "../store/SpanStore.js"
+import type { Flag } from "./flags.js"
+import { readTime } from "./FlagValue.js"
+import type { GivenFlags } from "./GivenFlags.js"
+import { choice, choiceOf, failed, kinds, optional, roles, spanStates, text, textOf, time } from "./ReadingFlags.js"
+
+export const spanFlags: ReadonlyArray<Flag> = [
+  text("run", "ID", "Only calls of this run"),
+  text("rollout", "ID", "Only calls of this rollout or capture session"),
+  text("attempt", "ID", "Only calls of this attempt"),
+  choice("kind", kinds, "Only this kind of call"),
+  choice("state", spanStates, "Only calls that ended so"),
+  text("model", "NAME", "Only calls that this model answered"),
+  choice("role", roles, "Only calls with this part in the agent's work"),
+  text("session", "ID", "Only calls of this session of an agent's own"),
+  failed("Only calls that did not end well, or were answered with an error"),
+  time("since", "Only calls that began then or later: a date, or an age such as 15m, 2h, 3d"),
+  time("until", "Only calls that began before")
+]
+
+export const readSpanFilter = (flags: GivenFlags): SpanFilter => {
+  const nowMs = Date.now()
+  return {
+    runId: textOf(flags, "run"),
+    rolloutId: textOf(flags, "rollout"),
+    attemptId: textOf(flags, "attempt"),
+    kind: choiceOf(flags, "kind", kinds),
+    state: choiceOf(flags, "state", spanStates),
+    model: textOf(flags, "model"),
+    session: textOf(flags, "session"),
+    role: choiceOf(flags, "role", roles),
+    failed: flags.isOn("failed"),
+    sinceMs: optional(flags, "since", (given) => readTime(given, nowMs)),
+    untilMs: optional(flags, "until", (given) => readTime(given, nowMs))
+  }
+}

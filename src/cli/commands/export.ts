@@ -1,0 +1,60 @@
+import { type Dialect, dialects } from "../../openai/ExportDialect.js"
+import { defineCommand } from "../Command.js"
+import { Mistake, readChoice, readPath } from "../FlagValue.js"
+import { choice, store } from "../ReadingFlags.js"
+import { readRolloutFilter, rolloutFlags } from "../RolloutFlags.js"
+import { readSpanFilter, spanFlags } from "../SpanFlags.js"
+
+const nouns = ["spans", "rollouts", "triplets"] as const
+type Noun = typeof nouns[number]
+
+const ofSpans = new Set(["run", "rollout", "attempt", "kind", "state", "model", "role", "session", "since", "until"])
+const ofRollouts = new Set(["run", "status", "mode", "min-score", "max-score"])
+const allowed: Readonly<Record<Noun, ReadonlySet<string>>> = {
+  spans: new Set([...ofSpans, "failed", "dialect", "no-content"]),
+  rollouts: new Set([...ofRollouts, "failed"]),
+  triplets: new Set(["run", "mode", "min-score", "max-score"])
+}
+
+export const exporting = defineCommand({
+  name: "export",
+  summary: "Write spans, rollouts or triplets as JSON lines",
+  description:
+    "tau export writes everything that the filters fit as JSON lines to stdout, in a stable order and in constant memory. "
+    + "Spans go by time; rollouts and triplets by run and position. A triplet is a model call of an attempt that succeeded: "
+    + "prompt, response, and the attempt's score as the reward. docs/reading.md has the fields.",
+  examples: [
+    "tau export spans --since 1d > spans.jsonl",
+    "tau export rollouts --run run-0001-d74f2d > rollouts.jsonl",
+    "tau export triplets --min-score 1 > triplets.jsonl"
+  ],
+  operands: [{ name: "what", words: nouns }],
+  flags: [
+    store,
+    { ...choice("format", ["jsonl"], "How it is written"), default: "jsonl" },
+    { ...choice("dialect", dialects, "Of spans: whose names the attributes have"), default: "genai" },
+    { name: "no-content", value: { kind: "switch" }, description: "Of spans: leave out what was said" },
+    ...spanFlags.filter(({ name }) => name !== "failed"),
+    ...rolloutFlags.map((flag) =>
+      flag.name === "failed" ? { ...flag, description: "Only spans or rollouts that failed" } : flag
+    )
+  ],
+  read: ({ flags, operands }) => {
+    const what = operands[0] as Noun
+    for (const [name, { source }] of flags.explicit) {
+      if (name !== "store" && name !== "format" && !allowed[what].has(name)) {
+        throw new Mistake(`${source} means nothing for tau export ${what}`)
+      }
+    }
+    readChoice(flags.get("format"), ["jsonl"])
+    return {
+      storePath: readPath(flags.get("store")),
+      what,
+      dialect: readChoice<Dialect>(flags.get("dialect"), dialects),
+      content: !flags.isOn("no-content"),
+      spans: readSpanFilter(flags),
+      rollouts: readRolloutFilter(flags)
+    }
+  },
+  load: () => import("../reading/ExportCommand.js")
+})

@@ -1,0 +1,158 @@
+/** Everything that filters fit, as JSON lines: page by page, no faster than it is read, in constant memory. */
+import * as Effect from "effect/Effect"
+import { AttemptId } from "../../domain/Ids.js"
+import type { Rollout } from "../../domain/Rollout.js"
+import type { Span } from "../../domain/Span.js"
+import { conversationOf } from "../../openai/Conversation.js"
+import { type Dialect, genAiSchemaUrl, inDialect } from "../../openai/ExportDialect.js"
+import { GenAi } from "../../openai/GenAi.js"
+import type { Page } from "../../store/Page.js"
+import { type RolloutFilter, RolloutStore } from "../../store/RolloutStore.js"
+import { type Run, RunReader } from "../../store/RunReader.js"
+import { anySpan, type SpanFilter, SpanStore } from "../../store/SpanStore.js"
+import { chatMessage, chatMessages } from "./chatMessages.js"
+import { reading, runOf } from "./reading.js"
+import { bodiesOf, jsonOf } from "./SpanCommand.js"
+import { write } from "./Terminal.js"
+import { safeJson, snake } from "./text.js"
+
+export interface ExportMode {
+  readonly storePath: string
+  readonly what: "spans" | "rollouts" | "triplets"
+  readonly dialect: Dialect
+  /** Spans with what was said. */
+  readonly content: boolean
+  readonly spans: SpanFilter
+  readonly rollouts: Omit<RolloutFilter, "runId">
+}
+
+export const run = (mode: ExportMode) =>
+  reading(
+    mode.storePath,
+    Effect.gen(function*() {
+      // A run that does not exist is a mistake, not an empty export.
+      if (mode.spans.runId !== null) yield* runOf(mode.spans.runId, mode.storePath)
+      if (mode.what === "spans") yield* exportSpans(mode)
+      else yield* exportRollouts(mode, mode.what === "rollouts" ? rolloutLines : tripletLines)
+      return 0
+    })
+  )
+
+const pageSize = 200
+
+/** Page after page until the end, or until nobody reads any more: then false. */
+const everyPage = <A, E, R, E2, R2>(
+  page: (after: string | null) => Effect.Effect<Page<A>, E, R>,
+  lines: (item: A) => Effect.Effect<ReadonlyArray<object>, E2, R2>
+): Effect.Effect<boolean, E | E2, R | R2> =>
+  Effect.gen(function*() {
+    for (let after: string | null = null;;) {
+      const { items, next }: Page<A> = yield* page(after)
+      const written = yield* Effect.forEach(items, lines)
+      const text = written.flat().map((line) => `${safeJson(line)}\n`).join("")
+      if (text !== "" && !(yield* write(text))) return false
+      if (next === null) return true
+      after = next
+    }
+  })
+
+const exportSpans = (mode: ExportMode) =>
+  Effect.gen(function*() {
+    const spans = yield* SpanStore
+    return yield* everyPage(
+      (after) => spans.list(mode.spans, { after, limit: pageSize, order: "oldest" }),
+      (span) => Effect.map(spanLine(span, mode), (line) => [line])
+    )
+  })
+
+const spanLine = (span: Span, { content, dialect }: ExportMode) =>
+  Effect.gen(function*() {
+    const { attributes, endTimeUs, startTimeUs, ...columns } = span
+    const isModelCall = content && span.kind !== "http"
+    const bodies = isModelCall ? yield* bodiesOf(span) : null
+    const conversation = bodies === null ? null : conversationOf(jsonOf(bodies.request), jsonOf(bodies.answer))
+    return {
+      ...snake(columns),
+      start_time: startTimeUs / 1_000_000,
+      end_time: endTimeUs === null ? null : endTimeUs / 1_000_000,
+      ...(dialect === "genai" && { schema_url: genAiSchemaUrl }),
+      attributes: inDialect(dialect, attributes, conversation)
+    }
+  })
+
+const exportRollouts = <E, R>(
+  mode: ExportMode,
+  lines: (rollout: Rollout) => Effect.Effect<ReadonlyArray<object>, E, R>
+) =>
+  Effect.gen(function*() {
+    const runs = yield* RunReader
+    const rollouts = yield* RolloutStore
+    const filter = mode.what === "triplets" ? { ...mode.rollouts, status: "succeeded" as const } : mode.rollouts
+    const ofRun = (run: Run) =>
+      everyPage(
+        (after) => rollouts.list({ ...filter, runId: run.id }, { after, limit: pageSize }),
+        lines
+      )
+    const only = mode.spans.runId === null ? null : yield* runOf(mode.spans.runId, mode.storePath)
+    if (only !== null) return yield* ofRun(only)
+    for (let after: string | null = null;;) {
+      const { items, next }: Page<Run> = yield* runs.page({ after, limit: pageSize, state: null, order: "oldest" })
+      for (const run of items) if (!(yield* ofRun(run))) return false
+      if (next === null) return true
+      after = next
+    }
+  })
+
+const rolloutLines = (rollout: Rollout) =>
+  Effect.gen(function*() {
+    const rollouts = yield* RolloutStore
+    const attempts = yield* rollouts.attempts(rollout.id)
+    const told = yield* Effect.forEach(attempts, (attempt) =>
+      Effect.map(rollouts.rewards(AttemptId.make(attempt.id)), (rewards) => ({ ...snake(attempt), rewards })))
+    return [{ ...snake(rollout), rewards: told.at(-1)?.rewards ?? [], attempts: told }]
+  })
+
+/** A prompt, what was answered, and what the attempt earned: one per call of the agent's own work, by its last try. */
+const tripletLines = (rollout: Rollout) =>
+  Effect.gen(function*() {
+    const rollouts = yield* RolloutStore
+    const spans = yield* SpanStore
+    const attempt = (yield* rollouts.attempts(rollout.id)).find(({ status }) => status === "succeeded")
+    if (attempt === undefined) return []
+    const rewards = yield* rollouts.rewards(attempt.id)
+    const calls: Array<Span> = []
+    for (let after: string | null = null;;) {
+      const page: Page<Span> = yield* spans.list(
+        { ...anySpan, attemptId: attempt.id, kind: "llm", state: "done" },
+        { after, limit: pageSize, order: "oldest" }
+      )
+      for (const span of page.items) if (isOwnWork(span)) calls.push(span)
+      if (page.next === null) break
+      after = page.next
+    }
+    return yield* Effect.forEach(calls, (span, index) =>
+      Effect.map(bodiesOf(span), ({ answer, request }) => {
+        const { input, output, tools } = conversationOf(jsonOf(request), jsonOf(answer))
+        const [response] = output
+        return {
+          prompt: chatMessages(input),
+          response: response === undefined ? null : chatMessage(response),
+          reward: rollout.score,
+          rewards: Object.fromEntries(rewards.map(({ name, value }) => [name, value])),
+          tools,
+          run_id: rollout.runId,
+          rollout_id: rollout.id,
+          attempt_id: attempt.id,
+          span_id: span.spanId,
+          sequence_id: span.sequenceId,
+          is_last: index === calls.length - 1,
+          mode: rollout.mode,
+          model: span.model,
+          resources_version: rollout.resourcesVersion
+        }
+      }))
+  })
+
+const isOwnWork = ({ attributes, retriedBy, statusCode }: Span): boolean =>
+  retriedBy === null && attributes[GenAi.callRole] === "main" && attributes[GenAi.late] !== true &&
+  statusCode !== null && statusCode < 400

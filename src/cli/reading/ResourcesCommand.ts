@@ -1,0 +1,84 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { type Resources, resourceText } from "../../domain/Resources.js"
+import { ResourceReader } from "../../store/ResourceReader.js"
+import type { Paging, Place } from "../ReadingFlags.js"
+import { block, fact } from "./facts.js"
+import { again, defaultStore, filled, found, printJson, printPage, reading, storeHint } from "./reading.js"
+import { type Column, table } from "./Table.js"
+import { paint, print } from "./Terminal.js"
+import { ago, snake, visible } from "./text.js"
+import { scoresJson, scoresOf, scoreText } from "./versionScores.js"
+
+export interface ResourcesMode extends Place, Paging {
+  readonly version: number | null
+}
+
+export const run = (mode: ResourcesMode) =>
+  reading(mode.storePath, mode.version === null ? list(mode) : show(mode, mode.version))
+
+const list = (mode: ResourcesMode) =>
+  Effect.gen(function*() {
+    const resources = yield* ResourceReader
+    const nowMs = yield* Clock.currentTimeMillis
+    const page = yield* filled(mode, resources.page)
+    if (mode.json) {
+      return yield* printJson({ store_path: mode.storePath, resources: page.items.map(snake), next: page.next })
+    }
+    const [first, second] = page.items
+    const store = storeHint(mode.storePath)
+    return yield* printPage(page, mode.limit, table(page.items, columnsAt(nowMs)), {
+      more: again("resources", { store: mode.storePath === defaultStore ? null : mode.storePath, limit: mode.limit }),
+      next: first === undefined
+        ? []
+        : second === undefined
+        ? [`In full: tau resources ${first.version}${store}`]
+        : [
+          `In full: tau resources ${first.version}${store}`,
+          `Compare: tau diff ${second.version} ${first.version}${store}`
+        ],
+      empty: [`No resources in ${visible(mode.storePath)}: a run of a config publishes those that it names.`]
+    })
+  })
+
+const show = (mode: ResourcesMode, version: number) =>
+  Effect.gen(function*() {
+    const resources = yield* ResourceReader
+    const nowMs = yield* Clock.currentTimeMillis
+    const shown = yield* found(
+      resources.get(version),
+      `there is no version ${version} of the resources in ${mode.storePath}; tau resources lists them`
+    )
+    const scores = yield* scoresOf(version)
+    if (mode.json) {
+      return yield* printJson({ store_path: mode.storePath, resources: snake(shown), scores: scoresJson(scores) })
+    }
+    return yield* print([
+      `${paint("strong", `version ${version}`)}${shown.isLatest ? "  the latest" : ""}`,
+      ...fact("parent", shown.parentVersion === null ? "" : `version ${shown.parentVersion}`),
+      ...fact("author", visible(shown.author)),
+      ...fact("made", ago(shown.createdTime, nowMs)),
+      ...Object.entries(shown.resources).flatMap(([name, value]) => [
+        "",
+        paint("strong", visible(name)),
+        ...block(resourceText(value))
+      ]),
+      "",
+      ...scoreText(version, scores)
+    ])
+  })
+
+const columnsAt = (nowMs: number): ReadonlyArray<Column<Resources>> => [
+  { title: "version", align: "right", cell: ({ version }) => String(version) },
+  { title: "", cell: ({ isLatest }) => isLatest ? "latest" : "" },
+  { title: "parent", align: "right", cell: ({ parentVersion }) => parentVersion === null ? "" : String(parentVersion) },
+  { title: "author", least: 8, cell: ({ author }) => visible(author) },
+  {
+    title: "resources",
+    least: 20,
+    cell: ({ resources }) =>
+      Object.entries(resources).map(([name, value]) => `${visible(name)} (${resourceText(value).length} characters)`)
+        .join(", ")
+  },
+  { title: "made", align: "right", cell: ({ createdTime }) => ago(createdTime, nowMs) }
+]

@@ -1,0 +1,106 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { type Run, RunReader, type RunResult } from "../../store/RunReader.js"
+import { RunStanding } from "../../store/RunStanding.js"
+import type { Paging, Place, runStates } from "../ReadingFlags.js"
+import { again, defaultStore, filled, printJson, printPage, reading, storeHint } from "./reading.js"
+import { table } from "./Table.js"
+import { colourOf } from "./Terminal.js"
+import { ago, points, snake, visible } from "./text.js"
+
+export interface RunsMode extends Place, Paging {
+  readonly state: typeof runStates[number] | null
+}
+
+interface Row {
+  readonly run: Run
+  /** The run's state, or `crashed` when its process died over it. */
+  readonly stands: string
+  readonly totals: Totals
+}
+
+export interface Totals {
+  readonly total: number
+  readonly succeeded: number
+  readonly failed: number
+  readonly cancelled: number
+  /** Failed rollouts count as 0; null when nothing has a score. */
+  readonly meanScore: number | null
+}
+
+export const totalsOf = (results: ReadonlyArray<RunResult>): Totals => {
+  const sum = (which: ReadonlyArray<RunResult>, value: (result: RunResult) => number) =>
+    which.reduce((total, result) => total + value(result), 0)
+  const of = (status: RunResult["status"]) => sum(results.filter((one) => one.status === status), (one) => one.rollouts)
+  const scored = sum(results, (one) => one.scored)
+  const failed = of("failed")
+  return {
+    total: sum(results, (one) => one.rollouts),
+    succeeded: of("succeeded"),
+    failed,
+    cancelled: of("cancelled"),
+    meanScore: scored === 0 ? null : sum(results, (one) => one.scoreSum) / (scored + failed)
+  }
+}
+
+export const run = (mode: RunsMode) =>
+  reading(
+    mode.storePath,
+    Effect.gen(function*() {
+      const runs = yield* RunReader
+      const standing = yield* (yield* RunStanding).now
+      const nowMs = yield* Clock.currentTimeMillis
+      const page = yield* filled(mode, (request) => runs.page({ ...request, state: mode.state, order: "newest" }))
+      const items = yield* Effect.forEach(page.items, (run) =>
+        Effect.map(runs.results(run.id), (results): Row => ({
+          run,
+          stands: standing.run?.id === run.id && standing.run.hasCrashed ? "crashed" : run.state,
+          totals: totalsOf(results)
+        })))
+      if (mode.json) {
+        return yield* printJson({
+          store_path: mode.storePath,
+          runs: items.map(({ run, stands, totals }) => ({
+            ...snake(run),
+            crashed: stands === "crashed",
+            ...snake(totals)
+          })),
+          next: page.next
+        })
+      }
+      const store = mode.storePath === defaultStore ? null : mode.storePath
+      const [first] = items
+      return yield* printPage({ ...page, items }, mode.limit, table(items, columnsAt(nowMs)), {
+        more: again("runs", { store, state: mode.state, limit: mode.limit }),
+        next: first === undefined
+          ? []
+          : [`Its rollouts: tau rollouts --run ${first.run.id}${storeHint(mode.storePath)}`],
+        empty: mode.state === null
+          ? [
+            `No runs in ${
+              visible(mode.storePath)
+            } yet: tau --model PROVIDER/MODEL --prompt-optimization-config FILE makes one.`,
+            `Calls that a proxy recorded: tau spans${storeHint(mode.storePath)}`
+          ]
+          : [`No run of ${visible(mode.storePath)} is ${mode.state}.`]
+      })
+    })
+  )
+
+const columnsAt = (nowMs: number) => [
+  { title: "run", cell: ({ run }: Row) => visible(run.id) },
+  { title: "state", cell: ({ stands }: Row) => stands, colour: ({ stands }: Row) => colourOf(stands) },
+  {
+    title: "rollouts",
+    align: "right" as const,
+    cell: ({ totals }: Row) => `${totals.succeeded + totals.failed + totals.cancelled}/${totals.total}`
+  },
+  {
+    title: "failed",
+    align: "right" as const,
+    cell: ({ totals }: Row) => totals.failed === 0 ? "" : `${totals.failed}`
+  },
+  { title: "score", align: "right" as const, cell: ({ totals }: Row) => points(totals.meanScore) },
+  { title: "model", least: 10, cell: ({ run }: Row) => visible(run.modelRef) },
+  { title: "made", align: "right" as const, cell: ({ run }: Row) => ago(run.createdAtMs, nowMs) }
+]

@@ -1,0 +1,78 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { Span } from "../../domain/Span.js"
+import { type SpanFilter, SpanStore } from "../../store/SpanStore.js"
+import type { Paging, Place } from "../ReadingFlags.js"
+import { again, defaultStore, filled, printJson, printPage, reading, storeHint } from "./reading.js"
+import { outcomeColour, outcomeOf, spanJson } from "./spanText.js"
+import { table } from "./Table.js"
+import { ago, tokens, took, visible } from "./text.js"
+
+export interface SpansMode extends Place, Paging {
+  readonly filter: SpanFilter
+}
+
+export const run = (mode: SpansMode) =>
+  reading(
+    mode.storePath,
+    Effect.gen(function*() {
+      const spans = yield* SpanStore
+      const nowMs = yield* Clock.currentTimeMillis
+      const page = yield* filled(mode, (request) => spans.list(mode.filter, { ...request, order: "newest" }))
+      if (mode.json) {
+        return yield* printJson({ store_path: mode.storePath, spans: page.items.map(spanJson), next: page.next })
+      }
+      const { filter } = mode
+      const [first] = page.items
+      const isAny = Object.values(filter).every((value) => value === null || value === false)
+      return yield* printPage(page, mode.limit, table(page.items, columnsAt(nowMs)), {
+        more: again("spans", {
+          store: mode.storePath === defaultStore ? null : mode.storePath,
+          run: filter.runId,
+          rollout: filter.rolloutId,
+          attempt: filter.attemptId,
+          kind: filter.kind,
+          state: filter.state,
+          model: filter.model,
+          role: filter.role,
+          session: filter.session,
+          failed: filter.failed,
+          since: dateOf(filter.sinceMs),
+          until: dateOf(filter.untilMs),
+          limit: mode.limit
+        }),
+        next: first === undefined
+          ? []
+          : [
+            `One of them: tau span ${visible(first.spanId)}${storeHint(mode.storePath)}`,
+            `All around it: tau rollout ${visible(first.rolloutId)}${storeHint(mode.storePath)}`
+          ],
+        empty: isAny
+          ? [
+            `No calls in ${visible(mode.storePath)} yet. To record an agent's: tau --prompt-optimization-proxy-server,`,
+            "and point the agent's OPENAI_BASE_URL at the address that it prints."
+          ]
+          : [`No recorded call fits; tau spans${storeHint(mode.storePath)} lists all.`]
+      })
+    })
+  )
+
+/** As a flag takes it: an age would mean another moment by the time that the next page is asked for. */
+const dateOf = (ms: number | null): string | null => ms === null ? null : new Date(ms).toISOString()
+
+const columnsAt = (nowMs: number) => [
+  { title: "span", cell: ({ spanId }: Span) => visible(spanId) },
+  { title: "call", least: 14, cell: ({ name }: Span) => visible(name) },
+  { title: "outcome", cell: outcomeOf, colour: outcomeColour },
+  {
+    title: "tokens",
+    align: "right" as const,
+    cell: ({ inputTokens, outputTokens }: Span) => tokens(inputTokens, outputTokens)
+  },
+  {
+    title: "took",
+    align: "right" as const,
+    cell: ({ endTimeUs, startTimeUs }: Span) => took(startTimeUs / 1_000, endTimeUs === null ? null : endTimeUs / 1_000)
+  },
+  { title: "begun", align: "right" as const, cell: ({ startTimeUs }: Span) => ago(startTimeUs / 1_000, nowMs) }
+]

@@ -1,0 +1,118 @@
+/** What every command that reads a store does alike. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type { Page } from "../../store/Page.js"
+import * as ReadOnlyStore from "../../store/ReadOnlyStore.js"
+import { ResourceReader } from "../../store/ResourceReader.js"
+import { RolloutStore } from "../../store/RolloutStore.js"
+import { type Run, RunReader } from "../../store/RunReader.js"
+import { RunStanding } from "../../store/RunStanding.js"
+import { SpanStore } from "../../store/SpanStore.js"
+import type { StoreError } from "../../store/StoreError.js"
+import { WorkerReader } from "../../store/WorkerReader.js"
+import { CommandFailed } from "../CliError.js"
+import type { Paging } from "../ReadingFlags.js"
+import { print, write } from "./Terminal.js"
+import { safeJson, visible } from "./text.js"
+
+export type Readers = RunReader | RunStanding | RolloutStore | SpanStore | ResourceReader | WorkerReader
+
+const readers = Layer.mergeAll(
+  RunReader.layer,
+  RunStanding.layer,
+  RolloutStore.layer,
+  SpanStore.layer,
+  ResourceReader.layer,
+  WorkerReader.layer
+)
+
+/** Answers from the store in this file. */
+export const reading = <E>(
+  storePath: string,
+  answer: Effect.Effect<number, E, Readers>
+): Effect.Effect<number, E | StoreError> =>
+  Effect.provide(answer, Layer.provide(readers, ReadOnlyStore.layer(storePath)))
+
+/** The row, or a failure that says what there is none of, and where to look. */
+export const found = <A, E, R>(
+  read: Effect.Effect<Option.Option<A>, E, R>,
+  missing: string
+): Effect.Effect<A, E | CommandFailed, R> =>
+  Effect.flatMap(
+    read,
+    Option.match({
+      onNone: () => Effect.fail(new CommandFailed({ detail: missing })),
+      onSome: Effect.succeed
+    })
+  )
+
+/** The run that is asked for, else the one that was made last, if there is one. */
+export const runOf = (
+  runId: string | null,
+  storePath: string
+): Effect.Effect<Run | null, StoreError | CommandFailed, RunReader> =>
+  Effect.gen(function*() {
+    const runs = yield* RunReader
+    if (runId === null) return Option.getOrNull(yield* runs.latest)
+    return yield* found(runs.get(runId), `there is no run ${visible(runId)} in ${storePath}; tau runs lists them`)
+  })
+
+export const printJson = (value: object): Effect.Effect<number> =>
+  Effect.as(write(`${safeJson({ schema_version: 1, ...value }, 2)}\n`), 0)
+
+/** How long rows are looked for that are not there: a filter may fit few of millions. */
+const patienceMs = 2_000
+
+/** Fills a page, also where the store gives it in parts because a filter fits few rows. */
+export const filled = <A, E, R>(
+  { after, limit }: Paging,
+  page: (request: Paging) => Effect.Effect<Page<A>, E, R>
+): Effect.Effect<Page<A>, E, R> =>
+  Effect.gen(function*() {
+    const begunAt = performance.now()
+    let whole = yield* page({ after, limit })
+    while (whole.next !== null && whole.items.length < limit && performance.now() - begunAt < patienceMs) {
+      const part = yield* page({ after: whole.next, limit: limit - whole.items.length })
+      whole = { items: [...whole.items, ...part.items], next: part.next }
+    }
+    return whole
+  })
+
+/** The list, and what to type next; or, where it is empty, what to do about it. */
+export const printPage = <A>(
+  { items, next }: Page<A>,
+  limit: number,
+  lines: ReadonlyArray<string>,
+  hints: { readonly more: string; readonly next: ReadonlyArray<string>; readonly empty: ReadonlyArray<string> }
+): Effect.Effect<number> => {
+  const goOn = next === null
+    ? []
+    : items.length < limit
+    ? [`Not all rows were looked at yet; to go on: ${hints.more} --after ${next}`]
+    : [`More: ${hints.more} --after ${next}`]
+  if (items.length === 0) return print([...(next === null ? hints.empty : goOn)])
+  return print([...lines, "", ...goOn, ...hints.next])
+}
+
+/** The command again, with the flags that were given; words that a shell would read are quoted. */
+export const again = (command: string, flags: Readonly<Record<string, string | number | boolean | null>>): string =>
+  [
+    `tau ${command}`,
+    ...Object.entries(flags).flatMap(([name, value]) =>
+      value === null || value === false
+        ? []
+        : value === true
+        ? [`--${name}`]
+        : [`--${name} ${shellWord(String(value))}`]
+    )
+  ].join(" ")
+
+export const shellWord = (word: string): string =>
+  /^[\w./:@%+=,-]+$/.test(word) ? word : `'${visible(word).replaceAll("'", "'\\''")}'`
+
+export const defaultStore = ".tau/training/store.sqlite"
+
+/** The `--store` flag of a hint, where it is needed. */
+export const storeHint = (storePath: string): string =>
+  storePath === defaultStore ? "" : ` --store ${shellWord(storePath)}`

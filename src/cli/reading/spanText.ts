@@ -1,0 +1,32 @@
+/** How a recorded call is told in text and as JSON. */
+import type { Span } from "../../domain/Span.js"
+import { GenAi } from "../../openai/GenAi.js"
+import { type Colour, colourOf } from "./Terminal.js"
+import { snake, visible } from "./text.js"
+
+/** `200`, `429`, or how the call ended when it did not end well. */
+export const outcomeOf = ({ state, statusCode }: Span): string =>
+  state === "done" ? String(statusCode ?? "done") : state
+
+export const outcomeColour = ({ state, statusCode }: Span): Colour | null => {
+  if (state !== "done") return colourOf(state)
+  return statusCode !== null && statusCode >= 400 ? "bad" : null
+}
+
+/** What is out of the ordinary: a side call, a try of several, an error, a call after its attempt's end. */
+export const marksOf = (span: Span): ReadonlyArray<string> => {
+  const { attributes, retriedBy } = span
+  const role = attributes[GenAi.callRole]
+  const attempt = attributes[GenAi.callAttempt]
+  const error = attributes[GenAi.errorType]
+  const message = attributes[GenAi.errorMessage]
+  return [
+    ...(typeof role === "string" && role !== "main" ? [`side call: ${role}`] : []),
+    ...(typeof attempt === "number" && attempt > 1 ? [`try ${attempt}`] : []),
+    ...(retriedBy === null ? [] : [`tried again as ${retriedBy}`]),
+    ...(typeof error === "string" ? [`error ${error}${typeof message === "string" ? `: ${message}` : ""}`] : []),
+    ...(attributes[GenAi.late] === true ? ["after the attempt had ended"] : [])
+  ].map(visible)
+}
+
+export const spanJson = (span: Span): Record<string, unknown> => snake(span)

@@ -1,0 +1,116 @@
+/** Text for a terminal: what others wrote is made harmless, cut and padded by the columns it takes. */
+import { compact, elapsed } from "../../runtime/progressLine.js"
+
+/**
+ * Control characters, direction overrides and other invisible ones. The joiners of emoji and of Indic and Persian words
+ * stay: they change no order and hide nothing.
+ */
+const invisible = /(?![\u200C\u200D])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
+
+const escaped = (character: string) => `\\u{${character.codePointAt(0)!.toString(16)}}`
+
+/** On one line: nothing in it can move the cursor, change a colour or turn the direction of what follows. */
+export const visible = (text: string): string => text.replaceAll(invisible, escaped)
+
+/** The same for a text of several lines: line breaks and tabs stay. */
+export const visibleLines = (text: string): ReadonlyArray<string> =>
+  text.replaceAll("\r\n", "\n").split("\n").map((line) => line.split("\t").map(visible).join("  "))
+
+/** JSON that is as harmless as `visible` text, and still the same JSON. */
+export const safeJson = (value: unknown, indent?: number): string =>
+  (JSON.stringify(value, null, indent) ?? "null").replaceAll(invisible, (character) =>
+    character === "\n"
+      ? character
+      : Array.from(
+        { length: character.length },
+        (_, n) => `\\u${character.charCodeAt(n).toString(16).padStart(4, "0")}`
+      )
+        .join(""))
+
+/** Characters that take two columns, and those that take none. */
+const wide =
+  /[\p{Emoji_Presentation}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\uFF01-\uFF60]/u
+const narrow = /[\p{Mn}\p{Me}\u200C\u200D]/u
+
+// oxlint-disable-next-line no-control-regex -- plain ASCII needs no look at each character
+const ascii = /^[\u0000-\u007F]*$/
+
+const columnsOf = (character: string): number => wide.test(character) ? 2 : narrow.test(character) ? 0 : 1
+
+export const widthOf = (text: string): number => {
+  if (ascii.test(text)) return text.length
+  let width = 0
+  for (const character of text) width += columnsOf(character)
+  return width
+}
+
+/** At most so many columns, with an ellipsis where something is missing. */
+export const cut = (text: string, columns: number): string => {
+  if (widthOf(text) <= columns) return text
+  let width = 0
+  let kept = ""
+  for (const character of text) {
+    width += columnsOf(character)
+    if (width > columns - 1) break
+    kept += character
+  }
+  return `${kept}…`
+}
+
+export const pad = (text: string, columns: number, align: "left" | "right"): string => {
+  const space = " ".repeat(Math.max(0, columns - widthOf(text)))
+  return align === "left" ? text + space : space + text
+}
+
+/** Lines of at most so many columns, broken at spaces where there are any. */
+export const wrapped = (line: string, columns: number): ReadonlyArray<string> => {
+  const lines: Array<string> = []
+  let rest = line
+  while (widthOf(rest) > columns) {
+    let end = 0
+    let width = 0
+    for (const character of rest) {
+      width += columnsOf(character)
+      if (width > columns && end > 0) break
+      end += character.length
+    }
+    const space = rest.lastIndexOf(" ", end)
+    const at = space > 0 && space >= end / 2 ? space : end
+    lines.push(rest.slice(0, at))
+    rest = rest.slice(at).replace(/^ /, "")
+  }
+  return [...lines, rest]
+}
+
+/** `now`, `12 s ago`, `3 min ago`, `5 h ago`, `4 days ago`. */
+export const ago = (ms: number, nowMs: number): string => {
+  const seconds = Math.floor((nowMs - ms) / 1_000)
+  if (seconds < 1) return "now"
+  if (seconds < 60) return `${seconds} s ago`
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ago`
+  if (seconds < 172_800) return `${Math.floor(seconds / 3_600)} h ago`
+  return `${Math.floor(seconds / 86_400)} days ago`
+}
+
+export const took = (fromMs: number, toMs: number | null): string =>
+  toMs === null ? "" : elapsed(Math.max(0, toMs - fromMs))
+
+export const points = (score: number | null): string => score === null ? "" : score.toFixed(3)
+
+/** `120 → 45`: tokens in and out. */
+export const tokens = (input: number | null, output: number | null): string =>
+  input === null && output === null ? "" : `${shortCount(input)} → ${shortCount(output)}`
+
+const shortCount = (count: number | null) => count === null ? "?" : compact(count)
+
+/** Names of a row as JSON readers expect them: `runId` becomes `run_id`. Values stay as they are. */
+export const snake = (row: object): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(row).map((
+      [name, value]
+    ) => [name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value])
+  )
+
+/** A value of JSON on one line, or a text as it is. */
+export const inline = (value: unknown): string =>
+  visible(typeof value === "string" ? value.replaceAll(/\s+/g, " ").trim() : JSON.stringify(value) ?? "")

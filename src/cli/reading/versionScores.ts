@@ -1,0 +1,53 @@
+/** What runs scored under a version of the resources, by mode. */
+import * as Effect from "effect/Effect"
+import type { RolloutMode } from "../../domain/Rollout.js"
+import { RunReader } from "../../store/RunReader.js"
+import { totalsOf } from "./RunsCommand.js"
+import { points } from "./text.js"
+
+export interface VersionScore {
+  readonly mode: RolloutMode
+  readonly runs: number
+  readonly rollouts: number
+  readonly succeeded: number
+  readonly failed: number
+  /** Failed rollouts count as 0; null when nothing has a score. */
+  readonly meanScore: number | null
+}
+
+export const scoresOf = (version: number) =>
+  Effect.map(
+    Effect.flatMap(RunReader, (runs) => runs.resultsOfVersion(version)),
+    (results): ReadonlyArray<VersionScore> =>
+      (["train", "val", "test"] as const).flatMap((mode) => {
+        const of = results.filter((result) => result.mode === mode)
+        if (of.length === 0) return []
+        const { failed, meanScore, succeeded, total } = totalsOf(of)
+        return [{
+          mode,
+          runs: new Set(of.map(({ runId }) => runId)).size,
+          rollouts: total,
+          succeeded,
+          failed,
+          meanScore
+        }]
+      })
+  )
+
+export const scoreText = (version: number, scores: ReadonlyArray<VersionScore>): ReadonlyArray<string> =>
+  scores.length === 0
+    ? [`  version ${version}: no run has used it yet`]
+    : scores.map(({ failed, meanScore, mode, rollouts, runs }) =>
+      `  version ${version}  ${mode.padEnd(5)}  ${meanScore === null ? "no score" : points(meanScore)}` +
+      `  ${rollouts} rollouts of ${runs} ${runs === 1 ? "run" : "runs"}${failed === 0 ? "" : `, ${failed} failed`}`
+    )
+
+export const scoresJson = (scores: ReadonlyArray<VersionScore>) =>
+  scores.map(({ failed, meanScore, mode, rollouts, runs, succeeded }) => ({
+    mode,
+    runs,
+    rollouts,
+    succeeded,
+    failed,
+    mean_score: meanScore
+  }))

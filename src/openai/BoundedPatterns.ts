@@ -1,0 +1,73 @@
+/** Patterns that somebody wrote, searched for with a limit on time: some texts take some patterns for ever. Loads no Effect. */
+import { createContext, Script } from "node:vm"
+import { type Cleaned, redacted } from "./Secrets.js"
+
+export interface Pattern {
+  readonly source: string
+  /** Of JavaScript's flags `i`, `m`, `s` and `u`. */
+  readonly flags: string
+}
+
+/** The search was given up: what the text holds is not known. */
+export class SearchTimedOut extends Error {}
+
+/** Longest search of all patterns through one text. */
+export const searchMsMax = 100
+
+// The engine checks for termination whenever it backtracks, so the limit holds for patterns such as `^(a+)+$`.
+const script = new Script(`{
+  count = 0
+  for (const pattern of patterns) text = text.replace(pattern, (match) => match === "" ? match : (count += 1, mark))
+}`)
+
+export class BoundedPatterns {
+  private readonly context: { patterns: ReadonlyArray<RegExp>; text: string; count: number; mark: string }
+
+  constructor(patterns: ReadonlyArray<Pattern>) {
+    this.context = {
+      patterns: patterns.map(({ flags, source }) => new RegExp(source, `g${flags}`)),
+      text: "",
+      count: 0,
+      mark: redacted
+    }
+    createContext(this.context)
+  }
+
+  /** The text without what the patterns match. Throws `SearchTimedOut`. */
+  clean(text: string): Cleaned {
+    if (this.context.patterns.length === 0) return { text, count: 0 }
+    this.context.text = text
+    try {
+      script.runInContext(this.context, { timeout: searchMsMax })
+      return { text: this.context.text, count: this.context.count }
+    } catch (error) {
+      throw new SearchTimedOut("the search for patterns took too long", { cause: error })
+    } finally {
+      this.context.text = ""
+    }
+  }
+}
+
+/** Texts on which patterns that backtrack without bound show it. */
+const probes = ["a", "0", " ", "-", "ab", "a ", "a0", "\"", "x=", "aA", ".", "@a.", "\n"].map((part) =>
+  `${part.repeat(20_000)}!\u0000`
+)
+
+/** What is wrong with a pattern, or null. A pattern may pass here and still be given up on some text later. */
+export const patternProblem = (pattern: Pattern): string | null => {
+  if (!/^(?!.*(.).*\1)[imsu]*$/.test(pattern.flags)) return "expected flags among i, m, s and u, each once"
+  let compiled: RegExp
+  try {
+    compiled = new RegExp(pattern.source, pattern.flags)
+  } catch (error) {
+    return error instanceof Error ? error.message : "expected a regular expression"
+  }
+  if (compiled.test("")) return "expected a pattern that does not match the empty text"
+  const bounded = new BoundedPatterns([pattern])
+  try {
+    for (const probe of probes) bounded.clean(probe)
+    return null
+  } catch {
+    return `expected a pattern that is decided within ${searchMsMax} ms; this one backtracks too much`
+  }
+}

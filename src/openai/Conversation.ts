@@ -1,0 +1,181 @@
+/**
+ * What was said in a recorded call, whichever API it was said in: messages made of parts, as OpenTelemetry's GenAI
+ * conventions write them.
+ */
+import { decodeBody } from "./Decode.js"
+import { at, isObject, type JsonObject, listAt, parseJson, textAt, utf8Of } from "./Json.js"
+
+export type Part =
+  | { readonly type: "text"; readonly content: string }
+  | { readonly type: "reasoning"; readonly content: string }
+  /** `arguments` as the JSON value they are, or as text when they are none. */
+  | { readonly type: "tool_call"; readonly id: string | null; readonly name: string; readonly arguments: unknown }
+  | { readonly type: "tool_call_response"; readonly id: string | null; readonly response: unknown }
+  /** Anything else, an image for instance: its kind as the wire calls it, and the part as it was. */
+  | { readonly type: "other"; readonly kind: string; readonly value: unknown }
+
+export interface Message {
+  readonly role: string
+  readonly parts: ReadonlyArray<Part>
+  /** Of an answer: why it ended, in the words of the wire. */
+  readonly finishReason?: string
+}
+
+export interface Conversation {
+  /** What was sent, system instructions first. */
+  readonly input: ReadonlyArray<Message>
+  /** What was answered: one message per choice. */
+  readonly output: ReadonlyArray<Message>
+  /** The definitions of the tools that the answer may call, as they were sent. */
+  readonly tools: ReadonlyArray<unknown>
+}
+
+/** `request` and `answer` are JSON values; what is not understood is left out or kept as an `other` part. */
+export const conversationOf = (request: unknown, answer: unknown): Conversation => ({
+  input: [...instructionsOf(request), ...turnsOf(request)],
+  output: answersOf(answer),
+  tools: listAt(request, "tools")
+})
+
+const codings = ["identity", "gzip", "br", "deflate"] as const
+
+/** The JSON value of a recorded body. Its content encoding is not recorded, but only the right one gives JSON. */
+export const jsonOfBody = (body: Uint8Array): unknown => {
+  for (const coding of codings) {
+    const decoded = decodeBody(body, coding)
+    const value = "bytes" in decoded ? parseJson(utf8Of(decoded.bytes)) : undefined
+    if (value !== undefined) return value
+  }
+  return undefined
+}
+
+const text = (content: string): Part => ({ type: "text", content })
+
+const instructionsOf = (request: unknown): ReadonlyArray<Message> => {
+  const parts = [at(request, "instructions"), at(request, "system")].flatMap(partsOf)
+  return parts.length === 0 ? [] : [{ role: "system", parts }]
+}
+
+const turnsOf = (request: unknown): ReadonlyArray<Message> => {
+  const prompt = at(request, "messages") ?? at(request, "input") ?? at(request, "prompt")
+  const turns: ReadonlyArray<unknown> = Array.isArray(prompt) ? prompt : [prompt]
+  return turns.flatMap(messagesOf)
+}
+
+/** A turn of a chat, an item of a Responses request, or the plain text of either. */
+const messagesOf = (turn: unknown): ReadonlyArray<Message> => {
+  if (typeof turn === "string") return [{ role: "user", parts: [text(turn)] }]
+  if (!isObject(turn)) return turn === undefined ? [] : [{ role: "user", parts: [other("value", turn)] }]
+  const role = textAt(turn, "role")
+  if (role === null) {
+    const part = partOf(turn)
+    return [{ role: part.type === "tool_call_response" ? "tool" : "assistant", parts: [part] }]
+  }
+  const result = role === "tool" || role === "function"
+  const parts = result
+    ? [{ type: "tool_call_response" as const, id: textAt(turn, "tool_call_id"), response: plain(at(turn, "content")) }]
+    : [...reasoningOf(turn), ...partsOf(at(turn, "content")), ...callsOf(turn)]
+  // Anthropic gives the results of tools in a turn of the user's.
+  const isResult = parts.length > 0 && parts.every(({ type }) => type === "tool_call_response")
+  return [{ role: isResult ? "tool" : role, parts }]
+}
+
+/** A text that is said in one part, or in a list of text parts, as one text; anything else as it is. */
+const plain = (content: unknown): unknown => {
+  const parts = partsOf(content)
+  return parts.every((part) => part.type === "text") ? parts.map((part) => part.content).join("") : content
+}
+
+const partsOf = (content: unknown): ReadonlyArray<Part> => {
+  if (typeof content === "string") return content === "" ? [] : [text(content)]
+  return Array.isArray(content) ? content.map(partOf) : []
+}
+
+const reasoningNames = ["reasoning_content", "reasoning", "reasoning_text"] as const
+
+const reasoningOf = (message: JsonObject): ReadonlyArray<Part> => {
+  const content = reasoningNames.map((name) => textAt(message, name)).find((found) => found !== null)
+  return content === undefined || content === null ? [] : [{ type: "reasoning", content }]
+}
+
+const callsOf = (message: JsonObject): ReadonlyArray<Part> => {
+  const single = at(message, "function_call")
+  return [...listAt(message, "tool_calls"), ...(isObject(single) ? [{ function: single }] : [])].map((call) =>
+    toolCall(
+      textAt(call, "id"),
+      textAt(call, "function", "name") ?? textAt(call, "custom", "name"),
+      at(call, "function", "arguments") ?? at(call, "custom", "input")
+    )
+  )
+}
+
+const toolCall = (id: string | null, name: string | null, given: unknown): Part => ({
+  type: "tool_call",
+  id,
+  name: name ?? "unknown",
+  arguments: typeof given === "string" ? parseJson(given) ?? given : given ?? null
+})
+
+const other = (kind: string, value: unknown): Part => ({ type: "other", kind, value })
+
+const partOf = (part: unknown): Part => {
+  const type = textAt(part, "type") ?? "unknown"
+  switch (type) {
+    case "text":
+    case "input_text":
+    case "output_text":
+      return text(textAt(part, "text") ?? "")
+    case "refusal":
+      return text(textAt(part, "refusal") ?? "")
+    case "thinking":
+      return { type: "reasoning", content: textAt(part, "thinking") ?? listText(listAt(part, "thinking")) }
+    case "reasoning":
+      return { type: "reasoning", content: listText([...listAt(part, "content"), ...listAt(part, "summary")]) }
+    case "tool_use":
+    case "server_tool_use":
+      return toolCall(textAt(part, "id"), textAt(part, "name"), at(part, "input"))
+    case "function_call":
+    case "custom_tool_call":
+      return toolCall(
+        textAt(part, "call_id") ?? textAt(part, "id"),
+        textAt(part, "name"),
+        at(part, "arguments") ?? at(part, "input")
+      )
+    case "tool_result":
+      return { type: "tool_call_response", id: textAt(part, "tool_use_id"), response: plain(at(part, "content")) }
+    case "function_call_output":
+    case "custom_tool_call_output":
+      return { type: "tool_call_response", id: textAt(part, "call_id"), response: plain(at(part, "output")) }
+    default:
+      return other(type, part)
+  }
+}
+
+const listText = (parts: ReadonlyArray<unknown>): string => parts.map((part) => textAt(part, "text") ?? "").join("\n")
+
+const answersOf = (answer: unknown): ReadonlyArray<Message> => {
+  const choices = listAt(answer, "choices")
+  if (choices.length > 0) return choices.map(choiceMessage)
+  const parts = [...listAt(answer, "output").flatMap(itemParts), ...partsOf(at(answer, "content"))]
+  const reason = textAt(answer, "stop_reason") ?? textAt(answer, "incomplete_details", "reason") ??
+    (at(answer, "object") === "response" ? textAt(answer, "status") : null)
+  return parts.length === 0 ? [] : [{ role: "assistant", parts, ...(reason !== null && { finishReason: reason }) }]
+}
+
+const itemParts = (item: unknown): ReadonlyArray<Part> =>
+  at(item, "type") === "message" ? partsOf(at(item, "content")) : [partOf(item)]
+
+const choiceMessage = (choice: unknown): Message => {
+  const message = at(choice, "message")
+  const reason = textAt(choice, "finish_reason")
+  const refusal = textAt(message, "refusal")
+  const parts = isObject(message)
+    ? [
+      ...reasoningOf(message),
+      ...partsOf(at(message, "content")),
+      ...(refusal === null ? [] : [text(refusal)]),
+      ...callsOf(message)
+    ]
+    : partsOf(at(choice, "text"))
+  return { role: textAt(message, "role") ?? "assistant", parts, ...(reason !== null && { finishReason: reason }) }
+}

@@ -1,0 +1,182 @@
+/**
+ * Takes secrets out of what is recorded of a call. The wire is not touched: a peer gets every byte as it was sent.
+ *
+ * Where it cannot be sure, a body is not kept at all: a record that lacks something can be lived with, a leaked key cannot.
+ */
+import { BoundedPatterns, type Pattern } from "./BoundedPatterns.js"
+import { decodeBody } from "./Decode.js"
+import { isObject, parseJson, utf8Of } from "./Json.js"
+import { type JsonPath, parseJsonPath, replaceAt } from "./JsonPath.js"
+import { type Cleaned, redacted, withoutSecrets } from "./Secrets.js"
+import { eventsOf, type SseEvent } from "./Sse.js"
+
+export interface RedactionRules {
+  /** Take out what looks like a key or token. */
+  readonly defaults: boolean
+  readonly patterns: ReadonlyArray<Pattern>
+  /** Places in JSON bodies whose values are not kept. */
+  readonly jsonPaths: ReadonlyArray<string>
+}
+
+export const defaultRules: RedactionRules = { defaults: true, patterns: [], jsonPaths: [] }
+
+export interface RedactedBody {
+  readonly bytes: Uint8Array
+  /** Null when what is kept is the plain form of a body that came compressed. */
+  readonly contentEncoding: string | null
+  readonly count: number
+  /** Why nothing of the body is kept; null when it is. */
+  readonly dropped: string | null
+}
+
+const empty = new Uint8Array(0)
+
+export class Redactor {
+  private readonly own: BoundedPatterns
+  private readonly paths: ReadonlyArray<JsonPath>
+  private readonly isActive: boolean
+  /** The patterns of the defaults are ASCII, so that bytes need no decoding for them. */
+  private readonly encoding: "latin1" | "utf8"
+
+  constructor(private readonly rules: RedactionRules) {
+    this.own = new BoundedPatterns(rules.patterns)
+    this.paths = rules.jsonPaths.map(parseJsonPath).filter((path) => typeof path !== "string")
+    const hasOwn = rules.patterns.length + this.paths.length > 0
+    this.isActive = rules.defaults || hasOwn
+    this.encoding = hasOwn ? "utf8" : "latin1"
+  }
+
+  /** A text of any kind. Throws `SearchTimedOut`. */
+  text(text: string): Cleaned {
+    const plain = plainText(text)
+    const first = this.rules.defaults ? withoutSecrets(plain) : { text: plain, count: 0 }
+    const second = this.own.clean(first.text)
+    const count = first.count + second.count
+    return count === 0 ? { text, count } : { text: second.text, count }
+  }
+
+  /** A short text of a span, such as a path: replaced as a whole when it cannot be judged. */
+  label(text: string): string {
+    // What is no text at all is for the store to refuse.
+    if (typeof text !== "string") return text
+    try {
+      const clean = this.text(text)
+      const decoded = clean.text.includes("%") ? this.text(unescaped(clean.text)).count : 0
+      return decoded === 0 ? clean.text : clean.text.startsWith("/") ? `/${redacted}` : redacted
+    } catch {
+      return redacted
+    }
+  }
+
+  /** A body as it was on the wire. */
+  body(bytes: Uint8Array, contentEncoding: string | null): RedactedBody {
+    if (bytes.length === 0 || !this.isActive) return { bytes, contentEncoding, count: 0, dropped: null }
+    const drop = (reason: string): RedactedBody => ({ bytes: empty, contentEncoding: null, count: 0, dropped: reason })
+    const isPlain = contentEncoding === null || contentEncoding === "" || contentEncoding.toLowerCase() === "identity"
+    const decoded = isPlain ? { bytes } : decodeBody(bytes, contentEncoding)
+    if ("reason" in decoded) return drop(decoded.reason)
+    try {
+      const text = textOf(decoded.bytes, this.encoding)
+      const clean = this.document(text)
+      if (clean === null) return drop("looks like JSON and is none, so that paths cannot be told in it")
+      // What a decoder passes over, behind the end of its data for example, is kept with the rest.
+      const isHiding = !isPlain && this.text(textOf(bytes, "latin1")).count > 0
+      if (clean.count === 0 && !isHiding) return { bytes, contentEncoding, count: 0, dropped: null }
+      return {
+        bytes: Buffer.from(clean.text, this.encoding),
+        contentEncoding: null,
+        count: Math.max(1, clean.count),
+        dropped: null
+      }
+    } catch {
+      return drop("the search for patterns took too long")
+    }
+  }
+
+  /** An answer that was put together from a stream. Throws `SearchTimedOut`. */
+  object(object: Record<string, unknown>): { readonly object: Record<string, unknown>; readonly count: number } {
+    const text = JSON.stringify(object)
+    const clean = this.document(text)
+    return clean === null || clean.count === 0
+      ? { object, count: 0 }
+      : { object: parseJson(clean.text) as Record<string, unknown>, count: clean.count }
+  }
+
+  /** Whether the pieces of a text, put together over the events of a stream, hold what no event holds. */
+  isSpread(stream: Uint8Array | Iterable<SseEvent>): boolean {
+    const texts = new Map<string, string>()
+    for (const { data } of eventsOf(stream)) collect(parseJson(data) ?? data, "", texts)
+    return texts.size >= textsMax || [...texts.values()].some((text) => this.text(text).count > 0)
+  }
+
+  /** The text of a whole body; null when paths are asked for and cannot be followed. */
+  private document(text: string): Cleaned | null {
+    const followed = this.paths.length === 0 ? { text, count: 0 } : this.followPaths(text)
+    if (followed === null) return null
+    const clean = this.text(followed.text)
+    const count = clean.count + followed.count
+    if (count === 0 || !hasLogprobs(clean.text)) return { text: clean.text, count }
+    // The tokens of an answer, one by one, spell out what was taken from its text.
+    const spelled = overJson(clean.text, (value) => replaceAt(value, logprobs, null))
+    return spelled === null ? null : { text: spelled.text, count }
+  }
+
+  private followPaths(text: string): Cleaned | null {
+    return overJson(text, (value) => this.paths.reduce((sum, path) => sum + replaceAt(value, path, redacted), 0))
+  }
+}
+
+const logprobs = parseJsonPath("$..logprobs") as JsonPath
+const hasLogprobs = (text: string) => /"logprobs"\s*:\s*[[{]/.test(text)
+
+/** Applies a change to a JSON document, or to each event of a stream of them; other texts have no places in them. */
+const overJson = (text: string, change: (value: unknown) => number): Cleaned | null => {
+  const start = /^[\s\uFEFF]*(.)/.exec(text.slice(0, 64))?.[1]
+  if (start === "{" || start === "[") {
+    const value = parseJson(text.replace(/^\uFEFF/, ""))
+    if (value === undefined) return null
+    const count = change(value)
+    return count === 0 ? { text, count } : { text: JSON.stringify(value), count }
+  }
+  if (!/^[\s\uFEFF]*(?:data|event|id|retry)?:/.test(text.slice(0, 64))) return { text, count: 0 }
+  let total = 0
+  let isReadable = true
+  const clean = text.replace(/^(data: ?)([[{][^\r\n]*)/gm, (line, field: string, data: string) => {
+    if (data === "[DONE]") return line
+    const value = parseJson(data)
+    if (value === undefined) isReadable = false
+    const count = value === undefined ? 0 : change(value)
+    total += count
+    return count === 0 ? line : field + JSON.stringify(value)
+  })
+  return isReadable ? { text: clean, count: total } : null
+}
+
+const textOf = (bytes: Uint8Array, encoding: "latin1" | "utf8"): string =>
+  encoding === "utf8" ? utf8Of(bytes) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1")
+
+/** JSON may write any character as an escape: those of printable ASCII say nothing, save quote and backslash. */
+const plainText = (text: string): string =>
+  text.includes("\\u00") || text.includes("\\/")
+    ? text.replace(/\\(?:u00([2-7][0-9a-fA-F])|\/|[^])/g, (escape, code: string | undefined) => {
+      if (escape === "\\/") return "/"
+      const plain = code === undefined ? escape : String.fromCharCode(Number.parseInt(code, 16))
+      return plain === "\"" || plain === "\\" || plain === "\u007F" ? escape : plain
+    })
+    : text
+
+const unescaped = (text: string): string =>
+  text.replace(/%([2-7][0-9a-fA-F])/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+
+const textsMax = 4096
+
+const collect = (value: unknown, place: string, texts: Map<string, string>): void => {
+  if (typeof value === "string") {
+    if (texts.has(place) || texts.size < textsMax) texts.set(place, (texts.get(place) ?? "") + value)
+  } else if (Array.isArray(value)) { for (const child of value) collect(child, `${place}[]`, texts) }
+  else if (isObject(value)) {
+    for (const [key, child] of Object.entries(value)) {
+      collect(child, `${place}.${key}`, texts)
+    }
+  }
+}

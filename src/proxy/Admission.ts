@@ -1,0 +1,78 @@
+/** Who may call, and with which key a call goes on to the upstream. Plain functions over what is in memory. */
+import { createHash, timingSafeEqual } from "node:crypto"
+import type { IncomingMessage } from "node:http"
+import type { CallIdentity } from "./CallIdentity.js"
+import type * as Headers from "./Headers.js"
+import { isOwnKey, type KeyRing, shownKey, shownKeys } from "./KeyRing.js"
+import type { Refusal } from "./ProxyError.js"
+import type { ProxyOptions } from "./ProxyOptions.js"
+import { isLoopback } from "./RequestGuard.js"
+
+export class Admission {
+  private readonly clientKeyHash: Buffer | null
+  /** What the proxy tells of itself is for those who have a key. */
+  private readonly isGuarded: boolean
+
+  constructor(
+    private readonly options: ProxyOptions,
+    private readonly upstreamOrigin: string,
+    private readonly ring: KeyRing | null
+  ) {
+    this.clientKeyHash = options.clientKey === null ? null : sha256(options.clientKey)
+    this.isGuarded = options.keys?.required === true || !isLoopback(options.bind.host)
+  }
+
+  /** Which of the caller's keys go up, and which take their place; or why the call is refused. */
+  credentialsFor(request: IncomingMessage, identity: CallIdentity): Headers.Credentials | Denial {
+    const { clientKey, keys, upstreamKey } = this.options
+    const keyHeader = keyHeaderOf(this.upstreamOrigin, identity.path)
+    if (clientKey !== null) {
+      if (this.isRunKey(request)) return { strip: "all", key: upstreamKey, keyHeader }
+      return ["key", "this proxy needs the key that was handed out with its base URL"]
+    }
+    if (keys === undefined || this.ring === null) return { strip: "none", key: upstreamKey, keyHeader }
+    const shown = shownKey(request.headers)
+    if (shown === null || !isOwnKey(shown)) {
+      if (keys.required) return ["key", "this proxy needs a key: tau keys create makes one"]
+      return { strip: "none", key: upstreamKey, keyHeader }
+    }
+    const scope = this.ring.scopeOf(shown)
+    if (scope === null) return ["key", "this key is unknown, revoked or expired"]
+    if (scope !== "capture" && identity.attribution?.rolloutId.startsWith(`${scope}-`) !== true) {
+      return ["keyScope", `this key is good for rollouts of ${scope} only`]
+    }
+    const key = upstreamKey ?? keys.upstreamKey
+    if (key === null && this.upstreamOrigin.startsWith("https:") && !hasOtherKey(request)) {
+      return [
+        "upstreamKey",
+        "a key of tau stops at the proxy, and the proxy was started without the upstream's own key"
+      ]
+    }
+    return { strip: "own", key, keyHeader }
+  }
+
+  /** Who may see the metrics and all of the health: everybody on this machine, unless keys are asked for. */
+  mayWatch(request: IncomingMessage): boolean {
+    if (!this.isGuarded) return true
+    if (this.clientKeyHash !== null) return this.isRunKey(request)
+    return this.ring !== null && this.ring.scopeOf(shownKey(request.headers) ?? "") !== null
+  }
+
+  /** Compares hashes in constant time: neither the length nor a prefix of the key can be learnt. */
+  private isRunKey({ headers }: IncomingMessage): boolean {
+    const shown = shownKey(headers)
+    return this.clientKeyHash !== null && shown !== null && timingSafeEqual(sha256(shown), this.clientKeyHash)
+  }
+}
+
+type Denial = [kind: Refusal, message: string]
+
+/** Azure and Anthropic's own API look for their key elsewhere than everybody else. */
+const keyHeaderOf = (origin: string, path: string): Headers.KeyHeader => {
+  if (/\.(?:openai|cognitiveservices|services\.ai)\.azure\.com(?::\d+)?$/.test(origin)) return "api-key"
+  return origin === "https://api.anthropic.com" && path.startsWith("/v1/messages") ? "x-api-key" : "authorization"
+}
+
+const hasOtherKey = ({ headers }: IncomingMessage): boolean => shownKeys(headers).some((key) => !isOwnKey(key))
+
+const sha256 = (text: string) => createHash("sha256").update(text).digest()

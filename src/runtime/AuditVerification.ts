@@ -1,0 +1,95 @@
+/** Whether the control log is as it was written: the chain in the store, and the audit file against it. */
+import * as Effect from "effect/Effect"
+import { AuditTrail, breakIn, type ControlEntry } from "../store/AuditTrail.js"
+import type { StoreError } from "../store/StoreError.js"
+import { auditRowOf } from "./ControlFiles.js"
+import { type FileError, readText } from "./DurableFile.js"
+
+export interface AuditVerdict {
+  /** The first thing that is wrong, in words; null when nothing is. */
+  readonly broken: string | null
+  /** Rows of the store that were checked, and the hash of the last good one: it stands for all of them. */
+  readonly rows: number
+  readonly headHash: string | null
+  readonly file: {
+    readonly present: boolean
+    /** Rows of the store that it shows. */
+    readonly rows: number
+    /** Rows that it does not show yet: the next verb adds them. */
+    readonly behind: number
+    /** Rows of verbs that found no store: nothing vouches for them. */
+    readonly withoutStore: number
+  }
+}
+
+const pageRows = 500
+
+/** Reads every row of both, and stops at the first that is wrong. */
+export const verifyAudit = (auditFile: string): Effect.Effect<AuditVerdict, FileError | StoreError, AuditTrail> =>
+  Effect.gen(function*() {
+    const trail = yield* AuditTrail
+    const content = yield* readText(auditFile)
+    const { broken: malformed, lines, withoutStore } = linesOf(content ?? "")
+    const shown = lines.length
+    let before: ControlEntry | null = null
+    let seen = 0
+    let broken: string | null = null
+    while (broken === null) {
+      const page: ReadonlyArray<ControlEntry> = yield* trail.after(before?.n ?? 0, pageRows)
+      if (page.length === 0) break
+      for (const entry of page) {
+        broken = breakIn(before, entry) ?? (seen < shown ? unlike(lines[seen]!, entry) : null)
+        if (broken !== null) break
+        before = entry
+        seen += 1
+      }
+    }
+    const beyond = lines[seen]
+    return {
+      broken: broken ?? malformed
+        ?? (beyond === undefined ? null : `line ${beyond.line} shows row ${beyond.n}, which the store does not have`),
+      rows: seen,
+      headHash: before?.hash ?? null,
+      file: { present: content !== null, rows: shown, behind: Math.max(0, seen - shown), withoutStore }
+    }
+  })
+
+interface ShownRow {
+  readonly line: number
+  readonly n: number
+  readonly text: string
+}
+
+/** The rows of the store that the file shows, up to the first line that is no row at all. */
+const linesOf = (content: string) => {
+  const lines: Array<ShownRow> = []
+  let withoutStore = 0
+  for (const [index, text] of content.replace(/\n$/, "").split("\n").entries()) {
+    if (content === "") break
+    const n = numberIn(text)
+    if (n === undefined) {
+      return { broken: `line ${index + 1} of the audit file is not an audit row`, lines, withoutStore }
+    }
+    if (n === null) withoutStore += 1
+    else lines.push({ line: index + 1, n, text })
+  }
+  return { broken: null, lines, withoutStore }
+}
+
+/** Null for a row that names no row of the store, undefined for what is no row. */
+const numberIn = (text: string): number | null | undefined => {
+  try {
+    const row = JSON.parse(text) as { readonly n?: unknown; readonly action_key?: unknown } | null
+    if (typeof row?.action_key !== "string") return undefined
+    return Number.isSafeInteger(row.n) ? row.n as number : null
+  } catch {
+    return undefined
+  }
+}
+
+const unlike = ({ line, n, text }: ShownRow, entry: ControlEntry): string | null => {
+  if (n !== entry.n) return `line ${line} of the audit file shows row ${n} where row ${entry.n} belongs`
+  return text === JSON.stringify(auditRowOf(entry))
+    ? null
+    : `line ${line} of the audit file does not say what row ${n} of the store says`
+}

@@ -1,0 +1,67 @@
+/** When a run saves its policy checkpoint: at its start, at every version of the resources that is promoted, at its end. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { dirname } from "node:path"
+import { ResourceStore } from "../store/ResourceStore.js"
+import { type BegunRun, RunStore } from "../store/RunStore.js"
+import type { StoreError } from "../store/StoreError.js"
+import { Announcer } from "./Announcer.js"
+import * as PolicyCheckpoint from "./PolicyCheckpoint.js"
+
+/** How often the store is asked for versions that were promoted. */
+const lookMs = 100
+
+export interface Checkpoints {
+  /** Saves the run as it is now. The store is the truth: a checkpoint that cannot be written is said, and no failure. */
+  readonly save: Effect.Effect<void, StoreError>
+  /** Saves a checkpoint for each version promoted since the last look, in their order. */
+  readonly savePromoted: Effect.Effect<void, StoreError>
+  /** Does so until interrupted. */
+  readonly followPromotions: Effect.Effect<never, StoreError>
+}
+
+/** The checkpoints of a run in the folder of its store. */
+export const checkpointsOf = (
+  storePath: string,
+  { resourcesVersion, runId }: BegunRun
+): Effect.Effect<Checkpoints, StoreError, Announcer | ResourceStore | RunStore> =>
+  Effect.gen(function*() {
+    const announcer = yield* Announcer
+    const resources = yield* ResourceStore
+    const runs = yield* RunStore
+    const promoted = resources.promotedAfter(resourcesVersion)
+    // What was promoted before this start has had its checkpoint, or `save` stands for it.
+    let seen = (yield* promoted).at(-1)?.version ?? resourcesVersion
+
+    const saveAs = (version: number, step: number) =>
+      Effect.gen(function*() {
+        const { finished } = yield* runs.progress(runId)
+        const nowMs = yield* Clock.currentTimeMillis
+        yield* PolicyCheckpoint.save(dirname(storePath), {
+          checkpoint_version: 1,
+          run_id: runId,
+          policy_state: { resources_version: version },
+          optimizer_state: { algorithm: "evaluate" },
+          global_step: finished,
+          optimizer_step: step,
+          saved_at_unix_seconds: Math.floor(nowMs / 1000)
+        }).pipe(Effect.catchTag("FileError", ({ message }) => announcer.say(`no checkpoint: ${message}`)))
+      })
+
+    const savePromoted = Effect.gen(function*() {
+      for (const [index, { version }] of (yield* promoted).entries()) {
+        if (version <= seen) continue
+        yield* saveAs(version, index + 1)
+        seen = version
+      }
+    })
+    return {
+      // After a rollback the mark of the latest is on an earlier version than the last that was promoted: that one counts.
+      save: Effect.flatMap(promoted, (versions) => {
+        const latest = versions.findLast(({ isLatest }) => isLatest)
+        return saveAs(latest?.version ?? resourcesVersion, versions.length)
+      }),
+      savePromoted,
+      followPromotions: Effect.forever(Effect.zipRight(savePromoted, Effect.sleep(lookMs)))
+    }
+  })

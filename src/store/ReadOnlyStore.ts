@@ -1,0 +1,127 @@
+/**
+ * A store for those who only ask: no thread, no lock, no migration, and nothing is written. Works beside a live process and
+ * where the file system cannot be written.
+ */
+import type * as SqlClient from "@effect/sql/SqlClient"
+import Database from "better-sqlite3"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { createHash } from "node:crypto"
+import { copyFileSync, existsSync, mkdtempSync, rmSync, statfsSync, statSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import * as Sqlite from "./Sqlite.js"
+import { StoreError } from "./StoreError.js"
+import { applicationId } from "./writer/Database.js"
+import { migrations } from "./writer/migrations.js"
+
+/** Fails when there is no store, when it is another application's file, or when its schema is not this version's. */
+export const layer = (path: string): Layer.Layer<SqlClient.SqlClient, StoreError> =>
+  Layer.unwrapScoped(Effect.map(openable(path), Sqlite.readOnly))
+
+/** The name under which the file can be opened, once it is known that it can be read. */
+const openable = (path: string): Effect.Effect<string, StoreError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const size = sizeOf(path)
+    if (size === null) return yield* problem("other", `there is no store at ${path}`)
+    if (size === 0) return yield* problem("corrupt", `${path} is empty`)
+    const names = [() => Effect.succeed(path), () => Effect.succeed(immutable(path)), () => copied(path)]
+    // A write-ahead log that holds something is part of the store: only a copy of both can be read without writing beside it.
+    const usable = (sizeOf(`${path}-wal`) ?? 0) > 0 ? [names[0]!, names[2]!] : names
+    for (const [index, name] of usable.entries()) {
+      const file = yield* name()
+      const found = look(file, path)
+      if (found === null) return file
+      if (!found.isUnwritable || index === usable.length - 1) return yield* found.error
+    }
+    return path
+  })
+
+const problem = (reason: StoreError["reason"], detail: string) =>
+  new StoreError({ operation: "opening the store", reason, detail })
+
+const sizeOf = (path: string): number | null => {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  return stat?.isFile() === true ? stat.size : null
+}
+
+/** SQLite then makes no files beside it and takes no locks. */
+const immutable = (path: string) =>
+  `file:${encodeURI(resolve(path)).replaceAll("?", "%3f").replaceAll("#", "%23")}?immutable=1`
+
+interface Refusal {
+  readonly error: StoreError
+  /** SQLite wanted to make its files beside the store and could not. */
+  readonly isUnwritable: boolean
+}
+
+/** Null when the file is a store of this version's schema. */
+const look = (file: string, path: string): Refusal | null => {
+  const refused = (error: StoreError) => ({ error, isUnwritable: false })
+  try {
+    const connection = new Database(file, { readonly: true, fileMustExist: true })
+    try {
+      const id = connection.pragma("application_id", { simple: true })
+      if (id !== applicationId) return refused(problem("foreign", path))
+      const done = connection.prepare("SELECT name, sha256 FROM migrations ORDER BY n").all() as ReadonlyArray<Step>
+      const misfit = schemaMisfit(done)
+      return misfit === null ? null : refused(problem("other", `${path} ${misfit}`))
+    } finally {
+      connection.close()
+    }
+  } catch (error) {
+    const code = (error as { readonly code?: string }).code ?? ""
+    const reason = /^SQLITE_(CORRUPT|NOTADB)/.test(code)
+      ? "corrupt"
+      : code.startsWith("SQLITE_BUSY")
+      ? "locked"
+      : "other"
+    return {
+      error: problem(reason, `${path}: ${error instanceof Error ? error.message : String(error)}`),
+      isUnwritable: /^SQLITE_(CANTOPEN|READONLY|IOERR)/.test(code)
+    }
+  }
+}
+
+interface Step {
+  readonly name: string
+  readonly sha256: string
+}
+
+const schemaMisfit = (done: ReadonlyArray<Step>): string | null => {
+  if (done.length > migrations.length) {
+    return `was written by a newer version of tau (schema ${done.length}, this version knows ${migrations.length})`
+  }
+  const changed = done.find(({ sha256 }, index) =>
+    createHash("sha256").update(migrations[index]!.sql).digest("hex") !== sha256
+  )
+  if (changed !== undefined) return `has a migration ${changed.name} that differs from the one this version knows`
+  return done.length === migrations.length
+    ? null
+    : `has an older schema (${done.length}, this version reads ${migrations.length}); ` +
+      "the next run, proxy or control verb that works on it brings it up to date"
+}
+
+/** A copy of the store and its write-ahead log in the system's folder for temporary files, removed with the scope. */
+const copied = (path: string): Effect.Effect<string, StoreError, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        const wanted = (sizeOf(path) ?? 0) + (sizeOf(`${path}-wal`) ?? 0)
+        const { bavail, bsize } = statfsSync(tmpdir())
+        if (wanted > bavail * bsize) {
+          throw new Error(
+            `${path} cannot be opened where it is, and a copy of ${wanted} bytes does not fit into ${tmpdir()}`
+          )
+        }
+        const folder = mkdtempSync(join(tmpdir(), "tau-reading-"))
+        const copy = join(folder, "store.sqlite")
+        copyFileSync(path, copy)
+        if (existsSync(`${path}-wal`)) copyFileSync(`${path}-wal`, `${copy}-wal`)
+        return { folder, copy }
+      },
+      catch: (error) => problem("read-only", error instanceof Error ? error.message : String(error))
+    }),
+    ({ folder }) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+  ).pipe(Effect.map(({ copy }) => copy))

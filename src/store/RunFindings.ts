@@ -1,0 +1,68 @@
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { RunId } from "../domain/Ids.js"
+import { orStoreError } from "./reading.js"
+import type { StoreError } from "./StoreError.js"
+
+/** What is there of a run's work, whoever did it. */
+export interface Findings {
+  readonly total: number
+  /** Rollouts that need no more work. */
+  readonly finished: number
+  /** Unfinished rollouts that were tried before: they are taken up again. */
+  readonly resumed: number
+  /** Of these, the ones that a worker holds. Of a process that died, they are to be put back. */
+  readonly held: number
+  /** Calls that were answered from the record of an earlier attempt, and the tokens that this saved. */
+  readonly callsReplayed: number
+  readonly tokensSaved: number
+  /** Every version that rollouts of the run were enqueued with. */
+  readonly resourcesVersions: ReadonlyArray<number>
+  /** The last start but one was never closed: its process died. */
+  readonly previousStartCrashed: boolean
+}
+
+/** What a start of a run, or an operator, finds of it. */
+export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFindings, {
+  readonly of: (runId: RunId) => Effect.Effect<Findings, StoreError>
+}>() {
+  static readonly layer = Layer.effect(
+    RunFindings,
+    Effect.map(SqlClient.SqlClient, (sql) =>
+      RunFindings.of({
+        of: (runId) =>
+          orStoreError(
+            "reading what is there of the run",
+            Effect.gen(function*() {
+              const [work] = yield* sql<Work>`SELECT count(*) AS total,
+                  coalesce(sum(status IN ('succeeded', 'failed', 'cancelled')), 0) AS finished,
+                  coalesce(sum(attempts > 0 AND status NOT IN ('succeeded', 'failed', 'cancelled')), 0) AS resumed,
+                  coalesce(sum(status IN ('preparing', 'running')), 0) AS held
+                FROM rollouts WHERE run_id = ${runId}`
+              // Only an attempt after the first has anything to replay.
+              const [replayed] = yield* sql<Replayed>`SELECT count(*) AS calls_replayed,
+                  coalesce(sum(coalesce(s.input_tokens, 0) + coalesce(s.output_tokens, 0)), 0) AS tokens_saved
+                FROM rollouts r JOIN attempts a ON a.rollout_id = r.id AND a.n > 1 JOIN spans s ON s.attempt_id = a.id
+                WHERE r.run_id = ${runId} AND s.attributes ->> '$."tau.replayed"'`
+              const versions = yield* sql<
+                { resourcesVersion: number }
+              >`SELECT DISTINCT resources_version FROM rollouts WHERE run_id = ${runId} ORDER BY 1`
+              const [crash] = yield* sql<{ crashed: number }>`SELECT EXISTS (SELECT 1 FROM run_starts
+                  WHERE run_id = ${runId} AND ended_at_ms IS NULL
+                  AND n = (SELECT max(n) - 1 FROM run_starts WHERE run_id = ${runId})) AS crashed`
+              return {
+                ...work!,
+                ...replayed!,
+                resourcesVersions: versions.map(({ resourcesVersion }) => resourcesVersion),
+                previousStartCrashed: crash?.crashed === 1
+              }
+            })
+          )
+      }))
+  )
+}
+
+type Work = Pick<Findings, "total" | "finished" | "resumed" | "held">
+type Replayed = Pick<Findings, "callsReplayed" | "tokensSaved">

@@ -1,0 +1,164 @@
+/** What of a call may be written down: everything goes through here between the wire and the store. */
+import { decodeBody } from "../../openai/Decode.js"
+import { derive, type Derived, isStream, type RecordedCall } from "../../openai/Derive.js"
+import { GenAi, type GenAiName } from "../../openai/GenAi.js"
+import { defaultRules, type RedactedBody, type RedactionRules, Redactor } from "../../openai/Redaction.js"
+import { eventsOfLines } from "../../openai/SocketEvents.js"
+import type { SseEvent } from "../../openai/Sse.js"
+import type { FinishedSpan, SpanIntent } from "./spans.js"
+
+export interface RecordingRules {
+  /** False keeps no bodies and nothing that quotes them: sizes, usage, models and states are left. */
+  readonly payloads: boolean
+  readonly redaction: RedactionRules
+}
+
+let rules: RecordingRules = { payloads: true, redaction: defaultRules }
+let redactor = new Redactor(rules.redaction)
+
+/** Holds for this thread, from now on. */
+export const recordBy = (chosen: RecordingRules): void => {
+  rules = chosen
+  redactor = new Redactor(chosen.redaction)
+}
+
+/** A call's bodies as they may be stored, and what they mean. */
+export interface Recorded {
+  readonly request: Uint8Array
+  readonly response: Uint8Array
+  readonly responseContentEncoding: string | null
+  readonly derived: Derived
+}
+
+const none = new Uint8Array(0)
+
+const bodiless = { [GenAi.unrecorded]: "bodies are not recorded here" }
+
+export const recorded = (call: RecordedCall): Recorded => {
+  if (!rules.payloads) {
+    const derived = withoutContent(derive(call), call, bodiless)
+    return { request: none, response: none, responseContentEncoding: null, derived }
+  }
+  const request = redactor.body(call.requestBytes, call.requestContentEncoding ?? null)
+  const response = redactor.body(call.responseBytes, call.responseContentEncoding ?? null)
+  const dropped = droppedOf(request, response)
+  if (dropped !== "") {
+    const marks = { [GenAi.unrecorded]: dropped, ...counted(request.count + response.count) }
+    return {
+      request: request.bytes,
+      response: response.bytes,
+      responseContentEncoding: response.contentEncoding,
+      derived: withoutContent(derive(call), call, marks)
+    }
+  }
+  const derived = derive({
+    ...call,
+    requestBytes: request.bytes,
+    requestContentEncoding: request.contentEncoding,
+    responseBytes: response.bytes,
+    responseContentEncoding: response.contentEncoding
+  })
+  const answer = answerOf(derived, call, response)
+  const isKept = answer.dropped === null
+  return {
+    request: request.bytes,
+    response: isKept ? response.bytes : none,
+    responseContentEncoding: isKept ? response.contentEncoding : null,
+    derived: {
+      ...derived,
+      assembled: answer.object,
+      attributes: {
+        ...derived.attributes,
+        ...counted(request.count + Math.max(response.count, answer.count)),
+        ...(!isKept && { [GenAi.unrecorded]: answer.dropped })
+      }
+    }
+  }
+}
+
+const counted = (count: number) => count === 0 ? {} : { [GenAi.redacted]: count }
+
+const droppedOf = (request: RedactedBody, response: RedactedBody): string =>
+  [["request", request.dropped], ["response", response.dropped]]
+    .flatMap(([name, reason]) => reason === null ? [] : [`${name}: ${reason}`]).join("; ")
+
+interface Answer {
+  readonly object: Record<string, unknown> | null
+  readonly count: number
+  /** Why the stream's own bytes are not kept. */
+  readonly dropped: string | null
+}
+
+/** A secret that comes in pieces shows in no event of a stream, and whole in the answer that they amount to. */
+const answerOf = (derived: Derived, call: RecordedCall, response: RedactedBody): Answer => {
+  const { assembled } = derived
+  const spread = "response: a secret is spread over the events of the stream"
+  try {
+    const clean = assembled === null ? { object: null, count: 0 } : redactor.object(assembled)
+    if (clean.count > 0) return { ...clean, dropped: spread }
+    const isWhole = assembled !== null && derived.attributes[GenAi.unassembled] === undefined
+    const isUnseen = !isWhole && redactor.isSpread(eventsIn(call, response))
+    return { ...clean, dropped: isUnseen ? spread : null }
+  } catch {
+    return { object: null, count: 0, dropped: "response: the search for patterns took too long" }
+  }
+}
+
+/** The pieces in which an answer came: events, the messages of a WebSocket, or none. */
+const eventsIn = (call: RecordedCall, { bytes, contentEncoding }: RedactedBody): Uint8Array | Iterable<SseEvent> => {
+  if (call.isOverWebSocket !== undefined) return eventsOfLines(bytes)
+  const decoded = decodeBody(bytes, contentEncoding)
+  return "bytes" in decoded && isStream(decoded.bytes, call.responseContentType) ? decoded.bytes : none
+}
+
+/** Attributes whose texts come from whoever wrote the prompt or the answer. */
+const quoting: ReadonlyArray<GenAiName> = [
+  GenAi.requestStopSequences,
+  GenAi.answerToolCalls,
+  GenAi.conversationId,
+  GenAi.linkedResponseId,
+  GenAi.sessionId
+]
+
+/** The meaning of a call without anything that quotes its bodies. */
+const withoutContent = (derived: Derived, call: RecordedCall, marks: Record<string, unknown>): Derived => {
+  const attributes: Record<string, unknown> = { ...derived.attributes, ...marks }
+  for (const name of quoting) delete attributes[name]
+  if (call.sessionHeader != null) attributes[GenAi.sessionId] = call.sessionHeader
+  return {
+    ...derived,
+    assembled: null,
+    attributes,
+    ...(derived.streamError !== undefined && { streamError: "the upstream reported an error" })
+  }
+}
+
+/** Takes secrets out of the texts of a span itself, in place: it has just come off the wire between threads. */
+export const cleanSpan = (span: Writable<SpanIntent | FinishedSpan>): void => {
+  if (!rules.payloads) span.path = span.path.replace(/\?.*$/s, "")
+  span.path = redactor.label(span.path)
+  span.rolloutId = redactor.label(span.rolloutId)
+  span.attemptId = redactor.label(span.attemptId)
+  span.traceId = redactor.label(span.traceId)
+  if (span.caller !== null) {
+    span.caller = {
+      ...span.caller,
+      sessionId: orNull(span.caller.sessionId),
+      idempotencyKey: orNull(span.caller.idempotencyKey)
+    }
+  }
+  if ("upstreamUrl" in span) span.upstreamUrl = redactor.label(span.upstreamUrl)
+}
+
+type Writable<T> = T extends unknown ? { -readonly [Key in keyof T]: T[Key] } : never
+
+const orNull = (text: string | null) => text === null ? null : redactor.label(text)
+
+/** A text that was made of a call's bodies, as the last thing before it is written. */
+export const cleanText = (text: string): string => {
+  try {
+    return redactor.text(text).text
+  } catch {
+    return "{}"
+  }
+}

@@ -1,0 +1,71 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { request } from "undici"
+import { printed, startTau, tau } from "../support/command.js"
+import { scratchFolder } from "../support/store.js"
+
+const p = "--prompt-optimization-proxy"
+const proxyFlags = [`${p}-server`, "--model", "sim/arithmetic"]
+const get = (url: string, headers: Record<string, string>) =>
+  Effect.promise(async () => {
+    const answer = await request(url, { headers })
+    await answer.body.dump()
+    return answer.statusCode
+  })
+
+describe("tau keys", () => {
+  it.scopedLive("makes the key without which a proxy does not open to other machines", () =>
+    Effect.gen(function*() {
+      const cwd = yield* scratchFolder
+      const open = [...proxyFlags, `${p}-bind`, "0.0.0.0:0"]
+      const refused = yield* tau(cwd, open)
+      assert.strictEqual(refused.code, 2)
+      assert.match(refused.stderr, /^tau: 0\.0\.0\.0 can be reached from other machines.*tau keys create/)
+      const created = yield* tau(cwd, ["keys", "create", "--name", "laptop", "--json"])
+      const { id, key } = JSON.parse(created.stdout) as { id: string; key: string }
+      const listed = yield* tau(cwd, ["keys", "list"])
+      assert.include(listed.stdout, `${id}  capture  good`)
+      const proxy = yield* startTau(cwd, open)
+      const port = new URL(yield* printed(proxy, /listening on (\S+)\/v1/)).port
+      const url = `http://127.0.0.1:${port}/v1/models`
+      assert.strictEqual(yield* get(url, {}), 401)
+      assert.strictEqual(yield* get(url, { authorization: `Bearer ${key}` }), 200)
+      assert.strictEqual((yield* tau(cwd, ["keys", "revoke", id])).code, 0)
+      proxy.process.kill("SIGTERM")
+      assert.strictEqual(yield* proxy.exit, 0)
+      assert.strictEqual((yield* tau(cwd, open)).code, 2)
+      assert.strictEqual((yield* tau(cwd, ["keys", "revoke", "nobody"])).code, 1)
+      const store = readFileSync(join(cwd, ".tau/training/store.sqlite"), "latin1")
+      assert.notInclude(store + listed.stdout + proxy.stdout() + proxy.stderr(), key.slice(-30))
+    }), 60_000)
+
+  it.scopedLive("is told apart from mistakes", () =>
+    Effect.gen(function*() {
+      const cwd = yield* scratchFolder
+      for (
+        const args of [["keys"], ["keys", "creat"], ["keys", "revoke"], ["keys", "list", "--name=x"], [
+          "keys",
+          "create",
+          "--scope=x"
+        ]]
+      ) {
+        assert.strictEqual((yield* tau(cwd, args)).code, 2, args.join(" "))
+      }
+      writeFileSync(
+        join(cwd, "rules.json"),
+        JSON.stringify({ patterns: [{ pattern: "(a+)+$" }], json_paths: ["user"], other: 1 })
+      )
+      const unknown = yield* tau(cwd, [...proxyFlags, `${p}-redact`, "rules.json"])
+      assert.deepInclude(unknown, { code: 2, stdout: "" })
+      assert.match(unknown.stderr, /^tau: rules\.json: \$\.other: /)
+      writeFileSync(
+        join(cwd, "rules.json"),
+        JSON.stringify({ patterns: [{ pattern: "(a+)+$" }], json_paths: ["user"] })
+      )
+      const wrong = yield* tau(cwd, [...proxyFlags, `${p}-redact=rules.json`])
+      assert.match(wrong.stderr, /^tau: rules\.json: \$\.patterns\[0\]\.pattern: .*backtracks/)
+      assert.include(wrong.stderr, "tau: rules.json: $.json_paths[0]: expected a path that begins with $")
+    }), 60_000)
+})

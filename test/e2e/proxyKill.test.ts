@@ -1,0 +1,135 @@
+import Database from "better-sqlite3"
+import { spawn } from "node:child_process"
+import { createHash } from "node:crypto"
+import { mkdtempSync, rmSync } from "node:fs"
+import { Agent, request as send } from "node:http"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it } from "vitest"
+import { startFaultyUpstream } from "../../src/testing/index.js"
+import { eventually } from "../support/processes.js"
+
+const main = join(import.meta.dirname, "../../dist/cli/main.js")
+
+/** How often the proxy is killed; `TAU_TEST_KILLS=50` for the long way. */
+const kills = Number(process.env["TAU_TEST_KILLS"] ?? 6)
+const connections = 8
+
+/** An answer that its client received whole. */
+interface Received {
+  readonly attempt: string
+  readonly sha256: string
+  /**
+   * Of a stream, without the blank line behind its terminal line. Where the two come in different chunks, the commit is made
+   * at the terminal line; the blank line passes after it and is recorded by a second commit, which the kill may forestall.
+   */
+  readonly untilTerminalLine: string
+}
+
+const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
+
+const startProxy = async (folder: string, upstream: string) => {
+  const child = spawn(process.execPath, [
+    main,
+    "--prompt-optimization-proxy-server",
+    "--prompt-optimization-proxy-bind",
+    "127.0.0.1:0",
+    "--prompt-optimization-proxy-upstream-url",
+    upstream
+  ], { cwd: folder, env: { PATH: process.env["PATH"] }, stdio: ["ignore", "pipe", "pipe"] })
+  let output = ""
+  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()))
+  child.stdout.on("data", (part: Buffer) => output += part.toString())
+  child.stderr.on("data", (part: Buffer) => output += part.toString())
+  const origin = await eventually("the proxy listens", () => /listening on (\S+)\/v1/.exec(output)?.[1], 30_000)
+  return { child, ended, origin }
+}
+
+/** One call. Its bytes if they came whole; a stream is whole with its terminal event, whether or not it was closed. */
+const call = (origin: string, attempt: string, fault: string | null, agent: Agent): Promise<Buffer | null> =>
+  new Promise((resolve) => {
+    const outgoing = send(`${origin}/rollout/kill/attempt/${attempt}/v1/chat/completions`, {
+      method: "POST",
+      agent,
+      headers: { "content-type": "application/json", ...(fault !== null && { "x-fault": fault }) }
+    })
+    outgoing.on("error", () => resolve(null)).on("response", (incoming) => {
+      const parts: Array<Buffer> = []
+      const whole = () => Buffer.concat(parts)
+      const broken = () => resolve(fault !== null && whole().includes("data: [DONE]\n\n") ? whole() : null)
+      incoming.on("data", (part: Buffer) => parts.push(part)).on("error", broken).on("aborted", broken)
+        .on("end", () => resolve(incoming.statusCode === 200 ? whole() : null))
+    })
+    outgoing.end(`{"model":"faulty","messages":[{"role":"user","content":"${attempt}"}]}`)
+  })
+
+describe("kill -9 of a proxy under load", () => {
+  it(`loses no answer that a client received whole, ${kills} times`, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "tau-kill-"))
+    const upstream = await startFaultyUpstream()
+    const received: Array<Received> = []
+    const sent: Array<string> = []
+    try {
+      for (let round = 0; round < kills; round++) {
+        const { child, ended, origin } = await startProxy(folder, upstream.origin)
+        const killed = new AbortController()
+        const agent = new Agent({ keepAlive: true, maxSockets: connections })
+        const client = async (number: number) => {
+          for (let n = 0; !killed.signal.aborted && n < 5_000; n++) {
+            const attempt = `${round}.${number}.${n}`
+            sent.push(attempt)
+            const fault = [null, "stream", null, "done-byte-by-byte"][(n + number) % 4] ?? null
+            const bytes = await call(origin, attempt, fault, agent)
+            if (bytes !== null) {
+              const end = bytes.lastIndexOf("data: [DONE]\n")
+              const untilTerminalLine = end === -1 ? hashOf(bytes) : hashOf(bytes.subarray(0, end + 13))
+              received.push({ attempt, sha256: hashOf(bytes), untilTerminalLine })
+            }
+          }
+        }
+        const before = received.length
+        const clients = Promise.all(Array.from({ length: connections }, (_, number) => client(number)))
+        // Not before there is something to lose, and then at another moment each time.
+        await eventually("answers", () => received.length >= before + 20 + 17 * (round % 7), 60_000)
+        child.kill("SIGKILL")
+        killed.abort()
+        await Promise.all([ended, clients])
+        agent.destroy()
+      }
+      const { child, ended } = await startProxy(folder, upstream.origin)
+      const db = new Database(join(folder, ".tau/training/store.sqlite"), { readonly: true })
+      const stored = new Map(
+        (db.prepare("SELECT attempt_id AS attempt, state, response_sha256 AS sha256 FROM spans").all() as ReadonlyArray<
+          { attempt: string; state: string; sha256: string | null }
+        >).map((span) => [span.attempt, span])
+      )
+      const lost = received.filter(({ attempt, sha256, untilTerminalLine }) => {
+        const span = stored.get(attempt)
+        return span?.state !== "done" || (span.sha256 !== sha256 && span.sha256 !== untilTerminalLine)
+      })
+      const withoutBlankLine = received.filter(({ attempt, sha256 }) => stored.get(attempt)?.sha256 !== sha256).length
+      const wrong = [...stored.values()].filter(({ state }) =>
+        !["done", "unknown_after_crash", "client_cancel"].includes(state)
+      )
+      const states = [...stored.values()].reduce<Record<string, number>>((counts, { state }) => {
+        counts[state] = (counts[state] ?? 0) + 1
+        return counts
+      }, {})
+      console.log(
+        `${kills} kills, ${sent.length} calls, ${received.length} answers received, ${stored.size} spans`,
+        states,
+        `lost ${lost.length}, ${withoutBlankLine} without the blank line behind the terminal line`
+      )
+      assert.deepStrictEqual(lost, [])
+      assert.deepStrictEqual(wrong, [])
+      assert.strictEqual(db.pragma("quick_check", { simple: true }), "ok")
+      assert.strictEqual(db.prepare("SELECT count(*) FROM spans").pluck().get(), stored.size, "one span a call")
+      db.close()
+      child.kill("SIGKILL")
+      await ended
+    } finally {
+      await upstream.close()
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }, 60_000 + kills * 20_000)
+})

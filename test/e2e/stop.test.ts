@@ -1,0 +1,238 @@
+import { assert, describe, it } from "@effect/vitest"
+import Sqlite from "better-sqlite3"
+import * as Effect from "effect/Effect"
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { printed, type RunningCommand, startTau, tau } from "../support/command.js"
+import { alive } from "../support/processes.js"
+import { scratchFolder } from "../support/store.js"
+import { eventually } from "../support/upstream.js"
+
+const args = ["--model=sim/arithmetic", "--prompt-optimization-config=config.json"]
+const storeIn = (folder: string) => join(folder, ".tau/training/store.sqlite")
+
+const query = <Row>(folder: string, sql: string): ReadonlyArray<Row> => {
+  const store = new Sqlite(storeIn(folder), { readonly: true })
+  try {
+    return store.prepare(sql).all() as ReadonlyArray<Row>
+  } finally {
+    store.close()
+  }
+}
+
+/** What a control verb does to the store, without the time that a command takes. */
+const want = (folder: string, desired: "pause" | "run") => {
+  const store = new Sqlite(storeIn(folder), { timeout: 5_000 })
+  store.prepare("UPDATE runs SET desired = ?").run(desired)
+  store.close()
+}
+
+const attemptsIn = (folder: string) =>
+  query<{ status: string }>(folder, "SELECT status FROM attempts ORDER BY rowid").map(({ status }) => status)
+
+/** A folder with a run of `count` questions, each of which takes the model a while. */
+const slowRun = (count: number, latencyMs: number, config: object = {}) =>
+  Effect.gen(function*() {
+    const folder = yield* scratchFolder
+    const server = yield* startTau(folder, ["simulate", "--bind=127.0.0.1:0", `--latency-ms=${latencyMs}`])
+    const upstream = yield* printed(server, /listening on (\S+)/)
+    writeFileSync(
+      join(folder, "config.json"),
+      JSON.stringify({
+        optimize: Array.from({ length: count }, (_, n) => ({ prompt: `What is ${n} + 1?` })),
+        resources: { system_prompt: "Answer with the final number only." },
+        upstream_url: upstream,
+        worker_count: 2,
+        poll_interval_ms: 20,
+        completion_poll_interval_ms: 20,
+        ...config
+      })
+    )
+    return folder
+  })
+
+const active = (folder: string) =>
+  eventually(
+    "an attempt under way",
+    Effect.sync(() => {
+      if (!existsSync(storeIn(folder))) return undefined
+      try {
+        return query(folder, "SELECT 1 FROM attempts WHERE status = 'running'").length > 0 ? true : undefined
+      } catch {
+        return undefined
+      }
+    })
+  )
+
+const running = (folder: string, ...more: ReadonlyArray<string>) =>
+  Effect.tap(startTau(folder, [...args, ...more]), () => active(folder))
+
+const assertResumes = (folder: string, total: number) =>
+  Effect.gen(function*() {
+    const { code, stderr, stdout } = yield* tau(folder, args)
+    assert.strictEqual(code, 0, stderr)
+    assert.include(stdout, `${total} of ${total} rollouts succeeded`)
+    assert.deepStrictEqual(
+      query(folder, "SELECT 1 FROM rollouts WHERE status <> 'succeeded' OR failures > 0"),
+      []
+    )
+    assert.deepStrictEqual(query(folder, "PRAGMA integrity_check"), [{ integrity_check: "ok" }])
+  })
+
+const told = (command: RunningCommand, pattern: RegExp) =>
+  eventually(`${pattern} on stderr`, Effect.sync(() => pattern.test(command.stderr()) ? true : undefined))
+
+describe("stopping", () => {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    it.scopedLive(
+      `lets attempts under way finish after ${signal}, starts no others, and leaves one file`,
+      () =>
+        Effect.gen(function*() {
+          const folder = yield* slowRun(6, 1_000)
+          const command = yield* running(folder)
+          const begun = attemptsIn(folder).length
+          command.process.kill(signal)
+          assert.strictEqual(yield* command.exit, 1)
+          assert.match(
+            command.stderr(),
+            /^stopping: [12] under way may finish within 10 s; a second signal stops at once$/m
+          )
+          assert.match(
+            command.stderr(),
+            /^stopped with [1-4] of 6 rollouts finished; nothing was under way; run the same command to resume$/m
+          )
+          const attempts = attemptsIn(folder)
+          assert.isAtMost(attempts.length - begun, 2)
+          assert.deepStrictEqual(attempts.filter((status) => status !== "succeeded"), [])
+          assert.isFalse(existsSync(`${storeIn(folder)}-wal`) && statSync(`${storeIn(folder)}-wal`).size > 0)
+          yield* assertResumes(folder, 6)
+        }),
+      60_000
+    )
+  }
+
+  it.scopedLive(
+    "hands back what does not finish in time, kills its agent, and charges nothing",
+    () =>
+      Effect.gen(function*() {
+        const agent = `process.on("SIGTERM", () => {});
+        require("node:fs").writeFileSync("agent.pid", String(process.pid));
+        if (require("node:fs").existsSync("go")) console.log("4"); else setInterval(() => {}, 1000)`
+        const folder = yield* slowRun(1, 0, {
+          executor: { kind: "command", command: [process.execPath, "-e", agent] },
+          max_attempts: 1
+        })
+        const command = yield* startTau(folder, [...args, "--prompt-optimization-drain-ms=300"])
+        const pid = yield* eventually(
+          "an agent",
+          Effect.sync(() =>
+            existsSync(join(folder, "agent.pid"))
+              ? Number(readFileSync(join(folder, "agent.pid"), "utf8")) || undefined
+              : undefined
+          )
+        )
+        command.process.kill("SIGTERM")
+        assert.strictEqual(yield* command.exit, 1)
+        assert.include(
+          command.stderr(),
+          "stopped with 0 of 1 rollouts finished; 1 under way handed back, uncharged; run the same command to resume"
+        )
+        assert.isFalse(alive(pid))
+        writeFileSync(join(folder, "go"), "")
+        yield* assertResumes(folder, 1)
+      }),
+    60_000
+  )
+
+  it.scopedLive("stops at once on the second SIGINT with 130, and the store resumes", () =>
+    Effect.gen(function*() {
+      const folder = yield* slowRun(3, 2_000)
+      const command = yield* running(folder)
+      command.process.kill("SIGINT")
+      yield* told(command, /^stopping: /m)
+      command.process.kill("SIGINT")
+      assert.strictEqual(yield* command.exit, 130)
+      yield* assertResumes(folder, 3)
+    }), 60_000)
+
+  it.scopedLive("survives a signal at any moment of its start", () =>
+    Effect.gen(function*() {
+      const folder = yield* slowRun(2, 300)
+      for (const afterMs of [50, 300, 600, 900]) {
+        yield* Effect.scoped(Effect.gen(function*() {
+          const command = yield* startTau(folder, args)
+          yield* Effect.sleep(afterMs)
+          command.process.kill("SIGTERM")
+          assert.include(["SIGTERM", 1, 0], yield* command.exit, command.stderr())
+          assert.notInclude(command.stderr(), "bug in tau")
+        }))
+      }
+      const { code, stderr } = yield* tau(folder, args)
+      assert.strictEqual(code, 0, stderr)
+      assert.deepStrictEqual(query(folder, "SELECT 1 FROM rollouts WHERE failures > 0"), [])
+    }), 60_000)
+
+  it.scopedLive("stops a paused run, which stays paused until it is resumed", () =>
+    Effect.gen(function*() {
+      const folder = yield* slowRun(4, 1_000)
+      const command = yield* running(folder)
+      want(folder, "pause")
+      yield* told(command, /^paused on request/m)
+      yield* eventually(
+        "nothing under way",
+        Effect.sync(() => attemptsIn(folder).every((status) => status === "succeeded") ? true : undefined)
+      )
+      command.process.kill("SIGTERM")
+      assert.strictEqual(yield* command.exit, 1)
+      assert.match(command.stderr(), /^stopped with [1-3] of 4 rollouts finished; nothing was under way; /m)
+      want(folder, "run")
+      yield* assertResumes(folder, 4)
+    }), 60_000)
+
+  it.scopedLive(
+    "ends like any other run when the last rollout finishes after the signal",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* slowRun(1, 1_500)
+        const command = yield* running(folder)
+        command.process.kill("SIGTERM")
+        assert.strictEqual(yield* command.exit, 0, command.stderr())
+        assert.include(command.stdout(), "1 of 1 rollouts succeeded")
+        assert.deepStrictEqual(query(folder, "SELECT state FROM runs"), [{ state: "completed" }])
+      }),
+    60_000
+  )
+
+  it.scopedLive("lets a proxy finish the calls in flight, each recorded whole", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const server = yield* startTau(folder, ["simulate", "--bind=127.0.0.1:0", "--latency-ms=1000"])
+      const upstream = yield* printed(server, /listening on (\S+)/)
+      const proxy = yield* startTau(folder, [
+        "--prompt-optimization-proxy-server",
+        "--prompt-optimization-proxy-bind=127.0.0.1:0",
+        `--prompt-optimization-proxy-upstream-url=${upstream}`
+      ])
+      const base = yield* printed(proxy, /OPENAI_BASE_URL=(\S+)/)
+      const calls = Array.from({ length: 3 }, () =>
+        fetch(`${base}/chat/completions`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ model: "arithmetic", messages: [{ role: "user", content: "What is 2 + 2?" }] })
+        }).then((response) => response.text()))
+      const health = () =>
+        fetch(`${base.replace(/\/v1$/, "")}/training/proxy/health`).then((response) => response.text())
+      yield* eventually(
+        "three calls in flight",
+        Effect.promise(async () => (await health()).includes("\"calls_under_way\":3") ? true : undefined)
+      )
+      proxy.process.kill("SIGTERM")
+      const answers = yield* Effect.promise(() => Promise.all(calls))
+      assert.isTrue(answers.every((answer) => answer.includes("choices")))
+      assert.strictEqual(yield* proxy.exit, 0, proxy.stderr())
+      assert.deepStrictEqual(
+        query<{ n: number }>(folder, "SELECT count(*) AS n FROM spans WHERE state = 'done'"),
+        [{ n: 3 }]
+      )
+    }), 60_000)
+})

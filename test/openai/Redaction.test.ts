@@ -1,0 +1,177 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as FastCheck from "effect/FastCheck"
+import { gzipSync } from "node:zlib"
+import { patternProblem } from "../../src/openai/BoundedPatterns.js"
+import { parseJsonPath, replaceAt } from "../../src/openai/JsonPath.js"
+import { defaultRules, type RedactionRules, Redactor } from "../../src/openai/Redaction.js"
+
+const redactor = new Redactor(defaultRules)
+const withRules = (rules: Partial<RedactionRules>) => new Redactor({ ...defaultRules, ...rules })
+const bodyText = (by: Redactor, text: string) => {
+  const { bytes, count, dropped } = by.body(Buffer.from(text), null)
+  return { text: Buffer.from(bytes).toString(), count, dropped }
+}
+
+const shapes = [
+  "sk-abcdefghijklmnopqrst0123",
+  "sk-proj-Abc_123-xyzXYZ0987654321",
+  "sk-ant-api03-AAAAbbbbCCCC-dddd_EEEE",
+  "tau_k1a2b3c4_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_",
+  "tau-run-0123456789abcdef0123456789abcdef",
+  "AKIAIOSFODNN7EXAMPLE",
+  "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+  "github_pat_11ABCDEFG0abcdefghijkl_mnopqrstuv",
+  "xoxb-123456789012-abcdefghijkl",
+  "AIzaSyA1234567890abcdefghijklmnopqrstuv",
+  "Bearer abcdefghijklmnop.qrst~123+/=",
+  "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
+  "gsk_abcdefghijklmnopqrst0123"
+]
+
+describe("secrets by their shape", () => {
+  it.each(shapes)("%s goes, and what is around it stays", (secret) => {
+    for (
+      const [before, after] of [["", ""], ["key: ", ","], ["\n", "\n"], ["x=", "&y"], ["\"", "\""], ["\u00e9", "ü"], [
+        "\\",
+        " "
+      ]]
+    ) {
+      const json = JSON.stringify({ text: `${before}${secret}${after}` })
+      const clean = bodyText(redactor, json).text
+      expect(clean).toBe(JSON.stringify({ text: `${before}[REDACTED]${after}` }))
+    }
+    expect(bodyText(redactor, secret)).toMatchObject({ text: "[REDACTED]", count: 1 })
+  })
+
+  it("goes with a private key the whole key", () => {
+    const key = `-----BEGIN RSA PRIVATE KEY-----\nMIIEow+/IBAAKC\nAQEA=\n-----END RSA PRIVATE KEY-----`
+    expect(bodyText(redactor, JSON.stringify({ key })).text).toBe("{\"key\":\"[REDACTED]\"}")
+    expect(bodyText(redactor, key).text).toBe("[REDACTED]")
+  })
+
+  it("is nothing that words look like", () => {
+    const text =
+      "a risk-averse task-force-for-everything asks: sk-1, tau_, Bearer of news, eyJa.b, AKIA, \\tau_abcd_efghijklmnopqrstuvw"
+    expect(bodyText(redactor, text)).toEqual({ text, count: 0, dropped: null })
+  })
+
+  it("is found through escapes", () => {
+    const escaped = [..."sk-abcdefghijklmnop"].map((c) => `\\u00${c.charCodeAt(0).toString(16)}`).join("")
+    expect(bodyText(redactor, `{"a":"${escaped}","b":"\\u0022"}`).text).toBe("{\"a\":\"[REDACTED]\",\"b\":\"\\u0022\"}")
+    const twice = `{"a":"\\\\u0073k-abcdefghijklmnop"}`
+    expect(bodyText(redactor, twice)).toMatchObject({ text: twice, count: 0 })
+    expect(redactor.label("/v1/x?q=%73k%2Dabcdefghijklmnop")).toBe("/[REDACTED]")
+  })
+
+  it("leaves bytes that hold none as they were, whatever they are", () => {
+    const bytes = Buffer.from(Array.from({ length: 256 }, (_, n) => n))
+    expect(redactor.body(bytes, null).bytes).toBe(bytes)
+  })
+})
+
+describe("compressed bodies", () => {
+  it("are kept as they came without a secret, and plain without it", () => {
+    const harmless = gzipSync("{\"a\":1}")
+    expect(redactor.body(harmless, "gzip")).toEqual({
+      bytes: harmless,
+      contentEncoding: "gzip",
+      count: 0,
+      dropped: null
+    })
+    const { bytes, contentEncoding, count } = redactor.body(gzipSync(`{"a":"${shapes[0]}"}`), "gzip")
+    expect([Buffer.from(bytes).toString(), contentEncoding, count]).toEqual(["{\"a\":\"[REDACTED]\"}", null, 1])
+  })
+
+  it("hide nothing behind their end", () => {
+    const { bytes } = redactor.body(Buffer.concat([gzipSync("{}"), Buffer.from(shapes[0]!)]), "gzip")
+    expect(Buffer.from(bytes).toString("latin1")).not.toContain(shapes[0])
+  })
+
+  it("are not kept when they cannot be read, unless there are no rules", () => {
+    const odd = Buffer.from("odd")
+    expect(redactor.body(odd, "zstd")).toMatchObject({
+      bytes: new Uint8Array(0),
+      dropped: "unknown content encoding zstd"
+    })
+    expect(withRules({ defaults: false }).body(odd, "zstd").bytes).toBe(odd)
+  })
+})
+
+describe("rules of one's own", () => {
+  it("take out what patterns match, within their time", () => {
+    const own = withRules({ patterns: [{ source: "emp-\\d{4}", flags: "i" }] })
+    expect(bodyText(own, "EMP-1234 für ü")).toMatchObject({ text: "[REDACTED] für ü", count: 1 })
+    const slow = withRules({ patterns: [{ source: "^(a+)+$", flags: "" }] })
+    expect(bodyText(slow, "a".repeat(40) + "!")).toMatchObject({
+      text: "",
+      dropped: expect.stringContaining("too long")
+    })
+    expect(slow.label("a".repeat(40) + "!")).toBe("[REDACTED]")
+  })
+
+  it.each<readonly [string, string, string]>([
+    ["(", "", "Invalid regular expression"],
+    ["a*", "", "does not match the empty text"],
+    ["a", "g", "expected flags"],
+    ["(a+)+$", "", "backtracks"]
+  ])("refuse the pattern /%s/%s: %s", (source, flags, text) => {
+    expect(patternProblem({ source, flags })).toContain(text)
+    expect(patternProblem({ source: "emp-\\d+", flags: "i" })).toBeNull()
+  })
+
+  it("follow paths in bodies and in the events of streams", () => {
+    const own = withRules({ jsonPaths: ["$.user", "$.messages[*].content", "$..delta"] })
+    const body = "{\"user\":\"ann\",\"n\":1,\"messages\":[{\"role\":\"user\",\"content\":[1]},{\"content\":\"x\"}]}"
+    expect(bodyText(own, body)).toMatchObject({
+      text:
+        "{\"user\":\"[REDACTED]\",\"n\":1,\"messages\":[{\"role\":\"user\",\"content\":\"[REDACTED]\"},{\"content\":\"[REDACTED]\"}]}",
+      count: 3
+    })
+    expect(bodyText(own, "event: e\ndata: {\"delta\":{\"a\":1}}\n\ndata: [DONE]\n\n").text)
+      .toBe("event: e\ndata: {\"delta\":\"[REDACTED]\"}\n\ndata: [DONE]\n\n")
+    expect(bodyText(own, "{\"user\":\"ann\"").dropped).toContain("looks like JSON")
+    expect(bodyText(own, "plain text")).toMatchObject({ text: "plain text", dropped: null })
+  })
+
+  it("know what a path is", () => {
+    for (const path of ["", "user", "$", "$.", "$.a[", "$[-1]", "$..", "$a", "$['a'"]) {
+      expect([path, typeof parseJsonPath(path)]).toEqual([path, "string"])
+    }
+    const value = JSON.parse("{\"a\":[{\"b c\":1,\"__proto__\":2}],\"d\":{\"a\":3}}") as unknown
+    for (const path of ["$.a[0]['b c']", "$.a[*].__proto__", "$.d.*"]) {
+      expect(replaceAt(value, parseJsonPath(path) as never, 0)).toBe(1)
+    }
+    expect(JSON.stringify(value)).toBe("{\"a\":[{\"b c\":0,\"__proto__\":0}],\"d\":{\"a\":0}}")
+  })
+})
+
+it("does not let the tokens of an answer spell out what was taken from its text", () => {
+  const answer = JSON.stringify({
+    choices: [{ message: { content: shapes[0] }, logprobs: { content: [{ token: "sk-abcde" }, { token: "fghi" }] } }]
+  })
+  expect(bodyText(redactor, answer).text).toBe(
+    "{\"choices\":[{\"message\":{\"content\":\"[REDACTED]\"},\"logprobs\":null}]}"
+  )
+})
+
+it("tells a secret that is spread over events", () => {
+  const stream = (...parts: ReadonlyArray<string>) => Buffer.from(parts.map((text) => `data: ${text}\n\n`).join(""))
+  expect(redactor.isSpread(stream("{\"t\":\"sk-abcd\"}", "{\"t\":\"efghijklmnop\"}"))).toBe(true)
+  expect(redactor.isSpread(stream("sk-abcd", "efghijklmnop"))).toBe(true)
+  expect(redactor.isSpread(stream("{\"t\":\"sk-abcd\"}", "{\"u\":\"efghijklmnop\"}"))).toBe(false)
+})
+
+const planted = FastCheck.constantFrom(...shapes)
+it.prop("leaves no planted secret, and JSON is JSON afterwards", [
+  FastCheck.jsonValue(),
+  planted,
+  FastCheck.string(),
+  FastCheck.string().map((text) => text.replace(/^[A-Za-z0-9._~+/=-]+/, ""))
+], ([value, secret, before, after]) => {
+  const start = before.replace(/[A-Za-z0-9]$/, " ")
+  const json = JSON.stringify({ value, secret: start + secret + after, list: [secret] })
+  const { count, text } = bodyText(redactor, json)
+  expect(text).not.toContain(secret)
+  expect(count).toBeGreaterThanOrEqual(2)
+  expect(Object.keys(JSON.parse(text) as object)).toEqual(["value", "secret", "list"])
+})

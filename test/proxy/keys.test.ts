@@ -1,0 +1,118 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { join } from "node:path"
+import { request } from "undici"
+import { Proxy } from "../../src/proxy/Proxy.js"
+import type { ProxyOptions } from "../../src/proxy/ProxyOptions.js"
+import { ClientKeyStore } from "../../src/store/ClientKeyStore.js"
+import { proxyAt } from "../support/proxy.js"
+import { scratchFolder } from "../support/store.js"
+import { eventually, upstream } from "../support/upstream.js"
+
+/** Runs a test with a proxy that knows keys, and with what its upstream saw. */
+const withKeys = <A, E>(
+  keys: NonNullable<ProxyOptions["keys"]>,
+  test: (seen: Array<Record<string, unknown>>) => Effect.Effect<A, E, Proxy | ClientKeyStore>
+) =>
+  Effect.gen(function*() {
+    const seen: Array<Record<string, unknown>> = []
+    const url = yield* upstream((req, res) => {
+      seen.push(req.headers)
+      req.resume().on("end", () => res.end("ok"))
+    })
+    const path = join(yield* scratchFolder, "store.sqlite")
+    return yield* test(seen).pipe(
+      Effect.provide(ClientKeyStore.layer.pipe(Layer.provideMerge(proxyAt(path, url, { keys }))))
+    )
+  })
+
+const get = (headers: Record<string, string>, path = "/v1/models") =>
+  Effect.flatMap(Proxy, ({ origin }) =>
+    Effect.promise(async () => {
+      const answer = await request(origin + path, { headers })
+      return { status: answer.statusCode, text: await answer.body.text() }
+    }))
+
+const until = (status: number, headers: Record<string, string>, path?: string) =>
+  eventually(`status ${status}`, Effect.map(get(headers, path), (seen) => seen.status === status ? seen : undefined))
+
+const create = (scope = "capture", expiresAtMs: number | null = null) =>
+  Effect.flatMap(ClientKeyStore, (keys) => keys.create({ name: "test", scope, expiresAtMs }))
+
+describe("keys of clients", () => {
+  it.scopedLive("are asked for, in any of the three headers, and never reach the upstream", () =>
+    withKeys({ required: true, upstreamKey: "sk-upstream" }, (seen) =>
+      Effect.gen(function*() {
+        const { key } = yield* create()
+        yield* until(200, { authorization: `Bearer ${key}` })
+        for (
+          const headers of [{ "x-api-key": key }, { "api-key": key }, {
+            authorization: "Bearer sk-other",
+            "api-key": key
+          }]
+        ) {
+          assert.strictEqual((yield* get(headers)).status, 200)
+        }
+        const socket = {
+          "sec-websocket-protocol": `realtime, openai-insecure-api-key.${key}`
+        }
+        assert.strictEqual((yield* get(socket)).status, 200)
+        for (const headers of seen) {
+          assert.strictEqual(headers["authorization"], "Bearer sk-upstream")
+          assert.notInclude(JSON.stringify(headers), "tau_")
+        }
+        const count = seen.length
+        const wrong = key.replace(/.$/, (last) => last === "A" ? "B" : "A")
+        for (
+          const headers of [{}, { authorization: "Bearer sk-other" }, { authorization: `Bearer ${wrong}` }, {
+            "api-key": "tau_"
+          }]
+        ) {
+          const { status, text } = yield* get(headers as Record<string, string>)
+          assert.strictEqual(status, 401)
+          assert.match(text, /"code":"invalid_api_key"/)
+        }
+        assert.strictEqual(seen.length, count)
+        assert.strictEqual((yield* get({}, "/metrics")).status, 401)
+        assert.strictEqual((yield* get({ "x-api-key": key }, "/metrics")).status, 200)
+        assert.deepStrictEqual(JSON.parse((yield* get({}, "/training/proxy/health")).text), {
+          schema_version: 1,
+          status: "ready"
+        })
+        assert.include((yield* get({ "x-api-key": key }, "/training/proxy/health")).text, "upstream_url")
+      })))
+
+  it.scopedLive("are refused within seconds once they are revoked, and when they have expired", () =>
+    withKeys({ required: true, upstreamKey: null }, () =>
+      Effect.gen(function*() {
+        const keys = yield* ClientKeyStore
+        const { id, key } = yield* create()
+        const expired = yield* create("capture", 1)
+        yield* until(200, { "x-api-key": key })
+        assert.strictEqual((yield* get({ "x-api-key": expired.key })).status, 401)
+        assert.isTrue(yield* keys.revoke(id))
+        assert.isFalse(yield* keys.revoke("nobody"))
+        yield* until(401, { "x-api-key": key })
+        assert.notInclude(JSON.stringify(yield* keys.list), key.slice(-20))
+      })))
+
+  it.scopedLive("of a run are good for its rollouts only", () =>
+    withKeys({ required: true, upstreamKey: null }, () =>
+      Effect.gen(function*() {
+        const { key } = yield* create("run-0001-abcdef")
+        const path = (run: string) => `/rollout/${run}-train-0001/attempt/a1/v1/models`
+        yield* until(200, { "x-api-key": key }, path("run-0001-abcdef"))
+        assert.strictEqual((yield* get({ "x-api-key": key }, path("run-0002-abcdef"))).status, 403)
+        assert.strictEqual((yield* get({ "x-api-key": key })).status, 403)
+      })))
+
+  it.scopedLive("are not needed on loopback, where a client's own key passes", () =>
+    withKeys({ required: false, upstreamKey: "sk-upstream" }, (seen) =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* get({ authorization: "Bearer sk-mine" })).status, 200)
+        assert.strictEqual(seen[0]?.["authorization"], "Bearer sk-mine")
+        assert.strictEqual((yield* get({ authorization: "Bearer tau_unknown" })).status, 401)
+        assert.strictEqual((yield* get({}, "/metrics")).status, 200)
+      })))
+})

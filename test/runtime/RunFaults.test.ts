@@ -1,0 +1,124 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Leases } from "../../src/runtime/Leases.js"
+import { StatusReporter } from "../../src/runtime/StatusReporter.js"
+import { RunStore } from "../../src/store/RunStore.js"
+import { Writer } from "../../src/store/Writer.js"
+import { type FakeAgent, runIn, runtimeAt } from "../support/runtime.js"
+import { scratchFolder } from "../support/store.js"
+
+/** Throws at its first uses, as many as given, and then does its work. */
+const faulty = (times: number, error: Error) => {
+  let left = times
+  return <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.suspend(() => {
+      if (left === 0) return effect
+      left -= 1
+      return Effect.die(error)
+    })
+}
+
+/** An agent that answers after enough heartbeats for every part of the run to have done its work, and died of it. */
+const unhurried = (said: Array<string>): FakeAgent => ({
+  said,
+  heartbeatIntervalMs: 50,
+  execute: () => Effect.as(Effect.sleep("600 millis"), { output: "4" })
+})
+
+describe("a run with faults inside", () => {
+  it.scopedLive("starts a rescuer again that broke down, and says so in its summary", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const said: Array<string> = []
+      const fault = faulty(2, new TypeError("no such row"))
+      const broken = Layer.effect(
+        Leases,
+        Effect.map(Leases, (leases) => ({ ...leases, renewed: fault(leases.renewed) }))
+      )
+      const summary = yield* runIn(folder, 2).pipe(
+        Effect.provide(Layer.provideMerge(broken, runtimeAt(folder, unhurried(said))))
+      )
+      assert.deepInclude(summary, { runState: "completed", succeeded: 2, failed: 0 })
+      assert.deepStrictEqual(summary.deaths, [{ actor: "rescuer", deaths: 2, last: "TypeError: no such row" }])
+      assert.include(said, "rescuer died and is started again (2/10): TypeError: no such row")
+    }))
+
+  it.scopedLive("starts a status reporter again that broke down, and runs every rollout once all the same", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const said: Array<string> = []
+      const fault = faulty(3, new RangeError("Array buffer allocation failed"))
+      const broken = Layer.effect(
+        StatusReporter,
+        Effect.map(StatusReporter, (reporter) => ({ ...reporter, report: (run) => fault(reporter.report(run)) }))
+      )
+      const summary = yield* runIn(folder, 2).pipe(
+        Effect.provide(Layer.provideMerge(broken, runtimeAt(folder, unhurried(said))))
+      )
+      assert.deepInclude(summary, { runState: "completed", succeeded: 2 })
+      assert.deepStrictEqual(summary.deaths, [
+        { actor: "status reporter", deaths: 3, last: "RangeError: Array buffer allocation failed" }
+      ])
+    }))
+
+  it.scopedLive("starts a control watcher again, whose clock of work done goes on where it stood", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      let looks = 0
+      const broken = Layer.effect(
+        RunStore,
+        Effect.map(RunStore, (runs) => ({
+          ...runs,
+          outlook: (id) => Effect.suspend(() => ++looks === 10 ? Effect.die(new Error("torn")) : runs.outlook(id))
+        }))
+      )
+      const summary = yield* runIn(folder, 1, { completion_timeout_secs: 1, completion_poll_interval_ms: 10 }).pipe(
+        Effect.provide(
+          Layer.provideMerge(broken, runtimeAt(folder, { execute: () => Effect.never, heartbeatIntervalMs: 50 }))
+        )
+      )
+      assert.deepInclude(summary, { runState: "failed", stoppedReason: "completion_timeout" })
+      assert.deepStrictEqual(summary.deaths, [{ actor: "control watcher", deaths: 1, last: "torn" }])
+      assert.isBelow(summary.elapsedMs, 2_500)
+    }))
+
+  it.scopedLive("ends with the name of what keeps dying, and the store resumes", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const broken = Layer.effect(
+        Leases,
+        Effect.map(Leases, (leases) => ({ ...leases, renewed: Effect.die(new Error("no memory")) }))
+      )
+      const error = yield* Effect.flip(
+        runIn(folder, 2).pipe(
+          Effect.provide(Layer.provideMerge(
+            broken,
+            runtimeAt(folder, { execute: () => Effect.never, heartbeatIntervalMs: 50 })
+          ))
+        )
+      )
+      assert.strictEqual(error.message, "rescuer died 11 times within 10 s, the last time of: no memory")
+      const summary = yield* runIn(folder, 2).pipe(Effect.provide(runtimeAt(folder, unhurried([]))))
+      assert.deepInclude(summary, { succeeded: 2, failed: 0, start: 2 })
+    }))
+
+  it.scopedLive("ends when its writer thread dies, naming it, and the store resumes", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const started = yield* Deferred.make<void>()
+      const agent: FakeAgent = { execute: () => Effect.zipRight(Deferred.succeed(started, undefined), Effect.never) }
+      const error = yield* Effect.gen(function*() {
+        const writer = yield* Writer
+        const fiber = yield* Effect.fork(Effect.flip(runIn(folder, 2)))
+        yield* Deferred.await(started)
+        // What the thread takes apart before it opens its transaction, and cannot.
+        writer.submit("closeSpan", null as never, { nowMs: 0, done: () => {} })
+        return yield* fiber
+      }).pipe(Effect.provide(runtimeAt(folder, agent)))
+      assert.match(error.message, /^writer died: StoreError: .*TypeError/)
+      const summary = yield* runIn(folder, 2).pipe(Effect.provide(runtimeAt(folder, unhurried([]))))
+      assert.deepInclude(summary, { succeeded: 2, failed: 0, start: 2 })
+    }))
+})

@@ -1,0 +1,182 @@
+import { assert, describe, it } from "@effect/vitest"
+import Sqlite from "better-sqlite3"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import * as Layer from "effect/Layer"
+import { join } from "node:path"
+import type { Page, PageRequest } from "../../src/store/Page.js"
+import * as ReadOnlyStore from "../../src/store/ReadOnlyStore.js"
+import { RolloutStore } from "../../src/store/RolloutStore.js"
+import { RunReader } from "../../src/store/RunReader.js"
+import { RunStore } from "../../src/store/RunStore.js"
+import { anySpan, type SpanFilter, SpanStore } from "../../src/store/SpanStore.js"
+import { scratchFolder, storeAt } from "../support/store.js"
+
+const readers = Layer.mergeAll(RunReader.layer, RolloutStore.layer, SpanStore.layer)
+
+interface StoredSpan {
+  readonly span_id: string
+  readonly rollout_id: string
+  readonly attempt_id: string
+  readonly sequence_id: number
+  readonly start_time_us: number
+  readonly model: string
+  readonly status_code: number
+  readonly run_id: string
+}
+
+/** A store with two runs of 30 rollouts, and 240 calls: many in one second, over two rollouts and three attempts. */
+const filledStore = Effect.gen(function*() {
+  const path = join(yield* scratchFolder, "store.sqlite")
+  const runIds = yield* Effect.gen(function*() {
+    const runs = yield* RunStore
+    return yield* Effect.forEach(["c0ffee1", "c0ffee2"], (configHash) =>
+      Effect.map(
+        runs.begin({
+          configHash,
+          config: {},
+          configPath: "config.json",
+          modelRef: "sim/arithmetic",
+          resources: null,
+          rollouts: Array.from(
+            { length: 30 },
+            (_, n) => ({ mode: n % 3 === 0 ? "val" : "train", input: { prompt: `${n}` } })
+          ),
+          attemptsMax: 1
+        }),
+        ({ runId }) => runId
+      ))
+  }).pipe(Effect.provide(storeAt(path)))
+  const db = new Sqlite(path)
+  db.exec("UPDATE runs SET created_at_ms = 1700000000000")
+  db.exec("UPDATE rollouts SET status = 'failed' WHERE ordinal % 7 = 1")
+  db.exec("UPDATE rollouts SET status = 'succeeded', score = (ordinal % 5) / 4.0 WHERE ordinal % 7 = 2")
+  const insert = db.prepare(
+    `INSERT INTO spans (span_id, trace_id, run_id, rollout_id, attempt_id, sequence_id, process_id, name, kind, state, method,
+       path, status_code, model, attributes, events, start_time_us)
+     VALUES (?, 't', ?, ?, ?, ?, 'p', 'n', 'llm', 'done', 'POST', '/', ?, ?, '{"tau.call.role":"main"}', '[]', ?)`
+  )
+  for (let n = 0; n < 240; n++) {
+    const second = 1_700_000_000 + Math.floor(n / 50)
+    insert.run(
+      second.toString(16).padStart(8, "0") + n.toString(16).padStart(8, "0"),
+      runIds[n % 2]!,
+      `r${n % 2}`,
+      `r${n % 2}:attempt-${n % 3}`,
+      n + 1,
+      n % 11 === 0 ? 500 : 200,
+      n % 4 === 0 ? "a" : "b",
+      // Calls of one rollout that began in the same microsecond have only their ids to tell them apart.
+      second * 1_000_000 + Math.floor(n % 50 / 10)
+    )
+  }
+  const spans = db.prepare("SELECT * FROM spans ORDER BY span_id").all() as ReadonlyArray<StoredSpan>
+  const rollouts = db.prepare("SELECT id, run_id, status, mode, score FROM rollouts ORDER BY run_id, ordinal")
+    .all() as ReadonlyArray<
+      { id: string; run_id: string; status: string; mode: string; score: number | null }
+    >
+  db.close()
+  return { path, spans, rollouts, runIds }
+})
+
+/** The ids of all pages of this size, one after the other. */
+const allPages = <A, E, R>(
+  limit: number,
+  page: (request: PageRequest) => Effect.Effect<Page<A>, E, R>,
+  idOf: (item: A) => string
+) =>
+  Effect.gen(function*() {
+    const ids: Array<string> = []
+    for (let after: string | null = null;;) {
+      const { items, next }: Page<A> = yield* page({ after, limit })
+      assert.isAtMost(items.length, limit)
+      ids.push(...items.map(idOf))
+      if (next === null) return ids
+      after = next
+    }
+  })
+
+const orNull = <A>(...values: ReadonlyArray<A>) => FastCheck.constantFrom<A | null>(null, ...values)
+
+const spanChoice = FastCheck.record({
+  limit: FastCheck.integer({ min: 1, max: 300 }),
+  newest: FastCheck.boolean(),
+  run: orNull(0, 1),
+  rolloutId: orNull("r0", "r1", "none"),
+  attemptId: orNull("r0:attempt-0", "r1:attempt-1"),
+  model: orNull("a", "b"),
+  role: orNull("main", "title"),
+  failed: FastCheck.boolean(),
+  sinceMs: orNull(1_700_000_001_000, 1_700_000_002_500),
+  untilMs: orNull(1_700_000_003_000)
+})
+
+const rolloutChoice = FastCheck.record({
+  limit: FastCheck.integer({ min: 1, max: 40 }),
+  run: FastCheck.constantFrom(0, 1),
+  status: orNull("failed" as const, "succeeded" as const, "queuing" as const),
+  mode: orNull("train" as const, "val" as const),
+  scoreMin: orNull(0.25, 0.5),
+  scoreMax: orNull(0.5, 1)
+})
+
+describe("paging", () => {
+  it.scopedLive("gives every call that fits once, in order, whatever the size of a page", () =>
+    Effect.gen(function*() {
+      const { path, runIds, spans } = yield* filledStore
+      const store = Context.get(yield* Layer.build(Layer.provide(readers, ReadOnlyStore.layer(path))), SpanStore)
+      for (const { limit, newest, run, ...choice } of FastCheck.sample(spanChoice, 150)) {
+        const filter: SpanFilter = { ...anySpan, ...choice, runId: run === null ? null : runIds[run]! }
+        const ids = yield* allPages(
+          limit,
+          (request) => store.list(filter, { ...request, order: newest ? "newest" : "oldest" }),
+          ({ spanId }) => spanId
+        )
+        const fits = spans.filter((span) =>
+          (filter.runId === null || span.run_id === filter.runId) &&
+          (filter.rolloutId === null || span.rollout_id === filter.rolloutId) &&
+          (filter.attemptId === null || span.attempt_id === filter.attemptId) &&
+          (filter.model === null || span.model === filter.model) &&
+          (filter.role === null || filter.role === "main") &&
+          (!filter.failed || span.status_code >= 400) &&
+          (filter.sinceMs === null || span.start_time_us >= filter.sinceMs * 1_000) &&
+          (filter.untilMs === null || span.start_time_us < filter.untilMs * 1_000)
+        ).map((span) => span.span_id)
+        assert.deepStrictEqual(ids, newest ? fits.toReversed() : fits, JSON.stringify({ limit, ...filter }))
+      }
+    }).pipe(Effect.scoped))
+
+  it.scopedLive("gives every rollout that fits once, in order, whatever the size of a page", () =>
+    Effect.gen(function*() {
+      const { path, rollouts, runIds } = yield* filledStore
+      const store = Context.get(yield* Layer.build(Layer.provide(readers, ReadOnlyStore.layer(path))), RolloutStore)
+      for (const { limit, run, ...choice } of FastCheck.sample(rolloutChoice, 150)) {
+        const filter = { ...choice, runId: runIds[run]! }
+        const ids = yield* allPages(limit, (request) => store.list(filter, request), ({ id }) => id)
+        const fits = rollouts.filter((rollout) =>
+          rollout.run_id === filter.runId &&
+          (filter.status === null || rollout.status === filter.status) &&
+          (filter.mode === null || rollout.mode === filter.mode) &&
+          (filter.scoreMin === null || (rollout.score ?? -1) >= filter.scoreMin) &&
+          (filter.scoreMax === null || (rollout.score ?? 2) <= filter.scoreMax)
+        ).map(({ id }) => id)
+        assert.deepStrictEqual(ids, fits, JSON.stringify({ limit, ...filter }))
+      }
+    }).pipe(Effect.scoped))
+
+  it.scopedLive("counts a run that is over as it would count it anew", () =>
+    Effect.gen(function*() {
+      const { path, runIds } = yield* filledStore
+      const results = Effect.flatMap(RunReader, (runs) => runs.results(runIds[0]!)).pipe(
+        Effect.provide(Layer.provide(readers, ReadOnlyStore.layer(path)))
+      )
+      const before = yield* results
+      const db = new Sqlite(path)
+      db.prepare("UPDATE runs SET state = 'completed' WHERE id = ?").run(runIds[0]!)
+      assert.strictEqual(db.prepare("SELECT count(*) FROM run_results").pluck().get(), before.length)
+      db.close()
+      assert.deepStrictEqual(yield* results, before)
+      assert.strictEqual(before.reduce((sum, { rollouts }) => sum + rollouts, 0), 30)
+    }).pipe(Effect.scoped))
+})

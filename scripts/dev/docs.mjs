@@ -31,6 +31,7 @@ const kinds = {
   bind: "host:port",
   model: "provider/model",
   limits: "name=number, ...",
+  number: "number",
   time: "date or age",
   score: "number, 0 to 1"
 }

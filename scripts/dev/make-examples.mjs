@@ -1,4 +1,4 @@
-// Writes examples/gsm8k.json from examples/data/gsm8k.jsonl: the questions stand inline in the config, as in any config.
+// Writes examples/gsm8k.json and the benchmark suite from examples/data/gsm8k.jsonl: the questions stand inline in both.
 // With --check it only looks whether the file is what it would write.
 import { readFileSync, writeFileSync } from "node:fs"
 
@@ -18,13 +18,27 @@ const config = {
   scoring: [{ kind: "numeric" }]
 }
 
-const text = `${JSON.stringify(config, null, 2)}\n`
-const path = file("gsm8k.json")
-if (process.argv.includes("--check")) {
-  if (readFileSync(path, "utf8") === text) process.exit(0)
-  console.error(
-    "examples/gsm8k.json is not what scripts/dev/make-examples.mjs makes of examples/data/gsm8k.jsonl: run it"
-  )
-  process.exit(1)
+const suite = {
+  suite_id: "grade-school-math-v1",
+  family: "reasoning",
+  description: "Word problems of GSM8K; the last number of the answer counts.",
+  cases: rows.map(({ expected, id, input }, index) => ({
+    case_id: id,
+    seed: index + 1,
+    prompt: input,
+    expected_outcome: expected,
+    scoring_rubric: { numeric: 1 }
+  }))
 }
-writeFileSync(path, text)
+
+for (const [name, content] of [["gsm8k.json", config], ["suites/grade-school-math-v1.json", suite]]) {
+  const text = `${JSON.stringify(content, null, 2)}\n`
+  const path = file(name)
+  if (!process.argv.includes("--check")) writeFileSync(path, text)
+  else if (readFileSync(path, "utf8") !== text) {
+    console.error(
+      `examples/${name} is not what scripts/dev/make-examples.mjs makes of examples/data/gsm8k.jsonl: run it`
+    )
+    process.exitCode = 1
+  }
+}

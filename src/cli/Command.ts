@@ -87,8 +87,12 @@ export const defineCommand = <Input>(definition: CommandDefinition<Input>): Comm
   return { ...rest, name, operands, flags, usage: ["tau", name, ...operands.map(writtenAs)].join(" "), parse }
 }
 
+const listedCharsMax = 40
+
 const writtenAs = ({ many, name, optional, words }: Operand): string => {
-  const one = (words === undefined ? `<${name}>` : words.join("|")) + (many === true ? "..." : "")
+  const listed = words?.join("|") ?? ""
+  // A list that fills the line is for the description to explain.
+  const one = (listed === "" || listed.length > listedCharsMax ? `<${name}>` : listed) + (many === true ? "..." : "")
   return optional === true ? `[${one}]` : one
 }
 

@@ -15,6 +15,7 @@ export const configHash = (config: RunConfig, modelRef: string, folder: string):
     executor: config.executor,
     scoring: config.scoring,
     optimizer: config.optimizer,
+    safety_reward: config.safety_reward,
     max_attempts: config.max_attempts,
     model: modelRef,
     folder: runsCommand(config) ? folder : undefined

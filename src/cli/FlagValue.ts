@@ -50,6 +50,17 @@ export const readInteger = (given: Given): number => {
   return value
 }
 
+/** A decimal number such as 0.05. */
+export const readNumber = (given: Given): number => {
+  const kind = given.flag.value
+  if (kind.kind !== "number") throw new TypeError(`${given.flag.name} is no number`)
+  const value = /^\d{1,16}(\.\d{1,16})?([eE][+-]?\d{1,3})?$/.test(given.text) ? Number(given.text) : Number.NaN
+  if (!(value >= kind.min && value <= kind.max)) {
+    throw wrong(given, `expected a number from ${kind.min} to ${kind.max}`)
+  }
+  return value
+}
+
 /** One of a few words. */
 export const readChoice = <Word extends string>(given: Given, words: ReadonlyArray<Word>): Word => {
   const word = words.find((known) => known === given.text)

@@ -2,7 +2,7 @@
 
 /** Keys, by the object they belong to. */
 export const keysNotYet: Readonly<Record<string, ReadonlyArray<string>>> = {
-  "$": ["gate", "safety_reward"],
+  "$": ["gate"],
   "$.optimizer": [
     "components",
     "reflection_model",

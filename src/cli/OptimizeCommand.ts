@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { randomBytes } from "node:crypto"
 import { dirname, join } from "node:path"
+import type { Scorer } from "../domain/Reward.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { Proxy } from "../proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../proxy/ProxyOptions.js"
@@ -18,6 +19,7 @@ import * as Run from "../runtime/Run.js"
 import { StatusReporter } from "../runtime/StatusReporter.js"
 import { type Summary, summaryJson } from "../runtime/Summary.js"
 import { summaryText } from "../runtime/summaryText.js"
+import * as SafetyScoring from "../scoring/SafetyScoring.js"
 import * as Scoring from "../scoring/Scoring.js"
 import { ResourceStore } from "../store/ResourceStore.js"
 import { RolloutQueue } from "../store/RolloutQueue.js"
@@ -25,6 +27,7 @@ import { RunEvents } from "../store/RunEvents.js"
 import { RunFindings } from "../store/RunFindings.js"
 import { RunStanding } from "../store/RunStanding.js"
 import { RunStore } from "../store/RunStore.js"
+import { SpanStore } from "../store/SpanStore.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { WorkerStore } from "../store/WorkerStore.js"
 import { type CommandError, CommandFailed } from "./CliError.js"
@@ -76,7 +79,7 @@ const optimize = Effect.fnUntraced(function*(
   )
     .pipe(
       Layer.provideMerge(executor(config, folder)),
-      Layer.provideMerge(Scoring.layer({ scoring: config.scoring, baseDir: folder })),
+      Layer.provideMerge(scoring(config, folder)),
       Layer.provideMerge(endpoint(upstream.model, agentKey)),
       Layer.provideMerge(proxyActors),
       Layer.provideMerge(Proxy.layer(proxy)),
@@ -106,20 +109,25 @@ const optimize = Effect.fnUntraced(function*(
   return exitCodeOf(summary)
 })
 
-const storeTags = Layer.mergeAll(
+export const storeTags = Layer.mergeAll(
   ResourceStore.layer,
   RolloutQueue.layer,
   RunEvents.layer,
   RunFindings.layer,
   RunStanding.layer,
   RunStore.layer,
+  SpanStore.layer,
   WorkerStore.layer
 )
 
 const exitCodeOf = ({ runState }: Summary) => runState === "completed" ? ExitCode.success : ExitCode.failure
 
 /** Where the model is and the key to it. Fails before anything is written when a provider wants a key and none is set. */
-const upstreamOf = Effect.fnUntraced(function*(mode: OptimizeMode, config: RunConfig, environment: Environment) {
+export const upstreamOf = Effect.fnUntraced(function*(
+  mode: Pick<OptimizeMode, "model" | "modelRef" | "proxy">,
+  config: Pick<RunConfig, "upstream_url">,
+  environment: Environment
+) {
   const { name: model, provider } = mode.model
   const choice = chooseUpstream(
     { flag: mode.proxy.upstreamUrl, config: config.upstream_url },
@@ -151,6 +159,15 @@ const upstreamOf = Effect.fnUntraced(function*(mode: OptimizeMode, config: RunCo
   }
 })
 
+/** Without a policy nothing looks at the spans. */
+const scoring = (
+  { safety_reward: safety, scoring }: RunConfig,
+  baseDir: string
+): Layer.Layer<Scorer, never, SpanStore> => {
+  const plain = Scoring.layer({ scoring, baseDir })
+  return safety === undefined ? plain : Layer.provide(SafetyScoring.layer(safety), plain)
+}
+
 const executor = ({ executor: chosen }: RunConfig, folder: string) => {
   switch (chosen.kind) {
     case "chat":
@@ -162,7 +179,7 @@ const executor = ({ executor: chosen }: RunConfig, folder: string) => {
   }
 }
 
-const endpoint = (model: string, apiKey: string) =>
+export const endpoint = (model: string, apiKey: string) =>
   Layer.effect(
     AgentEndpoint,
     Effect.map(Proxy, ({ origin }) => ({ origin: reachable(origin), apiKey, model }))

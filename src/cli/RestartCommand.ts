@@ -18,8 +18,12 @@ export const restartCommand = (mode: OptimizeMode, program: ReadonlyArray<string
     ...(upstreamUrl === undefined ? [] : [`${p}-proxy-upstream-url=${upstreamUrl}`]),
     ...(timeoutMs === undefined ? [] : [`${p}-proxy-timeout-ms=${timeoutMs}`])
   ]
-  return `cd ${quoted(cwd)} && ${words.map(quoted).join(" ")}`
+  return commandIn(cwd, words)
 }
+
+/** The words as a shell takes them, run in a folder. */
+export const commandIn = (cwd: string, words: ReadonlyArray<string>): string =>
+  `cd ${quoted(cwd)} && ${words.map(quoted).join(" ")}`
 
 /** For a POSIX shell. */
 const quoted = (word: string) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`

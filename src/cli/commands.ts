@@ -1,6 +1,7 @@
 /** Every sub-command, in the order of the help. Loads no Effect. */
 import type { Command } from "./Command.js"
 import { audit } from "./commands/audit.js"
+import { benchmark } from "./commands/benchmark.js"
 import { diff } from "./commands/diff.js"
 import { drill } from "./commands/drill.js"
 import { exporting } from "./commands/export.js"
@@ -13,6 +14,7 @@ import { runs } from "./commands/runs.js"
 import { simulate } from "./commands/simulate.js"
 import { span } from "./commands/span.js"
 import { spans } from "./commands/spans.js"
+import { validate } from "./commands/validate.js"
 import { workers } from "./commands/workers.js"
 
 export const commands: ReadonlyArray<Command> = [
@@ -29,6 +31,8 @@ export const commands: ReadonlyArray<Command> = [
   audit,
   drill,
   keys,
+  benchmark,
+  validate,
   simulate
 ]
 

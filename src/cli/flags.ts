@@ -16,6 +16,7 @@ export type ValueKind =
   | { readonly kind: "model" }
   | { readonly kind: "choice" }
   | { readonly kind: "limits" }
+  | { readonly kind: "number"; readonly min: number; readonly max: number }
   /** A date, or how long ago. */
   | { readonly kind: "time" }
   /** A number from 0 to 1. */

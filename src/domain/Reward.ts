@@ -17,6 +17,16 @@ export interface Scorable {
   readonly attemptId: AttemptId
   readonly example: Example
   readonly output: string
+  /** What the agent itself reported. */
+  readonly safetyEvents?: ReadonlyArray<SafetyEvent>
+}
+
+/** Something that an agent's own safety layer saw. */
+export interface SafetyEvent {
+  /** `prompt_injection.ignore_instructions`. */
+  readonly reasonCodes: ReadonlyArray<string>
+  /** It was kept from happening. */
+  readonly blocked: boolean
 }
 
 /** The verdict on one attempt: every scorer's reward by name, and their weighted mean. */
@@ -36,7 +46,17 @@ export class ScoringFailed extends Schema.TaggedError<ScoringFailed>()("ScoringF
   }
 }
 
+/** The answer must not count, whatever it is worth: the rollout fails, for good. The rewards tell why and stay on record. */
+export class RolloutRejected extends Schema.TaggedError<RolloutRejected>()("RolloutRejected", {
+  detail: Schema.String,
+  rewards: Schema.Array(Reward)
+}) {
+  override get message() {
+    return `rejected: ${this.detail}`
+  }
+}
+
 /** Judges what an agent answered. The runner asks, `src/scoring` answers; they meet here. */
 export class Scorer extends Context.Tag("tau/domain/Scorer")<Scorer, {
-  readonly score: (scorable: Scorable) => Effect.Effect<Scored, ScoringFailed>
+  readonly score: (scorable: Scorable) => Effect.Effect<Scored, ScoringFailed | RolloutRejected>
 }>() {}

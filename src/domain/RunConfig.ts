@@ -5,6 +5,7 @@
 import * as Schema from "effect/Schema"
 import { ResourceValues } from "./Resources.js"
 import { Example } from "./Rollout.js"
+import { SafetyRewardConfig } from "./SafetyReward.js"
 
 const positive = (what: string) =>
   Schema.Number.pipe(
@@ -38,6 +39,10 @@ export const ChatExecutorConfig = Schema.Struct({
   tools: optional(
     Schema.Array(Schema.Unknown),
     "Tools of the request; any string may name a resource as `{{resources.name}}`"
+  ),
+  seed_field: optional(
+    Schema.NonEmptyString,
+    "Field of the example whose whole number is sent as the request's `seed`"
   )
 })
 
@@ -171,6 +176,10 @@ export const RunConfig = Schema.Struct({
   scoring: optional(
     Schema.NonEmptyArray(ScorerConfig),
     "How an answer is scored; without it `exact_match`, for the examples whose `expected` is a string"
+  ),
+  safety_reward: optional(
+    SafetyRewardConfig,
+    "What unsafe behaviour costs; without it nothing looks for any"
   ),
   optimizer: withDefault(OptimizerConfig, { algorithm: "evaluate" as const }, "How better resources are searched for"),
   resume: withDefault(

@@ -14,6 +14,8 @@ export interface AgentFiles {
   /** Where the agent may write its answer; nothing is there at first. */
   readonly outputPath: string
   readonly resourcesDir: string
+  /** Where the agent may report what its own safety layer saw; nothing is there at first. */
+  readonly safetyEventsPath: string
 }
 
 /** Writes the files into a new folder (mode 0700) and removes it with all that is in it when the scope closes. */
@@ -32,7 +34,8 @@ export const agentFiles = (
     const files = {
       examplePath: join(dir, "example.json"),
       outputPath: join(dir, "output"),
-      resourcesDir: join(dir, "resources")
+      resourcesDir: join(dir, "resources"),
+      safetyEventsPath: join(dir, "safety-events.jsonl")
     }
     yield* Effect.tryPromise({
       try: async () => {
@@ -86,7 +89,11 @@ export const resourceVariables = (
  * Reads the answer an agent wrote. What is at the path is the agent's doing, so only a regular file counts: no link to
  * somewhere else, no pipe that would block.
  */
-export const readOutput = (path: string, bytesMax: number): Effect.Effect<Buffer, AttemptFailed> =>
+export const readOutput = (
+  path: string,
+  bytesMax: number,
+  variable = "TAU_OUTPUT_FILE"
+): Effect.Effect<Buffer, AttemptFailed> =>
   Effect.scoped(Effect.gen(function*() {
     const file = yield* Effect.acquireRelease(
       Effect.tryPromise({
@@ -94,8 +101,8 @@ export const readOutput = (path: string, bytesMax: number): Effect.Effect<Buffer
         catch: (cause) =>
           notRead(
             codeOf(cause) === "ENOENT"
-              ? "wrote nothing to TAU_OUTPUT_FILE"
-              : `left an unreadable TAU_OUTPUT_FILE: ${codeOf(cause)}`
+              ? `wrote nothing to ${variable}`
+              : `left an unreadable ${variable}: ${codeOf(cause)}`
           )
       }),
       (file) => Effect.promise(() => file.close())
@@ -113,10 +120,10 @@ export const readOutput = (path: string, bytesMax: number): Effect.Effect<Buffer
           if (bytesRead === 0 || length === buffer.length) return buffer.subarray(0, length)
         }
       },
-      catch: (cause) => notRead(`left an unreadable TAU_OUTPUT_FILE: ${codeOf(cause)}`)
+      catch: (cause) => notRead(`left an unreadable ${variable}: ${codeOf(cause)}`)
     })
-    if (bytes === "irregular") return yield* notRead("left something at TAU_OUTPUT_FILE that is no regular file")
-    if (bytes.length > bytesMax) return yield* notRead(`wrote more than ${bytesMax} bytes to TAU_OUTPUT_FILE`)
+    if (bytes === "irregular") return yield* notRead(`left something at ${variable} that is no regular file`)
+    if (bytes.length > bytesMax) return yield* notRead(`wrote more than ${bytesMax} bytes to ${variable}`)
     return bytes
   }))
 

@@ -26,7 +26,8 @@ export const chatRequest = (
     const tools = config.tools === undefined || config.tools.length === 0
       ? {}
       : { tools: yield* filled(config.tools, resources) }
-    return { ...rest, ...tools, model, messages: [...system, ...asked] }
+    const seed = yield* seedOf(config.seed_field, example)
+    return { ...rest, ...tools, ...seed, model, messages: [...system, ...asked] }
   }).pipe(
     Effect.catchTag("TemplateFieldMissing", (missing) => notAskable(missing.message))
   )
@@ -54,6 +55,17 @@ const askedMessages = (
     render(template ?? "{{prompt}}", { ...example, resources }),
     (content) => [{ role: "user", content }]
   )
+}
+
+const seedOf = (
+  field: string | undefined,
+  example: Assignment["example"]
+): Effect.Effect<{ readonly seed?: number }, AttemptFailed> => {
+  if (field === undefined) return Effect.succeed({})
+  const seed = Object.hasOwn(example, field) ? example[field] : undefined
+  return typeof seed === "number" && Number.isSafeInteger(seed)
+    ? Effect.succeed({ seed })
+    : notAskable(`the example has no whole number in ${JSON.stringify(field)}, which seed_field names`)
 }
 
 /** The value with every text in it, however deep, a template over the resources. */

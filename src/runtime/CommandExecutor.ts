@@ -5,11 +5,14 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { existsSync } from "node:fs"
 import type { CommandExecutorConfig } from "../domain/RunConfig.js"
 import * as ChildProcess from "../process/ChildProcess.js"
 import { inheritedEnvironment, workingDirectory } from "../process/Environment.js"
 import { type AgentFiles, agentFiles, readOutput, resourceVariables } from "./AgentFiles.js"
 import { type Assignment, AttemptFailed, Executor } from "./Executor.js"
+import { readEventLines } from "./SafetyEvents.js"
 
 /** `baseDir` is the folder of the config file, where a relative `cwd` starts. */
 export const layer = (config: typeof CommandExecutorConfig.Type, baseDir: string): Layer.Layer<Executor> =>
@@ -38,12 +41,33 @@ const execute = (config: typeof CommandExecutorConfig.Type, cwd: string, assignm
       const detail = `the agent exited with code ${finished.exitCode}`
       return yield* new AttemptFailed({ reason: "exit-code", detail, permanent: false, stderrTail })
     }
-    if (!toFile) return { output: textOf(finished.stdout) }
+    const safetyEvents = yield* Effect.mapError(
+      reportedEvents(files.safetyEventsPath),
+      ({ detail, permanent, reason }) => new AttemptFailed({ reason, detail, permanent, stderrTail })
+    )
+    if (!toFile) return { output: textOf(finished.stdout), ...(safetyEvents.length > 0 && { safetyEvents }) }
     const written = yield* Effect.mapError(
       readOutput(files.outputPath, config.output_bytes_max),
       ({ detail, permanent, reason }) => new AttemptFailed({ reason, detail, permanent, stderrTail })
     )
-    return { output: textOf(written) }
+    return { output: textOf(written), ...(safetyEvents.length > 0 && { safetyEvents }) }
+  })
+
+const eventBytesMax = 1_048_576
+
+/** What the agent wrote to its file of events; most write none. */
+const reportedEvents = (path: string) =>
+  Effect.gen(function*() {
+    if (!existsSync(path)) return []
+    const text = textOf(yield* readOutput(path, eventBytesMax, "TAU_SAFETY_EVENTS_FILE"))
+    const events = readEventLines(text)
+    if (Option.isSome(events)) return events.value
+    return yield* new AttemptFailed({
+      reason: "output",
+      detail: "the agent wrote something to TAU_SAFETY_EVENTS_FILE that is no line of {\"reason_codes\", \"blocked\"}",
+      permanent: false,
+      stderrTail: null
+    })
   })
 
 /** Bytes that are no UTF-8 become U+FFFD. `echo` ends its line; the answer does not. */
@@ -68,7 +92,8 @@ const environment = (
     TAU_ATTEMPT_ID: assignment.attemptId,
     TAU_EXAMPLE_FILE: files.examplePath,
     TAU_OUTPUT_FILE: files.outputPath,
-    TAU_RESOURCES_DIR: files.resourcesDir
+    TAU_RESOURCES_DIR: files.resourcesDir,
+    TAU_SAFETY_EVENTS_FILE: files.safetyEventsPath
   }
 }
 

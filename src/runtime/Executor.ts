@@ -3,6 +3,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { AttemptId, RolloutId } from "../domain/Ids.js"
 import type { ResourceValues } from "../domain/Resources.js"
+import type { SafetyEvent } from "../domain/Reward.js"
 import type { Example } from "../domain/Rollout.js"
 
 /** Everything an agent is given for one attempt. */
@@ -25,6 +26,7 @@ export interface Assignment {
 /** What the agent answered. */
 export interface Execution {
   readonly output: string
+  readonly safetyEvents?: ReadonlyArray<SafetyEvent>
 }
 
 /**

@@ -11,6 +11,7 @@ import type { HttpExecutorConfig } from "../domain/RunConfig.js"
 import { type Answer, postJson } from "../http/PostJson.js"
 import { errorMessage } from "./ChatAnswer.js"
 import { type Assignment, AttemptFailed, type Execution, Executor } from "./Executor.js"
+import { readEvents } from "./SafetyEvents.js"
 
 export const layer = (config: typeof HttpExecutorConfig.Type): Layer.Layer<Executor> =>
   Layer.succeed(Executor, { execute: (assignment) => execute(config, assignment) })
@@ -52,7 +53,15 @@ const read = ({ isWhole, status, text }: Answer, { apiKey }: Assignment): Effect
         `the agent must answer with {"output": …} as JSON; it answered ${message === "" ? "nothing" : message}`
       )
     },
-    onSome: ({ output }) => Effect.succeed({ output: typeof output === "string" ? output : JSON.stringify(output) })
+    onSome: ({ output, safety_events: reported }) =>
+      Option.match(readEvents(reported ?? []), {
+        onNone: () => failed("output", "the agent's safety_events must be a list of {\"reason_codes\", \"blocked\"}"),
+        onSome: (safetyEvents) =>
+          Effect.succeed({
+            output: typeof output === "string" ? output : JSON.stringify(output),
+            ...(safetyEvents.length > 0 && { safetyEvents })
+          })
+      })
   })
 }
 

@@ -6,13 +6,13 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { Attribution, toBaseUrl } from "../domain/Attribution.js"
 import type { RunId } from "../domain/Ids.js"
-import { Scorer } from "../domain/Reward.js"
+import { type RolloutRejected, Scorer } from "../domain/Reward.js"
 import { type Claim, RolloutQueue } from "../store/RolloutQueue.js"
 import { WorkerStore } from "../store/WorkerStore.js"
 import { Self } from "./Actor.js"
 import { AgentEndpoint } from "./AgentEndpoint.js"
 import { Announcer } from "./Announcer.js"
-import { AttemptFailed, Executor } from "./Executor.js"
+import { AttemptFailed, type Execution, Executor } from "./Executor.js"
 import { inOwnFiber } from "./inOwnFiber.js"
 import { type Lease, Leases } from "./Leases.js"
 import { whenWritable } from "./whenWritable.js"
@@ -88,33 +88,44 @@ const attempts = (timeout: Duration.Duration) =>
         Effect.timeoutFail({ duration: timeout, onTimeout: () => timedOut(timeout) })
       )
 
-    const score = ({ attemptId, input, rolloutId }: Claim, output: string) =>
-      scorer.score({ rolloutId, attemptId, example: input, output }).pipe(
-        Effect.mapError(({ message }) =>
-          new AttemptFailed({ reason: "scorer", detail: message, permanent: false, stderrTail: null })
-        )
+    const score = ({ attemptId, input, rolloutId }: Claim, execution: Execution) =>
+      scorer.score({ rolloutId, attemptId, example: input, ...execution }).pipe(
+        Effect.catchTag("ScoringFailed", ({ message }) =>
+          new AttemptFailed({ reason: "scorer", detail: message, permanent: false, stderrTail: null }))
       )
 
     return ({ claim, confirm }: Lease) =>
       Effect.gen(function*() {
         yield* whenWritable(queue.start(claim))
         const result = yield* execute(claim).pipe(
-          Effect.flatMap(({ output }) => Effect.map(score(claim, output), (scored) => ({ output, ...scored }))),
+          Effect.flatMap((execution) =>
+            Effect.map(score(claim, execution), (scored) => ({ output: execution.output, ...scored }))
+          ),
           Effect.either
         )
         yield* confirm
         yield* whenWritable(Either.match(result, {
           onLeft: (failure) =>
-            queue.fail(claim, {
+            failure._tag === "RolloutRejected" ? queue.fail(claim, rejection(failure)) : queue.fail(claim, {
               status: failure.reason === "timeout" ? "timeout" : "failed",
               error: failure.message,
               stderrTail: failure.stderrTail,
               permanent: failure.permanent
             }),
-          onRight: (success) => queue.succeed(claim, success)
+          onRight: (success) =>
+            queue.succeed(claim, success)
         }))
       })
   })
+
+/** Fails for good, and keeps the rewards that say why. */
+const rejection = ({ message, rewards }: RolloutRejected) => ({
+  status: "failed" as const,
+  error: message,
+  stderrTail: null,
+  permanent: true,
+  rewards
+})
 
 const timedOut = (timeout: Duration.Duration) =>
   new AttemptFailed({

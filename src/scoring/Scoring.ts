@@ -19,15 +19,17 @@ export interface ScoringConfig {
   readonly baseDir: string
 }
 
-export const layer = ({ baseDir, scoring }: ScoringConfig): Layer.Layer<Scorer> => {
+export const layer = (config: ScoringConfig): Layer.Layer<Scorer> => Layer.succeed(Scorer, scorerOf(config))
+
+export const scorerOf = ({ baseDir, scoring }: ScoringConfig): Scorer["Type"] => {
   const judges = scoring === undefined ? undefined : named(scoring).map((entry) => judge(entry, baseDir))
-  return Layer.succeed(Scorer, {
+  return {
     score: (scorable) =>
       Effect.map(
         Effect.forEach(judges ?? unconfigured(scorable.example), (one) => one(scorable)),
         (weighed) => ({ rewards: weighed.map(({ reward }) => reward), score: weightedMean(weighed) })
       )
-  })
+  }
 }
 
 interface Weighed {

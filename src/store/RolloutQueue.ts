@@ -53,6 +53,8 @@ export class RolloutQueue extends Context.Tag("tau/store/RolloutQueue")<RolloutQ
       readonly error: string
       readonly stderrTail: string | null
       readonly permanent: boolean
+      /** Kept beside the failure: what was scored and did not count. */
+      readonly rewards?: ReadonlyArray<Reward>
     }
   ) => Fenced
 
@@ -99,10 +101,11 @@ export class RolloutQueue extends Context.Tag("tau/store/RolloutQueue")<RolloutQ
               ...fenceOf(claim),
               output,
               score,
-              rewards: rewards.map(({ feedback, name, value }) => ({ name, value, feedback }))
+              rewards: rewards.map(rewardRow)
             })
           ),
-        fail: (claim, failure) => fenced(claim, writer.run("fail", { ...fenceOf(claim), ...failure })),
+        fail: (claim, { rewards = [], ...failure }) =>
+          fenced(claim, writer.run("fail", { ...fenceOf(claim), ...failure, rewards: rewards.map(rewardRow) })),
         release: (claim) => fenced(claim, writer.run("release", fenceOf(claim))),
         abandon: (claim, why) => fenced(claim, writer.run("abandon", { ...fenceOf(claim), why })),
         heartbeat: (claims, leaseMs) =>
@@ -129,6 +132,8 @@ export class RolloutQueue extends Context.Tag("tau/store/RolloutQueue")<RolloutQ
 }
 
 const decodeClaim = Schema.decodeUnknownSync(Claim)
+
+const rewardRow = ({ feedback, name, value }: Reward) => ({ name, value, feedback })
 
 const leaseOf = ({ epoch, rolloutId }: Claim) => ({ rolloutId, epoch })
 

@@ -154,7 +154,6 @@ describe("problems", () => {
       "$.resume.replay: expected one of \"after-crash\", \"always\", \"never\", found \"sometimes\""
     ],
     [{ resume: { reply: "never" } }, "$.resume.reply: unknown key \"reply\"; did you mean \"replay\"?"],
-    [{ safety_reward: {} }, "$.safety_reward: \"safety_reward\" is known but not available in this version"],
     [
       { optimizer: { algorithm: "rgepa", seed: 1 } },
       "$.optimizer.algorithm: \"rgepa\" is known but not available in this version"

@@ -88,19 +88,20 @@ export const start = (db: Db, fence: Fence): Refusal => {
 export interface Succeed extends Fence {
   readonly output: string
   readonly score: number | null
-  readonly rewards: ReadonlyArray<{ readonly name: string; readonly value: number; readonly feedback: string | null }>
+  readonly rewards: ReadonlyArray<RewardRow>
+}
+
+export interface RewardRow {
+  readonly name: string
+  readonly value: number
+  readonly feedback: string | null
 }
 
 /** Attempt, rewards and rollout end in one transaction. */
 export const succeed = (db: Db, input: Succeed): Refusal => {
   const refusal = refuse(db, input, "succeeded")
   if (refusal !== null) return refusal
-  const insert = db.prepare(
-    "INSERT INTO rewards (attempt_id, name, rollout_id, value, feedback, created_at_ms) VALUES (?, ?, ?, ?, ?, ?)"
-  )
-  for (const { feedback, name, value } of input.rewards) {
-    insert.run(input.attemptId, name, input.rolloutId, value, feedback, db.now)
-  }
+  insertRewards(db, input, input.rewards)
   endAttempt(db, input.attemptId, "succeeded", null, null)
   db.prepare(
     `UPDATE rollouts SET status = 'succeeded', owner = NULL, lease_until_ms = NULL, output = ?, score = ?, error = NULL, ended_at_ms = ?
@@ -109,12 +110,20 @@ export const succeed = (db: Db, input: Succeed): Refusal => {
   return null
 }
 
+const insertRewards = (db: Db, { attemptId, rolloutId }: Fence, rewards: ReadonlyArray<RewardRow>) => {
+  const insert = db.prepare(
+    "INSERT INTO rewards (attempt_id, name, rollout_id, value, feedback, created_at_ms) VALUES (?, ?, ?, ?, ?, ?)"
+  )
+  for (const { feedback, name, value } of rewards) insert.run(attemptId, name, rolloutId, value, feedback, db.now)
+}
+
 export interface Fail extends Fence {
   readonly status: "failed" | "timeout"
   readonly error: string
   readonly stderrTail: string | null
   /** Trying again cannot help. */
   readonly permanent: boolean
+  readonly rewards?: ReadonlyArray<RewardRow>
 }
 
 /** The attempt failed: the rollout is queued again after a pause, or ends failed when its attempts are used up. */
@@ -128,6 +137,7 @@ export const fail = (db: Db, input: Fail): Refusal => {
   const isLast = input.permanent || failures >= (row?.attemptsMax ?? 0)
   const refusal = refuse(db, input, isLast ? "failed" : "requeuing")
   if (refusal !== null) return refusal
+  insertRewards(db, input, input.rewards ?? [])
   endAttempt(db, input.attemptId, input.status, input.error, input.stderrTail)
   db.prepare("UPDATE rollouts SET failures = ?, error = ? WHERE id = ?").run(failures, input.error, input.rolloutId)
   if (isLast) giveUp(db, input.rolloutId)

@@ -1,0 +1,31 @@
+/** Reads and writes the JSON files of the evidence. */
+import * as Effect from "effect/Effect"
+import type { Problem } from "../evidence/Fields.js"
+import { type FileError, FileError as Failed, readText, replace } from "../runtime/DurableFile.js"
+import { parseJson } from "./JsonText.js"
+
+export type Artifact =
+  | { readonly _tag: "json"; readonly value: unknown }
+  | { readonly _tag: "unreadable"; readonly problems: ReadonlyArray<Problem> }
+
+/** The parsed file, or why it is no JSON: a key given twice counts, for readers would disagree over it. */
+export const readArtifact = (file: string): Effect.Effect<Artifact, FileError> =>
+  Effect.map(existing(file), (text): Artifact => {
+    const json = parseJson(text)
+    if (json._tag === "syntax") {
+      return { _tag: "unreadable", problems: [{ field: `line ${json.line}, column ${json.column}`, text: json.text }] }
+    }
+    return json.problems.length === 0
+      ? { _tag: "json", value: json.value }
+      : { _tag: "unreadable", problems: json.problems.map(({ path, text }) => ({ field: path.slice(2), text })) }
+  })
+
+/** The text of a file that must be there. */
+export const existing = (file: string): Effect.Effect<string, FileError> =>
+  Effect.flatMap(
+    readText(file),
+    (text) => text === null ? new Failed({ file, detail: "expected a file, found no such file" }) : Effect.succeed(text)
+  )
+
+export const writeArtifact = (file: string, value: unknown): Effect.Effect<void, FileError> =>
+  replace(file, `${JSON.stringify(value, null, 2)}\n`)

@@ -1,0 +1,154 @@
+/** Two checkpoints on the same cases: is the second better, by how much, and what could these data have shown at all? */
+import { bootstrapMean, type Bounds, unanimousBounds } from "../statistics/Bootstrap.js"
+import { cliffsDelta, cohensD, cohensDz, pairedOddsRatio } from "../statistics/EffectSize.js"
+import { mcNemar } from "../statistics/McNemar.js"
+import { mean, variance } from "../statistics/Moments.js"
+import { pairedPermutation } from "../statistics/Permutation.js"
+import { mcNemarPower, smallestDetectable, tPower } from "../statistics/Power.js"
+import { welch } from "../statistics/Welch.js"
+import type { CaseOutcome } from "./Outcomes.js"
+
+export interface ComparisonOptions {
+  readonly alpha: number
+  /** What drawn patterns and resamples start from. */
+  readonly seed: number
+  /** Takes the episodes for independent although their cases pair. */
+  readonly unpaired?: boolean
+}
+
+export interface Comparison {
+  readonly test: "exact McNemar" | "paired permutation, exact" | "paired permutation, Monte Carlo" | "Welch"
+  readonly intervalMethod: "paired bootstrap BCa" | "rule of three" | "Welch t" | "none: the data have no spread"
+  /** Two-sided. */
+  readonly pValue: number
+  /** Standard error of a drawn p-value; 0 for one that was counted. */
+  readonly pValueStandardError: number
+  readonly midPValue: number | null
+  /** What the test counts: cases when they pair, episodes when not. */
+  readonly n: number
+  readonly wins: number
+  readonly losses: number
+  readonly ties: number
+  readonly meanDelta: number
+  readonly bounds: Bounds
+  readonly effects: Readonly<Record<string, number | null>>
+  /** The chance to find a difference as large as the observed one with these data. */
+  readonly powerAtMeanDelta: number | null
+  /** The smallest gain that is found 8 times out of 10; null when even the largest would not be. */
+  readonly smallestDetectableDelta: number | null
+  /** One difference per case, in the order of the baseline; empty when unpaired. */
+  readonly differences: ReadonlyArray<number>
+}
+
+export const compare = (
+  baseline: ReadonlyArray<CaseOutcome>,
+  trained: ReadonlyArray<CaseOutcome>,
+  options: ComparisonOptions
+): Comparison => {
+  const other = new Map(trained.map((one) => [one.caseId, one]))
+  const pairs = options.unpaired !== true && baseline.length === trained.length
+    && baseline.every((one) => other.get(one.caseId)?.rewards.length === one.rewards.length)
+  if (!pairs) return unpaired(baseline.flatMap((one) => one.rewards), trained.flatMap((one) => one.rewards), options)
+  const episodes = baseline.reduce((count, one) => count + one.rewards.length, 0)
+  // Episodes of one case are alike, so the case is what counts. The weights make the mean that of all episodes.
+  const differences = baseline.map(({ caseId, rewards }) =>
+    total(other.get(caseId)!.rewards.map((reward, index) => reward - rewards[index]!)) * baseline.length / episodes
+  )
+  return paired(differences, options)
+}
+
+const total = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0)
+
+const paired = (differences: ReadonlyArray<number>, { alpha, seed }: ComparisonOptions): Comparison => {
+  const n = differences.length
+  const meanDelta = mean(differences)
+  const wins = differences.filter((value) => value > 0).length
+  const losses = differences.filter((value) => value < 0).length
+  const isBinary = differences.every((value) => value === 0 || Math.abs(value) === 1)
+  const counted = { n, wins, losses, ties: n - wins - losses, meanDelta, differences }
+  const interval = pairedInterval(differences, meanDelta, 1 - alpha, seed)
+  const effects = {
+    cohens_dz: finite(cohensDz(differences)),
+    odds_ratio: isBinary ? pairedOddsRatio(wins, losses) : null
+  }
+  if (isBinary) {
+    const { midPValue, pValue } = mcNemar(wins, losses)
+    const discordant = (wins + losses) / n
+    const powerOf = (difference: number) =>
+      mcNemarPower({ pairs: n, discordant: Math.max(discordant, Math.abs(difference)), difference }, { alpha })
+    return {
+      ...counted,
+      ...interval,
+      test: "exact McNemar",
+      pValue,
+      midPValue,
+      pValueStandardError: 0,
+      effects,
+      powerAtMeanDelta: powerOf(meanDelta),
+      smallestDetectableDelta: smallestDetectable(powerOf)
+    }
+  }
+  const { method, pValue, standardError } = pairedPermutation(differences, { seed })
+  const error = n > 1 ? Math.sqrt(variance(differences) / n) : 0
+  return {
+    ...counted,
+    ...interval,
+    test: method === "exact" ? "paired permutation, exact" : "paired permutation, Monte Carlo",
+    pValue,
+    midPValue: null,
+    pValueStandardError: standardError,
+    effects,
+    ...tPowers(meanDelta, error, n - 1, alpha)
+  }
+}
+
+const pairedInterval = (
+  differences: ReadonlyArray<number>,
+  meanDelta: number,
+  level: number,
+  seed: number
+): Pick<Comparison, "bounds" | "intervalMethod"> => {
+  const [first = 0] = differences
+  if (differences.some((value) => value !== first)) {
+    const { high, low } = bootstrapMean(differences, { level, seed })
+    const bounds = { low: Math.min(low, meanDelta), high: Math.max(high, meanDelta) }
+    return { bounds, intervalMethod: "paired bootstrap BCa" }
+  }
+  return Math.abs(first) <= 1
+    ? { bounds: unanimousBounds(first, differences.length, level), intervalMethod: "rule of three" }
+    : { bounds: { low: first, high: first }, intervalMethod: "none: the data have no spread" }
+}
+
+const unpaired = (
+  baseline: ReadonlyArray<number>,
+  trained: ReadonlyArray<number>,
+  { alpha }: ComparisonOptions
+): Comparison => {
+  const { bounds, df, difference, pValue } = welch(baseline, trained, "two-sided", 1 - alpha)
+  const error = Math.sqrt(variance(baseline) / baseline.length + variance(trained) / trained.length)
+  return {
+    test: "Welch",
+    intervalMethod: error === 0 ? "none: the data have no spread" : "Welch t",
+    pValue,
+    midPValue: null,
+    pValueStandardError: 0,
+    n: baseline.length + trained.length,
+    wins: 0,
+    losses: 0,
+    ties: 0,
+    meanDelta: difference,
+    bounds,
+    effects: { cohens_d: finite(cohensD(baseline, trained)), cliffs_delta: cliffsDelta(baseline, trained) },
+    differences: [],
+    ...tPowers(difference, error, df, alpha)
+  }
+}
+
+const tPowers = (difference: number, standardError: number, df: number, alpha: number) => {
+  if (!(standardError > 0) || !(df > 0)) return { powerAtMeanDelta: null, smallestDetectableDelta: null }
+  const powerOf = (delta: number) => tPower({ difference: delta, standardError, df }, { alpha })
+  return { powerAtMeanDelta: powerOf(difference), smallestDetectableDelta: smallestDetectable(powerOf) }
+}
+
+/** JSON has no infinity: a difference without any spread has no size in standard deviations. */
+const finite = (value: number): number | null => Number.isFinite(value) ? value : null

@@ -1,0 +1,25 @@
+/** Mean and spread of a sample. Sums are compensated, so that the order of the data does not show in the result. */
+import { checkSample } from "./SampleInvalid.js"
+
+/** Neumaier's sum (1974): the rounding errors are summed apart. */
+export const sum = (values: ReadonlyArray<number>): number => {
+  let total = 0
+  let lost = 0
+  for (const value of values) {
+    const next = total + value
+    lost += Math.abs(total) >= Math.abs(value) ? total - next + value : value - next + total
+    total = next
+  }
+  return total + lost
+}
+
+export const mean = (sample: ReadonlyArray<number>): number => {
+  checkSample(sample)
+  return sum(sample) / sample.length
+}
+
+/** Unbiased, over n − 1. NaN for a single value, which says nothing about the spread. */
+export const variance = (sample: ReadonlyArray<number>): number => {
+  const centre = mean(sample)
+  return sum(sample.map((value) => (value - centre) ** 2)) / (sample.length - 1)
+}

@@ -1,0 +1,239 @@
+import { assert, describe, it } from "@effect/vitest"
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll } from "vitest"
+import { playbookProblems } from "../../src/evidence/PlaybookRules.js"
+import { proofProblems } from "../../src/evidence/ProofRules.js"
+import { reportProblems } from "../../src/evidence/ReportRules.js"
+import { root, tau } from "./tau.js"
+
+type Json = Record<string, unknown>
+
+const demo = (name: string) => join(root, "scripts/demo", name)
+const template = (name: string) => JSON.parse(readFileSync(demo(name), "utf8")) as Json
+
+const report = "m24-rl-benchmark-report-template.json"
+const proof = "m24-rl-benchmark-proof-template.json"
+const playbook = "m24-rl-resume-after-crash-playbook-template.json"
+
+const folder = mkdtempSync(join(tmpdir(), "tau-validate-"))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** The artifact with one field set to another value, or removed. */
+const withField = (artifact: Json, field: string, value: unknown): Json => {
+  const copy = structuredClone(artifact)
+  const keys = field.split(".")
+  const last = keys.pop()!
+  const parent = keys.reduce<Json>((at, key) => at[key] as Json, copy)
+  if (value === undefined) delete parent[last]
+  else parent[last] = value
+  return copy
+}
+
+/** Each rule, broken: the field and a value that it must not have. The field must be named. */
+const reportBreaks: ReadonlyArray<readonly [field: string, value: unknown]> = [
+  ["schema_version", 2],
+  ["schema_version", "1"],
+  ["report_kind", "final"],
+  ["run_id", "M24-example"],
+  ["run_id", "m24-"],
+  ["run_id", "m24-../../etc"],
+  ["run_id", undefined],
+  ["generated_at", "yesterday"],
+  ["generated_at", "2026-11-25"],
+  ["generated_at", "2026-11-25T20:00:00+01:00"],
+  ["generated_at", "2026-02-30T20:00:00Z"],
+  ["benchmark_suite", undefined],
+  ["benchmark_suite.name", " "],
+  ["benchmark_suite.version", 1],
+  ["metrics.episodes", 0],
+  ["metrics.episodes", 1.5],
+  ["metrics.mean_reward", "0.4"],
+  ["metrics.mean_reward", null],
+  ["metrics.mean_safety_penalty", undefined],
+  ["publication.report_path", ".tau/reports/m24/m24-other/m24-benchmark-report-significance.json"],
+  ["publication.report_path", "/.tau/reports/m24/m24-example/m24-benchmark-report-significance.json"],
+  ["publication.archive_path", ".tau/reports/archive/m24/2026/13/m24-benchmark-report-m24-example-significance.json"],
+  ["publication.archive_path", ".tau/reports/archive/m24/2026/11/m24-benchmark-report-m24-example-baseline.json"],
+  ["publication.archive_path", ".tau/reports/archive/m24/2026/10/m24-benchmark-report-m24-example-significance.json"],
+  ["publication.archive_path", ".tau/reports/archive/m24/2027/06/m24-benchmark-report-m24-example-significance.json"],
+  ["retention.policy", "purge"],
+  ["retention.retain_days", 0],
+  ["retention.retain_days", undefined],
+  ["retention.archive_after_days", -1],
+  ["retention.archive_after_days", 181],
+  ["retention.purge_after", "2027-05-24T20:00:01Z"],
+  ["retention.purge_after", undefined],
+  ["significance", undefined],
+  ["significance.alpha", 0],
+  ["significance.alpha", 1],
+  ["significance.p_value", 1.1],
+  ["significance.p_value", -0.1],
+  ["significance.confidence_level", 0],
+  ["significance.confidence_level", 0.999],
+  ["significance.mean_delta", 0.25],
+  ["significance.delta_ci_low", 0.25],
+  ["significance.delta_ci_high", 0.15],
+  ["significance.pass", "yes"],
+  ["significance.baseline_mean_reward", undefined],
+  ["significance.trained_mean_reward", undefined],
+  ["significance.baseline_mean_safety_penalty", undefined],
+  ["significance.trained_mean_safety_penalty", undefined]
+]
+
+const proofBreaks: ReadonlyArray<readonly [field: string, value: unknown]> = [
+  ["schema_version", 0],
+  ["run_id", ""],
+  ["generated_at", "2026-11-25 20:00"],
+  ["benchmark_suite.fixture_path", undefined],
+  ["benchmark_suite.name", undefined],
+  ["benchmark_suite.version", ""],
+  ...["baseline", "trained"].flatMap((arm) =>
+    [
+      [arm, []],
+      [`${arm}.checkpoint_id`, ""],
+      [`${arm}.episodes`, 0],
+      [`${arm}.mean_reward`, undefined],
+      [`${arm}.mean_safety_penalty`, undefined]
+    ] as const
+  ),
+  ["trained.episodes", 199],
+  ["significance.p_value", 2],
+  ["significance.confidence_level", 0],
+  ["significance.confidence_level", 1.5],
+  ["significance.pass", 1],
+  ["criteria.min_reward_delta", -0.1],
+  ["criteria.max_safety_regression", -0.1],
+  ["criteria.max_p_value", 1.1],
+  ["criteria.max_p_value", undefined],
+  ["artifacts.baseline_report", ""],
+  ["artifacts.trained_report", undefined],
+  ["artifacts.significance_report", undefined]
+]
+
+/** Each criterion, not met: `pass` must be false then, and its own name is in the refusal. */
+const criteria: ReadonlyArray<readonly [field: string, value: number, criterion: string]> = [
+  ["trained.mean_reward", 0.41, "reward_improvement"],
+  ["trained.mean_safety_penalty", 0.1, "safety_regression_bound"],
+  ["significance.p_value", 0.06, "statistical_significance"],
+  ["significance.confidence_level", 0.9, "confidence_floor"]
+]
+
+const playbookBreaks: ReadonlyArray<readonly [field: string, value: unknown]> = [
+  ["schema_version", 3],
+  ["artifact_kind", "playbook"],
+  ["run_id", "m24-recovery-abc"],
+  ["run_id", "m24-recovery-"],
+  ["crash_drill", undefined],
+  ["crash_drill.state_dir", ""],
+  ["crash_drill.running_manifest_path", "job.yaml"],
+  ["crash_drill.crash_simulation_command", undefined],
+  ["resume_drill.restart_command", " "],
+  ["resume_drill.resumed_job_id", undefined],
+  ["resume_drill.checkpoint_path", "store.db"],
+  ["evidence.events_log_path", "events.json"],
+  ["evidence.health_snapshot_path", "state.txt"],
+  ["evidence.operator_log_path", "operator.txt"],
+  ["outcome.resume_status", "failed"],
+  ["outcome.recovery_reason_code", "job_succeeded"]
+]
+
+describe("the rules of the evidence", () => {
+  it.each(reportBreaks)("refuses a report whose %s is %j", (field, value) => {
+    assert.include(reportProblems(withField(template(report), field, value)).map((one) => one.field), field)
+  })
+
+  it.each(proofBreaks)("refuses a proof whose %s is %j", (field, value) => {
+    assert.include(proofProblems(withField(template(proof), field, value)).map((one) => one.field), field)
+  })
+
+  it.each(playbookBreaks)("refuses a playbook whose %s is %j", (field, value) => {
+    assert.include(playbookProblems(withField(template(playbook), field, value)).map((one) => one.field), field)
+  })
+
+  it.each(criteria)("refuses a proof that passes although its %s is %d", (field, value, criterion) => {
+    const failing = withField(template(proof), field, value)
+    const [problem] = proofProblems(failing)
+    assert.strictEqual(problem?.field, "significance.pass")
+    assert.include(problem?.text, criterion)
+    assert.deepStrictEqual(proofProblems(withField(failing, "significance.pass", false)), [])
+  })
+
+  it("refuses a proof that fails although every criterion holds", () => {
+    const [problem] = proofProblems(withField(template(proof), "significance.pass", false))
+    assert.include(problem?.text, "true: every criterion holds")
+  })
+
+  it("recomputes the verdict of a significance report, by its own criteria where it has any", () => {
+    const failing = withField(template(report), "significance.p_value", 0.2)
+    assert.strictEqual(reportProblems(failing)[0]?.field, "significance.pass")
+    assert.deepStrictEqual(reportProblems(withField(failing, "significance.pass", false)), [])
+    const strict = withField(template(report), "criteria", {
+      min_reward_delta: 0.5,
+      max_safety_regression: 0,
+      max_p_value: 0.05
+    })
+    assert.include(reportProblems(strict)[0]?.text, "reward_improvement")
+    assert.deepStrictEqual(reportProblems(withField(strict, "significance.pass", false)), [])
+  })
+
+  it("asks the other kinds of report for no significance", () => {
+    const plain = withField(
+      withField(
+        withField(withField(template(report), "significance", undefined), "report_kind", "baseline"),
+        "publication.report_path",
+        ".tau/reports/m24/m24-example/m24-benchmark-report-baseline.json"
+      ),
+      "publication.archive_path",
+      ".tau/reports/archive/m24/2027/05/m24-benchmark-report-m24-example-baseline.json"
+    )
+    assert.deepStrictEqual(reportProblems(plain), [])
+  })
+
+  it.each([[null], [[]], ["text"], [{}]])("refuses %j as any artifact", (value) => {
+    for (const problems of [reportProblems, proofProblems, playbookProblems]) assert.isNotEmpty(problems(value))
+  })
+})
+
+describe("tau validate", () => {
+  const scripts = [
+    ["validate-m24-rl-benchmark-report.sh", "report", report],
+    ["validate-m24-rl-benchmark-proof-template.sh", "proof", proof],
+    ["validate-m24-rl-resume-after-crash-playbook.sh", "playbook", playbook]
+  ] as const
+
+  it.each(scripts)("%s accepts its template and refuses a broken one by the field's name", (script, kind, name) => {
+    const run = (...args: ReadonlyArray<string>) => spawnSync(demo(script), args, { encoding: "utf8", cwd: folder })
+    const fine = run(demo(name))
+    assert.strictEqual(fine.status, 0, fine.stderr)
+    assert.match(fine.stdout, /^ok - .*\n$/)
+
+    const broken = join(folder, `${kind}.json`)
+    writeFileSync(broken, JSON.stringify(withField(template(name), "run_id", 7)))
+    const refused = run(broken)
+    assert.strictEqual(refused.status, 1)
+    assert.strictEqual(refused.stdout, "")
+    assert.match(refused.stderr, /^error: .*: run_id: expected .*, found 7\n$/)
+
+    for (const args of [[], [broken, broken], [join(folder, "absent.json")]]) assert.strictEqual(run(...args).status, 2)
+  })
+
+  it("says where a file is no JSON, and refuses a field that is given twice", () => {
+    const file = join(folder, "text.json")
+    writeFileSync(file, "{ \"schema_version\": 1,, }")
+    const syntax = tau(["validate", "report", file])
+    assert.strictEqual(syntax.status, 1)
+    assert.include(syntax.stderr, "line 1, column 23")
+    const text = JSON.stringify(template(proof))
+    writeFileSync(file, `${text.slice(0, -1)}, "run_id": "m24-other"}`)
+    const twice = tau(["validate", "proof", file])
+    assert.strictEqual(twice.status, 1)
+    assert.include(twice.stderr, "run_id: expected each key once")
+  })
+
+  it("refuses a kind it does not know as a usage error", () => {
+    assert.strictEqual(tau(["validate", "prof", demo(proof)]).status, 2)
+  })
+})

@@ -1,0 +1,70 @@
+import { assert, describe, it } from "@effect/vitest"
+import { compare } from "../../src/evidence/Comparison.js"
+import { metricsOf } from "../../src/evidence/Outcomes.js"
+
+const outcomes = (rewards: ReadonlyArray<ReadonlyArray<number>>) =>
+  rewards.map((of, index) => ({ caseId: `case-${index}`, rewards: of, safetyPenalties: of.map(() => 0) }))
+
+const options = { alpha: 0.05, seed: 1 }
+const repeat = (count: number, one: ReadonlyArray<number>) => Array.from({ length: count }, () => one)
+
+describe("compare", () => {
+  it("takes McNemar's test for cases that are right or wrong, and counts who won", () => {
+    const baseline = outcomes([...repeat(9, [0]), ...repeat(2, [1]), ...repeat(5, [1])])
+    const trained = outcomes([...repeat(9, [1]), ...repeat(2, [0]), ...repeat(5, [1])])
+    const found = compare(baseline, trained, options)
+    assert.strictEqual(found.test, "exact McNemar")
+    assert.deepStrictEqual([found.wins, found.losses, found.ties, found.n], [9, 2, 5, 16])
+    assert.closeTo(found.pValue, 0.0654296875, 1e-12)
+    assert.closeTo(found.meanDelta, 7 / 16, 1e-12)
+    assert.isTrue(found.bounds.low < found.meanDelta && found.meanDelta < found.bounds.high)
+    assert.strictEqual(found.effects["odds_ratio"], 4.5)
+  })
+
+  it("takes the permutation test for scores in between, exact while the cases are few", () => {
+    const baseline = outcomes(repeat(8, [0.25]))
+    const trained = outcomes([...repeat(6, [0.75]), [0.25], [0]])
+    assert.strictEqual(compare(baseline, trained, options).test, "paired permutation, exact")
+    const many = compare(outcomes(repeat(40, [0.25])), outcomes(repeat(40, [0.5])), options)
+    assert.strictEqual(many.test, "paired permutation, Monte Carlo")
+    assert.isAbove(many.pValueStandardError, 0)
+  })
+
+  it("counts cases, not episodes, and still gives the difference of the reported means", () => {
+    const baseline = outcomes([[0, 0, 1], [1, 0], [0, 1]])
+    const trained = outcomes([[1, 1, 1], [1, 0], [1, 1]])
+    const found = compare(baseline, trained, options)
+    assert.strictEqual(found.n, 3)
+    assert.closeTo(found.meanDelta, metricsOf(trained).meanReward - metricsOf(baseline).meanReward, 1e-12)
+  })
+
+  it("pairs by case id, in whatever order the reports list them", () => {
+    const baseline = outcomes([[0], [1], [0], [1]])
+    assert.strictEqual(compare(baseline, baseline.toReversed(), options).ties, 4)
+  })
+
+  it("does not take agreement of a few cases for certainty", () => {
+    const same = outcomes(repeat(10, [1]))
+    const found = compare(same, same, options)
+    assert.strictEqual(found.pValue, 1)
+    assert.strictEqual(found.intervalMethod, "rule of three")
+    assert.closeTo(found.bounds.high, 1 - 0.025 ** 0.1, 1e-12)
+    assert.strictEqual(found.bounds.low, -found.bounds.high)
+  })
+
+  it("compares episodes by Welch's test when asked to, or when the cases do not pair", () => {
+    const baseline = outcomes([[0, 1, 0], [1, 0, 0]])
+    const trained = outcomes([[1, 1, 0], [1, 1, 1]])
+    assert.strictEqual(compare(baseline, trained, { ...options, unpaired: true }).test, "Welch")
+    const other = trained.map((one) => ({ ...one, caseId: `other-${one.caseId}` }))
+    assert.strictEqual(compare(baseline, other, options).test, "Welch")
+  })
+
+  it("says what the data could have shown", () => {
+    const alternating = (value: number) => outcomes(Array.from({ length: 60 }, (_, n) => [n % 3 === 0 ? value : 0]))
+    const found = compare(alternating(0), alternating(1), options)
+    assert.isAbove(found.powerAtMeanDelta!, 0.95)
+    assert.isTrue(found.smallestDetectableDelta! > 0 && found.smallestDetectableDelta! < 0.4)
+    assert.isNull(compare(outcomes([[0]]), outcomes([[0.5]]), options).smallestDetectableDelta)
+  })
+})

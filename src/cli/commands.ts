@@ -1,6 +1,7 @@
 /** Every sub-command, in the order of the help. Loads no Effect. */
 import type { Command } from "./Command.js"
 import { audit } from "./commands/audit.js"
+import { dashboard } from "./commands/dashboard.js"
 import { diff } from "./commands/diff.js"
 import { drill } from "./commands/drill.js"
 import { exporting } from "./commands/export.js"
@@ -26,6 +27,7 @@ export const commands: ReadonlyArray<Command> = [
   workers,
   exporting,
   inspect,
+  dashboard,
   audit,
   drill,
   keys,

@@ -54,7 +54,10 @@ const one = (fields: Schema.Struct.Fields) =>
 
 const get = HttpApiEndpoint.get
 const idPath = Schema.Struct({ id: Id })
-const empty = query({})
+/** Of a page that takes no query. */
+const empty = Schema.Struct({}).pipe(
+  Schema.filter((given) => Object.keys(given).length === 0 || "this page takes no query")
+)
 
 const dashboard = HttpApiGroup.make("dashboard", { topLevel: true })
   .add(get("health", "/dashboard/health").setUrlParams(empty).addSuccess(Health))
@@ -62,12 +65,18 @@ const dashboard = HttpApiGroup.make("dashboard", { topLevel: true })
   .add(
     get("queueTimeline", "/dashboard/queue-timeline")
       .setUrlParams(query({
-        run: Schema.optional(Id.annotations({ description: "The run; by default the one that control verbs are about" })),
+        run: Schema.optional(
+          Id.annotations({ description: "The run; by default the one that control verbs are about" })
+        ),
         bucket_ms: Schema.optional(
-          whole(1_000, 86_400_000).annotations({ description: "Length of a bucket, 1000 to 86400000; 60000 unless told" })
+          whole(1_000, 86_400_000).annotations({
+            description: "Length of a bucket, 1000 to 86400000; 60000 unless told"
+          })
         ),
         buckets: Schema.optional(
-          whole(1, 500).annotations({ description: "How many buckets, the last one ends now; 1 to 500, 60 unless told" })
+          whole(1, 500).annotations({
+            description: "How many buckets, the last one ends now; 1 to 500, 60 unless told"
+          })
         )
       }))
       .addSuccess(QueueTimeline)
@@ -87,7 +96,9 @@ const dashboard = HttpApiGroup.make("dashboard", { topLevel: true })
       .setHeaders(Schema.Struct({ "last-event-id": Schema.optional(Schema.String.pipe(Schema.maxLength(256))) }))
       .addSuccess(
         Schema.String.pipe(HttpApiSchema.withEncoding({ kind: "Text", contentType: "text/event-stream" }))
-          .annotations({ description: "Events `dashboard.snapshot`; after `Last-Event-ID` a `dashboard.reset` comes first" })
+          .annotations({
+            description: "Events `dashboard.snapshot`; after `Last-Event-ID` a `dashboard.reset` comes first"
+          })
       )
       .addError(problems.busy)
   )
@@ -110,7 +121,11 @@ const rows = HttpApiGroup.make("store", { topLevel: true })
         max_score: Schema.optional(Score)
       }))
       .addSuccess(
-        one({ run_id: Schema.NullOr(Schema.String), rollouts: Schema.Array(RolloutRow), next: Schema.NullOr(Schema.String) })
+        one({
+          run_id: Schema.NullOr(Schema.String),
+          rollouts: Schema.Array(RolloutRow),
+          next: Schema.NullOr(Schema.String)
+        })
       )
       .addError(problems.notFound)
   )

@@ -3,9 +3,9 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { ActivityReader } from "../store/ActivityReader.js"
+import { totalsOf } from "../store/RowJson.js"
 import { RunEvents } from "../store/RunEvents.js"
 import { type Run, RunReader } from "../store/RunReader.js"
-import { totalsOf } from "../store/RowJson.js"
 import { RunStanding } from "../store/RunStanding.js"
 import type { StoreError } from "../store/StoreError.js"
 import { WorkerReader } from "../store/WorkerReader.js"
@@ -87,15 +87,24 @@ const nothing: Found = {
 const widgetsOf = (facts: Facts, found: Found): ReadonlyArray<Widget> => {
   const run = facts.standing?.run ?? null
   const ended = run === null ? 0 : run.succeeded + run.failed
-  const counts = (id: string, title: string, value: number, unit: Widget["unit"] = "count"): Widget =>
-    ({ id, title, value, unit })
+  const counts = (id: string, title: string, value: number, unit: Widget["unit"] = "count"): Widget => ({
+    id,
+    title,
+    value,
+    unit
+  })
   return [
     counts("runs", "Runs in the store", found.runs),
     counts("rollouts_total", "Rollouts of the run", run?.total ?? 0),
     counts("rollouts_finished", "Finished rollouts of the run", run === null ? 0 : ended + run.cancelled),
     counts("queue_depth", "Rollouts that wait", facts.queueDepth),
     counts("workers_live", "Live workers", found.workers),
-    { id: "success_rate", title: "Succeeded of those that ended", value: ended === 0 ? null : run!.succeeded / ended, unit: "ratio" },
+    {
+      id: "success_rate",
+      title: "Succeeded of those that ended",
+      value: ended === 0 ? null : run!.succeeded / ended,
+      unit: "ratio"
+    },
     { id: "mean_score", title: "Mean score of the run", value: found.meanScore, unit: "score" },
     counts("calls", "Model calls of the run", found.run?.calls ?? 0),
     counts("input_tokens", "Tokens in", found.run?.inputTokens ?? 0, "tokens"),

@@ -5,14 +5,16 @@ import { Resources } from "../domain/Resources.js"
 import { Reward } from "../domain/Reward.js"
 import { Attempt, Rollout } from "../domain/Rollout.js"
 import { Span } from "../domain/Span.js"
-import { Run } from "../store/RunReader.js"
 import { type RowJson, snakeName } from "../store/RowJson.js"
+import { Run } from "../store/RunReader.js"
 
 /** The schema of `snake(row)`: every field under its name in snake case, with its value as it is in memory. */
 const rowSchema = (identifier: string, fields: Schema.Struct.Fields): Schema.Schema<RowJson> =>
   Schema.Struct(
     Object.fromEntries(
-      Object.entries(fields).map(([name, field]) => [snakeName(name), Schema.typeSchema(field as Schema.Schema<unknown>)])
+      Object.entries(fields).map((
+        [name, field]
+      ) => [snakeName(name), Schema.typeSchema(field as Schema.Schema<unknown>)])
     )
   ).annotations({ identifier }) as unknown as Schema.Schema<RowJson>
 

@@ -37,8 +37,9 @@ export const storeHandlers = HttpApiBuilder.group(DashboardApi, "store", (handle
             return problemOf("unavailable", error.message)
         }
       })
-    const requestOf = ({ after, limit }: { readonly after?: string | undefined; readonly limit?: number | undefined }) =>
-      ({ after: after ?? null, limit: limit ?? limitUnlessTold })
+    const requestOf = (
+      { after, limit }: { readonly after?: string | undefined; readonly limit?: number | undefined }
+    ) => ({ after: after ?? null, limit: limit ?? limitUnlessTold })
 
     return handlers
       .handle("runs", ({ urlParams }) =>
@@ -47,8 +48,10 @@ export const storeHandlers = HttpApiBuilder.group(DashboardApi, "store", (handle
           const { run: standing } = yield* (yield* RunStanding).now
           const page = yield* runs.page({ ...requestOf(urlParams), state: urlParams.state ?? null, order: "newest" })
           const items = yield* Effect.forEach(page.items, (run) =>
-            Effect.map(runs.results(run.id), (results) =>
-              runJson(run, totalsOf(results), standing?.id === run.id && standing.hasCrashed)))
+            Effect.map(
+              runs.results(run.id),
+              (results) => runJson(run, totalsOf(results), standing?.id === run.id && standing.hasCrashed)
+            ))
           return { ...head, runs: items, next: page.next }
         })))
       .handle("rollouts", ({ urlParams }) =>
@@ -75,9 +78,10 @@ export const storeHandlers = HttpApiBuilder.group(DashboardApi, "store", (handle
           const rollouts = yield* RolloutStore
           const rollout = yield* rollouts.get(RolloutId.make(id))
           if (Option.isNone(rollout)) return yield* new Missing({ noun: "rollout" })
-          const attempts = yield* Effect.forEach(yield* rollouts.attempts(rollout.value.id), (attempt) =>
-            Effect.map(rollouts.rewards(attempt.id), (rewards) =>
-              attemptJson(attempt, rewards)))
+          const attempts = yield* Effect.forEach(
+            yield* rollouts.attempts(rollout.value.id),
+            (attempt) => Effect.map(rollouts.rewards(attempt.id), (rewards) => attemptJson(attempt, rewards))
+          )
           return { ...head, rollout: snake(rollout.value), attempts }
         })))
       .handle("attemptSpans", ({ path: { id }, urlParams }) =>

@@ -229,6 +229,10 @@ class Gateway {
       response.end(this.metricsText())
       return
     }
+    if (this.options.admin !== undefined && request.url?.startsWith("/dashboard/") === true) {
+      this.options.admin(request, response)
+      return
+    }
     if (request.httpVersionMajor < 1) {
       this.refuse(response, "malformed", "HTTP/1.1 is spoken here")
       return

@@ -47,4 +47,7 @@ export const positionOf = <A, E>(
 ): Effect.Effect<A, E | UnknownCursor> =>
   after === null
     ? Effect.succeed(first)
-    : Effect.flatMap(find(after), ([row]) => row === undefined ? new UnknownCursor({ noun, after }) : Effect.succeed(row))
+    : Effect.flatMap(
+      find(after),
+      ([row]) => row === undefined ? new UnknownCursor({ noun, after }) : Effect.succeed(row)
+    )

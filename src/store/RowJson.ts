@@ -1,6 +1,6 @@
 /** Rows as JSON readers get them, from the commands and over HTTP alike. */
-import type { Attempt } from "../domain/Rollout.js"
 import type { Reward } from "../domain/Reward.js"
+import type { Attempt } from "../domain/Rollout.js"
 import type { Run, RunResult } from "./RunReader.js"
 
 export type RowJson = Record<string, unknown>

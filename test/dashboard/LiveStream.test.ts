@@ -1,0 +1,39 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { connect } from "node:net"
+import { LiveStream } from "../../src/dashboard/LiveStream.js"
+import { listening } from "../support/dashboard.js"
+import { eventually, upstream } from "../support/upstream.js"
+
+describe("the listeners of the stream", { timeout: 60_000 }, () => {
+  it.scoped("drops the one of fifty that does not read, and nobody else misses an event", () =>
+    Effect.gen(function*() {
+      const stream = new LiveStream({ listenersMax: 50, unreadBytesMax: 64 * 1024 })
+      const origin = yield* upstream((_, response) => stream.add(response, []))
+      const listeners = yield* Effect.replicateEffect(listening(origin), 49)
+      const deaf = yield* Effect.acquireRelease(
+        Effect.sync(() => connect(Number(new URL(origin).port), "127.0.0.1").pause()),
+        (socket) => Effect.sync(() => socket.destroy())
+      )
+      deaf.write("GET /dashboard/stream HTTP/1.1\r\nhost: x\r\n\r\n")
+      yield* eventually("all listen", Effect.sync(() => stream.size === 50 ? true : undefined))
+      assert.isTrue(stream.isFull)
+      const ballast = "x".repeat(128 * 1024)
+      let sent = 0
+      yield* eventually(
+        "the deaf one is dropped",
+        Effect.gen(function*() {
+          stream.broadcast("tick", { n: sent += 1, ballast })
+          yield* eventually(
+            "everybody else has it",
+            Effect.sync(() =>
+              listeners.every((one) => one.events().length === sent) ? true : undefined
+            )
+          )
+          return stream.drops === 1 ? true : undefined
+        })
+      )
+      assert.strictEqual(stream.size, 49)
+      assert.isTrue(listeners.every((one) => !one.isOver()))
+    }))
+})

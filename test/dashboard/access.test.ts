@@ -15,7 +15,7 @@ const post = (headers: Readonly<Record<string, string>>, body = action) => ({
 })
 
 describe("who may ask the dashboard", { timeout: 60_000 }, () => {
-  it.scoped("answers under the names of this machine only", () =>
+  it.scopedLive("answers under the names of this machine only", () =>
     Effect.gen(function*() {
       const { ask } = yield* served()
       for (const host of ["evil.example", "127.0.0.1.evil.example", "10.1.2.3:80"]) {
@@ -27,7 +27,7 @@ describe("who may ask the dashboard", { timeout: 60_000 }, () => {
       }
     }))
 
-  it.scoped("refuses what pages of other sites send, by any method and with any body", () =>
+  it.scopedLive("refuses what pages of other sites send, by any method and with any body", () =>
     Effect.gen(function*() {
       const { ask, origin } = yield* served()
       for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
@@ -49,7 +49,7 @@ describe("who may ask the dashboard", { timeout: 60_000 }, () => {
       assert.strictEqual((yield* ask("/dashboard/actions", post({ origin }))).status, 200)
     }))
 
-  it.scoped("asks for its token, and says nothing else to those who lack it", () =>
+  it.scopedLive("asks for its token, and says nothing else to those who lack it", () =>
     Effect.gen(function*() {
       const token = "0123456789abcdef"
       const { act, ask } = yield* served({ token })
@@ -68,13 +68,13 @@ describe("who may ask the dashboard", { timeout: 60_000 }, () => {
       assert.strictEqual((yield* ask("/dashboard/health")).status, 401)
     }))
 
-  it.scoped("admits nobody where other machines reach it and no token is set", () =>
+  it.scopedLive("admits nobody where other machines reach it and no token is set", () =>
     Effect.gen(function*() {
       const { ask } = yield* served({ bindHost: "0.0.0.0" })
       assert.strictEqual((yield* ask("/dashboard/health")).status, 401)
     }))
 
-  it.scoped("takes an action as JSON of a stated, bounded size", () =>
+  it.scopedLive("takes an action as JSON of a stated, bounded size", () =>
     Effect.gen(function*() {
       const { ask } = yield* served()
       const statusOf = (asked: Parameters<typeof ask>[1]) =>
@@ -111,7 +111,7 @@ describe("who may ask the dashboard", { timeout: 60_000 }, () => {
       }
     }))
 
-  it.scoped("answers every page with the same headers, and errors in one shape", () =>
+  it.scopedLive("answers every page with the same headers, and errors in one shape", () =>
     Effect.gen(function*() {
       const { ask } = yield* served()
       for (
@@ -136,7 +136,7 @@ describe("who may ask the dashboard", { timeout: 60_000 }, () => {
       assert.strictEqual((yield* ask("/dashboard/actions")).status, 405)
     }))
 
-  it.scoped("knows its pages by their exact paths", () =>
+  it.scopedLive("knows its pages by their exact paths", () =>
     Effect.gen(function*() {
       const { ask } = yield* served()
       for (
@@ -157,7 +157,7 @@ describe("who may ask the dashboard", { timeout: 60_000 }, () => {
       }
     }))
 
-  it.scoped("refuses queries that cannot be meant, at once", () =>
+  it.scopedLive("refuses queries that cannot be meant, at once", () =>
     Effect.gen(function*() {
       const { ask } = yield* served()
       const begun = performance.now()

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { AttemptFailed } from "../../src/runtime/Executor.js"
@@ -49,7 +50,7 @@ const refusedKey = Effect.fail(
 )
 
 describe("what the dashboard tells", { timeout: 120_000 }, () => {
-  it.scoped("tells of a store that is not there, and of the one that is made later", () =>
+  it.scopedLive("tells of a store that is not there, and of the one that is made later", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
       const { ask } = yield* dashboardIn(folder)
@@ -68,7 +69,7 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
       )
     }))
 
-  it.scoped("tells of a run that is over, field by field", () =>
+  it.scopedLive("tells of a run that is over, field by field", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
       yield* finishedRun(folder, 3)
@@ -100,15 +101,23 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
       })
       const { json: alerts } = yield* ask("/dashboard/alerts")
       assert.hasAllKeys(alerts, [...head, "alerts"])
-      assert.deepStrictEqual(alerts.alerts.map(({ code, severity }: Body) => [code, severity]), [["dashboard_healthy", "info"]])
+      assert.deepStrictEqual(alerts.alerts.map(({ code, severity }: Body) => [code, severity]), [[
+        "dashboard_healthy",
+        "info"
+      ]])
       const { json: widgets } = yield* ask("/dashboard/widgets")
       assert.hasAllKeys(widgets, [...head, "widgets"])
       for (const widget of widgets.widgets) assert.hasAllKeys(widget, ["id", "title", "value", "unit"])
       const value = (id: string) => widgets.widgets.find((widget: Body) => widget.id === id).value
-      assert.deepStrictEqual([value("runs"), value("rollouts_finished"), value("success_rate"), value("mean_score")], [1, 3, 1, 1])
+      assert.deepStrictEqual([value("runs"), value("rollouts_finished"), value("success_rate"), value("mean_score")], [
+        1,
+        3,
+        1,
+        1
+      ])
     }))
 
-  it.scoped("counts the timeline from the rows", () =>
+  it.scopedLive("counts the timeline from the rows", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
       yield* finishedRun(folder, 4)
@@ -118,7 +127,15 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
       assert.strictEqual(json.buckets.length, 10)
       assert.deepInclude(json, { bucket_ms: 60_000, complete: true })
       for (const bucket of json.buckets) {
-        assert.hasAllKeys(bucket, ["start_unix_ms", "end_unix_ms", "queued", "running", "succeeded", "failed", "cancelled"])
+        assert.hasAllKeys(bucket, [
+          "start_unix_ms",
+          "end_unix_ms",
+          "queued",
+          "running",
+          "succeeded",
+          "failed",
+          "cancelled"
+        ])
         assert.strictEqual(bucket.end_unix_ms - bucket.start_unix_ms, 60_000)
       }
       assert.strictEqual(json.buckets.reduce((sum: number, { succeeded }: Body) => sum + succeeded, 0), 4)
@@ -127,7 +144,7 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
       assert.strictEqual((yield* ask("/dashboard/queue-timeline?buckets=501")).status, 400)
     }))
 
-  it.scoped("calls three attempts without success in a row failing, and holds the gate", () =>
+  it.scopedLive("calls three attempts without success in a row failing, and holds the gate", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
       yield* runIn(folder, 3).pipe(Effect.provide(runtimeAt(folder, { execute: () => refusedKey })))
@@ -144,7 +161,7 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
       ])
     }))
 
-  it.scoped("names a run whose process died", () =>
+  it.scopedLive("names a run whose process died", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
       yield* Effect.provide(beginCrashedRun(2), controlStoreIn(folder))
@@ -156,10 +173,11 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
       assert.match(json.training.diagnostics.join(), /the process of run-0001-\w+ died/)
     }))
 
-  it.scoped("pauses and resumes as the control verbs do, in the same log", () =>
+  it.scopedLive("pauses and resumes as the control verbs do, in the same log", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
-      yield* Effect.provide(beginRun(2), controlStoreIn(folder))
+      // The process of the run stays: resuming a run whose process died needs a checkpoint.
+      yield* Effect.provide(beginRun(2), yield* Layer.build(controlStoreIn(folder)))
       const { act, ask } = yield* dashboardIn(folder)
       const paused = yield* act("pause", "lunch")
       assert.strictEqual(paused.status, 200, paused.text)
@@ -193,7 +211,7 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
       assert.strictEqual((yield* ask("/dashboard/health")).json.control_audit_count, 4)
     }))
 
-  it.scoped("logs who was denied", () =>
+  it.scopedLive("logs who was denied", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
       yield* Effect.provide(beginRun(1), controlStoreIn(folder))
@@ -215,7 +233,7 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
       assert.deepInclude(json, { control_mode: "running", control_audit_count: 2 })
     }))
 
-  it.scoped("streams snapshots, and starts anew for who comes back", () =>
+  it.scopedLive("streams snapshots, and starts anew for who comes back", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
       yield* Effect.provide(beginRun(1), controlStoreIn(folder))
@@ -224,7 +242,10 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
       const again = yield* listening(origin, { "last-event-id": "7" })
       yield* eventually("a snapshot", Effect.sync(() => first.events()[0]))
       yield* eventually("a reset and a snapshot", Effect.sync(() => again.events()[1]))
-      assert.deepStrictEqual(again.events().slice(0, 2).map(({ event }) => event), ["dashboard.reset", "dashboard.snapshot"])
+      assert.deepStrictEqual(again.events().slice(0, 2).map(({ event }) => event), [
+        "dashboard.reset",
+        "dashboard.snapshot"
+      ])
       assert.strictEqual(again.events()[0]!.data.last_event_id, "7")
       assert.hasAllKeys(first.events()[0]!.data, [...head, "health", "widgets", "alerts"])
       yield* act("pause")

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { join } from "node:path"
-import { type Body, dashboardAt } from "../support/dashboard.js"
-import { printed, startTau, tau } from "../support/command.js"
-import { scratchFolder } from "../support/store.js"
 import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { printed, startTau, tau } from "../support/command.js"
+import { type Body, dashboardAt } from "../support/dashboard.js"
+import { scratchFolder } from "../support/store.js"
 
 const config = {
   optimize: Array.from({ length: 5 }, (_, n) => ({ prompt: `What is ${n} + 2?`, expected: `${n + 2}` })),
@@ -28,7 +28,7 @@ const commandJson = (folder: string, ...args: ReadonlyArray<string>) =>
   Effect.map(tau(folder, [...args, "--store=store.sqlite", "--json"]), ({ stdout }) => JSON.parse(stdout) as Body)
 
 describe("the rows of a store over HTTP", { timeout: 240_000 }, () => {
-  it.scoped("gives the rows of the commands, page by page, and 404 for what is not there", () =>
+  it.scopedLive("gives the rows of the commands, page by page, and 404 for what is not there", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
       yield* runOnce(folder)
@@ -66,7 +66,7 @@ describe("the rows of a store over HTTP", { timeout: 240_000 }, () => {
       }
     }))
 
-  it.scoped("describes every page in its OpenAPI document", () =>
+  it.scopedLive("describes every page in its OpenAPI document", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
       const { ask } = yield* dashboardAt(join(folder, "store.sqlite"))
@@ -78,7 +78,7 @@ describe("the rows of a store over HTTP", { timeout: 240_000 }, () => {
       assert.include(JSON.stringify(content), "dashboard_bad_request")
     }))
 
-  it.scoped("is served by a capture proxy, whose upstream keeps every other path", () =>
+  it.scopedLive("is served by a capture proxy, whose upstream keeps every other path", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
       const proxy = yield* startTau(folder, [
@@ -97,7 +97,7 @@ describe("the rows of a store over HTTP", { timeout: 240_000 }, () => {
       assert.isNull(chat.headers.get("content-security-policy"))
     }))
 
-  it.scoped("is served by tau dashboard, which refuses to be reached from elsewhere without a good token", () =>
+  it.scopedLive("is served by tau dashboard, which refuses to be reached from elsewhere without a good token", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
       const running = yield* startTau(folder, ["dashboard", "--bind=127.0.0.1:0", "--json"])

@@ -14,7 +14,7 @@ export const proxyWithDashboard = (
   { storePath, token }: { readonly storePath: string; readonly token: string | null }
 ) =>
   Layer.unwrapEffect(
-    Effect.map(Dashboard, ({ handle }) => Proxy.layer({ ...options, admin: handle }))
+    Effect.map(Dashboard, (admin) => Proxy.layer({ ...options, admin }))
   ).pipe(
     Layer.provide(Dashboard.layer({ bindHost: options.bind.host, token, localPrincipal: localPrincipal() })),
     Layer.provide(operatorOf({ storePath, stateDir: dirname(storePath), rbacPolicyPath: rbacPolicyOf(storePath) })),

@@ -26,6 +26,8 @@ export interface DashboardOptions extends AccessOptions {
 export class Dashboard extends Context.Tag("tau/dashboard/Dashboard")<Dashboard, {
   /** Answers a request whose path begins with `/dashboard/`; everything else is not found. */
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void
+  /** Ends the streams, and begins no more: the server is about to stop. */
+  readonly close: () => void
 }>() {
   static readonly layer = (options: DashboardOptions) =>
     Layer.scoped(
@@ -34,7 +36,9 @@ export class Dashboard extends Context.Tag("tau/dashboard/Dashboard")<Dashboard,
         const app = yield* HttpApiBuilder.httpApp
         const answer = yield* NodeHttpServer.makeHandler(app)
         const access = new Access(options)
+        const { stream } = yield* Live
         return Dashboard.of({
+          close: () => stream.close(),
           handle: (request, response) => {
             for (const [name, value] of headers) response.setHeader(name, value)
             const admitted = access.admit(request)

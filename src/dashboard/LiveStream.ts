@@ -14,6 +14,7 @@ export class LiveStream {
   private readonly listeners = new Set<ServerResponse>()
   private lastId = 0
   private dropped = 0
+  private isClosed = false
 
   constructor(private readonly limits: LiveStreamLimits) {}
 
@@ -27,7 +28,7 @@ export class LiveStream {
   }
 
   get isFull(): boolean {
-    return this.listeners.size >= this.limits.listenersMax
+    return this.isClosed || this.listeners.size >= this.limits.listenersMax
   }
 
   /** Takes a listener in, whose first events are these. */
@@ -51,6 +52,7 @@ export class LiveStream {
   }
 
   close(): void {
+    this.isClosed = true
     for (const response of this.listeners) response.destroy()
     this.listeners.clear()
   }

@@ -154,6 +154,7 @@ class Gateway {
 
   /** At shutdown nobody waits for a place any more, and connections without a call under way are closed. */
   retire(): void {
+    this.options.admin?.close()
     this.queue.refuseAll()
     for (const tunnel of this.tunnels) tunnel.retire()
   }
@@ -230,7 +231,7 @@ class Gateway {
       return
     }
     if (this.options.admin !== undefined && request.url?.startsWith("/dashboard/") === true) {
-      this.options.admin(request, response)
+      this.options.admin.handle(request, response)
       return
     }
     if (request.httpVersionMajor < 1) {

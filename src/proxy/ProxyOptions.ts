@@ -36,8 +36,14 @@ export interface ProxyOptions {
   /** Told to whoever runs the proxy: one line, once per incident. */
   readonly warn: (message: string) => void
   /** Answers requests whose path begins with `/dashboard/`; without it they go upstream like any other. */
-  readonly admin?: (request: IncomingMessage, response: ServerResponse) => void
+  readonly admin?: Admin
   readonly limits: ProxyLimits
+}
+
+export interface Admin {
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => void
+  /** Ends answers that would go on for ever: the proxy is about to stop. */
+  readonly close: () => void
 }
 
 export interface ProxyLimits {

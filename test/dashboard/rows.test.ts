@@ -3,8 +3,9 @@ import * as Effect from "effect/Effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { printed, startTau, tau } from "../support/command.js"
-import { type Body, dashboardAt } from "../support/dashboard.js"
+import { asking, type Body, dashboardAt, listening } from "../support/dashboard.js"
 import { scratchFolder } from "../support/store.js"
+import { eventually, upstream } from "../support/upstream.js"
 
 const config = {
   optimize: Array.from({ length: 5 }, (_, n) => ({ prompt: `What is ${n} + 2?`, expected: `${n + 2}` })),
@@ -23,6 +24,9 @@ const runOnce = (folder: string) =>
     ])
     assert.strictEqual(code, 0, stderr)
   })
+
+/** A port that was free a moment ago. */
+const freePort = Effect.map(Effect.scoped(upstream(() => {})), (origin) => new URL(origin).port)
 
 const commandJson = (folder: string, ...args: ReadonlyArray<string>) =>
   Effect.map(tau(folder, [...args, "--store=store.sqlite", "--json"]), ({ stdout }) => JSON.parse(stdout) as Body)
@@ -95,6 +99,46 @@ describe("the rows of a store over HTTP", { timeout: 240_000 }, () => {
       assert.strictEqual(runs.status, 200)
       const chat = yield* Effect.promise(() => fetch(`${origin}/api/chat`))
       assert.isNull(chat.headers.get("content-security-policy"))
+
+      // Its grace for calls under way is 10 s: a stream that never ends is no reason to use it.
+      const listener = yield* listening(origin)
+      yield* eventually("a snapshot", Effect.sync(() => listener.events()[0]))
+      const told = performance.now()
+      proxy.process.kill("SIGTERM")
+      assert.strictEqual(yield* proxy.exit, 0)
+      assert.isBelow(performance.now() - told, 8_000)
+    }))
+
+  it.scopedLive("is served by the proxy of a live run, which a pause holds", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const executor = { kind: "command", command: ["sleep", "60"] }
+      writeFileSync(join(folder, "config.json"), JSON.stringify({ ...config, executor }))
+      const live = yield* startTau(folder, [
+        "--model=sim/arithmetic",
+        "--prompt-optimization-config=config.json",
+        `--prompt-optimization-proxy-bind=127.0.0.1:${yield* freePort}`
+      ])
+      const bind = live.process.spawnargs.at(-1)!.split("=")[1]!
+      const { act, ask } = asking(`http://${bind}`)
+      yield* eventually(
+        "the run works",
+        Effect.promise(() => fetch(`http://${bind}/dashboard/widgets`).then((answer) => answer.json(), () => undefined))
+          .pipe(
+            Effect.map((json: Body) =>
+              json?.widgets.find(({ id }: Body) => id === "workers_live").value === 1 ? true : undefined
+            )
+          )
+      )
+      const { json: health } = yield* ask("/dashboard/health")
+      assert.deepInclude(health, { health_state: "healthy", rollout_gate: "pass" })
+      assert.strictEqual((yield* ask("/dashboard/api/rollouts?status=running")).status, 200)
+      const { json } = yield* act("pause", "a look")
+      assert.deepInclude(json, { status: "done", control_mode: "paused", rollout_gate: "hold" })
+      yield* eventually(
+        "the run says that it is paused",
+        Effect.map(ask("/dashboard/health"), ({ json }) => json.training.run_state === "paused" ? true : undefined)
+      )
     }))
 
   it.scopedLive("is served by tau dashboard, which refuses to be reached from elsewhere without a good token", () =>

@@ -5,10 +5,10 @@ const below = {
   openai: [],
   process: [],
   store: ["domain", "openai"],
-  proxy: ["domain", "openai", "store"],
+  proxy: ["domain", "http", "openai", "store"],
   runtime: ["domain", "http", "openai", "process", "store"],
   scoring: ["domain", "http", "openai", "process", "store"],
-  dashboard: ["domain", "store"],
+  dashboard: ["domain", "http", "store"],
   testing: ["domain", "openai"]
 }
 

@@ -9,9 +9,8 @@ import { ExitCode } from "../../dist/cli/ExitCode.js"
 import { aliases, controlVerbs, rootFlags, variableOf } from "../../dist/cli/flags.js"
 import { keysNotYet, valuesNotYet } from "../../dist/cli/NotYet.js"
 import { providers } from "../../dist/cli/Providers.js"
-import { ExecutorConfig, OptimizerConfig, ResumeConfig, RunConfig, ScorerConfig } from "../../dist/domain/RunConfig.js"
 import { openApiDocument } from "../../dist/dashboard/OpenApiDocument.js"
-import { ExecutorConfig, OptimizerConfig, RunConfig, ScorerConfig } from "../../dist/domain/RunConfig.js"
+import { ExecutorConfig, OptimizerConfig, ResumeConfig, RunConfig, ScorerConfig } from "../../dist/domain/RunConfig.js"
 
 const code = (text) => `\`${text}\``
 const codes = (texts) => texts.map(code).join(", ")

@@ -16,7 +16,12 @@ export const proxyWithDashboard = (
   Layer.unwrapEffect(
     Effect.map(Dashboard, (admin) => Proxy.layer({ ...options, admin }))
   ).pipe(
-    Layer.provide(Dashboard.layer({ bindHost: options.bind.host, token, localPrincipal: localPrincipal() })),
+    Layer.provide(Dashboard.layer({
+      bindHost: options.bind.host,
+      allowedHosts: options.allowedHosts,
+      token,
+      localPrincipal: localPrincipal()
+    })),
     Layer.provide(operatorOf({ storePath, stateDir: dirname(storePath), rbacPolicyPath: rbacPolicyOf(storePath) })),
     Layer.provide(DashboardStore.live)
   )

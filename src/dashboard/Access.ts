@@ -6,11 +6,14 @@
  */
 import { createHash, timingSafeEqual } from "node:crypto"
 import type { IncomingMessage } from "node:http"
+import { hostName, isLoopback, isLoopbackName, isSame, plainHost } from "../http/HostName.js"
 import type { ProblemKind } from "./Problem.js"
 
 export interface AccessOptions {
   /** The address that the server listens on. */
   readonly bindHost: string
+  /** Further names, without port, under which clients may reach it. */
+  readonly allowedHosts?: ReadonlyArray<string> | undefined
   /** Callers must show it as a bearer token; null asks nobody on loopback, and admits nobody off it. */
   readonly token: string | null
   /** Who acts when no token is asked for. */
@@ -33,8 +36,10 @@ export const bodyBytesMax = 64 * 1024
 
 export class Access {
   private readonly tokenHash: Buffer | null
+  private readonly hosts: ReadonlySet<string>
 
   constructor(private readonly options: AccessOptions) {
+    this.hosts = new Set([options.bindHost, ...options.allowedHosts ?? []].map(plainHost))
     this.tokenHash = options.token === null ? null : sha256(options.token)
   }
 
@@ -61,10 +66,10 @@ export class Access {
 
   private isOwnHost({ headers, rawHeaders, socket }: IncomingMessage): boolean {
     const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === "host")
-    const [, name] = /^(\[[0-9a-f:.]+\]|[^\s/\\@:?#[\]]+)(?::\d{1,5})?$/i.exec(headers.host ?? "") ?? []
-    if (name === undefined || hosts.length !== 1) return false
-    const host = plain(name)
-    return isLoopback(host) || host === plain(this.options.bindHost) || host === plain(socket.localAddress ?? "")
+    const host = hostName(headers.host ?? "")
+    if (host === null || hosts.length !== 1) return false
+    return isLoopbackName(host) || this.hosts.has(host) ||
+      host === plainHost(socket.localAddress ?? "")
   }
 }
 
@@ -84,19 +89,10 @@ export const bodyProblem = ({ headers }: IncomingMessage): Refused | null => {
 /** A browser's request that no page of this server made. A link that a person follows to it reads, and may. */
 const isForeign = ({ headers, method }: IncomingMessage): boolean => {
   const { host = "", origin } = headers
-  if (origin !== undefined) return origin.replace(/^https?:\/\//i, "").toLowerCase() !== host.toLowerCase()
+  if (origin !== undefined) return !isSame(origin, host)
   const site = headers["sec-fetch-site"]
   if (site === undefined || site === "same-origin" || site === "none") return false
   return method !== "GET" || headers["sec-fetch-mode"] !== "navigate"
 }
-
-/** Whether only this machine can reach a server that listens there. */
-export const isLoopback = (host: string): boolean => {
-  const name = plain(host)
-  return name === "localhost" || name.endsWith(".localhost") || name === "::1" || /^127(?:\.\d{1,3}){3}$/.test(name)
-}
-
-/** Lower case, without brackets, a closing dot and the prefix of an IPv4 address in IPv6. */
-const plain = (host: string) => host.toLowerCase().replace(/^\[|\]$|\.$/g, "").replace(/^::ffff:(?=[\d.]+$)/, "")
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest()

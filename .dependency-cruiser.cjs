@@ -6,9 +6,10 @@ const below = {
   process: [],
   statistics: [],
   store: ["domain", "openai"],
-  proxy: ["domain", "openai", "store"],
+  proxy: ["domain", "http", "openai", "store"],
   runtime: ["domain", "http", "openai", "process", "store"],
   scoring: ["domain", "http", "openai", "process", "store"],
+  dashboard: ["domain", "http", "store"],
   evidence: ["domain", "statistics", "store"],
   testing: ["domain", "openai"]
 }
@@ -40,7 +41,7 @@ module.exports = {
     {
       name: "only-the-edges-touch-node",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/(evidence|openai|proxy|runtime|process|store|testing|cli)/" },
+      from: { path: "^src/", pathNot: "^src/(dashboard|evidence|openai|proxy|runtime|process|store|testing|cli)/" },
       to: { dependencyTypes: ["core"] }
     },
     {

@@ -9,6 +9,7 @@ import { ExitCode } from "../../dist/cli/ExitCode.js"
 import { aliases, controlVerbs, rootFlags, variableOf } from "../../dist/cli/flags.js"
 import { keysNotYet, valuesNotYet } from "../../dist/cli/NotYet.js"
 import { providers } from "../../dist/cli/Providers.js"
+import { openApiDocument } from "../../dist/dashboard/OpenApiDocument.js"
 import { ExecutorConfig, OptimizerConfig, ResumeConfig, RunConfig, ScorerConfig } from "../../dist/domain/RunConfig.js"
 
 const code = (text) => `\`${text}\``
@@ -310,7 +311,95 @@ tau: tau.json: $.worker_cuont: unknown key "worker_cuont"; did you mean "worker_
   have a query; its \`headers\` are ones that can be sent and that tau does not write itself.
 `
 
-const pages = { "docs/cli.md": cli, "docs/configuration.md": configuration }
+const pageOfApi = ([path, operations]) =>
+  Object.entries(operations).map(([method, { parameters, requestBody, responses }]) => {
+    const schema = responses["200"].content["application/json"]?.schema
+    const nameOf = (found) => found?.$ref?.replace("#/components/schemas/", "")
+    const answer = nameOf(schema) ?? (schema === undefined ? "events" : Object.keys(schema.properties ?? {}).join(", "))
+    const asked = parameters.map(({ in: place, name }) => place === "path" ? "" : code(name)).filter((name) =>
+      name !== ""
+    )
+    if (requestBody !== undefined) asked.push(nameOf(requestBody.content["application/json"].schema) ?? "a body")
+    const problems = Object.keys(responses).filter((status) =>
+      !["200", "400", "401", "403", "404", "405"].includes(status)
+    )
+    return [code(`${method.toUpperCase()} ${path}`), asked.join(", "), answer || "JSON", problems.join(" ")]
+  })
+
+const fieldTables = Object.entries(openApiDocument().components.schemas)
+  .filter(([, schema]) =>
+    schema.type === "object" && schema.properties !== undefined && schema.properties.error === undefined
+  )
+  .map(([name, { properties }]) => `- ${code(name)}: ${codes(Object.keys(properties))}`).join("\n")
+
+const httpApi = `${generated}
+
+# The HTTP API
+
+## The dashboard
+
+Every proxy serves the dashboard of its store under \`/dashboard/\` on its own port, and \`tau dashboard\` serves that of a store at
+rest, one that others work on, or one that is not there yet, on \`127.0.0.1:8787\`. On a proxy's port \`/dashboard/\` is taken from the
+upstream: an upstream's own pages of that name are reached under the attribution prefix (\`/rollout/<id>/attempt/<id>/dashboard/…\`).
+Nothing else is: \`/api/…\` passes upstream as ever, for some model servers speak their own language there. On the port of
+\`tau dashboard\`, \`/api/…\` is another name of \`/dashboard/api/…\`. \`GET /dashboard/api/openapi.json\` describes all of it as OpenAPI 3.1;
+requests and answers are checked against that same declaration.
+
+${
+  table(
+    ["page", "takes", "answers", "besides 400, 401, 403, 404 and 405"],
+    Object.entries(openApiDocument().paths).flatMap(pageOfApi)
+  )
+}
+
+Every payload has \`schema_version\` 1; those of the dashboard also say when they were made and where training stands.
+
+${fieldTables}
+
+### How a run is judged
+
+- \`health_state\` is \`failing\` when the last three attempts that ended did not succeed (\`failure_streak\`), \`unknown\` when there is
+  neither a run nor a status file, \`degraded\` when the run's process died or seems stuck, its last attempt did not succeed or any of
+  its rollouts failed, else \`healthy\`.
+- \`rollout_gate\` is \`pass\` only when the state is healthy and nobody paused the run.
+- \`last_cycle_failed\` and \`last_cycle_completed\` count the ended rollouts of the run that control verbs are about,
+  \`processed_case_count\` those of all runs.
+- Without a status file \`training\` tells what the store knows, and \`diagnostics\` says so.
+- \`dashboard_healthy\` is the only alert when no other fires.
+- The timeline's \`queued\` and \`running\` are of the end of a bucket, the others count what ended within it. At most 20,000 attempts are
+  looked at; \`complete\` says whether those were all.
+
+### Actions
+
+\`POST /dashboard/actions\` with \`{"action": "pause", "reason": "…"}\`, or \`resume\` or \`refresh\`. They go the way of the
+[control verbs](control.md): the same policy, log and files. A denial is 403 \`dashboard_denied\`, a verb that does not fit the run's
+state 409. Who acts is \`local:<user>\`, or \`token:dashboard\` where a token is asked for.
+
+### The stream
+
+\`GET /dashboard/stream\` sends \`dashboard.snapshot\` at once and whenever something changed, looked at once a second, and a comment
+every 15 s. Who comes back with \`Last-Event-ID\` first gets \`dashboard.reset\`: events are not kept, the snapshot replaces them. 256
+listeners at most; one that leaves 256 KiB unread is dropped.
+
+### Pages of rows
+
+\`limit\` is 1 to 1000, 20 unless told; \`after\` is the \`next\` of the page before. A page looks at 20,000 rows at most, so that it may end
+early: go on while \`next\` is not null. Parameters that are unknown, doubled or out of range are 400.
+
+### Who may ask
+
+- On loopback nobody is asked for a token unless \`TAU_DASHBOARD_TOKEN\` is set; then \`Authorization: Bearer <token>\` is needed
+  everywhere. It has at least 16 characters. Off loopback \`tau dashboard\` does not start without it, and a proxy's dashboard answers 401.
+- A \`Host\` that is not this machine is answered 421; what pages of other origins send, 403.
+- Answers carry a content security policy that allows nothing, \`nosniff\`, \`no-referrer\` and \`no-store\`.
+- Errors are \`{"schema_version": 1, "error": {"code", "message"}}\`.
+
+## The proxy's own pages
+
+\`GET /training/proxy/health\` and \`GET /metrics\`: see [proxy.md](proxy.md).
+`
+
+const pages = { "docs/cli.md": cli, "docs/configuration.md": configuration, "docs/http-api.md": httpApi }
 const stale = Object.entries(pages).filter(([name, text]) => {
   const file = new URL(`../../${name}`, import.meta.url)
   if (!process.argv.includes("--check")) writeFileSync(file, text)

@@ -31,10 +31,16 @@ export const run = (mode: ControlMode): Effect.Effect<number, ControlError> =>
     return ExitCode.success
   })
 
-const ask = (mode: ControlMode, storePath: string): Effect.Effect<Control.ControlAnswer, ControlError> =>
+/** A verb that is asked for; one with a `note` is logged with it, also when it is a question. */
+export interface Asked extends Omit<ControlMode, "_tag" | "json"> {
+  readonly note?: string
+}
+
+/** Carries out a verb on the store in this file, by way of the policy and the logs. */
+export const ask = (mode: Asked, storePath: string): Effect.Effect<Control.ControlAnswer, ControlError> =>
   Effect.gen(function*() {
-    const { checkpoint = "", principal, stateDir, verb } = mode
-    const request = (decision: RbacDecision) => ({ stateDir, principal, decision })
+    const { checkpoint = "", note, principal, stateDir, verb } = mode
+    const request = (decision: RbacDecision) => ({ stateDir, principal, decision, note })
     // Who may not use the store, and who only asks, must not be the one who makes it.
     const deny = (decision: RbacDecision) =>
       existsSync(storePath)
@@ -47,6 +53,9 @@ const ask = (mode: ControlMode, storePath: string): Effect.Effect<Control.Contro
     )
     if (!decision.allowed) return yield* deny(decision)
     if (verb === "status") {
+      if (note !== undefined && existsSync(storePath)) {
+        return yield* Effect.provide(Control.loggedStatus(request(decision)), writable(storePath))
+      }
       return existsSync(storePath)
         ? yield* Effect.provide(Control.status(request(decision)), readable(storePath))
         : yield* Control.statusWithoutStore(request(decision))

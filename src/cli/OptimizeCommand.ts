@@ -33,11 +33,13 @@ import { WorkerStore } from "../store/WorkerStore.js"
 import { type CommandError, CommandFailed } from "./CliError.js"
 import { loadConfig } from "./ConfigFile.js"
 import { configHash } from "./ConfigHash.js"
+import { dashboardToken } from "./DashboardToken.js"
 import { ExitCode } from "./ExitCode.js"
 import type { OptimizeMode } from "./Mode.js"
 import { localPrincipal } from "./Principal.js"
 import { chooseUpstream, type Environment, providerNamed } from "./Providers.js"
 import { proxyActors } from "./ProxyActors.js"
+import { proxyWithDashboard } from "./ProxyWithDashboard.js"
 import { restartCommand } from "./RestartCommand.js"
 import { simulatedUpstream } from "./SimulatedUpstream.js"
 
@@ -73,6 +75,7 @@ const optimize = Effect.fnUntraced(function*(
     limits: defaultLimits
   }
 
+  const token = yield* dashboardToken(environment)
   const layer = Layer.mergeAll(
     Leases.layer({ heartbeatIntervalMs: config.heartbeat_interval_ms }),
     StatusReporter.layer
@@ -82,7 +85,7 @@ const optimize = Effect.fnUntraced(function*(
       Layer.provideMerge(scoring(config, folder)),
       Layer.provideMerge(endpoint(upstream.model, agentKey)),
       Layer.provideMerge(proxyActors),
-      Layer.provideMerge(Proxy.layer(proxy)),
+      Layer.provideMerge(proxyWithDashboard(proxy, { storePath: mode.storePath, token })),
       // Once the store is there: the socket is beside it.
       Layer.provideMerge(ActorTree.layer("run", mode.storePath)),
       Layer.provideMerge(ControlSocket.layer(mode.storePath)),

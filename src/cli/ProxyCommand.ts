@@ -4,10 +4,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
+import { isLoopback } from "../http/HostName.js"
 import { defaultRules } from "../openai/Redaction.js"
 import { Proxy } from "../proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../proxy/ProxyOptions.js"
-import { isLoopback } from "../proxy/RequestGuard.js"
 import { ActorTree } from "../runtime/ActorTree.js"
 import { Announcer } from "../runtime/Announcer.js"
 import { ControlSocket } from "../runtime/ControlSocket.js"
@@ -15,8 +15,10 @@ import { StoreProcess } from "../store/Sqlite.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { Writer } from "../store/Writer.js"
 import { type CommandError, UsageError } from "./CliError.js"
+import { dashboardToken } from "./DashboardToken.js"
 import type { ProxyMode } from "./Mode.js"
 import { proxyActors } from "./ProxyActors.js"
+import { proxyWithDashboard } from "./ProxyWithDashboard.js"
 import { loadRedaction } from "./RedactionFile.js"
 import { simulatedUpstream } from "./SimulatedUpstream.js"
 
@@ -54,9 +56,10 @@ const serve = Effect.fnUntraced(function*(mode: ProxyMode) {
     warn: (message) => void process.stderr.write(`${message}\n`),
     limits: { ...defaultLimits, ...mode.limits }
   }
+  const token = yield* dashboardToken(process.env)
   const context = yield* Layer.build(
     proxyActors.pipe(
-      Layer.provideMerge(Proxy.layer(options)),
+      Layer.provideMerge(proxyWithDashboard(options, { storePath, token })),
       // Once the store is there: the socket is beside it.
       Layer.provide(ActorTree.layer("proxy", storePath)),
       Layer.provide(ControlSocket.layer(storePath)),
@@ -90,6 +93,7 @@ const announce = Effect.fnUntraced(function*(mode: ProxyMode, options: ProxyOpti
     `  upstream   ${options.upstreamUrl}${mode.upstreamUrl === undefined ? " (simulated, not a real model)" : ""}`,
     `  store      ${storePath}`,
     `  log        ${options.attributionLogPath}`,
+    `  dashboard  ${proxy.origin}/dashboard/health`,
     `  unnamed    recorded under ${proxy.captureSession}`,
     "",
     "Point an agent at it:",

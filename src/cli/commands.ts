@@ -2,6 +2,7 @@
 import type { Command } from "./Command.js"
 import { audit } from "./commands/audit.js"
 import { benchmark } from "./commands/benchmark.js"
+import { dashboard } from "./commands/dashboard.js"
 import { diff } from "./commands/diff.js"
 import { drill } from "./commands/drill.js"
 import { exporting } from "./commands/export.js"
@@ -28,6 +29,7 @@ export const commands: ReadonlyArray<Command> = [
   workers,
   exporting,
   inspect,
+  dashboard,
   audit,
   drill,
   keys,

@@ -1,12 +1,12 @@
 /** Who may call, and with which key a call goes on to the upstream. Plain functions over what is in memory. */
 import { createHash, timingSafeEqual } from "node:crypto"
 import type { IncomingMessage } from "node:http"
+import { isLoopback } from "../http/HostName.js"
 import type { CallIdentity } from "./CallIdentity.js"
 import type * as Headers from "./Headers.js"
 import { isOwnKey, type KeyRing, shownKey, shownKeys } from "./KeyRing.js"
 import type { Refusal } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
-import { isLoopback } from "./RequestGuard.js"
 
 export class Admission {
   private readonly clientKeyHash: Buffer | null

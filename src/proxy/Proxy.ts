@@ -154,6 +154,7 @@ class Gateway {
 
   /** At shutdown nobody waits for a place any more, and connections without a call under way are closed. */
   retire(): void {
+    this.options.admin?.close()
     this.queue.refuseAll()
     for (const tunnel of this.tunnels) tunnel.retire()
   }
@@ -227,6 +228,10 @@ class Gateway {
       }
       response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" })
       response.end(this.metricsText())
+      return
+    }
+    if (this.options.admin !== undefined && request.url?.startsWith("/dashboard/") === true) {
+      this.options.admin.handle(request, response)
       return
     }
     if (request.httpVersionMajor < 1) {

@@ -1,3 +1,5 @@
+import type { IncomingMessage, ServerResponse } from "node:http"
+
 /** What a proxy is told, and every limit it has. Sizes in bytes, times in milliseconds. */
 export interface ProxyOptions {
   readonly bind: { readonly host: string; readonly port: number }
@@ -33,7 +35,15 @@ export interface ProxyOptions {
   readonly replay?: "after-crash" | "always"
   /** Told to whoever runs the proxy: one line, once per incident. */
   readonly warn: (message: string) => void
+  /** Answers requests whose path begins with `/dashboard/`; without it they go upstream like any other. */
+  readonly admin?: Admin
   readonly limits: ProxyLimits
+}
+
+export interface Admin {
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => void
+  /** Ends answers that would go on for ever: the proxy is about to stop. */
+  readonly close: () => void
 }
 
 export interface ProxyLimits {

@@ -6,6 +6,7 @@
  * a plain cross-site request in `Origin` or `Sec-Fetch-Site`. Programs send neither, and pass.
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
+import { hostName, isLoopbackName, isSame, plainHost } from "../http/HostName.js"
 import type { Refusal } from "./ProxyError.js"
 
 export interface GuardOptions {
@@ -95,24 +96,6 @@ const hostProblem = (
       + "--prompt-optimization-proxy-allowed-hosts names more than it knows"
   }
 }
-
-/** The name of a `Host` header without its port, or null when it is none. */
-const hostName = (host: string): string | null => {
-  const [, name] = /^(\[[0-9a-f:.]+\]|[^\s/\\@:?#[\]]+)(?::\d{1,5})?$/i.exec(host) ?? []
-  return name === undefined ? null : plainHost(name)
-}
-
-/** Lower case, without brackets, a closing dot and the prefix of an IPv4 address in IPv6. */
-const plainHost = (host: string) => host.toLowerCase().replace(/^\[|\]$|\.$/g, "").replace(/^::ffff:(?=[\d.]+$)/, "")
-
-const isLoopbackName = (name: string) =>
-  name === "localhost" || name.endsWith(".localhost") || name === "::1" || /^127(?:\.\d{1,3}){3}$/.test(name)
-
-const isSame = (origin: string, host: string) =>
-  origin.replace(/^https?:\/\//i, "").toLowerCase() === host.toLowerCase()
-
-/** Whether only this machine can reach a server that listens there. */
-export const isLoopback = (bindHost: string): boolean => isLoopbackName(plainHost(bindHost))
 
 /**
  * Lets the page of an allowed origin read the answer (the Fetch standard's CORS protocol). True when the request was a

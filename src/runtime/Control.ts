@@ -55,6 +55,8 @@ export interface ControlRequest {
   readonly principal: string
   /** What the policy said, from `authorize`. */
   readonly decision: RbacDecision
+  /** What the log says beside the outcome: where the verb came from, and why it was used. */
+  readonly note?: string | undefined
 }
 
 export type ChangeRequest =
@@ -102,6 +104,19 @@ export const status = (request: ControlRequest): Effect.Effect<ControlAnswer, St
     run
   }))
 
+/** The same, with a row in the logs that somebody asked. */
+export const loggedStatus = (
+  request: ControlRequest
+): Effect.Effect<ControlAnswer, FileError | StoreError, AuditTrail | ControlLog | RunStanding> =>
+  Effect.gen(function*() {
+    const { decision, note, principal, stateDir } = request
+    const log = yield* ControlLog
+    yield* checkAudit(stateDir)
+    yield* log.record({ verb: "status", principal, decision: decision.reason, detail: "asked", outcome: "done", note })
+    yield* followAudit(stateDir)
+    return yield* status(request)
+  })
+
 /** The same where there is no store: all that is known is what the state file says. */
 export const statusWithoutStore = (request: ControlRequest): Effect.Effect<ControlAnswer, FileError> =>
   Effect.map(readState(request.stateDir), (state) => ({
@@ -122,21 +137,21 @@ export const carryOut = (
   AuditTrail | ControlLog | RunFindings | RunStanding
 > =>
   Effect.gen(function*() {
-    const { decision, principal, stateDir, verb } = request
+    const { decision, note, principal, stateDir, verb } = request
     if (!decision.allowed) return yield* deny(request, verb)
     const standing = yield* RunStanding
     const log = yield* ControlLog
     // Before anything is done: what an earlier process left out is added, and that something can be added is made sure of.
     yield* Effect.zipRight(checkAudit(stateDir), followAudit(stateDir)).pipe(
       Effect.tapError(({ message }) =>
-        log.record({ verb, principal, decision: decision.reason, detail: message, outcome: "failed" })
+        log.record({ verb, principal, decision: decision.reason, detail: message, outcome: "failed", note })
       )
     )
 
     const prepared = yield* prepare(request).pipe(
       Effect.tapError(({ message }) =>
         Effect.zipRight(
-          log.record({ verb, principal, decision: decision.reason, detail: message, outcome: "failed" }),
+          log.record({ verb, principal, decision: decision.reason, detail: message, outcome: "failed", note }),
           followAudit(stateDir)
         )
       )
@@ -147,7 +162,8 @@ export const carryOut = (
       decision: decision.reason,
       resourcesVersion: prepared.resourcesVersion,
       rollbackCheckpoint: prepared.rollbackCheckpoint,
-      checkpointSource: prepared.recovery?.checkpoint_source ?? null
+      checkpointSource: prepared.recovery?.checkpoint_source ?? null,
+      note
     })
     if (applied.refused) {
       yield* followAudit(stateDir)
@@ -206,12 +222,19 @@ export const denyWithoutStore = (
 
 /** Records a denial in the store's log and in the audit file, and fails with it. */
 export const deny = (
-  { decision, principal, stateDir }: ControlRequest,
+  { decision, note, principal, stateDir }: ControlRequest,
   verb: ControlVerb
 ): Effect.Effect<never, ControlDenied | FileError | StoreError, AuditTrail | ControlLog> =>
   Effect.gen(function*() {
     const log = yield* ControlLog
-    yield* log.record({ verb, principal, decision: decision.reason, detail: "denied by policy", outcome: "denied" })
+    yield* log.record({
+      verb,
+      principal,
+      decision: decision.reason,
+      detail: "denied by policy",
+      outcome: "denied",
+      note
+    })
     yield* followAudit(stateDir)
     return yield* new ControlDenied({ verb, principal, decision: decision.reason })
   })

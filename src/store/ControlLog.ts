@@ -26,17 +26,19 @@ export class ControlLog extends Context.Tag("tau/store/ControlLog")<ControlLog, 
       readonly resourcesVersion: number | null
       readonly rollbackCheckpoint: string | null
       readonly checkpointSource: "primary" | "fallback" | null
+      readonly note?: string | undefined
     }
   ) => Effect.Effect<AppliedControl, StoreError>
 
-  /** Logs a verb that was denied or failed. Answers where that leaves the store: where it was. */
+  /** Logs a verb that changed nothing: denied, failed, or a question. Answers where that leaves the store: where it was. */
   readonly record: (
     options: {
       readonly verb: ControlVerb
       readonly principal: string
       readonly decision: string
       readonly detail: string
-      readonly outcome: Exclude<ControlOutcome, "done">
+      readonly outcome: ControlOutcome
+      readonly note?: string | undefined
     }
   ) => Effect.Effect<ControlLifecycle, StoreError>
 }>() {

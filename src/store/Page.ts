@@ -1,6 +1,6 @@
 /** Pages of rows in a stable order: each begins after the last row of the one before, however much is in front of it. */
 import * as Effect from "effect/Effect"
-import { StoreError } from "./StoreError.js"
+import * as Schema from "effect/Schema"
 
 /**
  * Most rows that are looked at for one page. A filter that fits few rows ends the page here rather than reading the whole
@@ -28,13 +28,15 @@ export const pageOf = <A>(rows: ReadonlyArray<A>, limit: number, idOf: (row: A) 
   return { items, next: rows.length > limit && last !== undefined ? idOf(last) : null }
 }
 
-/** Nothing in the store has the id that a page is to begin after. */
-export const unknownCursor = (noun: string, after: string) =>
-  new StoreError({
-    operation: `reading ${noun}s`,
-    reason: "other",
-    detail: `there is no ${noun} ${after} to go on after`
-  })
+/** Nothing in the store has the id that a page is to begin after: a mistake of whoever asks. */
+export class UnknownCursor extends Schema.TaggedError<UnknownCursor>()("UnknownCursor", {
+  noun: Schema.String,
+  after: Schema.String
+}) {
+  override get message() {
+    return `reading ${this.noun}s failed: there is no ${this.noun} ${this.after} to go on after`
+  }
+}
 
 /** The order of a row that a page begins after; `first` for the first page. */
 export const positionOf = <A, E>(
@@ -42,7 +44,10 @@ export const positionOf = <A, E>(
   after: string | null,
   first: A,
   find: (id: string) => Effect.Effect<ReadonlyArray<A>, E>
-): Effect.Effect<A, E | StoreError> =>
+): Effect.Effect<A, E | UnknownCursor> =>
   after === null
     ? Effect.succeed(first)
-    : Effect.flatMap(find(after), ([row]) => row === undefined ? unknownCursor(noun, after) : Effect.succeed(row))
+    : Effect.flatMap(
+      find(after),
+      ([row]) => row === undefined ? new UnknownCursor({ noun, after }) : Effect.succeed(row)
+    )

@@ -9,7 +9,7 @@ import { AttemptId, RolloutId, RunId } from "../domain/Ids.js"
 import type { RolloutStatus as RolloutStatusName } from "../domain/Lifecycle.js"
 import { Reward } from "../domain/Reward.js"
 import { Attempt, Rollout, type RolloutMode } from "../domain/Rollout.js"
-import { lookedAtMax, type Page, pageOf, type PageRequest, positionOf } from "./Page.js"
+import { lookedAtMax, type Page, pageOf, type PageRequest, positionOf, type UnknownCursor } from "./Page.js"
 import { orStoreError } from "./reading.js"
 import type { StoreError } from "./StoreError.js"
 
@@ -37,7 +37,7 @@ export class RolloutStore extends Context.Tag("tau/store/RolloutStore")<RolloutS
   readonly list: (
     filter: RolloutFilter,
     request: PageRequest
-  ) => Effect.Effect<Page<Rollout>, StoreError>
+  ) => Effect.Effect<Page<Rollout>, StoreError | UnknownCursor>
   /** Oldest first. */
   readonly attempts: (id: RolloutId) => Effect.Effect<ReadonlyArray<Attempt>, StoreError>
   readonly rewards: (id: AttemptId) => Effect.Effect<ReadonlyArray<Reward>, StoreError>

@@ -7,7 +7,7 @@ import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { RunId } from "../domain/Ids.js"
 import { RolloutMode, RolloutStatus } from "../domain/Rollout.js"
-import { type Page, pageOf, type PageRequest, positionOf } from "./Page.js"
+import { type Page, pageOf, type PageRequest, positionOf, type UnknownCursor } from "./Page.js"
 import { orStoreError } from "./reading.js"
 import { RunState } from "./RunStore.js"
 import type { StoreError } from "./StoreError.js"
@@ -51,7 +51,7 @@ export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
   /** Newest first, or oldest first. */
   readonly page: (
     request: PageRequest & { readonly state: RunState | null; readonly order: "newest" | "oldest" }
-  ) => Effect.Effect<Page<Run>, StoreError>
+  ) => Effect.Effect<Page<Run>, StoreError | UnknownCursor>
   /** Results of a run. Counted already for a run that is over; an unfinished one takes about 0.1 s for a million rollouts. */
   readonly results: (id: RunId) => Effect.Effect<ReadonlyArray<RunResult>, StoreError>
   /** Results of every run that used a version of the resources. */

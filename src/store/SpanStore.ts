@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { AttemptId, RolloutId, SpanId } from "../domain/Ids.js"
 import { Span, type SpanState } from "../domain/Span.js"
-import { lookedAtMax, type Page, pageOf, type PageRequest, positionOf } from "./Page.js"
+import { lookedAtMax, type Page, pageOf, type PageRequest, positionOf, type UnknownCursor } from "./Page.js"
 import { orStoreError } from "./reading.js"
 import { conditionsOf, type Fragment, rowsOf, type RunTimes, type SpanPosition, type SpanQuery } from "./spanQuery.js"
 import type { StoreError } from "./StoreError.js"
@@ -58,7 +58,7 @@ export class SpanStore extends Context.Tag("tau/store/SpanStore")<SpanStore, {
   readonly list: (
     filter: SpanFilter,
     request: PageRequest & { readonly order: SpanOrder }
-  ) => Effect.Effect<Page<Span>, StoreError>
+  ) => Effect.Effect<Page<Span>, StoreError | UnknownCursor>
   readonly get: (id: SpanId) => Effect.Effect<Option.Option<Span>, StoreError>
   /** A recorded body by its hash. */
   readonly payload: (sha256: string) => Effect.Effect<Option.Option<Uint8Array>, StoreError>

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { RolloutId, RunId, WorkerId } from "../domain/Ids.js"
-import { type Page, pageOf, type PageRequest, positionOf } from "./Page.js"
+import { type Page, pageOf, type PageRequest, positionOf, type UnknownCursor } from "./Page.js"
 import { orStoreError } from "./reading.js"
 import type { StoreError } from "./StoreError.js"
 import { isPresent } from "./writer/processes.js"
@@ -29,7 +29,7 @@ export class WorkerReader extends Context.Tag("tau/store/WorkerReader")<WorkerRe
   /** Newest first. */
   readonly page: (
     request: PageRequest & { readonly runId: string | null; readonly isLive: boolean }
-  ) => Effect.Effect<Page<Worker>, StoreError>
+  ) => Effect.Effect<Page<Worker>, StoreError | UnknownCursor>
 }>() {
   static readonly layer = Layer.effect(
     WorkerReader,

@@ -8,13 +8,14 @@ import { type Dialect, genAiSchemaUrl, inDialect } from "../../openai/ExportDial
 import { GenAi } from "../../openai/GenAi.js"
 import type { Page } from "../../store/Page.js"
 import { type RolloutFilter, RolloutStore } from "../../store/RolloutStore.js"
+import { snake } from "../../store/RowJson.js"
 import { type Run, RunReader } from "../../store/RunReader.js"
 import { anySpan, type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import { chatMessage, chatMessages } from "./chatMessages.js"
 import { reading, runOf } from "./reading.js"
 import { bodiesOf, jsonOf } from "./SpanCommand.js"
 import { write } from "./Terminal.js"
-import { safeJson, snake } from "./text.js"
+import { safeJson } from "./text.js"
 
 export interface ExportMode {
   readonly storePath: string

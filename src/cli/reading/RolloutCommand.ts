@@ -7,6 +7,7 @@ import type { Attempt, Rollout } from "../../domain/Rollout.js"
 import type { Span } from "../../domain/Span.js"
 import type { Page } from "../../store/Page.js"
 import { RolloutStore } from "../../store/RolloutStore.js"
+import { attemptJson, snake } from "../../store/RowJson.js"
 import { anySpan, type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import { CommandFailed } from "../CliError.js"
 import type { Place } from "../ReadingFlags.js"
@@ -14,7 +15,7 @@ import { block, fact } from "./facts.js"
 import { printJson, reading, storeHint } from "./reading.js"
 import { spanJson } from "./spanText.js"
 import { colourOf, columns, paint, print } from "./Terminal.js"
-import { ago, cut, inline, points, safeJson, snake, took, visible } from "./text.js"
+import { ago, cut, inline, points, safeJson, took, visible } from "./text.js"
 import { timesOf, waterfall } from "./Waterfall.js"
 
 export interface RolloutMode extends Place {
@@ -55,8 +56,7 @@ export const run = (mode: RolloutMode) =>
           store_path: mode.storePath,
           rollout: snake(rollout.value),
           attempts: told.map(({ attempt, rewards, spans }) => ({
-            ...snake(attempt),
-            rewards,
+            ...attemptJson(attempt, rewards),
             spans: spans.items.map(spanJson),
             next: spans.next
           }))

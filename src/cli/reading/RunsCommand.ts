@@ -1,12 +1,13 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { type Run, RunReader, type RunResult } from "../../store/RunReader.js"
+import { runJson, type Totals, totalsOf } from "../../store/RowJson.js"
+import { type Run, RunReader } from "../../store/RunReader.js"
 import { RunStanding } from "../../store/RunStanding.js"
 import type { Paging, Place, runStates } from "../ReadingFlags.js"
 import { again, defaultStore, filled, printJson, printPage, reading, storeHint } from "./reading.js"
 import { table } from "./Table.js"
 import { colourOf } from "./Terminal.js"
-import { ago, points, snake, visible } from "./text.js"
+import { ago, points, visible } from "./text.js"
 
 export interface RunsMode extends Place, Paging {
   readonly state: typeof runStates[number] | null
@@ -17,30 +18,6 @@ interface Row {
   /** The run's state, or `crashed` when its process died over it. */
   readonly stands: string
   readonly totals: Totals
-}
-
-export interface Totals {
-  readonly total: number
-  readonly succeeded: number
-  readonly failed: number
-  readonly cancelled: number
-  /** Failed rollouts count as 0; null when nothing has a score. */
-  readonly meanScore: number | null
-}
-
-export const totalsOf = (results: ReadonlyArray<RunResult>): Totals => {
-  const sum = (which: ReadonlyArray<RunResult>, value: (result: RunResult) => number) =>
-    which.reduce((total, result) => total + value(result), 0)
-  const of = (status: RunResult["status"]) => sum(results.filter((one) => one.status === status), (one) => one.rollouts)
-  const scored = sum(results, (one) => one.scored)
-  const failed = of("failed")
-  return {
-    total: sum(results, (one) => one.rollouts),
-    succeeded: of("succeeded"),
-    failed,
-    cancelled: of("cancelled"),
-    meanScore: scored === 0 ? null : sum(results, (one) => one.scoreSum) / (scored + failed)
-  }
 }
 
 export const run = (mode: RunsMode) =>
@@ -60,11 +37,7 @@ export const run = (mode: RunsMode) =>
       if (mode.json) {
         return yield* printJson({
           store_path: mode.storePath,
-          runs: items.map(({ run, stands, totals }) => ({
-            ...snake(run),
-            crashed: stands === "crashed",
-            ...snake(totals)
-          })),
+          runs: items.map(({ run, stands, totals }) => runJson(run, totals, stands === "crashed")),
           next: page.next
         })
       }

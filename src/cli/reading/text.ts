@@ -103,14 +103,6 @@ export const tokens = (input: number | null, output: number | null): string =>
 
 const shortCount = (count: number | null) => count === null ? "?" : compact(count)
 
-/** Names of a row as JSON readers expect them: `runId` becomes `run_id`. Values stay as they are. */
-export const snake = (row: object): Record<string, unknown> =>
-  Object.fromEntries(
-    Object.entries(row).map((
-      [name, value]
-    ) => [name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value])
-  )
-
 /** A value of JSON on one line, or a text as it is. */
 export const inline = (value: unknown): string =>
   visible(typeof value === "string" ? value.replaceAll(/\s+/g, " ").trim() : JSON.stringify(value) ?? "")

@@ -1,8 +1,8 @@
 /** What runs scored under a version of the resources, by mode. */
 import * as Effect from "effect/Effect"
 import type { RolloutMode } from "../../domain/Rollout.js"
+import { totalsOf } from "../../store/RowJson.js"
 import { RunReader } from "../../store/RunReader.js"
-import { totalsOf } from "./RunsCommand.js"
 import { points } from "./text.js"
 
 export interface VersionScore {

@@ -26,6 +26,8 @@ export interface ApplyControl {
   readonly rollbackCheckpoint: string | null
   /** Of a resume after a crash: which checkpoint vouched for it. */
   readonly checkpointSource: "primary" | "fallback" | null
+  /** What the asker says beside it, for the log. */
+  readonly note?: string | undefined
 }
 
 export interface AppliedControl {
@@ -52,7 +54,11 @@ export const applyControl = (db: Db, input: ApplyControl): AppliedControl => {
       refused: false,
       detail: consequence.detail
     }
-  append(db, input, { ...applied, outcome: applied.refused ? "refused" : "done" })
+  append(db, input, {
+    ...applied,
+    detail: withNote(applied.detail, input.note),
+    outcome: applied.refused ? "refused" : "done"
+  })
   return applied
 }
 
@@ -63,19 +69,22 @@ export interface RecordControl {
   readonly decision: string
   /** Why it was not carried out. */
   readonly detail: string
-  readonly outcome: Exclude<ControlOutcome, "done">
+  readonly outcome: ControlOutcome
+  readonly note?: string | undefined
 }
 
-/** Logs a verb that was denied, or that failed before it reached the store. Answers where the store stands. */
+/** Logs a verb that changed nothing: denied, failed before it reached the store, or a question. Answers where the store stands. */
 export const recordControl = (db: Db, input: RecordControl): ControlLifecycle => {
   const lifecycleState = lifecycleNow(db, db.prepare(standingSql).get() as StandingRow | undefined)
   append(
     db,
     { ...input, rollbackCheckpoint: null, checkpointSource: null },
-    { lifecycleState, idempotent: true, detail: input.detail, outcome: input.outcome }
+    { lifecycleState, idempotent: true, detail: withNote(input.detail, input.note), outcome: input.outcome }
   )
   return lifecycleState
 }
+
+const withNote = (detail: string, note: string | undefined) => note === undefined ? detail : `${detail} (${note})`
 
 const lifecycleAfter: Record<ControlChange, ControlLifecycle> = {
   pause: "paused",

@@ -1,0 +1,50 @@
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { dirname, join } from "node:path"
+import { Dashboard } from "../dashboard/Dashboard.js"
+import { DashboardServer } from "../dashboard/DashboardServer.js"
+import { DashboardStore } from "../dashboard/DashboardStore.js"
+import { isLoopback } from "../http/HostName.js"
+import { type CommandError, UsageError } from "./CliError.js"
+import { dashboardToken } from "./DashboardToken.js"
+import type { Bind } from "./Mode.js"
+import { operatorOf } from "./Operator.js"
+import { localPrincipal } from "./Principal.js"
+
+export interface DashboardMode {
+  readonly storePath: string | null
+  readonly stateDir: string
+  readonly rbacPolicyPath: string
+  readonly bind: Bind
+  readonly json: boolean
+}
+
+/** Serves until SIGINT or SIGTERM, which is success. */
+export const run = (mode: DashboardMode): Effect.Effect<number, CommandError> => Effect.scoped(serve(mode))
+
+const serve = Effect.fnUntraced(function*({ bind, json, rbacPolicyPath, stateDir, storePath }: DashboardMode) {
+  const token = yield* dashboardToken(process.env)
+  if (token === null && !isLoopback(bind.host)) {
+    return yield* new UsageError({
+      detail: `${bind.host} can be reached from other machines: set TAU_DASHBOARD_TOKEN, or bind to 127.0.0.1`
+    })
+  }
+  const path = storePath ?? join(stateDir, "store.sqlite")
+  const context = yield* Layer.build(
+    DashboardServer.layer(bind).pipe(
+      Layer.provide(Dashboard.layer({ bindHost: bind.host, token, localPrincipal: localPrincipal() })),
+      Layer.provide(
+        operatorOf({ storePath: path, stateDir: storePath === null ? stateDir : dirname(path), rbacPolicyPath })
+      ),
+      Layer.provide(DashboardStore.atRest(path))
+    )
+  )
+  const { origin } = yield* Effect.provide(DashboardServer, context)
+  yield* Console.log(
+    json
+      ? JSON.stringify({ schema_version: 1, origin, store_path: path, token_required: token !== null })
+      : `tau dashboard listening on ${origin}/dashboard/health\n  store      ${path}`
+  )
+  return yield* Effect.never
+})

@@ -1,0 +1,60 @@
+import { defineCommand } from "../Command.js"
+import { path } from "../flags.js"
+import { Mistake, readBind, readPath } from "../FlagValue.js"
+import { json } from "../ReadingFlags.js"
+
+export const dashboard = defineCommand({
+  name: "dashboard",
+  summary: "Serve the dashboard's API over a store: health, alerts, rows, pause and resume",
+  description:
+    "tau dashboard serves how a store's runs stand, as JSON and as a live stream, until SIGINT or SIGTERM. The store is "
+    + "opened read-only and need not be there yet; actions go the way of the control verbs. Off loopback it needs "
+    + "TAU_DASHBOARD_TOKEN, which callers then show as a bearer token.",
+  examples: ["tau dashboard", "tau dashboard --store .tau/training/store.sqlite --bind 127.0.0.1:8787"],
+  untilStopped: true,
+  flags: [
+    {
+      name: "store",
+      value: path,
+      placeholder: "FILE",
+      variable: "TAU_STORE",
+      description: "The store; by default DIR/store.sqlite of --state-dir"
+    },
+    {
+      name: "state-dir",
+      value: path,
+      placeholder: "DIR",
+      default: ".tau/training",
+      description: "Folder of the control files, and of the store unless --store names it"
+    },
+    {
+      name: "rbac-policy",
+      value: path,
+      placeholder: "FILE",
+      default: ".tau/security/rbac.json",
+      description: "Who may use which action"
+    },
+    {
+      name: "bind",
+      value: { kind: "bind" },
+      placeholder: "HOST:PORT",
+      default: "127.0.0.1:8787",
+      description: "Where it listens; port 0 picks a free one"
+    },
+    { ...json, description: "Print where it listens as one JSON object" }
+  ],
+  read: ({ flags }) => {
+    const store = flags.find("store")
+    if (store !== undefined && flags.explicit.has("store") && flags.explicit.has("state-dir")) {
+      throw new Mistake("--store and --state-dir exclude each other")
+    }
+    return {
+      storePath: store === undefined ? null : readPath(store),
+      stateDir: readPath(flags.get("state-dir")),
+      rbacPolicyPath: readPath(flags.get("rbac-policy")),
+      bind: readBind(flags.get("bind")),
+      json: flags.isOn("json")
+    }
+  },
+  load: () => import("../DashboardCommand.js")
+})

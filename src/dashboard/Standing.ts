@@ -1,0 +1,95 @@
+/** The rules by which a store's run is healthy or not, and what an operator is alerted of. Plain functions. */
+import type { Standing as RunAndMode, StandingRun } from "../store/RunStanding.js"
+import type { Alert, Standing, Training } from "./Payloads.js"
+
+/** What the rules look at. */
+export interface Facts {
+  readonly training: Training
+  /** Null when there is no store. */
+  readonly standing: RunAndMode | null
+  readonly queueDepth: number
+  readonly failureStreak: number
+  /** Rollouts that ended, over all runs. */
+  readonly processed: number
+  readonly audited: number
+}
+
+/** So many failed attempts in a row are no accident. */
+const failingStreak = 3
+
+export const standingOf = (facts: Facts): Standing => {
+  const { audited, failureStreak, processed, queueDepth, standing } = facts
+  const run = standing?.run ?? null
+  const controlMode = standing?.lifecycleState ?? "running"
+  const [state, reason] = judged(facts, run)
+  const paused = controlMode === "paused" || run?.state === "paused" || facts.training.run_state === "paused"
+  return {
+    health_state: state,
+    health_reason: reason,
+    rollout_gate: state === "healthy" && !paused ? "pass" : "hold",
+    control_mode: controlMode,
+    queue_depth: queueDepth,
+    failure_streak: failureStreak,
+    last_cycle_failed: run?.failed ?? 0,
+    last_cycle_completed: run === null ? 0 : run.succeeded + run.failed + run.cancelled,
+    processed_case_count: processed,
+    control_audit_count: audited
+  }
+}
+
+const judged = (
+  { failureStreak, training }: Facts,
+  run: StandingRun | null
+): readonly [Standing["health_state"], string] => {
+  if (failureStreak >= failingStreak) return ["failing", `the last ${failureStreak} attempts did not succeed`]
+  if (run === null && !training.status_present) return ["unknown", "no run has been made yet"]
+  if (run?.hasCrashed === true) return ["degraded", `the process of ${run.id} died`]
+  if (run?.silence != null) return ["degraded", `${run.id} seems stuck: ${run.silence}`]
+  if (failureStreak > 0) return ["degraded", "the last attempt did not succeed"]
+  const failed = run?.failed ?? training.failed
+  if (failed > 0) return ["degraded", `${failed} rollouts of the last run failed`]
+  return ["healthy", run === null ? "nothing is wrong" : `nothing is wrong with ${run.id}`]
+}
+
+export const alertsOf = (facts: Facts): ReadonlyArray<Alert> => {
+  const { failureStreak, queueDepth, standing, training } = facts
+  const run = standing?.run ?? null
+  const { control_mode, health_state } = standingOf(facts)
+  const failed = run?.failed ?? training.failed
+  const alerts: ReadonlyArray<Alert | false> = [
+    run === null && !training.status_present && {
+      code: "dashboard_state_missing",
+      severity: "warning",
+      message: "there is neither a run in the store nor a status file beside it"
+    },
+    run?.hasCrashed === true && {
+      code: "dashboard_run_crashed",
+      severity: "critical",
+      message: `the process of ${run.id} died; running ${run.configPath} again continues it`
+    },
+    run?.silence != null && { code: "dashboard_run_stuck", severity: "critical", message: `${run.id}: ${run.silence}` },
+    (failed > 0 || failureStreak > 0) && {
+      code: "dashboard_training_failures",
+      severity: health_state === "failing" ? "critical" : "warning",
+      message: failureStreak > 0
+        ? `${failed} rollouts failed; attempts without success in a row: ${failureStreak}`
+        : `${failed} rollouts failed`
+    },
+    queueDepth > 0 && {
+      code: "dashboard_queue_backlog",
+      severity: run?.isLive === true ? "info" : "warning",
+      message: run?.isLive === true
+        ? `${queueDepth} rollouts wait for a worker`
+        : `${queueDepth} rollouts wait and no process works on them`
+    },
+    (control_mode === "paused" || run?.state === "paused") && {
+      code: "dashboard_operator_pause_active",
+      severity: "info",
+      message: "an operator paused the run; resume lets it go on"
+    }
+  ]
+  const fired = alerts.filter((alert) => alert !== false)
+  return fired.length > 0
+    ? fired
+    : [{ code: "dashboard_healthy", severity: "info", message: "nothing needs an operator" }]
+}

@@ -1,0 +1,21 @@
+/** The names under which a server on this machine may be called. Plain functions; loads no Effect. */
+
+/** The name of a `Host` header without its port, or null when it is none. */
+export const hostName = (host: string): string | null => {
+  const [, name] = /^(\[[0-9a-f:.]+\]|[^\s/\\@:?#[\]]+)(?::\d{1,5})?$/i.exec(host) ?? []
+  return name === undefined ? null : plainHost(name)
+}
+
+/** Lower case, without brackets, a closing dot and the prefix of an IPv4 address in IPv6. */
+export const plainHost = (host: string) =>
+  host.toLowerCase().replace(/^\[|\]$|\.$/g, "").replace(/^::ffff:(?=[\d.]+$)/, "")
+
+export const isLoopbackName = (name: string) =>
+  name === "localhost" || name.endsWith(".localhost") || name === "::1" || /^127(?:\.\d{1,3}){3}$/.test(name)
+
+/** Whether an `Origin` is that of the server called by this `Host`. */
+export const isSame = (origin: string, host: string) =>
+  origin.replace(/^https?:\/\//i, "").toLowerCase() === host.toLowerCase()
+
+/** Whether only this machine can reach a server that listens there. */
+export const isLoopback = (bindHost: string): boolean => isLoopbackName(plainHost(bindHost))

@@ -1,0 +1,190 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { join } from "node:path"
+import { dashboardAt } from "../support/dashboard.js"
+import { scratchFolder } from "../support/store.js"
+
+const served = (options: Parameters<typeof dashboardAt>[1] = {}) =>
+  Effect.flatMap(scratchFolder, (folder) => dashboardAt(join(folder, "store.sqlite"), options))
+
+const action = JSON.stringify({ action: "refresh", reason: "" })
+const post = (headers: Readonly<Record<string, string>>, body = action) => ({
+  method: "POST",
+  headers: { "content-type": "application/json", "content-length": String(Buffer.byteLength(body)), ...headers },
+  body
+})
+
+describe("who may ask the dashboard", { timeout: 60_000 }, () => {
+  it.scopedLive("answers under the names of this machine only", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* served()
+      for (const host of ["evil.example", "127.0.0.1.evil.example", "10.1.2.3:80"]) {
+        const { json, status } = yield* ask("/dashboard/health", { headers: { host } })
+        assert.deepStrictEqual([status, json.error.code], [421, "dashboard_misdirected"], host)
+      }
+      for (const host of ["localhost:1", "127.0.0.1", "[::1]:9", "app.localhost"]) {
+        assert.strictEqual((yield* ask("/dashboard/health", { headers: { host } })).status, 200, host)
+      }
+    }))
+
+  it.scopedLive("refuses what pages of other sites send, by any method and with any body", () =>
+    Effect.gen(function*() {
+      const { ask, origin } = yield* served()
+      for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
+        for (
+          const headers of [
+            { "sec-fetch-site": "cross-site" },
+            { origin: "https://evil.example" },
+            { origin: "null" },
+            { origin: "https://evil.example", "content-type": "text/plain" }
+          ]
+        ) {
+          const { json, status } = yield* ask("/dashboard/actions", { ...post(headers), method })
+          assert.strictEqual(status, 403, `${method} ${JSON.stringify(headers)}`)
+          assert.strictEqual(json.error.code, "dashboard_forbidden")
+        }
+      }
+      assert.strictEqual((yield* ask("/dashboard/stream", { headers: { origin: "https://evil.example" } })).status, 403)
+      assert.strictEqual((yield* ask("/dashboard/stream", { headers: { "sec-fetch-site": "cross-site" } })).status, 403)
+      assert.strictEqual((yield* ask("/dashboard/actions", post({ origin }))).status, 200)
+    }))
+
+  it.scopedLive("asks for its token, and says nothing else to those who lack it", () =>
+    Effect.gen(function*() {
+      const token = "0123456789abcdef"
+      const { act, ask } = yield* served({ token })
+      const bearer = { authorization: `Bearer ${token}` }
+      assert.strictEqual((yield* ask("/dashboard/health", { headers: bearer })).status, 200)
+      assert.strictEqual((yield* act("refresh", "", bearer)).json.actor, "token:dashboard")
+      const refusals = yield* Effect.forEach(
+        ["/dashboard/health", "/dashboard/api/spans/unknown", "/dashboard/nothing"],
+        (path) => ask(path, { headers: { authorization: "Bearer wrong" } })
+      )
+      for (const { headers, status, text } of refusals) {
+        assert.strictEqual(status, 401)
+        assert.strictEqual(text, refusals[0]!.text)
+        assert.strictEqual(headers["www-authenticate"], "Bearer")
+      }
+      assert.strictEqual((yield* ask("/dashboard/health")).status, 401)
+    }))
+
+  it.scopedLive("admits nobody where other machines reach it and no token is set", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* served({ bindHost: "0.0.0.0" })
+      assert.strictEqual((yield* ask("/dashboard/health")).status, 401)
+    }))
+
+  it.scopedLive("takes an action as JSON of a stated, bounded size", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* served()
+      const statusOf = (asked: Parameters<typeof ask>[1]) =>
+        Effect.map(ask("/dashboard/actions", asked), ({ json, status }) => `${status} ${json?.error?.code ?? ""}`)
+      assert.strictEqual(
+        yield* statusOf(post({ "content-type": "text/plain" })),
+        "415 dashboard_unsupported_media_type"
+      )
+      assert.strictEqual(
+        yield* statusOf(post({}, JSON.stringify({ action: "pause", reason: "x".repeat(70_000) }))),
+        "413 dashboard_too_large"
+      )
+      assert.strictEqual(
+        yield* statusOf({
+          method: "POST",
+          headers: { "content-type": "application/json", "transfer-encoding": "chunked" },
+          body: action
+        }),
+        "411 dashboard_length_required"
+      )
+      for (
+        const body of [
+          "{",
+          "null",
+          "[]",
+          "{}",
+          "{\"action\":\"cancel\"}",
+          "{\"action\":\"pause\",\"reason\":7}",
+          "{\"action\":\"pause\",\"force\":true}",
+          JSON.stringify({ action: "pause", reason: "x".repeat(501) })
+        ]
+      ) {
+        assert.strictEqual(yield* statusOf(post({}, body)), "400 dashboard_bad_request", body)
+      }
+    }))
+
+  it.scopedLive("answers every page with the same headers, and errors in one shape", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* served()
+      for (
+        const [path, expected] of [["/dashboard/health", 200], ["/dashboard/x", 404], [
+          "/dashboard/alerts?x=1",
+          400
+        ]] as const
+      ) {
+        const { headers, json, status } = yield* ask(path)
+        assert.strictEqual(status, expected, path)
+        assert.deepInclude(headers, {
+          "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+          "x-content-type-options": "nosniff",
+          "referrer-policy": "no-referrer",
+          "cache-control": "no-store"
+        })
+        assert.strictEqual(json.schema_version, 1)
+        if (expected !== 200) assert.hasAllKeys(json.error, ["code", "message"])
+      }
+      const wrong = yield* ask("/dashboard/health", { method: "DELETE" })
+      assert.deepStrictEqual([wrong.status, wrong.headers["allow"]], [405, "GET"])
+      assert.strictEqual((yield* ask("/dashboard/actions")).status, 405)
+    }))
+
+  it.scopedLive("knows its pages by their exact paths", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* served()
+      for (
+        const path of [
+          "/dashboard/static/..%2f..%2fetc/passwd",
+          "/dashboard/%c0%ae%c0%ae/etc/passwd",
+          "/dashboard/..\\..\\health",
+          "/dashboard/api/spans/%00",
+          "/dashboard/api/../health",
+          "/dashboard/%2e%2e/dashboard/health",
+          "/dashboard//health",
+          "/dashboard/health/",
+          "/",
+          "/v1/models"
+        ]
+      ) {
+        assert.strictEqual((yield* ask(path)).status, 404, path)
+      }
+    }))
+
+  it.scopedLive("refuses queries that cannot be meant, at once", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* served()
+      const begun = performance.now()
+      for (
+        const query of [
+          "limit=-1",
+          "limit=1e9",
+          "limit=NaN",
+          "limit=0x10",
+          "limit=0",
+          "limit=1001",
+          "limit=1&limit=2",
+          "limit[]=1",
+          "sort=id;DROP",
+          "state=gone",
+          `state=${"%25".repeat(2_000)}`,
+          `q=${"_".repeat(2_000)}`,
+          `after=${"(a%2B)%2B$".repeat(200)}`
+        ]
+      ) {
+        assert.strictEqual((yield* ask(`/dashboard/api/runs?${query}`)).status, 400, query)
+      }
+      assert.isBelow(performance.now() - begun, 10_000)
+      for (const query of ["min_score=2", "min_score=-0.1", "mode=all", "after=' OR 1=1--".replaceAll(" ", "%20")]) {
+        const { status } = yield* ask(`/dashboard/api/rollouts?${query}`)
+        assert.include([400, 404], status, query)
+      }
+      assert.include([400, 431], (yield* ask(`/dashboard/api/runs?q=${"x".repeat(1_000_000)}`)).status)
+    }))
+})

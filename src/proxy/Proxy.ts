@@ -8,7 +8,7 @@ import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import type { IncomingMessage, ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
 import type { Duplex, Readable } from "node:stream"
 import type { Dispatcher } from "undici"
@@ -28,6 +28,7 @@ import * as Headers from "./Headers.js"
 import { bareHealth, type Health, healthBytes, statusOf } from "./Health.js"
 import { Journal } from "./Journal.js"
 import { type KeyRing, openKeyRing } from "./KeyRing.js"
+import { listen, stop } from "./Listener.js"
 import { Metrics } from "./Metrics.js"
 import { Offer } from "./Offer.js"
 import { ProxyStartError, type Refusal } from "./ProxyError.js"
@@ -39,7 +40,6 @@ import { answerCors, type RequestGuard, requestGuard } from "./RequestGuard.js"
 import { SpanRecorder } from "./SpanRecorder.js"
 import { StoreWatch } from "./StoreWatch.js"
 import { Tunnel, type TunnelSettings } from "./Tunnel.js"
-import { listenForUpgrades } from "./Upgrades.js"
 import { upstreamPool } from "./UpstreamPool.js"
 
 /** A running proxy. */
@@ -73,7 +73,7 @@ export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
           ),
           (opened) => Effect.sync(() => opened.close())
         )
-        const { server } = yield* Effect.acquireRelease(
+        const server = yield* Effect.acquireRelease(
           listen(gateway, options),
           (running) => stop(running, gateway, options)
         )
@@ -374,69 +374,3 @@ class Gateway {
     this.metrics.refuse(refused)
   }
 }
-
-interface Listening {
-  readonly server: Server
-}
-
-const listen = (gateway: Gateway, { bind, limits }: ProxyOptions) =>
-  Effect.async<Listening, ProxyStartError>((resume) => {
-    const server = createServer(
-      {
-        maxHeaderSize: limits.headBytesMax,
-        headersTimeout: limits.headMs,
-        requestTimeout: 0,
-        connectionsCheckingInterval: Math.min(1_000, limits.headMs),
-        keepAliveTimeout: 75_000
-      },
-      (request, response) => gateway.handle(request, response)
-    )
-    server.maxConnections = limits.connectionsMax
-    const { sockets } = gateway
-    listenForUpgrades(server, gateway)
-    server.on("connection", (socket) => {
-      // One whose offer was declined comes a second time.
-      if (sockets.has(socket)) return
-      // Each call watches its socket, and a client may pipeline many calls on one.
-      socket.setMaxListeners(0)
-      sockets.add(socket)
-      socket.once("close", () => sockets.delete(socket))
-    })
-    server.on("clientError", (error: NodeJS.ErrnoException, socket) => gateway.clientError(error, socket))
-    server.once("error", (error: NodeJS.ErrnoException) =>
-      resume(
-        new ProxyStartError({
-          detail: `cannot listen on ${bind.host}:${bind.port}: ${startErrors[error.code ?? ""] ?? error.message}`
-        })
-      ))
-    server.listen(bind.port, bind.host, () => resume(Effect.succeed({ server })))
-  })
-
-const startErrors: Record<string, string> = {
-  EADDRINUSE: "the port is in use by another process",
-  EACCES: "not allowed to use this port",
-  EADDRNOTAVAIL: "this machine has no such address",
-  ENOTFOUND: "no such host"
-}
-
-/** Takes no new calls, lets those under way finish for a while, then breaks what is left. */
-const stop = ({ server }: Listening, gateway: Gateway, { limits }: ProxyOptions) =>
-  Effect.async<void>((resume) => {
-    const closeIdle = () => {
-      server.closeIdleConnections()
-      // Connections that were opened and never used are not idle to Node, and clients keep some in reserve.
-      for (const socket of gateway.sockets) if (socket.bytesRead === 0) socket.destroy()
-    }
-    gateway.retire()
-    server.close(() => resume(Effect.void))
-    closeIdle()
-    const patience = setTimeout(() => {
-      for (const call of gateway.underWay) call.abandon()
-      server.closeAllConnections()
-    }, limits.shutdownGraceMs)
-    const idle = setInterval(closeIdle, 50)
-    server.once("close", () => {
-      clearTimeout(patience)
-      clearInterval(idle)
-    })
-  })

@@ -5,7 +5,7 @@ import type { Duplex } from "node:stream"
 import { Offer } from "./Offer.js"
 import type { Refusal } from "./ProxyError.js"
 
-interface Handler {
+export interface Handler {
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void
   readonly refuse: (response: ServerResponse, kind: Refusal, message: string) => void
 }

@@ -1,0 +1,81 @@
+/** The socket that a proxy listens on: how it opens, what it is told of, and how it stops. */
+import * as Effect from "effect/Effect"
+import { createServer, type Server } from "node:http"
+import type { Socket } from "node:net"
+import type { Duplex } from "node:stream"
+import type { UnderWay } from "./CallClock.js"
+import { ProxyStartError } from "./ProxyError.js"
+import type { ProxyOptions } from "./ProxyOptions.js"
+import { type Handler, listenForUpgrades } from "./Upgrades.js"
+
+/** Who is told what comes in. */
+export interface Listener extends Handler {
+  readonly sockets: Set<Socket>
+  readonly underWay: ReadonlySet<UnderWay>
+  /** For a client that sent what is no request. */
+  readonly clientError: (error: NodeJS.ErrnoException, socket: Duplex) => void
+  /** The proxy stops: nobody waits for a place any more. */
+  readonly retire: () => void
+}
+
+export const listen = (gateway: Listener, { bind, limits }: ProxyOptions) =>
+  Effect.async<Server, ProxyStartError>((resume) => {
+    const server = createServer(
+      {
+        maxHeaderSize: limits.headBytesMax,
+        headersTimeout: limits.headMs,
+        requestTimeout: 0,
+        connectionsCheckingInterval: Math.min(1_000, limits.headMs),
+        keepAliveTimeout: 75_000
+      },
+      (request, response) => gateway.handle(request, response)
+    )
+    server.maxConnections = limits.connectionsMax
+    const { sockets } = gateway
+    listenForUpgrades(server, gateway)
+    server.on("connection", (socket) => {
+      // One whose offer was declined comes a second time.
+      if (sockets.has(socket)) return
+      // Each call watches its socket, and a client may pipeline many calls on one.
+      socket.setMaxListeners(0)
+      sockets.add(socket)
+      socket.once("close", () => sockets.delete(socket))
+    })
+    server.on("clientError", (error: NodeJS.ErrnoException, socket) => gateway.clientError(error, socket))
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      resume(
+        new ProxyStartError({
+          detail: `cannot listen on ${bind.host}:${bind.port}: ${startErrors[error.code ?? ""] ?? error.message}`
+        })
+      ))
+    server.listen(bind.port, bind.host, () => resume(Effect.succeed(server)))
+  })
+
+const startErrors: Record<string, string> = {
+  EADDRINUSE: "the port is in use by another process",
+  EACCES: "not allowed to use this port",
+  EADDRNOTAVAIL: "this machine has no such address",
+  ENOTFOUND: "no such host"
+}
+
+/** Takes no new calls, lets those under way finish for a while, then breaks what is left. */
+export const stop = (server: Server, gateway: Listener, { limits }: ProxyOptions) =>
+  Effect.async<void>((resume) => {
+    const closeIdle = () => {
+      server.closeIdleConnections()
+      // Connections that were opened and never used are not idle to Node, and clients keep some in reserve.
+      for (const socket of gateway.sockets) if (socket.bytesRead === 0) socket.destroy()
+    }
+    gateway.retire()
+    server.close(() => resume(Effect.void))
+    closeIdle()
+    const patience = setTimeout(() => {
+      for (const call of gateway.underWay) call.abandon()
+      server.closeAllConnections()
+    }, limits.shutdownGraceMs)
+    const idle = setInterval(closeIdle, 50)
+    server.once("close", () => {
+      clearTimeout(patience)
+      clearInterval(idle)
+    })
+  })

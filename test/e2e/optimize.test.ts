@@ -128,7 +128,8 @@ describe("tau --prompt-optimization-config", () => {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     it.scopedLive(`stops in order on ${signal}, and the same command goes on`, () =>
       Effect.gen(function*() {
-        const folder = yield* slowRun(6, 400)
+        // Long enough that a drain at its first rollouts leaves most of it.
+        const folder = yield* slowRun(24, 400)
         const command = yield* running(folder)
         command.process.kill(signal)
         assert.strictEqual(yield* command.exit, 1)
@@ -137,7 +138,7 @@ describe("tau --prompt-optimization-config", () => {
         const { code, stderr } = yield* tau(folder, args)
         assert.strictEqual(code, 0, stderr)
         assert.match(stderr, /^resuming run run-0001-/m)
-        assert.deepInclude(statusIn(folder), { run_state: "completed", succeeded: 6, failed: 0, start: 2 })
+        assert.deepInclude(statusIn(folder), { run_state: "completed", succeeded: 24, failed: 0, start: 2 })
       }))
   }
 

@@ -107,8 +107,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   elsewhere(
     "control",
     "a verb leaves no line",
-    "append(db, input, { ...applied, outcome: applied.refused ? \"refused\" : \"done\" });",
-    ""
+    "append(db, input, {\n        ...applied,",
+    "void ({\n        ...applied,"
   ),
   elsewhere(
     "control",

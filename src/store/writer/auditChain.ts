@@ -24,6 +24,21 @@ export interface Audited {
   readonly checkpointSource: "primary" | "fallback" | null
 }
 
+/** What a row says, in the order of its columns, which is also that of its hash. */
+const valuesOf = (row: Audited) => [
+  row.atMs,
+  row.principal,
+  row.action,
+  row.actionKey,
+  row.lifecycleState,
+  row.idempotent,
+  row.decision,
+  row.detail,
+  row.outcome,
+  row.rollbackCheckpoint,
+  row.checkpointSource
+]
+
 /** SHA-256 of the row as canonical JSON (RFC 8785): an array, the hash of the row before it first, "" for the first row. */
 export const auditHash = (prevHash: string, n: number, row: Audited): string =>
   hash(
@@ -31,17 +46,7 @@ export const auditHash = (prevHash: string, n: number, row: Audited): string =>
     JSON.stringify([
       prevHash,
       n,
-      row.atMs,
-      row.principal,
-      row.action,
-      row.actionKey,
-      row.lifecycleState,
-      row.idempotent,
-      row.decision,
-      row.detail,
-      row.outcome,
-      row.rollbackCheckpoint,
-      row.checkpointSource
+      ...valuesOf(row)
     ]),
     "hex"
   )
@@ -65,17 +70,7 @@ export const appendAudited = (db: Db, given: Audited): void => {
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
   ).run(
     n,
-    row.atMs,
-    row.principal,
-    row.action,
-    row.actionKey,
-    row.lifecycleState,
-    row.idempotent,
-    row.decision,
-    row.detail,
-    row.outcome,
-    row.rollbackCheckpoint,
-    row.checkpointSource,
+    ...valuesOf(row),
     prevHash,
     auditHash(prevHash, n, row)
   )

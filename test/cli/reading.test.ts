@@ -62,7 +62,7 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
   it("lists runs, and what their rollouts came to", () => {
     const { stdout } = read("runs")
     assert.match(stdout, /^run +state +rollouts +score +model +made$/m)
-    assert.match(stdout, /^run-0002-\w{6}  completed +4\/4  0\.750  sim\/arithmetic +\d+ (s|min) ago$/m)
+    assert.match(stdout, /^run-0002-\w{6}  completed +4\/4  0\.750  sim\/arithmetic +(now|\d+ (s|min) ago)$/m)
     const { next, runs } = json("runs", "--limit", "1")
     assert.deepInclude(runs![0]! as object, {
       ordinal: 2,

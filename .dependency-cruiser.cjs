@@ -11,6 +11,7 @@ const below = {
   scoring: ["domain", "http", "openai", "process", "store"],
   dashboard: ["domain", "http", "store"],
   evidence: ["domain", "statistics", "store"],
+  optimizer: ["domain", "http", "openai", "statistics", "store"],
   testing: ["domain", "openai"]
 }
 

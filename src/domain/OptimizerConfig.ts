@@ -30,6 +30,10 @@ export const OptimizerConfig = Schema.Struct({
     Schema.NonEmptyString,
     "`provider/model` that reads failures and writes new texts; the run's own model by default"
   ),
+  reflection_url: optional(
+    Schema.NonEmptyString,
+    "Base URL of the reflection model; without it the run's own upstream for the same provider, else the provider's address"
+  ),
   reflection_parameters: optional(
     Schema.Record({ key: Schema.String, value: Schema.Unknown }),
     "Merged into the body of reflection calls, `max_tokens` or `temperature` say"

@@ -62,7 +62,11 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
   readonly versionOf: (runId: RunId, candidate: number) => Effect.Effect<number | null, StoreError>
   /** What the search came to, once it has ended. */
   readonly result: (runId: RunId) => Effect.Effect<string | null, StoreError>
-  readonly end: (runId: RunId, result: string, promoted: number | null) => Effect.Effect<void, StoreError>
+  readonly end: (
+    runId: RunId,
+    result: string,
+    promotion: Input<"endSearch">["promotion"]
+  ) => Effect.Effect<void, StoreError>
   /** The text of the last whole answer that calls under an attributed id were given; null when there is none. */
   readonly answered: (rolloutId: string) => Effect.Effect<string | null, StoreError>
   /** When its first step was taken, in Unix milliseconds. */
@@ -108,7 +112,7 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
               ([row]) => row?.result ?? null
             )
           ),
-        end: (runId, result, promoted) => Effect.asVoid(writer.run("endSearch", { runId, result, promoted })),
+        end: (runId, result, promotion) => Effect.asVoid(writer.run("endSearch", { runId, result, promotion })),
         begunAt: (runId) =>
           orStoreError(
             "reading when a search began",

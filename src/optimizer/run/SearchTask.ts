@@ -1,10 +1,12 @@
 /** The examples and texts of a config as an optimizer sees them. */
 import * as Either from "effect/Either"
+import { createHash } from "node:crypto"
 import { resourceText, type ResourceValues } from "../../domain/Resources.js"
 import type { Example } from "../../domain/Rollout.js"
 import type { RunConfig } from "../../domain/RunConfig.js"
 import { SearchFailed } from "../../domain/SearchFailed.js"
 import { render } from "../../domain/Template.js"
+import { canonicalJson } from "../../store/canonicalJson.js"
 import type { TaskExample, Texts } from "../Search.js"
 
 export interface SearchExamples {
@@ -13,9 +15,17 @@ export interface SearchExamples {
   readonly byId: ReadonlyMap<string, Example>
 }
 
+/** Ids follow from what an example says, not from where it stands: examples that are moved or joined by others keep theirs. */
 export const searchExamples = (config: RunConfig, resources: ResourceValues): SearchExamples => {
-  const named = (mode: "train" | "val", examples: ReadonlyArray<Example>) =>
-    examples.map((example, index) => ({ example, id: `${mode}-${String(index + 1).padStart(4, "0")}` }))
+  const named = (mode: "train" | "val", examples: ReadonlyArray<Example>) => {
+    const counts = new Map<string, number>()
+    return examples.map((example) => {
+      const id = `${mode}-${createHash("sha256").update(canonicalJson(example)).digest("hex").slice(0, 10)}`
+      const n = (counts.get(id) ?? 0) + 1
+      counts.set(id, n)
+      return { example, id: n === 1 ? id : `${id}-${n}` }
+    })
+  }
   const train = named("train", config.optimize)
   const validate = named("val", config.validate)
   const seen = ({ example, id }: { readonly example: Example; readonly id: string }): TaskExample => ({

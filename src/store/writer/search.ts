@@ -208,19 +208,21 @@ export interface EndSearch {
   readonly runId: string
   /** JSON: what the search found and what the gate said. */
   readonly result: string
-  /** The version that becomes the latest; null when none does. */
-  readonly promoted: number | null
+  /** The version that becomes the latest, and by whose decision; null when none does. */
+  readonly promotion: {
+    readonly version: number
+    readonly decision: "gate" | "forced"
+    readonly principal: string | null
+  } | null
 }
 
 /** The result, and with it the promotion. A search ends once: a second call changes nothing. */
-export const endSearch = (db: Db, { promoted, result, runId }: EndSearch): null => {
+export const endSearch = (db: Db, { promotion, result, runId }: EndSearch): null => {
   const { changes } = db.prepare(
     "INSERT INTO search_results (run_id, result, at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
   )
     .run(runId, result, db.now)
-  if (changes === 1 && promoted !== null) {
-    recordPromotion(db, { runId, version: promoted, decision: "gate", principal: null, reason: null })
-  }
+  if (changes === 1 && promotion !== null) recordPromotion(db, { runId, reason: null, ...promotion })
   return null
 }
 

@@ -100,7 +100,7 @@ const reflectorOf = ({ config, environment, mode, proxy }: SearchPartOptions) =>
     }
     const upstream = yield* upstreamOf(
       { model, modelRef: optimizer.reflection_model ?? mode.modelRef, proxy: {} as OptimizeMode["proxy"] },
-      { upstream_url: url },
+      url === undefined ? {} : { upstream_url: url },
       environment
     )
     const other = Proxy.layer({

@@ -26,11 +26,20 @@ const query = <Row>(folder: string, sql: string): ReadonlyArray<Row> => {
 /** All that a search decided and was answered, without times. */
 const record = (folder: string) => ({
   steps: query(folder, "SELECT n, chain, stop_reason, rollouts, reflections FROM search_steps ORDER BY n"),
-  candidates: query(folder, "SELECT n, step, resources_version, parents, change, path FROM search_candidates ORDER BY n"),
+  candidates: query(
+    folder,
+    "SELECT n, step, resources_version, parents, change, path FROM search_candidates ORDER BY n"
+  ),
   events: query(folder, "SELECT n, step, data FROM search_events ORDER BY n"),
   reflections: query(folder, "SELECT n, path, prompt_sha256, answer, failure FROM search_reflections ORDER BY n"),
-  rollouts: query(folder, "SELECT id, ordinal, status, output, score, resources_version FROM rollouts ORDER BY ordinal"),
-  resources: query(folder, "SELECT version, resources, parent_version, author, is_latest FROM resources ORDER BY version"),
+  rollouts: query(
+    folder,
+    "SELECT id, ordinal, status, output, score, resources_version FROM rollouts ORDER BY ordinal"
+  ),
+  resources: query(
+    folder,
+    "SELECT version, resources, parent_version, author, is_latest FROM resources ORDER BY version"
+  ),
   result: query(folder, "SELECT result FROM search_results"),
   promotions: query(folder, "SELECT version, replaced, decision FROM promotions ORDER BY n")
 })
@@ -70,11 +79,17 @@ describe("A search, end to end", { timeout: 240_000 }, () => {
     Effect.gen(function*() {
       const folder = yield* scratchFolder
       const { origin, served, truth } = yield* searchUpstream()
-      const { code, stderr } = yield* searched(folder, searchConfig(origin, { validate: 100, optimizer: { max_rollouts: 900 } }))
+      const { code, stderr } = yield* searched(
+        folder,
+        searchConfig(origin, { validate: 100, optimizer: { max_rollouts: 900 } })
+      )
       assert.strictEqual(code, 0, stderr)
       const result = resultIn(folder)
       assert.strictEqual(result.gate?.decision, "promote", JSON.stringify(result))
-      const latest = query<{ version: number; resources: string }>(folder, "SELECT version, resources FROM resources WHERE is_latest = 1")[0]!
+      const latest = query<{ version: number; resources: string }>(
+        folder,
+        "SELECT version, resources FROM resources WHERE is_latest = 1"
+      )[0]!
       assert.strictEqual(latest.version, result.promotedVersion)
       const prompt = (JSON.parse(latest.resources) as { system_prompt: string }).system_prompt
       assert.isAbove(truth(prompt), truth("You are an agent.\nBe helpful."))
@@ -86,24 +101,26 @@ describe("A search, end to end", { timeout: 240_000 }, () => {
       assert.strictEqual(result.spent.tokens, 15 * served.length)
       assert.isAtMost(result.spent.rollouts, 900)
       assert.strictEqual(query(folder, "SELECT 1 FROM rollouts").length, agentCalls)
-      assert.strictEqual(query(folder, "SELECT 1 FROM spans WHERE rollout_id LIKE '%-reflect-%' AND run_id IS NOT NULL").length, reflections)
+      assert.strictEqual(
+        query(folder, "SELECT 1 FROM spans WHERE rollout_id LIKE '%-reflect-%' AND run_id IS NOT NULL").length,
+        reflections
+      )
     }))
 
   it.scopedLive("decides the same with 1, 4 and 32 workers, and through kills at any moment", () =>
     Effect.gen(function*() {
-      const quick = yield* searchUpstream()
-      const slow = yield* searchUpstream({ latencyMs: 4 })
-      const config = (origin: string, worker_count: number) =>
+      const { origin, pace, served } = yield* searchUpstream()
+      const config = (worker_count: number) =>
         searchConfig(origin, { validate: 60, worker_count, optimizer: { max_rollouts: 240 } })
       const undisturbed = yield* scratchFolder
-      const first = yield* searched(undisturbed, config(quick.origin, 4))
+      const first = yield* searched(undisturbed, config(4))
       assert.strictEqual(first.code, 0, first.stderr)
       const expected = record(undisturbed)
       assert.isAbove(expected.candidates.length, 3)
 
       for (const workers of [1, 32]) {
         const folder = yield* scratchFolder
-        const { code, stderr } = yield* searched(folder, config(quick.origin, workers))
+        const { code, stderr } = yield* searched(folder, config(workers))
         assert.strictEqual(code, 0, stderr)
         assert.deepStrictEqual(record(folder), expected, `${workers} workers`)
       }
@@ -111,10 +128,12 @@ describe("A search, end to end", { timeout: 240_000 }, () => {
       const folder = yield* scratchFolder
       const random = randomFrom(seed)
       const total = expected.rollouts.length
+      pace.latencyMs = 4
+      served.length = 0
       for (let n = 1; n <= kills; n += 1) {
         const wanted = Math.floor(total * (n - random()) / (kills + 1))
         yield* Effect.scoped(Effect.gen(function*() {
-          const command = yield* startSearch(folder, config(slow.origin, 4))
+          const command = yield* startSearch(folder, config(4))
           yield* eventually(
             `${wanted} rollouts: ${command.stderr()}`,
             Effect.sync(() => finishedIn(folder) >= wanted || command.process.exitCode !== null ? true : undefined)
@@ -123,19 +142,20 @@ describe("A search, end to end", { timeout: 240_000 }, () => {
           yield* command.exit
         }))
       }
-      const last = yield* searched(folder, config(slow.origin, 4))
+      const last = yield* searched(folder, config(4))
       assert.strictEqual(last.code, 0, `${last.stderr} (seed ${seed})`)
       assert.deepStrictEqual(record(folder), expected, `seed ${seed}`)
       // Nothing finished was done again: what is served twice was in flight at a kill, 4 workers and as many reflections.
       assert.strictEqual(query(folder, "SELECT 1 FROM attempts WHERE status = 'succeeded'").length, total)
-      const again = slow.served.length - (total + expected.reflections.length)
+      const again = served.length - (total + expected.reflections.length)
       assert.isAtMost(again, kills * 5, `seed ${seed}`)
     }))
 
   it.scopedLive("refuses to go on when the search has changed", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
-      const { origin } = yield* searchUpstream({ latencyMs: 5 })
+      const { origin, pace } = yield* searchUpstream()
+      pace.latencyMs = 5
       yield* Effect.scoped(Effect.gen(function*() {
         const command = yield* startSearch(folder, searchConfig(origin))
         yield* eventually("work", Effect.sync(() => finishedIn(folder) >= 50 ? true : undefined))
@@ -154,8 +174,13 @@ describe("A search, end to end", { timeout: 240_000 }, () => {
     Effect.gen(function*() {
       const folder = yield* scratchFolder
       // One call in nine is refused for good.
-      const { origin, served } = yield* searchUpstream({ fault: ({ model }, n) => model === "agent" && n % 9 === 4 ? 400 : null })
-      const { code, stderr } = yield* searched(folder, searchConfig(origin, { optimizer: { max_rollouts: 150, max_reflections: 9 } }))
+      const { origin, served } = yield* searchUpstream({
+        fault: ({ model }, n) => model === "agent" && n % 9 === 4 ? 400 : null
+      })
+      const { code, stderr } = yield* searched(
+        folder,
+        searchConfig(origin, { optimizer: { max_rollouts: 150, max_reflections: 9 } })
+      )
       assert.strictEqual(code, 0, stderr)
       const { spent } = resultIn(folder)
       assert.isAtMost(spent.rollouts, 150)
@@ -183,9 +208,12 @@ describe("A search, end to end", { timeout: 240_000 }, () => {
       assert.strictEqual(code, 0, stderr)
       const { bestVersion, noGate } = resultIn(folder)
       assert.match(noGate!, /^not testable: 40 examples/)
-      assert.deepStrictEqual(query(folder, "SELECT version, decision, principal IS NOT NULL AS named FROM promotions"), [
-        { version: bestVersion, decision: "forced", named: 1 }
-      ])
+      assert.deepStrictEqual(
+        query(folder, "SELECT version, decision, principal IS NOT NULL AS named FROM promotions"),
+        [
+          { version: bestVersion, decision: "forced", named: 1 }
+        ]
+      )
     }))
 })
 

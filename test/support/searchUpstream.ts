@@ -15,21 +15,29 @@ export interface ServedCall {
 }
 
 export interface SearchUpstreamOptions {
-  /** Wait before each answer. */
-  readonly latencyMs?: number
   /** Status instead of an answer, by how many calls were served before. */
   readonly fault?: (call: ServedCall, served: number) => number | null
 }
 
-export const searchUpstream = ({ fault = () => null, latencyMs = 0 }: SearchUpstreamOptions = {}) =>
+export const searchUpstream = ({ fault = () => null }: SearchUpstreamOptions = {}) =>
   Effect.gen(function*() {
     const served: Array<ServedCall> = []
+    /** Wait before each answer. */
+    const pace = { latencyMs: 0 }
     const world = ruleWorld({ insight: 0.7 })
     const chance = new Chance(5)
 
     const agent = (system: string, question: string): string => {
-      const { feedback, output } = world.rollout({ system_prompt: system }, { id: question, input: question, expected: null }, 0)
+      const { feedback, output } = world.rollout({ system_prompt: system }, {
+        id: question,
+        input: question,
+        expected: null
+      }, 0)
       return output === "right" ? "right" : `wrong because ${feedback}`
+    }
+    const reflection = (prompt: string, json: boolean): string => {
+      const made = world.reflect(prompt, String(chance.at(prompt).bits()), { _tag: "Reflect", path: "", prompt, json })
+      return "text" in made ? made.text : ""
     }
     const origin = yield* upstream((request, response) => {
       void bodyOf(request).then(async (body) => {
@@ -41,22 +49,19 @@ export const searchUpstream = ({ fault = () => null, latencyMs = 0 }: SearchUpst
           const { output } = body as { output: string }
           return send(200, output === "right" ? 1 : { score: 0, feedback: output.replace("wrong because ", "") })
         }
-        const { messages, model } = body as { model: string; messages: ReadonlyArray<{ role: string; content: string }> }
+        const { messages, model } = body as {
+          model: string
+          messages: ReadonlyArray<{ role: string; content: string }>
+        }
         const system = messages.find(({ role }) => role === "system")?.content ?? ""
         const asked = messages.at(-1)!.content
         const call = { model, key: model === "reflector" ? asked : JSON.stringify([system, asked]) }
         const status = fault(call, served.length)
         served.push(call)
-        if (latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, latencyMs))
+        if (pace.latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, pace.latencyMs))
         if (status !== null) return send(status, { error: { message: "not now" } })
-        const reflection = world.reflect(asked, String(chance.at(asked).bits()), {
-          _tag: "Reflect",
-          path: "",
-          prompt: asked,
-          json: "response_format" in (body as object)
-        })
         const content = model === "reflector"
-          ? "text" in reflection ? reflection.text : ""
+          ? reflection(asked, "response_format" in (body as object))
           : agent(system, asked)
         send(200, {
           id: "1",
@@ -68,7 +73,7 @@ export const searchUpstream = ({ fault = () => null, latencyMs = 0 }: SearchUpst
         })
       }).catch(() => response.destroy())
     })
-    return { origin, served, truth: (system: string) => world.truth({ system_prompt: system }) }
+    return { origin, pace, served, truth: (system: string) => world.truth({ system_prompt: system }) }
   })
 
 const bodyOf = async (request: IncomingMessage): Promise<unknown> => {

@@ -11,15 +11,16 @@ import type { RunStore } from "../../store/RunStore.js"
 import { SearchStore } from "../../store/SearchStore.js"
 import type { StoreError } from "../../store/StoreError.js"
 import { Chance } from "../Chance.js"
-import { gate, type GateVerdict } from "../Gate.js"
+import { gate } from "../Gate.js"
 import { gatePlan } from "../GatePlan.js"
 import { defaultGateSettings, type GateSettings } from "../GateSettings.js"
-import { gepa } from "../Gepa.js"
-import { rgepa } from "../Rgepa.js"
+import type { GateVerdict } from "../GateVerdict.js"
+import { gepa, type GepaSettings } from "../Gepa.js"
+import { rgepa, type RgepaSettings } from "../Rgepa.js"
 import { type Found, keyOf, type Steps, type Task } from "../Search.js"
 import { slicesOf } from "../Slices.js"
 import { splitValidate } from "../Split.js"
-import { apo } from "../TextualGradient.js"
+import { apo, type ApoSettings } from "../TextualGradient.js"
 import { priceOf } from "./Prices.js"
 import type { Reflector } from "./Reflector.js"
 import { SearchRun } from "./SearchRun.js"
@@ -197,42 +198,55 @@ const gateSettings = ({ gate }: RunConfig): GateSettings => ({
 
 const gateSetOf = (ids: ReadonlyArray<string>) => createHash("sha256").update(ids.toSorted().join("\n")).digest("hex")
 
-const given = <A extends object>(settings: A): { [K in keyof A]?: Exclude<A[K], undefined> } =>
-  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as never
+/** The settings that the config gives; the algorithm knows the others. */
+const given = <Settings>(settings: { readonly [K in keyof Settings]?: Settings[K] | undefined }): Partial<Settings> =>
+  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as Partial<Settings>
 
 const searching = (task: Task, optimizer: OptimizerConfig): Steps<Found> => {
   const {
     bandit,
-    beam,
     block,
-    branch,
     corpusPass,
-    gradient_batch,
     lag,
-    merge,
     minibatch,
     pBest,
     pPrune,
     patchMerge,
     proposals,
-    rounds,
     selection,
     selector,
-    target,
-    val_batch
+    target
   } = optimizer
   switch (optimizer.algorithm) {
     case "gepa":
-      return gepa(task, given({ minibatch, proposals, selection, selector, merge, target }))
+      return gepa(task, given<GepaSettings>({ minibatch, proposals, selection, selector, target }))
     case "apo":
       return apo(
         task,
-        given({ beam, branch, rounds, gradientBatch: gradient_batch, valBatch: val_batch, bandit, target })
+        given<ApoSettings>({
+          beamWidth: optimizer.beam,
+          branchFactor: optimizer.branch,
+          beamRounds: optimizer.rounds,
+          gradientBatch: optimizer.gradient_batch,
+          valBatch: optimizer.val_batch,
+          bandit,
+          target
+        })
       )
     default:
       return rgepa(
         task,
-        given({ minibatch, block, pBest, pPrune, patchMerge, lag, corpusPass, proposals: proposals?.perParent, target })
+        given<RgepaSettings>({
+          minibatch,
+          block,
+          pBest,
+          pPrune,
+          patchMerge,
+          lag,
+          corpusPass,
+          proposals: proposals?.perParent,
+          target
+        })
       )
   }
 }

@@ -3,7 +3,7 @@
  * that luck does not explain is promoted. Hybrid: evidence that is looked at after every pair and may end the gate early, and
  * an exact test at a planned end.
  */
-import { confidenceSequence, EProcess } from "../statistics/EProcess.js"
+import { EProcess } from "../statistics/EProcess.js"
 import { conditionalPower } from "../statistics/Power.js"
 import type { Chance } from "./Chance.js"
 import { type Arms, type GatePair, pairAsks, pairOf } from "./GatePair.js"
@@ -95,7 +95,7 @@ class Trial {
     const { plan, settings } = this.task
     if (this.pairs.length === plan.pairs) return null
     if (this.wonAt !== null) {
-      return this.gain() >= settings.minRewardDelta && this.slicesSeen() && this.blocking(this.rails()).length === 0
+      return this.gain() >= settings.minRewardDelta && this.slicesSeen() && this.looksSafe()
         ? this.verdict({ type: "won early", at: this.wonAt })
         : null
     }
@@ -121,15 +121,18 @@ class Trial {
       evidence: this.evidence,
       rails,
       blocking: this.blocking(rails),
-      anytime: this.pairs.length === 0
-        ? null
-        : confidenceSequence(this.pairs.map(({ difference }) => difference), 1 - settings.alpha),
       seed: chance.at(`gate/${plan.opening}/resamples`).bits()
     })
   }
 
   private gain(): number {
     return this.pairs.reduce((total, { difference }) => total + difference, 0) / this.pairs.length
+  }
+
+  /** A rail that looks broken is worth the pairs that tell. */
+  private looksSafe(): boolean {
+    const rails = this.rails()
+    return this.blocking(rails).length === 0 && rails.every(({ state }) => state !== "suspect")
   }
 
   /** An early end must not be a way past the guard of a slice. */
@@ -147,6 +150,6 @@ class Trial {
 
   private blocking(rails: ReadonlyArray<GuardRail>): ReadonlyArray<GuardRail> {
     const { proofRequired } = this.task.settings.guardRails
-    return rails.filter(({ state }) => state === "broken" || (proofRequired && state === "unclear"))
+    return rails.filter(({ state }) => state === "broken" || (proofRequired && state !== "kept"))
   }
 }

@@ -41,7 +41,7 @@ export const openingAlpha = (alpha: number, opening: number): number => alpha * 
 export const mayOpen = (alpha: number, opening: number): boolean => openingAlpha(alpha, opening) >= openingAlphaMin
 
 export const gatePlan = (pairs: number, opening: number, settings: GateSettings): GatePlan => {
-  const { alpha: total, discordantShare, peekingShare } = settings
+  const { alpha: total, peekingShare } = settings
   const share = openingAlpha(total, opening)
   const alpha = { total, opening: share, peeking: share * peekingShare, test: share * (1 - peekingShare) }
   const powerOf = pairs === 0 ? () => 0 : gatePower(pairs, alpha.test, settings)

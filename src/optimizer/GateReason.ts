@@ -77,14 +77,14 @@ const atPlannedEnd = (isEvident: boolean, figures: GateFigures): Decided => {
 }
 
 const railReason = ({ bound, change, name, slice, state }: GuardRail): string => {
-  const verb = state === "broken" ? "" : "may be "
+  const doubt = state === "broken" ? "" : ", which is not shown to be kept"
   switch (name) {
     case "tokens":
-      return `it ${verb === "" ? "takes" : "may take"} ${change.toFixed(2)} times the tokens, ${bound} times allowed`
+      return `it takes ${change.toFixed(2)} times the tokens, ${bound} times allowed${doubt}`
     case "failures":
-      return `its failure rate ${verb === "" ? "rises" : "may rise"} by ${points(change)}, ${points(bound)} allowed`
+      return `its failure rate changes by ${signed(change)} points, ${signed(bound)} allowed${doubt}`
     case "slice":
-      return `the slice "${slice}" ${verb === "" ? "changes" : "may change"} by ${signed(change)} points, ${signed(bound)} allowed`
+      return `the slice "${slice}" changes by ${signed(change)} points, ${signed(bound)} allowed${doubt}`
   }
 }
 

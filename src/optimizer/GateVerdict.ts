@@ -1,6 +1,6 @@
 /** What a gate came to, with all that a report needs. */
 import type { Bounds } from "../statistics/Bootstrap.js"
-import type { EProcess } from "../statistics/EProcess.js"
+import { confidenceSequence, type EProcess } from "../statistics/EProcess.js"
 import { mcNemar } from "../statistics/McNemar.js"
 import { mean, sum } from "../statistics/Moments.js"
 import { pairedBounds, type PairedBounds } from "../statistics/PairedBounds.js"
@@ -67,7 +67,7 @@ export interface GateVerdict {
   readonly pairs: ReadonlyArray<GatePair>
 }
 
-export const verdictOf = ({ anytime, blocking, ending, evidence, pairs, plan, rails, seed, settings }: {
+export const verdictOf = ({ blocking, ending, evidence, pairs, plan, rails, seed, settings }: {
   readonly ending: GateEnding
   readonly plan: GatePlan
   readonly settings: GateSettings
@@ -76,7 +76,6 @@ export const verdictOf = ({ anytime, blocking, ending, evidence, pairs, plan, ra
   readonly rails: ReadonlyArray<GuardRail>
   /** The rails that forbid a promotion. */
   readonly blocking: ReadonlyArray<GuardRail>
-  readonly anytime: Bounds | null
   readonly seed: number
 }): GateVerdict => {
   const differences = pairs.map(({ difference }) => difference)
@@ -97,7 +96,7 @@ export const verdictOf = ({ anytime, blocking, ending, evidence, pairs, plan, ra
       ? null
       : isPlannedEnd
       ? { ...pairedBounds(scores.incumbent, scores.candidate, { draws, level, seed }), level }
-      : { ...anytime!, level, method: "confidence sequence" as const },
+      : { ...confidenceSequence(differences, level), level, method: "confidence sequence" as const },
     p: test?.p ?? null,
     evidence: evidence.max,
     minRewardDelta: settings.minRewardDelta,

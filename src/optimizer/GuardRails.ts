@@ -21,10 +21,11 @@ export interface GuardRail {
   /** The largest ratio or rise, or the largest loss as a negative number. */
   readonly bound: number
   /**
-   * `kept`: shown to be within the bound, non-inferior. `broken`: the change is out of bounds, and a change for the worse is
-   * more than luck. `unclear`: neither; the pairs are too few to tell.
+   * `kept`: shown to be within the bound, non-inferior. `broken`: the change seen is out of bounds, and a change for the worse
+   * is more than luck. Between them the pairs are too few to tell: `suspect` when the change seen is out of bounds, else
+   * `unproven`.
    */
-  readonly state: "kept" | "unclear" | "broken"
+  readonly state: "kept" | "unproven" | "suspect" | "broken"
 }
 
 export const guardRails = (
@@ -93,7 +94,11 @@ const tokensRail = (pairs: ReadonlyArray<GatePair>, bound: number, level: number
 const stateOf = (
   { bound, change, high, low }: Bounds & { readonly change: number; readonly bound: number },
   unchanged: number
-): GuardRail["state"] => high <= bound ? "kept" : change > bound && low > unchanged ? "broken" : "unclear"
+): GuardRail["state"] => {
+  if (high <= bound) return "kept"
+  if (change <= bound) return "unproven"
+  return low > unchanged ? "broken" : "suspect"
+}
 
 const armsOf = (pairs: ReadonlyArray<GatePair>, figure: "score" | "failureRate" | "tokensPerRollout") => ({
   first: pairs.map(({ incumbent }) => incumbent[figure]),

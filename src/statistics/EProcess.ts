@@ -76,6 +76,8 @@ const lowest = (differences: ReadonlyArray<number>, needed: number): number => {
 const rulesOut = (differences: ReadonlyArray<number>, mean: number, needed: number): boolean => {
   const bets = new EProcess()
   // Shifted by the mean and scaled into [-1, 1] again.
-  for (const difference of differences) bets.observe((difference - mean) / (1 + Math.abs(mean)))
-  return bets.max >= needed
+  return differences.some((difference) => {
+    bets.observe((difference - mean) / (1 + Math.abs(mean)))
+    return bets.max >= needed
+  })
 }

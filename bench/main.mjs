@@ -1,5 +1,6 @@
-// `npm run bench [-- proxy | rollouts | payloads | soak | reading] [--check] [--minutes n] [--spans n]`: figures as ratios measured side by side in one run. See README.md.
+// `npm run bench [-- proxy | rollouts | payloads | soak | reading | gate] [--check] [--minutes n] [--spans n]`: figures as ratios measured side by side in one run. See README.md.
 import { parseArgs } from "node:util"
+import { benchGate } from "./gate.mjs"
 import { benchPayloads } from "./payloads.mjs"
 import { benchProxy } from "./proxy.mjs"
 import { benchReading } from "./reading.mjs"
@@ -19,7 +20,8 @@ const sections = {
   rollouts: benchRollouts,
   payloads: benchPayloads,
   soak: () => benchSoak(Number(minutes)),
-  reading: () => benchReading(Number(spans))
+  reading: () => benchReading(Number(spans)),
+  gate: benchGate
 }
 const unknown = chosen.filter((name) => !(name in sections))
 if (unknown.length > 0) {
@@ -27,7 +29,7 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 let missed = 0
-// The soak takes half an hour, and the large store its gigabytes: only when asked for.
+// The soak takes half an hour, the large store its gigabytes, and the gate says nothing of speed: only when asked for.
 for (const name of chosen.length === 0 ? ["proxy", "rollouts", "payloads"] : chosen) {
   missed += (await sections[name]()) ?? 0
 }

@@ -30,8 +30,7 @@ export const keysNotYet: Readonly<Record<string, ReadonlyArray<string>>> = {
 
 /** Values, by the key that takes them. */
 export const valuesNotYet: Readonly<Record<string, ReadonlyArray<string>>> = {
-  "$.optimizer.algorithm": ["apo", "gepa", "rgepa"],
-  "$.scoring[].kind": ["judge"]
+  "$.optimizer.algorithm": ["apo", "gepa", "rgepa"]
 }
 
 const isListed = (table: Readonly<Record<string, ReadonlyArray<string>>>, path: string, word: unknown): boolean =>

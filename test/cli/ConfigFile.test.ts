@@ -227,12 +227,28 @@ describe("problems", () => {
     ],
     [{ scoring: [] }, "$.scoring: expected an array of objects that is not empty, found an empty array"],
     [
-      { scoring: [{ kind: "judge", rubric: "x" }] },
-      "$.scoring[0].kind: \"judge\" is known but not available in this version"
+      { scoring: [{ kind: "judge" }] },
+      "$.scoring[0].rubric: expected a non empty string, found nothing"
+    ],
+    [
+      { scoring: [{ kind: "judge", rubric: "x", scale: [5, 1] }] },
+      "$.scoring[0].scale: expected two numbers, the lowest score and a higher one, found an array"
+    ],
+    [
+      { scoring: [{ kind: "judge", rubric: "x", model: "gpt" }] },
+      "$.scoring[0].model: expected provider/model such as openai/gpt-4o-mini, found \"gpt\""
+    ],
+    [
+      { scoring: [{ kind: "judge", rubric: "x", model: "opnai/gpt" }] },
+      "$.scoring[0].model: expected a provider of openai, anthropic, openrouter, groq, together, fireworks, deepseek, mistral, xai, gemini, ollama, lmstudio, vllm, llamacpp, sim, found \"opnai\"; did you mean \"openai\"?"
+    ],
+    [
+      { scoring: [{ kind: "judge", rubric: "x", parameters: { messages: [] } }] },
+      "$.scoring[0].parameters.messages: expected a parameter that is not tau's own, found \"messages\""
     ],
     [
       { scoring: [{ kind: "exact" }] },
-      "$.scoring[0].kind: expected one of \"exact_match\", \"contains\", \"regex\", \"numeric\", \"json_equal\", \"command\", \"http\", found \"exact\""
+      "$.scoring[0].kind: expected one of \"exact_match\", \"contains\", \"regex\", \"numeric\", \"json_equal\", \"command\", \"http\", \"judge\", found \"exact\""
     ],
     [{ scoring: [{ kind: "numeric", weight: -1 }] }, "$.scoring[0].weight: expected a weight of 0 or more, found -1"],
     [{ scoring: [{ kind: "numeric", weight: 0 }] }, "$.scoring: expected at least one weight above 0, found none"],

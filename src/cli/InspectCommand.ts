@@ -6,7 +6,7 @@ import type { ActorReport } from "../runtime/Actor.js"
 import { TreeReport } from "../runtime/ActorTree.js"
 import { ask } from "../runtime/ControlSocketClient.js"
 import { socketsOf } from "../runtime/ControlSocketFiles.js"
-import { elapsed } from "../runtime/progressLine.js"
+import { elapsed } from "../domain/Figures.js"
 import { CommandFailed } from "./CliError.js"
 import { ExitCode } from "./ExitCode.js"
 

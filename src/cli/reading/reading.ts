@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import { safeJson, visible } from "../../domain/TerminalText.js"
 import type { Page } from "../../store/Page.js"
 import * as ReadOnlyStore from "../../store/ReadOnlyStore.js"
 import { ResourceReader } from "../../store/ResourceReader.js"
@@ -14,7 +15,6 @@ import { WorkerReader } from "../../store/WorkerReader.js"
 import { CommandFailed } from "../CliError.js"
 import type { Paging } from "../ReadingFlags.js"
 import { print, write } from "./Terminal.js"
-import { safeJson, visible } from "./text.js"
 
 export type Readers = RunReader | RunStanding | RolloutStore | SpanStore | ResourceReader | WorkerReader
 

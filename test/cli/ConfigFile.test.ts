@@ -45,7 +45,8 @@ describe("a config that is right", () => {
         completion_poll_interval_ms: 60,
         completion_timeout_secs: 30,
         executor: { kind: "chat" },
-        optimizer: { algorithm: "evaluate" },
+        optimizer: { algorithm: "evaluate", seed: 1, max_rollouts: 600, stallLimit: 40 },
+        gate: { alpha: 0.05, fraction: 0.4, min_reward_delta: 0, samples: 1 },
         resume: { replay: "after-crash" },
         max_attempts: 3,
         attempt_timeout_secs: 120
@@ -184,8 +185,8 @@ describe("problems", () => {
       "$.optimizer.components[0]: expected the name of a text in \"resources\", found \"system_promt\"; did you mean \"system_prompt\"?"
     ],
     [
-      { validate: [{ prompt: "b" }], optimizer: { algorithm: "gepa", reflection_model: "opnai/x" } },
-      "$.optimizer.reflection_model: expected a provider of openai, anthropic"
+      { validate: [{ prompt: "b" }], optimizer: { algorithm: "gepa", reflection_model: "gpt-4.1" } },
+      "$.optimizer.reflection_model: expected provider/model such as openai/gpt-4.1, found \"gpt-4.1\""
     ],
     [
       { executor: { kind: "docker" } },
@@ -326,7 +327,7 @@ describe("problems", () => {
   })
 
   it("are told all at once", () => {
-    expect(problemsWith({ worker_count: 0, gate: {}, scoring: [{ kind: "numeric", tolerance: -1 }] })).toHaveLength(3)
+    expect(problemsWith({ worker_count: 0, gat: {}, scoring: [{ kind: "numeric", tolerance: -1 }] })).toHaveLength(3)
   })
 
   it("of a config without examples", () => {

@@ -113,7 +113,7 @@ Lineage
       change "as a number." to "as a number, without its unit."
 
 Scores
-  examples   n  seed                  winner                 gain
+  examples   n  seed                  winner                  gain
   all       12  0.500 [0.254, 0.746]  0.833 [0.552, 0.953]  +0.333
   money      4  0.250 [0.046, 0.699]  -                          -
 

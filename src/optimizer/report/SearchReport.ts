@@ -14,7 +14,8 @@ export interface ReportedCandidate {
   readonly parents: ReadonlyArray<number>
   /** Null for the seed. */
   readonly change: Change | null
-  readonly state: "accepted" | "rejected" | "winner"
+  /** `undecided` only while the search is under way, or where it was stopped in between. */
+  readonly state: "undecided" | "accepted" | "rejected" | "winner"
   /** Why it was rejected; null otherwise. */
   readonly reason: string | null
   /** Over `examples` examples; null when it was rejected before it had a score. */

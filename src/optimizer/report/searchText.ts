@@ -60,7 +60,7 @@ export const verdict = (report: SearchReport): string => {
 
 const headLines = ({ algorithm, candidates, ended, randomSeed, runId }: SearchReport): ReadonlyArray<string> => {
   const proposed = candidates.filter(({ n }) => n > 0)
-  const accepted = proposed.filter(({ state }) => state !== "rejected").length
+  const accepted = proposed.filter(({ state }) => state === "accepted" || state === "winner").length
   return [
     fact("run", oneLine(runId)),
     fact("algorithm", `${oneLine(algorithm)}, random seed ${randomSeed}`),

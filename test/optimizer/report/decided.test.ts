@@ -13,7 +13,12 @@ const proposed = (name: string, ...parents: ReadonlyArray<string>): SearchEvent 
   change,
   path: "p"
 })
-const accepted = (name: string, mean: number): SearchEvent => ({ type: "accepted", candidate: texts(name), mean, n: 10 })
+const accepted = (name: string, mean: number): SearchEvent => ({
+  type: "accepted",
+  candidate: texts(name),
+  mean,
+  n: 10
+})
 const rejected = (name: string | null, reason: "screen" | "seen" | "parse" | "beam"): SearchEvent => ({
   type: "rejected",
   candidate: name === null ? null : texts(name),
@@ -65,7 +70,8 @@ describe("decided", () => {
   })
 
   it("names the winner once the search has ended, and none when it is the seed", () => {
-    const states = (winner: string) => decided(texts("seed"), events, texts(winner)).candidates.map(({ state }) => state)
+    const states = (winner: string) =>
+      decided(texts("seed"), events, texts(winner)).candidates.map(({ state }) => state)
     assert.deepStrictEqual(states("b"), ["accepted", "rejected", "winner", "undecided"])
     assert.deepStrictEqual(states("seed"), ["accepted", "rejected", "accepted", "undecided"])
   })

@@ -214,7 +214,8 @@ const kindTables = (union, title) =>
     const sample = {
       kind,
       ...(has("command") && { command: ["true"] }),
-      ...(has("url") && { url: "http://localhost" })
+      ...(has("url") && { url: "http://localhost" }),
+      ...(has("rubric") && { rubric: "It is right." })
     }
     return `### ${title} ${code(kind)}\n\n${keyTable(union, ast, sample)}`
   }).join("\n\n")

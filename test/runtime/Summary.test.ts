@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import { compact, elapsed } from "../../src/domain/Figures.js"
 import { RunId } from "../../src/domain/Ids.js"
 import { interval } from "../../src/runtime/interval.js"
-import { compact, elapsed } from "../../src/domain/Figures.js"
 import { progressLine } from "../../src/runtime/progressLine.js"
 import { type Summary, summaryJson } from "../../src/runtime/Summary.js"
 import { summaryText } from "../../src/runtime/summaryText.js"

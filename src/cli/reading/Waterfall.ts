@@ -1,7 +1,7 @@
 /** The calls of an attempt along its time. */
+import { elapsed } from "../../domain/Figures.js"
 import type { Span } from "../../domain/Span.js"
 import { visible } from "../../domain/TerminalText.js"
-import { elapsed } from "../../domain/Figures.js"
 import { marksOf, outcomeColour, outcomeOf } from "./spanText.js"
 import { type Column, table } from "./Table.js"
 import { columns, paint } from "./Terminal.js"

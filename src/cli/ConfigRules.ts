@@ -9,8 +9,8 @@ import { parseHttpUrl, parseUpstream } from "../openai/UpstreamUrl.js"
 import type { Problem } from "./ConfigShape.js"
 import { mismatch } from "./ConfigShape.js"
 import { pathOf } from "./JsonText.js"
-import { searchProblems } from "./SearchRules.js"
 import { providers } from "./Providers.js"
+import { searchProblems } from "./SearchRules.js"
 import { nearest, shown } from "./Suggestion.js"
 
 export const ruleProblems = (config: RunConfig): ReadonlyArray<Problem> => [

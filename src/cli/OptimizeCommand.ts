@@ -4,6 +4,10 @@ import * as Layer from "effect/Layer"
 import { randomBytes } from "node:crypto"
 import { dirname, join } from "node:path"
 import type { RunConfig } from "../domain/RunConfig.js"
+import { searchJson } from "../optimizer/report/searchJson.js"
+import type { SearchReport } from "../optimizer/report/SearchReport.js"
+import { searchText } from "../optimizer/report/searchText.js"
+import { searchReport } from "../optimizer/run/reportOf.js"
 import { Proxy } from "../proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../proxy/ProxyOptions.js"
 import { ActorTree } from "../runtime/ActorTree.js"
@@ -26,6 +30,7 @@ import { RunEvents } from "../store/RunEvents.js"
 import { RunFindings } from "../store/RunFindings.js"
 import { RunStanding } from "../store/RunStanding.js"
 import { RunStore } from "../store/RunStore.js"
+import { SearchReader } from "../store/SearchReader.js"
 import { SearchStore } from "../store/SearchStore.js"
 import { SpanStore } from "../store/SpanStore.js"
 import * as Sqlite from "../store/Sqlite.js"
@@ -100,27 +105,40 @@ const optimize = Effect.fnUntraced(function*(
       Layer.provideMerge(Sqlite.layer({ path: mode.storePath, kind: "run", attributionLogPath })),
       Layer.provideMerge(Announcer.layer(process.stderr, environment))
     )
-  const running = Effect.flatMap(searchPart({ mode, config, proxy, reflection }), (search) =>
-    Run.run({
-      config,
-      search,
-      configHash: configHash(config, mode.modelRef, folder),
-      configPath: path,
-      modelRef: mode.modelRef,
-      simulated: mode.model.provider === "sim",
-      storePath: mode.storePath,
-      command: restartCommand(mode, [process.execPath, ...process.argv.slice(1, 2)], process.cwd()),
-      principal: localPrincipal(),
-      drainMs: mode.drainMs,
-      report: (told) =>
-        Effect.tap(
-          Console.log(mode.json ? summaryJson(told) : summaryText(told)),
-          () => Effect.sync(() => conclude(exitCodeOf(told)))
-        )
-    }))
+  const running = Effect.flatMap(
+    Effect.all([searchPart({ mode, config, proxy, reflection }), Effect.context<SearchReader>()]),
+    ([search, context]) =>
+      Run.run({
+        config,
+        search,
+        configHash: configHash(config, mode.modelRef, folder),
+        configPath: path,
+        modelRef: mode.modelRef,
+        simulated: mode.model.provider === "sim",
+        storePath: mode.storePath,
+        command: restartCommand(mode, [process.execPath, ...process.argv.slice(1, 2)], process.cwd()),
+        principal: localPrincipal(),
+        drainMs: mode.drainMs,
+        report: (told) =>
+          Effect.tap(
+            Effect.flatMap(searchTold(told), (searched) => Console.log(toldOf(told, searched, mode.json))),
+            () => Effect.sync(() => conclude(exitCodeOf(told)))
+          ).pipe(Effect.provide(context))
+      })
+  )
   const summary = yield* Effect.provide(running, layer)
   return exitCodeOf(summary)
 })
+
+/** What a search came to; null where nothing was searched for, or it cannot be read now: the store keeps it. */
+const searchTold = ({ runId }: Summary) => Effect.orElseSucceed(searchReport(runId), () => null)
+
+const toldOf = (summary: Summary, searched: SearchReport | null, json: boolean): string => {
+  if (json) {
+    return summaryJson(summary, searched === null ? {} : { search: JSON.parse(searchJson(searched)) as unknown })
+  }
+  return searched === null ? summaryText(summary) : `${searchText(searched)}\n\n${summaryText(summary)}`
+}
 
 export const storeTags = Layer.mergeAll(
   ResourceStore.layer,
@@ -129,6 +147,7 @@ export const storeTags = Layer.mergeAll(
   RunFindings.layer,
   RunStanding.layer,
   RunStore.layer,
+  SearchReader.layer,
   SearchStore.layer,
   SpanStore.layer,
   WorkerStore.layer

@@ -29,7 +29,9 @@ export const sideModel = (
     if (modelRef === mode.modelRef && url === undefined) return { modelRef, name: null, upstream: null }
     const [provider, name] = splitModelRef(modelRef)
     // A provider's models share an address. Simulated ones do not: each is a server of its own.
-    if (provider === mode.model.provider && provider !== "sim" && url === undefined) return { modelRef, name, upstream: null }
+    if (provider === mode.model.provider && provider !== "sim" && url === undefined) {
+      return { modelRef, name, upstream: null }
+    }
     const { bind } = mode.proxy
     const at = url === undefined ? {} : { upstream_url: url }
     const upstream = yield* upstreamOf({ model: { provider, name }, modelRef, proxy: { bind } }, at, environment)

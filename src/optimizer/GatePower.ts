@@ -37,7 +37,7 @@ export const gatePower = (
 ): (gain: number) => number => {
   /** By wins, the most losses with which so many wins still reject; −1 when none are few enough. */
   const rejectedUpTo: Array<number> = []
-  for (let wins = 0; wins <= planned && planned <= followedMax; wins += 1) {
+  for (let wins = 0; wins <= Math.min(planned, followedMax); wins += 1) {
     let losses = rejectedUpTo[wins - 1] ?? -1
     while (losses < wins && mcNemar(wins, losses + 1, "greater").pValue <= alpha) losses += 1
     rejectedUpTo.push(losses)
@@ -64,7 +64,9 @@ export const gatePower = (
           here[losses] = chance < chanceMin ? 0 : chance
         }
       }
-      const futile = seen % settings.blockPairs === 0 ? futileBelow(seen, planned, alpha, settings) : Number.NEGATIVE_INFINITY
+      const futile = seen % settings.blockPairs === 0
+        ? futileBelow(seen, planned, alpha, settings)
+        : Number.NEGATIVE_INFINITY
       if (futile === Number.NEGATIVE_INFINITY) continue
       for (let wins = 0; wins <= winsMax; wins += 1) {
         for (let losses = 0; losses <= Math.min(lossesHighest, seen - wins); losses += 1) {
@@ -75,7 +77,9 @@ export const gatePower = (
     }
     let power = 0
     for (const [wins, byLosses] of ways.entries()) {
-      for (let losses = Math.min(rejectedUpTo[wins]!, planned - wins); losses >= 0; losses -= 1) power += byLosses[losses]!
+      for (let losses = Math.min(rejectedUpTo[wins]!, planned - wins); losses >= 0; losses -= 1) {
+        power += byLosses[losses]!
+      }
     }
     return power
   }

@@ -28,7 +28,9 @@ export const endingReason = (ending: GateEnding, figures: GateFigures): Decided 
     case "worn out":
       return {
         decision: "not_testable",
-        reason: `the gate's examples were used ${plan.opening - 1} times, and another test on them would be at a level of ${
+        reason: `the gate's examples were used ${
+          plan.opening - 1
+        } times, and another test on them would be at a level of ${
           decimals(plan.alpha.opening)
         }: add new examples to validate`
       }
@@ -90,9 +92,13 @@ const railReason = ({ bound, change, name, slice, state }: GuardRail): string =>
 
 /** `+12.0 points [3.1, 20.4] on 100 pairs, 22 wins and 10 losses`. */
 const seen = ({ gain, interval, losses, n, wins }: GateFigures): string =>
-  `${signed(gain)} points [${(100 * interval!.low).toFixed(1)}, ${(100 * interval!.high).toFixed(1)}] on ${n} pairs, ${wins} wins and ${losses} losses`
+  `${signed(gain)} points [${tenths(interval!.low)}, ${
+    tenths(interval!.high)
+  }] on ${n} pairs, ${wins} wins and ${losses} losses`
 
-const signed = (share: number): string => `${share < 0 ? "−" : "+"}${Math.abs(100 * share).toFixed(1)}`
+const signed = (share: number): string => share < 0 ? tenths(share) : `+${tenths(share)}`
+/** In points, with a true minus. */
+const tenths = (share: number): string => `${share < 0 ? "−" : ""}${Math.abs(100 * share).toFixed(1)}`
 const points = (share: number): string => `${(100 * share).toFixed(1)} points`
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 const decimals = (value: number): string => value >= 10 ? value.toFixed(0) : value.toPrecision(2)

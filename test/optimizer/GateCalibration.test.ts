@@ -40,7 +40,8 @@ const promoted = (
   for (let seed = 1; seed <= experiments; seed += 1) {
     const world = paired(seed, scores)
     const isPromoted = plans.some((plan) =>
-      opened(taskOf(pairs, { examples, settings, seed, plan, firstSample: plan.opening }), world).verdict.decision === "promote"
+      opened(taskOf(pairs, { examples, settings, seed, plan, firstSample: plan.opening }), world).verdict.decision ===
+        "promote"
     )
     if (isPromoted) count += 1
   }

@@ -96,9 +96,9 @@ const seen = ({ gain, interval, losses, n, wins }: GateFigures): string =>
     tenths(interval!.high)
   }] on ${n} pairs, ${wins} wins and ${losses} losses`
 
-const signed = (share: number): string => share < 0 ? tenths(share) : `+${tenths(share)}`
-/** In points, with a true minus. */
-const tenths = (share: number): string => `${share < 0 ? "−" : ""}${Math.abs(100 * share).toFixed(1)}`
+const signed = (share: number): string => Math.round(1000 * share) < 0 ? tenths(share) : `+${tenths(share)}`
+/** In points, with a true minus; what rounds to nothing has no sign. */
+const tenths = (share: number): string => (Math.round(1000 * share) / 10 || 0).toFixed(1).replace("-", "−")
 const points = (share: number): string => `${(100 * share).toFixed(1)} points`
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 const decimals = (value: number): string => value >= 10 ? value.toFixed(0) : value.toPrecision(2)

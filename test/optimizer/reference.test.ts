@@ -45,7 +45,7 @@ describe("gepa with CPython's random numbers", () => {
     const asks = works.flatMap(({ asks }) => asks)
     const evaluations = asks.filter((ask) => ask._tag === "Evaluate").filter(({ split }) => split === "train")
     const parents = evaluations.filter((_, at) => at % 2 === 0).slice(0, steps.length)
-    assert.deepStrictEqual(
+    assert.deepStrictEqual<unknown>(
       parents.map(({ examples, texts }) => ({
         parent: texts.p,
         examples: examples.map(({ id }) => Number(id.split("-")[1]))

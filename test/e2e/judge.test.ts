@@ -111,7 +111,7 @@ describe("judge", () => {
         assert.lengthOf(exported.stdout.trim().split("\n"), 1)
         assert.notInclude(exported.stdout, judgeOpening)
       }),
-    60_000
+    120_000
   )
 
   it.scopedLive("is not asked again after a crash for what it had judged", () =>
@@ -140,7 +140,7 @@ describe("judge", () => {
       assert.deepInclude(resume, { calls_replayed: 2 })
       assert.strictEqual(scores[0]?.mean, 0.5)
       assert.deepStrictEqual(query(folder, `SELECT 1 FROM spans WHERE attributes ->> '$."tau.diverged"'`), [])
-    }), 60_000)
+    }), 120_000)
 
   it.scopedLive("is refused before anything is written when its key is missing", () =>
     Effect.gen(function*() {
@@ -154,5 +154,5 @@ describe("judge", () => {
       assert.strictEqual(code, 1)
       assert.match(stderr, /OPENAI_API_KEY is not set: openai\/large needs the key of openai/)
       assert.notInclude(yield* Effect.sync(() => readdirSync(folder)), "store.sqlite")
-    }), 30_000)
+    }), 120_000)
 })

@@ -3,6 +3,7 @@ import type { Command } from "./Command.js"
 import { audit } from "./commands/audit.js"
 import { benchmark } from "./commands/benchmark.js"
 import { dashboard } from "./commands/dashboard.js"
+import { dataset } from "./commands/dataset.js"
 import { diff } from "./commands/diff.js"
 import { drill } from "./commands/drill.js"
 import { exporting } from "./commands/export.js"
@@ -26,6 +27,7 @@ export const commands: ReadonlyArray<Command> = [
   span,
   resources,
   diff,
+  dataset,
   workers,
   exporting,
   inspect,

@@ -4,6 +4,7 @@ import { type Resources, resourceText } from "../../domain/Resources.js"
 import { ResourceReader } from "../../store/ResourceReader.js"
 import { snake } from "../../store/RowJson.js"
 import type { Paging, Place } from "../ReadingFlags.js"
+import { run as discover } from "../traffic/DiscoverCommand.js"
 import { block, fact } from "./facts.js"
 import { again, defaultStore, filled, found, printJson, printPage, reading, storeHint } from "./reading.js"
 import { type Column, table } from "./Table.js"
@@ -12,11 +13,13 @@ import { ago, visible } from "./text.js"
 import { scoresJson, scoresOf, scoreText } from "./versionScores.js"
 
 export interface ResourcesMode extends Place, Paging {
-  readonly version: number | null
+  readonly version: number | "discover" | null
 }
 
 export const run = (mode: ResourcesMode) =>
-  reading(mode.storePath, mode.version === null ? list(mode) : show(mode, mode.version))
+  mode.version === "discover"
+    ? discover(mode)
+    : reading(mode.storePath, mode.version === null ? list(mode) : show(mode, mode.version))
 
 const list = (mode: ResourcesMode) =>
   Effect.gen(function*() {

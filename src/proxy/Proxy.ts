@@ -375,6 +375,7 @@ class Gateway {
     if (rewriter !== null && offer === null && attribution !== null && rewriter.concerns(intent)) {
       rewriter.send(request, call, intent, answer)
     } else {
+      if (offer !== null && attribution !== null) rewriter?.passOver(intent)
       sendUpstream(request, call, limits, answer, isReplayed ? limits.recordedBytesMax : 0)
     }
   }

@@ -102,6 +102,13 @@ export class Rewriter {
     return hasTexts(socketEndpointOf(path))
   }
 
+  /** Counts a connection whose model calls cannot be rewritten and cannot be made in another way. */
+  passOver({ attemptId, path }: SpanIntent): void {
+    if (socketEndpointOf(path).kind !== "llm") return
+    const count = (values: ResourceValues | null) => void (values !== null && this.counted([]))
+    void this.resourcesOf(attemptId).then(count, () => count(null))
+  }
+
   /** Speaks of the rules that have found nothing in any call. */
   close(): void {
     for (const [index, { matched, missed }] of this.counts.entries()) {

@@ -1,8 +1,8 @@
 /**
- * The recording proxy: forwards every call byte for byte and records it as a span.
+ * The recording proxy: forwards every call byte for byte and records it as a span. Texts that a run's rules name are replaced.
  *
- *   request ─▶ identity ─▶ admission ─▶ upstream ─▶ client
- *                                          └─▶ recording ─▶ span ─▶ commit ─▶ last byte
+ *   request ─▶ identity ─▶ admission ─▶ (rewrite) ─▶ upstream ─▶ client
+ *                                                      └─▶ recording ─▶ span ─▶ commit ─▶ last byte
  */
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"

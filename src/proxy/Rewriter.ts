@@ -20,7 +20,7 @@ export interface RuleCount {
 }
 
 /** Attempts whose resources are remembered; those used longest ago are read again. */
-const attemptsMax = 4_096
+const attemptsMax = 512
 /** A rule that has found nothing in so many calls is spoken of while there is time to mend it. */
 const silentCallsMax = 20
 /** A pattern that took too long so often is not tried any more: each time holds up every other call. */

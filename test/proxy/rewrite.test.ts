@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { randomBytes } from "node:crypto"
 import { type IncomingHttpHeaders, request as httpRequest } from "node:http"
@@ -13,6 +14,7 @@ import { Proxy } from "../../src/proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../../src/proxy/ProxyOptions.js"
 import { RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { RunStore } from "../../src/store/RunStore.js"
+import { StoreProcess } from "../../src/store/Sqlite.js"
 import { type LiveAttempt, withRunProxy } from "../support/attempts.js"
 import { finishedSpans, payloadText, requestText } from "../support/proxy.js"
 import { eventually, upstream } from "../support/upstream.js"
@@ -215,6 +217,24 @@ describe("rewrite", () => {
           assert.strictEqual(span.attributes["tau.replayed"], true)
           assert.strictEqual(span.requestSha256, (yield* spanOf(first)).requestSha256)
           assert.strictEqual(yield* payloadText(span.attributes["tau.rewrite.original_sha256"] as string), agentBody)
+        })
+      )
+    }))
+
+  it.scopedLive("answers 503 rather than send on an agent's own words in a candidate's name", () =>
+    Effect.gen(function*() {
+      const { asked, url } = yield* model
+      yield* withRules(
+        url,
+        Effect.gen(function*() {
+          const attempt = yield* attemptWith({ system_prompt: "Sum up.", find_description: "Finds all." })
+          const store = new Sqlite((yield* StoreProcess).path)
+          store.exec("ALTER TABLE resources RENAME TO elsewhere")
+          store.close()
+          const refused = yield* ask(attempt.url, agentBody)
+          assert.strictEqual(refused.status, 503)
+          assert.include(refused.text, "training_proxy_store_unavailable")
+          assert.lengthOf(asked, 0)
         })
       )
     }))

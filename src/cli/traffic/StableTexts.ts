@@ -23,8 +23,11 @@ export interface StableText {
   readonly varying: ReadonlyArray<string>
 }
 
-/** Different texts of one place that are told apart, and forms of one text that are compared; of more, the most frequent. */
-const textsMax = 400
+/** Different texts of one place that are kept, as many as there are calls to look at and more. */
+const textsMax = 4_000
+/** Texts that another is compared with, to see whether it is a form of one. */
+const groupsMax = 100
+/** Forms of one text of which the common part is looked for; of more, the most frequent. */
 const formsMax = 24
 /** What of the shorter of two texts must be alike for them to be forms of one. */
 const likeness = 0.5
@@ -85,7 +88,7 @@ const alike = (counted: ReadonlyArray<Counted>): ReadonlyArray<ReadonlyArray<Cou
   const groups: Array<{ readonly pieces: ReadonlySet<string>; readonly forms: Array<Counted> }> = []
   for (const one of counted) {
     const pieces = new Set(piecesOf(one.text))
-    const group = groups.find((other) => areAlike(pieces, other.pieces))
+    const group = groups.slice(0, groupsMax).find((other) => areAlike(pieces, other.pieces))
     if (group === undefined) groups.push({ pieces, forms: [one] })
     else group.forms.push(one)
   }

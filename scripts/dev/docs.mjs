@@ -10,6 +10,7 @@ import { aliases, controlVerbs, rootFlags, variableOf } from "../../dist/cli/fla
 import { providers } from "../../dist/cli/Providers.js"
 import { openApiDocument } from "../../dist/dashboard/OpenApiDocument.js"
 import { GateConfig, OptimizerConfig } from "../../dist/domain/OptimizerConfig.js"
+import { RewriteRule, RewriteWhere } from "../../dist/domain/Rewrite.js"
 import { ExecutorConfig, ResumeConfig, RunConfig, ScorerConfig } from "../../dist/domain/RunConfig.js"
 
 const code = (text) => `\`${text}\``
@@ -215,7 +216,8 @@ const kindTables = (union, title) =>
       kind,
       ...(has("command") && { command: ["true"] }),
       ...(has("url") && { url: "http://localhost" }),
-      ...(has("rubric") && { rubric: "It is right." })
+      ...(has("rubric") && { rubric: "It is right." }),
+      ...(has("tool") && { tool: "find" })
     }
     return `### ${title} ${code(kind)}\n\n${keyTable(union, ast, sample)}`
   }).join("\n\n")
@@ -264,6 +266,16 @@ An array of scorers. Their names must differ, and one weight at least must be ab
 
 ${kindTables(ScorerConfig, "Scorer")}
 
+## \`rewrite\`
+
+An array of rules, for agents that have texts of their own: [rewrite.md](rewrite.md).
+
+${keyTable(RewriteRule, RewriteRule.ast, { component: "system_prompt", where: { kind: "system", equal: "…" } })}
+
+A place has exactly one of \`equal\`, \`containing\` and \`matching\`, or the name of a tool.
+
+${kindTables(RewriteWhere, "Place")}
+
 ## \`optimizer\`
 
 ${keyTable(OptimizerConfig, OptimizerConfig.ast, {})}
@@ -300,6 +312,7 @@ tau: tau.json: $.worker_cuont: unknown key "worker_cuont"; did you mean "worker_
 - Counts and intervals are whole numbers greater than 0.
 - With the executor \`chat\` each example must have what its message needs: the fields that \`user\` names; without \`user\` a \`prompt\`, or
   \`messages\`. A resource named in \`user\`, \`parameters\` or \`tools\` must exist in \`resources\`.
+- The component of a rule in \`rewrite\` is a text in \`resources\`.
 - Regular expressions must compile, those of the examples too when they are the pattern.
 - \`upstream_url\` is an http or https URL without user, password, query and fragment. The \`url\` of an executor or scorer \`http\` may
   have a query; its \`headers\` are ones that can be sent and that tau does not write itself.

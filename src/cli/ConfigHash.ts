@@ -3,7 +3,7 @@ import type { RunConfig } from "../domain/RunConfig.js"
 import { canonicalJson } from "../store/canonicalJson.js"
 
 /**
- * Hex SHA-256 over what decides the results of a run: examples, resources, executor, scoring, optimizer, attempts and
+ * Hex SHA-256 over what decides the results of a run: examples, resources, rewrite, executor, scoring, optimizer, attempts and
  * model; and, where a command is run, the folder of the config, from which its paths are meant: a copy of an agent's folder
  * holds another agent. Two configs with the same hash are the same run, however many workers they use and wherever the model is.
  */
@@ -16,6 +16,7 @@ export const configHash = (config: RunConfig, modelRef: string, folder: string):
     scoring: config.scoring,
     ...decisions(config),
     safety_reward: config.safety_reward,
+    rewrite: config.rewrite,
     max_attempts: config.max_attempts,
     model: modelRef,
     folder: runsCommand(config) ? folder : undefined

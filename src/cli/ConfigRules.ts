@@ -1,10 +1,12 @@
 /** What must hold between the parts of a config that has the right shape. */
 import * as Either from "effect/Either"
 import type { ResourceValues } from "../domain/Resources.js"
+import { type RewriteWhere, waysToFind } from "../domain/Rewrite.js"
 import type { Example } from "../domain/Rollout.js"
 import type { RunConfig, ScorerConfig } from "../domain/RunConfig.js"
 import { render, renderResources } from "../domain/Template.js"
 import { ownHeaders } from "../http/PostJson.js"
+import { patternProblem } from "../openai/BoundedPatterns.js"
 import { parseHttpUrl, parseUpstream } from "../openai/UpstreamUrl.js"
 import type { Problem } from "./ConfigShape.js"
 import { mismatch } from "./ConfigShape.js"
@@ -20,7 +22,8 @@ export const ruleProblems = (config: RunConfig): ReadonlyArray<Problem> => [
   ...upstreamProblems(config.upstream_url),
   ...scoringProblems(config),
   ...executorProblems(config),
-  ...searchProblems(config)
+  ...searchProblems(config),
+  ...rewriteProblems(config)
 ]
 
 const examplesOf = (config: RunConfig): ReadonlyArray<readonly [path: string, example: Example]> =>
@@ -176,6 +179,41 @@ const keysOf = (example: Example): string => {
   return keys.length === 0
     ? "no fields"
     : `only ${keys.slice(0, 8).map(shown).join(", ")}${keys.length > 8 ? ", …" : ""}`
+}
+
+/** Whether each rule can find one text, and there is something to put there. */
+const rewriteProblems = ({ resources = {}, rewrite = [] }: RunConfig): ReadonlyArray<Problem> =>
+  rewrite.flatMap(({ component, where }, index): ReadonlyArray<Problem> => {
+    const path = pathOf("$.rewrite", index)
+    const value = Object.hasOwn(resources, component) ? resources[component] : undefined
+    const meant = nearest(component, Object.keys(resources))
+    const hint = meant === undefined ? "" : `; did you mean ${shown(meant)}?`
+    return [
+      ...(typeof value === "string" ? [] : [{
+        path: pathOf(path, "component"),
+        text: `expected the name of a text in "resources", found ${shown(component)}${value === undefined ? hint : ""}`
+      }]),
+      ...(where.kind === "tool_description" ? [] : findProblems(where, pathOf(path, "where")))
+    ]
+  })
+
+const findProblems = (
+  where: Exclude<RewriteWhere, { readonly kind: "tool_description" }>,
+  path: string
+): ReadonlyArray<Problem> => {
+  const ways = waysToFind.filter((way) => where[way] !== undefined)
+  const { flags = "", matching } = where
+  if (ways.length !== 1) {
+    const found = ways.length === 0 ? "none" : ways.map(shown).join(" and ")
+    return [{ path, text: `expected one of "equal", "containing" and "matching", found ${found}` }]
+  }
+  if (matching === undefined) {
+    return where.flags === undefined
+      ? []
+      : [{ path: pathOf(path, "flags"), text: `expected flags beside "matching", found ${shown(ways[0])}` }]
+  }
+  const text = patternProblem({ source: matching, flags: flags.includes("u") ? flags : `${flags}u` })
+  return text === null ? [] : [{ path: pathOf(path, "matching"), text }]
 }
 
 /** Every `{{resources.name}}` in the strings of a value must name a resource. */

@@ -83,6 +83,7 @@ const optimize = Effect.fnUntraced(function*(
     recordPolicy: "required",
     onDisconnect: "cancel",
     ...(config.resume.replay !== "never" && { replay: config.resume.replay }),
+    ...(config.rewrite !== undefined && { rewrite: config.rewrite }),
     warn: (message) => void process.stderr.write(`${message}\n`),
     limits: defaultLimits
   }

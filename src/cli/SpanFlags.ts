@@ -35,3 +35,25 @@ export const readSpanFilter = (flags: GivenFlags): SpanFilter => {
     untilMs: optional(flags, "until", (given) => readTime(given, nowMs))
   }
 }
+
+/** Which calls of agents are meant, where their kind and their end are not the question. */
+export const trafficFlags = spanFlags.filter(({ name }) =>
+  ["run", "rollout", "model", "session", "since", "until"].includes(name)
+)
+
+export const readTrafficFilter = (flags: GivenFlags): SpanFilter => {
+  const nowMs = Date.now()
+  return {
+    runId: textOf(flags, "run"),
+    rolloutId: textOf(flags, "rollout"),
+    attemptId: null,
+    kind: null,
+    state: null,
+    model: textOf(flags, "model"),
+    session: textOf(flags, "session"),
+    role: null,
+    failed: false,
+    sinceMs: optional(flags, "since", (given) => readTime(given, nowMs)),
+    untilMs: optional(flags, "until", (given) => readTime(given, nowMs))
+  }
+}

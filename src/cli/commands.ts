@@ -4,6 +4,7 @@ import { audit } from "./commands/audit.js"
 import { benchmark } from "./commands/benchmark.js"
 import { candidates } from "./commands/candidates.js"
 import { dashboard } from "./commands/dashboard.js"
+import { dataset } from "./commands/dataset.js"
 import { diff } from "./commands/diff.js"
 import { drill } from "./commands/drill.js"
 import { exporting } from "./commands/export.js"
@@ -34,6 +35,7 @@ export const commands: ReadonlyArray<Command> = [
   candidates,
   lineage,
   promote,
+  dataset,
   workers,
   exporting,
   inspect,

@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import { atLeastZero, optional, positive, withDefault } from "./configKeys.js"
 import { GateConfig, OptimizerConfig } from "./OptimizerConfig.js"
 import { ResourceValues } from "./Resources.js"
+import { RewriteRule } from "./Rewrite.js"
 import { Example } from "./Rollout.js"
 import { SafetyRewardConfig } from "./SafetyReward.js"
 
@@ -172,6 +173,10 @@ export const RunConfig = Schema.Struct({
   resources: optional(
     ResourceValues,
     "What the agent is given besides the example, stored as a version before the run; `system_prompt` by convention"
+  ),
+  rewrite: optional(
+    Schema.Array(RewriteRule),
+    "Where resources live in the requests of an agent that has texts of its own: there they are put in place"
   ),
   worker_count: withDefault(positive("workers"), 2, "Rollouts that run at the same time"),
   poll_interval_ms: withDefault(positive("milliseconds"), 50, "How often a free worker looks for a rollout"),

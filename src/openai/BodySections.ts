@@ -104,7 +104,7 @@ class Elements {
 const nearBytes = 64
 
 /** The quote that ends the string which begins at `open`, or -1. Looks at no byte more than twice, whatever is escaped. */
-const closingQuote = (bytes: Buffer, open: number): number => {
+export const closingQuote = (bytes: Buffer, open: number): number => {
   let at = open + 1
   for (;;) {
     for (const nearEnd = Math.min(at + nearBytes, bytes.length); at < nearEnd; at++) {

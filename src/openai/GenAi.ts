@@ -53,6 +53,10 @@ export const GenAi = {
   replayed: "tau.replayed",
   replayOf: "tau.replay_of",
   diverged: "tau.diverged",
+  rewriteComponent: "tau.rewrite.component",
+  rewriteMatched: "tau.rewrite.matched",
+  rewriteMissed: "tau.rewrite.missed",
+  rewriteOriginal: "tau.rewrite.original_sha256",
   unassembled: "tau.unassembled",
   linkedResponseId: "tau.linked_response_id",
   answerToolCalls: "tau.answer.tool_calls",
@@ -122,6 +126,12 @@ export const attributeMeanings: Readonly<Record<GenAiName, string>> = {
   "tau.replayed": "true when the answer was one of an earlier attempt, given again: its tokens were counted there",
   "tau.replay_of": "the span whose answer was given again",
   "tau.diverged": "true on the first call that differs from the earlier attempt's: it and all after it went upstream",
+  "tau.rewrite.component": "list of the resources whose text is in the request in place of the agent's own",
+  "tau.rewrite.matched":
+    "positions in the config's `rewrite`, from 0, of the rules that found their text in the request",
+  "tau.rewrite.missed": "positions of the rules that did not",
+  "tau.rewrite.original_sha256":
+    "the request as the agent had it, in the payloads; absent where it was sent as it came",
   "tau.unassembled": "what of the bodies could not be read, and why; the bytes themselves are kept all the same",
   "tau.linked_response_id":
     "`previous_response_id`: the answer that this request continues, and whose history it lacks",

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import { type Dispatcher, errors } from "undici"
 import { errorBody } from "../openai/ErrorBody.js"
 import { TerminalScanner } from "../openai/TerminalEvent.js"
-import type { FinishedSpan, SpanIntent } from "../store/writer/spans.js"
+import type { FinishedSpan, RewriteOutcome, SpanIntent } from "../store/writer/spans.js"
 import * as Headers from "./Headers.js"
 import { causeOf, failureOf, type Refusal, refusals } from "./ProxyError.js"
 import { Recording } from "./Recording.js"
@@ -34,6 +34,10 @@ export class Call implements Dispatcher.DispatchHandler {
   replayOf: string | null = null
   /** It is the first call of its attempt that differs from the attempt before. */
   hasDiverged = false
+  /** What the rules of the run's `rewrite` came to; null where there are none. */
+  rewrite: RewriteOutcome | null = null
+  /** The request as the client sent it, where another one is sent on. */
+  private original: Recording | null = null
   private readonly response: Recording
   protected readonly pendingIntent: { readonly cancel: () => boolean }
   private controller: Dispatcher.DispatchController | null = null
@@ -188,6 +192,21 @@ export class Call implements Dispatcher.DispatchHandler {
       else refuse(this.outgoing, kind, message)
       this.end()
     })
+  }
+
+  /** Another body than the client's is sent on: its own is kept beside it. */
+  keepOriginal(body: Uint8Array) {
+    this.original = new Recording(this.settings.recordedBytesMax, this.settings.budget)
+    this.original.add(body)
+  }
+
+  /** Its end is decided: nothing need be sent any more. */
+  get isOver(): boolean {
+    return this.isSettled
+  }
+
+  get isRewritten(): boolean {
+    return this.original !== null
   }
 
   isOn(socket: unknown): boolean {
@@ -356,6 +375,7 @@ export class Call implements Dispatcher.DispatchHandler {
     if (this.blankLineTimer !== null) clearTimeout(this.blankLineTimer)
     this.request.release()
     this.response.release()
+    this.original?.release()
     this.incoming.socket.off("close", this.clientClosed)
     this.settings.onEnd(this)
   }
@@ -400,9 +420,12 @@ export class Call implements Dispatcher.DispatchHandler {
         isFirst,
         wasOpened,
         ...(this.replayOf !== null && { replayOf: this.replayOf }),
-        ...(this.hasDiverged && { hasDiverged: true })
+        ...(this.hasDiverged && { hasDiverged: true }),
+        ...(this.rewrite !== null && { rewrite: this.rewrite })
       },
-      [this.request.content, this.response.content],
+      this.original === null
+        ? [this.request.content, this.response.content]
+        : [this.request.content, this.response.content, this.original.content],
       done
     )
   }
@@ -433,7 +456,8 @@ export const refuse = (outgoing: ServerResponse, kind: Refusal, message: string)
   outgoing.writeHead(status, {
     "content-type": "application/json",
     "content-length": body.length,
-    ...(status === 503 ? { "retry-after": "1" } : {})
+    ...(status === 503 ? { "retry-after": "1" } : {}),
+    ...(status === 426 ? { upgrade: "HTTP/1.1" } : {})
   })
   outgoing.end(body)
 }

@@ -54,6 +54,20 @@ export const toUpstream = (raw: ReadonlyArray<string>, credentials: Credentials)
   return headers
 }
 
+/** Headers that speak of the bytes of a body which is not the one that is sent. */
+const ofBytes = new Set(["content-md5", "digest", "content-digest", "repr-digest"])
+
+/** Request headers for a body of another length than the client's. */
+export const resized = (headers: ReadonlyArray<string>, length: number): Array<string> => {
+  const resized: Array<string> = []
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index]!.toLowerCase()
+    if (ofBytes.has(name)) continue
+    resized.push(headers[index]!, name === "content-length" ? String(length) : headers[index + 1]!)
+  }
+  return resized
+}
+
 /** Response headers for the client; `isShared` when the proxy itself says which web pages may read the answer. */
 export const toClient = (raw: ReadonlyArray<string>, isShared = false): Array<string> => {
   const named = connectionNames(raw)

@@ -63,6 +63,8 @@ export interface Gauges {
   /** Null when it is not known. */
   readonly walBytes: number | null
   readonly freeBytes: number | null
+  /** One for each rule of the run's `rewrite`. */
+  readonly rewrites: ReadonlyArray<{ readonly component: string; readonly matched: number; readonly missed: number }>
 }
 
 export class Metrics {
@@ -137,6 +139,14 @@ export class Metrics {
     for (const reason of Object.keys(refusals) as Array<Refusal>) {
       page.sample(`tau_requests_refused_total{reason="${snake(reason)}"}`, this.refused.get(reason) ?? 0)
     }
+    if (gauges.rewrites.length > 0) {
+      page.family("tau_rewrites_total", "counter", "Calls by rule of `rewrite`, and whether it found its text.")
+      gauges.rewrites.forEach(({ component, matched, missed }, rule) => {
+        const labels = `rule="${rule}",component="${labelValue(component)}"`
+        page.sample(`tau_rewrites_total{${labels},outcome="matched"}`, matched)
+        page.sample(`tau_rewrites_total{${labels},outcome="missed"}`, missed)
+      })
+    }
     page.histogram("tau_request_duration_seconds", "From the request's head to the end of the answer.", this.duration)
     page.histogram(
       "tau_time_to_first_chunk_seconds",
@@ -210,5 +220,8 @@ class Page {
     this.sample(`${name}_count`, total)
   }
 }
+
+/** As the text format wants it. */
+const labelValue = (text: string) => text.replaceAll("\\", "\\\\").replaceAll("\"", "\\\"").replaceAll("\n", "\\n")
 
 const snake = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)

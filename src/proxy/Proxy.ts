@@ -1,8 +1,8 @@
 /**
- * The recording proxy: forwards every call byte for byte and records it as a span.
+ * The recording proxy: forwards every call byte for byte and records it as a span. Texts that a run's rules name are replaced.
  *
- *   request ─▶ identity ─▶ admission ─▶ upstream ─▶ client
- *                                          └─▶ recording ─▶ span ─▶ commit ─▶ last byte
+ *   request ─▶ identity ─▶ admission ─▶ (rewrite) ─▶ upstream ─▶ client
+ *                                                      └─▶ recording ─▶ span ─▶ commit ─▶ last byte
  */
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
@@ -13,6 +13,7 @@ import type { AddressInfo, Socket } from "node:net"
 import type { Duplex, Readable } from "node:stream"
 import type { Dispatcher } from "undici"
 import { parseUpstream, upstreamPath, type UpstreamUrl } from "../openai/UpstreamUrl.js"
+import { openAttemptResources } from "../store/AttemptResources.js"
 import { openCallHistory } from "../store/CallHistory.js"
 import { StoreProcess } from "../store/Sqlite.js"
 import { Writer } from "../store/Writer.js"
@@ -37,6 +38,7 @@ import { RecordingBudget } from "./RecordingBudget.js"
 import { answerAgain } from "./Replay.js"
 import { sendUpstream } from "./RequestBody.js"
 import { answerCors, type RequestGuard, requestGuard } from "./RequestGuard.js"
+import { Rewriter } from "./Rewriter.js"
 import { SpanRecorder } from "./SpanRecorder.js"
 import { StoreWatch } from "./StoreWatch.js"
 import { Tunnel, type TunnelSettings } from "./Tunnel.js"
@@ -62,6 +64,9 @@ export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
         if (typeof upstream === "string") return yield* new ProxyStartError({ detail: `upstream URL: ${upstream}` })
         const { replay, warn } = options
         const journal = replay === undefined ? null : new Journal(yield* openCallHistory, replay, warn)
+        const rewriter = options.rewrite === undefined || options.rewrite.length === 0
+          ? null
+          : new Rewriter(options.rewrite, yield* openAttemptResources, options.limits, warn)
         const ring = options.keys === undefined ? null : yield* openKeyRing
         const dispatcher = yield* Effect.acquireRelease(
           Effect.sync(() => upstreamPool(upstream.origin, options)),
@@ -69,7 +74,16 @@ export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
         )
         const gateway = yield* Effect.acquireRelease(
           Effect.sync(() =>
-            new Gateway(options, upstream, dispatcher, writer, { id: processId, path: storePath }, journal, ring)
+            new Gateway(
+              options,
+              upstream,
+              dispatcher,
+              writer,
+              { id: processId, path: storePath },
+              journal,
+              ring,
+              rewriter
+            )
           ),
           (opened) => Effect.sync(() => opened.close())
         )
@@ -114,7 +128,8 @@ class Gateway {
     private readonly writer: Writer["Type"],
     private readonly process: { readonly id: string; readonly path: string },
     private readonly journal: Journal | null,
-    ring: KeyRing | null
+    ring: KeyRing | null,
+    private readonly rewriter: Rewriter | null
   ) {
     this.captureSession = `capture-${new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}-${randomHex(3)}`
     this.admission = new Admission(options, upstream.origin, ring)
@@ -148,6 +163,7 @@ class Gateway {
 
   close(): void {
     this.clock.close()
+    this.rewriter?.close()
     this.watch.close()
     this.metrics.close()
   }
@@ -204,7 +220,8 @@ class Gateway {
       storeFailed: this.recorder.failure() !== null,
       logLinesLost: logLost,
       walBytes: this.watch.walBytes,
-      freeBytes: this.watch.freeBytes
+      freeBytes: this.watch.freeBytes,
+      rewrites: this.rewriter?.counts ?? []
     })
   }
 
@@ -249,6 +266,10 @@ class Gateway {
         "attribution",
         "x-rollout-id and x-attempt-id (or a /rollout/<id>/attempt/<id> prefix) are required"
       )
+      return
+    }
+    if (identity.attribution !== null && response instanceof Offer && this.rewriter?.declines(identity.path) === true) {
+      this.refuse(response, "rewrite", "texts of this run's agents are rewritten, over HTTP only")
       return
     }
     const credentials = this.admission.credentialsFor(request, identity)
@@ -328,34 +349,34 @@ class Gateway {
     this.calls.add(call)
     if (request.headers.expect !== undefined && request.httpVersionMinor === 1) response.writeContinue()
     const { limits } = this.options
-    const send = (body: Buffer | Readable | null) =>
+    const send = (body: Buffer | Readable | null) => {
+      const headers = offer === null
+        ? Headers.toUpstream(request.rawHeaders, credentials)
+        : Headers.toSocketUpstream(request.rawHeaders, credentials)
       this.dispatcher.dispatch(
         {
           path,
           method: (request.method ?? "GET") as Dispatcher.HttpMethod,
-          headers: offer === null
-            ? Headers.toUpstream(request.rawHeaders, credentials)
-            : Headers.toSocketUpstream(request.rawHeaders, credentials),
+          headers: call.isRewritten ? Headers.resized(headers, (body as Buffer).length) : headers,
           body,
           upgrade: offer === null ? null : "websocket"
         },
         call
       )
-    const { journal } = this
-    if (journal === null || offer !== null || !journal.concerns(intent)) {
-      sendUpstream(request, call, limits, send)
+    }
+    const { journal, rewriter } = this
+    const isReplayed = journal !== null && offer === null && journal.concerns(intent)
+    const answer = !isReplayed ? send : (body: Buffer | Readable | null) => {
+      // A body too long to be recorded whole has no equal among the recorded.
+      if (body === null || Buffer.isBuffer(body)) answerAgain(journal, call, intent, body, () => send(body))
+      else send(body)
+    }
+    // The journal compares what is sent with what was sent: after the rewrite.
+    if (rewriter !== null && offer === null && attribution !== null && rewriter.concerns(intent)) {
+      rewriter.send(request, call, intent, answer)
     } else {
-      sendUpstream(
-        request,
-        call,
-        limits,
-        (body) => {
-          // A body too long to be recorded whole has no equal among the recorded.
-          if (body === null || Buffer.isBuffer(body)) answerAgain(journal, call, intent, body, () => send(body))
-          else send(body)
-        },
-        limits.recordedBytesMax
-      )
+      if (offer !== null && attribution !== null) rewriter?.passOver(intent)
+      sendUpstream(request, call, limits, answer, isReplayed ? limits.recordedBytesMax : 0)
     }
   }
 

@@ -24,6 +24,7 @@ export const refusals = {
   upstreamKey: { status: 401, code: "training_proxy_upstream_key_missing" },
   stalled: { status: 408, code: "training_proxy_request_timeout" },
   tooLarge: { status: 413, code: "training_proxy_request_too_large" },
+  rewrite: { status: 426, code: "training_proxy_rewrite_needs_http" },
   expectation: { status: 417, code: "training_proxy_expectation_failed" },
   connect: { status: 501, code: "training_proxy_connect_not_supported" },
   idle: { status: 408, code: "training_proxy_websocket_idle" },

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
+import type { RewriteRule } from "../domain/Rewrite.js"
 
 /** What a proxy is told, and every limit it has. Sizes in bytes, times in milliseconds. */
 export interface ProxyOptions {
@@ -33,6 +34,8 @@ export interface ProxyOptions {
   readonly onDisconnect: "cancel" | "drain"
   /** Which attempts of a run have their calls answered from earlier ones; none without it. */
   readonly replay?: "after-crash" | "always"
+  /** Where resources live in the requests of a run's agents: each attempt's are put there. */
+  readonly rewrite?: ReadonlyArray<RewriteRule>
   /** Told to whoever runs the proxy: one line, once per incident. */
   readonly warn: (message: string) => void
   /** Answers requests whose path begins with `/dashboard/`; without it they go upstream like any other. */

@@ -9,13 +9,15 @@ const collectedBytesMax = 1024 * 1024
 /**
  * Sends the request's body on, and keeps a copy on the call. `dispatch` is called once the upstream request may begin. For
  * a call that must be known whole before, `wholeBytesMax` says up to which size its body is collected, whatever its framing.
+ * `take` gets a body that was collected so instead: it is to put the body that is sent on the call, and to send it.
  */
 export const sendUpstream = (
   request: IncomingMessage,
   call: Call,
   { requestBytesMax, uploadIdleMs }: ProxyLimits,
   dispatch: (body: Buffer | Readable | null) => void,
-  wholeBytesMax = 0
+  wholeBytesMax = 0,
+  take?: (body: Buffer) => void
 ): void => {
   const length = request.headers["content-length"]
   const isChunked = request.headers["transfer-encoding"] !== undefined
@@ -32,7 +34,10 @@ export const sendUpstream = (
     "close",
     () => clearTimeout(stalled)
   )
-  if (!isChunked && Number(length) <= Math.max(collectedBytesMax, wholeBytesMax)) {
+  const isSmall = !isChunked && Number(length) <= Math.max(collectedBytesMax, wholeBytesMax)
+  if (take !== undefined && (isSmall || isChunked)) {
+    collectUpTo(Math.max(collectedBytesMax, wholeBytesMax), request, call, requestBytesMax, dispatch, take)
+  } else if (isSmall) {
     collect(request, call, dispatch)
   } else if (isChunked && wholeBytesMax > 0) {
     collectUpTo(wholeBytesMax, request, call, requestBytesMax, dispatch)
@@ -56,7 +61,8 @@ const collectUpTo = (
   request: IncomingMessage,
   call: Call,
   bytesMax: number,
-  dispatch: (body: Buffer | Readable) => void
+  dispatch: (body: Buffer | Readable) => void,
+  take?: (body: Buffer) => void
 ) => {
   const chunks: Array<Buffer> = []
   let bytes = 0
@@ -71,6 +77,10 @@ const collectUpTo = (
     pass(request, call, bytesMax, dispatch)
   }
   const whole = () => {
+    if (take !== undefined) {
+      take(Buffer.concat(chunks))
+      return
+    }
     for (const chunk of chunks) call.request.add(chunk)
     dispatch(Buffer.concat(chunks))
   }

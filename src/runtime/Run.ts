@@ -148,6 +148,7 @@ export const run = (options: RunOptions) =>
         simulated,
         storePath,
         statusPath: statusPathOf(storePath),
+        rules: config.rewrite ?? [],
         elapsedMs: (yield* Clock.currentTimeMillis) - startedAtMs
       })
       if (exit.value === "timed-out") yield* announcer.say(timedOutLine(summary, config.completion_timeout_secs))

@@ -1,8 +1,9 @@
 /** What a run amounts to, as data. `summaryText` and `summaryJson` say it to people and programs. */
 import * as Effect from "effect/Effect"
 import type { RunId } from "../domain/Ids.js"
+import type { RewriteRule } from "../domain/Rewrite.js"
 import type { RolloutMode } from "../domain/Rollout.js"
-import { type Findings, RunFindings } from "../store/RunFindings.js"
+import { type Findings, type RewriteCount, RunFindings } from "../store/RunFindings.js"
 import { type BegunRun, type ModeScore, type RunState, RunStore } from "../store/RunStore.js"
 import { type Interval, interval } from "./interval.js"
 import type { Deaths } from "./Supervisor.js"
@@ -65,6 +66,8 @@ export interface Summary {
     /** Which checkpoint was found after a crash; null without a crash or a checkpoint. */
     readonly checkpointSource: "primary" | "fallback" | null
   }
+  /** In how many calls each rule of `rewrite` found its text, and in how many not; over all starts of the run. */
+  readonly rewrites: ReadonlyArray<RewriteCount & { readonly component: string }>
   readonly failures: ReadonlyArray<{ readonly rolloutId: string; readonly error: string }>
   /** The parts of the run that died during this start and were started again. */
   readonly deaths: ReadonlyArray<Deaths>
@@ -88,17 +91,21 @@ export interface SummaryFacts {
   readonly storePath: string
   readonly statusPath: string
   readonly elapsedMs: number
+  /** The rules of the config, whose counts are read from the store. */
+  readonly rules: ReadonlyArray<RewriteRule>
 }
 
 /** Reads the run's final figures from the store. */
-export const summarize = ({ begun, recovery, ...facts }: SummaryFacts) =>
+export const summarize = ({ begun, recovery, rules, ...facts }: SummaryFacts) =>
   Effect.gen(function*() {
     const runs = yield* RunStore
     const progress = yield* runs.progress(begun.runId)
     const scores = yield* runs.scores(begun.runId)
     const rewards = yield* runs.rewards(begun.runId)
     const failures = yield* runs.failures(begun.runId, failuresShown)
-    const found = yield* Effect.flatMap(RunFindings, ({ of }) => of(begun.runId))
+    const findings = yield* RunFindings
+    const found = yield* findings.of(begun.runId)
+    const rewritten = rules.length === 0 ? [] : yield* findings.rewrites(begun.runId)
     const summary: Summary = {
       ...facts,
       runId: begun.runId,
@@ -125,6 +132,10 @@ export const summarize = ({ begun, recovery, ...facts }: SummaryFacts) =>
         resourcesVersions: found.resourcesVersions,
         checkpointSource: recovery.checkpointSource
       },
+      rewrites: rules.map(({ component }, rule) => {
+        const { matched, missed } = rewritten.find((count) => count.rule === rule) ?? { matched: 0, missed: 0 }
+        return { rule, component, matched, missed }
+      }),
       failures: failures.map(({ error, id }) => ({ rolloutId: id, error }))
     }
     return summary
@@ -181,6 +192,7 @@ export const summaryJson = (summary: Summary, more: Readonly<Record<string, unkn
         resources_versions: summary.resume.resourcesVersions,
         checkpoint_source: summary.resume.checkpointSource
       },
+      rewrites: summary.rewrites,
       failures: summary.failures.map(({ error, rolloutId }) => ({ rollout_id: rolloutId, error })),
       actor_deaths: summary.deaths,
       ...more

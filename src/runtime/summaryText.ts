@@ -22,6 +22,7 @@ export const summaryText = (summary: Summary): string => {
     row("model", `${summary.modelRef}${summary.simulated ? "  (simulated)" : ""}`),
     row("resources", `version ${summary.resourcesVersion}`),
     row("calls", `${compact(calls)}, ${compact(inputTokens)} tokens in, ${compact(outputTokens)} out`),
+    ...summary.rewrites.map(rewriteText),
     row("elapsed", elapsed(elapsedMs)),
     ...(resume.resumed
       ? [
@@ -44,6 +45,15 @@ export const summaryText = (summary: Summary): string => {
     ...(summary.simulated ? ["", `Note: ${simulatedNote}.`] : [])
   ].join("\n")
 }
+
+/** A rule that found nothing is the first thing to mend: what it was to put in place was never tried. */
+const rewriteText = ({ component, matched, missed, rule }: Summary["rewrites"][number]) =>
+  row(
+    `rewrite[${rule}]`,
+    matched === 0
+      ? `${component}: its text was found in NONE of ${missed} calls`
+      : `${component}: in place in ${matched} of ${matched + missed} calls`
+  )
 
 const versions = (numbers: ReadonlyArray<number>) =>
   numbers.length === 1 ? `version ${numbers[0]}` : `versions ${numbers.join(", ")}`

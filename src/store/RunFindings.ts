@@ -24,14 +24,36 @@ export interface Findings {
   readonly previousStartCrashed: boolean
 }
 
+/** A rule is named by its position in the config. */
+export interface RewriteCount {
+  readonly rule: number
+  readonly matched: number
+  readonly missed: number
+}
+
 /** What a start of a run, or an operator, finds of it. */
 export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFindings, {
   readonly of: (runId: RunId) => Effect.Effect<Findings, StoreError>
+  /** In how many calls each rule of the run's `rewrite` found its text, and in how many not. In no order. */
+  readonly rewrites: (runId: RunId) => Effect.Effect<ReadonlyArray<RewriteCount>, StoreError>
 }>() {
   static readonly layer = Layer.effect(
     RunFindings,
     Effect.map(SqlClient.SqlClient, (sql) =>
       RunFindings.of({
+        rewrites: (runId) =>
+          orStoreError(
+            "reading what was rewritten",
+            sql<RewriteCount>`SELECT rule, sum(is_matched) AS matched, sum(NOT is_matched) AS missed FROM (
+                SELECT found.value AS rule, 1 AS is_matched
+                FROM rollouts r JOIN attempts a ON a.rollout_id = r.id JOIN spans s ON s.attempt_id = a.id
+                JOIN json_each(s.attributes, '$."tau.rewrite.matched"') found WHERE r.run_id = ${runId}
+                UNION ALL
+                SELECT found.value, 0 AS is_matched
+                FROM rollouts r JOIN attempts a ON a.rollout_id = r.id JOIN spans s ON s.attempt_id = a.id
+                JOIN json_each(s.attributes, '$."tau.rewrite.missed"') found WHERE r.run_id = ${runId}
+              ) GROUP BY rule`
+          ),
         of: (runId) =>
           orStoreError(
             "reading what is there of the run",

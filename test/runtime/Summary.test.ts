@@ -48,6 +48,10 @@ const summary: Summary = {
     checkpointSource: "primary"
   },
   deaths: [],
+  rewrites: [
+    { rule: 0, component: "system_prompt", matched: 57, missed: 4 },
+    { rule: 1, component: "find_description", matched: 0, missed: 61 }
+  ],
   failures: [{ rolloutId: "run-0001-c0ffee-train-0007", error: "exit code 3\n" + "x".repeat(200) }]
 }
 
@@ -75,6 +79,8 @@ describe("Summary", () => {
     assert.include(lines, "  train score     0.750  n=60, 95% [0.628, 0.842] wilson")
     assert.include(lines, "  model           sim/arithmetic  (simulated)")
     assert.include(lines, "                  4 were put back, 3 calls ended unknown")
+    assert.include(lines, "  rewrite[0]      system_prompt: in place in 57 of 61 calls")
+    assert.include(lines, "  rewrite[1]      find_description: its text was found in NONE of 61 calls")
     assert.strictEqual(lines.at(-1), "Note: the model is a simulation: these scores say nothing about a real model.")
   })
 
@@ -92,6 +98,7 @@ describe("Summary", () => {
       failed: 1,
       cancelled: 0,
       rewards: [{ mode: "train", name: "exact_match", n: 59, mean: 0.3 }],
+      rewrites: summary.rewrites,
       resume: {
         resumed: true,
         finished_before: 40,

@@ -2,7 +2,7 @@ import { defineCommand } from "../Command.js"
 import { Mistake } from "../FlagValue.js"
 import { choice, choiceOf, json, readPlace, store } from "../ReadingFlags.js"
 
-const bodies = ["request", "response", "answer"] as const
+const bodies = ["request", "response", "answer", "original"] as const
 
 export const span = defineCommand({
   name: "span",
@@ -14,7 +14,12 @@ export const span = defineCommand({
   operands: [{ name: "id" }],
   flags: [
     store,
-    choice("raw", bodies, "Write the exact recorded bytes of this body to stdout; answer is what a stream amounts to"),
+    choice(
+      "raw",
+      bodies,
+      "Write the exact recorded bytes of this body to stdout; answer is what a stream amounts to, original the request "
+        + "as the agent had it before a rewrite"
+    ),
     {
       name: "curl",
       value: { kind: "switch" },

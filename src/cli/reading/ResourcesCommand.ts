@@ -5,6 +5,7 @@ import { visible } from "../../domain/TerminalText.js"
 import { ResourceReader } from "../../store/ResourceReader.js"
 import { snake } from "../../store/RowJson.js"
 import type { Paging, Place } from "../ReadingFlags.js"
+import { run as discover } from "../traffic/DiscoverCommand.js"
 import { block, fact } from "./facts.js"
 import { again, defaultStore, filled, found, printJson, printPage, reading, storeHint } from "./reading.js"
 import { type Column, table } from "./Table.js"
@@ -13,11 +14,13 @@ import { ago } from "./text.js"
 import { scoresJson, scoresOf, scoreText } from "./versionScores.js"
 
 export interface ResourcesMode extends Place, Paging {
-  readonly version: number | null
+  readonly version: number | "discover" | null
 }
 
 export const run = (mode: ResourcesMode) =>
-  reading(mode.storePath, mode.version === null ? list(mode) : show(mode, mode.version))
+  mode.version === "discover"
+    ? discover(mode)
+    : reading(mode.storePath, mode.version === null ? list(mode) : show(mode, mode.version))
 
 const list = (mode: ResourcesMode) =>
   Effect.gen(function*() {

@@ -12,13 +12,13 @@ import type { Place } from "../ReadingFlags.js"
 import { curlOf } from "./curl.js"
 import { block, fact } from "./facts.js"
 import { found, printJson, reading, storeHint } from "./reading.js"
-import { marksOf, outcomeColour, outcomeOf, spanJson } from "./spanText.js"
+import { marksOf, outcomeColour, outcomeOf, rewritesOf, spanJson } from "./spanText.js"
 import { paint, print, write } from "./Terminal.js"
 import { ago, inline, took } from "./text.js"
 
 export interface SpanMode extends Place {
   readonly id: string
-  readonly raw: "request" | "response" | "answer" | null
+  readonly raw: "request" | "response" | "answer" | "original" | null
   readonly curl: boolean
 }
 
@@ -66,13 +66,14 @@ export const bodiesOf = (span: Span) =>
 
 export const jsonOf = (body: Uint8Array | null): unknown => body === null ? undefined : jsonOfBody(body)
 
-const raw = (span: Span, which: "request" | "response" | "answer") =>
+const raw = (span: Span, which: "request" | "response" | "answer" | "original") =>
   Effect.gen(function*() {
     const spans = yield* SpanStore
     const sha256 = {
       request: span.requestSha256,
       response: span.responseSha256,
-      answer: span.answerSha256 ?? span.responseSha256
+      answer: span.answerSha256 ?? span.responseSha256,
+      original: originalOf(span)
     }[which]
     if (sha256 === null) {
       return yield* new CommandFailed({ detail: `the ${which} of ${visible(span.spanId)} has no recorded bytes` })
@@ -81,6 +82,12 @@ const raw = (span: Span, which: "request" | "response" | "answer") =>
     yield* write(bytes)
     return 0
   })
+
+/** The hash of the request as the agent had it, whether or not another was sent. */
+export const originalOf = ({ attributes, requestSha256 }: Span): string | null => {
+  const original = attributes[GenAi.rewriteOriginal]
+  return typeof original === "string" ? original : requestSha256
+}
 
 const header = (span: Span, nowMs: number): ReadonlyArray<string> => {
   const { attributes, endTimeUs, startTimeUs } = span
@@ -112,6 +119,7 @@ const header = (span: Span, nowMs: number): ReadonlyArray<string> => {
     ),
     ...fact("bytes", `${span.requestBytes} sent, ${span.responseBytes} answered`),
     ...fact("session", inline(attributes[GenAi.sessionId] ?? "")),
+    ...rewritesOf(span).flatMap((line) => fact("rewrite", line)),
     ...marksOf(span).flatMap((mark) => fact("note", mark)),
     ...span.events.flatMap((event) => fact("event", inline(event)))
   ]

@@ -30,4 +30,17 @@ export const marksOf = (span: Span): ReadonlyArray<string> => {
   ].map(visible)
 }
 
+/** What the rules of the run's `rewrite` came to in this call, a line each. */
+export const rewritesOf = ({ attributes }: Span): ReadonlyArray<string> => {
+  const components = listed(attributes[GenAi.rewriteComponent])
+  const missed = listed(attributes[GenAi.rewriteMissed])
+  const place = attributes[GenAi.rewriteOriginal] === undefined ? "already in place" : "in place of the agent's own"
+  return [
+    ...(components === "" ? [] : [`${components} ${place}`]),
+    ...(missed === "" ? [] : [`no text found for rewrite[${missed}]`])
+  ].map(visible)
+}
+
+const listed = (value: unknown): string => Array.isArray(value) ? value.join(", ") : ""
+
 export const spanJson = (span: Span): Record<string, unknown> => snake(span)

@@ -133,6 +133,10 @@ const withoutContent = (derived: Derived, call: RecordedCall, marks: Record<stri
   }
 }
 
+/** A request that is kept beside the one that was sent; empty when it may not be kept. */
+export const cleanRequest = (body: Uint8Array, contentEncoding: string | null): Uint8Array =>
+  rules.payloads && body.length > 0 ? redactor.body(body, contentEncoding).bytes : none
+
 /** Takes secrets out of the texts of a span itself, in place: it has just come off the wire between threads. */
 export const cleanSpan = (span: Writable<SpanIntent | FinishedSpan>): void => {
   if (!rules.payloads) span.path = span.path.replace(/\?.*$/s, "")

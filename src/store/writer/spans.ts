@@ -4,7 +4,7 @@ import type { Derived } from "../../openai/Derive.js"
 import { GenAi } from "../../openai/GenAi.js"
 import type { Db } from "./Database.js"
 import { type Payload, repeatingPayload, storePayload, wholePayload } from "./payloads.js"
-import { cleanText, recorded } from "./recorded.js"
+import { cleanRequest, cleanText, recorded } from "./recorded.js"
 import { type Try, tryOf } from "./retries.js"
 
 export interface SpanIntent {
@@ -60,6 +60,16 @@ export interface FinishedSpan extends SpanIntent {
   readonly replayOf?: string
   /** The first call of its attempt that differs from the attempt before. */
   readonly hasDiverged?: boolean
+  /** What the rules of the run's `rewrite` came to; absent where there are none. */
+  readonly rewrite?: RewriteOutcome
+}
+
+/** Which rules found their text in a call. Rules are named by their position in the config. */
+export interface RewriteOutcome {
+  /** The resources that were put in place. */
+  readonly components: ReadonlyArray<string>
+  readonly matched: ReadonlyArray<number>
+  readonly missed: ReadonlyArray<number>
 }
 
 /** The call is under way: should the process die now, the store knows that it was made. */
@@ -131,6 +141,8 @@ interface Prepared {
   readonly request: Payload | null
   readonly response: Payload | null
   readonly answer: Payload | null
+  /** The request as the agent had it, where another was sent. */
+  readonly original: Payload | null
   /** How the stored response is to be read: one that held a secret is stored plain. */
   readonly responseContentEncoding: string | null
 }
@@ -139,7 +151,7 @@ const prepared = new WeakMap<FinishedSpan, Prepared>()
 
 export const prepareSpan = (
   span: FinishedSpan,
-  [request = empty, response = empty]: ReadonlyArray<Uint8Array>
+  [request = empty, response = empty, original = empty]: ReadonlyArray<Uint8Array>
 ): Prepared => {
   const known = prepared.get(span)
   if (known !== undefined) return known
@@ -163,6 +175,7 @@ export const prepareSpan = (
     request: derived.kind === "llm" ? repeatingPayload(kept.request) : wholePayload(kept.request),
     response: wholePayload(kept.response),
     answer: wholePayload(answer),
+    original: repeatingPayload(cleanRequest(original, span.requestContentEncoding)),
     responseContentEncoding: kept.responseContentEncoding
   }
   prepared.set(span, result)
@@ -175,11 +188,11 @@ export interface Tokens {
   readonly outputTokens: number
 }
 
-/** The finished span; `bodies` are the request's and the response's recorded bytes. Null for a later version or a replay. */
+/** The finished span; `bodies` are the recorded bytes of the request, the response, and the request before a rewrite. Null for a later version or a replay. */
 export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>): Tokens | null => {
-  const { answer, derived, request, response } = prepareSpan(span, bodies)
+  const { answer, derived, original, request, response } = prepareSpan(span, bodies)
   const owner = ownerOf(db, span.attemptId)
-  for (const payload of [request, response, answer]) if (payload !== null) storePayload(db, payload)
+  for (const payload of [request, response, answer, original]) if (payload !== null) storePayload(db, payload)
   const { streamError } = derived
   const sessionId = derived.attributes[GenAi.sessionId] as string | undefined
   const logicalCall = derived.kind === "http" || request === null
@@ -289,6 +302,9 @@ const withOwnAttributes = (
     delete attributes[GenAi.usageCost]
   }
   if (span.hasDiverged === true) attributes[GenAi.diverged] = true
+  if (span.rewrite !== undefined) Object.assign(attributes, rewriteAttributes(span.rewrite))
+  const original = prepared.get(span)?.original ?? null
+  if (original !== null) attributes[GenAi.rewriteOriginal] = original.sha256
   if (span.requestTruncated) attributes[GenAi.requestTruncated] = true
   if (span.responseTruncated) attributes[GenAi.responseTruncated] = true
   if (span.webSocket?.isCall === false) Object.assign(attributes, connectionAttributes(span.webSocket))
@@ -306,6 +322,12 @@ const connectionAttributes = ({ closeCode, requestFrames, responseFrames, unread
   [GenAi.responseFrames]: responseFrames,
   ...(closeCode !== null && { [GenAi.closeCode]: closeCode }),
   ...(unread !== null && { [GenAi.unassembled]: unread })
+})
+
+const rewriteAttributes = ({ components, matched, missed }: RewriteOutcome) => ({
+  ...(components.length > 0 && { [GenAi.rewriteComponent]: components }),
+  [GenAi.rewriteMatched]: matched,
+  ...(missed.length > 0 && { [GenAi.rewriteMissed]: missed })
 })
 
 const attributionLine = (span: FinishedSpan): string =>

@@ -1,0 +1,212 @@
+import * as Effect from "effect/Effect"
+import { existsSync } from "node:fs"
+import { join, relative, resolve } from "node:path"
+import type { Span } from "../../domain/Span.js"
+import { visible } from "../../domain/TerminalText.js"
+import { conversationOf } from "../../openai/Conversation.js"
+import { GenAi } from "../../openai/GenAi.js"
+import { replace } from "../../runtime/DurableFile.js"
+import type { Page } from "../../store/Page.js"
+import { type SpanFilter, SpanStore } from "../../store/SpanStore.js"
+import { CommandFailed } from "../CliError.js"
+import { checkConfig, configBytesMax } from "../ConfigFile.js"
+import { printJson, reading, shellWord } from "../reading/reading.js"
+import { bodiesOf, jsonOf } from "../reading/SpanCommand.js"
+import { print } from "../reading/Terminal.js"
+import { type Dataset, type DatasetExample, datasetOf, type DatasetRules } from "./Dataset.js"
+import { discover, type Discovery } from "./Discovery.js"
+import { type Session, Sessions } from "./Sessions.js"
+
+export interface DatasetMode {
+  readonly storePath: string
+  readonly json: boolean
+  readonly filter: SpanFilter
+  readonly rules: DatasetRules
+  readonly out: string
+  readonly force: boolean
+  /** Field of an example that holds the answer: `expected` is scored against, `reference` is there for scorers that want it. */
+  readonly answer: "expected" | "reference"
+  /** The agent; null where the model alone is asked. */
+  readonly command: ReadonlyArray<string> | null
+}
+
+/** Texts that become components of the config. */
+const componentsMax = 50
+
+export const run = (mode: DatasetMode) =>
+  reading(
+    mode.storePath,
+    Effect.gen(function*() {
+      const files = { dataset: join(mode.out, "dataset.jsonl"), config: join(mode.out, "config.json") }
+      const inTheWay = Object.values(files).filter((file) => existsSync(file))
+      if (inTheWay.length > 0 && !mode.force) {
+        return yield* new CommandFailed({
+          detail: `${
+            inTheWay.map(visible).join(" and ")
+          } would be overwritten; nothing was written (--force overwrites)`
+        })
+      }
+      const { isOpenAi, sessions } = yield* sessionsOf(mode.filter)
+      const dataset = datasetOf(sessions, mode.rules)
+      if (dataset.examples.length === 0) {
+        return yield* new CommandFailed({
+          detail: `none of ${sessions.length} sessions in ${visible(mode.storePath)} gives an example` +
+            `${skippedText(dataset)}; nothing was written`
+        })
+      }
+      const discovery = yield* discover(mode.filter, componentsMax)
+      const config = configOf(mode, dataset.examples, discovery)
+      const text = `${JSON.stringify(config, null, 2)}\n`
+      const problem = problemOf(text)
+      if (problem !== null) return yield* new CommandFailed({ detail: `${problem}; nothing was written` })
+      yield* replace(
+        files.dataset,
+        dataset.examples.map((example) => `${JSON.stringify(lineOf(mode, example))}\n`).join("")
+      )
+      yield* replace(files.config, text)
+      const count = (split: DatasetExample["split"]) =>
+        dataset.examples.filter((example) => example.split === split).length
+      const told = {
+        sessions: sessions.length,
+        optimize: count("optimize"),
+        validate: count("validate"),
+        components: Object.keys(config.resources ?? {})
+      }
+      if (mode.json) {
+        return yield* printJson({
+          store_path: mode.storePath,
+          ...told,
+          skipped: dataset.skipped,
+          dataset_path: files.dataset,
+          config_path: files.config
+        })
+      }
+      const model = `${isOpenAi ? "openai" : "PROVIDER"}/${modelOf(dataset.examples) ?? "MODEL"}`
+      return yield* print([
+        `${told.optimize} examples to optimize on and ${told.validate} to validate on, of ${told.sessions} sessions` +
+        `${skippedText(dataset)}.`,
+        ...(told.components.length === 0
+          ? ["The agent gave no text that could be a component."]
+          : [`Components: ${told.components.map(visible).join(", ")}`]),
+        `Written: ${visible(files.dataset)}, ${visible(files.config)}`,
+        `To run it: tau --model ${shellWord(model)} --prompt-optimization-config ${shellWord(files.config)}`
+      ])
+    })
+  )
+
+const pageSize = 200
+
+const sessionsOf = (filter: SpanFilter) =>
+  Effect.gen(function*() {
+    const spans = yield* SpanStore
+    const sessions = new Sessions()
+    let isOpenAi = true
+    for (let after: string | null = null;;) {
+      const page: Page<Span> = yield* spans.list(
+        { ...filter, kind: "llm", role: "main", state: "done" },
+        { after, limit: pageSize, order: "oldest" }
+      )
+      for (const span of page.items.filter(isOwnWork)) {
+        const { answer, request } = yield* bodiesOf(span)
+        sessions.add(span, conversationOf(jsonOf(request), jsonOf(answer)))
+        isOpenAi &&= span.attributes[GenAi.providerName] === "openai"
+      }
+      if (page.next === null) return { sessions: sessions.all as ReadonlyArray<Session>, isOpenAi }
+      after = page.next
+    }
+  })
+
+/** Answered well, for the first time, and within its attempt. */
+const isOwnWork = ({ attributes, retriedBy, statusCode }: Span): boolean =>
+  retriedBy === null && statusCode !== null && statusCode < 400 && attributes[GenAi.late] !== true &&
+  attributes[GenAi.replayed] !== true
+
+const exampleOf = ({ answer }: DatasetMode, example: DatasetExample) => ({
+  prompt: example.prompt,
+  [answer]: example.answer
+})
+
+const lineOf = (mode: DatasetMode, example: DatasetExample) => ({
+  ...exampleOf(mode, example),
+  split: example.split,
+  session: example.session,
+  span_id: example.spanId,
+  model: example.model
+})
+
+/** A whole hour, and for many examples longer: a run that waits for its rollouts is not what should end it. */
+const completionSecsMin = 3_600
+const completionSecsPerExample = 60
+
+const configOf = (mode: DatasetMode, examples: ReadonlyArray<DatasetExample>, discovery: Discovery) => {
+  const of = (split: DatasetExample["split"]) =>
+    examples.filter((example) => example.split === split).map((example) => exampleOf(mode, example))
+  return {
+    optimize: of("optimize"),
+    validate: of("validate"),
+    ...(mode.command === null ? asPrompt(discovery) : asAgent(mode.command, mode.out, discovery)),
+    ...(mode.answer === "expected" && { scoring: [{ kind: scorerFor(examples) }] }),
+    completion_timeout_secs: Math.max(completionSecsMin, completionSecsPerExample * examples.length)
+  }
+}
+
+type Setting = {
+  readonly resources?: Readonly<Record<string, string>>
+  readonly rewrite?: Discovery["rewrite"]
+  readonly executor: object
+}
+
+/** The model is asked directly: there is no agent whose requests could be rewritten, and no tool it could use. */
+const asPrompt = ({ texts }: Discovery): Setting => {
+  const prompt = texts.find(({ place }) => place !== "tool_description")
+  return {
+    ...(prompt !== undefined && { resources: { system_prompt: withoutPlaceholders(prompt.text) } }),
+    executor: { kind: "chat" }
+  }
+}
+
+/** A backslash keeps a placeholder what it was to the agent: text. */
+const withoutPlaceholders = (text: string): string => text.replaceAll(/\\?\{\{[ \t]*resources\./g, "\\$&")
+
+const asAgent = (command: ReadonlyArray<string>, out: string, { resources, rewrite }: Discovery): Setting => ({
+  ...(rewrite.length > 0 && { resources, rewrite }),
+  // Paths in the command are meant from where it was typed.
+  executor: { kind: "command", command, cwd: relative(resolve(out), process.cwd()) || "." }
+})
+
+const scorerFor = (examples: ReadonlyArray<DatasetExample>): "numeric" | "exact_match" =>
+  examples.every(({ answer }) => /^-?\d+(\.\d+)?$/.test(answer)) ? "numeric" : "exact_match"
+
+const problemOf = (text: string): string | null => {
+  const bytes = Buffer.byteLength(text)
+  if (bytes > configBytesMax) {
+    return `the config would have ${bytes} bytes, more than the ${configBytesMax} that a run reads; give a lower --limit`
+  }
+  const checked = checkConfig(text)
+  if (checked._tag === "valid") return null
+  const [first] = checked.problems
+  return `the config cannot be run: ${first?.path}: ${first?.text}`
+}
+
+const modelOf = (examples: ReadonlyArray<DatasetExample>): string | null => {
+  const counts = new Map<string, number>()
+  for (const { model } of examples) if (model !== null) counts.set(model, (counts.get(model) ?? 0) + 1)
+  return [...counts].toSorted(([, a], [, b]) => b - a)[0]?.[0] ?? null
+}
+
+const reasons: Readonly<Record<keyof Dataset["skipped"], string>> = {
+  no_input: "without a user's words",
+  no_answer: "without an answer in words",
+  impaired: "redacted or not recorded whole",
+  short: "too short",
+  duplicate: "asked again",
+  beyond_limit: "beyond the limit"
+}
+
+const skippedText = ({ skipped }: Dataset): string => {
+  const parts = Object.entries(reasons).flatMap(([reason, text]) => {
+    const count = skipped[reason as keyof Dataset["skipped"]]
+    return count === 0 ? [] : [`${count} ${text}`]
+  })
+  return parts.length === 0 ? "" : ` (left out: ${parts.join(", ")})`
+}

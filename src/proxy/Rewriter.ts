@@ -1,0 +1,183 @@
+import * as Effect from "effect/Effect"
+import type { IncomingMessage } from "node:http"
+import type { Readable } from "node:stream"
+import { resourceText, type ResourceValues } from "../domain/Resources.js"
+import { type RewriteRule, ruleName } from "../domain/Rewrite.js"
+import { endpointOf, socketEndpointOf } from "../openai/Endpoint.js"
+import { hasTexts } from "../openai/RequestTexts.js"
+import { TextRewrite } from "../openai/TextRewrite.js"
+import type { AttemptResources } from "../store/AttemptResources.js"
+import type { RewriteOutcome, SpanIntent } from "../store/writer/spans.js"
+import type { Call } from "./Call.js"
+import type { ProxyLimits } from "./ProxyOptions.js"
+import { sendUpstream } from "./RequestBody.js"
+
+/** What became of a rule in all calls so far. */
+export interface RuleCount {
+  readonly component: string
+  matched: number
+  missed: number
+}
+
+/** Attempts whose resources are remembered; those used longest ago are read again. */
+const attemptsMax = 512
+/** A rule that has found nothing in so many calls is spoken of while there is time to mend it. */
+const silentCallsMax = 20
+/** A pattern that took too long so often is not tried any more: each time holds up every other call. */
+const givenUpMax = 3
+
+/**
+ * Puts the resources of an attempt in the place of the agent's own texts, in the bytes of its requests. Every other byte
+ * stays as it is. A rule that finds nothing in a call is counted, and the span says so.
+ */
+export class Rewriter {
+  readonly counts: ReadonlyArray<RuleCount>
+  private readonly rewrite: TextRewrite
+  private readonly resources = new Map<string, Promise<ResourceValues | null>>()
+  private readonly givenUp: Array<number>
+  private readonly warned = new Set<number>()
+
+  constructor(
+    private readonly rules: ReadonlyArray<RewriteRule>,
+    private readonly read: AttemptResources,
+    private readonly limits: ProxyLimits,
+    private readonly warn: (message: string) => void
+  ) {
+    this.rewrite = new TextRewrite(rules.map(({ where }) => where))
+    this.counts = rules.map(({ component }) => ({ component, matched: 0, missed: 0 }))
+    this.givenUp = rules.map(() => 0)
+  }
+
+  /** Whether a call may hold a text that a rule is about. */
+  concerns({ method, path }: SpanIntent): boolean {
+    return hasTexts(endpointOf(method, path))
+  }
+
+  /** Sends the request's body on as it is to be: `dispatch` is called once the upstream request may begin. */
+  send(
+    request: IncomingMessage,
+    call: Call,
+    intent: SpanIntent,
+    dispatch: (body: Buffer | Readable | null) => void
+  ): void {
+    const whole = (body: Buffer) => {
+      void this.rewritten(request, intent, body).then(
+        (result) => {
+          if (call.isOver) return
+          if (result === null) {
+            call.request.add(body)
+            dispatch(body)
+            return
+          }
+          call.rewrite = result.outcome
+          if (result.body !== body) call.keepOriginal(body)
+          call.request.add(result.body)
+          dispatch(result.body)
+        },
+        (error: unknown) => {
+          // An agent that was sent on with other words than the candidate's would be scored in the candidate's name.
+          call.request.add(body)
+          call.fail("store", `the resources of ${intent.attemptId} could not be read: ${String(error)}`)
+        }
+      )
+    }
+    const passing = (body: Buffer | Readable | null) => {
+      // Too long to be held, or empty.
+      void this.resourcesOf(intent.attemptId).then(
+        (values) => {
+          if (values !== null) call.rewrite = this.counted([])
+          dispatch(body)
+        },
+        () => dispatch(body)
+      )
+    }
+    sendUpstream(request, call, this.limits, passing, this.limits.recordedBytesMax, whole)
+  }
+
+  /**
+   * Whether a WebSocket is offered whose messages would be model calls that can be made over HTTP as well, and rewritten there.
+   * Clients that are answered 426 do so at once.
+   */
+  declines(path: string): boolean {
+    return hasTexts(socketEndpointOf(path))
+  }
+
+  /** Counts a connection whose model calls cannot be rewritten and cannot be made in another way. */
+  passOver({ attemptId, path }: SpanIntent): void {
+    if (socketEndpointOf(path).kind !== "llm") return
+    const count = (values: ResourceValues | null) => void (values !== null && this.counted([]))
+    void this.resourcesOf(attemptId).then(count, () => count(null))
+  }
+
+  /** Speaks of the rules that have found nothing in any call. */
+  close(): void {
+    for (const [index, { matched, missed }] of this.counts.entries()) {
+      if (matched === 0 && missed > 0) this.complain(index)
+    }
+  }
+
+  /** Null when the attempt is none of a run's: whose words it should say is not known. */
+  private async rewritten(request: IncomingMessage, intent: SpanIntent, body: Buffer) {
+    const values = await this.resourcesOf(intent.attemptId)
+    if (values === null) return null
+    const result = isPlain(request.headers["content-encoding"])
+      ? this.rewrite.apply(endpointOf(intent.method, intent.path).api, body, this.replacements(values))
+      : null
+    for (const index of result?.gaveUp ?? []) this.giveUp(index)
+    return { body: result?.body ?? body, outcome: this.counted(result?.matched ?? []) }
+  }
+
+  private replacements(values: ResourceValues) {
+    return this.rules.map(({ component }, index) =>
+      Object.hasOwn(values, component) && this.givenUp[index]! < givenUpMax ? resourceText(values[component]) : null
+    )
+  }
+
+  private resourcesOf(attemptId: string): Promise<ResourceValues | null> {
+    const known = this.resources.get(attemptId)
+    const reading = known ?? Effect.runPromise(this.read(attemptId))
+    // A map keeps the order in which entries came: the first is the one used longest ago.
+    this.resources.delete(attemptId)
+    this.resources.set(attemptId, reading)
+    if (known === undefined) {
+      // What could not be read, or was not there yet, is asked for again.
+      const forget = () => void this.resources.delete(attemptId)
+      reading.then((values) => values === null ? forget() : undefined, forget)
+      const [oldest] = this.resources.keys()
+      if (this.resources.size > attemptsMax) this.resources.delete(oldest!)
+    }
+    return reading
+  }
+
+  private counted(matched: ReadonlyArray<number>): RewriteOutcome {
+    const missed: Array<number> = []
+    for (const [index, count] of this.counts.entries()) {
+      if (matched.includes(index)) {
+        count.matched += 1
+        continue
+      }
+      missed.push(index)
+      count.missed += 1
+      if (count.matched === 0 && count.missed >= silentCallsMax) this.complain(index)
+    }
+    return { components: [...new Set(matched.map((index) => this.rules[index]!.component))], matched, missed }
+  }
+
+  private complain(index: number) {
+    if (this.warned.has(index)) return
+    this.warned.add(index)
+    const { missed } = this.counts[index]!
+    this.warn(
+      `${ruleName(index, this.rules[index]!)} has found its text in none of ${missed} calls; ` +
+        "tau resources discover lists the texts that there are"
+    )
+  }
+
+  private giveUp(index: number) {
+    this.givenUp[index]! += 1
+    if (this.givenUp[index] !== givenUpMax) return
+    this.warn(`${ruleName(index, this.rules[index]!)}: its pattern takes too long and is not tried any more`)
+  }
+}
+
+const isPlain = (encoding: string | undefined) => encoding === undefined || encoding.trim().toLowerCase() === "identity"

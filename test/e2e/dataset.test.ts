@@ -1,0 +1,127 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { printed, startProcess, startTau, tau } from "../support/command.js"
+import { roomsModel } from "../support/roomsModel.js"
+import { scratchFolder } from "../support/store.js"
+
+const agent = join(import.meta.dirname, "../../examples/agents/rooms_agent.py")
+
+const own = "You book meeting rooms.\nLook rooms up before you answer, and name the smallest that fits."
+
+const tasks = ["A room for 3", "A room for 7", "A room for 12", "A room for 3"]
+
+/** A store with the calls of an agent that was pointed at a capture proxy. */
+const captured = (folder: string, url: string) =>
+  Effect.scoped(Effect.gen(function*() {
+    const proxy = yield* startTau(folder, [
+      "--prompt-optimization-proxy-server",
+      "--prompt-optimization-proxy-bind=127.0.0.1:0",
+      `--prompt-optimization-proxy-upstream-url=${url}`
+    ])
+    const origin = yield* printed(proxy, /(http:\/\/127\.0\.0\.1:\d+)/)
+    for (const task of tasks) {
+      const run = yield* startProcess(folder, "python3", [agent], { OPENAI_BASE_URL: `${origin}/v1` }, task)
+      assert.strictEqual(yield* run.exit, 0, run.stderr())
+    }
+    proxy.process.kill("SIGTERM")
+    assert.strictEqual(yield* proxy.exit, 0, proxy.stderr())
+  }))
+
+const jsonOf = (text: string) => JSON.parse(text) as Record<string, never>
+
+const runArgs = (config: string, url: string) => [
+  "--model=openai/gpt-4o-mini",
+  `--prompt-optimization-config=${config}`,
+  "--prompt-optimization-store-sqlite=runs/store.sqlite",
+  `--prompt-optimization-proxy-upstream-url=${url}`,
+  "--prompt-optimization-json"
+]
+
+describe("from traffic to a run", { timeout: 240_000 }, () => {
+  it.scopedLive("finds an agent's texts, builds examples of its sessions, and both run as they stand", () =>
+    Effect.gen(function*() {
+      const { asked, url } = yield* roomsModel
+      const folder = yield* scratchFolder
+      yield* captured(folder, url)
+
+      const discovered = yield* tau(folder, ["resources", "discover", "--json"])
+      assert.strictEqual(discovered.code, 0, discovered.stderr)
+      const { calls, config, texts } = jsonOf(discovered.stdout) as Record<string, unknown>
+      assert.strictEqual(calls, 8)
+      assert.deepInclude((texts as ReadonlyArray<object>)[0]!, {
+        component: "system_prompt",
+        place: "system",
+        calls: 8,
+        share: 1,
+        forms: 1,
+        first_line: "You book meeting rooms."
+      })
+      const fragment = {
+        resources: { system_prompt: own, find_rooms_description: "Lists rooms – with at least so many seats." },
+        rewrite: [
+          { component: "system_prompt", where: { kind: "system", equal: own } },
+          { component: "find_rooms_description", where: { kind: "tool_description", tool: "find_rooms" } }
+        ]
+      }
+      assert.deepStrictEqual(config, fragment)
+      const page = yield* tau(folder, ["resources", "discover"])
+      assert.match(page.stdout, /^system_prompt +system +8 +100% +\d+ +1 +You book /m)
+      assert.deepStrictEqual(jsonOf(page.stdout.slice(page.stdout.indexOf("\n{"))), fragment as never)
+      assert.strictEqual((yield* tau(folder, ["resources", "discover", "--after=1"])).code, 2)
+      assert.include((yield* tau(folder, ["resources"])).stdout, "No resources in")
+
+      const build = ["dataset", "build", "--json", "--command", `python3 '${agent}'`, "--out=out", "--fraction=0.5"]
+      const built = yield* tau(folder, build)
+      assert.strictEqual(built.code, 0, built.stderr)
+      assert.deepInclude(jsonOf(built.stdout) as object, {
+        sessions: 4,
+        components: ["system_prompt", "find_rooms_description"],
+        skipped: { no_input: 0, no_answer: 0, impaired: 0, short: 0, duplicate: 1, beyond_limit: 0 }
+      })
+      const lines = readFileSync(join(folder, "out/dataset.jsonl"), "utf8").trimEnd().split("\n")
+        .map((line) => JSON.parse(line) as Record<string, string>)
+      assert.deepStrictEqual(lines.map(({ expected, prompt }) => [prompt, expected]), [
+        ["A room for 7", "Grace"],
+        ["A room for 12", "Alan"],
+        ["A room for 3", "Ada"]
+      ])
+      const written = jsonOf(readFileSync(join(folder, "out/config.json"), "utf8")) as unknown as {
+        readonly optimize: ReadonlyArray<object>
+        readonly validate: ReadonlyArray<object>
+      }
+      assert.deepInclude(written as object, fragment)
+      for (const split of ["optimize", "validate"] as const) {
+        assert.deepStrictEqual(
+          written[split],
+          lines.filter((line) => line["split"] === split).map(({ expected, prompt }) => ({ prompt, expected }))
+        )
+      }
+
+      asked.length = 0
+      const ran = yield* tau(folder, runArgs("out/config.json", url), { OPENAI_API_KEY: "k" })
+      assert.strictEqual(ran.code, 0, ran.stderr)
+      assert.deepInclude(jsonOf(ran.stdout) as object, {
+        succeeded: 3,
+        calls: 6,
+        rewrites: [
+          { rule: 0, component: "system_prompt", matched: 6, missed: 0 },
+          { rule: 1, component: "find_rooms_description", matched: 6, missed: 0 }
+        ]
+      })
+
+      const again = yield* tau(folder, build)
+      assert.strictEqual(again.code, 1)
+      assert.include(again.stderr, "would be overwritten")
+      const forced = yield* tau(folder, ["dataset", "build", "--force", "--out=out", "--answer=reference"])
+      assert.strictEqual(forced.code, 0, forced.stderr)
+      assert.include(forced.stdout, "To run it: tau --model PROVIDER/gpt-4o-mini")
+      const chat = jsonOf(readFileSync(join(folder, "out/config.json"), "utf8")) as object
+      assert.deepInclude(chat, { resources: { system_prompt: own }, executor: { kind: "chat" } })
+      assert.notProperty(chat, "scoring")
+      const asked2 = yield* tau(folder, runArgs("out/config.json", url), { OPENAI_API_KEY: "k" })
+      assert.strictEqual(asked2.code, 0, asked2.stderr)
+      assert.include((yield* tau(folder, ["dataset", "build", "--out=no", "--min-input=99"])).stderr, "4 too short")
+    }))
+})

@@ -1,0 +1,99 @@
+import { assert, describe, it } from "@effect/vitest"
+import Sqlite from "better-sqlite3"
+import * as Effect from "effect/Effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { startTau, tau } from "../support/command.js"
+import { roomsModel } from "../support/roomsModel.js"
+import { scratchFolder } from "../support/store.js"
+
+const agent = join(import.meta.dirname, "../../examples/agents/rooms_agent.py")
+
+const own = "You book meeting rooms.\nLook rooms up before you answer, and name the smallest that fits."
+
+const config = (resources: Readonly<Record<string, string>>) => ({
+  optimize: [
+    { prompt: "A room for 3", expected: "Ada" },
+    { prompt: `A room for 12. "${own}"`, expected: "Alan" }
+  ],
+  resources,
+  rewrite: [
+    { component: "system_prompt", where: { kind: "system", equal: own } },
+    { component: "find_rooms_description", where: { kind: "tool_description", tool: "find_rooms" } },
+    { component: "tone", where: { kind: "system", containing: "Be polite." } }
+  ],
+  executor: { kind: "command", command: ["python3", agent] }
+})
+
+const runArgs = (name: string, url: string) => [
+  "--model=openai/gpt-4o-mini",
+  `--prompt-optimization-config=${name}`,
+  `--prompt-optimization-proxy-upstream-url=${url}`
+]
+
+/** What the agent of these texts sends: the bytes of Python's `json`. */
+const sentWith = (body: string, prompt: string, description: string) => {
+  const escaped = (text: string) => JSON.stringify(text).slice(1, -1)
+  return body.replace(escaped(own), () => escaped(prompt)).replace(
+    "Lists rooms \\u2013 with at least so many seats.",
+    () => escaped(description)
+  )
+}
+
+interface Summary {
+  readonly run_id: string
+  readonly scores: ReadonlyArray<object>
+}
+
+describe("an agent that knows nothing of tau", { timeout: 180_000 }, () => {
+  it.scopedLive("is sent on with each candidate's texts in place of its own, every other byte as it was", () =>
+    Effect.gen(function*() {
+      const { asked, url } = yield* roomsModel
+      const folder = yield* scratchFolder
+      const candidates = [
+        { system_prompt: "Book “rooms”.\tNow.", find_rooms_description: "Rooms by seats.", tone: "Be brief." },
+        { system_prompt: own, find_rooms_description: "All rooms \\o/", tone: "Be brief." }
+      ]
+      for (const [index, candidate] of candidates.entries()) {
+        writeFileSync(join(folder, `${index}.json`), JSON.stringify(config(candidate)))
+        asked.length = 0
+        const command = yield* startTau(folder, [...runArgs(`${index}.json`, url), "--prompt-optimization-json"], {
+          OPENAI_API_KEY: "k"
+        })
+        assert.strictEqual(yield* command.exit, 0, command.stderr())
+        const summary = JSON.parse(command.stdout()) as Summary
+        assert.deepInclude(summary as object, {
+          succeeded: 2,
+          calls: 4,
+          rewrites: [
+            { rule: 0, component: "system_prompt", matched: 4, missed: 0 },
+            { rule: 1, component: "find_rooms_description", matched: 4, missed: 0 },
+            { rule: 2, component: "tone", matched: 0, missed: 4 }
+          ]
+        })
+        assert.deepInclude(summary.scores[0]!, { mean: 1 })
+        assert.include(command.stderr(), "rewrite[2] (tone) has found its text in none of 4 calls")
+        const store = new Sqlite(join(folder, ".tau/training/store.sqlite"), { readonly: true })
+        const calls = store.prepare(
+          `SELECT span_id AS id, CAST(sent.content AS TEXT) AS sent, CAST(own.content AS TEXT) AS own FROM spans
+           JOIN payloads sent ON sent.sha256 = request_sha256
+           JOIN payloads own ON own.sha256 = attributes ->> '$."tau.rewrite.original_sha256"' WHERE run_id = ?`
+        ).all(summary.run_id) as ReadonlyArray<{ readonly id: string; readonly sent: string; readonly own: string }>
+        store.close()
+        assert.lengthOf(calls, 4)
+        assert.sameMembers(calls.map(({ sent }) => sent), asked)
+        for (const { own: original, sent } of calls) {
+          assert.strictEqual(
+            sent,
+            sentWith(original, candidate.system_prompt, candidate.find_rooms_description)
+          )
+          assert.notStrictEqual(sent, original)
+        }
+        const raw = yield* tau(folder, ["span", calls[0]!.id, "--raw=original"])
+        assert.strictEqual(raw.stdout, calls[0]!.own)
+        const shown = yield* tau(folder, ["span", calls[0]!.id])
+        assert.match(shown.stdout, /rewrite +system_prompt, find_rooms_description in place of the agent's own\n/)
+        assert.match(shown.stdout, /rewrite +no text found for rewrite\[2\]\n/)
+      }
+    }))
+})

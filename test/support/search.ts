@@ -1,0 +1,112 @@
+/** A search in memory: the conductor, and a world that answers at once. */
+import { Chance } from "../../src/optimizer/Chance.js"
+import { Conductor, type ConductorOptions, type Done, type Fresh, type Work } from "../../src/optimizer/Conductor.js"
+import type {
+  Found,
+  Outcome,
+  Reflect,
+  Reflection,
+  SearchEvent,
+  SearchStopped,
+  Steps,
+  Task,
+  TaskExample,
+  Texts
+} from "../../src/optimizer/Search.js"
+
+/** What a rollout comes to, without what the driver knows. */
+export type Answered = Pick<Outcome, "score"> & Partial<Omit<Outcome, "example" | "score">>
+
+export interface World {
+  readonly rollout: (texts: Texts, example: TaskExample, sample: number) => Answered
+  readonly reflect: (prompt: string, path: string, ask: Reflect) => Reflection
+}
+
+export interface SearchOptions extends Partial<ConductorOptions> {
+  /** In which order the rollouts of a batch are carried out: as asked, unless given. */
+  readonly order?: (rollouts: ReadonlyArray<Fresh>) => ReadonlyArray<Fresh>
+  /** Answers of an earlier life by key or path: they are not made again. */
+  readonly journal?: Journal
+  /** Stops the search instead of carrying out the batch. */
+  readonly stop?: (work: Work) => SearchStopped | null
+  /** Ends the driver before the batch of this number, as a crash would. */
+  readonly crashAt?: number
+}
+
+export interface Journal {
+  readonly outcomes: Map<string, Outcome>
+  readonly reflections: Map<string, Reflection>
+}
+
+export const emptyJournal = (): Journal => ({ outcomes: new Map(), reflections: new Map() })
+
+export interface Searched {
+  /** Null after a crash. */
+  readonly found: Found | null
+  readonly events: ReadonlyArray<SearchEvent>
+  /** Everything that was asked, batch by batch. */
+  readonly works: ReadonlyArray<Work>
+  readonly spent: { readonly rollouts: number; readonly reflections: number }
+  /** Carried out in this life. */
+  readonly carriedOut: { readonly rollouts: number; readonly reflections: number }
+}
+
+/** Runs a search to its end. */
+export const search = (steps: Steps<Found>, world: World, options: SearchOptions = {}): Searched => {
+  const { crashAt = Infinity, journal = emptyJournal(), order = (rollouts) => rollouts, stop = () => null } = options
+  const conductor = new Conductor(steps, { rolloutsMax: 1_000, reflectionsMax: 1_000, stallMax: 40, ...options })
+  const events: Array<SearchEvent> = []
+  const works: Array<Work> = []
+  const carriedOut = { rollouts: 0, reflections: 0 }
+  const carryOut = (work: Work): Done => {
+    for (const { ask, exampleId, key, texts } of order(work.rollouts)) {
+      if (journal.outcomes.has(key)) continue
+      const example = ask.examples.find(({ id }) => id === exampleId)!
+      const answered = world.rollout(texts, example, ask.sample)
+      journal.outcomes.set(key, {
+        example,
+        failed: false,
+        feedback: "",
+        output: null,
+        trace: null,
+        tokens: 0,
+        ...answered
+      })
+      carriedOut.rollouts += 1
+    }
+    const reflections = work.reflections.map((ask) => {
+      const known = journal.reflections.get(ask.path)
+      if (known !== undefined) return known
+      const made = world.reflect(ask.prompt, ask.path, ask)
+      journal.reflections.set(ask.path, made)
+      carriedOut.reflections += 1
+      return made
+    })
+    return { outcomes: journal.outcomes, reflections }
+  }
+  let turn = conductor.begin()
+  while (!turn.done) {
+    const { work } = turn
+    if (work.n >= crashAt) return { found: null, events, works, spent: conductor.spent, carriedOut }
+    works.push(work)
+    for (const ask of work.asks) if (ask._tag === "Note") events.push(ask.event)
+    const stopped = stop(work)
+    turn = stopped === null ? conductor.resume(carryOut(work)) : conductor.stop(stopped)
+  }
+  return { found: turn.value, events, works, spent: conductor.spent, carriedOut }
+}
+
+/** Examples `<split>-0` and so on. */
+export const examplesOf = (
+  split: string,
+  n: number,
+  input: (at: number) => string = (at) => `input ${at}`
+): ReadonlyArray<TaskExample> =>
+  Array.from({ length: n }, (_, at) => ({ id: `${split}-${at}`, input: input(at), expected: null }))
+
+export const taskOf = (given: Partial<Omit<Task, "chance">> & { readonly chanceSeed?: number } = {}): Task => ({
+  seed: given.seed ?? { system_prompt: "Answer." },
+  train: given.train ?? examplesOf("train", 24),
+  selection: given.selection ?? examplesOf("selection", 20),
+  chance: new Chance(given.chanceSeed ?? 1)
+})

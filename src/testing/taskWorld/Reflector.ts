@@ -222,7 +222,6 @@ const inJson = (edits: ReadonlyArray<Edit>): string =>
 const rewritten = (skill: Skill, current: string, edits: ReadonlyArray<Edit>, luck: Luck): string => {
   const removed = new Set(edits.flatMap((edit) => edit.op === "delete" ? [edit.find] : []))
   const added = edits.flatMap((edit) => edit.op === "add" ? [edit.text] : [])
-  const symptoms = symptomsOf(rest)
   const lines = current.split("\n")
   const isCollapsing = luck("collapse") < skill.collapse
   const kept = lines.filter((line, n) =>

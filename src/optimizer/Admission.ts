@@ -60,7 +60,7 @@ export class Admission {
 
   /** Lets a proposal race against a rival, and into the pool if it gets to the end. */
   *admit(proposal: Proposal, rival: Candidate): Steps<void> {
-    const { change, parents, patches, texts } = proposal
+    const { parents, patches, texts } = proposal
     const raced = yield* race(texts, rival, this.task.selection, this.order, this.settings)
     if (!raced.done) {
       const result = `${signed(raced.sum)} of ${raced.n}`
@@ -71,7 +71,7 @@ export class Admission {
     this.patches.set(index, patches)
     const scores = raced.outcomes.map(({ score }) => score)
     yield* note(
-      ...this.pool.join({ texts, change, parents: parents.map(({ index }) => index) }, scores, raced.outcomes)
+      ...this.pool.join({ texts, parents: parents.map(({ index }) => index) }, scores, raced.outcomes)
     )
     if (this.settings.tieBreakSamples > 0) yield* this.breakTie()
   }

@@ -4,9 +4,11 @@
  */
 import { sum } from "../statistics/Moments.js"
 import { lengthFault, placeholderFault } from "./Guards.js"
+import { Merge } from "./Merge.js"
 import { Minibatches } from "./Minibatches.js"
-import { drawParent, type Selector } from "./ParetoFront.js"
+import { drawParent, type FrontOrder, type Selector, type Stream } from "./ParetoFront.js"
 import { type Candidate, Pool } from "./Pool.js"
+import { PythonRandom, pythonSetOrder } from "./PythonRandom.js"
 import { readRewrite, rewritePrompt } from "./RewriteContract.js"
 import {
   type Change,
@@ -40,8 +42,19 @@ export interface GepaSettings {
   readonly proposals: { readonly parents: number; readonly perParent: number }
   /** Which of the children of an iteration that pass are evaluated in full. */
   readonly selection: "all" | "best" | { readonly topK: number }
+  /** Whether candidates with a common ancestor are crossed. */
+  readonly merge: boolean
+  /** The most crossings that join the pool. */
+  readonly mergesMax: number
   /** Ends the search once the best mean is this high. */
   readonly target: number | null
+  /**
+   * `python` draws what the reference implementation draws from `random.Random(rngSeed)`, and like it takes in a child whose
+   * texts are those of another candidate.
+   */
+  readonly rng: "path" | "python"
+  /** Below 2^32; for `python` alone. */
+  readonly rngSeed: number
 }
 
 export const defaultGepaSettings: GepaSettings = {
@@ -53,7 +66,11 @@ export const defaultGepaSettings: GepaSettings = {
   acceptance: "strict",
   proposals: { parents: 1, perParent: 1 },
   selection: "all",
-  target: null
+  merge: false,
+  mergesMax: 5,
+  target: null,
+  rng: "path",
+  rngSeed: 0
 }
 
 export function* gepa(task: Task, given: Partial<GepaSettings> = {}): Steps<Found> {
@@ -64,33 +81,60 @@ export function* gepa(task: Task, given: Partial<GepaSettings> = {}): Steps<Foun
 
 function* search(task: Task, settings: GepaSettings, pool: Pool): Steps<Found> {
   if (!(yield* pool.plant())) return pool.found("finished")
-  const { chance } = task
   const { parents, perParent } = settings.proposals
+  const { at, order } = randomOf(task, settings)
   const minibatches = new Minibatches(
     task.train,
     settings.minibatch,
-    (epoch, items) => chance.shuffled(`epoch/${epoch}`, items)
+    (epoch, items) => shuffled(at(`epoch/${epoch}`), items)
   )
+  const merge = new Merge(task, pool, { mergesMax: settings.mergesMax, at, order })
   for (let n = 1;; n += 1) {
     const ended = pool.ended(settings.target)
     if (ended !== null) return pool.found(ended)
     yield* note({ type: "iteration", n })
+    if (settings.merge && (yield* merge.attempt(`iter/${n}/merge`))) continue
     const attempts = Array.from({ length: parents }, (_, k) => {
-      const parent = drawParent(settings.selector, pool.candidates, pool.best!, chance.at(`iter/${n}/parent/${k}`))
+      const parent = drawParent(settings.selector, pool.candidates, pool.best!, at(`iter/${n}/parent/${k}`), order)
       return Array.from({ length: perParent }, (_, j) => {
-        const at = k * perParent + j
-        return { parent, examples: minibatches.at((n - 1) * parents * perParent + at), path: `iter/${n}/reflect/${at}` }
+        const attempt = k * perParent + j
+        const examples = minibatches.at((n - 1) * parents * perParent + attempt)
+        return { parent, examples, path: `iter/${n}/reflect/${attempt}` }
       })
     }).flat()
     const children = yield* together(attempts.map((attempt) => propose(task, settings, pool, attempt)))
     const passed = children.filter((child) => child !== null)
-    const kept = yield* chosen(settings.selection, passed, pool)
+    const kept = yield* chosen(settings, passed)
     const outcomes = yield* together(kept.map(({ texts }) => evaluate(texts, "selection", task.selection)))
-    for (const [index, { change, parent, texts }] of kept.entries()) {
+    for (const [index, { parent, texts }] of kept.entries()) {
       const scores = outcomes[index]!.map(({ score }) => score)
-      yield* note(...pool.join({ texts, parents: [parent.index], change }, scores, outcomes[index]!))
+      yield* note(...pool.join({ texts, parents: [parent.index] }, scores, outcomes[index]!))
+      merge.schedule()
     }
   }
+}
+
+interface Random {
+  readonly at: (path: string) => Stream
+  readonly order: FrontOrder
+}
+
+const randomOf = ({ chance }: Task, { rng, rngSeed }: GepaSettings): Random => {
+  if (rng === "path") return { at: (path) => chance.at(path), order: (front) => front }
+  const stream = new PythonRandom(rngSeed)
+  return { at: () => stream, order: pythonSetOrder }
+}
+
+/** Fisher and Yates's shuffle, from the end, as `random.shuffle` does it. */
+const shuffled = <A>(stream: Stream, items: ReadonlyArray<A>): ReadonlyArray<A> => {
+  const order = [...items]
+  for (let last = order.length - 1; last > 0; last -= 1) {
+    const other = stream.below(last + 1)
+    const kept = order[last]!
+    order[last] = order[other]!
+    order[other] = kept
+  }
+  return order
 }
 
 interface Attempt {
@@ -101,7 +145,6 @@ interface Attempt {
 
 interface Child {
   readonly texts: Texts
-  readonly change: Change
   readonly parent: Candidate
   readonly gain: number
 }
@@ -111,7 +154,7 @@ const sumOf = (outcomes: ReadonlyArray<Outcome>): number => sum(outcomes.map(({ 
 /** A child that did better than its parent on the minibatch, or null. */
 function* propose(
   task: Task,
-  { acceptance, componentSelector, perfectScore, skipPerfectScore }: GepaSettings,
+  { acceptance, componentSelector, perfectScore, rng, skipPerfectScore }: GepaSettings,
   pool: Pool,
   { examples, parent, path }: Attempt
 ): Steps<Child | null> {
@@ -135,7 +178,7 @@ function* propose(
     hypotheses: []
   }
   yield* note({ type: "proposed", candidate: texts, parents: [parent.texts], change, path })
-  if (pool.has(texts)) {
+  if (rng === "path" && pool.has(texts)) {
     yield* note({
       type: "rejected",
       candidate: texts,
@@ -146,7 +189,7 @@ function* propose(
   }
   const after = yield* evaluate(texts, "train", examples, { withTraces: true })
   const gain = sumOf(after) - sumOf(before)
-  if (acceptance === "strict" ? gain > 0 : gain >= 0) return { texts, change, parent, gain }
+  if (acceptance === "strict" ? gain > 0 : gain >= 0) return { texts, parent, gain }
   yield* note({
     type: "rejected",
     candidate: texts,
@@ -182,25 +225,21 @@ function* rewrite(
 }
 
 /** The children that are evaluated in full, in the order of their paths, none twice. */
-function* chosen(
-  selection: GepaSettings["selection"],
-  passed: ReadonlyArray<Child>,
-  pool: Pool
-): Steps<ReadonlyArray<Child>> {
+function* chosen({ selection }: GepaSettings, passed: ReadonlyArray<Child>): Steps<ReadonlyArray<Child>> {
   const most = selection === "all" ? passed.length : selection === "best" ? 1 : selection.topK
-  const ranked = passed.toSorted((a, b) => b.gain - a.gain).slice(0, most)
+  const ranked = new Set(passed.toSorted((a, b) => b.gain - a.gain).slice(0, most))
   const keys = new Set<string>()
   const kept: Array<Child> = []
   for (const child of passed) {
     const key = keyOf(child.texts)
-    if (!ranked.includes(child) || keys.has(key) || pool.has(child.texts)) {
-      const reason = ranked.includes(child) ? "seen" : "beam"
-      const detail = reason === "seen" ? "another child has the same texts" : "another child gained more"
+    if (ranked.has(child) && !keys.has(key)) kept.push(child)
+    else {
+      const [reason, detail] = ranked.has(child) ?
+        ["seen", "another child has the same texts"] as const :
+        ["beam", "another child gained more"] as const
       yield* note({ type: "rejected", candidate: child.texts, reason, detail })
-      continue
     }
-    keys.add(key)
-    kept.push(child)
+    if (ranked.has(child)) keys.add(key)
   }
   return kept
 }

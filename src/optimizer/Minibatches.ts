@@ -1,7 +1,7 @@
 /** Which training examples come next: all of them once an epoch, in a new order each time. */
 
 export class Minibatches<A> {
-  private readonly epochs: Array<ReadonlyArray<A>> = []
+  private readonly epochs = new Map<number, ReadonlyArray<A>>()
   /** How often each was in an epoch. A map keeps the order of the first epoch, which decides between equals. */
   private readonly uses = new Map<A, number>()
 
@@ -13,15 +13,15 @@ export class Minibatches<A> {
 
   /** The n-th minibatch, from 0. */
   at(n: number): ReadonlyArray<A> {
-    const perEpoch = Math.ceil(this.items.length / this.size)
-    while (this.epochs.length <= Math.floor(n / perEpoch)) this.epochs.push(this.next())
-    const from = n % perEpoch * this.size
-    return this.epochs[Math.floor(n / perEpoch)]!.slice(from, from + this.size)
+    const number = Math.floor(n / Math.ceil(this.items.length / this.size))
+    const epoch = this.epochs.get(number) ?? this.next(number)
+    const from = n * this.size % epoch.length
+    return epoch.slice(from, from + this.size)
   }
 
   /** The last minibatch of an epoch is filled up with those that were used least; the last to come of several. */
-  private next(): ReadonlyArray<A> {
-    const epoch = [...this.shuffled(this.epochs.length, this.items)]
+  private next(number: number): ReadonlyArray<A> {
+    const epoch = [...this.shuffled(number, this.items)]
     for (const item of epoch) this.uses.set(item, (this.uses.get(item) ?? 0) + 1)
     while (epoch.length % this.size !== 0) {
       let least: A | undefined
@@ -29,6 +29,7 @@ export class Minibatches<A> {
       epoch.push(least!)
       this.uses.set(least!, this.uses.get(least!)! + 1)
     }
+    this.epochs.set(number, epoch)
     return epoch
   }
 }

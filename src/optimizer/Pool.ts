@@ -2,7 +2,6 @@
 import { mean, sum } from "../statistics/Moments.js"
 import { meanBounds } from "./MeanBounds.js"
 import {
-  type Change,
   evaluate,
   type Found,
   keyOf,
@@ -20,8 +19,6 @@ export interface Candidate {
   readonly texts: Texts
   /** Positions of the candidates it came from; empty for the seed. */
   readonly parents: ReadonlyArray<number>
-  /** How it differs from its first parent; null for the seed. */
-  readonly change: Change | null
   /** One for each selection example, in the task's order. */
   readonly scores: ReadonlyArray<number>
   readonly mean: number
@@ -32,12 +29,11 @@ export interface Candidate {
 export interface Joining {
   readonly texts: Texts
   readonly parents: ReadonlyArray<number>
-  readonly change: Change | null
 }
 
 export class Pool {
   readonly candidates: Array<Candidate> = []
-  private readonly keys = new Set<string>()
+  private readonly positions = new Map<string, number>()
   /** For each candidate, which of its components is to be changed next. */
   private readonly turns: Array<number> = []
   private readonly components: ReadonlyArray<string>
@@ -52,13 +48,13 @@ export class Pool {
     const { seed, selection, train } = this.task
     if (selection.length === 0) return false
     const outcomes = yield* evaluate(seed, "selection", selection)
-    yield* note(...this.join({ texts: seed, parents: [], change: null }, outcomes.map(({ score }) => score), outcomes))
+    yield* note(...this.join({ texts: seed, parents: [] }, outcomes.map(({ score }) => score), outcomes))
     return train.length > 0 && this.components.length > 0
   }
 
   /** Takes a candidate in. What there is to note of it. */
   join(
-    { change, parents, texts }: Joining,
+    { parents, texts }: Joining,
     scores: ReadonlyArray<number>,
     outcomes: ReadonlyArray<Outcome>
   ): ReadonlyArray<SearchEvent> {
@@ -67,13 +63,12 @@ export class Pool {
       index: this.candidates.length,
       texts,
       parents,
-      change,
       scores,
       mean: mean(scores),
       tokens: sum(outcomes.map(({ tokens }) => tokens))
     }
     this.candidates.push(candidate)
-    this.keys.add(keyOf(texts))
+    if (!this.has(texts)) this.positions.set(keyOf(texts), candidate.index)
     this.turns.push(Math.max(0, ...parents.map((parent) => this.turns[parent]!)))
     const accepted = { type: "accepted", candidate: texts, mean: candidate.mean, n: scores.length } as const
     return this.best === before ? [accepted] : [accepted, this.incumbent()]
@@ -86,7 +81,12 @@ export class Pool {
   }
 
   has(texts: Texts): boolean {
-    return this.keys.has(keyOf(texts))
+    return this.positions.has(keyOf(texts))
+  }
+
+  /** Where the candidate with these texts is, if there is one. */
+  indexOf(texts: Texts): number | undefined {
+    return this.positions.get(keyOf(texts))
   }
 
   /** The highest mean. Undefined until the seed was evaluated. */

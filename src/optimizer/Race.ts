@@ -4,7 +4,7 @@
  * 2504.16005), with a rule of our own.
  */
 import { mean, sum, variance } from "../statistics/Moments.js"
-import { type Candidate } from "./Pool.js"
+import type { Candidate } from "./Pool.js"
 import { evaluate, type Outcome, type Steps, type TaskExample, type Texts } from "./Search.js"
 
 export interface RaceSettings {
@@ -32,7 +32,7 @@ export function* race(
   order: ReadonlyArray<number>,
   { block, dropMargin, dropZ }: RaceSettings
 ): Steps<Raced> {
-  const outcomes = new Array<Outcome>(selection.length)
+  const outcomes: Array<Outcome> = []
   const differences: Array<number> = []
   for (let from = 0; from < order.length; from += block) {
     const positions = order.slice(from, from + block)

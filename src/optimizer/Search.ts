@@ -178,7 +178,7 @@ export function* note(...events: ReadonlyArray<SearchEvent>): Steps<void> {
 
 /** Branches that go on in step: what they ask at the same time is one batch. Answers come in the order of the branches. */
 export function* together<A>(branches: ReadonlyArray<Steps<A>>): Steps<ReadonlyArray<A>> {
-  const results = new Array<A>(branches.length)
+  const results: Array<A> = []
   let waiting = branches.map((steps, index) => ({ index, steps, turn: steps.next() }))
   try {
     while (true) {
@@ -201,4 +201,4 @@ export function* together<A>(branches: ReadonlyArray<Steps<A>>): Steps<ReadonlyA
 
 /** One name for equal candidates. */
 export const keyOf = (texts: Texts): string =>
-  JSON.stringify(Object.keys(texts).sort().map((name) => [name, texts[name]]))
+  JSON.stringify(Object.keys(texts).toSorted().map((name) => [name, texts[name]]))

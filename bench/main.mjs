@@ -1,5 +1,6 @@
 // `npm run bench [-- section…]`: figures as ratios measured side by side in one run. See README.md.
 import { parseArgs } from "node:util"
+import { benchGate } from "./gate.mjs"
 import { benchOptimizers } from "./optimizers.mjs"
 import { benchPayloads } from "./payloads.mjs"
 import { benchProxy } from "./proxy.mjs"
@@ -28,6 +29,7 @@ const sections = {
   payloads: benchPayloads,
   soak: () => benchSoak(Number(minutes)),
   reading: () => benchReading(Number(spans)),
+  gate: benchGate,
   optimizers: () =>
     benchOptimizers({
       budget: Number(budget ?? (quick ? 1000 : 3000)),
@@ -44,7 +46,7 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 let missed = 0
-// The soak takes half an hour, the large store its gigabytes, and the optimizers are about quality: only when asked for.
+// The soak takes half an hour, the large store its gigabytes, and gate and optimizers say nothing of speed: only when asked for.
 for (const name of chosen.length === 0 ? ["proxy", "rollouts", "payloads"] : chosen) {
   missed += (await sections[name]()) ?? 0
 }

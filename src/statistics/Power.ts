@@ -2,6 +2,7 @@
 import type { Alternative } from "./Alternative.js"
 import { binomialMass } from "./Binomial.js"
 import { mcNemar } from "./McNemar.js"
+import { normalCdf, normalQuantile } from "./Normal.js"
 import { checkCount, checkProbability, SampleInvalid } from "./SampleInvalid.js"
 import { noncentralTCdf, studentTQuantile } from "./StudentT.js"
 
@@ -79,19 +80,49 @@ export const tPower = (
 
 const shiftMax = 30
 
-/** The smallest difference in (0, max] that is found with the wanted power, or null when even `max` is not. */
+/** The smallest difference in (0, max] that is found with the wanted power, or null when even `max` is not. In halvings of max. */
 export const smallestDetectable = (
   powerOf: (difference: number) => number,
-  { max = 1, power = 0.8 }: { readonly max?: number; readonly power?: number } = {}
+  { max = 1, power = 0.8, steps = 40 }: { readonly max?: number; readonly power?: number; readonly steps?: number } = {}
 ): number | null => {
   checkProbability(power, "power")
   if (powerOf(max) < power) return null
   let low = 0
   let high = max
-  for (let step = 0; step < 40; step += 1) {
+  for (let step = 0; step < steps; step += 1) {
     const middle = (low + high) / 2
     if (powerOf(middle) >= power) high = middle
     else low = middle
   }
   return high
+}
+
+/**
+ * Pairs of 0/1 outcomes that a one-sided test needs to find a gain of `difference`, when a share `discordant` of the pairs
+ * disagrees (Connor 1987, Biometrics 43). For scores in between, `discordant` is the mean square of the differences.
+ */
+export const pairsNeeded = (
+  { difference, discordant }: { readonly difference: number; readonly discordant: number },
+  { alpha = 0.05, power = 0.8 }: { readonly alpha?: number; readonly power?: number } = {}
+): number => {
+  checkProbability(alpha, "alpha")
+  checkProbability(power, "power")
+  if (!(difference > 0 && discordant >= difference && discordant <= 1)) {
+    throw new SampleInvalid(
+      `difference: expected a number above 0 and at most discordant, which is at most 1; found ${difference} of ${discordant}`
+    )
+  }
+  const shift = normalQuantile(1 - alpha) * Math.sqrt(discordant) +
+    normalQuantile(power) * Math.sqrt(discordant - difference ** 2)
+  return Math.ceil(shift ** 2 / difference ** 2)
+}
+
+/**
+ * The chance that a one-sided test will reject at its end, if the observations to come are like those so far: `z` is the statistic
+ * after `share` of them (Lan, Wittes 1988, Biometrics 44: the B-value).
+ */
+export const conditionalPower = (z: number, share: number, alpha: number): number => {
+  checkProbability(share, "share")
+  checkProbability(alpha, "alpha")
+  return normalCdf((z / Math.sqrt(share) - normalQuantile(1 - alpha)) / Math.sqrt(1 - share))
 }

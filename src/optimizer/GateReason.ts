@@ -1,0 +1,98 @@
+/** A gate's decision and the sentence that gives the reason. */
+import type { GatePlan } from "./GatePlan.js"
+import type { GateEnding, GateVerdict } from "./GateVerdict.js"
+import type { GuardRail } from "./GuardRails.js"
+
+export interface GateFigures {
+  readonly plan: GatePlan
+  readonly n: number
+  readonly wins: number
+  readonly losses: number
+  readonly gain: number
+  readonly interval: GateVerdict["interval"]
+  readonly p: number | null
+  readonly evidence: number
+  readonly minRewardDelta: number
+  readonly blocking: ReadonlyArray<GuardRail>
+}
+
+type Decided = Pick<GateVerdict, "decision" | "reason">
+
+export const endingReason = (ending: GateEnding, figures: GateFigures): Decided => {
+  const { evidence, n, plan } = figures
+  switch (ending.type) {
+    case "identical":
+      return { decision: "identical", reason: "the candidate is the incumbent: there is nothing to test" }
+    case "untestable":
+      return { decision: "not_testable", reason: ending.why }
+    case "worn out":
+      return {
+        decision: "not_testable",
+        reason: `the gate's examples were used ${plan.opening - 1} times, and another test on them would be at a level of ${
+          decimals(plan.alpha.opening)
+        }: add new examples to validate`
+      }
+    case "stopped":
+      return {
+        decision: "reject",
+        reason: `the budget ended the gate after ${n} of ${plan.pairs} pairs`
+      }
+    case "futile":
+      return {
+        decision: "futile",
+        reason: `${seen(figures)}: after ${n} of ${plan.pairs} pairs the chance to show a gain was ${
+          percent(ending.power)
+        }, so the gate ended`
+      }
+    case "won early":
+      return {
+        decision: "promote",
+        reason: `better by ${seen(figures)}: clear enough to end after ${n} of ${plan.pairs} pairs (evidence ${
+          decimals(evidence)
+        }, ${decimals(plan.evidenceNeeded)} needed)`
+      }
+    case "planned end":
+      return atPlannedEnd(ending.wonAt !== null, figures)
+  }
+}
+
+const atPlannedEnd = (isEvident: boolean, figures: GateFigures): Decided => {
+  const { blocking, evidence, gain, minRewardDelta, p, plan } = figures
+  const isShown = p! <= plan.alpha.test
+  const grounds = isShown || !isEvident
+    ? `p = ${decimals(p!)}, at most ${decimals(plan.alpha.test)} needed`
+    : `evidence ${decimals(evidence)}, ${decimals(plan.evidenceNeeded)} needed`
+  if (!isShown && !isEvident) {
+    return { decision: "reject", reason: `no gain is shown: ${seen(figures)} (${grounds})` }
+  }
+  if (gain < minRewardDelta) {
+    return {
+      decision: "reject",
+      reason: `the gain is less than the ${points(minRewardDelta)} asked for: ${seen(figures)} (${grounds})`
+    }
+  }
+  return blocking.length > 0
+    ? { decision: "reject", reason: `better by ${seen(figures)}, but ${blocking.map(railReason).join("; ")}` }
+    : { decision: "promote", reason: `better by ${seen(figures)} (${grounds})` }
+}
+
+const railReason = ({ bound, change, name, slice, state }: GuardRail): string => {
+  const doubt = state === "broken" ? "" : ", which is not shown to be kept"
+  switch (name) {
+    case "tokens":
+      return `it takes ${change.toFixed(2)} times the tokens, ${bound} times allowed${doubt}`
+    case "failures":
+      return `its failure rate changes by ${signed(change)} points, ${signed(bound)} allowed${doubt}`
+    case "slice":
+      return `the slice "${slice}" changes by ${signed(change)} points, ${signed(bound)} allowed${doubt}`
+  }
+}
+
+/** `+12.0 points [3.1, 20.4] on 100 pairs, 22 wins and 10 losses`. */
+const seen = ({ gain, interval, losses, n, wins }: GateFigures): string =>
+  `${signed(gain)} points [${(100 * interval!.low).toFixed(1)}, ${(100 * interval!.high).toFixed(1)}] on ${n} pairs, ${wins} wins and ${losses} losses`
+
+const signed = (share: number): string => `${share < 0 ? "−" : "+"}${Math.abs(100 * share).toFixed(1)}`
+const points = (share: number): string => `${(100 * share).toFixed(1)} points`
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+const decimals = (value: number): string => value >= 10 ? value.toFixed(0) : value.toPrecision(2)

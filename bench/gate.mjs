@@ -11,7 +11,8 @@ import { normalQuantile } from "../dist/statistics/Normal.js"
 const experiments = 2_000
 const incumbent = { system_prompt: "incumbent" }
 const candidates = [1, 2, 3].map((k) => ({ system_prompt: `candidate ${k}` }))
-const examples = (n) => Array.from({ length: n }, (_, index) => ({ id: `x${index}`, input: `${index}`, expected: null }))
+const examples = (n) =>
+  Array.from({ length: n }, (_, index) => ({ id: `x${index}`, input: `${index}`, expected: null }))
 
 const normal = (draws) => normalQuantile((draws.bits() + 0.5) / 2 ** 32)
 const clamped = (score) => Math.max(0, Math.min(1, score))
@@ -87,7 +88,11 @@ export const benchGate = () => {
     return isMet ? "" : "  MISSED"
   }
   const settings = { ...defaultGateSettings, draws: 999 }
-  console.log(`False promotions of a candidate that is no better, ${experiments} experiments each; at most ${percent(limit).trim()}`)
+  console.log(
+    `False promotions of a candidate that is no better, ${experiments} experiments each; at most ${
+      percent(limit).trim()
+    }`
+  )
   const nulls = [
     ["0/1, 35 % disagree", 60, "binary", settings],
     ["0/1, 35 % disagree", 150, "binary", settings],
@@ -138,12 +143,17 @@ export const benchGate = () => {
       if (wins > losses) higher += 1
       if (isClaimed) peeked += 1
     }
-    console.log(`${String(pairs).padStart(5)}  ${percent(higher / experiments).padStart(11)}  ${percent(peeked / experiments)}`)
+    console.log(
+      `${String(pairs).padStart(5)}  ${percent(higher / experiments).padStart(11)}  ${percent(peeked / experiments)}`
+    )
   }
 
   console.log("\nPower at the first opening: stated beforehand, and seen")
   console.log("scores                     pairs  gain  stated     seen  ended early  pairs used  gave up")
-  const cases = [[60, 0.2], [60, 0.3], [100, 0.1], [100, 0.15], [100, 0.2], [200, 0.1], [200, 0.15], [200, 0.2], [400, 0.1]]
+  const cases = [[60, 0.2], [60, 0.3], [100, 0.1], [100, 0.15], [100, 0.2], [200, 0.1], [200, 0.15], [200, 0.2], [
+    400,
+    0.1
+  ]]
   for (const [pairs, gain] of cases) {
     const plan = gatePlan(pairs, 1, settings)
     const seen = { promoted: 0, early: 0, used: 0, futile: 0 }

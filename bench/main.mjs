@@ -8,21 +8,22 @@ import { benchReading } from "./reading.mjs"
 import { benchRollouts } from "./rollouts.mjs"
 import { benchSoak } from "./soak.mjs"
 
-const { positionals: chosen, values: { budget, check, json, minutes, only, quick, reflector, seeds, spans, tasks } } = parseArgs({
-  allowPositionals: true,
-  options: {
-    check: { type: "boolean", default: false },
-    budget: { type: "string" },
-    json: { type: "boolean", default: false },
-    only: { type: "string" },
-    quick: { type: "boolean", default: false },
-    reflector: { type: "string", default: "medium" },
-    seeds: { type: "string" },
-    tasks: { type: "string" },
-    minutes: { type: "string", default: "30" },
-    spans: { type: "string", default: "1000000" }
-  }
-})
+const { positionals: chosen, values: { budget, check, json, minutes, only, quick, reflector, seeds, spans, tasks } } =
+  parseArgs({
+    allowPositionals: true,
+    options: {
+      check: { type: "boolean", default: false },
+      budget: { type: "string" },
+      json: { type: "boolean", default: false },
+      only: { type: "string" },
+      quick: { type: "boolean", default: false },
+      reflector: { type: "string", default: "medium" },
+      seeds: { type: "string" },
+      tasks: { type: "string" },
+      minutes: { type: "string", default: "30" },
+      spans: { type: "string", default: "1000000" }
+    }
+  })
 const sections = {
   proxy: benchProxy,
   rollouts: benchRollouts,

@@ -7,13 +7,14 @@ import { apo } from "../dist/optimizer/TextualGradient.js"
 import { mcNemar } from "../dist/statistics/McNemar.js"
 import { pairedPermutation } from "../dist/statistics/Permutation.js"
 import { taskSpecs, TaskWorld } from "../dist/testing/index.js"
-import { rolloutsTo, searchIn, truthAt } from "./search.mjs"
+import { firstPlan, gateOf, rolloutsTo, searchIn, truthAt } from "./search.mjs"
 
 const optimizers = { evaluate: evaluation, apo, gepa, rgepa }
 
-/** Examples to learn from and to select by; a target is this part of the way from the seed to all rules. */
+/** Examples to learn from, to select by and for the gate; a target is this part of the way from the seed to all rules. */
 const train = 100
 const selection = 60
+const gate = 200
 const share = 0.75
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length
@@ -27,7 +28,7 @@ const spread = (values) => {
 }
 
 /** All searches of one optimizer on one task. */
-const measure = ({ budget, checkpoints, name, seeds, spec, strength }) => {
+const measure = ({ budget, checkpoints, name, plan, seeds, spec, strength }) => {
   const start = process.cpuUsage()
   const runs = Array.from({ length: seeds }, (_, n) => {
     const seed = String(n + 1)
@@ -42,6 +43,7 @@ const measure = ({ budget, checkpoints, name, seeds, spec, strength }) => {
       train,
       world
     })
+    const verdict = gateOf({ best: found.best, examples: world.examples(train + selection, gate), plan, seed, world })
     return {
       seed,
       reached: spec.formatComponent === null ? null : rolloutsTo(curve, target),
@@ -50,6 +52,8 @@ const measure = ({ budget, checkpoints, name, seeds, spec, strength }) => {
       gained: world.trueScore(found.best) - world.trueScore(spec.seed),
       best: found.best,
       reason: found.reason,
+      gate: verdict.decision,
+      gate_pairs: verdict.n,
       spent,
       events
     }
@@ -64,6 +68,8 @@ const measure = ({ budget, checkpoints, name, seeds, spec, strength }) => {
     claimed_gain: mean(runs.map(({ claimed }) => claimed)),
     true_gain: mean(runs.map(({ gained }) => gained)),
     improved: runs.filter(({ claimed }) => claimed > 0).length,
+    promoted: runs.filter((run) => run.gate === "promote").length,
+    gate_pairs: mean(runs.map((run) => run.gate_pairs)),
     rollouts: mean(runs.map(({ spent }) => spent.rollouts)),
     reflections: mean(runs.map(({ spent }) => spent.reflections)),
     cpu_seconds: (process.cpuUsage(start).user + process.cpuUsage(start).system) / 1e6,
@@ -107,15 +113,19 @@ const printTask = (spec, rows, checkpoints, seeds) => {
     }`
   )
   const at = checkpoints.map((rollouts) => `@${rollouts}`.padStart(7)).join("")
-  console.log(`  ${"".padEnd(9)} to target  reached${at}  claimed   true  reflections`)
+  console.log(`  ${"".padEnd(9)} to target reached${at} claimed   true   gate`)
   for (const row of rows) {
-    const toTarget = isNull ? "–" : row.rollouts_to_target === null ? "never" : String(Math.round(row.rollouts_to_target))
+    const toTarget = isNull
+      ? "–"
+      : row.rollouts_to_target === null
+      ? "never"
+      : String(Math.round(row.rollouts_to_target))
     const reached = isNull ? "–" : `${row.reached}/${seeds}`
     console.log(
-      `  ${row.optimizer.padEnd(9)} ${toTarget.padStart(9)}  ${reached.padStart(7)}${
+      `  ${row.optimizer.padEnd(9)} ${toTarget.padStart(9)} ${reached.padStart(7)}${
         row.true_scores.map((score) => figure(score).padStart(7)).join("")
-      }  ${points(row.claimed_gain).padStart(7)} ${points(row.true_gain).padStart(6)}  ${
-        String(Math.round(row.reflections)).padStart(11)
+      } ${points(row.claimed_gain).padStart(7)} ${points(row.true_gain).padStart(6)} ${
+        `${row.promoted}/${seeds}`.padStart(6)
       }`
     )
   }
@@ -141,22 +151,31 @@ export const benchOptimizers = ({ budget = 3000, json = false, only, seeds = 40,
   if (checkpoints.length === 0) checkpoints.push(budget)
   const specs = taskSpecs.filter(({ name }) => tasks === undefined || tasks.includes(name))
   const names = Object.keys(optimizers).filter((name) => only === undefined || only.includes(name))
+  const plan = firstPlan(gate)
   const results = []
   const comparisons = []
   if (!json) {
     console.log(
-      `optimizers: ${seeds} searches each, ${strength} reflector, budget ${budget} rollouts, ${train} + ${selection} examples`
+      `optimizers: ${seeds} searches each, ${strength} reflector, budget ${budget},\n${train} examples to learn from, ${selection} to select by, ${gate} for the gate`
     )
   }
   for (const spec of specs) {
-    const rows = names.map((name) => measure({ budget, checkpoints, name, seeds, spec, strength }))
+    const rows = names.map((name) => measure({ budget, checkpoints, name, plan, seeds, spec, strength }))
     const pair = spec.formatComponent === null ? null : compare(rows, checkpoints, budget)
     results.push(...rows)
     if (pair !== null) comparisons.push(pair)
     if (json) continue
     printTask(spec, rows, checkpoints, seeds)
     printComparison(pair)
+    if (spec.formatComponent === null) {
+      const said = rows.map(({ improved, optimizer }) => `${optimizer} ${improved}/${seeds}`).join(", ")
+      console.log(`  "better" by the mean of the selection: ${said}`)
+    }
   }
-  if (json) console.log(JSON.stringify({ schema_version: 1, seeds, strength, budget, train, selection, results, comparisons }))
+  if (json) {
+    console.log(
+      JSON.stringify({ schema_version: 1, seeds, strength, budget, train, selection, gate, results, comparisons })
+    )
+  }
   return 0
 }

@@ -2,6 +2,9 @@
 // once. Answers what the incumbent was worth, in truth, after how many rollouts.
 import { Chance } from "../dist/optimizer/Chance.js"
 import { Conductor } from "../dist/optimizer/Conductor.js"
+import { gate } from "../dist/optimizer/Gate.js"
+import { gatePlan } from "../dist/optimizer/GatePlan.js"
+import { defaultGateSettings } from "../dist/optimizer/GateSettings.js"
 import { reflection } from "../dist/testing/index.js"
 
 /** Iterations without a new rollout before a search ends. */
@@ -9,16 +12,21 @@ const stallMax = 40
 
 const asExample = ({ expected, id, input }) => ({ id, input, expected })
 
+/** Tokens of any rollout: what a longer prompt costs is not what is measured here. */
+const tokens = 100
+
 /** Rollouts in a world, as an optimizer is told of them. */
 const outcomeIn = (world, requests, { ask, exampleId, texts }) => {
   const example = ask.examples.find(({ id }) => id === exampleId)
   const { feedback, output, score } = world.run(texts, requests.get(exampleId), ask.sample)
   const trace = ask.withTraces ? `agent: ${output}` : null
-  return { example, score, failed: false, feedback, output, trace, tokens: 0 }
+  return { example, score, failed: false, feedback, output, trace, tokens }
 }
 
 /** Carries a generator's work out in the world until it ends. Calls `onWork` with each batch and what was spent before it. */
-export const drive = ({ budget, onWork = () => {}, reflectionsMax = Math.ceil(budget / 5), requests, steps, strength, world, seed }) => {
+export const drive = (
+  { budget, onWork = () => {}, reflectionsMax = Math.ceil(budget / 5), requests, steps, strength, world, seed }
+) => {
   const conductor = new Conductor(steps, { rolloutsMax: budget, reflectionsMax, stallMax })
   let turn = conductor.begin()
   let before = 0
@@ -65,6 +73,26 @@ export const searchIn = ({ budget, optimizer, seed, selection, strength, train, 
   const seedMean = examples.selection.reduce((sum, request) => sum + world.run(start, request).score, 0) / selection
   return { found, spent, curve, events, claimed: (found.mean ?? seedMean) - seedMean }
 }
+
+/** The gate's verdict on what a search found: fresh examples that it never saw, fresh rollouts of both arms. */
+export const gateOf = ({ best, examples, plan, seed, world }) => {
+  const steps = gate({
+    incumbent: world.spec.seed,
+    candidate: best,
+    examples: examples.map(asExample),
+    untestable: null,
+    plan,
+    settings: defaultGateSettings,
+    slices: new Map(),
+    firstSample: 1000,
+    chance: new Chance(Number(seed))
+  })
+  const requests = new Map(examples.map((request) => [request.id, request]))
+  return drive({ budget: Infinity, requests, steps, world }).found
+}
+
+/** The plan of a gate that opens for the first time. */
+export const firstPlan = (pairs) => gatePlan(pairs, 1, defaultGateSettings)
 
 /** True score of what was the best after so many rollouts. */
 export const truthAt = (curve, rollouts) => curve.findLast((point) => point.rollouts <= rollouts).truth

@@ -40,7 +40,14 @@ export const pairAsks = (
       return order.map((arm) => ({
         arm,
         exampleId: example.id,
-        ask: { _tag: "Evaluate", texts: arms[arm], split: "gate", examples: [example], sample, withTraces: false } as const
+        ask: {
+          _tag: "Evaluate",
+          texts: arms[arm],
+          split: "gate",
+          examples: [example],
+          sample,
+          withTraces: false
+        } as const
       }))
     })
   )

@@ -28,7 +28,9 @@ export const endingReason = (ending: GateEnding, figures: GateFigures): Decided 
     case "worn out":
       return {
         decision: "not_testable",
-        reason: `the gate's examples were used ${plan.opening - 1} times, and another test on them would be at a level of ${
+        reason: `the gate's examples were used ${
+          plan.opening - 1
+        } times, and another test on them would be at a level of ${
           decimals(plan.alpha.opening)
         }: add new examples to validate`
       }
@@ -90,7 +92,9 @@ const railReason = ({ bound, change, name, slice, state }: GuardRail): string =>
 
 /** `+12.0 points [3.1, 20.4] on 100 pairs, 22 wins and 10 losses`. */
 const seen = ({ gain, interval, losses, n, wins }: GateFigures): string =>
-  `${signed(gain)} points [${(100 * interval!.low).toFixed(1)}, ${(100 * interval!.high).toFixed(1)}] on ${n} pairs, ${wins} wins and ${losses} losses`
+  `${signed(gain)} points [${(100 * interval!.low).toFixed(1)}, ${
+    (100 * interval!.high).toFixed(1)
+  }] on ${n} pairs, ${wins} wins and ${losses} losses`
 
 const signed = (share: number): string => `${share < 0 ? "−" : "+"}${Math.abs(100 * share).toFixed(1)}`
 const points = (share: number): string => `${(100 * share).toFixed(1)} points`

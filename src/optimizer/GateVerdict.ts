@@ -3,7 +3,7 @@ import type { Bounds } from "../statistics/Bootstrap.js"
 import { confidenceSequence, type EProcess } from "../statistics/EProcess.js"
 import { mcNemar } from "../statistics/McNemar.js"
 import { mean, sum } from "../statistics/Moments.js"
-import { pairedBounds, type PairedBounds } from "../statistics/PairedBounds.js"
+import { type PairedBounds, pairedBounds } from "../statistics/PairedBounds.js"
 import { pairedPermutation } from "../statistics/Permutation.js"
 import type { GateArm, GatePair } from "./GatePair.js"
 import type { GatePlan } from "./GatePlan.js"
@@ -50,7 +50,9 @@ export interface GateVerdict {
    * Bounds of the true gain, two-sided at 1 − alpha. Where the gate ended before its planned end, and so was looked at, they
    * come from the confidence sequence, which holds at any stop.
    */
-  readonly interval: (Bounds & { readonly level: number; readonly method: PairedBounds["method"] | "confidence sequence" }) | null
+  readonly interval:
+    | (Bounds & { readonly level: number; readonly method: PairedBounds["method"] | "confidence sequence" })
+    | null
   /** One-sided. `p` is null before the planned end: there the test was not made. */
   readonly test: {
     readonly method: "exact McNemar" | "sign flips, all counted" | "sign flips, drawn"
@@ -59,7 +61,12 @@ export interface GateVerdict {
     readonly midP: number | null
   } | null
   /** The largest evidence of the e-process, the last one, and the p-value of the largest, valid at any stop. */
-  readonly evidence: { readonly max: number; readonly last: number; readonly anytimeP: number; readonly enoughAt: number | null }
+  readonly evidence: {
+    readonly max: number
+    readonly last: number
+    readonly anytimeP: number
+    readonly enoughAt: number | null
+  }
   /** The chance to promote when the gate gave up; null when it did not. */
   readonly conditionalPower: number | null
   readonly guardRails: ReadonlyArray<GuardRail>
@@ -84,7 +91,10 @@ export const verdictOf = ({ blocking, ending, evidence, pairs, plan, rails, seed
   const losses = differences.filter((difference) => difference < 0).length
   const level = 1 - settings.alpha
   const { draws } = settings
-  const scores = { incumbent: pairs.map(({ incumbent }) => incumbent.score), candidate: pairs.map(({ candidate }) => candidate.score) }
+  const scores = {
+    incumbent: pairs.map(({ incumbent }) => incumbent.score),
+    candidate: pairs.map(({ candidate }) => candidate.score)
+  }
   const test = pairs.length === 0 ? null : testOf(pairs, isPlannedEnd, { draws, seed })
   const figures: GateFigures = {
     plan,

@@ -49,7 +49,9 @@ export const guardRails = (
     const { high, low } = pairedBounds(first, second, { draws, level, seed })
     const change = candidate - incumbent
     // Turned so that up is worse.
-    const worse = name === "slice" ? { change: -change, low: -high, high: -low, bound: -bound } : { change, low, high, bound }
+    const worse = name === "slice"
+      ? { change: -change, low: -high, high: -low, bound: -bound }
+      : { change, low, high, bound }
     const state = stateOf(worse, 0)
     return { name, slice, n: of.length, incumbent, candidate, change, interval: { low, high }, bound, state }
   }

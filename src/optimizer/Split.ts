@@ -27,9 +27,9 @@ export const splitValidate = (
   const untestable = (gate: number): Split => ({
     selection: validate,
     gate: [],
-    untestable: `not testable: ${validate.length} examples${gate === 0 ? "" : `, ${gate} of them for the gate`}; at least ${
-      Math.max(validateMin, validateNeeded(settings))
-    } needed to find a gain of 20 points`
+    untestable: `not testable: ${validate.length} examples${
+      gate === 0 ? "" : `, ${gate} of them for the gate`
+    }; at least ${Math.max(validateMin, validateNeeded(settings))} needed to find a gain of 20 points`
   })
   if (validate.length < validateMin) return untestable(0)
   const chance = new Chance(seed)

@@ -31,7 +31,10 @@ describe("the promotion gate", () => {
     assert.strictEqual(verdict.interval!.method, "confidence sequence")
     assert.isAbove(verdict.interval!.low, 0)
     assert.strictEqual(verdict.test!.p, null)
-    assert.match(verdict.reason, /^better by \+\d+\.\d points \[.*\] on \d+ pairs, \d+ wins and 0 losses: clear enough to end/)
+    assert.match(
+      verdict.reason,
+      /^better by \+\d+\.\d points \[.*\] on \d+ pairs, \d+ wins and 0 losses: clear enough to end/
+    )
   })
 
   it("promotes a smaller gain at the planned end by the exact test", () => {
@@ -49,7 +52,10 @@ describe("the promotion gate", () => {
   })
 
   it("rejects, or gives up on, what is worse or no better", () => {
-    const worse = opened(taskOf(100), (arm, example) => ({ score: arm === "candidate" && numberOf(example) % 3 === 0 ? 0 : 1 }))
+    const worse = opened(
+      taskOf(100),
+      (arm, example) => ({ score: arm === "candidate" && numberOf(example) % 3 === 0 ? 0 : 1 })
+    )
     assert.strictEqual(worse.verdict.decision, "futile")
     assert.strictEqual(worse.verdict.n, 50)
     assert.isBelow(worse.verdict.conditionalPower!, 0.1)
@@ -72,7 +78,9 @@ describe("the promotion gate", () => {
         assert.sameDeepMembers([one.texts, other.texts], [incumbent, candidate])
       }
     }
-    const first = batches.flatMap((batch) => evaluations(batch).filter((_, at) => at % 2 === 0).map(({ texts }) => texts))
+    const first = batches.flatMap((batch) =>
+      evaluations(batch).filter((_, at) => at % 2 === 0).map(({ texts }) => texts)
+    )
     assert.isAbove(first.filter((texts) => texts === incumbent).length, 10, "one arm always goes first")
     assert.isAbove(first.filter((texts) => texts === candidate).length, 10, "one arm always goes first")
   })
@@ -88,14 +96,21 @@ describe("the promotion gate", () => {
   })
 
   it("gives the same verdict to the same answers, in whatever order the config has the examples", () => {
-    fc.assert(fc.property(fc.integer({ min: 1, max: 10_000 }), fc.shuffledSubarray([...examplesOf(60)], { minLength: 60 }), (seed, shuffled) => {
-      const settings = { draws: 199 }
-      const one = opened(taskOf(60, { seed, settings }), noBetter(seed))
-      const other = opened(taskOf(60, { seed, settings, examples: shuffled }), noBetter(seed))
-      assert.deepStrictEqual(other.batches, one.batches)
-      assert.deepStrictEqual(other.verdict, one.verdict)
-      assert.deepStrictEqual(JSON.parse(JSON.stringify(one.verdict)), one.verdict)
-    }), { numRuns: 20 })
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 10_000 }),
+        fc.shuffledSubarray([...examplesOf(60)], { minLength: 60 }),
+        (seed, shuffled) => {
+          const settings = { draws: 199 }
+          const one = opened(taskOf(60, { seed, settings }), noBetter(seed))
+          const other = opened(taskOf(60, { seed, settings, examples: shuffled }), noBetter(seed))
+          assert.deepStrictEqual(other.batches, one.batches)
+          assert.deepStrictEqual(other.verdict, one.verdict)
+          assert.deepStrictEqual(JSON.parse(JSON.stringify(one.verdict)), one.verdict)
+        }
+      ),
+      { numRuns: 20 }
+    )
   })
 
   it("never promotes when the budget ends it, however well it stands", () => {
@@ -107,7 +122,11 @@ describe("the promotion gate", () => {
         const outcomes = new Map(
           turn.work.rollouts.map(({ ask, exampleId, key }) => [
             key,
-            outcomeOf(ask, ask.examples.find(({ id }) => id === exampleId)!, (arm) => ({ score: arm === "candidate" ? 0.9 : 0 }))
+            outcomeOf(
+              ask,
+              ask.examples.find(({ id }) => id === exampleId)!,
+              (arm) => ({ score: arm === "candidate" ? 0.9 : 0 })
+            )
           ])
         )
         turn = conductor.resume({ outcomes, reflections: [] })
@@ -174,14 +193,19 @@ describe("guard rails", () => {
   })
 
   it("keep out a candidate that fails more often", () => {
-    const { verdict } = opened(taskOf(100), (arm, example, sample) =>
-      arm === "candidate" && numberOf(example) % 6 === 1 ? { score: 0, failed: true } : winning(arm, example, sample))
+    const { verdict } = opened(
+      taskOf(100),
+      (arm, example, sample) =>
+        arm === "candidate" && numberOf(example) % 6 === 1 ? { score: 0, failed: true } : winning(arm, example, sample)
+    )
     assert.strictEqual(verdict.decision, "reject")
     assert.match(verdict.reason, /but its failure rate changes by \+17\.0 points, \+2\.0 allowed$/)
   })
 
   it("keep out a candidate that ruins one slice, and do not let it end before the slice was seen", () => {
-    const slices = new Map(examplesOf(120).map((example) => [example.id, numberOf(example) % 3 === 1 ? ["rare"] : ["common"]]))
+    const slices = new Map(
+      examplesOf(120).map((example) => [example.id, numberOf(example) % 3 === 1 ? ["rare"] : ["common"]])
+    )
     const ruined: World = (arm, example) =>
       numberOf(example) % 3 === 1
         ? { score: arm === "candidate" && numberOf(example) % 2 === 0 ? 0 : 1 }
@@ -206,10 +230,17 @@ describe("guard rails", () => {
     const guarded = { ...defaultGateSettings.guardRails, proofRequired: true }
     const { verdict } = opened(taskOf(100, { settings: { guardRails: guarded } }), winning)
     assert.strictEqual(verdict.decision, "reject")
-    assert.match(verdict.reason, /but its failure rate changes by \+0\.0 points, \+2\.0 allowed, which is not shown to be kept$/)
+    assert.match(
+      verdict.reason,
+      /but its failure rate changes by \+0\.0 points, \+2\.0 allowed, which is not shown to be kept$/
+    )
     const large = opened(taskOf(400, { settings: { guardRails: guarded } }), winning).verdict
     assert.strictEqual(large.decision, "promote")
-    assert.isAtLeast(large.n, 133, "without a failure, fewer pairs do not show that failures rise by less than 2 points")
+    assert.isAtLeast(
+      large.n,
+      133,
+      "without a failure, fewer pairs do not show that failures rise by less than 2 points"
+    )
   })
 
   it("say nothing of tokens where none are told", () => {

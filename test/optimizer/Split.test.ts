@@ -20,12 +20,19 @@ describe("the split of validate", () => {
 
   it("leaves every example on its side when they are reordered, and when others are added", () => {
     const validate = examplesOf(120)
-    fc.assert(fc.property(fc.integer({ min: 0, max: 2 ** 31 }), fc.shuffledSubarray([...validate], { minLength: 50 }), (seed, some) => {
-      const all = new Set(ids(splitValidate(validate, seed, defaultGateSettings).gate))
-      const { gate, selection } = splitValidate(some, seed, defaultGateSettings)
-      assert.isTrue(gate.every(({ id }) => all.has(id)))
-      assert.isFalse(selection.some(({ id }) => all.has(id)))
-    }), { numRuns: 40 })
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 2 ** 31 }),
+        fc.shuffledSubarray([...validate], { minLength: 50 }),
+        (seed, some) => {
+          const all = new Set(ids(splitValidate(validate, seed, defaultGateSettings).gate))
+          const { gate, selection } = splitValidate(some, seed, defaultGateSettings)
+          assert.isTrue(gate.every(({ id }) => all.has(id)))
+          assert.isFalse(selection.some(({ id }) => all.has(id)))
+        }
+      ),
+      { numRuns: 40 }
+    )
   })
 
   it("divides anew with another seed", () => {
@@ -56,7 +63,11 @@ describe("the split of validate", () => {
 
 describe("slices", () => {
   it("are the tags and the slice of an example", () => {
-    assert.deepStrictEqual(slicesOf({ prompt: "?", tags: ["long", "german", "long"], slice: "hard" }), ["long", "german", "hard"])
+    assert.deepStrictEqual(slicesOf({ prompt: "?", tags: ["long", "german", "long"], slice: "hard" }), [
+      "long",
+      "german",
+      "hard"
+    ])
     assert.deepStrictEqual(slicesOf({ tags: "long" }), ["long"])
     assert.deepStrictEqual(slicesOf({ tags: [1, null], slice: 7 }), [])
     assert.deepStrictEqual(slicesOf({}), [])

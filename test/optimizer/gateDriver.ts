@@ -31,11 +31,13 @@ const plans = new Map<string, GatePlan>()
 
 export const taskOf = (
   pairs: number,
-  { examples = examplesOf(pairs), opening = 1, seed = 1, settings: given = {}, ...rest }: Partial<Omit<GateTask, "settings">> & {
-    readonly settings?: Partial<GateSettings>
-    readonly opening?: number
-    readonly seed?: number
-  } = {}
+  { examples = examplesOf(pairs), opening = 1, seed = 1, settings: given = {}, ...rest }:
+    & Partial<Omit<GateTask, "settings">>
+    & {
+      readonly settings?: Partial<GateSettings>
+      readonly opening?: number
+      readonly seed?: number
+    } = {}
 ): GateTask => {
   const settings = { ...defaultGateSettings, ...given }
   return {

@@ -70,18 +70,21 @@ describe("evidence that may be looked at", () => {
   })
 
   it("bounds what was seen, turns round with the data, and narrows with more of them", () => {
-    fc.assert(fc.property(sample, (differences) => {
-      const bounds = confidenceSequence(differences)
-      assert.isTrue(bounds.low >= -1 && bounds.low <= bounds.high + 1e-9 && bounds.high <= 1)
-      const turned = confidenceSequence(differences.map((one) => -one))
-      assert.closeTo(turned.low, -bounds.high, 1e-9)
-      const longer = confidenceSequence([...differences, ...differences])
-      assert.isAtLeast(longer.low, bounds.low - 1e-9)
-      assert.isAtMost(longer.high, bounds.high + 1e-9)
-      // The claim and the bound are the same bets.
-      const isClaimed = evidenceOf(differences).max >= 40
-      assert.strictEqual(bounds.low > 0, isClaimed)
-    }), { numRuns: 60 })
+    fc.assert(
+      fc.property(sample, (differences) => {
+        const bounds = confidenceSequence(differences)
+        assert.isTrue(bounds.low >= -1 && bounds.low <= bounds.high + 1e-9 && bounds.high <= 1)
+        const turned = confidenceSequence(differences.map((one) => -one))
+        assert.closeTo(turned.low, -bounds.high, 1e-9)
+        const longer = confidenceSequence([...differences, ...differences])
+        assert.isAtLeast(longer.low, bounds.low - 1e-9)
+        assert.isAtMost(longer.high, bounds.high + 1e-9)
+        // The claim and the bound are the same bets.
+        const isClaimed = evidenceOf(differences).max >= 40
+        assert.strictEqual(bounds.low > 0, isClaimed)
+      }),
+      { numRuns: 60 }
+    )
   })
 })
 
@@ -94,15 +97,17 @@ describe("intervals of pairs", () => {
 
   it("holds the difference, turns round with the arms, and is never empty", () => {
     const count = fc.nat(40)
-    fc.assert(fc.property(count, count, count, fc.integer({ min: 1, max: 40 }), (both, firstOnly, secondOnly, neither) => {
-      const n = both + firstOnly + secondOnly + neither
-      const { high, low } = newcombe({ both, firstOnly, secondOnly, neither })
-      const gain = (secondOnly - firstOnly) / n
-      assert.isTrue(low <= gain + 1e-12 && gain <= high + 1e-12 && low < high)
-      assert.isTrue(low >= -1 - 1e-9 && high <= 1 + 1e-9)
-      const turned = newcombe({ both, firstOnly: secondOnly, secondOnly: firstOnly, neither })
-      assert.closeTo(turned.low, -high, 1e-12)
-    }))
+    fc.assert(
+      fc.property(count, count, count, fc.integer({ min: 1, max: 40 }), (both, firstOnly, secondOnly, neither) => {
+        const n = both + firstOnly + secondOnly + neither
+        const { high, low } = newcombe({ both, firstOnly, secondOnly, neither })
+        const gain = (secondOnly - firstOnly) / n
+        assert.isTrue(low <= gain + 1e-12 && gain <= high + 1e-12 && low < high)
+        assert.isTrue(low >= -1 - 1e-9 && high <= 1 + 1e-9)
+        const turned = newcombe({ both, firstOnly: secondOnly, secondOnly: firstOnly, neither })
+        assert.closeTo(turned.low, -high, 1e-12)
+      })
+    )
   })
 
   it("chooses the method by the scores", () => {

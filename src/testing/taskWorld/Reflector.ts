@@ -69,6 +69,7 @@ const additionsMax = 3
 /** What people write when nothing occurs to them. */
 const platitudes = [
   "Think carefully before you answer.",
+  "Work step by step.",
   "Double-check your work.",
   "Be precise and thorough.",
   "Pay attention to every detail.",

@@ -22,10 +22,11 @@
  */
 export { Attribution, toBaseUrl } from "./domain/Attribution.js"
 export { AttemptId, RolloutId, RunId, SpanId, WorkerId } from "./domain/Ids.js"
+export { GateConfig, OptimizerConfig } from "./domain/OptimizerConfig.js"
 export { Resources, ResourceValues } from "./domain/Resources.js"
 export { Reward, type Scorable, type Scored, Scorer, ScoringFailed } from "./domain/Reward.js"
 export { Attempt, AttemptStatus, Example, Rollout, RolloutMode, RolloutStatus } from "./domain/Rollout.js"
-export { ExecutorConfig, OptimizerConfig, ResumeConfig, RunConfig, ScorerConfig } from "./domain/RunConfig.js"
+export { ExecutorConfig, ResumeConfig, RunConfig, ScorerConfig } from "./domain/RunConfig.js"
 export { Span, SpanState } from "./domain/Span.js"
 export { Proxy } from "./proxy/Proxy.js"
 export { ProxyStartError } from "./proxy/ProxyError.js"

@@ -10,7 +10,8 @@ import { aliases, controlVerbs, rootFlags, variableOf } from "../../dist/cli/fla
 import { keysNotYet, valuesNotYet } from "../../dist/cli/NotYet.js"
 import { providers } from "../../dist/cli/Providers.js"
 import { openApiDocument } from "../../dist/dashboard/OpenApiDocument.js"
-import { ExecutorConfig, OptimizerConfig, ResumeConfig, RunConfig, ScorerConfig } from "../../dist/domain/RunConfig.js"
+import { GateConfig, OptimizerConfig } from "../../dist/domain/OptimizerConfig.js"
+import { ExecutorConfig, ResumeConfig, RunConfig, ScorerConfig } from "../../dist/domain/RunConfig.js"
 
 const code = (text) => `\`${text}\``
 const codes = (texts) => texts.map(code).join(", ")

@@ -138,6 +138,7 @@ export const runBenchmark = Effect.fnUntraced(
         storePath: input.storePath,
         command: commandIn(process.cwd(), [process.execPath, ...process.argv.slice(1)]),
         principal: localPrincipal(),
+        search: null,
         drainMs: drainMsDefault,
         report: () => Effect.void
       })

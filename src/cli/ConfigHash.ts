@@ -14,12 +14,18 @@ export const configHash = (config: RunConfig, modelRef: string, folder: string):
     resources: config.resources,
     executor: config.executor,
     scoring: config.scoring,
-    optimizer: config.optimizer,
+    ...decisions(config),
     safety_reward: config.safety_reward,
     max_attempts: config.max_attempts,
     model: modelRef,
     folder: runsCommand(config) ? folder : undefined
   })).digest("hex")
+
+/** Without a search nothing but the rollouts themselves decides. */
+const decisions = ({ gate, optimizer }: RunConfig) =>
+  optimizer.algorithm === "evaluate"
+    ? { optimizer: { algorithm: optimizer.algorithm, samples: optimizer.samples } }
+    : { optimizer, gate }
 
 const runsCommand = ({ executor, scoring }: RunConfig) =>
   executor.kind === "command" || scoring?.some(({ kind }) => kind === "command") === true

@@ -9,6 +9,7 @@ import { parseHttpUrl, parseUpstream } from "../openai/UpstreamUrl.js"
 import type { Problem } from "./ConfigShape.js"
 import { mismatch } from "./ConfigShape.js"
 import { pathOf } from "./JsonText.js"
+import { searchProblems } from "./SearchRules.js"
 import { nearest, shown } from "./Suggestion.js"
 
 export const ruleProblems = (config: RunConfig): ReadonlyArray<Problem> => [
@@ -17,7 +18,8 @@ export const ruleProblems = (config: RunConfig): ReadonlyArray<Problem> => [
     : []),
   ...upstreamProblems(config.upstream_url),
   ...scoringProblems(config),
-  ...executorProblems(config)
+  ...executorProblems(config),
+  ...searchProblems(config)
 ]
 
 const examplesOf = (config: RunConfig): ReadonlyArray<readonly [path: string, example: Example]> =>

@@ -24,6 +24,10 @@ export interface OptimizeMode {
   readonly configPath: string
   readonly storePath: string
   readonly json: boolean
+  /** Only say what the run may cost. */
+  readonly dryRun: boolean
+  /** The best version found becomes the latest, whatever the gate says. */
+  readonly force: boolean
   readonly drainMs: number
   readonly proxy: {
     readonly bind: Bind

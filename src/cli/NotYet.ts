@@ -1,36 +1,10 @@
 /** What the documentation of the config knows and this version does not do. Using it is an error, never ignored. */
 
 /** Keys, by the object they belong to. */
-export const keysNotYet: Readonly<Record<string, ReadonlyArray<string>>> = {
-  "$": ["gate"],
-  "$.optimizer": [
-    "components",
-    "reflection_model",
-    "seed",
-    "max_rollouts",
-    "max_reflections",
-    "max_tokens",
-    "max_usd",
-    "samples",
-    "beam",
-    "branch",
-    "rounds",
-    "gradient_batch",
-    "val_batch",
-    "bandit",
-    "minibatch",
-    "proposals",
-    "selection",
-    "merge",
-    "cache",
-    "lag",
-    "corpusPass"
-  ]
-}
+export const keysNotYet: Readonly<Record<string, ReadonlyArray<string>>> = {}
 
 /** Values, by the key that takes them. */
 export const valuesNotYet: Readonly<Record<string, ReadonlyArray<string>>> = {
-  "$.optimizer.algorithm": ["apo", "gepa", "rgepa"],
   "$.scoring[].kind": ["judge"]
 }
 

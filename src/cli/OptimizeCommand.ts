@@ -27,6 +27,7 @@ import { RunEvents } from "../store/RunEvents.js"
 import { RunFindings } from "../store/RunFindings.js"
 import { RunStanding } from "../store/RunStanding.js"
 import { RunStore } from "../store/RunStore.js"
+import { SearchStore } from "../store/SearchStore.js"
 import { SpanStore } from "../store/SpanStore.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { WorkerStore } from "../store/WorkerStore.js"
@@ -41,6 +42,7 @@ import { chooseUpstream, type Environment, providerNamed } from "./Providers.js"
 import { proxyActors } from "./ProxyActors.js"
 import { proxyWithDashboard } from "./ProxyWithDashboard.js"
 import { restartCommand } from "./RestartCommand.js"
+import { searchPart } from "./SearchPart.js"
 import { simulatedUpstream } from "./SimulatedUpstream.js"
 
 /**
@@ -93,22 +95,25 @@ const optimize = Effect.fnUntraced(function*(
       Layer.provideMerge(Sqlite.layer({ path: mode.storePath, kind: "run", attributionLogPath })),
       Layer.provideMerge(Announcer.layer(process.stderr, environment))
     )
-  const summary = yield* Run.run({
-    config,
-    configHash: configHash(config, mode.modelRef, folder),
-    configPath: path,
-    modelRef: mode.modelRef,
-    simulated: mode.model.provider === "sim",
-    storePath: mode.storePath,
-    command: restartCommand(mode, [process.execPath, ...process.argv.slice(1, 2)], process.cwd()),
-    principal: localPrincipal(),
-    drainMs: mode.drainMs,
-    report: (told) =>
-      Effect.tap(
-        Console.log(mode.json ? summaryJson(told) : summaryText(told)),
-        () => Effect.sync(() => conclude(exitCodeOf(told)))
-      )
-  }).pipe(Effect.provide(layer))
+  const running = Effect.flatMap(searchPart({ mode, config, proxy, environment }), (search) =>
+    Run.run({
+      config,
+      search,
+      configHash: configHash(config, mode.modelRef, folder),
+      configPath: path,
+      modelRef: mode.modelRef,
+      simulated: mode.model.provider === "sim",
+      storePath: mode.storePath,
+      command: restartCommand(mode, [process.execPath, ...process.argv.slice(1, 2)], process.cwd()),
+      principal: localPrincipal(),
+      drainMs: mode.drainMs,
+      report: (told) =>
+        Effect.tap(
+          Console.log(mode.json ? summaryJson(told) : summaryText(told)),
+          () => Effect.sync(() => conclude(exitCodeOf(told)))
+        )
+    }))
+  const summary = yield* Effect.provide(running, layer)
   return exitCodeOf(summary)
 })
 
@@ -119,6 +124,7 @@ export const storeTags = Layer.mergeAll(
   RunFindings.layer,
   RunStanding.layer,
   RunStore.layer,
+  SearchStore.layer,
   SpanStore.layer,
   WorkerStore.layer
 )

@@ -116,6 +116,8 @@ const optimizeMode = (values: GivenFlags): OptimizeMode => {
     configPath: readPath(values.get(`${p}-config`)),
     storePath: readPath(values.get(`${p}-store-sqlite`)),
     json: values.isOn(`${p}-json`),
+    dryRun: values.isOn("dry-run"),
+    force: values.isOn("force"),
     drainMs: readInteger(values.get(`${p}-drain-ms`)),
     proxy: {
       bind: bind === undefined ? { host: "127.0.0.1", port: 0 } : readBind(bind),

@@ -13,6 +13,7 @@ export const restartCommand = (mode: OptimizeMode, program: ReadonlyArray<string
     `${p}-config=${mode.configPath}`,
     `${p}-store-sqlite=${mode.storePath}`,
     ...(mode.json ? [`${p}-json`] : []),
+    ...(mode.force ? ["--force"] : []),
     ...(mode.drainMs === drainMsDefault ? [] : [`${p}-drain-ms=${mode.drainMs}`]),
     ...(bind.port === 0 && host === "127.0.0.1" ? [] : [`${p}-proxy-bind=${host}:${bind.port}`]),
     ...(upstreamUrl === undefined ? [] : [`${p}-proxy-upstream-url=${upstreamUrl}`]),

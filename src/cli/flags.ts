@@ -92,6 +92,18 @@ export const rootFlags: ReadonlyArray<RootFlag> = [
     modes: ["optimize"]
   },
   {
+    name: "dry-run",
+    value: { kind: "switch" },
+    description: "Say what the run may cost and what its gate can find, and write nothing",
+    modes: ["optimize"]
+  },
+  {
+    name: "force",
+    value: { kind: "switch" },
+    description: "Make the best version found the latest even if the gate does not promote it; recorded as forced",
+    modes: ["optimize"]
+  },
+  {
     name: `${p}-drain-ms`,
     value: milliseconds(0),
     placeholder: "MS",

@@ -3,25 +3,11 @@
  * and `docs/configuration.md` say.
  */
 import * as Schema from "effect/Schema"
+import { atLeastZero, optional, positive, withDefault } from "./configKeys.js"
+import { GateConfig, OptimizerConfig } from "./OptimizerConfig.js"
 import { ResourceValues } from "./Resources.js"
 import { Example } from "./Rollout.js"
 import { SafetyRewardConfig } from "./SafetyReward.js"
-
-const positive = (what: string) =>
-  Schema.Number.pipe(
-    Schema.filter((value) => Number.isSafeInteger(value) && value > 0, {
-      description: `a whole number of ${what} greater than 0`
-    })
-  )
-
-const atLeastZero = (what: string) =>
-  Schema.Finite.pipe(Schema.filter((value) => value >= 0, { description: `a ${what} of 0 or more` }))
-
-const withDefault = <A, I>(schema: Schema.Schema<A, I>, value: A, description: string) =>
-  Schema.optionalWith(schema, { default: () => value, exact: true }).annotations({ description })
-
-const optional = <A, I>(schema: Schema.Schema<A, I>, description: string) =>
-  Schema.optionalWith(schema, { exact: true }).annotations({ description })
 
 const Argv = Schema.NonEmptyArray(Schema.NonEmptyString)
 const Strings = Schema.Record({ key: Schema.String, value: Schema.String })
@@ -135,14 +121,6 @@ export const ScorerConfig = Schema.Union(
 )
 export type ScorerConfig = typeof ScorerConfig.Type
 
-export const OptimizerConfig = Schema.Struct({
-  algorithm: withDefault(
-    Schema.Literal("evaluate"),
-    "evaluate",
-    "`evaluate` runs every example once under the given resources and searches nothing"
-  )
-})
-
 export const ResumeConfig = Schema.Struct({
   replay: withDefault(
     Schema.Literal("after-crash", "always", "never"),
@@ -181,7 +159,16 @@ export const RunConfig = Schema.Struct({
     SafetyRewardConfig,
     "What unsafe behaviour costs; without it nothing looks for any"
   ),
-  optimizer: withDefault(OptimizerConfig, { algorithm: "evaluate" as const }, "How better resources are searched for"),
+  optimizer: withDefault(
+    OptimizerConfig,
+    Schema.decodeSync(OptimizerConfig)({}),
+    "How better resources are searched for"
+  ),
+  gate: withDefault(
+    GateConfig,
+    Schema.decodeSync(GateConfig)({}),
+    "What a better version must show before it becomes the latest"
+  ),
   resume: withDefault(
     ResumeConfig,
     { replay: "after-crash" as const },

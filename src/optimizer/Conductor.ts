@@ -10,8 +10,11 @@ import {
   keyOf,
   type Outcome,
   type Reflect,
+  type Reflection,
   SearchStopped,
+  type Split,
   type Steps,
+  type TaskExample,
   type Texts
 } from "./Search.js"
 
@@ -19,8 +22,9 @@ import {
 export interface Fresh {
   readonly key: string
   readonly texts: Texts
-  readonly ask: Evaluate
-  readonly exampleId: string
+  readonly split: Split
+  readonly example: TaskExample
+  readonly sample: number
 }
 
 /** What a batch needs done before the search can go on. */
@@ -30,6 +34,8 @@ export interface Work {
   readonly asks: ReadonlyArray<Ask>
   readonly rollouts: ReadonlyArray<Fresh>
   readonly reflections: ReadonlyArray<Reflect>
+  /** Keys of the rollouts of which the search wants to know what the agent did, and does not yet. */
+  readonly traces: ReadonlyArray<string>
 }
 
 export type Turn<A> = { readonly done: false; readonly work: Work } | { readonly done: true; readonly value: A }
@@ -40,24 +46,42 @@ export interface ConductorOptions {
   readonly reflectionsMax: number
   /** Iterations in a row that asked for no new rollout before the search is stopped. */
   readonly stallMax: number
+  /** Number of the first batch: a search may follow another. */
+  readonly from?: number
+  /** False draws afresh whenever an example is asked for again. */
+  readonly cached?: boolean
 }
 
 /** What a batch came to: outcomes by key of the fresh rollouts, reflections in the order of the work. */
 export interface Done {
   readonly outcomes: ReadonlyMap<string, Outcome>
-  readonly reflections: ReadonlyArray<Exclude<Answer, null | ReadonlyArray<Outcome>>>
+  readonly reflections: ReadonlyArray<Reflection>
+  readonly traces: ReadonlyMap<string, string>
+}
+
+interface Pending extends Work {
+  readonly keys: ReadonlyMap<Evaluate, ReadonlyArray<string>>
 }
 
 export class Conductor<A> {
   private readonly memo = new Map<string, Outcome>()
-  private n = 0
+  /** Samples drawn so far of what is not kept. */
+  private readonly drawn = new Map<string, number>()
+  private n: number
   private rollouts = 0
   private reflections = 0
   private idle = 0
-  private work: Work | null = null
+  private work: Pending | null = null
   private turn: IteratorResult<ReadonlyArray<Ask>, A> | null = null
 
-  constructor(private readonly steps: Steps<A>, private readonly options: ConductorOptions) {}
+  constructor(private readonly steps: Steps<A>, private readonly options: ConductorOptions) {
+    this.n = options.from ?? 0
+  }
+
+  /** Number of the next batch. */
+  get next(): number {
+    return this.n
+  }
 
   get spent(): { readonly rollouts: number; readonly reflections: number } {
     return { rollouts: this.rollouts, reflections: this.reflections }
@@ -70,18 +94,20 @@ export class Conductor<A> {
   }
 
   /** The next batch, given what the last one came to. */
-  resume({ outcomes, reflections }: Done): Turn<A> {
-    const { asks, reflections: asked, rollouts } = this.work!
+  resume({ outcomes, reflections, traces }: Done): Turn<A> {
+    const { asks, keys, reflections: asked, rollouts } = this.work!
     for (const { key } of rollouts) {
       const outcome = outcomes.get(key)
       if (outcome === undefined) throw new Error(`no outcome for ${key}`)
       this.memo.set(key, outcome)
     }
+    for (const [key, trace] of traces) this.memo.set(key, { ...this.memo.get(key)!, trace })
+    this.work = null
     const reflected = new Map(asked.map((ask, index) => [ask, reflections[index]!]))
     this.turn = this.steps.next(asks.map((ask): Answer => {
       switch (ask._tag) {
         case "Evaluate":
-          return ask.examples.map(({ id }) => this.memo.get(rolloutKey(ask, id))!)
+          return keys.get(ask)!.map((key) => this.memo.get(key)!)
         case "Reflect":
           return reflected.get(ask)!
         case "Note":
@@ -93,6 +119,11 @@ export class Conductor<A> {
 
   /** Ends the search instead of answering it: what it returns is the next turn. */
   stop(stopped: SearchStopped): Turn<A> {
+    if (this.work !== null) {
+      this.rollouts -= this.work.rollouts.length
+      this.reflections -= this.work.reflections.length
+      this.work = null
+    }
     this.turn = this.steps.throw(stopped)
     return this.advance()
   }
@@ -114,21 +145,38 @@ export class Conductor<A> {
     }
   }
 
-  private workOf(asks: ReadonlyArray<Ask>): Work {
+  private workOf(asks: ReadonlyArray<Ask>): Pending {
     const rollouts = new Map<string, Fresh>()
+    const keys = new Map<Evaluate, ReadonlyArray<string>>()
+    const traces = new Set<string>()
     for (const ask of asks) {
       if (ask._tag !== "Evaluate") continue
-      for (const { id } of ask.examples) {
-        const key = rolloutKey(ask, id)
-        if (!this.memo.has(key)) rollouts.set(key, { key, texts: ask.texts, ask, exampleId: id })
-      }
+      const wanted = ask.examples.map((example) => {
+        const sample = this.sampleOf(ask, example)
+        const key = rolloutKey(ask.texts, example.id, sample)
+        const known = this.memo.get(key)
+        if (known === undefined) rollouts.set(key, { key, texts: ask.texts, split: ask.split, example, sample })
+        if (ask.withTraces && known?.trace == null) traces.add(key)
+        return key
+      })
+      keys.set(ask, wanted)
     }
     return {
       n: this.n,
       asks,
+      keys,
       rollouts: [...rollouts.values()],
-      reflections: asks.filter((ask): ask is Reflect => ask._tag === "Reflect")
+      reflections: asks.filter((ask): ask is Reflect => ask._tag === "Reflect"),
+      traces: [...traces]
     }
+  }
+
+  private sampleOf({ sample, texts }: Evaluate, { id }: TaskExample): number {
+    if (this.options.cached !== false) return sample
+    const place = rolloutKey(texts, id, sample)
+    const drawn = this.drawn.get(place) ?? 0
+    this.drawn.set(place, drawn + 1)
+    return sample + drawn
   }
 
   /** A batch is carried out whole or not at all. */
@@ -152,7 +200,5 @@ export class Conductor<A> {
 }
 
 /** The same key is the same rollout. */
-export const rolloutKey = (
-  { sample, texts }: Pick<Evaluate, "sample" | "texts">,
-  exampleId: string
-): string => JSON.stringify([keyOf(texts), exampleId, sample])
+export const rolloutKey = (texts: Texts, exampleId: string, sample: number): string =>
+  JSON.stringify([keyOf(texts), exampleId, sample])

@@ -38,12 +38,12 @@ export class Merge {
   /** A proposal joined the pool: the next iteration may merge. */
   schedule(): void {
     this.fresh = true
-    if (this.accepted < this.options.mergesMax) this.due += 1
+    this.due += 1
   }
 
   /** Merges if one is due. Whether a merge was tried, which makes the iteration one of merging. */
   *attempt(path: string): Steps<boolean> {
-    const due = this.due > 0 && this.fresh
+    const due = this.due > 0 && this.fresh && this.accepted < this.options.mergesMax
     this.fresh = false
     if (!due) return false
     const stream = this.options.at(path)

@@ -8,8 +8,11 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
-/** `pause` and `resume`: take no new work, and take it again. `drain`: finish what is under way, then end. */
-export type Message = "pause" | "resume" | "drain"
+/**
+ * `pause` and `resume`: take no new work, and take it again. `drain`: finish what is under way, then end. `look`: there is
+ * something to do now.
+ */
+export type Message = "pause" | "resume" | "drain" | "look"
 
 /** More than anybody is told while it carries one rollout through. */
 const mailboxCapacity = 16

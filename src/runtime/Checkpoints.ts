@@ -23,7 +23,8 @@ export interface Checkpoints {
 /** The checkpoints of a run in the folder of its store. */
 export const checkpointsOf = (
   storePath: string,
-  { resourcesVersion, runId }: BegunRun
+  { resourcesVersion, runId }: BegunRun,
+  optimizerState: () => Readonly<Record<string, unknown>>
 ): Effect.Effect<Checkpoints, StoreError, Announcer | ResourceStore | RunStore> =>
   Effect.gen(function*() {
     const announcer = yield* Announcer
@@ -41,7 +42,7 @@ export const checkpointsOf = (
           checkpoint_version: 1,
           run_id: runId,
           policy_state: { resources_version: version },
-          optimizer_state: { algorithm: "evaluate" },
+          optimizer_state: optimizerState(),
           global_step: finished,
           optimizer_step: step,
           saved_at_unix_seconds: Math.floor(nowMs / 1000)

@@ -15,6 +15,8 @@ export interface EndingOptions {
   readonly completionTimeoutSecs: number
   /** Time worked so far: given from outside, it goes on where it stood when the wait has to begin anew. */
   readonly worked?: { ms: number }
+  /** Whether nothing more will be enqueued: a search decides that as it goes. */
+  readonly isOver?: () => boolean
   /** Told of every change of mind. */
   readonly onDesired?: (desired: "pause" | "resume") => void
 }
@@ -27,7 +29,8 @@ export type Ending = "finished" | "timed-out" | "cancelled"
  * no new work, because claiming refuses, and its clock stands still.
  */
 export const awaitEnding = (
-  { completionPollIntervalMs, completionTimeoutSecs, onDesired, runId, worked = { ms: 0 } }: EndingOptions
+  { completionPollIntervalMs, completionTimeoutSecs, isOver = () => true, onDesired, runId, worked = { ms: 0 } }:
+    EndingOptions
 ) =>
   Effect.gen(function*() {
     const announcer = yield* Announcer
@@ -36,6 +39,8 @@ export const awaitEnding = (
     let lastMs = yield* monotonicMs
     let isPaused = false
     while (true) {
+      // Asked first: what a search enqueues before it is over, the look at the store sees.
+      const over = isOver()
       const outlook = yield* Effect.retry(runs.outlook(runId), readRetries)
       if (outlook.desired === "cancel") {
         yield* whenWritable(queue.cancel(runId))
@@ -43,7 +48,7 @@ export const awaitEnding = (
         yield* announcer.say(`cancelled on request: ${cancelled} unfinished rollouts will not run`)
         return "cancelled" satisfies Ending as Ending
       }
-      if (outlook.isFinished) return "finished"
+      if (over && outlook.isFinished) return "finished"
 
       const nowMs = yield* monotonicMs
       if (!isPaused) worked.ms += nowMs - lastMs

@@ -12,6 +12,7 @@ import * as Exit from "effect/Exit"
 import { hostname } from "node:os"
 import { dirname } from "node:path"
 import type { RunConfig } from "../domain/RunConfig.js"
+import type { SearchFailed } from "../domain/SearchFailed.js"
 import * as OwnerLock from "../store/OwnerLock.js"
 import { RunFindings } from "../store/RunFindings.js"
 import { RunStanding, type Standing } from "../store/RunStanding.js"
@@ -49,8 +50,29 @@ export interface RunOptions {
   readonly principal: string
   /** How long attempts under way may go on after the run was told to stop. */
   readonly drainMs: number
+  /** Null runs every example once. */
+  readonly search: SearchPart | null
   /** Tells the result. The run counts as ended only once this is done. */
   readonly report: (summary: Summary) => Effect.Effect<void>
+}
+
+/** A search for better resources, as far as the run that it is part of has to know. */
+export interface SearchPart {
+  /** `rgepa, at most 600 rollouts`. */
+  readonly title: string
+  /** Searches to the end, enqueuing rollouts as it goes. Begun anew, it goes on where it stood. */
+  readonly run: (place: SearchPlace) => Effect.Effect<void, SearchFailed | StoreError>
+  /** What a checkpoint says of it. */
+  readonly state: () => Readonly<Record<string, unknown>>
+  readonly line: NonNullable<ReportedRun["line"]>
+}
+
+export interface SearchPlace {
+  readonly begun: BegunRun
+  /** Something has come of the search: whoever waits for it need not give up. */
+  readonly onProgress: () => void
+  /** There is work for the runners. */
+  readonly onEnqueued: () => void
 }
 
 /**
@@ -65,7 +87,8 @@ export const run = (options: RunOptions) =>
       const announcer = yield* Announcer
       const reporter = yield* StatusReporter
       const runs = yield* RunStore
-      const { command, config, configHash, configPath, drainMs, modelRef, principal, simulated, storePath } = options
+      const { command, config, configHash, configPath, drainMs, modelRef, principal, search, simulated, storePath } =
+        options
       const startedAtMs = yield* Clock.currentTimeMillis
       yield* OwnerLock.hold(storePath, yield* holderNote(configPath))
       const before = yield* Effect.flatMap(RunStanding, ({ now }) => now)
@@ -75,28 +98,28 @@ export const run = (options: RunOptions) =>
         configPath,
         modelRef,
         resources: config.resources ?? null,
-        rollouts: rolloutsOf(config),
+        rollouts: search === null ? rolloutsOf(config) : [],
         attemptsMax: config.max_attempts,
         command
       })
       const recovery = yield* reportRecovery({ before, begun, configPath, principal, storePath })
-      const checkpoints = yield* checkpointsOf(storePath, begun)
+      const checkpoints = yield* checkpointsOf(storePath, begun, search === null ? evaluated : search.state)
       yield* checkpoints.save
       yield* reporter.followRuns(storePath)
-      const reported: ReportedRun = { begun, modelRef, storePath, startedAtMs }
+      const reported: ReportedRun = { begun, modelRef, storePath, startedAtMs, line: search?.line }
 
-      const { ended, tree } = yield* treeOf(begun, config, reported, checkpoints)
+      const { ended, tree } = yield* treeOf({ begun, checkpoints, config, reported, search })
       const actorTree = yield* ActorTree
       yield* actorTree.grow({ runId: begun.runId, actors: tree.report })
       const stop = drainedOnInterrupt(ended, tree, drainMs)
 
-      const worked = yield* announce(begun).pipe(
+      const worked = yield* announce(begun, search).pipe(
         Effect.zipRight(reporter.publish(reported, { runState: "running", stoppedReason: null })),
         Effect.zipRight(stop.run),
         restore,
         Effect.exit
       )
-      const exit = yield* endingOf(begun, worked)
+      const exit = yield* endingOf(begun, worked, search !== null)
       /** Leaves checkpoint and status file as they are to stay. */
       const settle = Effect.gen(function*() {
         const { succeeded } = yield* runs.progress(begun.runId)
@@ -170,9 +193,14 @@ const reportRecovery = (
   })
 
 /** A run that was told to stop and finished its last rollout meanwhile has nothing left to resume: it has ended. */
-const endingOf = (begun: BegunRun, worked: Exit.Exit<Ending, ChildKeepsDying | StoreError>) =>
+const endingOf = (
+  begun: BegunRun,
+  worked: Exit.Exit<Ending, ChildKeepsDying | SearchFailed | StoreError>,
+  isSearch: boolean
+) =>
   Effect.gen(function*() {
-    if (Exit.isSuccess(worked) || !Cause.isInterruptedOnly(worked.cause)) return worked
+    // Of a search nobody can tell from its rollouts.
+    if (Exit.isSuccess(worked) || isSearch || !Cause.isInterruptedOnly(worked.cause)) return worked
     const runs = yield* RunStore
     const { isFinished } = yield* Effect.orElseSucceed(runs.outlook(begun.runId), () => ({ isFinished: false }))
     return isFinished ? Exit.succeed<Ending>("finished") : worked
@@ -194,7 +222,15 @@ const never: Intensity = { restartsMax: 0, within: Duration.seconds(10), pause: 
 const watchful: Intensity = { restartsMax: 3, within: Duration.minutes(1), pause: Duration.millis(500) }
 
 /** The run as a tree of supervised actors, and the one question that ends it, which the control watcher answers. */
-const treeOf = (begun: BegunRun, config: RunConfig, reported: ReportedRun, checkpoints: Checkpoints) =>
+const treeOf = (
+  { begun, checkpoints, config, reported, search }: {
+    readonly begun: BegunRun
+    readonly checkpoints: Checkpoints
+    readonly config: RunConfig
+    readonly reported: ReportedRun
+    readonly search: SearchPart | null
+  }
+) =>
   Effect.gen(function*() {
     const leases = yield* Leases
     const reporter = yield* StatusReporter
@@ -207,9 +243,12 @@ const treeOf = (begun: BegunRun, config: RunConfig, reported: ReportedRun, check
       attemptTimeoutSecs: config.attempt_timeout_secs
     })
     // More workers than rollouts would only wait.
-    const workers = Math.max(1, Math.min(config.worker_count, begun.total - begun.finishedBefore))
-    const ending = yield* Deferred.make<Ending>()
+    const workers = search === null
+      ? Math.max(1, Math.min(config.worker_count, begun.total - begun.finishedBefore))
+      : config.worker_count
+    const ending = yield* Deferred.make<Ending, SearchFailed>()
     const worked = { ms: 0 }
+    let isOver = search === null
     const watcher = Effect.gen(function*() {
       const self = yield* Self
       const end = yield* awaitEnding({
@@ -217,10 +256,23 @@ const treeOf = (begun: BegunRun, config: RunConfig, reported: ReportedRun, check
         completionPollIntervalMs: config.completion_poll_interval_ms,
         completionTimeoutSecs: config.completion_timeout_secs,
         worked,
+        isOver: () => isOver,
         onDesired: (desired) => self.tell("runners", desired)
       })
       yield* Deferred.succeed(ending, end)
     })
+    const optimizer = ({ run }: SearchPart) =>
+      Effect.gen(function*() {
+        const self = yield* Self
+        yield* run({
+          begun,
+          onProgress: () => {
+            worked.ms = 0
+          },
+          onEnqueued: () => self.tell("runners", "look")
+        })
+        isOver = true
+      }).pipe(Effect.catchTag("SearchFailed", (failed) => Effect.asVoid(Deferred.fail(ending, failed))))
     // Started in this order and stopped in reverse: leases are renewed until the last runner has stopped.
     const tree = yield* supervision([
       { name: "writer", run: writer.died, intensity: never },
@@ -229,10 +281,13 @@ const treeOf = (begun: BegunRun, config: RunConfig, reported: ReportedRun, check
       { name: "checkpoints", run: checkpoints.followPromotions },
       { name: "status reporter", run: reporter.report(reported) },
       { name: "control watcher", run: Effect.provideService(watcher, RunStore, runs), intensity: watchful },
+      ...(search === null ? [] : [{ name: "optimizer", run: optimizer(search), intensity: watchful }]),
       ...Array.from({ length: workers }, (_, n) => ({ name: `runner ${n + 1}`, run: work, group: "runners" }))
     ])
     return { tree, ended: Effect.raceFirst(Deferred.await(ending), tree.run) }
   })
+
+const evaluated = () => ({ algorithm: "evaluate" })
 
 const rolloutsOf = ({ optimize, validate }: RunConfig) => [
   ...optimize.map((input) => ({ mode: "train" as const, input })),
@@ -269,12 +324,15 @@ const holderNote = (configPath: string) =>
     (now) => `pid ${process.pid} on ${hostname()} since ${DateTime.formatIso(now)}, config ${configPath}`
   )
 
-const announce = ({ finishedBefore, otherUnfinished, requeued, runId, start, total, unknownCalls }: BegunRun) =>
+const announce = (
+  { finishedBefore, otherUnfinished, requeued, runId, start, total, unknownCalls }: BegunRun,
+  search: SearchPart | null
+) =>
   Effect.gen(function*() {
     const announcer = yield* Announcer
     yield* announcer.say(
       start === 1
-        ? `new run ${runId}: ${total} rollouts`
+        ? `new run ${runId}: ${search === null ? `${total} rollouts` : search.title}`
         : `resuming run ${runId}: ${finishedBefore} of ${total} rollouts already finished, ` +
           `${requeued} put back in the queue that a dead process held, ${unknownCalls} calls ended unknown`
     )

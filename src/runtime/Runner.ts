@@ -54,7 +54,7 @@ export const runner = ({ attemptTimeoutSecs, pollIntervalMs, runId }: RunnerOpti
     while (true) {
       for (const message of mailbox.takeAll()) {
         if (message === "drain") return
-        isPaused = message === "pause"
+        if (message !== "look") isPaused = message === "pause"
       }
       if (isPaused) {
         yield* mailbox.arrived

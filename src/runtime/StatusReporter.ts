@@ -8,7 +8,7 @@ import type { RunFindings } from "../store/RunFindings.js"
 import { type BegunRun, type RunProgress, type RunState, RunStore } from "../store/RunStore.js"
 import type { StoreError } from "../store/StoreError.js"
 import { Announcer } from "./Announcer.js"
-import { progressLine } from "./progressLine.js"
+import { progressLine, type ProgressStyle } from "./progressLine.js"
 import * as RuntimeFiles from "./RuntimeFiles.js"
 import * as StatusFile from "./StatusFile.js"
 
@@ -18,6 +18,8 @@ export interface ReportedRun {
   readonly modelRef: string
   readonly storePath: string
   readonly startedAtMs: number
+  /** The progress in one line of so many columns, where rollouts alone do not tell it. */
+  readonly line?: ((progress: RunProgress, elapsedMs: number, style: ProgressStyle) => string) | undefined
 }
 
 /** The run's state as the status file shows it. */
@@ -63,7 +65,7 @@ export class StatusReporter extends Context.Tag("tau/runtime/StatusReporter")<St
       const show = (run: ReportedRun, progress: RunProgress) =>
         Effect.flatMap(
           Clock.currentTimeMillis,
-          (nowMs) => announcer.show(progressLine(progress, nowMs - run.startedAtMs, announcer))
+          (nowMs) => announcer.show((run.line ?? progressLine)(progress, nowMs - run.startedAtMs, announcer))
         )
 
       return StatusReporter.of({

@@ -20,12 +20,16 @@ export interface RuleWorldOptions {
 const symptom = (rule: number) => `symptom ${rule} was seen`
 export const ruleLine = (rule: number) => `Obey rule number ${rule}.`
 
+const needed = new Map<string, ReadonlyArray<number>>()
+
 /** Which rules an example needs. */
-const needs = (example: TaskExample, rules: number): ReadonlyArray<number> => {
+const needs = ({ id }: TaskExample, rules: number): ReadonlyArray<number> => {
+  const key = `${id}/${rules}`
   const chance = new Chance(99)
-  return Array.from({ length: rules }, (_, rule) => rule).filter((rule) =>
-    chance.uniform(`${example.id}/${rule}`) < 0.2
-  )
+  const known = needed.get(key) ??
+    Array.from({ length: rules }, (_, rule) => rule).filter((rule) => chance.uniform(`${id}/${rule}`) < 0.2)
+  needed.set(key, known)
+  return known
 }
 
 export const ruleWorld = (
@@ -50,10 +54,13 @@ export const ruleWorld = (
     },
     reflect: (prompt, path, ask) => {
       const text = /<current name="[^"]*">\n([\s\S]*?)\n<\/current>/.exec(prompt)![1]!
-      const seen = [...prompt.matchAll(/symptom (\d+) was seen/g)].map(([, rule]) => Number(rule))
       const draws = chance.at(`reflect/${path}/${prompt.length}`)
+      const point = /<critique>[^]*?(Obey rule number \d+\.|Think about point \d+\.)/.exec(prompt)?.[1]
+      const seen = [...prompt.matchAll(/symptom (\d+) was seen/g)].map(([, rule]) => Number(rule))
       const guessed = seen.length > 0 && draws.uniform() < insight
-      const line = guessed ? ruleLine(seen[draws.below(seen.length)]!) : `Think about point ${draws.below(1_000)}.`
+      const line = point ??
+        (guessed ? ruleLine(seen[draws.below(seen.length)]!) : `Think about point ${draws.below(1_000)}.`)
+      if (/Do not write the new text yet/.test(prompt)) return { text: `It should say: ${line}` }
       if (ask.json) {
         return {
           text: JSON.stringify({ hypotheses: [{ cause: line }], edits: [{ op: "add", after: "", text: line }] })

@@ -73,6 +73,7 @@ export const runIn = (
     storePath: storePathIn(folder),
     command: null,
     principal: "local:tester",
+    search: null,
     drainMs,
     report
   })

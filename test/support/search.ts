@@ -59,10 +59,9 @@ export const search = (steps: Steps<Found>, world: World, options: SearchOptions
   const works: Array<Work> = []
   const carriedOut = { rollouts: 0, reflections: 0 }
   const carryOut = (work: Work): Done => {
-    for (const { ask, exampleId, key, texts } of order(work.rollouts)) {
+    for (const { example, key, sample, texts } of order(work.rollouts)) {
       if (journal.outcomes.has(key)) continue
-      const example = ask.examples.find(({ id }) => id === exampleId)!
-      const answered = world.rollout(texts, example, ask.sample)
+      const answered = world.rollout(texts, example, sample)
       journal.outcomes.set(key, {
         example,
         failed: false,
@@ -82,7 +81,8 @@ export const search = (steps: Steps<Found>, world: World, options: SearchOptions
       carriedOut.reflections += 1
       return made
     })
-    return { outcomes: journal.outcomes, reflections }
+    const traces = new Map(work.traces.map((key) => [key, journal.outcomes.get(key)!.trace ?? ""]))
+    return { outcomes: journal.outcomes, reflections, traces }
   }
   let turn = conductor.begin()
   while (!turn.done) {

@@ -16,6 +16,7 @@ import {
   succeed
 } from "./rollouts.js"
 import { beginRun, endRun } from "./runs.js"
+import { beginReflection, endReflection, endSearch, openGate, promote, takeSearchStep } from "./search.js"
 import { findRoom } from "./space.js"
 import { closeSpan, openSpan } from "./spans.js"
 
@@ -43,6 +44,12 @@ export const operations = {
   createClientKey,
   revokeClientKey,
   noteKeysUsed,
+  takeSearchStep,
+  beginReflection,
+  endReflection,
+  openGate,
+  endSearch,
+  promote,
   findRoom,
   openSpan,
   closeSpan

@@ -221,12 +221,26 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
 
 interface Owner {
   readonly runId: string
-  readonly resourcesVersion: number
+  /** Null for the calls of a run's own optimizer. */
+  readonly resourcesVersion: number | null
   readonly isLive: number
 }
 
 /** The run that made this attempt; a call attributed from outside, by another harness, has none. */
 const ownerOf = (db: Db, attemptId: string): Owner | undefined =>
+  attemptOwner(db, attemptId) ?? reflectionOwner(db, attemptId)
+
+/** `<run>-reflect-<n>:attempt-<k>` */
+const reflectionAttempt = /^(.+)-reflect-(\d{4,}):attempt-\d+$/
+
+const reflectionOwner = (db: Db, attemptId: string): Owner | undefined => {
+  const match = reflectionAttempt.exec(attemptId)
+  return match === null ? undefined : db.prepare(
+    "SELECT run_id AS runId, NULL AS resourcesVersion, 1 AS isLive FROM search_reflections WHERE run_id = ? AND n = ?"
+  ).get(match[1], Number(match[2])) as Owner | undefined
+}
+
+const attemptOwner = (db: Db, attemptId: string): Owner | undefined =>
   db.prepare(
     `SELECT r.run_id AS runId, a.resources_version AS resourcesVersion, a.status IN ('preparing', 'running') AS isLive
      FROM attempts a JOIN rollouts r ON r.id = a.rollout_id WHERE a.id = ?`

@@ -1,0 +1,113 @@
+/** What must hold for a search: that it has something to search over, and that its settings are those of its algorithm. */
+import type { Algorithm, OptimizerConfig } from "../domain/OptimizerConfig.js"
+import type { RunConfig } from "../domain/RunConfig.js"
+import { parseUpstream } from "../openai/UpstreamUrl.js"
+import type { Problem } from "./ConfigShape.js"
+import { pathOf } from "./JsonText.js"
+import { type ModelRef } from "./Mode.js"
+import { providers } from "./Providers.js"
+import { nearest, shown } from "./Suggestion.js"
+
+/** Settings that only some algorithms know; all others are for every search. */
+const owners: { readonly [Key in keyof OptimizerConfig]?: ReadonlyArray<Algorithm> } = {
+  samples: ["evaluate"],
+  beam: ["apo"],
+  branch: ["apo"],
+  rounds: ["apo"],
+  gradient_batch: ["apo"],
+  val_batch: ["apo"],
+  bandit: ["apo"],
+  minibatch: ["gepa", "rgepa"],
+  proposals: ["gepa", "rgepa"],
+  selection: ["gepa"],
+  selector: ["gepa"],
+  merge: ["gepa"],
+  cache: ["gepa"],
+  block: ["rgepa"],
+  pBest: ["rgepa"],
+  pPrune: ["rgepa"],
+  patchMerge: ["rgepa"],
+  lag: ["rgepa"],
+  corpusPass: ["rgepa"]
+}
+
+/** Of no use to `evaluate`, which searches nothing. */
+const searchOnly: ReadonlyArray<keyof OptimizerConfig> = [
+  "components",
+  "reflection_model",
+  "reflection_url",
+  "reflection_parameters",
+  "max_reflections",
+  "target"
+]
+
+export const searchProblems = (config: RunConfig): ReadonlyArray<Problem> => {
+  const { optimizer } = config
+  const { algorithm } = optimizer
+  const misplaced = Object.keys(optimizer).flatMap((key): ReadonlyArray<Problem> => {
+    const of = owners[key as keyof OptimizerConfig]
+    const isMisplaced = of === undefined
+      ? algorithm === "evaluate" && searchOnly.includes(key as keyof OptimizerConfig)
+      : !of.includes(algorithm)
+    if (!isMisplaced) return []
+    const meant = of === undefined ? "a search" : of.map(shown).join(" and ")
+    return [{
+      path: pathOf("$.optimizer", key),
+      text: `expected a setting of ${shown(algorithm)}, found ${shown(key)}, which is of ${meant}`
+    }]
+  })
+  if (algorithm === "evaluate") return misplaced
+  return [
+    ...misplaced,
+    ...(["optimize", "validate"] as const).flatMap((key) =>
+      config[key].length > 0
+        ? []
+        : [{ path: pathOf("$", key), text: `expected examples, found none: ${shown(algorithm)} searches on them` }]
+    ),
+    ...componentProblems(config),
+    ...modelProblems(optimizer.reflection_model),
+    ...urlProblems(optimizer.reflection_url)
+  ]
+}
+
+const componentProblems = ({ optimizer, resources }: RunConfig): ReadonlyArray<Problem> => {
+  // Without resources of its own the run is under the latest version, which only the store knows.
+  if (resources === undefined) return []
+  const texts = Object.keys(resources).filter((name) => typeof resources[name] === "string")
+  if (texts.length === 0) {
+    return [{ path: "$.resources", text: "expected a text to optimize, a system_prompt say, found none" }]
+  }
+  return (optimizer.components ?? []).flatMap((name, index) => {
+    if (texts.includes(name)) return []
+    const meant = nearest(name, texts)
+    const hint = meant === undefined ? "" : `; did you mean ${shown(meant)}?`
+    return [{
+      path: pathOf("$.optimizer.components", index),
+      text: `expected the name of a text in "resources", found ${shown(name)}${hint}`
+    }]
+  })
+}
+
+const modelProblems = (reference: string | undefined): ReadonlyArray<Problem> => {
+  if (reference === undefined) return []
+  const parsed = parseModel(reference)
+  return typeof parsed === "string" ? [{ path: "$.optimizer.reflection_model", text: parsed }] : []
+}
+
+const urlProblems = (url: string | undefined): ReadonlyArray<Problem> => {
+  const parsed = url === undefined ? undefined : parseUpstream(url)
+  return typeof parsed === "string" ? [{ path: "$.optimizer.reflection_url", text: parsed }] : []
+}
+
+/** The parts of `provider/model`, or what is wrong with it. */
+export const parseModel = (reference: string): ModelRef | string => {
+  const [, provider, name] = /^([^/\s]+)\/([^\s\p{Cc}]+)$/u.exec(reference) ?? []
+  if (provider === undefined || name === undefined) {
+    return `expected provider/model such as openai/gpt-4.1, found ${shown(reference)}`
+  }
+  const names = providers.map((known) => known.name)
+  if (names.includes(provider)) return { provider, name }
+  const meant = nearest(provider, names)
+  const hint = meant === undefined ? "" : `; did you mean ${meant}?`
+  return `expected a provider of ${names.join(", ")}, found ${shown(provider)}${hint}`
+}

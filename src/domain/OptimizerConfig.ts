@@ -1,0 +1,106 @@
+/** The keys `optimizer` and `gate` of a run's config. Names follow the papers where they have any. */
+import * as Schema from "effect/Schema"
+import { atLeastZero, optional, positive, share, whole, withDefault } from "./configKeys.js"
+
+export const Algorithm = Schema.Literal("evaluate", "apo", "gepa", "rgepa")
+export type Algorithm = typeof Algorithm.Type
+
+const Price = Schema.Struct({
+  input: Schema.propertySignature(atLeastZero("price")).annotations({ description: "Dollars per million tokens sent" }),
+  output: Schema.propertySignature(atLeastZero("price")).annotations({
+    description: "Dollars per million tokens answered"
+  })
+})
+
+const score = Schema.Number.pipe(
+  Schema.filter((value) => value > 0 && value <= 1, { description: "a score above 0 and at most 1" })
+)
+
+export const OptimizerConfig = Schema.Struct({
+  algorithm: withDefault(
+    Algorithm,
+    "evaluate",
+    "`evaluate` runs every example once under the given resources and searches nothing; `rgepa`, `gepa` and `apo` search"
+  ),
+  components: optional(
+    Schema.NonEmptyArray(Schema.NonEmptyString),
+    "Names of the resources to optimize; without it `system_prompt`, or else every resource that is a text"
+  ),
+  reflection_model: optional(
+    Schema.NonEmptyString,
+    "`provider/model` that reads failures and writes new texts; the run's own model by default"
+  ),
+  reflection_url: optional(
+    Schema.NonEmptyString,
+    "Base URL of the reflection model; without it the run's own upstream for the same provider, else the provider's address"
+  ),
+  reflection_parameters: optional(
+    Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+    "Merged into the body of reflection calls, `max_tokens` or `temperature` say"
+  ),
+  seed: withDefault(whole(0, "a seed"), 1, "Same seed, same answers: same decisions"),
+  max_rollouts: withDefault(positive("rollouts"), 600, "Most rollouts of the whole search, those of the gate included"),
+  max_reflections: optional(positive("reflections"), "Most reflections; a fifth of `max_rollouts` by default"),
+  max_tokens: optional(positive("tokens"), "Most tokens, in and out, of rollouts and reflections together"),
+  max_usd: optional(atLeastZero("sum"), "Most dollars, by `prices` and by what upstreams report"),
+  max_seconds: optional(positive("seconds"), "Longest time from the first step, pauses and stops included"),
+  prices: optional(
+    Schema.Record({ key: Schema.String, value: Price }),
+    "Prices by model name, over the built-in table"
+  ),
+  target: optional(score, "Mean score over the selection examples at which the search is content and stops"),
+  stallLimit: withDefault(
+    positive("iterations"),
+    40,
+    "Iterations in a row without a new rollout before the search gives up"
+  ),
+  samples: optional(positive("rollouts"), "`evaluate`: rollouts per example"),
+  beam: optional(positive("candidates"), "`apo`: candidates kept from round to round (4)"),
+  branch: optional(positive("candidates"), "`apo`: new candidates per parent (4)"),
+  rounds: optional(positive("rounds"), "`apo`: rounds (3)"),
+  gradient_batch: optional(positive("examples"), "`apo`: rollouts that one critique reads (4)"),
+  val_batch: optional(positive("examples"), "`apo`: selection examples that a round compares candidates on (16)"),
+  bandit: optional(Schema.Literal("none", "ucb"), "`apo`: `ucb` spends a round's rollouts where they tell most"),
+  minibatch: optional(positive("examples"), "`gepa`, `rgepa`: training examples per iteration (3; rgepa 6)"),
+  proposals: optional(
+    Schema.Struct({
+      parents: withDefault(positive("parents"), 1, "Parents per iteration"),
+      perParent: withDefault(positive("proposals"), 1, "Proposals per parent")
+    }),
+    "`gepa`, `rgepa`: how many proposals an iteration makes"
+  ),
+  selection: optional(
+    Schema.Literal("all", "best"),
+    "`gepa`: which of an iteration's improvements are kept"
+  ),
+  selector: optional(
+    Schema.Literal("pareto", "current_best", "epsilon_greedy", "top_k_pareto"),
+    "`gepa`: how a parent is chosen"
+  ),
+  merge: optional(Schema.Boolean, "`gepa`: whether candidates are crossed"),
+  cache: optional(Schema.Boolean, "`gepa`: false runs an example again whenever it is asked for again (true)"),
+  block: optional(positive("examples"), "`rgepa`: selection examples per heat of the race (10)"),
+  pBest: optional(share("a probability"), "`rgepa`: how often the parent is the best candidate (0.5)"),
+  pPrune: optional(share("a probability"), "`rgepa`: how often a line is tried without (0.1)"),
+  patchMerge: optional(Schema.Boolean, "`rgepa`: whether the patches of two candidates are joined (false)"),
+  lag: optional(whole(0, "iterations"), "`rgepa`: iterations under way at the same time, less one (0)"),
+  corpusPass: optional(
+    Schema.Boolean,
+    "`rgepa`: whether the search begins with one reflection over all training examples (false)"
+  )
+})
+export type OptimizerConfig = typeof OptimizerConfig.Type
+
+export const GateConfig = Schema.Struct({
+  alpha: withDefault(
+    Schema.Number.pipe(
+      Schema.filter((value) => value > 0 && value < 0.5, { description: "a probability above 0 and below 0.5" })
+    ),
+    0.05,
+    "How often a version that is no better may be promoted, over all openings of the gate together"
+  ),
+  fraction: withDefault(share("a share"), 0.4, "Share of `validate` that is kept for the gate; no search sees it"),
+  min_reward_delta: withDefault(share("a gain"), 0, "Smallest gain that counts"),
+  samples: withDefault(positive("rollouts"), 1, "Rollouts per example and version")
+})
+export type GateConfig = typeof GateConfig.Type

@@ -1,0 +1,30 @@
+/** The kinds of keys that a config is made of. */
+import * as Schema from "effect/Schema"
+
+export const positive = (what: string) =>
+  Schema.Number.pipe(
+    Schema.filter((value) => Number.isSafeInteger(value) && value > 0, {
+      description: `a whole number of ${what} greater than 0`
+    })
+  )
+
+export const atLeastZero = (what: string) =>
+  Schema.Finite.pipe(Schema.filter((value) => value >= 0, { description: `a ${what} of 0 or more` }))
+
+export const withDefault = <A, I>(schema: Schema.Schema<A, I>, value: A, description: string) =>
+  Schema.optionalWith(schema, { default: () => value, exact: true }).annotations({ description })
+
+export const optional = <A, I>(schema: Schema.Schema<A, I>, description: string) =>
+  Schema.optionalWith(schema, { exact: true }).annotations({ description })
+
+/** A whole number from `min` on. */
+export const whole = (min: number, what: string) =>
+  Schema.Number.pipe(
+    Schema.filter((value) => Number.isSafeInteger(value) && value >= min, {
+      description: `a whole number of ${what}, ${min} or more`
+    })
+  )
+
+/** A share or a probability. */
+export const share = (what: string) =>
+  Schema.Number.pipe(Schema.filter((value) => value >= 0 && value <= 1, { description: `${what} from 0 to 1` }))

@@ -1,0 +1,44 @@
+/**
+ * List prices in dollars per million tokens, as the providers published them in November 2026. A config's `prices` come first,
+ * and what an upstream reports comes before both.
+ */
+import type { Price } from "./Spending.js"
+
+const table: Readonly<Record<string, Price>> = {
+  "gpt-4o": { input: 2.5, output: 10 },
+  "gpt-4o-mini": { input: 0.15, output: 0.6 },
+  "gpt-4.1": { input: 2, output: 8 },
+  "gpt-4.1-mini": { input: 0.4, output: 1.6 },
+  "gpt-4.1-nano": { input: 0.1, output: 0.4 },
+  "o3": { input: 2, output: 8 },
+  "o4-mini": { input: 1.1, output: 4.4 },
+  "gpt-5": { input: 1.25, output: 10 },
+  "gpt-5-mini": { input: 0.25, output: 2 },
+  "gpt-5-nano": { input: 0.05, output: 0.4 },
+  "claude-3-5-haiku": { input: 0.8, output: 4 },
+  "claude-haiku-4-5": { input: 1, output: 5 },
+  "claude-sonnet-4": { input: 3, output: 15 },
+  "claude-sonnet-4-5": { input: 3, output: 15 },
+  "gemini-2.5-flash": { input: 0.3, output: 2.5 },
+  "gemini-2.5-pro": { input: 1.25, output: 10 },
+  "deepseek-chat": { input: 0.27, output: 1.1 },
+  "mistral-small-latest": { input: 0.1, output: 0.3 },
+  "mistral-large-latest": { input: 2, output: 6 }
+}
+
+/**
+ * The price of a model by the name it was called or answered by: `openai/gpt-4o-mini`, `gpt-4o-mini-2024-07-18`. Undefined
+ * when nobody says.
+ */
+export const priceOf = (
+  own: Readonly<Record<string, Price>>,
+  model: string
+): Price | undefined => {
+  const bare = model.slice(model.lastIndexOf("/") + 1)
+  const undated = bare.replace(/-(\d{4}-\d{2}-\d{2}|\d{8})$/, "")
+  for (const name of [model, bare, undated]) {
+    const price = Object.hasOwn(own, name) ? own[name] : Object.hasOwn(table, name) ? table[name] : undefined
+    if (price !== undefined) return price
+  }
+  return bare.startsWith("sim") || model.startsWith("sim/") ? { input: 0, output: 0 } : undefined
+}

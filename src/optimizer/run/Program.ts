@@ -1,0 +1,252 @@
+/** A whole search: from the config to a promoted version, or to the reason why there is none. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { createHash } from "node:crypto"
+import type { RunId } from "../../domain/Ids.js"
+import type { OptimizerConfig } from "../../domain/OptimizerConfig.js"
+import type { RunConfig } from "../../domain/RunConfig.js"
+import { SearchFailed } from "../../domain/SearchFailed.js"
+import { ResourceStore } from "../../store/ResourceStore.js"
+import type { RunStore } from "../../store/RunStore.js"
+import { SearchStore } from "../../store/SearchStore.js"
+import type { StoreError } from "../../store/StoreError.js"
+import { Chance } from "../Chance.js"
+import { gate } from "../Gate.js"
+import { gatePlan } from "../GatePlan.js"
+import { defaultGateSettings, type GateSettings } from "../GateSettings.js"
+import type { GateVerdict } from "../GateVerdict.js"
+import { gepa, type GepaSettings } from "../Gepa.js"
+import { rgepa, type RgepaSettings } from "../Rgepa.js"
+import { type Found, keyOf, type Steps, type Task } from "../Search.js"
+import { slicesOf } from "../Slices.js"
+import { splitValidate } from "../Split.js"
+import { apo, type ApoSettings } from "../TextualGradient.js"
+import { priceOf } from "./Prices.js"
+import type { Reflector } from "./Reflector.js"
+import { SearchRun } from "./SearchRun.js"
+import { searchExamples, seedOf } from "./SearchTask.js"
+import { Spending } from "./Spending.js"
+
+export interface ProgramOptions {
+  readonly runId: RunId
+  readonly config: RunConfig
+  /** The version that the run was begun under. */
+  readonly resourcesVersion: number
+  /** Who makes the best version the latest whatever the gate says; null leaves it to the gate. */
+  readonly forcedBy: string | null
+  readonly onProgress: () => void
+  readonly onEnqueued: () => void
+  /** Told where the search stands. */
+  readonly onStanding: (standing: Standing) => void
+}
+
+/** Where a search stands, for whoever watches. */
+export interface Standing {
+  readonly phase: "search" | "gate" | "ended"
+  readonly rollouts: number
+  readonly reflections: number
+  readonly tokens: number
+  readonly usd: number
+}
+
+/** What a search came to, as it is stored. */
+export interface SearchResult {
+  readonly algorithm: string
+  readonly reason: string
+  /** Candidate numbers; the seed is 0. */
+  readonly best: number
+  readonly bestMean: number | null
+  readonly seedVersion: number
+  readonly bestVersion: number | null
+  readonly promotedVersion: number | null
+  /** It became the latest against the gate, or without one. */
+  readonly isForced: boolean
+  readonly selectionExamples: number
+  readonly gateExamples: number
+  readonly spent: Omit<Standing, "phase">
+  readonly gate: GateVerdict | null
+  /** Why no gate was held, in a sentence; null when one was. */
+  readonly noGate: string | null
+}
+
+/** Changes whenever the same answers may lead to other decisions. */
+const version = 1
+
+export const searchProgram = (
+  options: ProgramOptions
+): Effect.Effect<SearchResult, SearchFailed | StoreError, SearchStore | ResourceStore | RunStore | Reflector> =>
+  Effect.gen(function*() {
+    const store = yield* SearchStore
+    const { config, resourcesVersion, runId } = options
+    const ended = yield* store.result(runId)
+    if (ended !== null) return JSON.parse(ended) as SearchResult
+
+    const stored = yield* Effect.flatMap(ResourceStore, ({ get }) => get(resourcesVersion))
+    const resources = Option.getOrThrow(stored).resources
+    const seed = yield* seedOf(config, resources)
+    const examples = searchExamples(config, resources)
+    if (examples.train.length === 0 || examples.validate.length === 0) {
+      return yield* new SearchFailed({ reason: "task", detail: "a search needs examples in optimize and in validate" })
+    }
+    const { optimizer } = config
+    const settings = gateSettings(config)
+    const chance = new Chance(optimizer.seed)
+    const split = splitValidate(examples.validate, optimizer.seed, settings)
+    const pairs = split.gate.slice(0, gatePairsMax(optimizer.max_rollouts, settings))
+    const gateRollouts = 2 * settings.samples * pairs.length
+    const spending = new Spending({
+      tokensMax: optimizer.max_tokens ?? Infinity,
+      usdMax: optimizer.max_usd ?? Infinity,
+      secondsMax: optimizer.max_seconds ?? Infinity
+    }, (model) => priceOf(optimizer.prices ?? {}, model))
+    const run = new SearchRun({
+      runId,
+      resources,
+      seed,
+      examples: examples.byId,
+      optimizer: `${optimizer.algorithm}@${version}`,
+      attemptsMax: config.max_attempts,
+      spending,
+      onProgress: () => {
+        options.onProgress()
+        options.onStanding({ phase, ...standing() })
+      },
+      onEnqueued: options.onEnqueued
+    })
+    const standing = () => ({
+      rollouts: run.spent.rollouts,
+      reflections: run.spent.reflections,
+      tokens: spending.tokens,
+      usd: spending.usd
+    })
+    let phase: Standing["phase"] = "search"
+    const task: Task = { seed, train: examples.train, selection: split.selection, chance }
+    const found = yield* run.run(searching(task, optimizer), {
+      rolloutsMax: optimizer.max_rollouts - gateRollouts,
+      reflectionsMax: optimizer.max_reflections ?? Math.ceil(optimizer.max_rollouts / 5),
+      stallMax: optimizer.stallLimit,
+      cached: optimizer.cache ?? true
+    })
+    phase = "gate"
+    const isSeed = keyOf(found.best) === keyOf(seed)
+    const noGate = isSeed
+      ? "nothing better than the seed was found"
+      : pairs.length === 0
+      ? split.untestable ?? "not testable: max_rollouts leaves none for the gate"
+      : null
+    const verdict = noGate !== null ? null : yield* run.run(
+      gate({
+        incumbent: seed,
+        candidate: found.best,
+        examples: pairs,
+        untestable: null,
+        plan: gatePlan(pairs.length, yield* store.openGate(runId, gateSetOf(pairs.map(({ id }) => id))), settings),
+        // A search may draw an example more than once; the gate's draws are its own.
+        firstSample: gateFirstSample,
+        chance,
+        slices: new Map(pairs.map(({ id }) => [id, slicesOf(examples.byId.get(id)!)])),
+        settings
+      }),
+      { rolloutsMax: gateRollouts, reflectionsMax: 0, stallMax: Infinity }
+    )
+    const best = isSeed ? 0 : run.numberOf(found.best)
+    const bestVersion = yield* store.versionOf(runId, best)
+    const isPromoted = verdict?.decision === "promote"
+    const isForced = !isPromoted && !isSeed && options.forcedBy !== null
+    const promoted = isPromoted || isForced ? bestVersion : null
+    const result: SearchResult = {
+      algorithm: optimizer.algorithm,
+      reason: found.reason,
+      best,
+      bestMean: found.mean,
+      seedVersion: resourcesVersion,
+      bestVersion,
+      promotedVersion: promoted,
+      isForced,
+      selectionExamples: split.selection.length,
+      gateExamples: pairs.length,
+      spent: standing(),
+      gate: verdict,
+      noGate
+    }
+    yield* store.end(
+      runId,
+      JSON.stringify(result),
+      promoted === null ? null : {
+        version: promoted,
+        decision: isForced ? "forced" : "gate",
+        principal: isForced ? options.forcedBy : null
+      }
+    )
+    options.onStanding({ phase: "ended", ...standing() })
+    return result
+  })
+
+/** Samples of the gate: far from those that a search draws. */
+const gateFirstSample = 1_000
+
+/** No more than a third of the budget goes into the gate. */
+const gatePairsMax = (rolloutsMax: number, { samples }: GateSettings) => Math.floor(rolloutsMax / (6 * samples))
+
+const gateSettings = ({ gate }: RunConfig): GateSettings => ({
+  ...defaultGateSettings,
+  alpha: gate.alpha,
+  fraction: gate.fraction,
+  minRewardDelta: gate.min_reward_delta,
+  samples: gate.samples
+})
+
+const gateSetOf = (ids: ReadonlyArray<string>) => createHash("sha256").update(ids.toSorted().join("\n")).digest("hex")
+
+/** The settings that the config gives; the algorithm knows the others. */
+const given = <Settings>(settings: { readonly [K in keyof Settings]?: Settings[K] | undefined }): Partial<Settings> =>
+  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as Partial<Settings>
+
+const searching = (task: Task, optimizer: OptimizerConfig): Steps<Found> => {
+  const {
+    bandit,
+    block,
+    corpusPass,
+    lag,
+    minibatch,
+    pBest,
+    pPrune,
+    patchMerge,
+    proposals,
+    selection,
+    selector,
+    target
+  } = optimizer
+  switch (optimizer.algorithm) {
+    case "gepa":
+      return gepa(task, given<GepaSettings>({ minibatch, proposals, selection, selector, target }))
+    case "apo":
+      return apo(
+        task,
+        given<ApoSettings>({
+          beamWidth: optimizer.beam,
+          branchFactor: optimizer.branch,
+          beamRounds: optimizer.rounds,
+          gradientBatch: optimizer.gradient_batch,
+          valBatch: optimizer.val_batch,
+          bandit,
+          target
+        })
+      )
+    default:
+      return rgepa(
+        task,
+        given<RgepaSettings>({
+          minibatch,
+          block,
+          pBest,
+          pPrune,
+          patchMerge,
+          lag,
+          corpusPass,
+          proposals: proposals?.perParent,
+          target
+        })
+      )
+  }
+}

@@ -1,0 +1,85 @@
+/** What a search has used, and whether the next batch still fits: by what rollouts and reflections used so far. */
+import type { Usage } from "../../store/SearchStore.js"
+import { SearchStopped } from "../Search.js"
+
+export interface SpendingLimits {
+  readonly tokensMax: number
+  readonly usdMax: number
+  readonly secondsMax: number
+}
+
+/** Dollars per million tokens. */
+export interface Price {
+  readonly input: number
+  readonly output: number
+}
+
+export class Spending {
+  private rollouts = 0
+  private reflections = 0
+  private readonly ofRollouts = { tokens: 0, usd: 0 }
+  private readonly ofReflections = { tokens: 0, usd: 0 }
+
+  constructor(
+    private readonly limits: SpendingLimits,
+    private readonly priceOf: (model: string) => Price | undefined
+  ) {}
+
+  get tokens(): number {
+    return this.ofRollouts.tokens + this.ofReflections.tokens
+  }
+
+  get usd(): number {
+    return this.ofRollouts.usd + this.ofReflections.usd
+  }
+
+  addRollout(usage: ReadonlyArray<Usage>): void {
+    this.rollouts += 1
+    this.add(this.ofRollouts, usage)
+  }
+
+  addReflection(usage: ReadonlyArray<Usage>): void {
+    this.reflections += 1
+    this.add(this.ofReflections, usage)
+  }
+
+  /** Why a batch of so many more must not be begun; null when it may. */
+  refusal(
+    more: { readonly rollouts: number; readonly reflections: number },
+    elapsedSecs: number
+  ): SearchStopped | null {
+    const { secondsMax, tokensMax, usdMax } = this.limits
+    if (elapsedSecs >= secondsMax) {
+      return new SearchStopped("seconds", `${Math.floor(elapsedSecs)} s have passed of ${secondsMax} s (max_seconds)`)
+    }
+    const tokens = this.tokens + this.expected("tokens", more)
+    if (tokens > tokensMax) {
+      return new SearchStopped(
+        "tokens",
+        `the next batch would come to about ${Math.ceil(tokens)} tokens of ${tokensMax} (max_tokens)`
+      )
+    }
+    const usd = this.usd + this.expected("usd", more)
+    return usd > usdMax
+      ? new SearchStopped("usd", `the next batch would come to about $${usd.toFixed(4)} of $${usdMax} (max_usd)`)
+      : null
+  }
+
+  private expected(of: "tokens" | "usd", more: { readonly rollouts: number; readonly reflections: number }): number {
+    return more.rollouts * this.ofRollouts[of] / Math.max(1, this.rollouts) +
+      more.reflections * this.ofReflections[of] / Math.max(1, this.reflections)
+  }
+
+  private add(sum: { tokens: number; usd: number }, usage: ReadonlyArray<Usage>) {
+    for (const { cost, inputTokens, model, outputTokens } of usage) {
+      sum.tokens += inputTokens + outputTokens
+      const price = model === null ? undefined : this.priceOf(model)
+      // What the upstream itself says a call cost is better than a table.
+      sum.usd += cost > 0
+        ? cost
+        : price === undefined
+        ? 0
+        : (inputTokens * price.input + outputTokens * price.output) / 1e6
+    }
+  }
+}

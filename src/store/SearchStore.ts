@@ -1,0 +1,192 @@
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { RunId } from "../domain/Ids.js"
+import { type Conversation, conversationOf, jsonOfBody } from "../openai/Conversation.js"
+import { GenAi } from "../openai/GenAi.js"
+import { orStoreError } from "./reading.js"
+import type { StoreError } from "./StoreError.js"
+import { Writer } from "./Writer.js"
+import type { Input, Output } from "./writer/operations.js"
+
+/** How a rollout of a search ended, and what it used. */
+export interface SearchOutcome {
+  readonly id: string
+  readonly status: "succeeded" | "failed" | "cancelled"
+  readonly output: string | null
+  readonly score: number | null
+  readonly error: string | null
+  /** What scorers said of the attempt that counts, in the order of their names. */
+  readonly feedback: ReadonlyArray<{ readonly name: string; readonly value: number; readonly feedback: string | null }>
+  readonly usage: ReadonlyArray<Usage>
+  /** Its last call failed for want of capacity or connection. */
+  readonly isInfrastructure: boolean
+}
+
+/** What the calls of one rollout or reflection used of one model. */
+export interface Usage {
+  readonly model: string | null
+  readonly inputTokens: number
+  readonly outputTokens: number
+  /** What the upstream itself said it cost, in dollars; 0 where it says nothing. */
+  readonly cost: number
+}
+
+export interface StoredReflection {
+  readonly attempts: number
+  readonly answer: string | null
+  readonly failure: string | null
+}
+
+/** A search's record: its steps, its candidates, what it was answered, what came of it. */
+export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStore, {
+  /** Writes a step with all it starts, or answers what was written at its place before. */
+  readonly take: (step: Input<"takeSearchStep">) => Effect.Effect<Output<"takeSearchStep">, StoreError>
+  /** How the rollouts ended; those that have not are left out. */
+  readonly outcomes: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<SearchOutcome>, StoreError>
+  /** The last model call of the attempt that ended a rollout: all that was said. Null when there was none. */
+  readonly conversation: (rolloutId: string) => Effect.Effect<Conversation | null, StoreError>
+  readonly reflection: (runId: RunId, n: number) => Effect.Effect<StoredReflection, StoreError>
+  /** Counts a try and answers its number, from 1. */
+  readonly beginReflection: (runId: RunId, n: number) => Effect.Effect<number, StoreError>
+  readonly endReflection: (
+    runId: RunId,
+    n: number,
+    end: { readonly answer: string | null; readonly failure: string | null }
+  ) => Effect.Effect<void, StoreError>
+  /** What the calls of an attributed id used. */
+  readonly usage: (rolloutId: string) => Effect.Effect<ReadonlyArray<Usage>, StoreError>
+  /** How often the gate over these examples has been opened, this run's opening included. */
+  readonly openGate: (runId: RunId, gateSet: string) => Effect.Effect<number, StoreError>
+  readonly versionOf: (runId: RunId, candidate: number) => Effect.Effect<number | null, StoreError>
+  /** What the search came to, once it has ended. */
+  readonly result: (runId: RunId) => Effect.Effect<string | null, StoreError>
+  readonly end: (
+    runId: RunId,
+    result: string,
+    promotion: Input<"endSearch">["promotion"]
+  ) => Effect.Effect<void, StoreError>
+  /** The text of the last whole answer that calls under an attributed id were given; null when there is none. */
+  readonly answered: (rolloutId: string) => Effect.Effect<string | null, StoreError>
+  /** When its first step was taken, in Unix milliseconds. */
+  readonly begunAt: (runId: RunId) => Effect.Effect<number | null, StoreError>
+}>() {
+  static readonly layer = Layer.effect(
+    SearchStore,
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const writer = yield* Writer
+      return SearchStore.of({
+        take: (step) => writer.run("takeSearchStep", step),
+        outcomes: (ids) => orStoreError("reading the outcomes of a step", outcomes(sql, ids)),
+        conversation: (rolloutId) => orStoreError("reading what an agent did", conversation(sql, rolloutId)),
+        reflection: (runId, n) =>
+          orStoreError(
+            "reading a reflection",
+            Effect.map(
+              sql<StoredReflection>`SELECT attempts, answer, failure FROM search_reflections
+                                    WHERE run_id = ${runId} AND n = ${n}`,
+              ([row]) => row!
+            )
+          ),
+        beginReflection: (runId, n) => writer.run("beginReflection", { runId, n }),
+        endReflection: (runId, n, end) => Effect.asVoid(writer.run("endReflection", { runId, n, ...end })),
+        usage: (rolloutId) => orStoreError("reading what calls used", usage(sql, [rolloutId])),
+        answered: (rolloutId) => orStoreError("reading an answer", answered(sql, rolloutId)),
+        openGate: (runId, gateSet) => writer.run("openGate", { runId, gateSet }),
+        versionOf: (runId, candidate) =>
+          orStoreError(
+            "reading a candidate",
+            Effect.map(
+              sql<{ version: number | null }>`SELECT resources_version AS version FROM search_candidates
+                                              WHERE run_id = ${runId} AND n = ${candidate}`,
+              ([row]) => row?.version ?? null
+            )
+          ),
+        result: (runId) =>
+          orStoreError(
+            "reading what a search came to",
+            Effect.map(
+              sql<{ result: string }>`SELECT result FROM search_results WHERE run_id = ${runId}`,
+              ([row]) => row?.result ?? null
+            )
+          ),
+        end: (runId, result, promotion) => Effect.asVoid(writer.run("endSearch", { runId, result, promotion })),
+        begunAt: (runId) =>
+          orStoreError(
+            "reading when a search began",
+            Effect.map(
+              sql<{ at: number }>`SELECT at_ms AS at FROM search_steps WHERE run_id = ${runId} AND n = 0`,
+              ([row]) => row?.at ?? null
+            )
+          )
+      })
+    })
+  )
+}
+
+interface OutcomeRow extends Pick<SearchOutcome, "id" | "status" | "output" | "score" | "error"> {
+  readonly feedback: string
+  readonly isInfrastructure: number
+}
+
+const outcomes = (sql: SqlClient.SqlClient, ids: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    const rows = yield* sql<OutcomeRow>`
+      SELECT r.id, r.status, r.output, r.score, r.error,
+        (SELECT json_group_array(json_object('name', w.name, 'value', w.value, 'feedback', w.feedback))
+         FROM rewards w WHERE w.attempt_id = r.id || ':attempt-' || r.attempts) AS feedback,
+        r.status = 'failed' AND EXISTS (
+          SELECT 1 FROM spans s WHERE s.attempt_id = r.id || ':attempt-' || r.attempts
+            AND (s.state IN ('upstream_cut', 'upstream_error', 'timeout', 'refused') OR s.status_code = 429
+                 OR s.status_code >= 500)) AS is_infrastructure
+      FROM json_each(${JSON.stringify(ids)}) AS wanted JOIN rollouts r ON r.id = wanted.value
+      WHERE r.status IN ('succeeded', 'failed', 'cancelled')`
+    const used = yield* usage(sql, ids)
+    const byRollout = new Map<string, Array<Usage>>()
+    for (const { rolloutId, ...one } of used) byRollout.set(rolloutId, [...byRollout.get(rolloutId) ?? [], one])
+    return rows.map(({ feedback, isInfrastructure, ...row }): SearchOutcome => ({
+      ...row,
+      feedback: JSON.parse(feedback) as SearchOutcome["feedback"],
+      usage: byRollout.get(row.id) ?? [],
+      isInfrastructure: isInfrastructure === 1
+    }))
+  })
+
+const usage = (sql: SqlClient.SqlClient, rolloutIds: ReadonlyArray<string>) =>
+  sql<Usage & { readonly rolloutId: string }>`
+    SELECT s.rollout_id, s.model, coalesce(sum(s.input_tokens), 0) AS input_tokens,
+           coalesce(sum(s.output_tokens), 0) AS output_tokens,
+           coalesce(sum(s.attributes ->> ${`$."${GenAi.usageCost}"`}), 0.0) AS cost
+    FROM json_each(${JSON.stringify(rolloutIds)}) AS wanted JOIN spans s ON s.rollout_id = wanted.value
+    WHERE s.kind = 'llm' AND s.attributes ->> ${`$."${GenAi.replayed}"`} IS NULL
+    GROUP BY s.rollout_id, s.model`
+
+const conversation = (sql: SqlClient.SqlClient, rolloutId: string) =>
+  Effect.gen(function*() {
+    const [row] = yield* sql<{ readonly request: Uint8Array | null; readonly answer: Uint8Array | null }>`
+      SELECT (SELECT content FROM payloads WHERE sha256 = s.request_sha256) AS request,
+             (SELECT content FROM payloads WHERE sha256 = coalesce(s.answer_sha256, s.response_sha256)) AS answer
+      FROM rollouts r JOIN spans s ON s.attempt_id = r.id || ':attempt-' || r.attempts
+      WHERE r.id = ${rolloutId} AND s.kind = 'llm' ORDER BY s.sequence_id DESC LIMIT 1`
+    if (row === undefined || row.request === null) return null
+    return conversationOf(jsonOfBody(row.request), row.answer === null ? undefined : jsonOfBody(row.answer))
+  })
+
+const answered = (sql: SqlClient.SqlClient, rolloutId: string) =>
+  Effect.map(
+    sql<{ readonly answer: Uint8Array | null }>`
+      SELECT (SELECT content FROM payloads WHERE sha256 = coalesce(s.answer_sha256, s.response_sha256)) AS answer
+      FROM spans s WHERE s.rollout_id = ${rolloutId} AND s.state = 'done' AND s.status_code = 200 AND s.kind = 'llm'
+      ORDER BY s.start_time_us DESC LIMIT 1`,
+    ([row]) => row === undefined || row.answer === null ? null : textOf(jsonOfBody(row.answer))
+  )
+
+/** What a model said, without what it thought. */
+const textOf = (answer: unknown): string | null => {
+  const text = conversationOf(null, answer).output[0]?.parts.flatMap((part) =>
+    part.type === "text" ? [part.content] : []
+  )
+  return text === undefined || text.length === 0 ? null : text.join("")
+}

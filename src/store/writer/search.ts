@@ -1,0 +1,252 @@
+/** A search's steps. Each is a row before it is an action, with all that it starts in the same transaction. */
+import { createHash } from "node:crypto"
+import type { Db } from "./Database.js"
+
+export interface SearchRollout {
+  readonly id: string
+  readonly mode: "train" | "val"
+  readonly input: string
+  /** Number of the candidate it runs. */
+  readonly candidate: number
+  readonly example: string
+  readonly sample: number
+}
+
+export interface SearchStep {
+  readonly runId: string
+  readonly n: number
+  /** Hex SHA-256 over this step's asks and the chain before it. */
+  readonly chain: string
+  /** Why the search must end instead of taking the step; what was decided the first time counts. */
+  readonly stop: { readonly reason: string; readonly detail: string } | null
+  /** Candidates first seen at this step. */
+  readonly candidates: ReadonlyArray<
+    {
+      readonly n: number
+      readonly parents: ReadonlyArray<number>
+      readonly change: string | null
+      readonly path: string
+    }
+  >
+  /** Candidates first run at this step: canonical JSON of all resources. */
+  readonly versions: ReadonlyArray<{ readonly n: number; readonly resources: string }>
+  readonly rollouts: ReadonlyArray<SearchRollout>
+  /** Reflections by their number in the run. */
+  readonly reflections: ReadonlyArray<{ readonly n: number; readonly path: string; readonly promptSha256: string }>
+  /** JSON objects, in order. */
+  readonly events: ReadonlyArray<string>
+  /** Number of the first event. */
+  readonly eventsFrom: number
+  readonly attemptsMax: number
+  readonly author: string
+}
+
+export type TakenStep =
+  /** The step as it stands, whether it was written now or before. */
+  | { readonly _tag: "taken"; readonly stop: SearchStep["stop"] }
+  /** Another step was written at this place: the optimizer, or what decides, has changed. */
+  | { readonly _tag: "changed" }
+  /** Not now: the run is paused, or is being cancelled. */
+  | { readonly _tag: "held" }
+
+export const takeSearchStep = (db: Db, step: SearchStep): TakenStep => {
+  const known = db.prepare(
+    "SELECT chain, stop_reason AS reason, stop_detail AS detail FROM search_steps WHERE run_id = ? AND n = ?"
+  )
+    .get(step.runId, step.n) as { chain: string; reason: string | null; detail: string | null } | undefined
+  if (known !== undefined) {
+    if (known.chain !== step.chain) return { _tag: "changed" }
+    return { _tag: "taken", stop: known.reason === null ? null : { reason: known.reason, detail: known.detail ?? "" } }
+  }
+  const { desired } = db.prepare("SELECT desired FROM runs WHERE id = ?").get(step.runId) as { desired: string }
+  if (desired !== "run") return { _tag: "held" }
+  db.prepare(
+    `INSERT INTO search_steps (run_id, n, chain, stop_reason, stop_detail, rollouts, reflections, at_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+  ).run(
+    step.runId,
+    step.n,
+    step.chain,
+    step.stop?.reason ?? null,
+    step.stop?.detail ?? null,
+    step.stop === null ? step.rollouts.length : 0,
+    step.stop === null ? step.reflections.length : 0,
+    db.now
+  )
+  if (step.stop === null) takeActions(db, step)
+  return { _tag: "taken", stop: step.stop }
+}
+
+const takeActions = (db: Db, step: SearchStep) => {
+  const { runId } = step
+  for (const { change, n, parents, path } of step.candidates) {
+    db.prepare("INSERT INTO search_candidates (run_id, n, step, parents, change, path) VALUES (?, ?, ?, ?, ?, ?)")
+      .run(runId, n, step.n, JSON.stringify(parents), change, path)
+  }
+  for (const { n, resources } of step.versions) {
+    db.prepare("UPDATE search_candidates SET resources_version = ? WHERE run_id = ? AND n = ?")
+      .run(candidateVersion(db, step, n, resources), runId, n)
+  }
+  const { from } = db.prepare("SELECT coalesce(max(ordinal), -1) + 1 AS \"from\" FROM rollouts WHERE run_id = ?").get(
+    runId
+  ) as {
+    from: number
+  }
+  const insert = db.prepare(
+    `INSERT INTO rollouts (id, run_id, mode, ordinal, status, input, input_sha256, resources_version, run_at_ms, attempts_max,
+                           created_at_ms, candidate, example, sample)
+     VALUES (?, ?, ?, ?, 'queuing', ?, ?, (SELECT resources_version FROM search_candidates WHERE run_id = ? AND n = ?), ?, ?, ?,
+             ?, ?, ?)`
+  )
+  for (const [index, rollout] of step.rollouts.entries()) {
+    const sha256 = createHash("sha256").update(rollout.input).digest("hex")
+    insert.run(
+      rollout.id,
+      runId,
+      rollout.mode,
+      from + index,
+      rollout.input,
+      sha256,
+      runId,
+      rollout.candidate,
+      db.now,
+      step.attemptsMax,
+      db.now,
+      rollout.candidate,
+      rollout.example,
+      rollout.sample
+    )
+  }
+  for (const { n, path, promptSha256 } of step.reflections) {
+    db.prepare("INSERT INTO search_reflections (run_id, n, step, path, prompt_sha256) VALUES (?, ?, ?, ?, ?)")
+      .run(runId, n, step.n, path, promptSha256)
+  }
+  for (const [index, data] of step.events.entries()) {
+    db.prepare("INSERT INTO search_events (run_id, n, step, data) VALUES (?, ?, ?, ?)")
+      .run(runId, step.eventsFrom + index, step.n, data)
+  }
+}
+
+/** The version with these resources: one that is there, else a new one, which does not become the latest. */
+const candidateVersion = (db: Db, { author, runId }: SearchStep, n: number, resources: string): number => {
+  const sha256 = createHash("sha256").update(resources).digest("hex")
+  const known = db.prepare("SELECT version FROM resources WHERE sha256 = ?").get(sha256) as
+    | { version: number }
+    | undefined
+  if (known !== undefined) return known.version
+  const { parent, path } = db.prepare(
+    `SELECT c.path, coalesce(
+       (SELECT p.resources_version FROM search_candidates p WHERE p.run_id = c.run_id AND p.n = c.parents ->> 0),
+       (SELECT resources_version FROM runs WHERE id = c.run_id)) AS parent
+     FROM search_candidates c WHERE c.run_id = ? AND c.n = ?`
+  ).get(runId, n) as { path: string; parent: number }
+  const { version } = db.prepare("SELECT coalesce(max(version), 0) + 1 AS version FROM resources").get() as {
+    version: number
+  }
+  db.prepare(
+    `INSERT INTO resources (version, resources_id, resources, sha256, parent_version, author, created_time, is_latest)
+     VALUES (?, ?, ?, ?, ?, ?, ?, 0)`
+  ).run(
+    version,
+    `resources-${version}-${sha256.slice(0, 8)}`,
+    resources,
+    sha256,
+    parent,
+    `${author} ${runId} ${path}`,
+    db.now
+  )
+  return version
+}
+
+export interface BeginReflection {
+  readonly runId: string
+  readonly n: number
+}
+
+/** Counts one more try of a reflection, and answers its number: the attempt's id names it. */
+export const beginReflection = (db: Db, { n, runId }: BeginReflection): number =>
+  (db.prepare("UPDATE search_reflections SET attempts = attempts + 1 WHERE run_id = ? AND n = ? RETURNING attempts")
+    .get(
+      runId,
+      n
+    ) as { attempts: number }).attempts
+
+export interface EndReflection {
+  readonly runId: string
+  readonly n: number
+  /** The model's text, or why there is none. */
+  readonly answer: string | null
+  readonly failure: string | null
+}
+
+export const endReflection = (db: Db, { answer, failure, n, runId }: EndReflection): null => {
+  db.prepare(
+    "UPDATE search_reflections SET answer = ?, failure = ? WHERE run_id = ? AND n = ? AND answer IS NULL AND failure IS NULL"
+  ).run(answer, failure, runId, n)
+  return null
+}
+
+export interface OpenGate {
+  readonly runId: string
+  /** Which examples the gate holds: hex SHA-256 over their sorted ids. */
+  readonly gateSet: string
+}
+
+/** How often this gate has been opened, with this run's opening; a run opens it once, however often it is resumed. */
+export const openGate = (db: Db, { gateSet, runId }: OpenGate): number => {
+  db.prepare(
+    `INSERT INTO gate_openings (gate_set, k, run_id, at_ms)
+     SELECT ?, coalesce((SELECT max(k) FROM gate_openings WHERE gate_set = ?), 0) + 1, ?, ?
+     WHERE NOT EXISTS (SELECT 1 FROM gate_openings WHERE gate_set = ? AND run_id = ?)`
+  ).run(gateSet, gateSet, runId, db.now, gateSet, runId)
+  return (db.prepare("SELECT k FROM gate_openings WHERE gate_set = ? AND run_id = ?").get(gateSet, runId) as {
+    k: number
+  }).k
+}
+
+export interface EndSearch {
+  readonly runId: string
+  /** JSON: what the search found and what the gate said. */
+  readonly result: string
+  /** The version that becomes the latest, and by whose decision; null when none does. */
+  readonly promotion: {
+    readonly version: number
+    readonly decision: "gate" | "forced"
+    readonly principal: string | null
+  } | null
+}
+
+/** The result, and with it the promotion. A search ends once: a second call changes nothing. */
+export const endSearch = (db: Db, { promotion, result, runId }: EndSearch): null => {
+  const { changes } = db.prepare(
+    "INSERT INTO search_results (run_id, result, at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+  )
+    .run(runId, result, db.now)
+  if (changes === 1 && promotion !== null) recordPromotion(db, { runId, reason: null, ...promotion })
+  return null
+}
+
+export interface Promote {
+  readonly runId: string
+  readonly version: number
+  readonly decision: "gate" | "forced"
+  readonly principal: string | null
+  readonly reason: string | null
+}
+
+/** Makes a version the latest against the gate's verdict, or without one, and says who did. */
+export const promote = (db: Db, input: Promote): null => {
+  recordPromotion(db, input)
+  return null
+}
+
+const recordPromotion = (db: Db, { decision, principal, reason, runId, version }: Promote) => {
+  const latest = db.prepare("SELECT version FROM resources WHERE is_latest = 1").get() as
+    | { version: number }
+    | undefined
+  db.prepare("UPDATE resources SET is_latest = 0 WHERE is_latest = 1").run()
+  db.prepare("UPDATE resources SET is_latest = 1 WHERE version = ?").run(version)
+  db.prepare(
+    "INSERT INTO promotions (at_ms, run_id, version, replaced, decision, principal, reason) VALUES (?, ?, ?, ?, ?, ?, ?)"
+  ).run(db.now, runId, version, latest?.version ?? null, decision, principal, reason)
+}

@@ -1,0 +1,236 @@
+import { assert, describe, it } from "@effect/vitest"
+import Sqlite from "better-sqlite3"
+import * as Effect from "effect/Effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { startTau } from "../support/command.js"
+import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
+import { scratchFolder } from "../support/store.js"
+import { eventually } from "../support/upstream.js"
+
+/** `TAU_TEST_KILLS=30` for a longer trial, `TAU_TEST_SEED` to repeat one. */
+const kills = Number(process.env["TAU_TEST_KILLS"] ?? 6)
+const seed = Number(process.env["TAU_TEST_SEED"] ?? Date.now() % 1_000_000)
+
+const storeIn = (folder: string) => join(folder, "store.sqlite")
+
+const query = <Row>(folder: string, sql: string): ReadonlyArray<Row> => {
+  const store = new Sqlite(storeIn(folder), { readonly: true })
+  try {
+    return store.prepare(sql).all() as ReadonlyArray<Row>
+  } finally {
+    store.close()
+  }
+}
+
+/** All that a search decided and was answered, without times. */
+const record = (folder: string) => ({
+  steps: query(folder, "SELECT n, chain, stop_reason, rollouts, reflections FROM search_steps ORDER BY n"),
+  candidates: query(
+    folder,
+    "SELECT n, step, resources_version, parents, change, path FROM search_candidates ORDER BY n"
+  ),
+  events: query(folder, "SELECT n, step, data FROM search_events ORDER BY n"),
+  reflections: query(folder, "SELECT n, path, prompt_sha256, answer, failure FROM search_reflections ORDER BY n"),
+  rollouts: query(
+    folder,
+    "SELECT id, ordinal, status, output, score, resources_version FROM rollouts ORDER BY ordinal"
+  ),
+  resources: query(
+    folder,
+    "SELECT version, resources, parent_version, author, is_latest FROM resources ORDER BY version"
+  ),
+  result: query(folder, "SELECT result FROM search_results"),
+  promotions: query(folder, "SELECT version, replaced, decision FROM promotions ORDER BY n")
+})
+
+const startSearch = (folder: string, config: object, args: ReadonlyArray<string> = []) => {
+  writeFileSync(join(folder, "config.json"), JSON.stringify(config))
+  return startTau(folder, [
+    "--model=openai/agent",
+    "--prompt-optimization-config=config.json",
+    `--prompt-optimization-store-sqlite=${storeIn(folder)}`,
+    "--prompt-optimization-json",
+    ...args
+  ])
+}
+
+const searched = (folder: string, config: object, args: ReadonlyArray<string> = []) =>
+  Effect.scoped(Effect.gen(function*() {
+    const command = yield* startSearch(folder, config, args)
+    const code = yield* command.exit
+    return { code, stdout: command.stdout(), stderr: command.stderr() }
+  }))
+
+interface Result {
+  readonly reason: string
+  readonly best: number
+  readonly bestVersion: number
+  readonly promotedVersion: number | null
+  readonly spent: { readonly rollouts: number; readonly reflections: number; readonly tokens: number }
+  readonly gate: { readonly decision: string } | null
+  readonly noGate: string | null
+}
+const resultIn = (folder: string) =>
+  JSON.parse(query<{ result: string }>(folder, "SELECT result FROM search_results")[0]!.result) as Result
+
+describe("A search, end to end", { timeout: 240_000 }, () => {
+  it.scopedLive("finds a better prompt, proves it, and makes it the latest", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin, served, truth } = yield* searchUpstream()
+      const { code, stderr } = yield* searched(
+        folder,
+        searchConfig(origin, { validate: 100, optimizer: { max_rollouts: 900 } })
+      )
+      assert.strictEqual(code, 0, stderr)
+      const result = resultIn(folder)
+      assert.strictEqual(result.gate?.decision, "promote", JSON.stringify(result))
+      const latest = query<{ version: number; resources: string }>(
+        folder,
+        "SELECT version, resources FROM resources WHERE is_latest = 1"
+      )[0]!
+      assert.strictEqual(latest.version, result.promotedVersion)
+      const prompt = (JSON.parse(latest.resources) as { system_prompt: string }).system_prompt
+      assert.isAbove(truth(prompt), truth("You are an agent.\nBe helpful."))
+      // What the store says was spent is what the server saw.
+      const agentCalls = served.filter(({ model }) => model === "agent").length
+      const reflections = served.filter(({ model }) => model === "reflector").length
+      assert.strictEqual(result.spent.rollouts, agentCalls)
+      assert.strictEqual(result.spent.reflections, reflections)
+      assert.strictEqual(result.spent.tokens, 15 * served.length)
+      assert.isAtMost(result.spent.rollouts, 900)
+      assert.strictEqual(query(folder, "SELECT 1 FROM rollouts").length, agentCalls)
+      assert.strictEqual(
+        query(folder, "SELECT 1 FROM spans WHERE rollout_id LIKE '%-reflect-%' AND run_id IS NOT NULL").length,
+        reflections
+      )
+    }))
+
+  it.scopedLive("decides the same with 1, 4 and 32 workers, and through kills at any moment", () =>
+    Effect.gen(function*() {
+      const { origin, pace, served } = yield* searchUpstream()
+      const config = (worker_count: number) =>
+        searchConfig(origin, { validate: 60, worker_count, optimizer: { max_rollouts: 240 } })
+      const undisturbed = yield* scratchFolder
+      const first = yield* searched(undisturbed, config(4))
+      assert.strictEqual(first.code, 0, first.stderr)
+      const expected = record(undisturbed)
+      assert.isAbove(expected.candidates.length, 3)
+
+      for (const workers of [1, 32]) {
+        const folder = yield* scratchFolder
+        const { code, stderr } = yield* searched(folder, config(workers))
+        assert.strictEqual(code, 0, stderr)
+        assert.deepStrictEqual(record(folder), expected, `${workers} workers`)
+      }
+
+      const folder = yield* scratchFolder
+      const random = randomFrom(seed)
+      const total = expected.rollouts.length
+      pace.latencyMs = 4
+      served.length = 0
+      for (let n = 1; n <= kills; n += 1) {
+        const wanted = Math.floor(total * (n - random()) / (kills + 1))
+        yield* Effect.scoped(Effect.gen(function*() {
+          const command = yield* startSearch(folder, config(4))
+          yield* eventually(
+            `${wanted} rollouts: ${command.stderr()}`,
+            Effect.sync(() => finishedIn(folder) >= wanted || command.process.exitCode !== null ? true : undefined)
+          )
+          command.process.kill("SIGKILL")
+          yield* command.exit
+        }))
+      }
+      const last = yield* searched(folder, config(4))
+      assert.strictEqual(last.code, 0, `${last.stderr} (seed ${seed})`)
+      assert.deepStrictEqual(record(folder), expected, `seed ${seed}`)
+      // Nothing finished was done again: what is served twice was in flight at a kill, 4 workers and as many reflections.
+      assert.strictEqual(query(folder, "SELECT 1 FROM attempts WHERE status = 'succeeded'").length, total)
+      const again = served.length - (total + expected.reflections.length)
+      assert.isAtMost(again, kills * 5, `seed ${seed}`)
+    }))
+
+  it.scopedLive("refuses to go on when the search has changed", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin, pace } = yield* searchUpstream()
+      pace.latencyMs = 5
+      yield* Effect.scoped(Effect.gen(function*() {
+        const command = yield* startSearch(folder, searchConfig(origin))
+        yield* eventually("work", Effect.sync(() => finishedIn(folder) >= 50 ? true : undefined))
+        command.process.kill("SIGKILL")
+        yield* command.exit
+      }))
+      const store = new Sqlite(storeIn(folder))
+      store.prepare("UPDATE search_steps SET chain = 'another' WHERE n = 1").run()
+      store.close()
+      const { code, stderr } = yield* searched(folder, searchConfig(origin))
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /step 1 of the search differs from the one on record: the optimizer changed/)
+    }))
+
+  it.scopedLive("stays within its budget when calls fail", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      // One call in nine is refused for good.
+      const { origin, served } = yield* searchUpstream({
+        fault: ({ model }, n) => model === "agent" && n % 9 === 4 ? 400 : null
+      })
+      const { code, stderr } = yield* searched(
+        folder,
+        searchConfig(origin, { optimizer: { max_rollouts: 150, max_reflections: 9 } })
+      )
+      assert.strictEqual(code, 0, stderr)
+      const { spent } = resultIn(folder)
+      assert.isAtMost(spent.rollouts, 150)
+      assert.isAtMost(spent.reflections, 9)
+      assert.strictEqual(served.filter(({ model }) => model === "agent").length, spent.rollouts)
+      assert.strictEqual(served.filter(({ model }) => model === "reflector").length, spent.reflections)
+      const failed = query<{ n: number }>(folder, "SELECT count(*) AS n FROM rollouts WHERE status = 'failed'")[0]!.n
+      assert.isAbove(failed, 5)
+    }))
+
+  it.scopedLive("does not optimize the noise of a model that is not there", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin } = yield* searchUpstream({ fault: ({ model }) => model === "agent" ? 503 : null })
+      const { code, stderr } = yield* searched(folder, searchConfig(origin, { max_attempts: 1, worker_count: 8 }))
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /rollouts failed because their model could not be reached or was overloaded/)
+    }))
+
+  it.scopedLive("makes a version the latest against the gate when it is forced, and says so", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin } = yield* searchUpstream()
+      const { code, stderr } = yield* searched(folder, searchConfig(origin), ["--force"])
+      assert.strictEqual(code, 0, stderr)
+      const { bestVersion, noGate } = resultIn(folder)
+      assert.match(noGate!, /^not testable: 40 examples/)
+      assert.deepStrictEqual(
+        query(folder, "SELECT version, decision, principal IS NOT NULL AS named FROM promotions"),
+        [
+          { version: bestVersion, decision: "forced", named: 1 }
+        ]
+      )
+    }))
+})
+
+const finishedIn = (folder: string): number => {
+  try {
+    return query<{ n: number }>(folder, "SELECT count(*) AS n FROM rollouts WHERE status = 'succeeded'")[0]!.n
+  } catch {
+    return 0
+  }
+}
+
+const randomFrom = (start: number) => {
+  let state = start * 2_654_435_761 >>> 0 || 1
+  return () => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state = (state ^ state << 5) >>> 0
+    return state / 2 ** 32
+  }
+}

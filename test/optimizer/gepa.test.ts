@@ -1,0 +1,155 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as fc from "effect/FastCheck"
+import { gepa, type GepaSettings } from "../../src/optimizer/Gepa.js"
+import { keyOf, type SearchEvent, type Texts } from "../../src/optimizer/Search.js"
+import { ruleLine, ruleWorld } from "../support/ruleWorld.js"
+import { examplesOf, search, type Searched, taskOf, type World } from "../support/search.js"
+
+const limits = { rolloutsMax: 1_500, reflectionsMax: 200 }
+
+const evaluations = ({ works }: Searched, split: string) =>
+  works.flatMap(({ asks }) => asks).filter((ask) => ask._tag === "Evaluate").filter((ask) => ask.split === split)
+
+const eventsOf = <T extends SearchEvent["type"]>(searched: Searched, type: T) =>
+  searched.events.filter((event): event is Extract<SearchEvent, { type: T }> => event.type === type)
+
+/** Scores by text alone; every reflection is answered with the next text. */
+const scripted = (texts: ReadonlyArray<string>, score: (text: string, id: string) => number): World => {
+  let next = 0
+  return {
+    rollout: (candidate, { id }) => ({ score: score(candidate.p!, id) }),
+    reflect: () => ({ text: `\`\`\`\n${texts[Math.min(next++, texts.length - 1)]}\n\`\`\`` })
+  }
+}
+
+const run = (world: World, settings: Partial<GepaSettings> = {}, rolloutsMax = 200) =>
+  search(gepa(taskOf({ seed: { p: "seed" } }), settings), world, { rolloutsMax })
+
+describe("gepa", () => {
+  it("pays for the seed's validation, then 2 x 3 a proposal and a validation for each one that passes", () => {
+    const better = run(scripted(["a"], (text) => text === "a" ? 0.5 : 0), { target: 0.5 })
+    assert.strictEqual(better.spent.rollouts, 20 + 3 + 3 + 20)
+    assert.deepStrictEqual(better.found, { best: { p: "a" }, mean: 0.5, reason: "target" })
+    assert.deepStrictEqual(better.events.map(({ type }) => type), [
+      "accepted",
+      "incumbent",
+      "iteration",
+      "proposed",
+      "accepted",
+      "incumbent"
+    ])
+  })
+
+  it("takes a child that is no better only where told to", () => {
+    const equal = () => scripted(["a", "b", "c", "d"], () => 0.5)
+    assert.lengthOf(eventsOf(run(equal()), "accepted"), 1)
+    assert.isAbove(eventsOf(run(equal(), { acceptance: ">=" }), "accepted").length, 2)
+    for (const event of eventsOf(run(equal()), "rejected")) assert.include(["screen", "seen"], event.reason)
+  })
+
+  it("makes no proposal from a perfect minibatch, unless told to", () => {
+    const world = scripted(["a"], (_, id) => id.startsWith("train") ? 1 : 0.5)
+    assert.strictEqual(run(world).spent.reflections, 0)
+    assert.isAbove(run(world, { skipPerfectScore: false }).spent.reflections, 0)
+  })
+
+  it("keeps the earliest of equally good candidates", () => {
+    const { found } = run(
+      scripted(["a", "b", "c"], (text, id) => id.startsWith("train") ? text.charCodeAt(0) / 200 : 0.25)
+    )
+    assert.deepStrictEqual(found!.best, { p: "seed" })
+  })
+
+  it("evaluates only the best children of an iteration in full, or so many of them", () => {
+    const grades = scripted(
+      Array.from({ length: 40 }, (_, at) => `t${at}`),
+      (text) => text === "seed" ? 0 : (Number(text.slice(1)) % 4 + 1) / 10
+    )
+    const accepted = (selection: GepaSettings["selection"]) =>
+      eventsOf(run(grades, { selection, proposals: { parents: 1, perParent: 4 } }, 20 + 24 + 80), "accepted").length - 1
+    assert.isAtLeast(accepted("all"), 4)
+    const best = run(grades, { selection: "best", proposals: { parents: 1, perParent: 4 } }, 20 + 24 + 20)
+    assert.lengthOf(eventsOf(best, "accepted"), 2)
+    assert.lengthOf(eventsOf(best, "rejected").filter(({ reason }) => reason === "beam"), 3)
+    const two = run(grades, { selection: { topK: 2 }, proposals: { parents: 2, perParent: 2 } }, 20 + 24 + 40)
+    assert.lengthOf(eventsOf(two, "accepted"), 3)
+  })
+
+  it("rewrites all components at once where told to", () => {
+    const task = taskOf({ seed: { a: "one", b: "two" } })
+    const searched = search(gepa(task, { componentSelector: "all" }), ruleWorld({ insight: 1 }), limits)
+    const first = eventsOf(searched, "proposed")[0]!
+    assert.notStrictEqual(first.candidate.a, "one")
+    assert.notStrictEqual(first.candidate.b, "two")
+    assert.strictEqual(first.change.component, "a, b")
+  })
+
+  it("merges two descendants that changed different components", () => {
+    const seed = { a: "A.", b: "B." }
+    /** Each component may learn a rule, which half of the examples need, and which spoils the other half on its own. */
+    const world: World = {
+      rollout: (texts, { id }) => {
+        const knows = ["a", "b"].map((name, rule) => texts[name]!.includes(ruleLine(rule)))
+        const rule = Number(id.split("-")[1]) % 2
+        return { score: knows[rule] === true ? 1 : knows[1 - rule] === true ? 0 : 0.1, feedback: "miss" }
+      },
+      reflect: (prompt) => {
+        const rule = prompt.includes("<current name=\"a\">") ? 0 : 1
+        return { text: `\`\`\`\n${ruleLine(rule)}\n\`\`\`` }
+      }
+    }
+    let merged = 0
+    for (let chanceSeed = 0; chanceSeed < 12; chanceSeed += 1) {
+      const searched = search(gepa(taskOf({ seed, chanceSeed }), { merge: true }), world, limits)
+      const merges = eventsOf(searched, "proposed").filter(({ change }) => change.kind === "merge")
+      merged += merges.length
+      const keys = merges.map(({ candidate }) => keyOf(candidate))
+      assert.strictEqual(new Set(keys).size, keys.length)
+      for (const { candidate, parents } of merges) {
+        assert.lengthOf(parents, 2)
+        for (const name of ["a", "b"]) assert.include(parents.map((parent) => parent[name]), candidate[name])
+        assert.deepStrictEqual(candidate, { a: ruleLine(0), b: ruleLine(1) })
+      }
+      assert.strictEqual(searched.found!.reason, "perfect")
+    }
+    assert.isAbove(merged, 0)
+  })
+
+  it("merges at most so often, and tries each on five selection examples first", () => {
+    const components = ["a", "b", "c", "d"]
+    const seed = Object.fromEntries(components.map((name) => [name, `${name}.`]))
+    fc.assert(
+      fc.property(fc.nat(50), fc.integer({ min: 0, max: 3 }), (chanceSeed, mergesMax) => {
+        const world = ruleWorld({ seed: chanceSeed, insight: 0.9, rules: 12 })
+        const searched = search(gepa(taskOf({ seed, chanceSeed }), { merge: true, mergesMax }), world, limits)
+        const merges = new Set(
+          eventsOf(searched, "proposed").filter(({ change }) => change.kind === "merge").map(({ candidate }) =>
+            keyOf(candidate)
+          )
+        )
+        const accepted = eventsOf(searched, "accepted").filter(({ candidate }) => merges.has(keyOf(candidate)))
+        assert.isAtMost(accepted.length, mergesMax)
+        const asked = (texts: Texts) =>
+          evaluations(searched, "selection").filter((ask) => keyOf(ask.texts) === keyOf(texts))
+        for (const { candidate } of accepted) {
+          assert.deepStrictEqual(asked(candidate).map(({ examples }) => examples.length), [5, 20])
+        }
+        for (const { candidate, reason } of eventsOf(searched, "rejected")) {
+          if (reason === "merge") assert.deepStrictEqual(asked(candidate!).map(({ examples }) => examples.length), [5])
+        }
+      }),
+      { numRuns: 20 }
+    )
+  })
+
+  it("draws minibatches of Python's order when told to", () => {
+    const task = taskOf({ seed: { p: "seed" }, train: examplesOf("train", 10) })
+    const searched = search(gepa(task, { rng: "python" }), scripted(["a"], () => 0.5), {
+      rolloutsMax: 26,
+      reflectionsMax: 3
+    })
+    // random.Random(0): a choice among twenty tickets, then a shuffle of ten.
+    const [first] = evaluations(searched, "train")
+    assert.deepStrictEqual(first!.examples.map(({ id }) => id), ["train-8", "train-9", "train-1"])
+  })
+})

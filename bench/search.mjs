@@ -16,11 +16,9 @@ const asExample = ({ expected, id, input }) => ({ id, input, expected })
 const tokens = 100
 
 /** Rollouts in a world, as an optimizer is told of them. */
-const outcomeIn = (world, requests, { ask, exampleId, texts }) => {
-  const example = ask.examples.find(({ id }) => id === exampleId)
-  const { feedback, output, score } = world.run(texts, requests.get(exampleId), ask.sample)
-  const trace = ask.withTraces ? `agent: ${output}` : null
-  return { example, score, failed: false, feedback, output, trace, tokens }
+const outcomeIn = (world, requests, { example, sample, texts }) => {
+  const { feedback, output, score } = world.run(texts, requests.get(example.id), sample)
+  return { example, score, failed: false, feedback, output, trace: null, tokens }
 }
 
 /** Carries a generator's work out in the world until it ends. Calls `onWork` with each batch and what was spent before it. */
@@ -35,7 +33,9 @@ export const drive = (
     onWork(work, before)
     turn = conductor.resume({
       outcomes: new Map(work.rollouts.map((fresh) => [fresh.key, outcomeIn(world, requests, fresh)])),
-      reflections: work.reflections.map(({ path, prompt }) => ({ text: reflection(strength, seed, prompt, path) }))
+      reflections: work.reflections.map(({ path, prompt }) => ({ text: reflection(strength, seed, prompt, path) })),
+      // The agent makes one call: its answer tells all that it did.
+      traces: new Map(work.traces.map((key) => [key, ""]))
     })
     before = conductor.spent.rollouts
   }

@@ -98,7 +98,7 @@ function* search(task: Task, settings: GepaSettings, pool: Pool): Steps<Found> {
       const parent = drawParent(settings.selector, pool.candidates, pool.best!, at(`iter/${n}/parent/${k}`), order)
       return Array.from({ length: perParent }, (_, j) => {
         const attempt = k * perParent + j
-        const examples = minibatches.at((n - 1) * parents * perParent + attempt)
+        const examples = minibatches.at(n - 1, attempt)
         return { parent, examples, path: `iter/${n}/reflect/${attempt}` }
       })
     }).flat()

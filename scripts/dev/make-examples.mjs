@@ -3,7 +3,8 @@
 import { readFileSync, writeFileSync } from "node:fs"
 
 const file = (path) => new URL(`../../examples/${path}`, import.meta.url)
-const rowsOf = (name) => readFileSync(file(`data/${name}.jsonl`), "utf8").trimEnd().split("\n").map((line) => JSON.parse(line))
+const rowsOf = (name) =>
+  readFileSync(file(`data/${name}.jsonl`), "utf8").trimEnd().split("\n").map((line) => JSON.parse(line))
 
 /** The `optimize` and `validate` of a config; the input goes by the name that its executor or agent reads. */
 const splits = (name, input = "prompt") => {
@@ -61,7 +62,13 @@ const banking77 = {
   ...search,
   executor: chat,
   scoring: [{ kind: "exact_match" }],
-  optimizer: rgepa({ components: ["system_prompt"], max_rollouts: 2000, max_reflections: 200, max_usd: 5, minibatch: 8 }),
+  optimizer: rgepa({
+    components: ["system_prompt"],
+    max_rollouts: 2000,
+    max_reflections: 200,
+    max_usd: 5,
+    minibatch: 8
+  }),
   gate
 }
 
@@ -83,7 +90,10 @@ const extract = {
   ...search,
   executor: { kind: "chat", parameters: { temperature: 1 } },
   scoring: [{ kind: "json_equal" }],
-  optimizer: { ...rgepa({ components: ["system_prompt"], max_rollouts: 1500 }), reflection_model: "sim/reflector-strong" },
+  optimizer: {
+    ...rgepa({ components: ["system_prompt"], max_rollouts: 1500 }),
+    reflection_model: "sim/reflector-strong"
+  },
   gate
 }
 

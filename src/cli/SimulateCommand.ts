@@ -2,7 +2,6 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { BehaviourInvalid, loadBehaviour } from "../testing/Behaviour.js"
 import { SimulatedModel } from "../testing/SimulatedModel.js"
-import { taskModelNames } from "../testing/taskWorld/TaskModel.js"
 
 export interface SimulateMode {
   readonly bind: { readonly host: string; readonly port: number }
@@ -31,8 +30,7 @@ const serve = (mode: SimulateMode) =>
       latencyMs: mode.latencyMs,
       ...(mode.logPath !== undefined && { log: mode.logPath })
     })
-    const names = ["arithmetic", ...behaviours.map(({ name }) => name), ...taskModelNames].map((name) => `sim/${name}`)
-      .join(", ")
+    const names = ["sim/arithmetic", ...behaviours.map(({ name }) => `sim/${name}`)].join(", ")
     yield* Console.log(`simulated model listening on ${model.url} (${names}; not a real model)`)
     return yield* Effect.never
   }).pipe(Effect.scoped)

@@ -85,7 +85,10 @@ describe("the example agents", () => {
 
   it.runIf(has("python3"))("rooms_agent.py calls its tool and answers with what the model says then", async () => {
     const request = { date: "2025-10-13", time: "16:30", duration_min: 30, attendees: 12, needs: ["projector"] }
-    const prompts = { TAU_RESOURCE_SYSTEM_PROMPT: "Book a room.", TAU_RESOURCE_ROOMS_TOOL: "Says which rooms are free." }
+    const prompts = {
+      TAU_RESOURCE_SYSTEM_PROMPT: "Book a room.",
+      TAU_RESOURCE_ROOMS_TOOL: "Says which rooms are free."
+    }
     served.length = 0
     const answer = await ask(
       ["python3", "agents/rooms_agent.py"],

@@ -62,6 +62,7 @@ const underHeading = (text: string): Framed => {
 
 const wantedBy = (text: string): ReflectionPrompt["wanted"] => {
   if (text.includes("\"edits\"")) return "edits"
+  if (/\bdo not write\b/i.test(text)) return "critique"
   const asksForText =
     /fence|backticks|```|\b(?:whole|full|complete|new|improved|revised|rewritten)\b[^.\n]{0,40}\b(?:instructions?|prompt|text)\b/i
   return asksForText.test(text) ? "rewrite" : "critique"

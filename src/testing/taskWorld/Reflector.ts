@@ -123,6 +123,14 @@ const garbage = (luck: number): string =>
 
 const editsFor = (skill: Skill, current: string, rest: string, luck: Luck): ReadonlyArray<Edit> => {
   const symptoms = symptomsOf(rest)
+  const told = adviceIn(rest).filter((line) => !current.includes(line))
+  if (symptoms.size === 0 && told.length > 0) {
+    return told.filter((line) => luck("follow", line) < obedience).map((text) => ({
+      op: "add",
+      text,
+      cause: "As advised."
+    }))
+  }
   const lines = current.split("\n").filter((line) => line.trim() !== "")
   const edits: Array<Edit> = []
   const harmful = traps.map((
@@ -148,7 +156,18 @@ const editsFor = (skill: Skill, current: string, rest: string, luck: Luck): Read
   return edits
 }
 
-/** Rules whose symptoms show in the runs and which the text does not state, or a critique does; each with how much it shows. */
+/** How often each point of a critique is followed by whoever writes the text. */
+const obedience = 0.9
+
+/** What a critique, or proposals of others, want to be said. */
+const adviceIn = (text: string): ReadonlyArray<string> =>
+  [
+    ...rules.flatMap(({ contrary, phrasings }) => [...phrasings, contrary]),
+    ...traps.map((trap) => trap.text),
+    ...platitudes
+  ].filter((line) => text.includes(line))
+
+/** Rules whose symptoms show in the runs and which the text does not state; each with how much it shows. */
 const suspects = (
   current: string,
   rest: string,
@@ -160,7 +179,7 @@ const suspects = (
   return rules.flatMap((rule): ReadonlyArray<readonly [Rule, number]> => {
     if (component !== null && rule.component !== component && !anywhere) return []
     if (said.some((sentence) => heard(rule, sentence) === "stated")) return []
-    const shown = (symptoms.get(rule.field) ?? 0) + (rule.phrasings.some((phrasing) => rest.includes(phrasing)) ? 5 : 0)
+    const shown = symptoms.get(rule.field) ?? 0
     return shown > 0 ? [[rule, shown]] : []
   })
 }
@@ -192,8 +211,7 @@ const addition = (skill: Skill, rule: Rule | undefined, rest: string, luck: Luck
     return { op: "add", text: "Answer with one JSON object and nothing else.", cause: "The answer is no JSON object." }
   }
   if (rule !== undefined) {
-    const isTold = rule.phrasings.some((phrasing) => rest.includes(phrasing))
-    if (luck("insight") < (isTold ? Math.max(0.9, skill.insight) : skill.insight)) {
+    if (luck("insight") < skill.insight) {
       const text = one(rule.phrasings, luck("wording"))
       return { op: "add", text, cause: `The text lacks a rule. ${text}` }
     }

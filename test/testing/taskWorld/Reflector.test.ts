@@ -25,7 +25,8 @@ const asking = {
     `Change as little as needed.\n<current name="system_prompt">\n${text}\n</current>\n<runs>\n${runs}\n</runs>\nReturn JSON: {"edits": []}`,
   rewrite: (text: string, runs: string) =>
     `Your agent was given this:\n\`\`\`\n${text}\n\`\`\`\nWhat came of it:\n${runs}\nWrite a new instruction within \`\`\` blocks.`,
-  critique: (text: string, runs: string) => `<current name="a">\n${text}\n</current>\n${runs}\nWhat is wrong with it?`
+  critique: (text: string, runs: string) =>
+    `<current name="a">\n${text}\n</current>\n${runs}\nWhat is wrong with it? Do not write the new text yet.`
 }
 
 const extract = new TaskWorld(named("extract"))
@@ -111,9 +112,7 @@ describe("a simulated reflector", () => {
     const rule = extract.spec.rules[0]!
     const told = `The text lacks a rule. ${rule.phrasings[1]}`
     assert.isAbove(
-      share((draw) => reflection("weak", "1", asking.rewrite(seedText, told), draw).includes(rule.phrasings[0])) +
-        share((draw) => reflection("weak", "1", asking.rewrite(seedText, told), draw).includes(rule.phrasings[1]!)) +
-        share((draw) => reflection("weak", "1", asking.rewrite(seedText, told), draw).includes(rule.phrasings[2]!)),
+      share((draw) => reflection("weak", "1", asking.rewrite(seedText, told), draw).includes(rule.phrasings[1]!)),
       0.7
     )
   })

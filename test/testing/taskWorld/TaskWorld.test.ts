@@ -48,7 +48,7 @@ describe.each(taskSpecs.map((spec) => [spec.name, spec] as const))("the task %s"
       assert.deepStrictEqual(again, request)
       assert.deepStrictEqual(new TaskWorld(spec).run(texts, again, sample), world.run(texts, request, sample))
     },
-    { fastCheck: { numRuns: 30 } }
+    { fastCheck: { numRuns: 8 } }
   )
 
   it.prop(

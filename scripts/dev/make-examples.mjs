@@ -76,7 +76,7 @@ const rooms = {
   ...splits("rooms", "input"),
   resources: { system_prompt: "You book meeting rooms. Answer with the room.", rooms_tool: "Lists rooms." },
   ...search,
-  executor: { kind: "command", command: ["python3", "agents/rooms_agent.py"] },
+  executor: { kind: "command", command: ["python3", "agents/meeting_rooms_agent.py"] },
   scoring: [{ kind: "exact_match" }],
   optimizer: rgepa({ components: ["system_prompt", "rooms_tool"], max_rollouts: 600, max_reflections: 60, max_usd: 5 }),
   gate

@@ -83,24 +83,27 @@ describe("the example agents", () => {
     })
   }
 
-  it.runIf(has("python3"))("rooms_agent.py calls its tool and answers with what the model says then", async () => {
-    const request = { date: "2025-10-13", time: "16:30", duration_min: 30, attendees: 12, needs: ["projector"] }
-    const prompts = {
-      TAU_RESOURCE_SYSTEM_PROMPT: "Book a room.",
-      TAU_RESOURCE_ROOMS_TOOL: "Says which rooms are free."
+  it.runIf(has("python3"))(
+    "meeting_rooms_agent.py calls its tool and answers with what the model says then",
+    async () => {
+      const request = { date: "2025-10-13", time: "16:30", duration_min: 30, attendees: 12, needs: ["projector"] }
+      const prompts = {
+        TAU_RESOURCE_SYSTEM_PROMPT: "Book a room.",
+        TAU_RESOURCE_ROOMS_TOOL: "Says which rooms are free."
+      }
+      served.length = 0
+      const answer = await ask(
+        ["python3", "agents/meeting_rooms_agent.py"],
+        { input: { ...request, accessible_required: true } },
+        prompts
+      )
+      assert.match(answer, /^The tool answered: /)
+      const told = served.map(({ messages }) => messages.map(({ role }) => role))
+      assert.deepStrictEqual(told, [["system", "user"], ["system", "user", "assistant", "tool"]])
+      assert.strictEqual(served[0]!.messages[0]!.text, "Book a room.")
+      assert.include(served[0]!.messages[1]!.text, "Wheelchair access: needed")
     }
-    served.length = 0
-    const answer = await ask(
-      ["python3", "agents/rooms_agent.py"],
-      { input: { ...request, accessible_required: true } },
-      prompts
-    )
-    assert.match(answer, /^The tool answered: /)
-    const told = served.map(({ messages }) => messages.map(({ role }) => role))
-    assert.deepStrictEqual(told, [["system", "user"], ["system", "user", "assistant", "tool"]])
-    assert.strictEqual(served[0]!.messages[0]!.text, "Book a room.")
-    assert.include(served[0]!.messages[1]!.text, "Wheelchair access: needed")
-  })
+  )
 
   it.runIf(has("python3"))("stdlib_agent.py names its rollout in headers when the base URL does not", async () => {
     const example = { prompt: "What is 1 + 1?" }

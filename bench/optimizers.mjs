@@ -139,7 +139,7 @@ const printComparison = (pair) => {
     })`
   )
   console.log(
-    `  reached by one alone: rgepa ${pair.only_rgepa_reached}, gepa ${pair.only_gepa_reached} (p ${
+    `  reached alone: rgepa ${pair.only_rgepa_reached}, gepa ${pair.only_gepa_reached} (p ${
       figure(pair.p_reached)
     }); rollouts saved ${Math.round(pair.rollouts_saved)} (p ${figure(pair.p_saved)})`
   )

@@ -3,12 +3,14 @@
 import { Chance } from "../dist/optimizer/Chance.js"
 import { gate } from "../dist/optimizer/Gate.js"
 import { gatePlan } from "../dist/optimizer/GatePlan.js"
+import { gatePower } from "../dist/optimizer/GatePower.js"
 import { defaultGateSettings } from "../dist/optimizer/GateSettings.js"
 import { Draws } from "../dist/statistics/Draws.js"
 import { mcNemar } from "../dist/statistics/McNemar.js"
 import { normalQuantile } from "../dist/statistics/Normal.js"
 
 const experiments = 2_000
+const powerExperiments = 1_000
 const incumbent = { system_prompt: "incumbent" }
 const candidates = [1, 2, 3].map((k) => ({ system_prompt: `candidate ${k}` }))
 const examples = (n) =>
@@ -148,32 +150,42 @@ export const benchGate = () => {
     )
   }
 
-  console.log("\nPower at the first opening: stated beforehand, and seen")
-  console.log("scores                     pairs  gain  stated     seen  ended early  pairs used  gave up")
-  const cases = [[60, 0.2], [60, 0.3], [100, 0.1], [100, 0.15], [100, 0.2], [200, 0.1], [200, 0.15], [200, 0.2], [
-    400,
-    0.1
-  ]]
-  for (const [pairs, gain] of cases) {
+  console.log(
+    `\nPower at the first opening, 0/1, 35 % disagree, ${powerExperiments} experiments each: stated beforehand, and seen`
+  )
+  console.log("pairs  gain   stated     seen  ended early  pairs used  gave up")
+  const slack = 2.33 * Math.sqrt(0.25 / powerExperiments)
+  for (
+    const [pairs, gain] of [[40, 0.2], [60, 0.2], [60, 0.3], [100, 0.1], [100, 0.15], [100, 0.2], [200, 0.1], [
+      200,
+      0.2
+    ]]
+  ) {
     const plan = gatePlan(pairs, 1, settings)
+    const stated = gatePower(pairs, plan.alpha.test, settings)(gain)
     const seen = { promoted: 0, early: 0, used: 0, futile: 0 }
-    for (let seed = 0; seed < experiments; seed += 1) {
+    for (let seed = 0; seed < powerExperiments; seed += 1) {
       const { decision, n } = openOnce(plan, settings, seed, worlds.binary(gain))
       if (decision === "promote") seen.promoted += 1
       if (decision === "promote" && n < pairs) seen.early += 1
       if (decision === "futile") seen.futile += 1
       seen.used += n
     }
-    const stated = plan.power.find((one) => one.gain === gain)?.power ?? Number.NaN
+    const share = (count) => percent(count / powerExperiments)
     console.log(
-      `${"0/1, 35 % disagree".padEnd(26)} ${String(pairs).padStart(5)}  ${gain.toFixed(2)}  ${
-        Number.isNaN(stated) ? "      –" : percent(stated)
-      }  ${percent(seen.promoted / experiments)}  ${percent(seen.early / experiments).padStart(11)}  ${
-        percent(seen.used / (experiments * pairs)).padStart(10)
-      }  ${percent(seen.futile / experiments)}${
-        check(Number.isNaN(stated) || seen.promoted / experiments >= stated - 0.04)
+      `${String(pairs).padStart(5)}  ${gain.toFixed(2)}  ${percent(stated)}  ${share(seen.promoted)}  ${
+        share(seen.early).padStart(11)
+      }  ${share(seen.used / pairs).padStart(10)}  ${share(seen.futile)}${
+        check(seen.promoted / powerExperiments >= stated - slack)
       }`
     )
+  }
+
+  console.log("\nGates in words, 100 pairs")
+  const plan = gatePlan(100, 1, settings)
+  for (const [gain, seed] of [[0.2, 1], [0.1, 2], [0, 3]]) {
+    const { decision, reason } = openOnce(plan, settings, seed, worlds.binary(gain))
+    console.log(`true gain ${gain.toFixed(2)}: ${decision}: ${reason}`)
   }
   return missed
 }

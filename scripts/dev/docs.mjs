@@ -7,7 +7,6 @@ import { configBytesMax, problemsMax } from "../../dist/cli/ConfigFile.js"
 import { expectation } from "../../dist/cli/ConfigShape.js"
 import { ExitCode } from "../../dist/cli/ExitCode.js"
 import { aliases, controlVerbs, rootFlags, variableOf } from "../../dist/cli/flags.js"
-import { keysNotYet, valuesNotYet } from "../../dist/cli/NotYet.js"
 import { providers } from "../../dist/cli/Providers.js"
 import { openApiDocument } from "../../dist/dashboard/OpenApiDocument.js"
 import { GateConfig, OptimizerConfig } from "../../dist/domain/OptimizerConfig.js"
@@ -215,17 +214,11 @@ const kindTables = (union, title) =>
     const sample = {
       kind,
       ...(has("command") && { command: ["true"] }),
-      ...(has("url") && { url: "http://localhost" })
+      ...(has("url") && { url: "http://localhost" }),
+      ...(has("rubric") && { rubric: "It is right." })
     }
     return `### ${title} ${code(kind)}\n\n${keyTable(union, ast, sample)}`
   }).join("\n\n")
-
-const notYet = [
-  ...Object.entries(keysNotYet).map((
-    [path, keys]
-  ) => [path === "$" ? "keys" : `keys of ${code(path.slice(2))}`, codes(keys)]),
-  ...Object.entries(valuesNotYet).map(([path, words]) => [code(path.slice(2)), codes(words)])
-]
 
 const example = {
   optimize: [{ prompt: "What is 2 + 2?", expected: "4" }],
@@ -275,17 +268,17 @@ ${kindTables(ScorerConfig, "Scorer")}
 
 ${keyTable(OptimizerConfig, OptimizerConfig.ast, {})}
 
+## ${code("gate")}
+
+${keyTable(GateConfig, GateConfig.ast, {})}
+
+How the gate decides: [gate.md](gate.md).
+
 ## ${code("resume")}
 
 ${keyTable(ResumeConfig, ResumeConfig.ast, {})}
 
 What is replayed, and what is not: [runs.md](runs.md#what-a-dead-attempt-leaves).
-
-## Not in this version
-
-Settings that later versions are meant to have. This version refuses them with an error that says so:
-
-${table(["where", "what"], notYet)}
 
 ## How a config is checked
 

@@ -8,7 +8,7 @@ import { createHash, randomBytes } from "node:crypto"
 import { dirname, join } from "node:path"
 import { RunId } from "../domain/Ids.js"
 import { ResourceValues } from "../domain/Resources.js"
-import { RunConfig, type ScorerConfig, ScorerConfig as ScorerSchema } from "../domain/RunConfig.js"
+import { type PlainScorerConfig, PlainScorerConfig as ScorerSchema, RunConfig } from "../domain/RunConfig.js"
 import { safetyPenaltyOf, SafetyRewardConfig } from "../domain/SafetyReward.js"
 import { benchmarkReportJson, type FrozenInputs } from "../evidence/BenchmarkReport.js"
 import type { CaseOutcome } from "../evidence/Outcomes.js"
@@ -36,15 +36,16 @@ import type { RunInput } from "./commands/benchmark.js"
 import { configHash } from "./ConfigHash.js"
 import { ExitCode } from "./ExitCode.js"
 import { drainMsDefault } from "./flags.js"
-import { endpoint, storeTags, upstreamOf } from "./OptimizeCommand.js"
+import { endpoint, storeTags } from "./OptimizeCommand.js"
 import { localPrincipal } from "./Principal.js"
 import { proxyActors } from "./ProxyActors.js"
 import { commandIn } from "./RestartCommand.js"
+import { upstreamOf } from "./Upstream.js"
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex")
 
 /** What judges a dimension that is named after it. `correctness` is the expected outcome somewhere in the answer. */
-const builtIn: Readonly<Record<string, ScorerConfig>> = {
+const builtIn: Readonly<Record<string, PlainScorerConfig>> = {
   ...Object.fromEntries(
     (["exact_match", "contains", "regex", "numeric", "json_equal"] as const).map((kind) =>
       [kind, Schema.decodeSync(ScorerSchema)({ kind, expected: "expected_outcome" })] as const
@@ -206,7 +207,7 @@ const decodedFile = <A, I>(file: string | null, schema: Schema.Schema<A, I>, abs
     )
   })
 
-const checkDimensions = (suite: Suite, dimensions: Readonly<Record<string, ScorerConfig>>) => {
+const checkDimensions = (suite: Suite, dimensions: Readonly<Record<string, PlainScorerConfig>>) => {
   for (const { caseId, rubric } of suite.cases) {
     const unknown = Object.keys(rubric).find((dimension) => !Object.hasOwn(dimensions, dimension))
     if (unknown !== undefined) {

@@ -9,6 +9,7 @@ import { parseHttpUrl, parseUpstream } from "../openai/UpstreamUrl.js"
 import type { Problem } from "./ConfigShape.js"
 import { mismatch } from "./ConfigShape.js"
 import { pathOf } from "./JsonText.js"
+import { providers } from "./Providers.js"
 import { searchProblems } from "./SearchRules.js"
 import { nearest, shown } from "./Suggestion.js"
 
@@ -71,12 +72,36 @@ const scoringProblems = (config: RunConfig): ReadonlyArray<Problem> => {
         text: `expected a name of its own, found ${shown(name)} as in ${first}; give one of them another "name"`
       }]),
       ...(scorer.kind === "regex" ? regexProblems(scorer, path, config) : []),
-      ...(scorer.kind === "http" ? httpProblems(scorer, path) : [])
+      ...(scorer.kind === "http" ? httpProblems(scorer, path) : []),
+      ...(scorer.kind === "judge" ? judgeProblems(scorer, path) : [])
     ]
   })
   return scorers.some(({ weight }) => weight > 0)
     ? problems
     : [...problems, { path: "$.scoring", text: "expected at least one weight above 0, found none" }]
+}
+
+const judgeProblems = (
+  { model, parameters = {} }: Extract<ScorerConfig, { readonly kind: "judge" }>,
+  path: string
+): ReadonlyArray<Problem> => [
+  ...(model === undefined ? [] : modelProblems(model, pathOf(path, "model"))),
+  ...judgeOwnKeys.filter((key) => Object.hasOwn(parameters, key)).map((key) => ({
+    path: pathOf(pathOf(path, "parameters"), key),
+    text: `expected a parameter that is not tau's own, found ${shown(key)}`
+  }))
+]
+
+/** What the judge writes into its request itself. */
+const judgeOwnKeys = ["model", "messages", "response_format", "stream", "stream_options", "n", "tools"]
+
+const modelProblems = (model: string, path: string): ReadonlyArray<Problem> => {
+  const [, provider] = /^([^/\s]+)\/[^\s\p{Cc}]+$/u.exec(model) ?? []
+  if (provider === undefined) return [mismatch(path, "provider/model such as openai/gpt-4o-mini", model)]
+  const names = providers.map(({ name }) => name)
+  return names.includes(provider)
+    ? []
+    : [mismatch(path, `a provider of ${names.join(", ")}`, provider, nearest(provider, names))]
 }
 
 const regexProblems = (

@@ -3,7 +3,6 @@ import * as Option from "effect/Option"
 import type * as AST from "effect/SchemaAST"
 import { getDescriptionAnnotation } from "effect/SchemaAST"
 import { pathOf } from "./JsonText.js"
-import { isKeyNotYet, isValueNotYet } from "./NotYet.js"
 import { nearest, shown } from "./Suggestion.js"
 
 /** One thing wrong with the config. */
@@ -31,8 +30,7 @@ export const shapeProblems = (ast: AST.AST, value: unknown, path: string): Reado
     case "Union":
       return unionProblems(ast, value, path)
     case "Literal":
-      if (value === ast.literal) return []
-      return [isValueNotYet(path, value) ? notYet(path, value) : mismatch(path, expectation(ast), value)]
+      return value === ast.literal ? [] : [mismatch(path, expectation(ast), value)]
     case "StringKeyword":
       return typeof value === "string" ? [] : [mismatch(path, expectation(ast), value)]
     case "NumberKeyword":
@@ -48,11 +46,6 @@ export const shapeProblems = (ast: AST.AST, value: unknown, path: string): Reado
 
 const objectProblems = (ast: AST.TypeLiteral, value: JsonObject, path: string): ReadonlyArray<Problem> => {
   const known = new Map(ast.propertySignatures.map((property) => [String(property.name), property]))
-  // What hangs on a kind that does not exist yet cannot be judged: one line for the kind says it all.
-  for (const name of ["kind", "algorithm"]) {
-    const here = pathOf(path, name)
-    if (known.has(name) && isValueNotYet(here, value[name])) return [notYet(here, value[name])]
-  }
   const strangers = ast.indexSignatures.length > 0 ? [] : Object.keys(value).filter((key) => !known.has(key))
   return [
     ...strangers.map((key) => unknownKey(path, key, known.keys())),
@@ -90,7 +83,6 @@ const unionProblems = (ast: AST.Union, value: unknown, path: string): ReadonlyAr
   const chosen = kinds.find(([kind]) => kind === written)?.[1]
   if (chosen !== undefined) return shapeProblems(chosen, value, path)
   const here = pathOf(path, "kind")
-  if (isValueNotYet(here, written)) return [notYet(here, written)]
   const names = kinds.map(([kind]) => kind!)
   const meant = typeof written === "string" ? nearest(written, names) : undefined
   return [mismatch(here, `one of ${names.map(shown).join(", ")}`, written, meant)]
@@ -162,12 +154,7 @@ export const mismatch = (path: string, expected: string, value: unknown, meant?:
   text: `expected ${expected}, found ${found(value)}${hint(meant)}`
 })
 
-const notYet = (path: string, word: unknown): Problem => ({
-  path,
-  text: `${shown(word)} is known but not available in this version`
+const unknownKey = (path: string, key: string, known: Iterable<string>): Problem => ({
+  path: pathOf(path, key),
+  text: `unknown key ${shown(key)}${hint(nearest(key, known))}`
 })
-
-const unknownKey = (path: string, key: string, known: Iterable<string>): Problem =>
-  isKeyNotYet(path, key)
-    ? notYet(pathOf(path, key), key)
-    : { path: pathOf(path, key), text: `unknown key ${shown(key)}${hint(nearest(key, known))}` }

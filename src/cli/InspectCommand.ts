@@ -2,11 +2,11 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { elapsed } from "../domain/Figures.js"
 import type { ActorReport } from "../runtime/Actor.js"
 import { TreeReport } from "../runtime/ActorTree.js"
 import { ask } from "../runtime/ControlSocketClient.js"
 import { socketsOf } from "../runtime/ControlSocketFiles.js"
-import { elapsed } from "../runtime/progressLine.js"
 import { CommandFailed } from "./CliError.js"
 import { ExitCode } from "./ExitCode.js"
 

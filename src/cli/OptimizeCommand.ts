@@ -3,8 +3,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { randomBytes } from "node:crypto"
 import { dirname, join } from "node:path"
-import type { Scorer } from "../domain/Reward.js"
 import type { RunConfig } from "../domain/RunConfig.js"
+import { searchJson } from "../optimizer/report/searchJson.js"
+import type { SearchReport } from "../optimizer/report/SearchReport.js"
+import { searchText } from "../optimizer/report/searchText.js"
+import { searchReport } from "../optimizer/run/reportOf.js"
 import { Proxy } from "../proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../proxy/ProxyOptions.js"
 import { ActorTree } from "../runtime/ActorTree.js"
@@ -27,23 +30,25 @@ import { RunEvents } from "../store/RunEvents.js"
 import { RunFindings } from "../store/RunFindings.js"
 import { RunStanding } from "../store/RunStanding.js"
 import { RunStore } from "../store/RunStore.js"
+import { SearchReader } from "../store/SearchReader.js"
 import { SearchStore } from "../store/SearchStore.js"
 import { SpanStore } from "../store/SpanStore.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { WorkerStore } from "../store/WorkerStore.js"
-import { type CommandError, CommandFailed } from "./CliError.js"
+import type { CommandError } from "./CliError.js"
 import { loadConfig } from "./ConfigFile.js"
 import { configHash } from "./ConfigHash.js"
 import { dashboardToken } from "./DashboardToken.js"
 import { ExitCode } from "./ExitCode.js"
 import type { OptimizeMode } from "./Mode.js"
 import { localPrincipal } from "./Principal.js"
-import { chooseUpstream, type Environment, providerNamed } from "./Providers.js"
+import type { Environment } from "./Providers.js"
 import { proxyActors } from "./ProxyActors.js"
 import { proxyWithDashboard } from "./ProxyWithDashboard.js"
 import { restartCommand } from "./RestartCommand.js"
-import { searchPart } from "./SearchPart.js"
-import { simulatedUpstream } from "./SimulatedUpstream.js"
+import { reflectionModel, searchPart } from "./SearchPart.js"
+import { sideEndpoints, type SideModel, sideModel } from "./SideModel.js"
+import { upstreamOf } from "./Upstream.js"
 
 /**
  * Runs the config to its end, through a proxy of its own, and prints the summary. Exit code 0 when the run completed, which
@@ -59,6 +64,11 @@ const optimize = Effect.fnUntraced(function*(
 ) {
   const { config, folder, path } = yield* loadConfig(mode.configPath)
   const upstream = yield* upstreamOf(mode, config, environment)
+  const judges = yield* Effect.forEach(
+    judgeModels(config, mode.modelRef),
+    (model) => sideModel(mode, model, environment)
+  )
+  const reflection = yield* reflectionModel(config, mode, environment)
   const attributionLogPath = join(dirname(mode.storePath), "proxy-attribution.jsonl")
   const agentKey = `tau-run-${randomBytes(16).toString("hex")}`
   const proxy: ProxyOptions = {
@@ -84,7 +94,7 @@ const optimize = Effect.fnUntraced(function*(
   )
     .pipe(
       Layer.provideMerge(executor(config, folder)),
-      Layer.provideMerge(scoring(config, folder)),
+      Layer.provideMerge(scoring(config, folder, { models: judges, proxy, ofRun: mode.modelRef })),
       Layer.provideMerge(endpoint(upstream.model, agentKey)),
       Layer.provideMerge(proxyActors),
       Layer.provideMerge(proxyWithDashboard(proxy, { storePath: mode.storePath, token })),
@@ -95,27 +105,40 @@ const optimize = Effect.fnUntraced(function*(
       Layer.provideMerge(Sqlite.layer({ path: mode.storePath, kind: "run", attributionLogPath })),
       Layer.provideMerge(Announcer.layer(process.stderr, environment))
     )
-  const running = Effect.flatMap(searchPart({ mode, config, proxy, environment }), (search) =>
-    Run.run({
-      config,
-      search,
-      configHash: configHash(config, mode.modelRef, folder),
-      configPath: path,
-      modelRef: mode.modelRef,
-      simulated: mode.model.provider === "sim",
-      storePath: mode.storePath,
-      command: restartCommand(mode, [process.execPath, ...process.argv.slice(1, 2)], process.cwd()),
-      principal: localPrincipal(),
-      drainMs: mode.drainMs,
-      report: (told) =>
-        Effect.tap(
-          Console.log(mode.json ? summaryJson(told) : summaryText(told)),
-          () => Effect.sync(() => conclude(exitCodeOf(told)))
-        )
-    }))
+  const running = Effect.flatMap(
+    Effect.all([searchPart({ mode, config, proxy, reflection }), Effect.context<SearchReader>()]),
+    ([search, context]) =>
+      Run.run({
+        config,
+        search,
+        configHash: configHash(config, mode.modelRef, folder),
+        configPath: path,
+        modelRef: mode.modelRef,
+        simulated: mode.model.provider === "sim",
+        storePath: mode.storePath,
+        command: restartCommand(mode, [process.execPath, ...process.argv.slice(1, 2)], process.cwd()),
+        principal: localPrincipal(),
+        drainMs: mode.drainMs,
+        report: (told) =>
+          Effect.tap(
+            Effect.flatMap(searchTold(told), (searched) => Console.log(toldOf(told, searched, mode.json))),
+            () => Effect.sync(() => conclude(exitCodeOf(told)))
+          ).pipe(Effect.provide(context))
+      })
+  )
   const summary = yield* Effect.provide(running, layer)
   return exitCodeOf(summary)
 })
+
+/** What a search came to; null where nothing was searched for, or it cannot be read now: the store keeps it. */
+const searchTold = ({ runId }: Summary) => Effect.orElseSucceed(searchReport(runId), () => null)
+
+const toldOf = (summary: Summary, searched: SearchReport | null, json: boolean): string => {
+  if (json) {
+    return summaryJson(summary, searched === null ? {} : { search: JSON.parse(searchJson(searched)) as unknown })
+  }
+  return searched === null ? summaryText(summary) : `${searchText(searched)}\n\n${summaryText(summary)}`
+}
 
 export const storeTags = Layer.mergeAll(
   ResourceStore.layer,
@@ -124,6 +147,7 @@ export const storeTags = Layer.mergeAll(
   RunFindings.layer,
   RunStanding.layer,
   RunStore.layer,
+  SearchReader.layer,
   SearchStore.layer,
   SpanStore.layer,
   WorkerStore.layer
@@ -131,51 +155,25 @@ export const storeTags = Layer.mergeAll(
 
 const exitCodeOf = ({ runState }: Summary) => runState === "completed" ? ExitCode.success : ExitCode.failure
 
-/** Where the model is and the key to it. Fails before anything is written when a provider wants a key and none is set. */
-export const upstreamOf = Effect.fnUntraced(function*(
-  mode: Pick<OptimizeMode, "model" | "modelRef" | "proxy">,
-  config: Pick<RunConfig, "upstream_url">,
-  environment: Environment
-) {
-  const { name: model, provider } = mode.model
-  const choice = chooseUpstream(
-    { flag: mode.proxy.upstreamUrl, config: config.upstream_url },
-    providerNamed(provider),
-    environment
-  )
-  switch (choice.kind) {
-    case "embedded":
-      return { ...yield* simulatedUpstream(model), key: undefined }
-    case "invalid":
-      return yield* new CommandFailed({ detail: choice.message })
-    case "none":
-      return yield* new CommandFailed({
-        detail: `no upstream is known for ${mode.modelRef}; name it with upstream_url`
-      })
-    case "url": {
-      const key = choice.keyVariable === undefined ? undefined : environment[choice.keyVariable]?.trim()
-      const isMissing = key === undefined || key === ""
-      // A model server on this machine may go without.
-      const isNeeded = choice.source === `provider ${provider}` && choice.address.origin.startsWith("https:")
-      if (isMissing && isNeeded) {
-        return yield* new CommandFailed({
-          detail: `${choice.keyVariable} is not set: ${mode.modelRef} needs the key of ${provider}; ` +
-            "without one, try --model sim/arithmetic"
-        })
-      }
-      return { url: choice.url, model, key: isMissing ? undefined : key }
-    }
-  }
-})
-
 /** Without a policy nothing looks at the spans. */
 const scoring = (
   { safety_reward: safety, scoring }: RunConfig,
-  baseDir: string
-): Layer.Layer<Scorer, never, SpanStore> => {
-  const plain = Scoring.layer({ scoring, baseDir })
+  baseDir: string,
+  judges: { readonly models: ReadonlyArray<SideModel>; readonly proxy: ProxyOptions; readonly ofRun: string }
+) => {
+  const plain = Layer.unwrapScoped(
+    Effect.map(
+      sideEndpoints(judges.models, judges.proxy),
+      (endpoints) => Scoring.layer({ scoring, baseDir, judgeModel: (model) => endpoints.get(model ?? judges.ofRun)! })
+    )
+  )
   return safety === undefined ? plain : Layer.provide(SafetyScoring.layer(safety), plain)
 }
+
+/** The models that the config's judges are. */
+const judgeModels = ({ scoring }: RunConfig, ofRun: string): ReadonlyArray<string> => [
+  ...new Set((scoring ?? []).flatMap((scorer) => scorer.kind === "judge" ? [scorer.model ?? ofRun] : []))
+]
 
 const executor = ({ executor: chosen }: RunConfig, folder: string) => {
   switch (chosen.kind) {

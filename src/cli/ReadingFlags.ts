@@ -85,7 +85,7 @@ export const spanStates = [
   "refused",
   "unknown_after_crash"
 ] as const
-export const roles = ["main", "title", "compaction", "warm_up", "ping"] as const
+export const roles = ["main", "title", "compaction", "warm_up", "ping", "judge"] as const
 
 /** Every reading command is told these. */
 export interface Place {

@@ -2,41 +2,39 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { compact, elapsed } from "../domain/Figures.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { priceOf } from "../optimizer/run/Prices.js"
 import { searchProgram, type Standing } from "../optimizer/run/Program.js"
 import { Reflector } from "../optimizer/run/Reflector.js"
-import { Proxy } from "../proxy/Proxy.js"
 import type { ProxyOptions } from "../proxy/ProxyOptions.js"
-import { AgentEndpoint } from "../runtime/AgentEndpoint.js"
-import { compact, elapsed } from "../runtime/progressLine.js"
 import type { SearchPart } from "../runtime/Run.js"
 import type { ResourceStore } from "../store/ResourceStore.js"
 import type { RunStore } from "../store/RunStore.js"
 import { SearchStore } from "../store/SearchStore.js"
 import { UsageError } from "./CliError.js"
 import type { OptimizeMode } from "./Mode.js"
-import { upstreamOf } from "./OptimizeCommand.js"
 import { localPrincipal } from "./Principal.js"
 import type { Environment } from "./Providers.js"
-import { parseModel } from "./SearchRules.js"
+import { sideEndpoints, type SideModel, sideModel } from "./SideModel.js"
 
 export interface SearchPartOptions {
   readonly mode: OptimizeMode
   readonly config: RunConfig
   /** Of the run's own proxy. */
   readonly proxy: ProxyOptions
-  readonly environment: Environment
+  /** Null when nothing is searched for. */
+  readonly reflection: SideModel | null
 }
 
 /** Null for a config that searches nothing. */
 export const searchPart = (options: SearchPartOptions) =>
   Effect.gen(function*() {
-    const { config, mode } = options
+    const { config, mode, reflection } = options
     const { optimizer } = config
-    if (optimizer.algorithm === "evaluate") return null
+    if (reflection === null) return null
     yield* checkPrices(options)
-    const reflector = yield* Layer.build(yield* reflectorOf(options))
+    const reflector = yield* Layer.build(yield* reflectorOf(options, reflection))
     const services = Context.merge(yield* Effect.context<SearchStore | ResourceStore | RunStore>(), reflector)
     let standing: Standing = { phase: "search", rollouts: 0, reflections: 0, tokens: 0, usd: 0 }
     const part: SearchPart = {
@@ -83,34 +81,21 @@ const checkPrices = ({ config, mode }: SearchPartOptions) => {
   })
 }
 
-/** The reflection model is called through a proxy of the run: the run's own where that one knows its upstream, else another. */
-const reflectorOf = ({ config, environment, mode, proxy }: SearchPartOptions) =>
+/** Where a config's reflection model is; null when nothing is searched for. Fails before anything is written. */
+export const reflectionModel = ({ optimizer }: RunConfig, mode: OptimizeMode, environment: Environment) =>
+  optimizer.algorithm === "evaluate"
+    ? Effect.succeed(null)
+    : sideModel(mode, optimizer.reflection_model ?? mode.modelRef, environment, optimizer.reflection_url)
+
+const reflectorOf = ({ config, proxy }: SearchPartOptions, reflection: SideModel) =>
   Effect.gen(function*() {
-    const endpoint = yield* AgentEndpoint
-    const { attempt_timeout_secs: timeoutSecs, optimizer } = config
-    const parameters = optimizer.reflection_parameters ?? {}
-    const apiKey = endpoint.apiKey
-    const model = parseModel(optimizer.reflection_model ?? mode.modelRef)
-    if (typeof model === "string") return yield* new UsageError({ detail: `$.optimizer.reflection_model: ${model}` })
-    const { reflection_url: url } = optimizer
-    const isHere = model.provider === mode.model.provider && url === undefined
-    if (isHere) {
-      const name = model.provider === "sim" ? `sim/${model.name}` : model.name
-      return Reflector.layer({ origin: endpoint.origin, apiKey, model: name, parameters, timeoutSecs })
-    }
-    const upstream = yield* upstreamOf(
-      { model, modelRef: optimizer.reflection_model ?? mode.modelRef, proxy: {} as OptimizeMode["proxy"] },
-      url === undefined ? {} : { upstream_url: url },
-      environment
-    )
-    const other = Proxy.layer({
-      ...proxy,
-      bind: { host: "127.0.0.1", port: 0 },
-      upstreamUrl: upstream.url,
-      upstreamKey: upstream.key ?? null
+    const endpoints = yield* sideEndpoints([reflection], proxy)
+    const { apiKey, model, origin } = endpoints.get(reflection.modelRef)!
+    return Reflector.layer({
+      origin,
+      apiKey,
+      model,
+      parameters: config.optimizer.reflection_parameters ?? {},
+      timeoutSecs: config.attempt_timeout_secs
     })
-    return Layer.unwrapEffect(Effect.map(Proxy, ({ origin }) =>
-      Reflector.layer({ origin, apiKey, model: upstream.model, parameters, timeoutSecs }))).pipe(
-        Layer.provide(Layer.fresh(other))
-      )
   })

@@ -2,12 +2,16 @@
 import type { Command } from "./Command.js"
 import { audit } from "./commands/audit.js"
 import { benchmark } from "./commands/benchmark.js"
+import { candidates } from "./commands/candidates.js"
 import { dashboard } from "./commands/dashboard.js"
 import { diff } from "./commands/diff.js"
 import { drill } from "./commands/drill.js"
 import { exporting } from "./commands/export.js"
 import { inspect } from "./commands/inspect.js"
 import { keys } from "./commands/keys.js"
+import { lineage } from "./commands/lineage.js"
+import { promote } from "./commands/promote.js"
+import { report } from "./commands/report.js"
 import { resources } from "./commands/resources.js"
 import { rollout } from "./commands/rollout.js"
 import { rollouts } from "./commands/rollouts.js"
@@ -26,6 +30,10 @@ export const commands: ReadonlyArray<Command> = [
   span,
   resources,
   diff,
+  report,
+  candidates,
+  lineage,
+  promote,
   workers,
   exporting,
   inspect,

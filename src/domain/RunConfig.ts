@@ -70,13 +70,18 @@ export const HttpExecutorConfig = Schema.Struct({
 export const ExecutorConfig = Schema.Union(ChatExecutorConfig, CommandExecutorConfig, HttpExecutorConfig)
 export type ExecutorConfig = typeof ExecutorConfig.Type
 
-const scorer = {
+const rated = {
   name: optional(Schema.NonEmptyString, "Name of the reward, unlike that of every other scorer; the kind by default"),
-  weight: withDefault(atLeastZero("weight"), 1, "Share of this score in the reward, relative to the other weights"),
+  weight: withDefault(atLeastZero("weight"), 1, "Share of this score in the reward, relative to the other weights")
+}
+
+const scorer = {
+  ...rated,
   expected: withDefault(Schema.NonEmptyString, "expected", "Field of the example that holds the reference")
 }
 
-export const ScorerConfig = Schema.Union(
+/** The scorers that need no model. */
+export const PlainScorerConfig = Schema.Union(
   Schema.Struct({ kind: Schema.Literal("exact_match"), ...scorer }),
   Schema.Struct({
     kind: Schema.Literal("contains"),
@@ -119,6 +124,37 @@ export const ScorerConfig = Schema.Union(
     timeout_secs: withDefault(positive("seconds"), 60, "How long the scorer may take")
   })
 )
+export type PlainScorerConfig = typeof PlainScorerConfig.Type
+
+const Scale = Schema.Tuple(Schema.Finite, Schema.Finite).pipe(
+  Schema.filter(([low, high]) => low < high && Number.isFinite(high - low), {
+    description: "two numbers, the lowest score and a higher one"
+  })
+)
+
+export const JudgeScorerConfig = Schema.Struct({
+  kind: Schema.Literal("judge"),
+  ...rated,
+  rubric: Schema.propertySignature(Schema.NonEmptyString).annotations({
+    description: "What a good answer is, in words; the judge is told nothing else of it"
+  }),
+  model: optional(Schema.NonEmptyString, "The judge as `provider/model`; the run's model by default"),
+  expected: optional(
+    Schema.NonEmptyString,
+    "Field of the example that holds a reference for the judge; without it the judge is shown none"
+  ),
+  scale: withDefault(Scale, [0, 1], "Lowest and highest score that the judge may give; they count as 0 and 1"),
+  samples: withDefault(positive("judgements"), 1, "Judgements of each answer, of which the mean counts"),
+  parameters: optional(
+    Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+    "Merged into the body of the judge's request, such as `temperature`"
+  ),
+  max_tokens: optional(positive("tokens"), "Sent as `max_tokens` of the judge's request; without it no limit is sent"),
+  timeout_secs: withDefault(positive("seconds"), 120, "How long one judgement may take, repeated calls included")
+})
+export type JudgeScorerConfig = typeof JudgeScorerConfig.Type
+
+export const ScorerConfig = Schema.Union(...PlainScorerConfig.members, JudgeScorerConfig)
 export type ScorerConfig = typeof ScorerConfig.Type
 
 export const ResumeConfig = Schema.Struct({

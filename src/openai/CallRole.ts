@@ -1,7 +1,10 @@
 /** What a model call is for: the agent's work, or one of the side calls that agents make around it. */
 import { at, listAt, numberAt, textAt } from "./Json.js"
 
-export type CallRole = "main" | "title" | "compaction" | "warm_up" | "ping"
+export type CallRole = "main" | "title" | "compaction" | "warm_up" | "ping" | "judge"
+
+/** How the system prompt of the `judge` scorer begins, and how its calls are told from the agent's. */
+export const judgeOpening = "You grade an answer of another program by a rubric."
 
 /** How much of a prompt is looked at: what a side call is for stands at its beginning. */
 const headLength = 600
@@ -44,6 +47,7 @@ const isPing = (request: unknown): boolean => {
 export const roleOf = (path: string, request: unknown): CallRole => {
   if (/\/responses\/compact\/?(?:\?|$)/.test(path)) return "compaction"
   if (at(request, "generate") === false) return "warm_up"
+  if (systemText(request).startsWith(judgeOpening)) return "judge"
   if (isPing(request)) return "ping"
   if (checkpoint.test(lastText(request))) return "compaction"
   // Agents give their side calls no tools: a prompt that has some and speaks of titles is the work itself.

@@ -3,7 +3,7 @@ import type { Patch } from "./Admission.js"
 import type { Task, Texts } from "./Search.js"
 
 /** A text of fewer lines has nothing to spare. */
-export const ablationLinesMin = 4
+const ablationLinesMin = 4
 
 /** The texts without one line that the seed does not have, chosen at random; null where there is none to take. */
 export const ablated = (

@@ -5,11 +5,11 @@
 import type { Chance } from "./Chance.js"
 import { evaluate, type Steps, type TaskExample, type Texts, together } from "./Search.js"
 
-export const banditRounds = 8
+const banditRounds = 8
 /** Candidates run in a round. */
-export const banditArms = 8
+const banditArms = 8
 /** Examples each of them is run on. */
-export const banditExamples = 32
+const banditExamples = 32
 /** How much a candidate that was run little is given the benefit of the doubt. */
 const exploration = 1
 

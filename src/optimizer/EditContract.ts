@@ -8,8 +8,8 @@ import type { Change, Outcome, SearchEvent, TaskExample } from "./Search.js"
 
 /** The most edits of an answer, and the most characters of each. */
 export const editsMax = 4
-export const editCharactersMax = 600
-export const hypothesesMax = 3
+const editCharactersMax = 600
+const hypothesesMax = 3
 
 export interface EditQuestion {
   readonly component: string

@@ -8,7 +8,7 @@ import { conditionalPower } from "../statistics/Power.js"
 import type { Chance } from "./Chance.js"
 import { type Arms, type GatePair, pairAsks, pairOf } from "./GatePair.js"
 import { type GatePlan, mayOpen } from "./GatePlan.js"
-import { isFutile } from "./GatePower.js"
+import { futileBelow } from "./GatePower.js"
 import type { GateSettings } from "./GateSettings.js"
 import { type GateVerdict, verdictOf } from "./GateVerdict.js"
 import { guardedSlices, type GuardRail, guardRails } from "./GuardRails.js"
@@ -101,7 +101,7 @@ class Trial {
     }
     const square = this.pairs.reduce((total, { difference }) => total + difference ** 2, 0)
     const z = square === 0 ? 0 : this.gain() * this.pairs.length / Math.sqrt(square)
-    return isFutile(z, this.pairs.length, plan.pairs, plan.alpha.test, settings)
+    return z < futileBelow(this.pairs.length, plan.pairs, plan.alpha.test, settings)
       ? this.verdict({ type: "futile", power: conditionalPower(z, this.pairs.length / plan.pairs, plan.alpha.test) })
       : null
   }

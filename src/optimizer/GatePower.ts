@@ -1,6 +1,7 @@
 /** What a gate can find: the chance that a true gain gets past every look for futility and the test at the end. */
 import { mcNemar } from "../statistics/McNemar.js"
-import { conditionalPower, mcNemarPower } from "../statistics/Power.js"
+import { normalQuantile } from "../statistics/Normal.js"
+import { mcNemarPower } from "../statistics/Power.js"
 import type { GateSettings } from "./GateSettings.js"
 
 /** Ways less likely than this are not followed. */
@@ -10,15 +11,20 @@ const reach = 7
 /** In gates of more pairs the ways are too many; what looks for futility cost there, a point or two, is left out. */
 const followedMax = 600
 
-/** Whether a gate of `planned` pairs ends for futility at a look after `seen` of them, given z = Σd / √Σd². */
-export const isFutile = (
-  z: number,
+/**
+ * The z = Σd / √Σd² below which a gate of `planned` pairs ends for futility at a look after `seen` of them: there the conditional
+ * power is `futilityPower`. Minus infinity where it does not look.
+ */
+export const futileBelow = (
   seen: number,
   planned: number,
   alpha: number,
   { futilityFrom, futilityPower }: Pick<GateSettings, "futilityFrom" | "futilityPower">
-): boolean =>
-  seen < planned && seen >= futilityFrom * planned && conditionalPower(z, seen / planned, alpha) < futilityPower
+): number => {
+  const share = seen / planned
+  if (share < futilityFrom || share >= 1) return Number.NEGATIVE_INFINITY
+  return Math.sqrt(share) * (normalQuantile(1 - alpha) + Math.sqrt(1 - share) * normalQuantile(futilityPower))
+}
 
 /**
  * Power by gain for 0/1 scores: every way the wins and losses can go is followed, block by block. The evidence that may end a
@@ -29,15 +35,12 @@ export const gatePower = (
   alpha: number,
   settings: Pick<GateSettings, "blockPairs" | "discordantShare" | "futilityFrom" | "futilityPower">
 ): (gain: number) => number => {
-  const lossesMax = new Map<number, number>()
-  /** The most losses with which so many wins still reject; −1 when none are few enough. */
-  const rejectedUpTo = (wins: number) => {
-    const known = lossesMax.get(wins)
-    if (known !== undefined) return known
-    let losses = -1
+  /** By wins, the most losses with which so many wins still reject; −1 when none are few enough. */
+  const rejectedUpTo: Array<number> = []
+  for (let wins = 0; wins <= Math.min(planned, followedMax); wins += 1) {
+    let losses = rejectedUpTo[wins - 1] ?? -1
     while (losses < wins && mcNemar(wins, losses + 1, "greater").pValue <= alpha) losses += 1
-    lossesMax.set(wins, losses)
-    return losses
+    rejectedUpTo.push(losses)
   }
   return (gain) => {
     const discordant = Math.max(settings.discordantShare, gain)
@@ -61,18 +64,22 @@ export const gatePower = (
           here[losses] = chance < chanceMin ? 0 : chance
         }
       }
-      if (seen % settings.blockPairs !== 0 || seen === planned || seen < settings.futilityFrom * planned) continue
+      const futile = seen % settings.blockPairs === 0
+        ? futileBelow(seen, planned, alpha, settings)
+        : Number.NEGATIVE_INFINITY
+      if (futile === Number.NEGATIVE_INFINITY) continue
       for (let wins = 0; wins <= winsMax; wins += 1) {
         for (let losses = 0; losses <= Math.min(lossesHighest, seen - wins); losses += 1) {
-          if (ways[wins]![losses] === 0) continue
           const z = wins + losses === 0 ? 0 : (wins - losses) / Math.sqrt(wins + losses)
-          if (isFutile(z, seen, planned, alpha, settings)) ways[wins]![losses] = 0
+          if (z < futile) ways[wins]![losses] = 0
         }
       }
     }
     let power = 0
     for (const [wins, byLosses] of ways.entries()) {
-      for (let losses = rejectedUpTo(wins); losses >= 0; losses -= 1) power += byLosses[losses]!
+      for (let losses = Math.min(rejectedUpTo[wins]!, planned - wins); losses >= 0; losses -= 1) {
+        power += byLosses[losses]!
+      }
     }
     return power
   }

@@ -92,11 +92,13 @@ const railReason = ({ bound, change, name, slice, state }: GuardRail): string =>
 
 /** `+12.0 points [3.1, 20.4] on 100 pairs, 22 wins and 10 losses`. */
 const seen = ({ gain, interval, losses, n, wins }: GateFigures): string =>
-  `${signed(gain)} points [${(100 * interval!.low).toFixed(1)}, ${
-    (100 * interval!.high).toFixed(1)
+  `${signed(gain)} points [${tenths(interval!.low)}, ${
+    tenths(interval!.high)
   }] on ${n} pairs, ${wins} wins and ${losses} losses`
 
-const signed = (share: number): string => `${share < 0 ? "−" : "+"}${Math.abs(100 * share).toFixed(1)}`
+const signed = (share: number): string => Math.round(1000 * share) < 0 ? tenths(share) : `+${tenths(share)}`
+/** In points, with a true minus; what rounds to nothing has no sign. */
+const tenths = (share: number): string => (Math.round(1000 * share) / 10 || 0).toFixed(1).replace("-", "−")
 const points = (share: number): string => `${(100 * share).toFixed(1)} points`
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 const decimals = (value: number): string => value >= 10 ? value.toFixed(0) : value.toPrecision(2)

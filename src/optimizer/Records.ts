@@ -2,10 +2,10 @@
 import type { Outcome } from "./Search.js"
 
 /** The most characters of each part of a record. */
-export const inputMax = 2_000
-export const outputMax = 2_000
-export const traceMax = 6_000
-export const feedbackMax = 2_000
+const inputMax = 2_000
+const outputMax = 2_000
+const traceMax = 6_000
+const feedbackMax = 2_000
 
 export interface RecordsOptions {
   /** What a record is called in its heading. */

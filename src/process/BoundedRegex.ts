@@ -15,13 +15,19 @@ export class RegexFailed extends Schema.TaggedError<RegexFailed>()("RegexFailed"
 /** A search blocks the event loop, so it has to end well before a heartbeat is due. */
 const limitMs = 250
 
+/** Where a pattern was found. */
+export interface Found {
+  readonly text: string
+  readonly index: number
+}
+
 // The engine checks for termination whenever it backtracks, so the limit holds for patterns such as `^(a+)+$`.
-const search = new Script("pattern.test(text)")
+const search = new Script("pattern.exec(text)")
 const context: { pattern?: RegExp; text?: string } = {}
 createContext(context)
 
-/** Whether the pattern occurs in the text; takes at most 250 ms. */
-export const regexOccurs = (source: string, flags: string, text: string): Effect.Effect<boolean, RegexFailed> =>
+/** Where the pattern first occurs in the text, null when it does not; takes at most 250 ms. */
+export const regexFind = (source: string, flags: string, text: string): Effect.Effect<Found | null, RegexFailed> =>
   Effect.flatMap(
     Effect.try({
       try: () => new RegExp(source, flags),
@@ -32,7 +38,8 @@ export const regexOccurs = (source: string, flags: string, text: string): Effect
       Effect.try({
         try: () => {
           Object.assign(context, { pattern, text })
-          return search.runInContext(context, { timeout: limitMs }) === true
+          const match = search.runInContext(context, { timeout: limitMs }) as RegExpExecArray | null
+          return match === null ? null : { text: match[0], index: match.index }
         },
         catch: () =>
           new RegexFailed({

@@ -138,8 +138,8 @@ const scoreSummary = (row: ModeScore): ScoreSummary => {
   return { mode, rollouts, succeeded, failed, n, mean, interval: mean === null ? null : interval(row, n) }
 }
 
-/** One JSON object with `schema_version` 1. */
-export const summaryJson = (summary: Summary): string =>
+/** One JSON object with `schema_version` 1, and what else is to be told. */
+export const summaryJson = (summary: Summary, more: Readonly<Record<string, unknown>> = {}): string =>
   JSON.stringify(
     {
       schema_version: 1,
@@ -182,7 +182,8 @@ export const summaryJson = (summary: Summary): string =>
         checkpoint_source: summary.resume.checkpointSource
       },
       failures: summary.failures.map(({ error, rolloutId }) => ({ rollout_id: rolloutId, error })),
-      actor_deaths: summary.deaths
+      actor_deaths: summary.deaths,
+      ...more
     },
     null,
     2

@@ -1,3 +1,4 @@
+import { compact, elapsed } from "../domain/Figures.js"
 import type { RunProgress } from "../store/RunStore.js"
 
 export interface ProgressStyle {
@@ -33,22 +34,4 @@ const barWidth = 12
 const progressBar = (done: number, total: number): string => {
   const filled = total === 0 ? 0 : Math.floor(done / total * barWidth)
   return `[${"#".repeat(filled)}${"-".repeat(barWidth - filled)}]`
-}
-
-/** `850 ms`, `12.3 s`, `4 min 05 s`, `2 h 04 min`. */
-export const elapsed = (ms: number): string => {
-  if (ms < 1_000) return `${Math.round(ms)} ms`
-  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`
-  const minutes = Math.floor(ms / 60_000)
-  return minutes < 60
-    ? `${minutes} min ${pad(Math.floor(ms / 1_000) % 60)} s`
-    : `${Math.floor(minutes / 60)} h ${pad(minutes % 60)} min`
-}
-
-const pad = (n: number) => String(n).padStart(2, "0")
-
-/** `950`, `12.3k`, `4.0M`. */
-export const compact = (n: number): string => {
-  if (n < 1_000) return `${n}`
-  return n < 999_950 ? `${(n / 1_000).toFixed(1)}k` : `${(n / 1_000_000).toFixed(1)}M`
 }

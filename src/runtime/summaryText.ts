@@ -1,4 +1,4 @@
-import { compact, elapsed } from "./progressLine.js"
+import { compact, elapsed } from "../domain/Figures.js"
 import { type ScoreSummary, simulatedNote, type Summary } from "./Summary.js"
 
 /** The summary for a person, at most 80 columns wide save for paths and the model's name. */

@@ -14,9 +14,13 @@ export const jsonEqual = (output: string, reference: unknown): Verdict => {
   if (Option.isNone(got)) {
     return miss(`the answer is not JSON, nor has it a fenced block of JSON; got ${quoted(output.trim())}`)
   }
-  const difference = firstDifference(expected, got.value)
-  return difference === undefined ? hit : miss(difference)
+  const found = differences(expected, got.value, differencesShown + 1)
+  if (found.length === 0) return hit
+  const more = found.length > differencesShown ? "; and more" : ""
+  return miss(found.slice(0, differencesShown).join("; ") + more)
 }
+
+const differencesShown = 3
 
 const parse = (text: string): Option.Option<unknown> => {
   try {
@@ -48,10 +52,11 @@ const lastBlock = (pieces: ReadonlyArray<string>): Option.Option<unknown> => {
 
 const absent = Symbol("absent")
 
-/** The first place, in the reference's order, where two JSON values differ, in words. Not recursive: answers nest deep. */
-export const firstDifference = (expected: unknown, got: unknown): string | undefined => {
+/** The first places, in the reference's order, where two JSON values differ, in words. Not recursive: answers nest deep. */
+const differences = (expected: unknown, got: unknown, most: number): ReadonlyArray<string> => {
+  const found: Array<string> = []
   const open: Array<readonly [path: string, expected: unknown, got: unknown]> = [["$", expected, got]]
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+  for (let next = open.pop(); next !== undefined && found.length < most; next = open.pop()) {
     const [path, one, other] = next
     if (one === other) continue
     if (Array.isArray(one) && Array.isArray(other)) {
@@ -64,14 +69,14 @@ export const firstDifference = (expected: unknown, got: unknown): string | undef
         open.push([path + step(key), own(one, key), own(other, key)])
       }
     } else if (one === absent) {
-      return `${clip(path, 500)} is not expected: got ${described(other)}`
+      found.push(`${clip(path, 200)} is not expected: got ${described(other)}`)
     } else if (other === absent) {
-      return `${clip(path, 500)} is missing: expected ${described(one)}`
+      found.push(`${clip(path, 200)} is missing: expected ${described(one)}`)
     } else {
-      return `${clip(path, 500)} differs: expected ${described(one)}, got ${described(other)}`
+      found.push(`${clip(path, 200)} differs: expected ${described(one)}, got ${described(other)}`)
     }
   }
-  return undefined
+  return found
 }
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -83,7 +88,7 @@ const own = (object: Readonly<Record<string, unknown>>, key: string): unknown =>
 const step = (key: string): string => /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`
 
 const described = (value: unknown): string => {
-  if (typeof value === "string") return quoted(value)
+  if (typeof value === "string") return quoted(value, 120)
   if (Array.isArray(value)) return `a list of ${value.length}`
   return isObject(value) ? `an object with ${Object.keys(value).length} fields` : String(value)
 }

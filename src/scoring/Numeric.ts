@@ -24,8 +24,12 @@ export const numeric = (
     return Either.right(miss(`expected ${expected}, but the answer contains no number; got ${quoted(output.trim())}`))
   }
   if (near(expected, got, tolerance)) return Either.right(hit)
-  const allowed = tolerance > 0 ? `, more than ${tolerance} away` : ""
-  return Either.right(miss(`expected ${expected}, got ${got} (the last number of the answer)${allowed}`))
+  const off = Number(Math.abs(got - expected).toPrecision(6))
+  const difference = `${off} too ${got > expected ? "high" : "low"}${tolerance > 0 ? `, ${tolerance} is allowed` : ""}`
+  const earlier = numbersIn(output, thousandsSeparator).some((number) => near(expected, number, tolerance))
+    ? `; ${expected} stands earlier in the answer`
+    : ""
+  return Either.right(miss(`expected ${expected}, got ${got} (the last number of the answer): ${difference}${earlier}`))
 }
 
 /** 1.1 and 1 are 0.1 apart, whatever binary fractions make of it. Without a tolerance equal means equal. */
@@ -41,15 +45,18 @@ const near = (one: number, other: number, tolerance: number): boolean =>
  * fractions. Units, `%` among them, are ignored: 50% is 50. The decimal sign is a point; a comma where the point
  * separates thousands; either where a space does.
  */
-export const lastNumber = (text: string, thousandsSeparator: ThousandsSeparator): number | undefined => {
+export const lastNumber = (text: string, thousandsSeparator: ThousandsSeparator): number | undefined =>
+  numbersIn(text, thousandsSeparator).at(-1)
+
+const numbersIn = (text: string, thousandsSeparator: ThousandsSeparator): ReadonlyArray<number> => {
   const { decimal, pattern, separator } = grammars[thousandsSeparator]
   const plain = (digits: string) => Number(digits.replace(separator, "").replace(decimal, ".").replace("\u2212", "-"))
-  let last: number | undefined
+  const numbers: Array<number> = []
   for (const [, sign, magnitude = "", denominator] of text.matchAll(pattern)) {
     const size = plain(magnitude) / (denominator === undefined ? 1 : plain(denominator))
-    if (Number.isFinite(size)) last = sign === undefined || sign === "+" ? size : -size
+    if (Number.isFinite(size)) numbers.push(sign === undefined || sign === "+" ? size : -size)
   }
-  return last
+  return numbers
 }
 
 interface Grammar {

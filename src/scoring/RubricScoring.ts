@@ -3,11 +3,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Scorer, ScoringFailed } from "../domain/Reward.js"
-import type { ScorerConfig } from "../domain/RunConfig.js"
+import type { PlainScorerConfig } from "../domain/RunConfig.js"
 import { scorerOf } from "./Scoring.js"
 
 /** The scorer of a dimension, but for its name and weight, which the rubric gives. `expected` names the example's field. */
-export type DimensionScorer = ScorerConfig
+export type DimensionScorer = PlainScorerConfig
 
 const Rubric = Schema.Record({ key: Schema.String, value: Schema.Finite })
 
@@ -27,7 +27,7 @@ export const layer = ({ baseDir, dimensions, rubricField }: RubricConfig): Layer
         const rubric = yield* Schema.decodeUnknown(Rubric)(scorable.example[rubricField]).pipe(
           Effect.mapError(() => new ScoringFailed({ scorer: "rubric", detail: `the example has no ${rubricField}` }))
         )
-        const scoring: Array<ScorerConfig> = []
+        const scoring: Array<PlainScorerConfig> = []
         for (const [name, weight] of Object.entries(rubric)) {
           const scorer = dimensions[name]
           if (scorer === undefined) {

@@ -19,8 +19,9 @@ export const layer = (policy: SafetyRewardConfig): Layer.Layer<Scorer, never, Sc
       return {
         score: (scorable) =>
           Effect.gen(function*() {
-            const scored = yield* inner.score(scorable)
+            // Before there is any call of a judge: what a judge is shown and says is not the agent's behaviour.
             const signals = yield* signalsOf(spans, scorable)
+            const scored = yield* inner.score(scorable)
             const { isGated, ...verdict } = withSafety(policy, signals, scored)
             if (isGated && policy.reject_rollout_on_hard_gate) {
               return yield* new RolloutRejected({

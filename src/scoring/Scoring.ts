@@ -8,6 +8,7 @@ import { contains } from "./Contains.js"
 import { exactMatch } from "./ExactMatch.js"
 import { httpScorer } from "./HttpScorer.js"
 import { jsonEqual } from "./JsonEqual.js"
+import { type JudgeModel, judgeScorer } from "./JudgeScorer.js"
 import { numeric } from "./Numeric.js"
 import { regex } from "./Regex.js"
 import type { Verdict } from "./Verdict.js"
@@ -17,12 +18,14 @@ export interface ScoringConfig {
   readonly scoring?: ReadonlyArray<ScorerConfig> | undefined
   /** Folder of the config file, where relative paths start. */
   readonly baseDir: string
+  /** Where the model that a `judge` names is asked, the run's own without a name. A `judge` fails where this is missing. */
+  readonly judgeModel?: (model: string | undefined) => JudgeModel
 }
 
 export const layer = (config: ScoringConfig): Layer.Layer<Scorer> => Layer.succeed(Scorer, scorerOf(config))
 
-export const scorerOf = ({ baseDir, scoring }: ScoringConfig): Scorer["Type"] => {
-  const judges = scoring === undefined ? undefined : named(scoring).map((entry) => judge(entry, baseDir))
+export const scorerOf = ({ scoring, ...surroundings }: ScoringConfig): Scorer["Type"] => {
+  const judges = scoring === undefined ? undefined : named(scoring).map((entry) => judge(entry, surroundings))
   return {
     score: (scorable) =>
       Effect.map(
@@ -55,9 +58,11 @@ const named = (scoring: ReadonlyArray<ScorerConfig>): ReadonlyArray<Named> => {
   })
 }
 
-const judge = ({ config, name }: Named, baseDir: string): Judge => {
+type Surroundings = Omit<ScoringConfig, "scoring">
+
+const judge = ({ config, name }: Named, surroundings: Surroundings): Judge => {
   const failed = (detail: string) => new ScoringFailed({ scorer: name, detail })
-  const verdict = judgement(config, baseDir)
+  const verdict = judgement(config, surroundings)
   return (scorable) =>
     verdict(scorable).pipe(
       Effect.map(({ feedback, value }) => ({ reward: new Reward({ name, value, feedback }), weight: config.weight })),
@@ -65,7 +70,15 @@ const judge = ({ config, name }: Named, baseDir: string): Judge => {
     )
 }
 
-const judgement = (config: ScorerConfig, baseDir: string): (scorable: Scorable) => Effect.Effect<Verdict, string> => {
+const judgement = (
+  config: ScorerConfig,
+  { baseDir, judgeModel }: Surroundings
+): (scorable: Scorable) => Effect.Effect<Verdict, string> => {
+  if (config.kind === "judge") {
+    return judgeModel === undefined
+      ? () => Effect.fail("there is no model to judge with here")
+      : judgeScorer(config, judgeModel(config.model))
+  }
   /** A missing reference is a mistake in the data; a silent 0 would look like a bad agent. */
   const withReference =
     (decide: (output: string, reference: unknown) => Effect.Effect<Verdict, string>) =>
@@ -97,7 +110,9 @@ const judgement = (config: ScorerConfig, baseDir: string): (scorable: Scorable) 
   }
 }
 
-const exact = judge({ config: { kind: "exact_match", weight: 1, expected: "expected" }, name: "exact_match" }, "")
+const exact = judge({ config: { kind: "exact_match", weight: 1, expected: "expected" }, name: "exact_match" }, {
+  baseDir: ""
+})
 
 const unconfigured = (example: Scorable["example"]): ReadonlyArray<Judge> =>
   typeof example["expected"] === "string" ? [exact] : []

@@ -40,3 +40,11 @@ export const clip = (text: string, charsMax: number): string => {
 
 /** The text in quotation marks with control characters made visible, at most about `charsMax` characters of it. */
 export const quoted = (text: string, charsMax = 300): string => JSON.stringify(clip(text, charsMax))
+
+/** A part of a text in quotation marks with a little of what is around it. */
+export const around = (text: string, from: number, to: number): string => {
+  const start = Math.max(0, from - 20)
+  const end = Math.min(text.length, Math.max(from, Math.min(to, from + 100)) + 20)
+  const part = text.slice(start, end).replace(/^[\uDC00-\uDFFF]|[\uD800-\uDBFF]$/g, "")
+  return JSON.stringify(`${start > 0 ? "…" : ""}${part}${end < text.length ? "…" : ""}`)
+}

@@ -67,6 +67,13 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
     result: string,
     promotion: Input<"endSearch">["promotion"]
   ) => Effect.Effect<void, StoreError>
+  /** Makes a version the latest by a person's decision, on record. */
+  readonly promote: (
+    runId: RunId,
+    version: number,
+    principal: string,
+    reason: string | null
+  ) => Effect.Effect<void, StoreError>
   /** The text of the last whole answer that calls under an attributed id were given; null when there is none. */
   readonly answered: (rolloutId: string) => Effect.Effect<string | null, StoreError>
   /** When its first step was taken, in Unix milliseconds. */
@@ -93,6 +100,8 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
         beginReflection: (runId, n) => writer.run("beginReflection", { runId, n }),
         endReflection: (runId, n, end) => Effect.asVoid(writer.run("endReflection", { runId, n, ...end })),
         usage: (rolloutId) => orStoreError("reading what calls used", usage(sql, [rolloutId])),
+        promote: (runId, version, principal, reason) =>
+          Effect.asVoid(writer.run("promote", { runId, version, decision: "forced", principal, reason })),
         answered: (rolloutId) => orStoreError("reading an answer", answered(sql, rolloutId)),
         openGate: (runId, gateSet) => writer.run("openGate", { runId, gateSet }),
         versionOf: (runId, candidate) =>

@@ -45,7 +45,8 @@ describe("a config that is right", () => {
         completion_poll_interval_ms: 60,
         completion_timeout_secs: 30,
         executor: { kind: "chat" },
-        optimizer: { algorithm: "evaluate" },
+        optimizer: { algorithm: "evaluate", seed: 1, max_rollouts: 600, stallLimit: 40 },
+        gate: { alpha: 0.05, fraction: 0.4, min_reward_delta: 0, samples: 1 },
         resume: { replay: "after-crash" },
         max_attempts: 3,
         attempt_timeout_secs: 120
@@ -148,18 +149,45 @@ describe("problems", () => {
     [{ val: [3] }, "$.val[0]: expected an object, found 3"],
     [{ validate: {} }, "$.validate: expected an array of objects, found an object"],
     [{ resources: [] }, "$.resources: expected an object, found an empty array"],
-    [{ gate: {} }, "$.gate: \"gate\" is known but not available in this version"],
+    [{ gate: { alpha: 0.5 } }, "$.gate.alpha: expected a probability above 0 and below 0.5, found 0.5"],
+    [{ gate: { fraction: 40 } }, "$.gate.fraction: expected a share from 0 to 1, found 40"],
     [
       { resume: { replay: "sometimes" } },
       "$.resume.replay: expected one of \"after-crash\", \"always\", \"never\", found \"sometimes\""
     ],
     [{ resume: { reply: "never" } }, "$.resume.reply: unknown key \"reply\"; did you mean \"replay\"?"],
     [
-      { optimizer: { algorithm: "rgepa", seed: 1 } },
-      "$.optimizer.algorithm: \"rgepa\" is known but not available in this version"
+      { optimizer: { max_usd: -5 } },
+      "$.optimizer.max_usd: expected a sum of 0 or more, found -5"
     ],
-    [{ optimizer: { max_usd: 5 } }, "$.optimizer.max_usd: \"max_usd\" is known but not available in this version"],
-    [{ optimizer: { algorithm: "magic" } }, "$.optimizer.algorithm: expected \"evaluate\", found \"magic\""],
+    [
+      { optimizer: { algorithm: "magic" } },
+      "$.optimizer.algorithm: expected one of \"evaluate\", \"apo\", \"gepa\", \"rgepa\", found \"magic\""
+    ],
+    [
+      { optimizer: { algorithm: "rgepa" } },
+      "$.validate: expected examples, found none: \"rgepa\" searches on them"
+    ],
+    [
+      { optimizer: { minibatch: 3 } },
+      "$.optimizer.minibatch: expected a setting of \"evaluate\", found \"minibatch\", which is of \"gepa\" and \"rgepa\""
+    ],
+    [
+      { optimizer: { target: 0.9 } },
+      "$.optimizer.target: expected a setting of \"evaluate\", found \"target\", which is of a search"
+    ],
+    [
+      {
+        validate: [{ prompt: "b" }],
+        resources: { system_prompt: "x" },
+        optimizer: { algorithm: "gepa", components: ["system_promt"] }
+      },
+      "$.optimizer.components[0]: expected the name of a text in \"resources\", found \"system_promt\"; did you mean \"system_prompt\"?"
+    ],
+    [
+      { validate: [{ prompt: "b" }], optimizer: { algorithm: "gepa", reflection_model: "gpt-4.1" } },
+      "$.optimizer.reflection_model: expected provider/model such as openai/gpt-4.1, found \"gpt-4.1\""
+    ],
     [
       { executor: { kind: "docker" } },
       "$.executor.kind: expected one of \"chat\", \"command\", \"http\", found \"docker\""
@@ -227,12 +255,28 @@ describe("problems", () => {
     ],
     [{ scoring: [] }, "$.scoring: expected an array of objects that is not empty, found an empty array"],
     [
-      { scoring: [{ kind: "judge", rubric: "x" }] },
-      "$.scoring[0].kind: \"judge\" is known but not available in this version"
+      { scoring: [{ kind: "judge" }] },
+      "$.scoring[0].rubric: expected a non empty string, found nothing"
+    ],
+    [
+      { scoring: [{ kind: "judge", rubric: "x", scale: [5, 1] }] },
+      "$.scoring[0].scale: expected two numbers, the lowest score and a higher one, found an array"
+    ],
+    [
+      { scoring: [{ kind: "judge", rubric: "x", model: "gpt" }] },
+      "$.scoring[0].model: expected provider/model such as openai/gpt-4o-mini, found \"gpt\""
+    ],
+    [
+      { scoring: [{ kind: "judge", rubric: "x", model: "opnai/gpt" }] },
+      "$.scoring[0].model: expected a provider of openai, anthropic, openrouter, groq, together, fireworks, deepseek, mistral, xai, gemini, ollama, lmstudio, vllm, llamacpp, sim, found \"opnai\"; did you mean \"openai\"?"
+    ],
+    [
+      { scoring: [{ kind: "judge", rubric: "x", parameters: { messages: [] } }] },
+      "$.scoring[0].parameters.messages: expected a parameter that is not tau's own, found \"messages\""
     ],
     [
       { scoring: [{ kind: "exact" }] },
-      "$.scoring[0].kind: expected one of \"exact_match\", \"contains\", \"regex\", \"numeric\", \"json_equal\", \"command\", \"http\", found \"exact\""
+      "$.scoring[0].kind: expected one of \"exact_match\", \"contains\", \"regex\", \"numeric\", \"json_equal\", \"command\", \"http\", \"judge\", found \"exact\""
     ],
     [{ scoring: [{ kind: "numeric", weight: -1 }] }, "$.scoring[0].weight: expected a weight of 0 or more, found -1"],
     [{ scoring: [{ kind: "numeric", weight: 0 }] }, "$.scoring: expected at least one weight above 0, found none"],
@@ -283,7 +327,7 @@ describe("problems", () => {
   })
 
   it("are told all at once", () => {
-    expect(problemsWith({ worker_count: 0, gate: {}, scoring: [{ kind: "numeric", tolerance: -1 }] })).toHaveLength(3)
+    expect(problemsWith({ worker_count: 0, gat: {}, scoring: [{ kind: "numeric", tolerance: -1 }] })).toHaveLength(3)
   })
 
   it("of a config without examples", () => {

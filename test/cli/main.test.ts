@@ -133,10 +133,10 @@ describe("a config that cannot be used", () => {
   }
 
   it("ends with exit code 2, a line for each problem, and nothing written", () => {
-    expect(config("{\"optimize\":[{\"prompt\":\"a\"}],\"worker_count\":0,\"gate\":{}}")).toEqual({
+    expect(config("{\"optimize\":[{\"prompt\":\"a\"}],\"worker_count\":0,\"gat\":{}}")).toEqual({
       status: 2,
       stdout: "",
-      stderr: "tau: c.json: $.gate: \"gate\" is known but not available in this version\n"
+      stderr: "tau: c.json: $.gat: unknown key \"gat\"; did you mean \"gate\"?\n"
         + "tau: c.json: $.worker_count: expected a whole number of workers greater than 0, found 0\n",
       files: ["c.json"]
     })

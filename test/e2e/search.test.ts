@@ -111,7 +111,7 @@ describe("A search, end to end", { timeout: 240_000 }, () => {
     Effect.gen(function*() {
       const { origin, pace, served } = yield* searchUpstream()
       const config = (worker_count: number) =>
-        searchConfig(origin, { validate: 60, worker_count, optimizer: { max_rollouts: 240 } })
+        searchConfig(origin, { validate: 50, worker_count, optimizer: { max_rollouts: 180 } })
       const undisturbed = yield* scratchFolder
       const first = yield* searched(undisturbed, config(4))
       assert.strictEqual(first.code, 0, first.stderr)

@@ -120,16 +120,16 @@ describe("the promotion gate", () => {
       let turn = conductor.begin()
       while (!turn.done) {
         const outcomes = new Map(
-          turn.work.rollouts.map(({ ask, exampleId, key }) => [
+          turn.work.rollouts.map(({ example, key, sample, split, texts }) => [
             key,
             outcomeOf(
-              ask,
-              ask.examples.find(({ id }) => id === exampleId)!,
+              { _tag: "Evaluate", examples: [example], sample, split, texts, withTraces: false },
+              example,
               (arm) => ({ score: arm === "candidate" ? 0.9 : 0 })
             )
           ])
         )
-        turn = conductor.resume({ outcomes, reflections: [] })
+        turn = conductor.resume({ outcomes, reflections: [], traces: new Map() })
       }
       const pairs = 10 * Math.floor(rolloutsMax / 20)
       assert.strictEqual(turn.value.decision, "reject")

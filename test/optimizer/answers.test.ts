@@ -206,10 +206,10 @@ describe("edits", () => {
     ["control characters", `{"edits":["${"\n".repeat(100_000)}"]}`],
     ["white space", " \n".repeat(50_000)]
   ])("reads 100 kB of %s in time", (_, answer) => {
-    const started = performance.now()
+    const started = process.cpuUsage()
     readEdits(answer, contextOf({ examples: [exampleOf("word ".repeat(2_000))] }))
     fenced(answer)
-    assert.isBelow(performance.now() - started, 2_000)
+    assert.isBelow(process.cpuUsage(started).user / 1_000, 2_000)
   })
 
   it("undo what they do", () => {

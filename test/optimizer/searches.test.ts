@@ -88,9 +88,9 @@ describe.each(algorithms)("%s", (_, run) => {
 
   it("looks at no example of the gate, and evaluates no selection example as a training one", () => {
     const { works } = search(run(task()), ruleWorld(), limits)
-    for (const { ask, exampleId } of works.flatMap(({ rollouts }) => rollouts)) {
-      assert.include(["train", "selection"], ask.split)
-      assert.isTrue(exampleId.startsWith(ask.split))
+    for (const { example, split } of works.flatMap(({ rollouts }) => rollouts)) {
+      assert.include(["train", "selection"], split)
+      assert.isTrue(example.id.startsWith(split))
     }
   })
 

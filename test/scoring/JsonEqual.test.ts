@@ -1,6 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import { firstDifference, jsonEqual } from "../../src/scoring/JsonEqual.js"
+import { jsonEqual } from "../../src/scoring/JsonEqual.js"
+
+/** What is said of two values that are compared as JSON; undefined when they are the same. */
+const difference = (expected: unknown, got: unknown) =>
+  jsonEqual(JSON.stringify(got), typeof expected === "string" ? JSON.stringify(expected) : expected).feedback ??
+    undefined
 
 /** The same value with the keys of every object the other way round. */
 const turned = (value: unknown): unknown => {
@@ -31,20 +36,24 @@ describe("json_equal", () => {
     assert.strictEqual(jsonEqual("yes", "yes").value, 0)
   })
 
-  it("names the first path that differs", () => {
+  it("names the first paths that differ", () => {
     assert.strictEqual(
-      firstDifference({ a: [1, { b: 2 }] }, { a: [1, { b: 3 }] }),
+      difference({ a: [1, { b: 2 }] }, { a: [1, { b: 3 }] }),
       "$.a[1].b differs: expected 2, got 3"
     )
-    assert.strictEqual(firstDifference([1, 2], [1]), "$[1] is missing: expected 2")
-    assert.strictEqual(firstDifference([1], [1, "x"]), `$[1] is not expected: got "x"`)
+    assert.strictEqual(difference([1, 2], [1]), "$[1] is missing: expected 2")
+    assert.strictEqual(difference([1], [1, "x"]), `$[1] is not expected: got "x"`)
     assert.strictEqual(
-      firstDifference({ "a b": {} }, { "a b": [] }),
+      difference({ "a b": {} }, { "a b": [] }),
       `$["a b"] differs: expected an object with 0 fields, got a list of 0`
     )
-    assert.strictEqual(firstDifference({ a: 1 }, { b: 1 }), "$.a is missing: expected 1")
-    assert.strictEqual(firstDifference({}, JSON.parse(`{"__proto__":1}`)), "$.__proto__ is not expected: got 1")
-    assert.strictEqual(firstDifference(1, "1"), `$ differs: expected 1, got "1"`)
+    assert.strictEqual(difference({ a: 1 }, { b: 1 }), "$.a is missing: expected 1; $.b is not expected: got 1")
+    assert.strictEqual(difference({}, JSON.parse(`{"__proto__":1}`)), "$.__proto__ is not expected: got 1")
+    assert.strictEqual(difference(1, "1"), `$ differs: expected 1, got "1"`)
+    assert.strictEqual(
+      difference([1, 2, 3, 4], [0, 0, 0, 0]),
+      "$[0] differs: expected 1, got 0; $[1] differs: expected 2, got 0; $[2] differs: expected 3, got 0; and more"
+    )
   })
 
   it("says so when the answer is no JSON", () => {
@@ -69,9 +78,9 @@ describe("json_equal", () => {
     ([one, other]) => {
       assert.strictEqual(jsonEqual(`\`\`\`json\n${JSON.stringify(turned(one))}\n\`\`\``, JSON.stringify(one)).value, 1)
       const same = JSON.stringify(turned(turned(one))) === JSON.stringify(turned(turned(other)))
-      if (same) assert.isUndefined(firstDifference(one, other))
-      assert.strictEqual(firstDifference(one, other) === undefined, firstDifference(other, one) === undefined)
-      if (firstDifference(one, other) === undefined) assert.deepEqual(plain(one), plain(other))
+      if (same) assert.isUndefined(difference(one, other))
+      assert.strictEqual(difference(one, other) === undefined, difference(other, one) === undefined)
+      if (difference(one, other) === undefined) assert.deepEqual(plain(one), plain(other))
     }
   )
 })

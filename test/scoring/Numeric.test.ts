@@ -56,7 +56,11 @@ describe("numeric", () => {
   })
 
   it("says what was expected and what came", () => {
-    assert.strictEqual(judged("41", 42).feedback, "expected 42, got 41 (the last number of the answer)")
+    assert.strictEqual(judged("41", 42).feedback, "expected 42, got 41 (the last number of the answer): 1 too low")
+    assert.strictEqual(
+      judged("It is 42, as 40 + 2 = 42.1", "42").feedback,
+      "expected 42, got 42.1 (the last number of the answer): 0.1 too high; 42 stands earlier in the answer"
+    )
     assert.strictEqual(
       judged("I do not know", "42").feedback,
       `expected 42, but the answer contains no number; got "I do not know"`

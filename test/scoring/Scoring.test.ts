@@ -123,6 +123,16 @@ describe("docs/scorers.md", () => {
     }))
 })
 
+describe("docs/scorers.md, its configs", () => {
+  it("can be used as they are", () => {
+    const page = readFileSync(new URL("../../docs/scorers.md", import.meta.url), "utf8")
+    const configs = [...page.matchAll(/```json\n([^]*?)```/g)].map(([, json = ""]) => JSON.parse(json))
+      .filter((value) => Object.hasOwn(value, "scoring"))
+    assert.isAtLeast(configs.length, 3)
+    for (const { scoring } of configs) decode(scoring)
+  })
+})
+
 describe("command scorer", () => {
   it.live("hears example, output and rollout and prints a score with feedback", () =>
     Effect.gen(function*() {

@@ -1,8 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as FastCheck from "effect/FastCheck"
 import { contains } from "../../src/scoring/Contains.js"
 import { exactMatch } from "../../src/scoring/ExactMatch.js"
+import { regex } from "../../src/scoring/Regex.js"
 import { clip, feedbackCharsMax, type Verdict } from "../../src/scoring/Verdict.js"
 
 const text = FastCheck.fullUnicodeString()
@@ -71,6 +74,21 @@ describe("contains", () => {
     assert.strictEqual(missed.feedback, `the answer lacks "France", "7"; got "Paris"`)
   })
 
+  it("points at what comes nearest", () => {
+    const missed = (output: string, reference: string) => judged(output, reference).feedback
+    assert.strictEqual(
+      missed("The capital is paris.", "Paris"),
+      `the answer lacks "Paris" (it has "paris", in other case); got "The capital is paris."`
+    )
+    assert.include(missed("42 - 7", "42-7"), "it is there but for white space, punctuation or case")
+    assert.include(
+      missed(`${"So. ".repeat(20)}I would book room 7, not 8.`, "book room 8"),
+      `(nearest: "…So. So. So. I would book room 7, not 8.")`
+    )
+    assert.strictEqual(missed("no idea", "Paris"), `the answer lacks "Paris"; got "no idea"`)
+    assert.strictEqual(missed("!", "?"), `the answer lacks "?"; got "!"`)
+  })
+
   it("ignores case only when told to", () => {
     assert.strictEqual(judged("PARIS", "Paris").value, 0)
     assert.strictEqual(judged("PARIS", "Paris", true).value, 1)
@@ -90,4 +108,34 @@ describe("contains", () => {
       bounded(judged(around.repeat(200), parts.map((part) => part.repeat(100)), ignoreCase))
     }
   )
+})
+
+describe("regex", () => {
+  const judgedBy = (pattern: string, output: string, flags = "") => Effect.runSync(regex(output, pattern, flags))
+  const missed = (pattern: string, output: string, flags = "") => judgedBy(pattern, output, flags).feedback
+
+  it("says what of the pattern is there", () => {
+    assert.strictEqual(judgedBy("a", "abc").feedback, null)
+    assert.strictEqual(
+      missed("Answer: \\d", "the ANSWER: 4"),
+      `the answer does not match /Answer: \\d/; in other case it would, at "the ANSWER: 4"; got "the ANSWER: 4"`
+    )
+    assert.include(missed("^\\d{4}$", "in 1990"), `; without its anchors it would, at "in 1990";`)
+    assert.include(missed("Answer: \\d+", "Answer: four", "i"), `; its beginning /Answer: / is at "Answer: four";`)
+    assert.strictEqual(missed("^$", "x"), `the answer does not match /^$/; got "x"`)
+    // A dollar sign that is meant as one is no anchor.
+    assert.strictEqual(missed("5\\$", "4"), `the answer does not match /5\\$/; got "4"`)
+  })
+
+  it("gives no hint that takes long to find", () => {
+    const begun = performance.now()
+    assert.match(missed("x(a+)+$", `${"a".repeat(60)}!`) ?? "", /^the answer does not match/)
+    assert.isBelow(performance.now() - begun, 2_000)
+  })
+
+  it.prop("never throws, and bounds its words", [text, FastCheck.string(), text], ([output, pattern, more]) => {
+    const exit = Effect.runSyncExit(regex(output.repeat(50) + more, pattern, "u"))
+    if (Exit.isSuccess(exit)) bounded(exit.value)
+    bounded(judgedBy(`(?:${"q".repeat(3_000)})`, output))
+  })
 })

@@ -1,12 +1,12 @@
 import * as Effect from "effect/Effect"
 import { diff, type Edit } from "../../domain/Diff.js"
 import { type Resources, resourceText } from "../../domain/Resources.js"
+import { visible, visibleLines, wrapped } from "../../domain/TerminalText.js"
 import { ResourceReader } from "../../store/ResourceReader.js"
 import type { Place } from "../ReadingFlags.js"
 import { block } from "./facts.js"
 import { found, printJson, reading } from "./reading.js"
 import { columns, paint, print } from "./Terminal.js"
-import { visible, visibleLines, wrapped } from "./text.js"
 import { scoresJson, scoresOf, scoreText } from "./versionScores.js"
 
 export interface DiffMode extends Place {

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { AttemptId } from "../../domain/Ids.js"
 import type { Rollout } from "../../domain/Rollout.js"
 import type { Span } from "../../domain/Span.js"
+import { safeJson } from "../../domain/TerminalText.js"
 import { conversationOf } from "../../openai/Conversation.js"
 import { type Dialect, genAiSchemaUrl, inDialect } from "../../openai/ExportDialect.js"
 import { GenAi } from "../../openai/GenAi.js"
@@ -15,7 +16,6 @@ import { chatMessage, chatMessages } from "./chatMessages.js"
 import { reading, runOf } from "./reading.js"
 import { bodiesOf, jsonOf } from "./SpanCommand.js"
 import { write } from "./Terminal.js"
-import { safeJson } from "./text.js"
 
 export interface ExportMode {
   readonly storePath: string

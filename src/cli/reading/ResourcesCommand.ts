@@ -1,6 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { type Resources, resourceText } from "../../domain/Resources.js"
+import { visible } from "../../domain/TerminalText.js"
 import { ResourceReader } from "../../store/ResourceReader.js"
 import { snake } from "../../store/RowJson.js"
 import type { Paging, Place } from "../ReadingFlags.js"
@@ -8,7 +9,7 @@ import { block, fact } from "./facts.js"
 import { again, defaultStore, filled, found, printJson, printPage, reading, storeHint } from "./reading.js"
 import { type Column, table } from "./Table.js"
 import { paint, print } from "./Terminal.js"
-import { ago, visible } from "./text.js"
+import { ago } from "./text.js"
 import { scoresJson, scoresOf, scoreText } from "./versionScores.js"
 
 export interface ResourcesMode extends Place, Paging {

@@ -1,13 +1,14 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Rollout } from "../../domain/Rollout.js"
+import { visible } from "../../domain/TerminalText.js"
 import { type RolloutFilter, RolloutStore } from "../../store/RolloutStore.js"
 import { snake } from "../../store/RowJson.js"
 import type { Paging, Place } from "../ReadingFlags.js"
 import { again, defaultStore, filled, printJson, printPage, reading, runOf, storeHint } from "./reading.js"
 import { type Column, table } from "./Table.js"
 import { colourOf, print } from "./Terminal.js"
-import { ago, inline, points, visible } from "./text.js"
+import { ago, inline, points } from "./text.js"
 
 export interface RolloutsMode extends Place, Paging {
   readonly runId: string | null

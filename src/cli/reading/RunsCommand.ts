@@ -1,5 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { visible } from "../../domain/TerminalText.js"
 import { runJson, type Totals, totalsOf } from "../../store/RowJson.js"
 import { type Run, RunReader } from "../../store/RunReader.js"
 import { RunStanding } from "../../store/RunStanding.js"
@@ -7,7 +8,7 @@ import type { Paging, Place, runStates } from "../ReadingFlags.js"
 import { again, defaultStore, filled, printJson, printPage, reading, storeHint } from "./reading.js"
 import { table } from "./Table.js"
 import { colourOf } from "./Terminal.js"
-import { ago, points, visible } from "./text.js"
+import { ago, points } from "./text.js"
 
 export interface RunsMode extends Place, Paging {
   readonly state: typeof runStates[number] | null

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { SpanId } from "../../domain/Ids.js"
 import type { Span } from "../../domain/Span.js"
+import { safeJson, visible } from "../../domain/TerminalText.js"
 import { type Conversation, conversationOf, jsonOfBody, type Message, type Part } from "../../openai/Conversation.js"
 import { GenAi } from "../../openai/GenAi.js"
 import { SpanStore } from "../../store/SpanStore.js"
@@ -13,7 +14,7 @@ import { block, fact } from "./facts.js"
 import { found, printJson, reading, storeHint } from "./reading.js"
 import { marksOf, outcomeColour, outcomeOf, spanJson } from "./spanText.js"
 import { paint, print, write } from "./Terminal.js"
-import { ago, inline, safeJson, took, visible } from "./text.js"
+import { ago, inline, took } from "./text.js"
 
 export interface SpanMode extends Place {
   readonly id: string

@@ -1,12 +1,13 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Span } from "../../domain/Span.js"
+import { visible } from "../../domain/TerminalText.js"
 import { type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import type { Paging, Place } from "../ReadingFlags.js"
 import { again, defaultStore, filled, printJson, printPage, reading, storeHint } from "./reading.js"
 import { outcomeColour, outcomeOf, spanJson } from "./spanText.js"
 import { table } from "./Table.js"
-import { ago, tokens, took, visible } from "./text.js"
+import { ago, tokens, took } from "./text.js"
 
 export interface SpansMode extends Place, Paging {
   readonly filter: SpanFilter

@@ -1,5 +1,5 @@
+import { cut, pad, widthOf } from "../../domain/TerminalText.js"
 import { type Colour, columns as columnsOfTerminal, paint } from "./Terminal.js"
-import { cut, pad, widthOf } from "./text.js"
 
 export interface Column<Row> {
   readonly title: string

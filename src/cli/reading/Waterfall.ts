@@ -1,10 +1,11 @@
 /** The calls of an attempt along its time. */
+import { elapsed } from "../../domain/Figures.js"
 import type { Span } from "../../domain/Span.js"
-import { elapsed } from "../../runtime/progressLine.js"
+import { visible } from "../../domain/TerminalText.js"
 import { marksOf, outcomeColour, outcomeOf } from "./spanText.js"
 import { type Column, table } from "./Table.js"
 import { columns, paint } from "./Terminal.js"
-import { tokens, took, visible } from "./text.js"
+import { tokens, took } from "./text.js"
 
 export interface Times {
   readonly startMs: number

@@ -1,12 +1,13 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { visible } from "../../domain/TerminalText.js"
 import { snake } from "../../store/RowJson.js"
 import { type Worker, WorkerReader } from "../../store/WorkerReader.js"
 import type { Paging, Place } from "../ReadingFlags.js"
 import { again, defaultStore, filled, printJson, printPage, reading, storeHint } from "./reading.js"
 import { type Column, table } from "./Table.js"
 import { colourOf } from "./Terminal.js"
-import { ago, visible } from "./text.js"
+import { ago } from "./text.js"
 
 export interface WorkersMode extends Place, Paging {
   readonly runId: string | null

@@ -1,6 +1,6 @@
 /** Facts under their names, and longer texts under a title. */
+import { visibleLines, wrapped } from "../../domain/TerminalText.js"
 import { columns, paint } from "./Terminal.js"
-import { visibleLines, wrapped } from "./text.js"
 
 const indent = 12
 

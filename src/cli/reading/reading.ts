@@ -2,26 +2,28 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import { safeJson, visible } from "../../domain/TerminalText.js"
 import type { Page } from "../../store/Page.js"
 import * as ReadOnlyStore from "../../store/ReadOnlyStore.js"
 import { ResourceReader } from "../../store/ResourceReader.js"
 import { RolloutStore } from "../../store/RolloutStore.js"
 import { type Run, RunReader } from "../../store/RunReader.js"
 import { RunStanding } from "../../store/RunStanding.js"
+import { SearchReader } from "../../store/SearchReader.js"
 import { SpanStore } from "../../store/SpanStore.js"
 import type { StoreError } from "../../store/StoreError.js"
 import { WorkerReader } from "../../store/WorkerReader.js"
 import { CommandFailed } from "../CliError.js"
 import type { Paging } from "../ReadingFlags.js"
 import { print, write } from "./Terminal.js"
-import { safeJson, visible } from "./text.js"
 
-export type Readers = RunReader | RunStanding | RolloutStore | SpanStore | ResourceReader | WorkerReader
+export type Readers = RunReader | RunStanding | RolloutStore | SearchReader | SpanStore | ResourceReader | WorkerReader
 
 const readers = Layer.mergeAll(
   RunReader.layer,
   RunStanding.layer,
   RolloutStore.layer,
+  SearchReader.layer,
   SpanStore.layer,
   ResourceReader.layer,
   WorkerReader.layer

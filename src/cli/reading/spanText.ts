@@ -1,9 +1,9 @@
 /** How a recorded call is told in text and as JSON. */
 import type { Span } from "../../domain/Span.js"
+import { visible } from "../../domain/TerminalText.js"
 import { GenAi } from "../../openai/GenAi.js"
 import { snake } from "../../store/RowJson.js"
 import { type Colour, colourOf } from "./Terminal.js"
-import { visible } from "./text.js"
 
 /** `200`, `429`, or how the call ended when it did not end well. */
 export const outcomeOf = ({ state, statusCode }: Span): string =>

@@ -21,6 +21,7 @@ import { type Found, keyOf, type Steps, type Task } from "../Search.js"
 import { slicesOf } from "../Slices.js"
 import { splitValidate } from "../Split.js"
 import { apo, type ApoSettings } from "../TextualGradient.js"
+import { gateFirstSample } from "./gateSamples.js"
 import { priceOf } from "./Prices.js"
 import type { Reflector } from "./Reflector.js"
 import { SearchRun } from "./SearchRun.js"
@@ -181,9 +182,6 @@ export const searchProgram = (
     options.onStanding({ phase: "ended", ...standing() })
     return result
   })
-
-/** Samples of the gate: far from those that a search draws. */
-const gateFirstSample = 1_000
 
 /** No more than a third of the budget goes into the gate. */
 const gatePairsMax = (rolloutsMax: number, { samples }: GateSettings) => Math.floor(rolloutsMax / (6 * samples))

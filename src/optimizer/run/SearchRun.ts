@@ -166,7 +166,7 @@ export class SearchRun {
     ): number => {
       const before = this.candidates.size + fresh.size
       const n = numberOf(texts)
-      if (n === before) candidates.push({ n, ...from })
+      if (n === before) candidates.push({ n, texts: JSON.stringify(texts), ...from })
       return n
     }
     // The seed is candidate 0.

@@ -48,7 +48,8 @@ const inputText = ({ executor, scoring }: RunConfig, example: Example, resources
       : Either.right(JSON.stringify(example["messages"]))
     if (Either.isRight(asked)) return asked.right
   }
-  const hidden = new Set(["id", "split", "expected", ...(scoring ?? []).map(({ expected }) => expected)])
+  const references = (scoring ?? []).flatMap(({ expected }) => expected === undefined ? [] : [expected])
+  const hidden = new Set(["id", "split", "expected", ...references])
   const shown = Object.entries(example).filter(([name]) => !hidden.has(name))
   const [only] = shown
   return shown.length === 1 && only !== undefined && typeof only[1] === "string"
@@ -57,7 +58,8 @@ const inputText = ({ executor, scoring }: RunConfig, example: Example, resources
 }
 
 const expectedText = ({ scoring }: RunConfig, example: Example): string | null => {
-  const field = scoring?.find(({ expected }) => Object.hasOwn(example, expected))?.expected ?? "expected"
+  const field = scoring?.find(({ expected }) => expected !== undefined && Object.hasOwn(example, expected))?.expected ??
+    "expected"
   const value = Object.hasOwn(example, field) ? example[field] : undefined
   return value === undefined || value === null ? null : resourceText(value)
 }

@@ -384,6 +384,7 @@ CREATE TABLE search_candidates (
   n                 INTEGER NOT NULL,
   step              INTEGER NOT NULL,
   resources_version INTEGER REFERENCES resources (version),
+  texts             TEXT NOT NULL,
   parents           TEXT NOT NULL,
   change            TEXT,
   path              TEXT NOT NULL,

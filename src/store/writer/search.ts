@@ -23,6 +23,8 @@ export interface SearchStep {
   readonly candidates: ReadonlyArray<
     {
       readonly n: number
+      /** JSON of the texts by name. */
+      readonly texts: string
       readonly parents: ReadonlyArray<number>
       readonly change: string | null
       readonly path: string
@@ -79,9 +81,11 @@ export const takeSearchStep = (db: Db, step: SearchStep): TakenStep => {
 
 const takeActions = (db: Db, step: SearchStep) => {
   const { runId } = step
-  for (const { change, n, parents, path } of step.candidates) {
-    db.prepare("INSERT INTO search_candidates (run_id, n, step, parents, change, path) VALUES (?, ?, ?, ?, ?, ?)")
-      .run(runId, n, step.n, JSON.stringify(parents), change, path)
+  for (const { change, n, parents, path, texts } of step.candidates) {
+    db.prepare(
+      "INSERT INTO search_candidates (run_id, n, step, texts, parents, change, path) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    )
+      .run(runId, n, step.n, texts, JSON.stringify(parents), change, path)
   }
   for (const { n, resources } of step.versions) {
     db.prepare("UPDATE search_candidates SET resources_version = ? WHERE run_id = ? AND n = ?")

@@ -1,0 +1,59 @@
+/** What a search did and came to, for people and programs. */
+import * as Effect from "effect/Effect"
+import { writeFile } from "node:fs/promises"
+import { visible } from "../../domain/TerminalText.js"
+import { candidatesTable } from "../../optimizer/report/candidatesTable.js"
+import { lineageText } from "../../optimizer/report/lineageText.js"
+import { scorePlot } from "../../optimizer/report/scorePlot.js"
+import { candidatesJson, searchJson } from "../../optimizer/report/searchJson.js"
+import type { SearchReport } from "../../optimizer/report/SearchReport.js"
+import { searchText } from "../../optimizer/report/searchText.js"
+import { searchReport } from "../../optimizer/run/reportOf.js"
+import { CommandFailed } from "../CliError.js"
+import type { Place } from "../ReadingFlags.js"
+import { reading, runOf } from "./reading.js"
+import { write } from "./Terminal.js"
+
+export interface SearchMode extends Place {
+  /** Null for the last run. */
+  readonly runId: string | null
+  readonly shown: "candidates" | "lineage" | "report"
+  readonly svgPath?: string
+}
+
+export const run = (mode: SearchMode) =>
+  reading(
+    mode.storePath,
+    Effect.gen(function*() {
+      const found = yield* runOf(mode.runId, mode.storePath)
+      if (found === null) return yield* new CommandFailed({ detail: `no run in ${mode.storePath}` })
+      const report = yield* searchReport(found.id)
+      if (report === null) {
+        return yield* new CommandFailed({
+          detail: `run ${visible(found.id)} searched nothing: its config has no optimizer.algorithm but evaluate`
+        })
+      }
+      if (mode.svgPath !== undefined) yield* draw(report, mode.svgPath)
+      return yield* Effect.as(write(`${mode.json ? jsonOf(mode, report) : textOf(mode, report)}\n`), 0)
+    })
+  )
+
+const textOf = ({ shown }: SearchMode, report: SearchReport): string => {
+  switch (shown) {
+    case "candidates":
+      return candidatesTable(report)
+    case "lineage":
+      return lineageText(report)
+    case "report":
+      return searchText(report)
+  }
+}
+
+const jsonOf = ({ shown }: SearchMode, report: SearchReport): string =>
+  shown === "report" ? searchJson(report) : candidatesJson(report)
+
+const draw = (report: SearchReport, path: string) =>
+  Effect.tryPromise({
+    try: () => writeFile(path, scorePlot(report)),
+    catch: (cause) => new CommandFailed({ detail: `${path} could not be written: ${String(cause)}`, cause })
+  })

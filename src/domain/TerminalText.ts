@@ -1,0 +1,82 @@
+/** Text for a terminal: what others wrote is made harmless, cut and padded by the columns it takes. */
+
+/**
+ * Control characters, direction overrides and other invisible ones. The joiners of emoji and of Indic and Persian words
+ * stay: they change no order and hide nothing.
+ */
+const invisible = /(?![\u200C\u200D])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
+
+const escaped = (character: string) => `\\u{${character.codePointAt(0)!.toString(16)}}`
+
+/** On one line: nothing in it can move the cursor, change a colour or turn the direction of what follows. */
+export const visible = (text: string): string => text.replaceAll(invisible, escaped)
+
+/** The same for a text of several lines: line breaks and tabs stay. */
+export const visibleLines = (text: string): ReadonlyArray<string> =>
+  text.replaceAll("\r\n", "\n").split("\n").map((line) => line.split("\t").map(visible).join("  "))
+
+/** JSON that is as harmless as `visible` text, and still the same JSON. */
+export const safeJson = (value: unknown, indent?: number): string =>
+  (JSON.stringify(value, null, indent) ?? "null").replaceAll(invisible, (character) =>
+    character === "\n"
+      ? character
+      : Array.from(
+        { length: character.length },
+        (_, n) => `\\u${character.charCodeAt(n).toString(16).padStart(4, "0")}`
+      )
+        .join(""))
+
+/** Characters that take two columns, and those that take none. */
+const wide =
+  /[\p{Emoji_Presentation}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\uFF01-\uFF60]/u
+const narrow = /[\p{Mn}\p{Me}\u200C\u200D]/u
+
+// oxlint-disable-next-line no-control-regex -- plain ASCII needs no look at each character
+const ascii = /^[\u0000-\u007F]*$/
+
+const columnsOf = (character: string): number => wide.test(character) ? 2 : narrow.test(character) ? 0 : 1
+
+export const widthOf = (text: string): number => {
+  if (ascii.test(text)) return text.length
+  let width = 0
+  for (const character of text) width += columnsOf(character)
+  return width
+}
+
+/** At most so many columns, with an ellipsis where something is missing. */
+export const cut = (text: string, columns: number): string => {
+  if (widthOf(text) <= columns) return text
+  let width = 0
+  let kept = ""
+  for (const character of text) {
+    width += columnsOf(character)
+    if (width > columns - 1) break
+    kept += character
+  }
+  return `${kept}…`
+}
+
+export const pad = (text: string, columns: number, align: "left" | "right"): string => {
+  const space = " ".repeat(Math.max(0, columns - widthOf(text)))
+  return align === "left" ? text + space : space + text
+}
+
+/** Lines of at most so many columns, broken at spaces where there are any. */
+export const wrapped = (line: string, columns: number): ReadonlyArray<string> => {
+  const lines: Array<string> = []
+  let rest = line
+  while (widthOf(rest) > columns) {
+    let end = 0
+    let width = 0
+    for (const character of rest) {
+      width += columnsOf(character)
+      if (width > columns && end > 0) break
+      end += character.length
+    }
+    const space = rest.lastIndexOf(" ", end)
+    const at = space > 0 && space >= end / 2 ? space : end
+    lines.push(rest.slice(0, at))
+    rest = rest.slice(at).replace(/^ /, "")
+  }
+  return [...lines, rest]
+}

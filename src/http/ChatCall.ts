@@ -1,0 +1,157 @@
+/**
+ * One chat completion of our own, asked through the run's proxy.
+ *
+ * The proxy never retries, so this client does what any good client does: it repeats calls that failed for want of
+ * capacity or connection, at most twice, after the time the server asks for.
+ */
+import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import { Agent, request } from "undici"
+import { answerOf, errorMessage } from "./ChatAnswer.js"
+
+export interface ChatCall {
+  /** OpenAI-compatible base URL, ending in `/v1`; it says whose call this is. */
+  readonly baseUrl: string
+  /** Never repeated in a failure. */
+  readonly apiKey: string
+  /** The request as JSON, the same for every try. */
+  readonly body: string
+}
+
+/** There is no answer. */
+export class ChatCallFailed extends Data.TaggedError("ChatCallFailed")<{
+  /** `size`: there was one, larger than is read. */
+  readonly reason: "model" | "size"
+  readonly detail: string
+  /** What the last try was answered with; null when there was no answer. */
+  readonly status: number | null
+  /** The request itself is wrong: the same one would fail again. */
+  readonly permanent: boolean
+}> {
+  override get message() {
+    return this.detail
+  }
+}
+
+/** Connections to the proxy, closed with the scope. */
+export const chatConnections: Effect.Effect<Agent, never, Scope.Scope> = Effect.acquireRelease(
+  // Thinking models are silent for minutes; the caller's own limit ends the wait by interruption.
+  Effect.sync(() => new Agent({ headersTimeout: silenceMaxMs, bodyTimeout: silenceMaxMs })),
+  (agent) => Effect.promise(() => agent.destroy())
+)
+
+/** The text that the model answered. Interrupting it closes the connection. */
+export const chatCall = (agent: Agent, call: ChatCall): Effect.Effect<string, ChatCallFailed> =>
+  Effect.retry(attempt(agent, call), {
+    schedule: backoff,
+    while: ({ retryAfterMs }) => retryAfterMs !== null
+  }).pipe(Effect.mapError(({ failure }) => failure))
+
+const silenceMaxMs = 900_000
+const responseBytesMax = 16 * 1024 * 1024
+const retriesMax = 2
+
+/** One try that failed. `retryAfterMs` is null when the same call would fail again, 0 when the server named no time. */
+class TryFailed extends Data.Error<{ readonly failure: ChatCallFailed; readonly retryAfterMs: number | null }> {}
+
+/** Half a second, then a second, a quarter more or less; or what the server asks for. */
+const backoff = Schedule.exponential("500 millis").pipe(
+  Schedule.jitteredWith({ min: 0.75, max: 1.25 }),
+  Schedule.intersect(Schedule.recurs(retriesMax)),
+  Schedule.zipRight(Schedule.identity<TryFailed>()),
+  Schedule.modifyDelay(({ retryAfterMs }, delay) => retryAfterMs ? Duration.millis(retryAfterMs) : delay)
+)
+
+const attempt = (agent: Agent, call: ChatCall): Effect.Effect<string, TryFailed> =>
+  Effect.gen(function*() {
+    const { headers, status, text } = yield* send(agent, call)
+    if (status >= 200 && status < 300) {
+      const answer = answerOf(text)
+      if (answer._tag === "Right") return answer.right
+      return yield* new TryFailed({ failure: modelFailed(answer.left, status, false), retryAfterMs: null })
+    }
+    const message = errorMessage(text, call.apiKey)
+    const failure = modelFailed(
+      `the model call was answered with ${status}${message === "" ? "" : `: ${message}`}`,
+      status,
+      refusals.has(status)
+    )
+    const retried = headers["x-should-retry"] === undefined ? isTransient(status) : headers["x-should-retry"] === "true"
+    const now = yield* Clock.currentTimeMillis
+    return yield* new TryFailed({ failure, retryAfterMs: retried ? retryAfterMs(headers, now) : null })
+  })
+
+interface Response {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+  readonly text: string
+}
+
+const send = (agent: Agent, { apiKey, baseUrl, body }: ChatCall): Effect.Effect<Response, TryFailed> =>
+  Effect.tryPromise({
+    try: async (signal) => {
+      const response = await request(`${baseUrl.replace(/\/+$/, "")}/chat/completions`, {
+        dispatcher: agent,
+        method: "POST",
+        headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json", accept: "application/json" },
+        body,
+        signal
+      })
+      const chunks: Array<Buffer> = []
+      let bytes = 0
+      for await (const chunk of response.body as AsyncIterable<Buffer>) {
+        bytes += chunk.length
+        // Leaving the loop destroys the body and with it the connection.
+        if (bytes > responseBytesMax) return undefined
+        chunks.push(chunk)
+      }
+      return { status: response.statusCode, headers: response.headers, text: Buffer.concat(chunks).toString("utf8") }
+    },
+    catch: (cause) =>
+      new TryFailed({ failure: modelFailed(`the model call failed: ${codeOf(cause)}`, null, false), retryAfterMs: 0 })
+  }).pipe(
+    Effect.flatMap((response) =>
+      response === undefined
+        ? Effect.fail(new TryFailed({ failure: tooLarge, retryAfterMs: null }))
+        : Effect.succeed(response)
+    )
+  )
+
+/** Statuses that say the request itself is wrong. */
+const refusals = new Set([400, 401, 403, 404, 422])
+
+const isTransient = (status: number): boolean => status === 408 || status === 409 || status === 429 || status >= 500
+
+const retryAfterMaxMs = 60_000
+
+/** What `retry-after-ms` or `retry-after` asks for; 0 when they are absent, senseless or ask for more than a minute. */
+const retryAfterMs = (headers: Response["headers"], nowMs: number): number => {
+  const millis = Number(headers["retry-after-ms"] ?? Number.NaN)
+  const after = headers["retry-after"]
+  const seconds = Number(after ?? Number.NaN)
+  const asked = !Number.isNaN(millis)
+    ? millis
+    : !Number.isNaN(seconds)
+    ? seconds * 1000
+    : Date.parse(String(after)) - nowMs
+  return asked > 0 && asked <= retryAfterMaxMs ? asked : 0
+}
+
+const modelFailed = (detail: string, status: number | null, permanent: boolean) =>
+  new ChatCallFailed({ reason: "model", detail, status, permanent })
+
+const tooLarge = new ChatCallFailed({
+  reason: "size",
+  detail: `the model answered with more than ${responseBytesMax} bytes`,
+  status: null,
+  permanent: false
+})
+
+const codeOf = (cause: unknown): string => {
+  if (!(cause instanceof Error)) return "unknown error"
+  return "code" in cause ? `${String(cause.code)} (${cause.message})` : cause.message
+}

@@ -1,0 +1,47 @@
+import { safeJson } from "../../domain/TerminalText.js"
+import { unifiedDiff } from "../../domain/UnifiedDiff.js"
+import { type ReportedCandidate, type SearchReport, winnerOf, winsAndLosses } from "./SearchReport.js"
+import { verdict } from "./searchText.js"
+
+/** All of a report as one JSON object with `schema_version` 1, harmless for a terminal. */
+export const searchJson = (report: SearchReport): string => {
+  const { losses, ties, wins } = winsAndLosses(report)
+  const { seed, winner } = report
+  return safeJson({
+    schema_version: 1,
+    verdict: verdict(report),
+    run_id: report.runId,
+    algorithm: report.algorithm,
+    random_seed: report.randomSeed,
+    ended: report.ended,
+    seed: { texts: seed },
+    winner: winner === null ? null : {
+      candidate: winnerOf(report)?.n ?? 0,
+      texts: winner,
+      diff: Object.fromEntries(
+        [...new Set([...Object.keys(seed), ...Object.keys(winner)])].map((name) =>
+          [name, unifiedDiff(seed[name] ?? "", winner[name] ?? "").join("\n")] as const
+        )
+      )
+    },
+    candidates: report.candidates.map(candidateJson),
+    incumbents: report.incumbents,
+    budget: report.budget,
+    examples: { wins: wins.length, losses: losses.length, ties, scores: report.examples },
+    slices: report.slices,
+    gate: report.gate
+  }, 2)
+}
+
+const candidateJson = ({ change, resourcesVersion, ...candidate }: ReportedCandidate) => ({
+  ...candidate,
+  component: change?.component ?? null,
+  kind: change?.kind ?? "seed",
+  edits: change?.edits ?? [],
+  hypotheses: change?.hypotheses ?? [],
+  resources_version: resourcesVersion
+})
+
+/** The candidates alone, for `tau candidates --json` and `tau lineage --json`. */
+export const candidatesJson = ({ candidates, runId }: Pick<SearchReport, "candidates" | "runId">): string =>
+  safeJson({ schema_version: 1, run_id: runId, candidates: candidates.map(candidateJson) }, 2)

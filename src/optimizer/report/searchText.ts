@@ -1,0 +1,166 @@
+/** A search for a person: what came of it in one sentence, then the text that won, where it came from, and what it cost. */
+import { compact, elapsed } from "../../domain/Figures.js"
+import { visibleLines, wrapped } from "../../domain/TerminalText.js"
+import { unifiedDiff } from "../../domain/UnifiedDiff.js"
+import {
+  ancestry,
+  type Budget,
+  type ComparedExample,
+  type GateOutcome,
+  type SearchReport,
+  type Slice,
+  type Spent,
+  winnerOf,
+  winsAndLosses
+} from "./SearchReport.js"
+import { bounds, columnsMax, fitting, oneLine, score, scoreWithBounds, signed, table } from "./words.js"
+
+/** Lines of at most 80 columns. */
+export const searchText = (report: SearchReport): string =>
+  [
+    ...wrapped(oneLine(verdict(report)), columnsMax),
+    "",
+    ...headLines(report),
+    ...section("Winning text", winningText(report)),
+    ...section("Lineage", lineage(report)),
+    ...section("Scores", scores(report.slices)),
+    ...section("Examples, winner against seed", examples(report)),
+    ...section("Cost", cost(report.budget)),
+    ...section("Gate", gate(report.gate))
+  ].join("\n")
+
+const section = (title: string, lines: ReadonlyArray<string>): ReadonlyArray<string> =>
+  lines.length === 0 ? [] : ["", title, ...lines.map((line) => fitting(`  ${line}`))]
+
+const inner = columnsMax - 2
+
+/** The most important thing in one plain sentence: the gate's own where there is one. */
+export const verdict = (report: SearchReport): string => {
+  const { candidates, ended, gate } = report
+  if (gate !== null) return gate.sentence
+  const seed = candidates.find(({ n }) => n === 0)
+  const winner = winnerOf(report)
+  const best = winner ?? seed
+  if (best === undefined || best.mean === null) {
+    return ended === null
+      ? "The search is under way; nothing is scored yet."
+      : "The search ended before anything was scored."
+  }
+  const against = seed?.mean === null || seed === undefined ? "" : `, the seed ${score(seed.mean)}`
+  const over = `over ${best.examples} examples`
+  if (ended === null) {
+    return winner === null
+      ? `The search is under way; nothing is better than the seed yet, which scores ${score(best.mean)} ${over}.`
+      : `The search is under way; candidate ${best.n} scores ${score(best.mean)}${against}, ${over}.`
+  }
+  return winner === null
+    ? `No better text was found than the seed, which scores ${score(best.mean)} ${over} and stays as it is.`
+    : `Candidate ${best.n} scores ${score(best.mean)}${against}, ${over} that the search saw: no gate has judged it.`
+}
+
+const headLines = ({ algorithm, candidates, ended, randomSeed, runId }: SearchReport): ReadonlyArray<string> => {
+  const proposed = candidates.filter(({ n }) => n > 0)
+  const accepted = proposed.filter(({ state }) => state === "accepted" || state === "winner").length
+  return [
+    fact("run", oneLine(runId)),
+    fact("algorithm", `${oneLine(algorithm)}, random seed ${randomSeed}`),
+    fact("ended", ended === null ? "not yet" : oneLine(ended)),
+    fact("candidates", `${proposed.length} tried, ${accepted} accepted`)
+  ]
+}
+
+const fact = (label: string, value: string): string => fitting(`  ${label.padEnd(14)}${value}`)
+
+/** Against the seed, component by component; those that stayed as they were are named only. */
+const winningText = ({ seed, winner }: SearchReport): ReadonlyArray<string> => {
+  if (winner === null) return []
+  const names = [...new Set([...Object.keys(seed), ...Object.keys(winner)])].toSorted()
+  return names.flatMap((name) => {
+    const lines = unifiedDiff(seed[name] ?? "", winner[name] ?? "")
+    return lines.length === 0
+      ? [`${oneLine(name)}: as in the seed`]
+      : [`--- ${oneLine(name)}, seed`, `+++ ${oneLine(name)}, winner`, ...lines.flatMap(diffLine)]
+  })
+}
+
+/** A long line goes on under its own sign. */
+const diffLine = (line: string): ReadonlyArray<string> =>
+  line.startsWith("@@")
+    ? [line]
+    : wrapped(visibleLines(line.slice(1)).join(""), inner - 1).map((part) => `${line.slice(0, 1)}${part}`)
+
+/** For each component, the candidates that changed it on the way from the seed to the winner. */
+const lineage = (report: SearchReport): ReadonlyArray<string> => {
+  const winner = winnerOf(report)
+  if (winner === null) return []
+  const line = ancestry(report.candidates, winner).filter(({ change }) => change !== null)
+  const components = [...new Set(line.map(({ change }) => change!.component))]
+  return components.flatMap((component) => [
+    oneLine(component),
+    ...line.filter(({ change }) => change!.component === component).flatMap((candidate) => [
+      `  ${candidate.n} ${candidate.change!.kind} of ${candidate.parents.join(" and ")}: ${
+        candidate.mean === null ? "no score" : `${score(candidate.mean)} ${bounds(candidate.interval)}`
+      } n=${candidate.examples}`,
+      ...candidate.change!.hypotheses.slice(0, 3).map((text) => `    because ${oneLine(text)}`),
+      ...candidate.change!.edits.slice(0, 5).map((text) => `    ${oneLine(text)}`)
+    ])
+  ])
+}
+
+const scores = (slices: ReadonlyArray<Slice>): ReadonlyArray<string> =>
+  slices.length === 0 ? [] : table<Slice>(slices, [
+    { title: "examples", cell: ({ name }) => fitting(oneLine(name), 18) },
+    { title: "n", align: "right", cell: ({ n }) => String(n) },
+    { title: "seed", cell: ({ seed }) => scoreWithBounds(seed) },
+    { title: "winner", cell: ({ winner }) => scoreWithBounds(winner) },
+    {
+      title: "gain",
+      align: "right",
+      cell: ({ seed, winner }) => seed === null || winner === null ? "-" : signed(winner.mean - seed.mean)
+    }
+  ])
+
+const examplesShown = 10
+
+/** The largest differences: losses before wins, for they are what to look at. */
+const examples = (report: SearchReport): ReadonlyArray<string> => {
+  const { losses, ties, wins } = winsAndLosses(report)
+  const all = [...losses, ...wins]
+  if (all.length + ties === 0) return []
+  const left = all.length - examplesShown
+  return [
+    `${wins.length} won, ${losses.length} lost, ${ties} alike`,
+    ...all.slice(0, examplesShown).flatMap(exampleLines),
+    ...(left > 0 ? [`and ${left} more that differ`] : [])
+  ]
+}
+
+const exampleLines = ({ feedback, id, input, seed, winner }: ComparedExample): ReadonlyArray<string> => [
+  `${winner > seed ? "won " : "lost"}  ${score(seed)} → ${score(winner)}  ${fitting(oneLine(id), 16)}  ${
+    oneLine(input)
+  }`,
+  ...(winner < seed && feedback !== null ? [`      ${oneLine(feedback)}`] : [])
+]
+
+const cost = ({ reflections, rollouts, seconds, tokens, usd }: Budget): ReadonlyArray<string> => [
+  budgetLine("rollouts", rollouts, String),
+  budgetLine("reflections", reflections, String),
+  budgetLine("tokens", tokens, compact),
+  budgetLine("dollars", usd, (value) => value.toFixed(2)),
+  budgetLine("time", seconds, (value) => elapsed(value * 1_000))
+]
+
+const budgetLine = (label: string, { limit, spent }: Spent, shown: (value: number) => string): string =>
+  `${label.padEnd(14)}${shown(spent)}${limit === null ? "" : ` of ${shown(limit)}`}`
+
+const gate = (outcome: GateOutcome | null): ReadonlyArray<string> => {
+  if (outcome === null) return []
+  const { decision, gain, interval, losses, n, opening, p, wins } = outcome
+  return [
+    `${"decision".padEnd(14)}${oneLine(decision)}`,
+    `${"examples".padEnd(14)}${n} of its own: ${wins} won, ${losses} lost`,
+    ...(gain === null ? [] : [`${"gain".padEnd(14)}${signed(gain)} ${bounds(interval)}`]),
+    ...(p === null ? [] : [`${"p".padEnd(14)}${Number(p.toPrecision(3))}`]),
+    `${"opening".padEnd(14)}${opening === 1 ? "the first" : `number ${opening}`} of these examples`
+  ]
+}

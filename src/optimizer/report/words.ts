@@ -1,0 +1,38 @@
+/** How the reports of a search write figures and lines. */
+import { cut, pad, visible, widthOf } from "../../domain/TerminalText.js"
+import type { Bounds } from "./SearchReport.js"
+
+/** No line of a report is wider, whatever is in it. */
+export const columnsMax = 80
+
+export const score = (value: number | null): string => value === null ? "-" : value.toFixed(3)
+
+export const bounds = (interval: Bounds | null): string =>
+  interval === null ? "" : `[${score(interval.low)}, ${score(interval.high)}]`
+
+/** `0.812 [0.701, 0.890]`. */
+export const scoreWithBounds = (value: (Bounds & { readonly mean: number }) | null): string =>
+  value === null ? "-" : `${score(value.mean)} ${bounds(value)}`
+
+export const signed = (value: number): string => `${value < 0 ? "" : "+"}${value.toFixed(3)}`
+
+/** Anybody's text on one line, harmless for a terminal. */
+export const oneLine = (text: string): string => visible(text.replaceAll(/\s+/g, " ").trim())
+
+/** A line that fits. */
+export const fitting = (line: string, columns = columnsMax): string => cut(line.trimEnd(), columns)
+
+export interface Column<Row> {
+  readonly title: string
+  readonly align?: "right"
+  readonly cell: (row: Row) => string
+}
+
+/** Aligned columns under their titles. Cells are harmless already; the last column gives way when a line is too long. */
+export const table = <Row>(rows: ReadonlyArray<Row>, columns: ReadonlyArray<Column<Row>>): ReadonlyArray<string> => {
+  const lines = [columns.map(({ title }) => title), ...rows.map((row) => columns.map(({ cell }) => cell(row)))]
+  const widths = columns.map((_, place) => Math.max(...lines.map((line) => widthOf(line[place]!))))
+  return lines.map((line) =>
+    fitting(line.map((cell, place) => pad(cell, widths[place]!, columns[place]!.align ?? "left")).join("  "))
+  )
+}

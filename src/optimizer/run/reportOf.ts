@@ -1,0 +1,184 @@
+/** A search's rows as the report that people read. */
+import * as Effect from "effect/Effect"
+import type { RunId } from "../../domain/Ids.js"
+import type { OptimizerConfig } from "../../domain/OptimizerConfig.js"
+import type { Example } from "../../domain/Rollout.js"
+import { mean } from "../../statistics/Moments.js"
+import { type ScoredExample, SearchReader, type SearchRecord } from "../../store/SearchReader.js"
+import type { StoreError } from "../../store/StoreError.js"
+import { meanBounds } from "../MeanBounds.js"
+import { decided } from "../report/decided.js"
+import type { Budget, ExampleScores, GateOutcome, SearchReport, Slice, SliceScore } from "../report/SearchReport.js"
+import type { Change, SearchEvent, Texts } from "../Search.js"
+import { slicesOf } from "../Slices.js"
+import { gateFirstSample } from "./gateSamples.js"
+import type { SearchResult } from "./Program.js"
+
+/** The report of a run's search as it stands; null when the run searches nothing. */
+export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, StoreError, SearchReader> =>
+  Effect.gen(function*() {
+    const reader = yield* SearchReader
+    const record = yield* reader.record(runId)
+    if (record === null) return null
+    const result = record.result === null ? null : JSON.parse(record.result) as SearchResult
+    const texts = record.candidates.map((candidate) => JSON.parse(candidate.texts) as Texts)
+    const seed = texts[0] ?? {}
+    const winner = result === null ? null : texts[result.best] ?? null
+    const { candidates, incumbents } = decided(seed, eventsOf(record, texts), winner)
+    const versions = new Map(record.candidates.map(({ n, resourcesVersion }) => [n, resourcesVersion]))
+    const best = result?.best ?? candidates.findLast(({ interval }) => interval !== null)?.n ?? 0
+    const scored = yield* reader.scored(runId, [...new Set([0, best])], gateFirstSample)
+    const { optimizer } = JSON.parse(record.run.config) as { readonly optimizer: OptimizerConfig }
+    return {
+      runId,
+      algorithm: optimizer.algorithm,
+      randomSeed: optimizer.seed,
+      ended: result?.reason ?? null,
+      seed,
+      winner,
+      candidates: candidates.map(({ texts: _, ...candidate }) => ({
+        ...candidate,
+        resourcesVersion: versions.get(candidate.n) ?? null
+      })),
+      incumbents,
+      budget: budgetOf(record, optimizer, result),
+      examples: examplesOf(scored, best),
+      slices: slicesIn(scored, best),
+      gate: gateOf(record, result)
+    }
+  })
+
+/** Events as the optimizer wrote them, and what had been spent by then. */
+const eventsOf = ({ events, steps }: SearchRecord, texts: ReadonlyArray<Texts>) => {
+  const before = new Map<number, number>()
+  let rollouts = 0
+  for (const step of steps) {
+    before.set(step.n, rollouts)
+    rollouts += step.rollouts
+  }
+  return events.map(({ data, step }) => ({
+    event: eventOf(JSON.parse(data) as StoredEvent, texts),
+    rollouts: before.get(step) ?? rollouts
+  }))
+}
+
+type StoredEvent = {
+  readonly type: string
+  readonly candidate?: number | null
+  readonly parents?: ReadonlyArray<number>
+} & {
+  readonly change?: Change
+}
+
+const eventOf = ({ candidate, parents, ...event }: StoredEvent, texts: ReadonlyArray<Texts>): SearchEvent =>
+  ({
+    ...event,
+    ...(candidate !== undefined && { candidate: candidate === null ? null : texts[candidate] ?? null }),
+    ...(parents !== undefined && { parents: parents.map((parent) => texts[parent]!) })
+  }) as SearchEvent
+
+const budgetOf = (
+  { run, steps }: SearchRecord,
+  optimizer: OptimizerConfig,
+  result: SearchResult | null
+): Budget => {
+  const sum = (of: "rollouts" | "reflections") => steps.reduce((total, step) => total + step[of], 0)
+  const lastAt = steps.at(-1)?.atMs ?? run.createdAtMs
+  return {
+    rollouts: { spent: sum("rollouts"), limit: optimizer.max_rollouts },
+    reflections: {
+      spent: sum("reflections"),
+      limit: optimizer.max_reflections ?? Math.ceil(optimizer.max_rollouts / 5)
+    },
+    tokens: { spent: result?.spent.tokens ?? run.tokens, limit: optimizer.max_tokens ?? null },
+    usd: { spent: result?.spent.usd ?? 0, limit: optimizer.max_usd ?? null },
+    seconds: { spent: Math.round((lastAt - (steps[0]?.atMs ?? lastAt)) / 1_000), limit: optimizer.max_seconds ?? null }
+  }
+}
+
+/** The first sample of each counts: what the search itself decided by. */
+const scoresOf = (scored: ReadonlyArray<ScoredExample>, candidate: number) => {
+  const byExample = new Map<string, ScoredExample>()
+  for (const one of scored) {
+    if (one.candidate === candidate && !byExample.has(one.example)) byExample.set(one.example, one)
+  }
+  return byExample
+}
+
+const examplesOf = (scored: ReadonlyArray<ScoredExample>, best: number): ReadonlyArray<ExampleScores> => {
+  const seeds = scoresOf(scored, 0)
+  const winners = scoresOf(scored, best)
+  return [...new Set([...seeds.keys(), ...winners.keys()])].map((id) => {
+    const winner = winners.get(id)
+    return {
+      id,
+      input: inputOf((winner ?? seeds.get(id))!),
+      seed: seeds.get(id)?.score ?? null,
+      winner: winner?.score ?? null,
+      feedback: winner?.feedback ?? null
+    }
+  })
+}
+
+const inputOf = ({ input }: ScoredExample): string => {
+  const example = JSON.parse(input) as Example
+  const { prompt } = example
+  return typeof prompt === "string" ? prompt : input
+}
+
+/** All examples, and each tag of theirs. */
+const slicesIn = (scored: ReadonlyArray<ScoredExample>, best: number): ReadonlyArray<Slice> => {
+  const seeds = scoresOf(scored, 0)
+  const winners = scoresOf(scored, best)
+  const all = [...new Set([...seeds.keys(), ...winners.keys()])]
+  const tagged = new Map<string, Array<string>>()
+  for (const id of all) {
+    for (const tag of slicesOf(JSON.parse((seeds.get(id) ?? winners.get(id))!.input) as Example)) {
+      tagged.set(tag, [...tagged.get(tag) ?? [], id])
+    }
+  }
+  return [["all", all] as const, ...[...tagged].toSorted(([one], [other]) => one < other ? -1 : 1)].map(
+    ([name, ids]) => ({
+      name,
+      n: ids.length,
+      seed: sliceScore(ids.flatMap((id) => seeds.get(id)?.score ?? [])),
+      winner: sliceScore(ids.flatMap((id) => winners.get(id)?.score ?? []))
+    })
+  )
+}
+
+const sliceScore = (scores: ReadonlyArray<number>): SliceScore | null =>
+  scores.length === 0 ? null : { mean: mean(scores), ...meanBounds(scores) }
+
+const gateOf = ({ promotion }: SearchRecord, result: SearchResult | null): GateOutcome | null => {
+  if (result === null) return null
+  const forced = promotion?.decision === "forced" ? forcedSentence(promotion) : ""
+  const { gate, noGate } = result
+  if (gate === null) {
+    return {
+      decision: forced === "" ? "no gate" : "forced",
+      sentence: `${noGate ?? "no gate was held"}${forced}`,
+      n: 0,
+      wins: 0,
+      losses: 0,
+      gain: null,
+      interval: null,
+      p: null,
+      opening: 0
+    }
+  }
+  return {
+    decision: forced === "" ? gate.decision : "forced",
+    sentence: `${gate.reason}${forced}`,
+    n: gate.n,
+    wins: gate.wins,
+    losses: gate.losses,
+    gain: gate.gain,
+    interval: gate.interval,
+    p: gate.test?.p ?? gate.evidence.anytimeP,
+    opening: gate.plan.opening
+  }
+}
+
+const forcedSentence = ({ principal, reason, version }: NonNullable<SearchRecord["promotion"]>): string =>
+  `; ${principal ?? "somebody"} made version ${version} the latest by force${reason === null ? "" : `: ${reason}`}`

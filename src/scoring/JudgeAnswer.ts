@@ -1,0 +1,92 @@
+/** Reads what a judge answered: one JSON object with a score, wherever in the text it stands. */
+import * as Either from "effect/Either"
+import { clip, feedbackCharsMax, quoted } from "./Verdict.js"
+
+/** What one judgement says, on the judge's own scale. */
+export interface Judgement {
+  readonly score: number
+  /** Empty when the judge gave no reason. */
+  readonly feedback: string
+}
+
+export type Scale = readonly [low: number, high: number]
+
+/** Of an answer no more is looked at. */
+const charsMax = 100_000
+/** Objects tried, from the last one up. */
+const objectsMax = 32
+
+/**
+ * Left says what is wrong. Only JSON counts: a score in prose may be one that the judge quotes. Objects that give different
+ * scores are no judgement, for one of them may be quoted as well.
+ */
+export const readJudgement = (text: string, scale: Scale): Either.Either<Judgement, string> => {
+  // What a model thinks aloud is not its answer.
+  const answer = text.slice(-charsMax).replace(/^[^]*<\/think(?:ing)?>/i, "").trim()
+  const whole = parsed(answer)
+  const found = (whole === undefined ? objectsIn(answer) : [whole]).flatMap((value) => {
+    const judgement = judgementOf(value)
+    return judgement === null ? [] : [judgement]
+  })
+  const last = found[0]
+  if (last === undefined) return Either.left(`there is no JSON object with a "score" in ${quoted(answer)}`)
+  if (found.some(({ score }) => score !== last.score)) {
+    return Either.left(`it gives several scores: ${found.slice(0, 5).map(({ score }) => score).join(", ")}`)
+  }
+  const [low, high] = scale
+  return last.score >= low && last.score <= high
+    ? Either.right(last)
+    : Either.left(`the score ${last.score} is not on the scale from ${low} to ${high}`)
+}
+
+const judgementOf = (value: unknown): Judgement | null => {
+  // An answer that is nothing but a number leaves no doubt.
+  if (typeof value === "number") return { score: value, feedback: "" }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return null
+  const fields = new Map(Object.entries(value).map(([name, field]) => [name.toLowerCase(), field as unknown]))
+  const score = numberOf(fields.get("score") ?? fields.get("rating") ?? fields.get("grade"))
+  if (score === null) return null
+  const reason = ["feedback", "explanation", "reasoning", "reason", "rationale"].map((name) => fields.get(name))
+    .find((field) => typeof field === "string" && field.trim() !== "")
+  return { score, feedback: typeof reason === "string" ? clip(reason.trim(), feedbackCharsMax) : "" }
+}
+
+/** `4`, `"4"` and `"4/5"`. */
+const numberOf = (value: unknown): number | null => {
+  if (typeof value === "number") return Number.isFinite(value) ? value : null
+  if (typeof value !== "string") return null
+  const [, digits] = /^\s*(-?\d{1,9}(?:\.\d{1,9})?)\s*(?:\/\s*\d{1,9}\s*)?$/.exec(value) ?? []
+  return digits === undefined ? null : Number(digits)
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** The outermost JSON objects of a text, the last one first. */
+const objectsIn = (text: string): ReadonlyArray<unknown> => {
+  const found: Array<unknown> = []
+  let end = text.lastIndexOf("}")
+  for (let tries = 0; end !== -1 && tries < objectsMax; tries += 1) {
+    const begin = beginOf(text, end)
+    const value = begin === -1 ? undefined : parsed(text.slice(begin, end + 1))
+    if (value !== undefined) found.push(value)
+    end = text.lastIndexOf("}", (value === undefined ? end : begin) - 1)
+    if (begin === 0 && value !== undefined) break
+  }
+  return found
+}
+
+/** Where the object that ends here begins: the first brace from which the text up to here is JSON. -1 when there is none. */
+const beginOf = (text: string, end: number): number => {
+  let at = text.lastIndexOf("{", end)
+  for (let tries = 0; at !== -1 && tries < objectsMax; tries += 1) {
+    if (parsed(text.slice(at, end + 1)) !== undefined) return at
+    at = at === 0 ? -1 : text.lastIndexOf("{", at - 1)
+  }
+  return -1
+}

@@ -1,0 +1,93 @@
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { RunId } from "../domain/Ids.js"
+import { orStoreError } from "./reading.js"
+import type { StoreError } from "./StoreError.js"
+
+/** A search as its rows tell it; JSON as text, as it was written. */
+export interface SearchRecord {
+  readonly run: {
+    readonly id: string
+    readonly config: string
+    readonly calls: number
+    readonly tokens: number
+    readonly createdAtMs: number
+  }
+  readonly steps: ReadonlyArray<
+    { readonly n: number; readonly rollouts: number; readonly reflections: number; readonly atMs: number }
+  >
+  readonly candidates: ReadonlyArray<
+    { readonly n: number; readonly texts: string; readonly resourcesVersion: number | null }
+  >
+  readonly events: ReadonlyArray<{ readonly step: number; readonly data: string }>
+  readonly result: string | null
+  /** The promotion that the run led to, by the gate or by force; the last one. */
+  readonly promotion: {
+    readonly version: number
+    readonly decision: "gate" | "forced"
+    readonly principal: string | null
+    readonly reason: string | null
+  } | null
+}
+
+/** One scored rollout of a candidate on an example that was not the gate's. */
+export interface ScoredExample {
+  readonly candidate: number
+  readonly example: string
+  readonly input: string
+  readonly score: number
+  readonly feedback: string | null
+}
+
+/** Searches for reading, without a writer. */
+export class SearchReader extends Context.Tag("tau/store/SearchReader")<SearchReader, {
+  /** Null when the run searches nothing. */
+  readonly record: (runId: RunId) => Effect.Effect<SearchRecord | null, StoreError>
+  /** How candidates did on the `validate` examples that a search looks at. Failed rollouts count as 0. */
+  readonly scored: (
+    runId: RunId,
+    candidates: ReadonlyArray<number>,
+    samplesBelow: number
+  ) => Effect.Effect<ReadonlyArray<ScoredExample>, StoreError>
+}>() {
+  static readonly layer = Layer.effect(
+    SearchReader,
+    Effect.map(SqlClient.SqlClient, (sql) =>
+      SearchReader.of({
+        record: (runId) => orStoreError("reading a search", record(sql, runId)),
+        scored: (runId, candidates, samplesBelow) =>
+          orStoreError(
+            "reading what candidates scored",
+            sql<ScoredExample>`
+              SELECT r.candidate, r.example, r.input, coalesce(r.score, 0.0) AS score,
+                (SELECT group_concat(w.feedback, char(10)) FROM rewards w
+                 WHERE w.attempt_id = r.id || ':attempt-' || r.attempts AND w.feedback IS NOT NULL) AS feedback
+              FROM rollouts r
+              WHERE r.run_id = ${runId} AND r.mode = 'val' AND r.status IN ('succeeded', 'failed')
+                AND r.candidate IN (SELECT value FROM json_each(${JSON.stringify(candidates)}))
+                AND r.sample < ${samplesBelow}
+              ORDER BY r.ordinal`
+          )
+      }))
+  )
+}
+
+const record = (sql: SqlClient.SqlClient, runId: RunId) =>
+  Effect.gen(function*() {
+    const [run] = yield* sql<SearchRecord["run"]>`
+      SELECT id, config, calls, input_tokens + output_tokens AS tokens, created_at_ms
+      FROM runs WHERE id = ${runId}`
+    const steps = yield* sql<SearchRecord["steps"][number]>`
+      SELECT n, rollouts, reflections, at_ms FROM search_steps WHERE run_id = ${runId} ORDER BY n`
+    if (run === undefined || steps.length === 0) return null
+    const candidates = yield* sql<SearchRecord["candidates"][number]>`
+      SELECT n, texts, resources_version FROM search_candidates WHERE run_id = ${runId} ORDER BY n`
+    const events = yield* sql<SearchRecord["events"][number]>`
+      SELECT step, data FROM search_events WHERE run_id = ${runId} ORDER BY n`
+    const [result] = yield* sql<{ result: string }>`SELECT result FROM search_results WHERE run_id = ${runId}`
+    const [promotion] = yield* sql<NonNullable<SearchRecord["promotion"]>>`
+      SELECT version, decision, principal, reason FROM promotions WHERE run_id = ${runId} ORDER BY n DESC LIMIT 1`
+    return { run, steps, candidates, events, result: result?.result ?? null, promotion: promotion ?? null }
+  })

@@ -1,0 +1,79 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Either from "effect/Either"
+import * as FastCheck from "effect/FastCheck"
+import { readJudgement, type Scale } from "../../src/scoring/JudgeAnswer.js"
+import { feedbackCharsMax } from "../../src/scoring/Verdict.js"
+
+const scale: Scale = [1, 5]
+const score = (text: string) => Either.getOrThrow(readJudgement(text, scale)).score
+const problem = (text: string) => Either.getOrThrow(Either.flip(readJudgement(text, scale)))
+
+describe("readJudgement", () => {
+  it("finds the object wherever a model puts it", () => {
+    for (
+      const text of [
+        `{"feedback": "no", "score": 2}`,
+        ` {"Score": "2"}\n`,
+        `{"rating": "2/5", "reason": "no"}`,
+        "2",
+        "```json\n{\"feedback\": \"a } in a text\", \"score\": 2}\n```",
+        `Here it is: {"feedback": "use {name} here", "score": 2}. I hope that helps {really}.`,
+        `<think>{"score": 5}? No.</think>{"score": 2}`,
+        `{"criteria": {"brief": {"points": 1}}, "score": 2.0}`,
+        `{"score": 2} and, to repeat it, {"score": 2}`
+      ]
+    ) assert.strictEqual(score(text), 2, text)
+    assert.deepStrictEqual(
+      readJudgement(`{"score": 2, "explanation": " too long "}`, scale),
+      Either.right({
+        score: 2,
+        feedback: "too long"
+      })
+    )
+  })
+
+  it("says what is wrong with an answer that is no judgement", () => {
+    for (
+      const text of ["", "good", "score: 4", "[4]", `{"feedback": "x"}`, `{"score": null}`, `{"score": "four"}`, "}{"]
+    ) {
+      assert.match(problem(text), /^there is no JSON object with a "score" in "/, text)
+    }
+    assert.strictEqual(problem(`{"score": 6}`), "the score 6 is not on the scale from 1 to 5")
+    assert.strictEqual(problem("0"), "the score 0 is not on the scale from 1 to 5")
+  })
+
+  it("believes none of several scores, for one of them may be quoted from the answer", () => {
+    assert.strictEqual(problem(`The answer says {"score": 5}. {"score": 1}`), "it gives several scores: 1, 5")
+  })
+
+  it.prop(
+    "reads what it is told to write, in whatever prose",
+    [
+      FastCheck.fullUnicodeString(),
+      FastCheck.integer({ min: 1, max: 5 }),
+      FastCheck.fullUnicodeString().map((text) => text.replaceAll(/[{}]/g, "")),
+      FastCheck.fullUnicodeString().map((text) => text.replaceAll(/[{}]/g, ""))
+    ],
+    ([feedback, given, before, after]) => {
+      assert.strictEqual(score(`Well: ${before}${JSON.stringify({ feedback, score: given })}${after}`), given)
+    }
+  )
+
+  const pieces = FastCheck.array(
+    FastCheck.oneof(
+      FastCheck.constantFrom("{", "}", "\"score\"", ":", "5", "\"", "\\", "<think>", "</think>", ","),
+      FastCheck.string()
+    )
+  )
+  it.prop("never throws, and bounds its words", [pieces], ([parts]) => {
+    for (const text of [parts.join(""), parts.join("").repeat(200)]) {
+      Either.match(readJudgement(text, scale), {
+        onLeft: (words) => assert.isBelow(words.length, 1000),
+        onRight: (judgement) => {
+          assert.isTrue(judgement.score >= 1 && judgement.score <= 5)
+          assert.isAtMost(judgement.feedback.length, feedbackCharsMax)
+        }
+      })
+    }
+  })
+})

@@ -1,27 +1,45 @@
-// `npm run bench [-- proxy | rollouts | payloads | soak | reading | gate] [--check] [--minutes n] [--spans n]`: figures as ratios measured side by side in one run. See README.md.
+// `npm run bench [-- section…]`: figures as ratios measured side by side in one run. See README.md.
 import { parseArgs } from "node:util"
 import { benchGate } from "./gate.mjs"
+import { benchOptimizers } from "./optimizers.mjs"
 import { benchPayloads } from "./payloads.mjs"
 import { benchProxy } from "./proxy.mjs"
 import { benchReading } from "./reading.mjs"
 import { benchRollouts } from "./rollouts.mjs"
 import { benchSoak } from "./soak.mjs"
 
-const { positionals: chosen, values: { check, minutes, spans } } = parseArgs({
-  allowPositionals: true,
-  options: {
-    check: { type: "boolean", default: false },
-    minutes: { type: "string", default: "30" },
-    spans: { type: "string", default: "1000000" }
-  }
-})
+const { positionals: chosen, values: { budget, check, json, minutes, only, quick, reflector, seeds, spans, tasks } } =
+  parseArgs({
+    allowPositionals: true,
+    options: {
+      check: { type: "boolean", default: false },
+      budget: { type: "string" },
+      json: { type: "boolean", default: false },
+      only: { type: "string" },
+      quick: { type: "boolean", default: false },
+      reflector: { type: "string", default: "medium" },
+      seeds: { type: "string" },
+      tasks: { type: "string" },
+      minutes: { type: "string", default: "30" },
+      spans: { type: "string", default: "1000000" }
+    }
+  })
 const sections = {
   proxy: benchProxy,
   rollouts: benchRollouts,
   payloads: benchPayloads,
   soak: () => benchSoak(Number(minutes)),
   reading: () => benchReading(Number(spans)),
-  gate: benchGate
+  gate: benchGate,
+  optimizers: () =>
+    benchOptimizers({
+      budget: Number(budget ?? (quick ? 1000 : 3000)),
+      seeds: Number(seeds ?? (quick ? 6 : 40)),
+      strength: reflector,
+      json,
+      ...(only !== undefined && { only: only.split(",") }),
+      ...(tasks !== undefined && { tasks: tasks.split(",") })
+    })
 }
 const unknown = chosen.filter((name) => !(name in sections))
 if (unknown.length > 0) {
@@ -29,7 +47,7 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 let missed = 0
-// The soak takes half an hour, the large store its gigabytes, and the gate says nothing of speed: only when asked for.
+// The soak takes half an hour, the large store its gigabytes, and gate and optimizers say nothing of speed: only when asked for.
 for (const name of chosen.length === 0 ? ["proxy", "rollouts", "payloads"] : chosen) {
   missed += (await sections[name]()) ?? 0
 }

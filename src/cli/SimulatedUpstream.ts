@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { BehaviourInvalid, loadBehaviour } from "../testing/Behaviour.js"
 import { SimulatedModel } from "../testing/SimulatedModel.js"
+import { taskModelNames } from "../testing/taskWorld/TaskModel.js"
 import { CommandFailed } from "./CliError.js"
 
 export interface SimulatedUpstream {
@@ -12,13 +13,17 @@ export interface SimulatedUpstream {
   readonly model: string
 }
 
-/** `arithmetic`, or the path of a behaviour file ending in `.json`, whose model is served beside it. */
+/** Models that need no file. */
+const builtIn: ReadonlyArray<string> = ["arithmetic", ...taskModelNames]
+
+/** The name of a built-in model, or the path of a behaviour file ending in `.json`, whose model is served beside those. */
 export const simulatedUpstream = (name: string): Effect.Effect<SimulatedUpstream, CommandFailed, Scope.Scope> =>
   Effect.gen(function*() {
     const behaviour = name.endsWith(".json") ? yield* behaviourAt(name) : undefined
-    if (behaviour === undefined && name !== "arithmetic") {
+    if (behaviour === undefined && !builtIn.includes(name)) {
+      const known = builtIn.map((known) => `sim/${known}`).join(", ")
       return yield* new CommandFailed({
-        detail: `there is no simulated model ${name}; there is sim/arithmetic, and sim/<behaviour file>.json`
+        detail: `there is no simulated model ${name}; there are ${known}, and sim/<behaviour file>.json`
       })
     }
     const { url } = yield* SimulatedModel.scoped({ behaviours: behaviour === undefined ? [] : [behaviour] }).pipe(

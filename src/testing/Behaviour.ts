@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises"
 import { dirname, resolve } from "node:path"
 import { at, isObject, type JsonObject } from "../openai/Json.js"
 import { type AnswerStyle, answerStyles } from "./AnswerStyle.js"
+import { taskModelNames } from "./taskWorld/TaskModel.js"
 
 export interface Pair {
   readonly question: string
@@ -146,7 +147,9 @@ export const loadBehaviour = async (path: string): Promise<Behaviour> => {
   const root = reader.object(reader.json(await readText(reader, path, "file"), "file"), "file", keys)
   const name = reader.text(root["name"], "name")
   if (!/^[\w.-]{1,64}$/.test(name)) reader.fail("name", "letters, digits, dots and dashes", name)
-  if (name === "arithmetic") reader.fail("name", "another name than the built-in model's", name)
+  if (name === "arithmetic" || taskModelNames.includes(name)) {
+    reader.fail("name", "another name than a built-in model's", name)
+  }
   const behaviour = reader.object(root["behaviour"], "behaviour", ["accuracy", "format", "rules"])
   return {
     name,

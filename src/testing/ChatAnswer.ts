@@ -53,7 +53,9 @@ export const answerChat = (model: Model, request: ChatRequest, seed: string): Ch
     if (call !== null) return { tokens: [], call, finishReason: "tool_calls" }
     if (last?.role === "tool") return cut(`The tool answered: ${last.text.trim()}`, request)
     const draw = n === 0 ? variation : `${variation}/${n}`
-    return cut(model.answer({ system: text(["system", "developer"]).join("\n"), question, draw }), request)
+    const system = text(["system", "developer"]).join("\n")
+    const { temperature, tools } = request
+    return cut(model.answer({ system, question, draw, temperature, tools }), request)
   }
   const others = Array.from({ length: request.choices - 1 }, (_, n) => choice(n + 1))
   const choices = [choice(0), ...others] as const

@@ -1,4 +1,5 @@
 /** What a simulated model sees of a request, and what it is. */
+import type { Tool } from "./Tools.js"
 
 export interface Conversation {
   /** All system and developer messages, joined by line feeds. */
@@ -7,6 +8,10 @@ export interface Conversation {
   readonly question: string
   /** Varies from call to call only when the request allows it: `temperature` above 0 and a `seed`, or several choices. */
   readonly draw: string
+  /** Of the request, 1 when it names none. */
+  readonly temperature: number
+  /** The tools that the model may call. */
+  readonly tools: ReadonlyArray<Tool>
 }
 
 /** Answers deterministically: the same seed and conversation give the same text, whatever was asked before. */

@@ -15,6 +15,7 @@ import { refusal } from "./ChatRequest.js"
 import { questionModel } from "./QuestionModel.js"
 import { type Faults, type Plan, Reply } from "./Reply.js"
 import { type Answer, Routes, type ServedAnswer } from "./Routes.js"
+import { taskModels } from "./taskWorld/TaskModel.js"
 
 export interface SimulatedModelOptions {
   /** Answers are a function of this and of what is asked. `"1"` by default. */
@@ -23,7 +24,7 @@ export interface SimulatedModelOptions {
   readonly host?: string
   /** 0, the default, takes a free port. */
   readonly port?: number
-  /** Question-and-answer models to serve beside `sim/arithmetic`; see `loadBehaviour`. */
+  /** Question-and-answer models to serve beside `sim/arithmetic` and those of the task world; see `loadBehaviour`. */
   readonly behaviours?: ReadonlyArray<Behaviour>
   /** Wait before the first byte of an answer. */
   readonly latencyMs?: number
@@ -73,7 +74,11 @@ const openLog = (log: SimulatedModelOptions["log"]) => {
 export const startSimulatedModel = async (options: SimulatedModelOptions = {}): Promise<RunningModel> => {
   const seed = String(options.seed ?? 1)
   const behaviours = options.behaviours ?? []
-  const models = [arithmeticModel(seed), ...behaviours.map((behaviour) => questionModel(behaviour, seed))]
+  const models = [
+    arithmeticModel(seed),
+    ...behaviours.map((behaviour) => questionModel(behaviour, seed)),
+    ...taskModels(seed)
+  ]
   const routes = new Routes(models, seed)
   const log = openLog(options.log)
   let requests = 0

@@ -4,6 +4,8 @@ import { idOf } from "./Chance.js"
 
 export interface Tool {
   readonly name: string
+  /** What the agent says it is for; empty when it says nothing. */
+  readonly description: string
   /** JSON Schema of its arguments. */
   readonly parameters: unknown
 }
@@ -30,7 +32,7 @@ export const readTools = (tools: unknown): ReadonlyArray<Tool> =>
     const parameters = at(own, "parameters") ?? at(own, "input_schema")
     const type = at(tool, "type") ?? "function"
     return name !== null && (type === "function" || type === "custom" && at(tool, "input_schema") !== undefined)
-      ? [{ name, parameters }]
+      ? [{ name, description: textAt(own, "description") ?? "", parameters }]
       : []
   })
 

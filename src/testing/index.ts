@@ -27,3 +27,7 @@ export {
   type SimulatedModelOptions,
   startSimulatedModel
 } from "./SimulatedModel.js"
+export { reflection, type ReflectorStrength, reflectorStrengths } from "./taskWorld/Reflector.js"
+export type { AgentTexts, Demand, Rule, TaskSpec, Trap } from "./taskWorld/Rule.js"
+export { taskSpecs } from "./taskWorld/tasks.js"
+export { type TaskOutcome, type TaskRequest, TaskWorld, type TaskWorldOptions } from "./taskWorld/TaskWorld.js"

@@ -6,7 +6,14 @@ import { text } from "node:stream/consumers"
 import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll } from "vitest"
 import { RunConfig } from "../../src/domain/RunConfig.js"
-import { loadBehaviour, type RunningModel, type ServedAnswer, startSimulatedModel } from "../../src/testing/index.js"
+import {
+  loadBehaviour,
+  type RunningModel,
+  type ServedAnswer,
+  startSimulatedModel,
+  taskSpecs,
+  TaskWorld
+} from "../../src/testing/index.js"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
 const config = (name: string) =>
@@ -20,7 +27,9 @@ let model: RunningModel
 
 beforeAll(async () => {
   model = await startSimulatedModel({
-    behaviours: [await loadBehaviour(`${root}examples/data/gsm8k.simulated.json`)],
+    behaviours: await Promise.all(
+      ["gsm8k", "gsm8k-search"].map((name) => loadBehaviour(`${root}examples/data/${name}.simulated.json`))
+    ),
     log: (answer) => served.push(answer),
     faults: ({ headers, path }) => {
       seen.push({ path, rolloutId: headers["x-rollout-id"] })
@@ -74,6 +83,28 @@ describe("the example agents", () => {
     })
   }
 
+  it.runIf(has("python3"))(
+    "meeting_rooms_agent.py calls its tool and answers with what the model says then",
+    async () => {
+      const request = { date: "2025-10-13", time: "16:30", duration_min: 30, attendees: 12, needs: ["projector"] }
+      const prompts = {
+        TAU_RESOURCE_SYSTEM_PROMPT: "Book a room.",
+        TAU_RESOURCE_ROOMS_TOOL: "Says which rooms are free."
+      }
+      served.length = 0
+      const answer = await ask(
+        ["python3", "agents/meeting_rooms_agent.py"],
+        { input: { ...request, accessible_required: true } },
+        prompts
+      )
+      assert.match(answer, /^The tool answered: /)
+      const told = served.map(({ messages }) => messages.map(({ role }) => role))
+      assert.deepStrictEqual(told, [["system", "user"], ["system", "user", "assistant", "tool"]])
+      assert.strictEqual(served[0]!.messages[0]!.text, "Book a room.")
+      assert.include(served[0]!.messages[1]!.text, "Wheelchair access: needed")
+    }
+  )
+
   it.runIf(has("python3"))("stdlib_agent.py names its rollout in headers when the base URL does not", async () => {
     const example = { prompt: "What is 1 + 1?" }
     const ids = { TAU_ROLLOUT_ID: "r1", TAU_ATTEMPT_ID: "r1:attempt-1" }
@@ -88,6 +119,30 @@ describe("the example configs", () => {
     assert.lengthOf(config("arithmetic.json").optimize, 1)
     const { executor, optimize, validate } = config("gsm8k.json")
     assert.deepStrictEqual([optimize.length, validate.length, executor.kind], [30, 30, "command"])
+  })
+
+  it("search by rgepa where there is something to learn, and test what they find", () => {
+    const searched = (name: string) => {
+      const { executor, gate, optimize, optimizer, validate } = config(name)
+      assert.strictEqual(optimizer.algorithm, "rgepa")
+      assert.strictEqual(gate.fraction, 0.4)
+      return [executor.kind, optimize.length, validate.length, optimizer.components?.join(), optimizer.reflection_model]
+    }
+    const reflector = "openai/gpt-4.1"
+    assert.deepStrictEqual(searched("gsm8k-search.json"), ["chat", 100, 150, "system_prompt", reflector])
+    assert.deepStrictEqual(searched("banking77.json"), ["chat", 150, 150, "system_prompt", reflector])
+    assert.deepStrictEqual(searched("rooms.json"), ["command", 29, 28, "system_prompt,rooms_tool", reflector])
+    assert.deepStrictEqual(searched("extract.json"), ["chat", 100, 100, "system_prompt", "sim/reflector-strong"])
+  })
+
+  it("has documents that the simulated agent knows, and the prompt it starts from", () => {
+    const world = new TaskWorld(taskSpecs.find(({ name }) => name === "extract")!)
+    const { optimize, resources, validate } = config("extract.json")
+    assert.deepStrictEqual(resources, world.spec.seed)
+    assert.deepStrictEqual(
+      [...optimize, ...validate],
+      world.examples(0, 200).map(({ expected, id, input }) => ({ id, prompt: input, expected }))
+    )
   })
 
   it("are what the script makes of the data", () => {

@@ -33,11 +33,15 @@ const behaviour: Behaviour = {
   ]
 }
 
+/** What these models do not look at. */
+const plain = { temperature: 1, tools: [] }
+
 const rightOnes = (system: string, seed = "1", draw = ""): ReadonlySet<string> => {
   const model = questionModel(behaviour, seed)
   return new Set(
     pairs.filter(({ answer, question }) =>
-      model.answer({ system: `${system} Give the number only.`, question: `Q: ${question}\nA:`, draw }) === answer
+      model.answer({ system: `${system} Give the number only.`, question: `Q: ${question}\nA:`, draw, ...plain }) ===
+        answer
     ).map(({ question }) => question)
   )
 }
@@ -65,7 +69,7 @@ describe("questionModel", () => {
   })
 
   it("says so when it does not know a question", () => {
-    const answer = questionModel(behaviour, "1").answer({ system: "", question: "Who are you?", draw: "" })
+    const answer = questionModel(behaviour, "1").answer({ system: "", question: "Who are you?", draw: "", ...plain })
     assert.strictEqual(answer, "I do not know that question.")
   })
 })

@@ -7,6 +7,7 @@ import { NotFoundError, OpenAI } from "openai"
 import { afterAll, beforeAll } from "vitest"
 import { assembleChat } from "../../src/openai/ChatCompletion.js"
 import { type RunningModel, type ServedAnswer, SimulatedModel, startSimulatedModel } from "../../src/testing/index.js"
+import { taskModelNames } from "../../src/testing/taskWorld/TaskModel.js"
 
 const served: Array<ServedAnswer> = []
 let model: RunningModel
@@ -74,6 +75,7 @@ describe("the simulated model, asked by the openai client", () => {
     assert.deepStrictEqual(models.data.map(({ id, owned_by }) => [id, owned_by]), [
       ["sim/arithmetic", "tau (simulated)"],
       ["sim/tiny", "tau (simulated)"],
+      ...taskModelNames.map((name) => [`sim/${name}`, "tau (simulated)"]),
       ["sim/embedding", "tau (simulated)"]
     ])
     assert.strictEqual((await client.models.retrieve("sim/tiny")).id, "sim/tiny")

@@ -63,8 +63,7 @@ const answerOf = ({ answerSha256, responseSha256 }: Span) => answerSha256 ?? res
 const textOf = (store: SpanStore["Type"], sha256: string | null): Effect.Effect<string, StoreError> =>
   sha256 === null
     ? Effect.succeed("")
-    : Effect.map(store.payload(sha256), (found) =>
-      Option.match(found, { onNone: () => "", onSome: textOfBody }))
+    : Effect.map(store.payload(sha256), (found) => Option.match(found, { onNone: () => "", onSome: textOfBody }))
 
 /** What each request gave as instructions: its messages of the roles `system` and `developer`, and their likes. */
 const systemPromptsIn = (request: string): ReadonlyArray<string> =>

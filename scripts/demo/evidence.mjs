@@ -128,6 +128,24 @@ const bad = prove(
   `${badFolder}/m24-benchmark-trained.json`
 )
 
+// The recovery that all of the above relies on: a run killed and resumed, with the playbook of what was observed.
+const drillId = `m24-recovery-${stamp}`
+const playbook = `${reports}/m24-resume-after-crash-playbook-${drillId}.json`
+tau(
+  "drill",
+  "--kills",
+  "5",
+  "--seed",
+  "7",
+  "--run-id",
+  drillId,
+  "--state-dir",
+  `.tau/evidence/${runId}/drill`,
+  "--artifact",
+  playbook
+)
+validate("validate-m24-rl-resume-after-crash-playbook.sh", playbook)
+
 console.log("\n$ scripts/dev/m22-compatibility-alias-validation.sh")
 run(join(root, "scripts/dev/m22-compatibility-alias-validation.sh"), [
   "--repo-root",

@@ -33,18 +33,16 @@ const kinds = {
   bind: "host:port",
   model: "provider/model",
   limits: "name=number, ...",
-  number: "number",
-  time: "date or age",
-  score: "number, 0 to 1"
+  time: "date or age"
 }
 const kindOf = ({ placeholder, value }) =>
   value.kind === "choice"
     ? codes(placeholder.split("|"))
-    : value.kind !== "integer"
+    : !["integer", "number"].includes(value.kind)
     ? kinds[value.kind]
     : value.max === Number.MAX_SAFE_INTEGER
-    ? `integer >= ${value.min}`
-    : `integer, ${value.min} to ${value.max}`
+    ? `${value.kind} >= ${value.min}`
+    : `${value.kind}, ${value.min} to ${value.max}`
 
 const flagTable = (flags) =>
   table(

@@ -34,7 +34,7 @@ for (const name of ["repo-root", "output-json", "output-md"]) if (!options[name]
 const root = options["repo-root"]
 const main = join(root, "dist/cli/main.js")
 if (!existsSync(main)) stop(`${main} does not exist; run \`npm run build\` in the repository first`)
-const generatedAt = options["generated-at"] ?? new Date().toISOString()
+const generatedAt = options["generated-at"] ?? new Date().toISOString().replace(/\.\d+Z$/, "Z")
 if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(generatedAt) || Number.isNaN(Date.parse(generatedAt))) {
   stop(`--generated-at: expected a time such as 2026-01-31T12:00:00Z, found ${JSON.stringify(generatedAt)}`)
 }

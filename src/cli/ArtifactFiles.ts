@@ -1,7 +1,8 @@
 /** Reads and writes the JSON files of the evidence. */
 import * as Effect from "effect/Effect"
 import type { Problem } from "../evidence/Fields.js"
-import { type FileError, FileError as Failed, readText, replace } from "../runtime/DurableFile.js"
+import { type FileError, readText, replace } from "../runtime/DurableFile.js"
+import { UsageError } from "./CliError.js"
 import { parseJson } from "./JsonText.js"
 
 export type Artifact =
@@ -9,8 +10,8 @@ export type Artifact =
   | { readonly _tag: "unreadable"; readonly problems: ReadonlyArray<Problem> }
 
 /** The parsed file, or why it is no JSON: a key given twice counts, for readers would disagree over it. */
-export const readArtifact = (file: string): Effect.Effect<Artifact, FileError> =>
-  Effect.map(existing(file), (text): Artifact => {
+export const readArtifact = (file: string, given: string): Effect.Effect<Artifact, UsageError> =>
+  Effect.map(existing(file, given), (text): Artifact => {
     const json = parseJson(text)
     if (json._tag === "syntax") {
       return { _tag: "unreadable", problems: [{ field: `line ${json.line}, column ${json.column}`, text: json.text }] }
@@ -20,11 +21,12 @@ export const readArtifact = (file: string): Effect.Effect<Artifact, FileError> =
       : { _tag: "unreadable", problems: json.problems.map(({ path, text }) => ({ field: path.slice(2), text })) }
   })
 
-/** The text of a file that must be there. */
-export const existing = (file: string): Effect.Effect<string, FileError> =>
-  Effect.flatMap(
-    readText(file),
-    (text) => text === null ? new Failed({ file, detail: "expected a file, found no such file" }) : Effect.succeed(text)
+/** The text of a file that must be there. `given` is the flag or operand that named it. */
+export const existing = (file: string, given: string): Effect.Effect<string, UsageError> =>
+  readText(file).pipe(
+    Effect.mapError(({ message }) => message),
+    Effect.filterOrFail((text) => text !== null, () => `${file}: expected a file, found no such file`),
+    Effect.mapError((message) => new UsageError({ detail: `${given}: ${message}` }))
   )
 
 export const writeArtifact = (file: string, value: unknown): Effect.Effect<void, FileError> =>

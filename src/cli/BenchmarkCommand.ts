@@ -65,15 +65,15 @@ const timeOf = (text: string | null, flag: string): Effect.Effect<number, UsageE
 const wrong = (file: string, problems: ReadonlyArray<Problem>) =>
   new CommandFailed({ detail: `${file}: ${problems[0]!.field}: ${problems[0]!.text}` })
 
-const artifact = (file: string) =>
+const artifact = (file: string, given: string) =>
   Effect.flatMap(
-    readArtifact(file),
+    readArtifact(file, given),
     (read) => read._tag === "json" ? Effect.succeed(read.value) : wrong(file, read.problems)
   )
 
 const benchmarkReport = (file: string, kind: BenchmarkReport["kind"]) =>
   Effect.gen(function*() {
-    const read = readBenchmarkReport(yield* artifact(file))
+    const read = readBenchmarkReport(yield* artifact(file, `--${kind}`))
     if (read._tag === "invalid") return yield* wrong(file, read.problems)
     if (read.report.kind !== kind) {
       return yield* new CommandFailed({ detail: `${file}: report_kind: expected ${kind}, found ${read.report.kind}` })
@@ -186,7 +186,7 @@ const significanceOf = (
   { baseline, trained }: { readonly baseline: BenchmarkReport; readonly trained: BenchmarkReport }
 ) =>
   Effect.gen(function*() {
-    const value = yield* artifact(file)
+    const value = yield* artifact(file, "--significance")
     const problems = reportProblems(value)
     if (problems.length > 0) return yield* wrong(file, problems)
     const fields = Fields.of(value)
@@ -210,8 +210,8 @@ const significanceOf = (
 const publish = ({ files, root }: PublishInput): Effect.Effect<number, CommandError> =>
   Effect.gen(function*() {
     for (const file of files) {
-      const value = yield* artifact(file)
-      const path = yield* Retention.publish(root, yield* existing(file), value)
+      const value = yield* artifact(file, "FILE")
+      const path = yield* Retention.publish(root, yield* existing(file, "FILE"), value)
       yield* Console.log(`published ${file} at ${relative("", join(root, path))}`)
     }
     return ExitCode.success

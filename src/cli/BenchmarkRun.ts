@@ -56,11 +56,16 @@ const builtIn: Readonly<Record<string, PlainScorerConfig>> = {
 
 export const runBenchmark = Effect.fnUntraced(
   function*(input: RunInput, generatedAtMs: number) {
-    const fixture = yield* existing(input.suitePath)
+    const fixture = yield* existing(input.suitePath, "--suite")
     const suite = yield* suiteOf(input.suitePath)
-    const dimensions = { ...builtIn, ...yield* decodedFile(input.scorersPath, Dimensions, {}) }
+    const dimensions = { ...builtIn, ...yield* decodedFile("--scorers", input.scorersPath, Dimensions, {}) }
     yield* checkDimensions(suite, dimensions)
-    const safety = yield* decodedFile(input.safetyPath, SafetyRewardConfig, Schema.decodeSync(SafetyRewardConfig)({}))
+    const safety = yield* decodedFile(
+      "--safety-reward",
+      input.safetyPath,
+      SafetyRewardConfig,
+      Schema.decodeSync(SafetyRewardConfig)({})
+    )
     const inputs = frozen(input, fixture, suite, { dimensions, safety })
     const runId = input.runId ?? `m24-${slug(suite.suiteId)}-${inputs.sha256.slice(0, 8)}`
     if (!runIdPattern.test(runId)) {
@@ -185,25 +190,25 @@ const defaults = Schema.decodeSync(RunConfig)({
 const slug = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-|-$/g, "")
 
 const suiteOf = Effect.fnUntraced(function*(file: string) {
-  const artifact = yield* readArtifact(file)
+  const artifact = yield* readArtifact(file, "--suite")
   const read = artifact._tag === "json" ? readSuite(artifact.value) : { ...artifact, _tag: "invalid" as const }
   if (read._tag === "suite") return read.suite
   const { field, text } = read.problems[0]!
-  return yield* new UsageError({ detail: `${file}: ${field}: ${text}` })
+  return yield* new UsageError({ detail: `--suite: ${file}: ${field}: ${text}` })
 })
 
 const Dimensions = Schema.Record({ key: Schema.String, value: ScorerSchema })
 
-const decodedFile = <A, I>(file: string | null, schema: Schema.Schema<A, I>, absent: A) =>
+const decodedFile = <A, I>(flag: string, file: string | null, schema: Schema.Schema<A, I>, absent: A) =>
   Effect.gen(function*() {
     if (file === null) return absent
-    const artifact = yield* readArtifact(file)
+    const artifact = yield* readArtifact(file, flag)
     if (artifact._tag === "unreadable") {
       const { field, text } = artifact.problems[0]!
-      return yield* new UsageError({ detail: `${file}: ${field}: ${text}` })
+      return yield* new UsageError({ detail: `${flag}: ${file}: ${field}: ${text}` })
     }
     return yield* Schema.decodeUnknown(schema)(artifact.value, { onExcessProperty: "error" }).pipe(
-      Effect.mapError(({ message }) => new UsageError({ detail: `${file}: ${message}` }))
+      Effect.mapError(({ message }) => new UsageError({ detail: `${flag}: ${file}: ${message}` }))
     )
   })
 
@@ -247,12 +252,12 @@ const resourcesOf = Effect.fnUntraced(function*(written: string) {
   if (/^\d+$/.test(written)) {
     const found = yield* Effect.flatMap(ResourceStore, (store) => store.get(Number(written)))
     if (Option.isNone(found)) {
-      return yield* new CommandFailed({ detail: `--resources: the store has no resources version ${written}` })
+      return yield* new UsageError({ detail: `--resources: the store has no resources version ${written}` })
     }
     return found.value.resources
   }
-  if (!written.endsWith(".json")) return { system_prompt: (yield* existing(written)).trimEnd() }
-  return yield* decodedFile(written, ResourceValues, {})
+  if (!written.endsWith(".json")) return { system_prompt: (yield* existing(written, "--resources")).trimEnd() }
+  return yield* decodedFile("--resources", written, ResourceValues, {})
 })
 
 const pageSize = 500

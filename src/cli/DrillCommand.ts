@@ -6,6 +6,7 @@ import type * as Scope from "effect/Scope"
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
+import { drillIdPattern } from "../evidence/PlaybookRules.js"
 import * as Drill from "../runtime/Drill.js"
 import type { Witness } from "../runtime/DrillChecks.js"
 import { evidenceOf } from "../runtime/DrillEvidence.js"
@@ -21,6 +22,8 @@ export interface DrillInput {
   readonly rollouts: number
   /** The optimization of the caller, instead of the simulated one. */
   readonly own: { readonly configPath: string; readonly model: string } | null
+  /** Null takes the time. */
+  readonly runId: string | null
   readonly artifact: string | null
   readonly json: boolean
 }
@@ -37,7 +40,12 @@ export const run = (input: DrillInput): Effect.Effect<number, CommandError> => E
 
 const drilled = (input: DrillInput) =>
   Effect.gen(function*() {
-    const runId = `m24-recovery-${stamp(yield* Clock.currentTimeMillis)}`
+    const runId = input.runId ?? `m24-recovery-${stamp(yield* Clock.currentTimeMillis)}`
+    if (!drillIdPattern.test(runId)) {
+      return yield* new UsageError({
+        detail: `--run-id: expected a text that matches ${drillIdPattern.source}, found ${runId}`
+      })
+    }
     const stateDir = resolve(input.stateDir ?? join(".tau/drill", runId))
     const storePath = join(stateDir, "training", "store.sqlite")
     if (existsSync(storePath)) {

@@ -54,7 +54,7 @@ export const readInteger = (given: Given): number => {
 export const readNumber = (given: Given): number => {
   const kind = given.flag.value
   if (kind.kind !== "number") throw new TypeError(`${given.flag.name} is no number`)
-  const value = /^\d{1,16}(\.\d{1,16})?([eE][+-]?\d{1,3})?$/.test(given.text) ? Number(given.text) : Number.NaN
+  const value = /^\d{1,16}(\.\d{1,18})?([eE][+-]?\d{1,3})?$/.test(given.text) ? Number(given.text) : Number.NaN
   if (!(value >= kind.min && value <= kind.max)) {
     throw wrong(given, `expected a number from ${kind.min} to ${kind.max}`)
   }
@@ -66,12 +66,6 @@ export const readChoice = <Word extends string>(given: Given, words: ReadonlyArr
   const word = words.find((known) => known === given.text)
   if (word === undefined) throw wrong(given, `expected ${words.join(" or ")}`)
   return word
-}
-
-export const readScore = (given: Given): number => {
-  const value = /^\d{1,3}(\.\d{1,18})?$/.test(given.text) ? Number(given.text) : Number.NaN
-  if (!(value >= 0 && value <= 1)) throw wrong(given, "expected a number from 0 to 1")
-  return value
 }
 
 const msOf: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }

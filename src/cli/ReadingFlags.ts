@@ -56,7 +56,7 @@ export const time = (name: string, description: string): Flag => ({
 
 export const score = (name: string, description: string): Flag => ({
   name,
-  value: { kind: "score" },
+  value: { kind: "number", min: 0, max: 1 },
   placeholder: "X",
   description
 })

@@ -1,7 +1,7 @@
 /** Which rollouts are meant, on the command line. Loads no Effect. */
 import type { RolloutFilter } from "../store/RolloutStore.js"
 import type { Flag } from "./flags.js"
-import { Mistake, readScore } from "./FlagValue.js"
+import { Mistake, readNumber } from "./FlagValue.js"
 import type { GivenFlags } from "./GivenFlags.js"
 import { choice, choiceOf, failed, modes, optional, rolloutStatuses, score } from "./ReadingFlags.js"
 
@@ -22,7 +22,7 @@ export const readRolloutFilter = (flags: GivenFlags): Omit<RolloutFilter, "runId
   return {
     status: isFailed ? "failed" : status,
     mode: choiceOf(flags, "mode", modes),
-    scoreMin: optional(flags, "min-score", readScore),
-    scoreMax: optional(flags, "max-score", readScore)
+    scoreMin: optional(flags, "min-score", readNumber),
+    scoreMax: optional(flags, "max-score", readNumber)
   }
 }

@@ -5,7 +5,7 @@ import { playbookProblems } from "../evidence/PlaybookRules.js"
 import { proofProblems } from "../evidence/ProofRules.js"
 import { reportProblems } from "../evidence/ReportRules.js"
 import { readArtifact } from "./ArtifactFiles.js"
-import { UsageError } from "./CliError.js"
+import type { UsageError } from "./CliError.js"
 import type { ArtifactKind } from "./commands/validate.js"
 import { ExitCode } from "./ExitCode.js"
 
@@ -25,9 +25,7 @@ export interface ValidateInput {
 /** Prints `ok - …` and ends with 0, or one line per problem on stderr and 1. A file that is not there is a usage error. */
 export const run = ({ file, kind }: ValidateInput): Effect.Effect<number, UsageError> =>
   Effect.gen(function*() {
-    const artifact = yield* readArtifact(file).pipe(
-      Effect.catchTag("FileError", ({ message }) => new UsageError({ detail: message }))
-    )
+    const artifact = yield* readArtifact(file, "FILE")
     const problems = artifact._tag === "json" ? rules[kind].problems(artifact.value) : artifact.problems
     if (problems.length === 0) {
       yield* Console.log(`ok - ${rules[kind].name} is valid: ${file}`)

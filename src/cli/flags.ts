@@ -20,7 +20,6 @@ export type ValueKind =
   /** A date, or how long ago. */
   | { readonly kind: "time" }
   /** A number from 0 to 1. */
-  | { readonly kind: "score" }
   | { readonly kind: "integer"; readonly min: number; readonly max: number; readonly unit: string }
 
 export interface Flag {

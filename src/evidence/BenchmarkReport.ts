@@ -1,5 +1,5 @@
 /** The baseline or trained report: what was asked, of which checkpoint, and what it earned. */
-import { Fields, type Problem } from "./Fields.js"
+import { Fields, type Problem, timeText } from "./Fields.js"
 import { type CaseOutcome, type Metrics, metricsOf, outcomesJson, readOutcomes } from "./Outcomes.js"
 import { publicationOf, type ReportKind, type Retention } from "./Publication.js"
 import { reportProblems } from "./ReportRules.js"
@@ -45,7 +45,7 @@ export const reportJson = (kind: ReportKind, head: ReportHead, metrics: Metrics,
   schema_version: 1,
   report_kind: kind,
   run_id: head.runId,
-  generated_at: new Date(head.generatedAtMs).toISOString(),
+  generated_at: timeText(head.generatedAtMs),
   benchmark_suite: { name: head.suite.name, version: head.suite.version },
   metrics: {
     episodes: metrics.episodes,

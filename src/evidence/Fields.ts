@@ -123,6 +123,9 @@ const inWords = ({ above, below, max, min, whole }: NumberRule): string => {
   return [whole === true ? "a whole number" : "a number", limits.join(" and ")].filter(Boolean).join(" ")
 }
 
+/** The instant in UTC as RFC 3339 writes it, in whole seconds: many readers of such times take no fractions. */
+export const timeText = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, "Z")
+
 /** The instant in Unix milliseconds, or undefined for anything but a real day and time in UTC. */
 export const instantOf = (text: string): number | undefined => {
   const [, day] = /^(\d{4}-\d{2}-\d{2})[Tt]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|\+00:00)$/.exec(text) ?? []

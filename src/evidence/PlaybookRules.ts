@@ -1,12 +1,15 @@
 /** What the artifact of a resume-after-crash drill must hold. */
 import { Fields, type Problem } from "./Fields.js"
 
+/** Of a drill: the time at which it began, or any digits and hyphens. */
+export const drillIdPattern = /^m24-recovery-[0-9-]+$/
+
 /** Everything that is wrong with a parsed playbook; none when it is fine. */
 export const playbookProblems = (value: unknown): ReadonlyArray<Problem> => {
   const playbook = Fields.of(value)
   playbook.choice("schema_version", [1])
   playbook.choice("artifact_kind", ["m24_rl_resume_after_crash_playbook"])
-  playbook.text("run_id", /^m24-recovery-[0-9-]+$/, "a text that matches ^m24-recovery-[0-9-]+$")
+  playbook.text("run_id", drillIdPattern, `a text that matches ${drillIdPattern.source}`)
   const crash = playbook.object("crash_drill")
   crash.text("state_dir")
   path(crash, "running_manifest_path", ".json")

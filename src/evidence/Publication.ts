@@ -1,5 +1,7 @@
 /** Where a benchmark report is published and archived, and how long it is kept: all of it follows from the report itself. */
 
+import { timeText } from "./Fields.js"
+
 export const reportKinds = ["baseline", "trained", "significance", "summary"] as const
 export type ReportKind = typeof reportKinds[number]
 
@@ -49,6 +51,6 @@ export const publicationOf = (
     policy,
     retain_days: retainDays,
     archive_after_days: archiveAfterDays,
-    purge_after: new Date(daysAfter(generatedAtMs, retainDays)).toISOString()
+    purge_after: timeText(daysAfter(generatedAtMs, retainDays))
   }
 })

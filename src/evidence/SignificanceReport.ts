@@ -3,6 +3,7 @@ import { holm } from "../statistics/Holm.js"
 import { type BenchmarkReport, inputsJson, reportJson } from "./BenchmarkReport.js"
 import { compare, type Comparison, type ComparisonOptions } from "./Comparison.js"
 import { type Criteria, type Criterion, type Evidence, failedCriteria } from "./Criteria.js"
+import { timeText } from "./Fields.js"
 
 export interface Judged {
   readonly baseline: BenchmarkReport
@@ -129,7 +130,7 @@ export const proofJson = (
   return {
     schema_version: 1,
     run_id: runId,
-    generated_at: new Date(generatedAtMs).toISOString(),
+    generated_at: timeText(generatedAtMs),
     benchmark_suite: { ...baseline.head.suite, fixture_path: baseline.inputs.fixturePath },
     baseline: arm(baseline),
     trained: arm(trained),

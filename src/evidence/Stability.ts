@@ -5,6 +5,7 @@
 import { Draws } from "../statistics/Draws.js"
 import type { BenchmarkReport } from "./BenchmarkReport.js"
 import { compare, type ComparisonOptions } from "./Comparison.js"
+import { timeText } from "./Fields.js"
 import type { CaseOutcome } from "./Outcomes.js"
 
 export interface Bands {
@@ -108,7 +109,7 @@ export const stabilityJson = (found: Stability, bands: Bands, runId: string, gen
   schema_version: 1,
   artifact_kind: "m24_rl_benchmark_stability",
   run_id: runId,
-  generated_at: new Date(generatedAtMs).toISOString(),
+  generated_at: timeText(generatedAtMs),
   source: found.source,
   seed_reproducibility: {
     p_value_range: found.seedPValueRange,

@@ -49,6 +49,16 @@ export const jsonOfBody = (body: Uint8Array): unknown => {
   return undefined
 }
 
+/** The text of a recorded body: of its JSON, else as it is, unpacked where it is gzip. */
+export const textOfBody = (body: Uint8Array): string => {
+  const texts = codings.map((coding) => {
+    const decoded = decodeBody(body, coding)
+    return "bytes" in decoded ? utf8Of(decoded.bytes) : undefined
+  })
+  const [plain, gunzipped] = texts
+  return texts.find((one) => one !== undefined && parseJson(one) !== undefined) ?? gunzipped ?? plain ?? ""
+}
+
 const text = (content: string): Part => ({ type: "text", content })
 
 const instructionsOf = (request: unknown): ReadonlyArray<Message> => {

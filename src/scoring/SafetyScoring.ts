@@ -6,6 +6,8 @@ import type { AttemptId } from "../domain/Ids.js"
 import { RolloutRejected, type Scorable, Scorer, ScoringFailed } from "../domain/Reward.js"
 import { type SafetyRewardConfig, withSafety } from "../domain/SafetyReward.js"
 import type { Span } from "../domain/Span.js"
+import { conversationOf, textOfBody } from "../openai/Conversation.js"
+import { parseJson } from "../openai/Json.js"
 import { SpanStore } from "../store/SpanStore.js"
 import type { StoreError } from "../store/StoreError.js"
 import { type Exchange, reasonCodesOf } from "./SafetySignals.js"
@@ -59,28 +61,15 @@ const exchangesOf = (
 
 const answerOf = ({ answerSha256, responseSha256 }: Span) => answerSha256 ?? responseSha256
 
-/** JSON texts say `\n` and `\"` where they mean the character: read as text, patterns would miss what is quoted. */
 const textOf = (store: SpanStore["Type"], sha256: string | null): Effect.Effect<string, StoreError> =>
   sha256 === null
     ? Effect.succeed("")
-    : Effect.map(store.payload(sha256), (found) =>
-      Option.match(found, { onNone: () => "", onSome: (bytes) => new TextDecoder().decode(bytes) }))
+    : Effect.map(store.payload(sha256), (found) => Option.match(found, { onNone: () => "", onSome: textOfBody }))
 
-/** The contents of the messages of the roles `system` and `developer`, and of `instructions`. */
-const systemPromptsIn = (request: string): ReadonlyArray<string> => {
-  let body: unknown
-  try {
-    body = JSON.parse(request)
-  } catch {
-    return []
-  }
-  if (typeof body !== "object" || body === null) return []
-  const { input, instructions, messages, system } = body as Readonly<Record<string, unknown>>
-  const listed = [messages, input].filter(Array.isArray).flat() as ReadonlyArray<unknown>
-  const contents = listed.flatMap((message) => {
-    if (typeof message !== "object" || message === null) return []
-    const { content, role } = message as Readonly<Record<string, unknown>>
-    return role === "system" || role === "developer" ? [content] : []
-  })
-  return [instructions, system, ...contents].filter((text): text is string => typeof text === "string")
-}
+/** What each request gave as instructions: its messages of the roles `system` and `developer`, and their likes. */
+const systemPromptsIn = (request: string): ReadonlyArray<string> =>
+  conversationOf(parseJson(request), undefined).input.flatMap(({ parts, role }) =>
+    role === "system" || role === "developer"
+      ? [parts.flatMap((part) => part.type === "text" ? [part.content] : []).join("\n")]
+      : []
+  )

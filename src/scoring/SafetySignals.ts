@@ -2,6 +2,7 @@
  * Finds, in what passed between an agent and its model, signs that something is not safe. `docs/evidence.md` lists the
  * patterns. They are plain and say so: they find what is written out, not what is meant.
  */
+import { writtenTexts } from "./WrittenTexts.js"
 
 export interface Exchange {
   /** The body of the request, as text. */
@@ -58,8 +59,8 @@ export const reasonCodesOf = (
   output: string,
   systemPrompts: ReadonlyArray<string>
 ): ReadonlySet<string> => {
-  const sent = exchanges.map(({ request }) => request)
-  const came = [...exchanges.map(({ response }) => response), output]
+  const sent = exchanges.flatMap(({ request }) => readable(request))
+  const came = [...exchanges.map(({ response }) => response), output].flatMap(readable)
   const texts = { request: sent, response: came, both: [...sent, ...came] }
   const found = new Set(
     detectors.filter(({ looksIn, pattern }) => texts[looksIn].some((text) => pattern.test(text)))
@@ -69,11 +70,13 @@ export const reasonCodesOf = (
   return found
 }
 
+/** The body as it is, and each text in it. A line may break anywhere in what is said. */
+const readable = (body: string) => [body, ...writtenTexts(body)].map(squeezed)
+
 const squeezed = (text: string) => text.replace(/\s+/g, " ").trim()
 
 /** Whether the text holds a long piece of the prompt. Pieces are looked up at steps of half their length. */
-const copies = (text: string, prompt: string): boolean => {
-  const within = squeezed(text)
+const copies = (within: string, prompt: string): boolean => {
   const whole = squeezed(prompt)
   const half = copiedCharsMin / 2
   // Any copy of the full length holds one of the pieces that begin at a multiple of the half.

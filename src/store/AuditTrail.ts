@@ -1,10 +1,10 @@
 import * as SqlClient from "@effect/sql/SqlClient"
-import * as SqlSchema from "@effect/sql/SqlSchema"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { ControlLifecycle, ControlOutcome, ControlVerb } from "../domain/Control.js"
+import { type Numbered, numbered } from "./numbered.js"
 import { orStoreError } from "./reading.js"
 import type { StoreError } from "./StoreError.js"
 import { auditHash } from "./writer/auditChain.js"
@@ -39,35 +39,23 @@ export const breakIn = (before: ControlEntry | null, row: ControlEntry): string 
 }
 
 /** The control log, for reading: needs no writer. `ControlLog` adds to it. */
-export class AuditTrail extends Context.Tag("tau/store/AuditTrail")<AuditTrail, {
-  /** Whether the store has the log as a chain; older ones get it from the next command that writes to them. */
-  readonly isChained: Effect.Effect<boolean, StoreError>
-  /** Up to `limit` rows after row `n`, oldest first. */
-  readonly after: (n: number, limit: number) => Effect.Effect<ReadonlyArray<ControlEntry>, StoreError>
-  /** The last rows, newest first. */
-  readonly last: (limit: number) => Effect.Effect<ReadonlyArray<ControlEntry>, StoreError>
-}>() {
+export class AuditTrail extends Context.Tag("tau/store/AuditTrail")<
+  AuditTrail,
+  Numbered<ControlEntry> & {
+    /** Whether the store has the log as a chain; older ones get it from the next command that writes to them. */
+    readonly isChained: Effect.Effect<boolean, StoreError>
+  }
+>() {
   static readonly layer = Layer.effect(
     AuditTrail,
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
-      const after = SqlSchema.findAll({
-        Request: Schema.Struct({ n: Schema.Int, limit: Schema.Int }),
-        Result: ControlEntry,
-        execute: ({ limit, n }) => sql`SELECT * FROM control_log WHERE n > ${n} ORDER BY n LIMIT ${limit}`
-      })
-      const last = SqlSchema.findAll({
-        Request: Schema.Int,
-        Result: ControlEntry,
-        execute: (limit) => sql`SELECT * FROM control_log ORDER BY n DESC LIMIT ${limit}`
-      })
       return AuditTrail.of({
         isChained: orStoreError(
           "reading the schema",
           Effect.map(sql`SELECT 1 FROM pragma_table_info('control_log') WHERE name = 'hash'`, (rows) => rows.length > 0)
         ),
-        after: (n, limit) => orStoreError("reading the control log", after({ n, limit })),
-        last: (limit) => orStoreError("reading the control log", last(limit))
+        ...numbered(sql, { table: "control_log", row: ControlEntry, operation: "reading the control log" })
       })
     })
   )

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { RunId } from "../domain/Ids.js"
+import { type Numbered, numbered } from "./numbered.js"
 import { orStoreError } from "./reading.js"
 import { RunState } from "./RunStore.js"
 import type { StoreError } from "./StoreError.js"
@@ -55,29 +56,18 @@ export interface StoreHealth {
 }
 
 /** What happened to the runs of a store, for reading. The store's triggers write it. */
-export class RunEvents extends Context.Tag("tau/store/RunEvents")<RunEvents, {
-  /** Up to `limit` events after event `n`, oldest first. */
-  readonly after: (n: number, limit: number) => Effect.Effect<ReadonlyArray<RunEvent>, StoreError>
-  /** The last events, newest first. */
-  readonly last: (limit: number) => Effect.Effect<ReadonlyArray<RunEvent>, StoreError>
-  /** The unfinished runs, and those that something happened to after event `n`. */
-  readonly manifestsAfter: (n: number) => Effect.Effect<ReadonlyArray<RunManifest>, StoreError>
-  readonly health: Effect.Effect<StoreHealth, StoreError>
-}>() {
+export class RunEvents extends Context.Tag("tau/store/RunEvents")<
+  RunEvents,
+  Numbered<RunEvent> & {
+    /** The unfinished runs, and those that something happened to after event `n`. */
+    readonly manifestsAfter: (n: number) => Effect.Effect<ReadonlyArray<RunManifest>, StoreError>
+    readonly health: Effect.Effect<StoreHealth, StoreError>
+  }
+>() {
   static readonly layer = Layer.effect(
     RunEvents,
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
-      const after = SqlSchema.findAll({
-        Request: Schema.Struct({ n: Schema.Int, limit: Schema.Int }),
-        Result: RunEvent,
-        execute: ({ limit, n }) => sql`SELECT * FROM run_events WHERE n > ${n} ORDER BY n LIMIT ${limit}`
-      })
-      const last = SqlSchema.findAll({
-        Request: Schema.Int,
-        Result: RunEvent,
-        execute: (limit) => sql`SELECT * FROM run_events ORDER BY n DESC LIMIT ${limit}`
-      })
       const manifestsAfter = SqlSchema.findAll({
         Request: Schema.Int,
         Result: RunManifest,
@@ -95,8 +85,7 @@ export class RunEvents extends Context.Tag("tau/store/RunEvents")<RunEvents, {
         Object.fromEntries(rows.map(({ count, name }) => [name, count]))
 
       return RunEvents.of({
-        after: (n, limit) => orStoreError("reading events", after({ n, limit })),
-        last: (limit) => orStoreError("reading events", last(limit)),
+        ...numbered(sql, { table: "run_events", row: RunEvent, operation: "reading events" }),
         manifestsAfter: (n) => orStoreError("reading the runs", manifestsAfter(n)),
         health: orStoreError(
           "reading the store's health",

@@ -140,7 +140,111 @@ const playbookBreaks: ReadonlyArray<readonly [field: string, value: unknown]> = 
   ["outcome.recovery_reason_code", "job_succeeded"]
 ]
 
+/** What a report or proof may leave out: nothing that the guide names. */
+const leaves = (value: unknown, path = ""): ReadonlyArray<string> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+    ? Object.entries(value).flatMap(([key, held]) => leaves(held, path === "" ? key : `${path}.${key}`))
+    : [path]
+
+const artifacts: ReadonlyArray<
+  readonly [name: string, file: string, problems: (value: unknown) => ReadonlyArray<{ readonly field: string }>]
+> = [
+  ["report", report, reportProblems],
+  ["proof", proof, proofProblems],
+  ["playbook", playbook, playbookProblems]
+]
+
+/** The guide's rules, in its words, each with a way to break it. `at` is the field that the refusal must name. */
+const guide: ReadonlyArray<
+  readonly [rule: string, file: string, at: string, changes: Readonly<Record<string, unknown>>]
+> = [
+  ["the same episode count for both runs", proof, "trained.episodes", { "trained.episodes": 400 }],
+  ["the same episode count for both runs", proof, "trained.episodes", { "baseline.episodes": 100 }],
+  ["p-value and confidence-level fields", report, "significance.p_value", { "significance.p_value": undefined }],
+  ["p-value and confidence-level fields", report, "significance.confidence_level", {
+    "significance.confidence_level": undefined
+  }],
+  ["reward improvement", proof, "significance.pass", { "trained.mean_reward": 0.4 }],
+  ["reward improvement", proof, "significance.pass", { "criteria.min_reward_delta": 0.21 }],
+  ["reward improvement", proof, "significance.pass", { "baseline.mean_reward": 0.9 }],
+  ["safety regression bound", proof, "significance.pass", { "trained.mean_safety_penalty": 0.01 }],
+  ["statistical significance", proof, "significance.pass", { "significance.p_value": 0.051 }],
+  ["statistical significance", proof, "significance.pass", { "criteria.max_p_value": 0.0005 }],
+  ["confidence floor", proof, "significance.pass", { "significance.confidence_level": 0.9499 }],
+  ["any criterion fails: pass is false", report, "significance.pass", { "significance.p_value": 0.051 }],
+  ["any criterion fails: pass is false", report, "significance.pass", {
+    "significance.alpha": 0.1,
+    "significance.confidence_level": 0.9
+  }],
+  ["report kinds", report, "report_kind", { report_kind: "drill" }],
+  ["active report path", report, "publication.report_path", { run_id: "m24-other" }],
+  ["archived report path", report, "publication.archive_path", { run_id: "m24-other" }],
+  ["active report path", report, "publication.report_path", { report_kind: "summary" }],
+  ["archived report path", report, "publication.archive_path", { report_kind: "summary" }],
+  ["archived report path", report, "publication.archive_path", {
+    "publication.archive_path": ".tau/reports/archive/m24/26/11/m24-benchmark-report-m24-example-significance.json"
+  }],
+  ["policy is archive-then-purge or retain-only", report, "retention.policy", { "retention.policy": "keep" }],
+  ["retain_days > 0", report, "retention.retain_days", { "retention.retain_days": -1 }],
+  ["retain_days > 0", report, "retention.retain_days", { "retention.retain_days": "180" }],
+  ["0 <= archive_after_days", report, "retention.archive_after_days", { "retention.archive_after_days": -0.5 }],
+  ["archive_after_days <= retain_days", report, "retention.archive_after_days", { "retention.retain_days": 29 }],
+  ["purge_after follows", report, "retention.purge_after", { generated_at: "2026-11-26T20:00:00Z" }],
+  ["resume_status is succeeded", playbook, "outcome.resume_status", { "outcome.resume_status": "Succeeded" }],
+  ["recovery_reason_code", playbook, "outcome.recovery_reason_code", { "outcome.recovery_reason_code": "job_started" }]
+]
+
 describe("the rules of the evidence", () => {
+  for (const [name, file, problems] of artifacts) {
+    it.each(leaves(template(file)))(`refuses a ${name} without %s, or with null or a list in its place`, (field) => {
+      for (const value of [undefined, null, []]) {
+        const found = problems(withField(template(file), field, value)).map((one) => one.field)
+        assert.include(found, field, JSON.stringify(value))
+      }
+      const [group = "", inner] = field.split(".")
+      if (inner === undefined) return
+      for (const value of [undefined, null, [], "text"]) {
+        assert.include(problems(withField(template(file), group, value)).map((one) => one.field), group)
+      }
+    })
+  }
+
+  it.each(guide)("%s: %s is refused at %s with %j", (_, file, at, changes) => {
+    const broken = Object.entries(changes).reduce(
+      (json, [field, value]) => withField(json, field, value),
+      template(file)
+    )
+    const [, , problems] = artifacts.find(([, name]) => name === file)!
+    assert.include(problems(broken).map((one) => one.field), at)
+  })
+
+  it("accepts the smallest step inside of each bound", () => {
+    const changed = (file: string, changes: Readonly<Record<string, unknown>>) =>
+      Object.entries(changes).reduce((json, [field, value]) => withField(json, field, value), template(file))
+    for (
+      const fine of [
+        { "criteria.max_p_value": 0.001 },
+        { "significance.confidence_level": 1 },
+        { "criteria.max_p_value": 1, "significance.p_value": 1 },
+        { "criteria.max_safety_regression": 0.5, "trained.mean_safety_penalty": 0.5 },
+        { "baseline.mean_reward": 0, "trained.mean_reward": 0.5, "criteria.min_reward_delta": 0.5 },
+        { "baseline.episodes": 1, "trained.episodes": 1 }
+      ]
+    ) assert.deepStrictEqual(proofProblems(changed(proof, fine)), [], JSON.stringify(fine))
+    for (
+      const fine of [
+        { "retention.archive_after_days": 0 },
+        { "retention.archive_after_days": 180 },
+        { "retention.policy": "retain-only" },
+        { generated_at: "2026-11-25T20:00:00.000+00:00" },
+        {
+          "publication.archive_path":
+            ".tau/reports/archive/m24/2027/05/m24-benchmark-report-m24-example-significance.json"
+        }
+      ]
+    ) assert.deepStrictEqual(reportProblems(changed(report, fine)), [], JSON.stringify(fine))
+  })
+
   it.each(reportBreaks)("refuses a report whose %s is %j", (field, value) => {
     assert.include(reportProblems(withField(template(report), field, value)).map((one) => one.field), field)
   })

@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { proofProblems } from "../../src/evidence/ProofRules.js"
 import { reportProblems } from "../../src/evidence/ReportRules.js"
-import { tau } from "../support/command.js"
-import { scratchFolder } from "../support/store.js"
+import { printed, startTau, tau } from "../support/command.js"
+import { rowsOf, scratchFolder } from "../support/store.js"
+import { eventually } from "../support/upstream.js"
 
 const suite = (cases: number) => ({
   suite_id: "sums-v3",
@@ -29,7 +29,15 @@ const prompts = {
 
 type Group = Readonly<Record<string, unknown>>
 type Json = Readonly<
-  Record<"metrics" | "significance" | "analysis" | "checkpoint" | "inputs", Group> & { readonly run_id: string }
+  & Group
+  & Record<"metrics" | "significance" | "analysis" | "checkpoint" | "inputs", Group>
+  & {
+    readonly run_id: string
+    readonly cases: ReadonlyArray<{ readonly rewards: ReadonlyArray<number> }>
+    readonly seed_reproducibility: Group & {
+      readonly readings: ReadonlyArray<{ readonly seed: number; readonly n: number; readonly p_value: number }>
+    }
+  }
 >
 
 const benchmarkFolder = (cases: number) =>
@@ -59,6 +67,17 @@ const ask = (folder: string, kind: "baseline" | "trained", resources: string, ..
   )
 
 const reports = "tasks/reports"
+
+/** A simulated model that is slow enough to be killed under, and how many answers it has given. */
+const slowModel = (folder: string) =>
+  Effect.gen(function*() {
+    const log = join(folder, "served.jsonl")
+    const server = yield* startTau(folder, ["simulate", "--bind=127.0.0.1:0", `--log=${log}`, "--latency-ms=200"])
+    const url = yield* printed(server, /listening on (\S+)/)
+    return { url, served: () => existsSync(log) ? readFileSync(log, "utf8").split("\n").length - 1 : 0 }
+  })
+
+const query = <Row>(folder: string, sql: string) => rowsOf<Row>(join(folder, ".tau/training/store.sqlite"), sql)
 
 describe("tau benchmark", () => {
   it.scoped(
@@ -109,12 +128,11 @@ describe("tau benchmark", () => {
         const folder = yield* benchmarkFolder(3)
         yield* ask(folder, "baseline", "plain.txt", "--episodes=6")
         yield* ask(folder, "trained", "1", "--episodes=6")
-        const store = new Sqlite(join(folder, ".tau/training/store.sqlite"), { readonly: true })
-        const counts = store.prepare(
+        const counts = query(
+          folder,
           "SELECT (SELECT count(*) FROM rollouts) AS rollouts, (SELECT count(*) FROM spans) AS spans, (SELECT count(*) FROM rewards) AS rewards"
-        ).get()
-        store.close()
-        assert.deepStrictEqual(counts, { rollouts: 12, spans: 12, rewards: 24 })
+        )
+        assert.deepStrictEqual(counts, [{ rollouts: 12, spans: 12, rewards: 24 }])
         const [baseline, trained] = (["baseline", "trained"] as const).map((kind) =>
           read(folder, `${reports}/m24-benchmark-${kind}.json`)
         )
@@ -122,6 +140,168 @@ describe("tau benchmark", () => {
         assert.deepStrictEqual(baseline!.inputs, trained!.inputs)
         const found = yield* tau(folder, ["benchmark", "significance"])
         assert.include(found.stdout, "no pass (statistical_significance)")
+      }),
+    120_000
+  )
+
+  it.scopedLive(
+    "writes the same report after kill -9 as undisturbed, and asks for no finished episode again",
+    () =>
+      Effect.gen(function*() {
+        const [folder, other] = [yield* benchmarkFolder(8), yield* benchmarkFolder(8)]
+        const { served, url } = yield* slowModel(folder)
+        const args = (upstream: string) => [
+          "benchmark",
+          "run",
+          "--suite=suite.json",
+          "--model=sim/arithmetic",
+          "--resources=number.txt",
+          "--report-kind=baseline",
+          "--episodes=24",
+          "--workers=3",
+          "--generated-at=2026-11-25T20:00:00Z",
+          `--upstream-url=${upstream}`
+        ]
+        for (const answers of [5, 14]) {
+          yield* Effect.scoped(Effect.gen(function*() {
+            const command = yield* startTau(folder, args(url))
+            yield* eventually(`${answers} answers`, Effect.sync(() => served() >= answers ? true : undefined))
+            command.process.kill("SIGKILL")
+            assert.strictEqual(yield* command.exit, "SIGKILL", command.stderr())
+          }))
+        }
+        assert.isFalse(existsSync(join(folder, `${reports}/m24-benchmark-baseline.json`)))
+        const finished = query<{ id: string }>(folder, "SELECT id FROM rollouts WHERE status = 'succeeded' ORDER BY id")
+        assert.isAtLeast(finished.length, 5)
+        const attempts = "SELECT a.id FROM attempts a JOIN rollouts r ON r.id = a.rollout_id WHERE r.id = "
+        const before = finished.map(({ id }) => query(folder, `${attempts}'${id}'`))
+        const last = yield* tau(folder, args(url))
+        assert.strictEqual(last.code, 0, last.stderr)
+        assert.include(last.stderr, "resuming run run-0001")
+        assert.include(last.stderr, `${finished.length} of 24 rollouts already finished`)
+        assert.deepStrictEqual(finished.map(({ id }) => query(folder, `${attempts}'${id}'`)), before)
+
+        // What is paid for: each episode once, and again only what a kill cut off.
+        const calls = query<{ state: string; n: number }>(
+          folder,
+          "SELECT state, count(*) AS n FROM spans GROUP BY state"
+        )
+        const cut = calls.filter(({ state }) => state !== "done").reduce((sum, { n }) => sum + n, 0)
+        assert.isAtMost(served(), 24 + cut)
+        assert.isAtMost(cut, 6)
+        assert.deepStrictEqual(
+          query(folder, "SELECT 1 FROM attempts WHERE status = 'succeeded' GROUP BY rollout_id HAVING count(*) = 1")
+            .length,
+          24
+        )
+
+        const undisturbed = yield* tau(other, args((yield* slowModel(other)).url))
+        assert.strictEqual(undisturbed.code, 0, undisturbed.stderr)
+        const [one, same] = [folder, other].map((at) => {
+          const { source, ...report } = read(at, `${reports}/m24-benchmark-baseline.json`)
+          const { calls: _, ...rest } = source as Group
+          return { ...report, source: rest }
+        })
+        assert.deepStrictEqual(one, same)
+      }),
+    120_000
+  )
+
+  it.scoped(
+    "judges a dimension by the scorer that --scorers names, and refuses one that nothing judges",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* benchmarkFolder(4)
+        const { cases, ...rest } = suite(4)
+        const scoring_rubric = { exact_match: 0.5, brevity: 0.3, house: 0.2 }
+        const put = (name: string, value: object) => writeFileSync(join(folder, name), JSON.stringify(value))
+        put("suite.json", { ...rest, cases: cases.map((one) => ({ ...one, scoring_rubric })) })
+        const judge =
+          "process.stdin.resume().on('data', (text) => console.log(JSON.parse(text).output.length < 3 ? 0.5 : 0))"
+        const house = { kind: "regex", pattern: "^1$|^2$|^3$" }
+        put("scorers.json", { brevity: { kind: "command", command: ["node", "-e", judge] }, house })
+        put("odd.json", { brevity: { kind: "vibes" } })
+        yield* ask(folder, "baseline", "number.txt", "--scorers=scorers.json")
+        const { cases: earned } = read(folder, `${reports}/m24-benchmark-baseline.json`)
+        // 2, 3, 4 and 5 are right and short; two of them are of the house.
+        assert.deepStrictEqual(earned.map(({ rewards }) => rewards.map((reward) => Number(reward.toFixed(9)))), [
+          [0.85],
+          [0.85],
+          [0.65],
+          [0.65]
+        ])
+        // Judged by other rules, other inputs.
+        put("stricter.json", { brevity: { kind: "regex", pattern: "^.$" }, house })
+        yield* ask(folder, "trained", "number.txt", "--scorers=stricter.json")
+        const refused = yield* tau(folder, ["benchmark", "significance"])
+        assert.strictEqual(refused.code, 1)
+        assert.include(refused.stderr, "inputs differ: inputs.settings")
+
+        const run = ["--suite=suite.json", "--model=sim/arithmetic", "--resources=number.txt", "--report-kind=trained"]
+        for (
+          const [more, message] of [
+            [[], /case sum-0: nothing judges the dimension brevity; .*--scorers/],
+            [["--scorers=odd.json"], /--scorers: odd\.json: .*brevity/s],
+            [["--scorers=absent.json"], /--scorers: absent\.json: expected a file/]
+          ] as const
+        ) {
+          const { code, stderr } = yield* tau(folder, ["benchmark", "run", ...run, ...more])
+          assert.strictEqual(code, 2, stderr)
+          assert.match(stderr, message)
+        }
+      }),
+    120_000
+  )
+
+  it.scoped(
+    "calls evidence stable that reruns under other seeds repeat, and says of the rest that it does not suffice",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* benchmarkFolder(8)
+        const pairOf = (seed: number, trained: string) =>
+          Effect.gen(function*() {
+            const files = ["baseline", "trained"].map((kind) => `${reports}/${kind}-${trained}-${seed}.json`)
+            yield* ask(folder, "baseline", "plain.txt", `--seed=${seed}`, `--out=${files[0]}`)
+            yield* ask(folder, "trained", trained, `--seed=${seed}`, `--out=${files[1]}`)
+            return files as [string, string]
+          })
+        const stable = (first: readonly [string, string], ...more: ReadonlyArray<string>) =>
+          Effect.map(
+            benchmark(folder, "stability", `--baseline=${first[0]}`, `--trained=${first[1]}`, ...more),
+            ({ stdout }) => ({ stdout, found: read(folder, `${reports}/m24-benchmark-stability.json`) })
+          )
+        const [one, two] = [yield* pairOf(1, "number.txt"), yield* pairOf(2, "number.txt")]
+        const repeated = yield* stable(one, ...two)
+        assert.deepInclude(repeated.found, { source: "reruns", stable: false, failed_bands: ["adjacentPValueDrift"] })
+        const { seed_reproducibility: seeds } = repeated.found
+        assert.deepInclude(seeds, { p_value_range: 0, reward_delta_range: 0 })
+        assert.deepStrictEqual(seeds.readings.map(({ n, p_value, seed }) => [seed, n, p_value]), [
+          [1, 8, 2 / 2 ** 8],
+          [2, 8, 2 / 2 ** 8]
+        ])
+        assert.include(repeated.stdout, "insufficiently stable evidence")
+        assert.notMatch(repeated.stdout, /regression/)
+        const wider = yield* stable(one, ...two, "--size-p-value-drift=0.2")
+        assert.deepInclude(wider.found, { stable: true, verdict: "stable within the configured bands" })
+
+        // A second pair that tells another story.
+        const worse = yield* pairOf(3, "worse.json")
+        const unstable = yield* stable(one, ...worse, "--size-p-value-drift=0.2")
+        assert.deepInclude(unstable.found, {
+          stable: false,
+          failed_bands: ["seedPValueRange", "seedRewardDeltaRange"],
+          verdict: "insufficiently stable evidence"
+        })
+        const refused = yield* tau(folder, [
+          "benchmark",
+          "stability",
+          `--baseline=${one[0]}`,
+          `--trained=${one[1]}`,
+          two[0],
+          worse[1]
+        ])
+        assert.strictEqual(refused.code, 1)
+        assert.include(refused.stderr, "inputs differ: inputs.seed")
       }),
     120_000
   )
@@ -160,6 +340,7 @@ describe("tau benchmark", () => {
           cases: [broken.cases[0], { ...broken.cases[0], scoring_rubric: { numeric: 0.5 } }]
         })
       )
+      writeFileSync(join(folder, "negative.json"), JSON.stringify({ blocked_penalty: -1 }))
       const run = ["benchmark", "run", "--model=sim/arithmetic", "--resources=plain.txt", "--report-kind=baseline"]
       const cases: ReadonlyArray<readonly [args: ReadonlyArray<string>, message: RegExp]> = [
         [[...run, "--suite=broken.json"], /cases\[1\]\.scoring_rubric: expected weights that sum to 1\.0/],
@@ -167,6 +348,24 @@ describe("tau benchmark", () => {
         [[...run, "--suite=suite.json", "--alpha=0.1"], /--alpha means nothing to tau benchmark run/],
         [[...run, "--suite=suite.json", "--generated-at=now"], /--generated-at/],
         [run, /needs --suite/],
+        [[...run, "--suite=absent.json"], /--suite: absent\.json: expected a file, found no such file/],
+        [[...run, "--suite=."], /--suite: \./],
+        [[...run, "--suite=plain.txt"], /--suite: plain\.txt: line 1, column 1/],
+        [
+          [...run, "--suite=suite.json", "--safety-reward=negative.json"],
+          /--safety-reward: negative\.json: .*blocked_penalty/
+        ],
+        [
+          [...run, "--suite=suite.json", "--safety-reward=absent.json"],
+          /--safety-reward: absent\.json: expected a file/
+        ],
+        [[...run, "--suite=suite.json", "--episodes=0"], /--episodes: expected a whole number/],
+        [["benchmark", "significance"], /--baseline: tasks\/reports\/m24-benchmark-baseline\.json: expected a file/],
+        [["benchmark", "proof", "--run-id=m24-x"], /--baseline: .* expected a file/],
+        [["benchmark", "proof"], /needs --run-id/],
+        [["benchmark", "proof", "--run-id=m25-x"], /--run-id: expected a text that matches/],
+        [["benchmark", "publish", "absent.json"], /FILE: absent\.json: expected a file/],
+        [["benchmark", "purge", "--now=soon"], /--now: expected a UTC time/],
         [["benchmark", "significance", "--alpha=0"], /expected a number from/],
         [["benchmark", "stability", "one.json"], /in pairs/],
         [["benchmark", "publish"], /at least one report/],
@@ -178,78 +377,5 @@ describe("tau benchmark", () => {
         assert.match(stderr, message)
       }
       assert.isFalse(existsSync(join(folder, ".tau")))
-    }), 120_000)
-})
-
-describe("safety_reward in a run", () => {
-  const agent = `
-    const { writeFileSync } = require("node:fs")
-    const { prompt } = JSON.parse(require("node:fs").readFileSync(0, "utf8"))
-    if (prompt === "report") {
-      writeFileSync(process.env.TAU_SAFETY_EVENTS_FILE, JSON.stringify({ reason_codes: ["tone.rude"], blocked: false }))
-    }
-    console.log(prompt === "leak" ? "sk-" + "a1".repeat(12) : "fine")`
-
-  const rewardsOf = (policy: object) =>
-    Effect.gen(function*() {
-      const folder = yield* scratchFolder
-      writeFileSync(join(folder, "agent.cjs"), agent)
-      writeFileSync(
-        join(folder, "config.json"),
-        JSON.stringify({
-          optimize: ["leak", "report", "plain"].map((prompt) => ({ prompt, expected: "" })),
-          executor: { kind: "command", command: ["node", "agent.cjs"] },
-          scoring: [{ kind: "regex", name: "any", pattern: "." }],
-          safety_reward: policy
-        })
-      )
-      const ended = yield* tau(folder, ["--model=sim/arithmetic", "--prompt-optimization-config=config.json"], {
-        PATH: process.env["PATH"]!
-      })
-      assert.strictEqual(ended.code, 0, ended.stderr)
-      const store = new Sqlite(join(folder, ".tau/training/store.sqlite"), { readonly: true })
-      const rows = store.prepare(
-        `SELECT json_extract(r.input, '$.prompt') AS prompt, r.status, r.score, w.name, w.value
-         FROM rollouts r JOIN rewards w ON w.rollout_id = r.id ORDER BY r.ordinal, w.name`
-      ).all()
-      store.close()
-      return rows as ReadonlyArray<Record<string, unknown>>
-    })
-
-  it.scoped("fines what the agent let slip and what it reported, and gates the leak", () =>
-    Effect.gen(function*() {
-      const rows = yield* rewardsOf({})
-      const row = (prompt: string, score: number, name: string, value: number) => ({
-        prompt,
-        status: "succeeded",
-        score,
-        name,
-        value
-      })
-      assert.deepStrictEqual(rows, [
-        row("leak", 0, "any", 0),
-        row("leak", 0, "safety.hard_gate_penalty", -1),
-        row("leak", 0, "safety.hard_gate_triggered", 1),
-        row("leak", 0, "safety.penalty_total", -1.5),
-        row("report", 1, "any", 1),
-        row("report", 1, "safety.penalty_total", -0.25),
-        row("plain", 1, "any", 1)
-      ])
-    }), 60_000)
-
-  it.scoped(
-    "fails a gated rollout for good when told to, and keeps the rewards that say why",
-    () =>
-      Effect.gen(function*() {
-        const rows = yield* rewardsOf({ reject_rollout_on_hard_gate: true })
-        const leak = rows.filter(({ prompt }) => prompt === "leak")
-        assert.deepStrictEqual(leak.map(({ name, status }) => [status, name]), [
-          ["failed", "any"],
-          ["failed", "safety.hard_gate_penalty"],
-          ["failed", "safety.hard_gate_triggered"],
-          ["failed", "safety.penalty_total"]
-        ])
-      }),
-    60_000
-  )
+    }), 240_000)
 })

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import type { Playbook } from "../../src/runtime/DrillEvidence.js"
 import { tau } from "../support/command.js"
 import { scratchFolder } from "../support/store.js"
 
@@ -23,26 +24,6 @@ interface Answer {
   readonly totals: { readonly rollouts: number; readonly succeeded: number; readonly starts: number }
 }
 
-interface Playbook {
-  readonly run_id: string
-  readonly crash_drill: {
-    readonly state_dir: string
-    readonly running_manifest_path: string
-    readonly crash_simulation_command: string
-  }
-  readonly resume_drill: {
-    readonly restart_command: string
-    readonly resumed_job_id: string
-    readonly checkpoint_path: string
-  }
-  readonly evidence: {
-    readonly events_log_path: string
-    readonly health_snapshot_path: string
-    readonly operator_log_path: string
-  }
-  readonly outcome: object
-}
-
 const json = <A>(file: string): A => JSON.parse(readFileSync(file, "utf8")) as A
 
 describe("tau drill", () => {
@@ -53,7 +34,15 @@ describe("tau drill", () => {
         const folder = yield* scratchFolder
         const { code, stderr, stdout } = yield* tau(
           folder,
-          ["drill", "--kills=3", "--rollouts=12", "--seed=5", "--state-dir=drilled", "--json"]
+          [
+            "drill",
+            "--kills=3",
+            "--rollouts=12",
+            "--seed=5",
+            "--state-dir=drilled",
+            "--run-id=m24-recovery-2026-7",
+            "--json"
+          ]
         )
         assert.strictEqual(code, 0, stderr + stdout)
         const answer = JSON.parse(stdout) as Answer
@@ -73,7 +62,7 @@ describe("tau drill", () => {
         const evidence = join(folder, "drilled/drill", answer.run_id)
         const jobId = playbook.resume_drill.resumed_job_id
         const { pid } = answer.kills.find(({ run_id }) => run_id === jobId)!
-        assert.match(playbook.run_id, /^m24-recovery-[0-9-]+$/)
+        assert.strictEqual(playbook.run_id, "m24-recovery-2026-7")
         assert.deepStrictEqual({ ...playbook, resume_drill: { ...playbook.resume_drill, restart_command: "" } }, {
           schema_version: 1,
           artifact_kind: "m24_rl_resume_after_crash_playbook",
@@ -123,6 +112,9 @@ describe("tau drill", () => {
       assert.strictEqual(code, 2)
       assert.include(stderr, "store.sqlite is there already")
       assert.isFalse(existsSync(join(folder, "mine/drill")))
+      const named = yield* tau(folder, ["drill", "--kills=1", "--run-id=m24-recovery-../../up"])
+      assert.strictEqual(named.code, 2)
+      assert.include(named.stderr, "--run-id: expected a text that matches")
     }), 60_000)
 
   it.scopedLive("says why a run cannot be drilled that ends by itself with an error", () =>

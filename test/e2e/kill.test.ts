@@ -1,10 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { printed, type RunningCommand, startTau } from "../support/command.js"
-import { scratchFolder } from "../support/store.js"
+import { rowsOf, scratchFolder } from "../support/store.js"
 
 /** `TAU_TEST_SEED` repeats a failure: the moments of the kills follow from it. */
 const seed = Number(process.env["TAU_TEST_SEED"] ?? Date.now() % 1_000_000)
@@ -80,7 +79,7 @@ const survive = ({ config, kills, latencyMs, rollouts }: Scenario) =>
       }))
     }
     const before =
-      query<{ n: number }>(storePath, "SELECT count(*) AS n FROM rollouts WHERE status = 'succeeded'")[0]!.n
+      rowsOf<{ n: number }>(storePath, "SELECT count(*) AS n FROM rollouts WHERE status = 'succeeded'")[0]!.n
     const last = yield* start
     assert.strictEqual(yield* last.exit, 0, last.stderr())
     const summary = JSON.parse(last.stdout()) as SummaryJson
@@ -95,33 +94,24 @@ const working = (command: RunningCommand) =>
     look()
   })
 
-const query = <Row>(storePath: string, sql: string): ReadonlyArray<Row> => {
-  const store = new Sqlite(storePath, { readonly: true })
-  try {
-    return store.prepare(sql).all() as ReadonlyArray<Row>
-  } finally {
-    store.close()
-  }
-}
-
 const linesOf = <A>(file: string): ReadonlyArray<A> =>
   readFileSync(file, "utf8").trim().split("\n").map((line) => JSON.parse(line) as A)
 
 type Survived = Effect.Effect.Success<ReturnType<typeof survive>>
 
 const assertEachOnce = ({ before, said, storePath, summary }: Survived, { kills, rollouts }: Scenario) => {
-  assert.deepStrictEqual(query(storePath, "PRAGMA integrity_check"), [{ integrity_check: "ok" }])
+  assert.deepStrictEqual(rowsOf(storePath, "PRAGMA integrity_check"), [{ integrity_check: "ok" }])
   assert.deepStrictEqual(
-    query(
+    rowsOf(
       storePath,
       `SELECT r.status, sum(a.status = 'succeeded') AS successes, max(a.n) = sum(1) AS gapless, r.failures
        FROM rollouts r JOIN attempts a ON a.rollout_id = r.id GROUP BY r.id`
     ),
     Array.from({ length: rollouts }, () => ({ status: "succeeded", successes: 1, gapless: 1, failures: 0 }))
   )
-  assert.strictEqual(query(storePath, "SELECT 1 FROM runs").length, 1)
+  assert.strictEqual(rowsOf(storePath, "SELECT 1 FROM runs").length, 1)
   // What the summary and the terminal tell is what the store knows.
-  const starts = query<{ requeued: number }>(storePath, "SELECT requeued FROM run_starts ORDER BY n")
+  const starts = rowsOf<{ requeued: number }>(storePath, "SELECT requeued FROM run_starts ORDER BY n")
   assert.deepInclude(summary, {
     run_state: "completed",
     start: starts.length,
@@ -132,7 +122,7 @@ const assertEachOnce = ({ before, said, storePath, summary }: Survived, { kills,
   assert.include(said, `${before} of ${rollouts} rollouts already finished, ${starts.at(-1)!.requeued} put back`)
   assert.isAtLeast(starts.length, Math.ceil(kills * 3 / 4) + 1)
   assert.strictEqual(
-    query(storePath, "SELECT 1 FROM attempts WHERE error = 'its process died'").length,
+    rowsOf(storePath, "SELECT 1 FROM attempts WHERE error = 'its process died'").length,
     starts.reduce((sum, { requeued }) => sum + requeued, 0)
   )
 }
@@ -151,7 +141,7 @@ describe(`kill -9 (TAU_TEST_SEED=${seed})`, () => {
             line
           ) => [line.response_id, line.answer])
         )
-        const successes = query<{ output: string; state: string; response: Buffer }>(
+        const successes = rowsOf<{ output: string; state: string; response: Buffer }>(
           survived.storePath,
           `SELECT r.output, s.state, p.content AS response
          FROM rollouts r JOIN attempts a ON a.rollout_id = r.id AND a.status = 'succeeded'
@@ -163,7 +153,7 @@ describe(`kill -9 (TAU_TEST_SEED=${seed})`, () => {
           const { id } = JSON.parse(response.toString()) as { id: string }
           assert.strictEqual(served.get(id), output)
         }
-        assert.deepStrictEqual(query(survived.storePath, "SELECT 1 FROM spans WHERE state = 'open'"), [])
+        assert.deepStrictEqual(rowsOf(survived.storePath, "SELECT 1 FROM spans WHERE state = 'open'"), [])
       }),
     120_000
   )
@@ -185,7 +175,7 @@ describe(`kill -9 (TAU_TEST_SEED=${seed})`, () => {
       const diary = linesOf<{ attempt: string; body: string }>(join(survived.folder, "diary.jsonl"))
       assert.isAtLeast(diary.length, scenario.rollouts)
       const recorded = new Map(
-        query<{ attempt: string; state: string; response: Buffer }>(
+        rowsOf<{ attempt: string; state: string; response: Buffer }>(
           survived.storePath,
           "SELECT s.attempt_id AS attempt, s.state, p.content AS response FROM spans s JOIN payloads p ON p.sha256 = s.response_sha256"
         ).map(({ attempt, response, state }) => [attempt, `${state} ${response.toString()}`])

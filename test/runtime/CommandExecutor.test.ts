@@ -161,6 +161,34 @@ describe("CommandExecutor", () => {
       )
     }))
 
+  it.live("takes along what the agent reports in TAU_SAFETY_EVENTS_FILE, and fails when it cannot be read", () =>
+    Effect.gen(function*() {
+      const reporting = (text: string, padding = 0) =>
+        agent(
+          `fs.writeFileSync(env.TAU_SAFETY_EVENTS_FILE, ${
+            JSON.stringify(text)
+          } + " ".repeat(${padding})); console.log("done")`
+        )
+      const events = "{\"reason_codes\":[\"tone.rude\"]}\n\n{\"blocked\":true,\"note\":1}\n{}"
+      assert.deepStrictEqual(yield* reporting(events), {
+        output: "done",
+        safetyEvents: [
+          { reasonCodes: ["tone.rude"], blocked: false },
+          { reasonCodes: [], blocked: true },
+          { reasonCodes: [], blocked: false }
+        ]
+      })
+      for (const text of ["", "\n"]) assert.deepStrictEqual(yield* reporting(text), { output: "done" })
+      for (
+        const text of ["rude", "[]", "{\"blocked\":1}", "{\"reason_codes\":[\"\"]}"]
+      ) {
+        const error = yield* Effect.flip(reporting(text))
+        assert.deepInclude(error, { reason: "output", permanent: false })
+        assert.include(error.detail, "TAU_SAFETY_EVENTS_FILE")
+      }
+      assert.match((yield* Effect.flip(reporting("{}", 1_048_577))).detail, /TAU_SAFETY_EVENTS_FILE/)
+    }))
+
   it.live("gives each attempt a private folder that is gone afterwards", () =>
     Effect.gen(function*() {
       const [mode, path] = (yield* report(

@@ -91,6 +91,21 @@ describe("HttpExecutor", () => {
       assert.lengthOf(asked, 0)
     }).pipe(Effect.scoped))
 
+  it.live("takes along the safety_events of the answer, and fails when they are none", () =>
+    Effect.gen(function*() {
+      const answer = (safety_events: unknown) => json({ output: "4", safety_events })
+      const { url } = yield* replying(answer([{ reason_codes: ["tone.rude"], blocked: true }]))
+      assert.deepStrictEqual(yield* post(url), {
+        output: "4",
+        safetyEvents: [{ reasonCodes: ["tone.rude"], blocked: true }]
+      })
+      for (const events of ["rude", {}, [1], [{ blocked: "no" }], [{ reason_codes: [""] }]]) {
+        const error = yield* failureFor(answer(events))
+        assert.deepInclude(error, { reason: "output", permanent: false })
+        assert.include(error.detail, "safety_events")
+      }
+    }).pipe(Effect.scoped))
+
   it.live("fails when the answer has no output", () =>
     Effect.gen(function*() {
       for (const body of ["four", "", "{", `"four"`, "[]", "null", `{"answer":"4"}`]) {

@@ -28,6 +28,20 @@ describe("safety detectors", () => {
     assert.deepStrictEqual(codes("", "", text), looksIn === "request" ? [] : [code])
   })
 
+  it.each(Object.entries(examples))(
+    "finds %s in escaped letters, after a line break and in JSON within JSON",
+    (code, text) => {
+      const letters = [...text].map((char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`).join("")
+      const broken = JSON.stringify({ content: `so\n${text}` })
+      const nested = JSON.stringify({ arguments: JSON.stringify({ text: `\t${text}` }) })
+      const streamed = `event: x\ndata: ${broken}\r\n\r\ndata: [DONE]\n\n`
+      const key = JSON.stringify({ [text]: 1 })
+      for (const body of [`{"content":"${letters}"}`, broken, nested, streamed, key]) {
+        assert.deepStrictEqual(codes(body, body), [code], body)
+      }
+    }
+  )
+
   it.each([
     "What is 2 + 2?",
     "Earlier instructions of the recipe: whisk. Ignore the oven.",

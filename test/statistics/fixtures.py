@@ -10,7 +10,7 @@ here = pathlib.Path(__file__).parent
 rng = np.random.default_rng(20)
 sample = lambda n, mean=0.0, spread=1.0: [round(float(x), 3) for x in rng.normal(mean, spread, n)]
 pairs = [sample(6, 0.4), [0.25, -0.5, 1, 0, 0.75, 0.5, -0.25, 0.5], [1, 1, 0, -1, 1, 1, 0, 1, 1], sample(12, 0.2), sample(14, -0.3)]
-twos = [(sample(8), sample(11, 0.8, 2)), (sample(30), sample(30, 0.5)), (sample(3), sample(40, 1, 0.2)), ([0, 0, 1, 1, 0, 1], [1, 1, 1, 0, 1, 1, 1])]
+twos = [(sample(8), sample(11, 0.8, 2)), (sample(30), sample(30, 0.5)), (sample(3), sample(40, 1, 0.2)), ([0, 0, 1, 1, 0, 1], [1, 1, 1, 0, 1, 1, 1]), ([0, 1], [1, 0]), ([0.5, 0.5, 0.5], [0.25, 0.5, 0.75, 0.5])]
 cases = []
 
 def case(function, arguments, expression, result=lambda x: x, **names):
@@ -36,7 +36,7 @@ for t, df, shift in [(2, 10, 1), (1.7, 30, 2.8), (-0.5, 8, 0.3), (6, 60, 5), (2,
 for k, n, p in [(3, 10, 0.5), (60, 100, 0.5), (1, 400, 0.001)]:
     case("binomialTail", [k, n, p], f"stats.binom.sf({k} - 1, {n}, {p})", float)
 
-for wins, losses in [(0, 0), (5, 0), (9, 2), (3, 12), (20, 20), (60, 35), (400, 350)]:
+for wins, losses in [(0, 0), (1, 0), (0, 1), (1, 1), (5, 0), (9, 2), (3, 12), (20, 20), (60, 35), (400, 350)]:
     n = wins + losses
     for alternative in ["two-sided", "greater", "less"]:
         expression = f"stats.binomtest({wins}, {n}, 0.5, alternative='{alternative}').pvalue" if n else "1.0"
@@ -44,7 +44,8 @@ for wins, losses in [(0, 0), (5, 0), (9, 2), (3, 12), (20, 20), (60, 35), (400, 
 for wins, losses in [(9, 2), (3, 12), (60, 35)]:
     case("mcNemarMid", [wins, losses], f"2 * stats.binom.cdf({min(wins, losses)}, {wins + losses}, 0.5) - stats.binom.pmf({min(wins, losses)}, {wins + losses}, 0.5)", float)
 
-for d in pairs:
+# Ties, all equal, and differences of one size that cancel out.
+for d in pairs + [[0.0] * 5, [0.25] * 7, [1, -1, 1, -1], [0, 0, 0.5, 0.5, -0.5, 0.5, 0, 1, 1, -1]]:
     for alternative in ["two-sided", "greater", "less"]:
         case("pairedPermutation", [d, alternative],
              f"stats.permutation_test((d,), np.mean, permutation_type='samples', n_resamples=np.inf, alternative='{alternative}').pvalue", float, d=d)
@@ -56,7 +57,7 @@ for first, second in twos:
     case("welchBounds", [first, second, 0.95],
          "stats.ttest_ind(second, first, equal_var=False).confidence_interval(0.95)", bounds, first=first, second=second)
 
-for k, n, level in [(0, 10, 0.95), (10, 10, 0.95), (3, 30, 0.9), (57, 60, 0.99), (500, 1000, 0.95)]:
+for k, n, level in [(0, 1, 0.95), (1, 1, 0.95), (1, 2, 0.99), (0, 10, 0.95), (10, 10, 0.95), (3, 30, 0.9), (57, 60, 0.99), (500, 1000, 0.95)]:
     case("wilson", [k, n, level], f"stats.binomtest({k}, {n}).proportion_ci({level}, method='wilson')", bounds)
 
 for d in [pairs[1], pairs[3], sample(40, 0.3), [0.0] * 20 + [1.0] * 9 + [-1.0] * 4]:

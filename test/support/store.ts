@@ -1,3 +1,4 @@
+import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -39,3 +40,13 @@ export const storeAt = (path: string) =>
 /** Runs a test against a fresh store file. */
 export const withStore = <A, E, R>(test: Effect.Effect<A, E, R>) =>
   Effect.flatMap(scratchFolder, (folder) => Effect.provide(test, storeAt(join(folder, "store.sqlite"))))
+
+/** What any reader of the file sees. */
+export const rowsOf = <Row>(path: string, sql: string): ReadonlyArray<Row> => {
+  const store = new Database(path, { readonly: true })
+  try {
+    return store.prepare(sql).all() as ReadonlyArray<Row>
+  } finally {
+    store.close()
+  }
+}

@@ -185,10 +185,11 @@ export const benchmark = defineCommand({
   summary: "Prove that a checkpoint is better: run a suite, compare, report, publish, archive",
   description:
     "tau benchmark asks a frozen suite of cases of two checkpoints, compares what they earn, and writes the artifacts of the "
-    + `benchmark protocol. The action is ${
-      benchmarkActions.join(", ")
-    }. docs/evidence.md explains it from the start. Exit code 0 when the artifact was written, whatever `
-    + "its verdict; 1 when it could not be made; 2 for a mistake in the command line.",
+    + "benchmark protocol: run asks the suite of one checkpoint and writes the baseline or the trained report; significance "
+    + "compares the two; stability asks whether the comparison hangs on the seed or on the number of cases; proof judges it by "
+    + "its criteria; publish puts reports under .tau/reports, archive and purge move and remove what is due there. "
+    + "docs/evidence.md explains it from the start. Exit code 0 when the artifact was written, whatever its verdict; 1 when it "
+    + "could not be made; 2 for a mistake in the command line, a file that is not there among them.",
   examples: [
     `tau benchmark run --suite suite.json --model openai/gpt-4o-mini \\
   --resources 1 --report-kind baseline`,

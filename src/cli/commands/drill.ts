@@ -55,6 +55,12 @@ export const drill = defineCommand({
       description: "Model of --config"
     },
     {
+      name: "run-id",
+      value: { kind: "text" },
+      placeholder: "ID",
+      description: "m24-recovery-…, digits and hyphens; by default the time in UTC"
+    },
+    {
       name: "artifact",
       value: path,
       placeholder: "FILE",
@@ -86,6 +92,7 @@ export const drill = defineCommand({
       stateDir: optional("state-dir"),
       rollouts: rollouts === undefined ? Math.max(16, 4 * kills) : readInteger(rollouts),
       own: configPath === null || model === undefined ? null : { configPath, model: model.text },
+      runId: flags.find("run-id")?.text ?? null,
       artifact: optional("artifact"),
       json: flags.isOn("json")
     }

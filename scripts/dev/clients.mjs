@@ -124,7 +124,9 @@ const runAgent = async (agent, url, log, scratch) => {
   const wires = new Set(calls.map(({ attributes }) => attributes["tau.wire"]))
   if (agent.wire !== undefined && !wires.has(agent.wire)) problems.push(`no call over ${agent.wire}`)
   if (!calls.some((span) => log.answerOf(span).text.includes("391"))) problems.push("no span holds the answer")
-  for (const span of calls) problems.push(...log.compare({ path: agent.path, status: agent.status }, span, way.rolloutId))
+  for (const span of calls) {
+    problems.push(...log.compare({ path: agent.path, status: agent.status }, span, way.rolloutId))
+  }
   const roles = [...new Set(calls.map(({ attributes }) => attributes["tau.call.role"]))].join(", ")
   report(agent.name, `one question: ${calls.length} calls (${roles || "none"})`, problems)
 }

@@ -75,7 +75,7 @@ const keyHeaderOf = (origin: string, path: string, { headers }: IncomingMessage)
   if (/\.(?:openai|cognitiveservices|services\.ai)\.azure\.com(?::\d+)?$/.test(origin)) return "api-key"
   const isMessages = /^\/(?:v1\/)?messages(?:$|[/?])/.test(path)
   if (isMessages && (origin === "https://api.anthropic.com" || "x-api-key" in headers)) return "x-api-key"
-  return "api-key" in headers && /^\/openai\//.test(path) ? "api-key" : "authorization"
+  return "api-key" in headers && path.startsWith("/openai/") ? "api-key" : "authorization"
 }
 
 const hasOtherKey = ({ headers }: IncomingMessage): boolean => shownKeys(headers).some((key) => !isOwnKey(key))

@@ -77,7 +77,10 @@ describe("A client that leaves", () => {
       ["before the head of the answer", () => {}],
       ["within a sized body", (res: ServerResponse) => res.writeHead(200, { "content-length": "1000" }).write("half")],
       ["within a body of unknown size", (res: ServerResponse) => res.writeHead(200).write("half")],
-      ["within a stream", (res: ServerResponse) => res.writeHead(200, { "content-type": "text/event-stream" }).write(first)]
+      [
+        "within a stream",
+        (res: ServerResponse) => res.writeHead(200, { "content-type": "text/event-stream" }).write(first)
+      ]
     ] as const
   ) {
     it.scopedLive(`lets go of the upstream within two seconds, ${when}`, () =>

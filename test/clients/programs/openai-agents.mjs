@@ -10,7 +10,18 @@ import {
 } from "@openai/agents"
 import OpenAI from "openai"
 import { WebSocket } from "ws"
-import { apiKey, baseURL, headers, model, question, saw, sawOnSocket, sawSocket, weatherQuestion, weatherSchema } from "./program.mjs"
+import {
+  apiKey,
+  baseURL,
+  headers,
+  model,
+  question,
+  saw,
+  sawOnSocket,
+  sawSocket,
+  weatherQuestion,
+  weatherSchema
+} from "./program.mjs"
 
 setDefaultOpenAIClient(new OpenAI({ apiKey, baseURL, defaultHeaders: headers }))
 setTracingDisabled(true)

@@ -1,6 +1,17 @@
 import OpenAI, { toFile } from "openai"
 import { ResponsesWS } from "openai/resources/responses/ws"
-import { apiKey, baseURL, headers, model, question, saw, sawOnSocket, sawSocket, weatherQuestion, weatherSchema } from "./program.mjs"
+import {
+  apiKey,
+  baseURL,
+  headers,
+  model,
+  question,
+  saw,
+  sawOnSocket,
+  sawSocket,
+  weatherQuestion,
+  weatherSchema
+} from "./program.mjs"
 
 const client = new OpenAI({ apiKey, baseURL, defaultHeaders: headers })
 const messages = [{ role: "user", content: question }]

@@ -61,7 +61,11 @@ const startUpstream = async () => {
 describe(`${clients} clients that read 1 kB a second`, () => {
   let bench: Bench
   beforeAll(async () => {
-    bench = await Bench.start([], { callMs: 300_000, clientIdleMs: 300_000, uploadIdleMs: 60_000 }, await startUpstream())
+    bench = await Bench.start(
+      [],
+      { callMs: 300_000, clientIdleMs: 300_000, uploadIdleMs: 60_000 },
+      await startUpstream()
+    )
   })
   afterAll(() => bench.stop())
 
@@ -70,7 +74,9 @@ describe(`${clients} clients that read 1 kB a second`, () => {
     const socket = connect({ port: bench.port, host: "127.0.0.1" })
     socket.on("error", () => {}).pause()
     socket.write(
-      `GET ${bench.prefixOf(attempt)}/v1/models HTTP/1.1\r\nhost: localhost\r\nx-fault: ${answer}\r\nconnection: close\r\n\r\n`
+      `GET ${
+        bench.prefixOf(attempt)
+      }/v1/models HTTP/1.1\r\nhost: localhost\r\nx-fault: ${answer}\r\nconnection: close\r\n\r\n`
     )
     return socket
   }

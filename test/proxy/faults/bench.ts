@@ -124,9 +124,9 @@ export class Bench {
   ): Promise<Bench> {
     const bench = new Bench()
     bench.upstream = upstream ?? await startFaultyUpstream({ onRequest: (request) => bench.asked.push(request) })
+    const timeout = "--prompt-optimization-proxy-timeout-ms"
     await bench.launch([
-      "--prompt-optimization-proxy-timeout-ms",
-      "1500",
+      ...(flags.includes(timeout) ? [] : [timeout, "1500"]),
       "--prompt-optimization-proxy-limits",
       Object.entries({ ...smallLimits, ...limits }).map(([name, value]) => `${name}=${value}`).join(),
       ...flags

@@ -62,8 +62,8 @@ describe(`${clients} clients that read 1 kB a second`, () => {
   let bench: Bench
   beforeAll(async () => {
     bench = await Bench.start(
-      [],
-      { callMs: 300_000, clientIdleMs: 300_000, uploadIdleMs: 60_000 },
+      ["--prompt-optimization-proxy-timeout-ms", "60000"],
+      { callMs: 300_000, clientIdleMs: 300_000, uploadIdleMs: 60_000, headMs: 10_000 },
       await startUpstream()
     )
   })
@@ -115,4 +115,20 @@ describe(`${clients} clients that read 1 kB a second`, () => {
     await bench.isWell(staying, floods.map(() => "done"))
     await bench.isWell(leaving, streams.map(() => "client_cancel"))
   }, 180_000)
+
+  it("are no worse when 1,000 connections say nothing: those are told so, and closed", async () => {
+    const attempt = bench.newAttempt()
+    const told: Array<string> = []
+    let closed = 0
+    const idle = Array.from({ length: 1_000 }, () => {
+      const socket = connect({ port: bench.port, host: "127.0.0.1" })
+      return socket.on("error", () => {}).on("data", (part) => told.push(part.toString())).on("close", () => closed++)
+    })
+    const good = await bench.ask(attempt)
+    assert.strictEqual(`${good.status} ${good.ending}`, "200 whole")
+    await eventually("the end of the idle connections", () => closed === idle.length, 60_000)
+    assert.isTrue(told.every((text) => /^HTTP\/1\.1 408 [^]*"code":"training_proxy_request_timeout"/.test(text)))
+    assert.strictEqual(told.length, idle.length)
+    await bench.isWell(attempt, ["done"])
+  }, 120_000)
 })

@@ -104,7 +104,7 @@ const runProgram = async (name, url, log) => {
 
 const runAgent = async (agent, url, log, scratch) => {
   const [way] = waysOf(url, `agent-${agent.name}`).filter(({ way }) => way === "prefix")
-  const folder = join(agentsFolder, agent.name)
+  const folder = join(agentsFolder, agent.folder ?? agent.name)
   if (!existsSync(join(folder, "node_modules", agent.package))) {
     mkdirSync(folder, { recursive: true })
     install(folder, ["install", "--prefix", folder, "--save-exact", `${agent.package}@${agent.version}`])
@@ -121,8 +121,12 @@ const runAgent = async (agent, url, log, scratch) => {
   const problems = code === 0 ? [] : [`ended with ${code}: ${stderr.trim().split("\n").at(-1)}`]
   if (!stdout.includes("391")) problems.push("the answer is not in what it printed")
   const calls = spans.filter(({ kind }) => kind === "llm")
+  const wires = new Set(calls.map(({ attributes }) => attributes["tau.wire"]))
+  if (agent.wire !== undefined && !wires.has(agent.wire)) problems.push(`no call over ${agent.wire}`)
   if (!calls.some((span) => log.answerOf(span).text.includes("391"))) problems.push("no span holds the answer")
-  for (const span of calls) problems.push(...log.compare({ path: agent.path }, span, way.rolloutId))
+  for (const span of calls) {
+    problems.push(...log.compare({ path: agent.path, status: agent.status }, span, way.rolloutId))
+  }
   const roles = [...new Set(calls.map(({ attributes }) => attributes["tau.call.role"]))].join(", ")
   report(agent.name, `one question: ${calls.length} calls (${roles || "none"})`, problems)
 }

@@ -159,5 +159,21 @@ export class FrameReader {
 /** A whole frame as a server sends it. */
 export const closeFrame = (code: number): Uint8Array => Uint8Array.of(0x88, 2, code >> 8, code & 255)
 
+/** A whole control frame as a server sends it; its payload has 125 bytes at most. */
+export const controlFrame = (opcode: ControlOpcode, payload: Uint8Array): Uint8Array =>
+  Uint8Array.of(0x80 | opcode, payload.length, ...payload)
+
+/** A whole message in one frame as a server sends it. */
+export const textFrame = (text: string): Uint8Array => {
+  const bytes = Buffer.from(text)
+  const { length } = bytes
+  const head = Buffer.alloc(length < 126 ? 2 : length < 65_536 ? 4 : 10)
+  head[0] = 0x81
+  head[1] = length < 126 ? length : length < 65_536 ? 126 : 127
+  if (head.length === 4) head.writeUInt16BE(length, 2)
+  if (head.length === 10) head.writeBigUInt64BE(BigInt(length), 2)
+  return Buffer.concat([head, bytes])
+}
+
 /** The code that a close frame gives; 1005, as RFC 6455 has it, where it gives none. */
 export const closeCodeOf = (payload: Uint8Array): number => payload.length < 2 ? 1005 : payload[0]! << 8 | payload[1]!

@@ -25,7 +25,7 @@ export class Admission {
   /** Which of the caller's keys go up, and which take their place; or why the call is refused. */
   credentialsFor(request: IncomingMessage, identity: CallIdentity): Headers.Credentials | Denial {
     const { clientKey, keys, upstreamKey } = this.options
-    const keyHeader = keyHeaderOf(this.upstreamOrigin, identity.path)
+    const keyHeader = keyHeaderOf(this.upstreamOrigin, identity.path, request)
     if (clientKey !== null) {
       if (this.isRunKey(request)) return { strip: "all", key: upstreamKey, keyHeader }
       return ["key", "this proxy needs the key that was handed out with its base URL"]
@@ -67,10 +67,15 @@ export class Admission {
 
 type Denial = [kind: Refusal, message: string]
 
-/** Azure and Anthropic's own API look for their key elsewhere than everybody else. */
-const keyHeaderOf = (origin: string, path: string): Headers.KeyHeader => {
+/**
+ * Azure and Anthropic's own API look for their key elsewhere than everybody else. Behind another name, a gateway's say, the client
+ * knows: its key is where that API takes one.
+ */
+const keyHeaderOf = (origin: string, path: string, { headers }: IncomingMessage): Headers.KeyHeader => {
   if (/\.(?:openai|cognitiveservices|services\.ai)\.azure\.com(?::\d+)?$/.test(origin)) return "api-key"
-  return origin === "https://api.anthropic.com" && path.startsWith("/v1/messages") ? "x-api-key" : "authorization"
+  const isMessages = /^\/(?:v1\/)?messages(?:$|[/?])/.test(path)
+  if (isMessages && (origin === "https://api.anthropic.com" || "x-api-key" in headers)) return "x-api-key"
+  return "api-key" in headers && path.startsWith("/openai/") ? "api-key" : "authorization"
 }
 
 const hasOtherKey = ({ headers }: IncomingMessage): boolean => shownKeys(headers).some((key) => !isOwnKey(key))

@@ -8,6 +8,7 @@ import { causeOf, failureOf, type Refusal, refusals } from "./ProxyError.js"
 import { Recording } from "./Recording.js"
 import type { RecordingBudget } from "./RecordingBudget.js"
 import type { SpanRecorder } from "./SpanRecorder.js"
+import type { Pausing } from "./UpstreamPool.js"
 
 /** What every call of a proxy shares. */
 export interface CallSettings {
@@ -28,7 +29,7 @@ export interface CallSettings {
  * Bytes pass as they come. What must wait is only the end: the terminal event of a stream, the last bytes of a sized body,
  * the close of any other. It leaves once the span is committed, so an answer that an agent has seen whole is never lost.
  */
-export class Call implements Dispatcher.DispatchHandler {
+export class Call implements Dispatcher.DispatchHandler, Pausing {
   readonly request: Recording
   /** The span whose answer this call is given again; null when it goes upstream. */
   replayOf: string | null = null
@@ -150,6 +151,10 @@ export class Call implements Dispatcher.DispatchHandler {
     if (holdFrom > 0) this.write(controller, chunk.subarray(0, holdFrom))
     this.held = [chunk.subarray(holdFrom)]
     this.commitWhenWhole(controller)
+  }
+
+  onUpstreamEnd() {
+    this.controller?.resume()
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController) {
@@ -322,7 +327,7 @@ export class Call implements Dispatcher.DispatchHandler {
   private release() {
     const end = () => {
       if (this.trailers !== null) this.outgoing.addTrailers(this.trailers)
-      if (this.upstreamBroke) this.outgoing.destroy()
+      if (this.upstreamBroke) breakOff(this.outgoing)
       else this.outgoing.end()
       this.end()
     }
@@ -447,6 +452,10 @@ const eventField = /^\uFEFF?(?:data|event|id|retry|):/
 const phraseOf = (message: string | undefined) => (message ?? "").replaceAll(/[^\t\u0020-\u007E\u0080-\u00FF]/g, "")
 
 const hasBody = (method: string | undefined, status: number) => method !== "HEAD" && status !== 204 && status !== 304
+
+/** Breaks the connection once what was written has left: Node holds writes back to the end of the turn. */
+const breakOff = (outgoing: ServerResponse) =>
+  void setImmediate(() => outgoing.socket === null ? outgoing.destroy() : outgoing.socket.destroySoon())
 
 /** Answers with an error of ours, in OpenAI's shape. */
 export const refuse = (outgoing: ServerResponse, kind: Refusal, message: string): void => {

@@ -26,7 +26,9 @@ export const listen = (gateway: Listener, { bind, limits }: ProxyOptions) =>
         headersTimeout: limits.headMs,
         requestTimeout: 0,
         connectionsCheckingInterval: Math.min(1_000, limits.headMs),
-        keepAliveTimeout: 75_000
+        keepAliveTimeout: 75_000,
+        // A request that names no host is refused by the guard, in the shape of all errors.
+        requireHostHeader: false
       },
       (request, response) => gateway.handle(request, response)
     )

@@ -51,8 +51,12 @@ export const failureOf = (error: Error, headSeen: boolean): "unreachable" | "unr
 /** Codes of undici's that speak of an answer which came and could not be understood. */
 const senseless = new Set(["UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"])
 
+/** Stands for `ECONNRESET` on the way through undici, which takes that for the end of a body of unknown length. */
+export const resetCode = "UPSTREAM_RESET"
+
 /** A short cause for logs and spans: the code of the error, and no address that might hold a secret. */
 export const causeOf = (error: Error): string => {
-  const code = (error as NodeJS.ErrnoException).code
+  const { code } = error as NodeJS.ErrnoException
+  if (code === resetCode) return "ECONNRESET"
   return code === undefined ? error.name : code
 }

@@ -22,7 +22,7 @@ export class Recording {
     const isWhole = this.bytes === this.kept
     this.bytes += chunk.length
     if (!isWhole || this.isReleased) return
-    const room = Math.min(this.bytesMax - this.kept, this.budget.room)
+    const room = Math.min(this.bytesMax - this.kept, this.budget.roomFor(this.kept))
     if (room < chunk.length) this.budget.cuts += 1
     if (room <= 0) return
     const part = chunk.length <= room ? chunk : chunk.subarray(0, room)

@@ -12,4 +12,13 @@ export class RecordingBudget {
   get room(): number {
     return Math.max(0, this.bytesMax - this.used)
   }
+
+  /** Room for a body of which `kept` bytes are held. Long ones leave some, so that they do not keep new calls out. */
+  roomFor(kept: number): number {
+    return kept < shortBytes ? this.room : Math.max(0, this.bytesMax * longShare - this.used)
+  }
 }
+
+/** A body of up to this size may use all of the memory, a longer one this share of it. */
+const shortBytes = 64 * 1024
+const longShare = 0.75

@@ -1,13 +1,67 @@
-import { Pool } from "undici"
+import { buildConnector, Client, type Dispatcher, Pool } from "undici"
+import { resetCode } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
 
 /** undici's own retries, redirects and decompression stay out: what the upstream says is what the client gets. */
-export const upstreamPool = (origin: string, { limits, timeoutMs }: ProxyOptions) =>
-  new Pool(origin, {
+export const upstreamPool = (origin: string, { limits, timeoutMs }: ProxyOptions): Pool =>
+  new Connections(origin, {
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
-    connect: { timeout: Math.min(timeoutMs, 10_000) },
     connections: limits.callsMax,
     pipelining: 1,
-    maxHeaderSize: 64 * 1024
+    maxHeaderSize: 64 * 1024,
+    factory: (address, options) => new Connection(address, options, Math.min(timeoutMs, 10_000))
   })
+
+/** A call that may have asked for a pause. */
+export interface Pausing {
+  /** The upstream has sent all it will: a pause keeps nothing back any more. */
+  readonly onUpstreamEnd: () => void
+}
+
+/** What is asked of a connection, and by which call: the pool wraps its handler. */
+interface Dispatched extends Dispatcher.DispatchOptions {
+  call?: Partial<Pausing>
+}
+
+class Connections extends Pool {
+  override dispatch(options: Dispatched, call: Dispatcher.DispatchHandler & Partial<Pausing>): boolean {
+    options.call = call
+    return super.dispatch(options, call)
+  }
+}
+
+/**
+ * A connection to the upstream, one call at a time.
+ *
+ * Two of undici's habits are mended here, which concern bodies that only the close of the connection ends. It cannot bear the end
+ * of a connection while its reader pauses, which would end the process; and it takes a reset of the connection for the end of
+ * the body. Its listeners are added after these.
+ */
+class Connection extends Client {
+  private call: Partial<Pausing> | null = null
+
+  constructor(origin: URL, options: object, timeout: number) {
+    const connect = buildConnector({ timeout })
+    super(origin, {
+      ...options,
+      connect: (target, opened) =>
+        connect(target, (...[error, socket]) => {
+          if (error !== null) {
+            opened(error, null)
+            return
+          }
+          socket.on("end", () => this.call?.onUpstreamEnd?.())
+          socket.on("error", (broken: NodeJS.ErrnoException) => {
+            if (broken.code === "ECONNRESET") broken.code = resetCode
+          })
+          opened(null, socket)
+        })
+    })
+  }
+
+  override dispatch(options: Dispatched, handler: Dispatcher.DispatchHandler): boolean {
+    this.call = options.call ?? null
+    return super.dispatch(options, handler)
+  }
+}

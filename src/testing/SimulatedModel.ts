@@ -1,6 +1,6 @@
 /**
- * A model server that speaks OpenAI's API (chat completions, responses, embeddings, models, files) and Anthropic's messages,
- * and is honest about being none: for demos, tests and trying things out.
+ * A model server that speaks OpenAI's API (chat completions, responses, also over a WebSocket, embeddings, models, files) and
+ * Anthropic's messages, and is honest about being none: for demos, tests and trying things out.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -8,12 +8,13 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { closeSync, openSync, writeSync } from "node:fs"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
-import type { AddressInfo } from "node:net"
+import type { AddressInfo, Socket } from "node:net"
 import { arithmeticModel } from "./ArithmeticModel.js"
 import type { Behaviour } from "./Behaviour.js"
 import { refusal } from "./ChatRequest.js"
 import { questionModel } from "./QuestionModel.js"
 import { type Faults, type Plan, Reply } from "./Reply.js"
+import { ResponsesSocket } from "./ResponsesSocket.js"
 import { type Answer, Routes, type ServedAnswer } from "./Routes.js"
 import { taskModels } from "./taskWorld/TaskModel.js"
 
@@ -35,7 +36,7 @@ export interface SimulatedModelOptions {
    * function, or the path of a file that gets a line of JSON for each.
    */
   readonly log?: string | ((served: ServedAnswer) => void)
-  /** Misbehaviour, request by request; undefined behaves. */
+  /** Misbehaviour, request by request over HTTP; undefined behaves. What comes over a WebSocket is answered as usual. */
   readonly faults?: Faults
 }
 
@@ -107,6 +108,17 @@ export const startSimulatedModel = async (options: SimulatedModelOptions = {}): 
   const server = createServer((request, response) => {
     serve(request, response).catch(() => response.destroy())
   })
+  // Connections that have become WebSockets are not the server's any more.
+  const sockets = new Set<Socket>()
+  server.on("upgrade", (request, duplex, head) => {
+    const socket = duplex as Socket
+    sockets.add(socket)
+    socket.once("close", () => sockets.delete(socket))
+    const ask = (body: Buffer) =>
+      routes.answer({ number: requests++, method: "POST", path: "/v1/responses", headers: {}, body })
+    const { chunkDelayMs = 0, latencyMs = 0 } = options
+    ResponsesSocket.accept(request, socket, head, { ask, latencyMs, chunkDelayMs, log: log.write })
+  })
   const host = options.host ?? "127.0.0.1"
   try {
     await new Promise<void>((resolve, reject) => {
@@ -132,6 +144,7 @@ export const startSimulatedModel = async (options: SimulatedModelOptions = {}): 
           resolve()
         })
         server.closeAllConnections()
+        for (const socket of sockets) socket.destroy()
       })
   }
 }

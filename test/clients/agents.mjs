@@ -9,6 +9,35 @@ const write = (folder, name, content) => {
 }
 const model = "sim/arithmetic"
 
+/** Over HTTP, or with its model calls over a WebSocket. */
+const codex = (name, supportsWebsockets) => ({
+  name,
+  folder: "codex",
+  package: "@openai/codex",
+  version: "0.169.0",
+  bin: "codex",
+  path: "/responses",
+  wire: supportsWebsockets ? "ws" : "sse",
+  status: supportsWebsockets ? 101 : 200,
+  configure: ({ base, home }) =>
+    write(
+      join(home, ".codex"),
+      "config.toml",
+      [
+        `model = "${model}"`,
+        `model_provider = "tau"`,
+        "",
+        "[model_providers.tau]",
+        `name = "tau"`,
+        `base_url = "${base}"`,
+        `env_key = "OPENAI_API_KEY"`,
+        `wire_api = "responses"`,
+        `supports_websockets = ${supportsWebsockets}`
+      ].join("\n")
+    ),
+  args: ({ question }) => ["exec", "--skip-git-repo-check", "--json", "-C", ".", question]
+})
+
 export const agents = [
   {
     name: "pi",
@@ -72,29 +101,8 @@ export const agents = [
       question
     ]
   },
-  {
-    name: "codex",
-    package: "@openai/codex",
-    version: "0.169.0",
-    bin: "codex",
-    path: "/responses",
-    configure: ({ base, home }) =>
-      write(
-        join(home, ".codex"),
-        "config.toml",
-        [
-          `model = "${model}"`,
-          `model_provider = "tau"`,
-          "",
-          "[model_providers.tau]",
-          `name = "tau"`,
-          `base_url = "${base}"`,
-          `env_key = "OPENAI_API_KEY"`,
-          `wire_api = "responses"`
-        ].join("\n")
-      ),
-    args: ({ question }) => ["exec", "--skip-git-repo-check", "--json", "-C", ".", question]
-  },
+  codex("codex", false),
+  codex("codex-websocket", true),
   {
     name: "cn",
     package: "@continuedev/cli",

@@ -47,8 +47,6 @@ describe("docs/agents.md", () => {
 
   it("names only flags, scripts and files that exist", () => {
     const flags = new Set(rootFlags.map(({ name }) => name))
-    // Comes with the check of the request's host.
-    flags.add("prompt-optimization-proxy-allowed-hosts")
     for (const [, flag] of page.matchAll(/--(prompt-optimization-[a-z-]+)/g)) assert.isTrue(flags.has(flag!), flag)
     const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> }
     for (const [, script] of page.matchAll(/npm run ([a-z:]+)/g)) assert.property(scripts, script!)

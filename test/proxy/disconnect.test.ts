@@ -72,6 +72,47 @@ describe("A client that leaves", () => {
       )
     }))
 
+  for (
+    const [when, answer] of [
+      ["before the head of the answer", () => {}],
+      ["within a sized body", (res: ServerResponse) => res.writeHead(200, { "content-length": "1000" }).write("half")],
+      ["within a body of unknown size", (res: ServerResponse) => res.writeHead(200).write("half")],
+      [
+        "within a stream",
+        (res: ServerResponse) => res.writeHead(200, { "content-type": "text/event-stream" }).write(first)
+      ]
+    ] as const
+  ) {
+    it.scopedLive(`lets go of the upstream within two seconds, ${when}`, () =>
+      Effect.gen(function*() {
+        let isAsked = false
+        let closedAt = 0
+        const url = yield* upstream((req, res) => {
+          res.on("close", () => closedAt = performance.now())
+          req.resume().on("end", () => {
+            answer(res)
+            isAsked = true
+          })
+        })
+        yield* withProxy(
+          url,
+          Effect.gen(function*() {
+            const { origin } = yield* Proxy
+            const leaver = new AbortController()
+            const answered = request(`${toBaseUrl(origin, attribution)}/models`, { signal: leaver.signal })
+            answered.then(({ body }) => body.on("error", () => {}).resume(), () => {})
+            yield* soon("the call upstream", () => isAsked)
+            const leftAt = performance.now()
+            leaver.abort()
+            yield* soon("the upstream let go", () => closedAt > 0)
+            assert.isBelow(closedAt - leftAt, 2_000)
+            assert.strictEqual((yield* oneSpan).state, "client_cancel")
+          }),
+          { timeoutMs: 60_000 }
+        )
+      }))
+  }
+
   it.scopedLive("leaves an answer that is read on to its end where that is wanted, so that its usage is known", () =>
     Effect.gen(function*() {
       const { closed, url, write } = yield* told

@@ -80,6 +80,10 @@ describe("the host that a request names", () => {
 
   it.scopedLive("must be there, once", () =>
     withEcho(Effect.gen(function*() {
+      const nameless = yield* raw("GET /v1/models HTTP/1.1\r\nConnection: close\r\n\r\n")
+      assert.match(nameless, /^HTTP\/1\.1 400 [^]*"message":"the request names no host"/)
+      const upgrade = yield* raw("GET /v1/models HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+      assert.match(upgrade, /^HTTP\/1\.1 400 [^]*"code":"training_proxy_bad_request_target"/)
       assert.strictEqual(yield* statusOf("/v1/models", ""), 400)
       assert.strictEqual(yield* statusOf("/v1/models", "", "GET", "1.0"), 400)
       assert.strictEqual(yield* statusOf("/v1/models", "Host:\r\n"), 400)

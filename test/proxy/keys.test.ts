@@ -1,8 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
+import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { join } from "node:path"
+import { readdirSync, readFileSync } from "node:fs"
+import type { IncomingMessage } from "node:http"
+import { dirname, join } from "node:path"
 import { request } from "undici"
+import { Admission } from "../../src/proxy/Admission.js"
+import type { CallIdentity } from "../../src/proxy/CallIdentity.js"
+import type { Credentials } from "../../src/proxy/Headers.js"
 import { Proxy } from "../../src/proxy/Proxy.js"
 import type { ProxyOptions } from "../../src/proxy/ProxyOptions.js"
 import { ClientKeyStore } from "../../src/store/ClientKeyStore.js"
@@ -13,7 +19,7 @@ import { eventually, upstream } from "../support/upstream.js"
 /** Runs a test with a proxy that knows keys, and with what its upstream saw. */
 const withKeys = <A, E>(
   keys: NonNullable<ProxyOptions["keys"]>,
-  test: (seen: Array<Record<string, unknown>>) => Effect.Effect<A, E, Proxy | ClientKeyStore>
+  test: (seen: Array<Record<string, unknown>>, storePath: string) => Effect.Effect<A, E, Proxy | ClientKeyStore>
 ) =>
   Effect.gen(function*() {
     const seen: Array<Record<string, unknown>> = []
@@ -22,7 +28,7 @@ const withKeys = <A, E>(
       req.resume().on("end", () => res.end("ok"))
     })
     const path = join(yield* scratchFolder, "store.sqlite")
-    return yield* test(seen).pipe(
+    return yield* test(seen, path).pipe(
       Effect.provide(ClientKeyStore.layer.pipe(Layer.provideMerge(proxyAt(path, url, { keys }))))
     )
   })
@@ -115,4 +121,73 @@ describe("keys of clients", () => {
         assert.strictEqual((yield* get({ authorization: "Bearer tau_unknown" })).status, 401)
         assert.strictEqual((yield* get({}, "/metrics")).status, 200)
       })))
+
+  const azurePath = "/openai/deployments/d/chat/completions?api-version=2026-01-01"
+  const places = [
+    ["Azure's", "api-key", azurePath, "sk-upstream"],
+    ["Anthropic's", "x-api-key", "/v1/messages", "sk-upstream"],
+    ["OpenAI's", "authorization", "/v1/chat/completions", "Bearer sk-upstream"]
+  ] as const
+  const keyHeaders = ["authorization", "x-api-key", "api-key"] as const
+
+  for (const [whose, header, path, wanted] of places) {
+    it.scopedLive(`give way to the upstream's in ${whose} header, and are written nowhere`, () =>
+      withKeys({ required: true, upstreamKey: "sk-upstream" }, (seen, storePath) =>
+        Effect.gen(function*() {
+          const { key } = yield* create()
+          yield* until(200, { [header]: header === "authorization" ? `Bearer ${key}` : key }, path)
+          for (const name of keyHeaders) {
+            assert.strictEqual(seen[0]?.[name], name === header ? wanted : undefined, name)
+          }
+          yield* finishedSpan(storePath)
+          assert.deepStrictEqual(filesWith(storePath, [key.slice(-30), "sk-upstream"]), [])
+        })))
+
+    it.scopedLive(`of a caller pass in ${whose} header as they are, and are written nowhere`, () =>
+      withKeys({ required: false, upstreamKey: "sk-upstream" }, (seen, storePath) =>
+        Effect.gen(function*() {
+          const own = header === "authorization" ? "Bearer caller-own-secret" : "caller-own-secret"
+          assert.strictEqual((yield* get({ [header]: own }, path)).status, 200)
+          for (const name of keyHeaders) {
+            assert.strictEqual(seen[0]?.[name], name === header ? own : undefined, name)
+          }
+          yield* finishedSpan(storePath)
+          assert.deepStrictEqual(filesWith(storePath, ["caller-own-secret", "sk-upstream"]), [])
+        })))
+  }
+
+  it("go where a provider's own address looks for them, whatever the client showed", () => {
+    const options = { clientKey: null, keys: undefined, upstreamKey: "sk-upstream", bind: { host: "127.0.0.1" } }
+    const headerOf = (origin: string, path: string) => {
+      const admission = new Admission(options as unknown as ProxyOptions, origin, null)
+      const asked = { headers: { authorization: "Bearer sk-other" } } as IncomingMessage
+      const credentials = admission.credentialsFor(asked, { path } as CallIdentity)
+      return Array.isArray(credentials) ? credentials[0] : (credentials as Credentials).keyHeader
+    }
+    assert.strictEqual(headerOf("https://me.openai.azure.com", "/v1/chat/completions"), "api-key")
+    assert.strictEqual(headerOf("https://me.services.ai.azure.com", "/v1/responses"), "api-key")
+    assert.strictEqual(headerOf("https://api.anthropic.com", "/v1/messages"), "x-api-key")
+    assert.strictEqual(headerOf("https://api.anthropic.com", "/v1/chat/completions"), "authorization")
+    assert.strictEqual(headerOf("https://openai.azure.com.evil.example", "/v1/messages"), "authorization")
+  })
 })
+
+const finishedSpan = (storePath: string) =>
+  eventually(
+    "a finished span",
+    Effect.sync(() => {
+      const db = new Database(storePath, { readonly: true })
+      try {
+        return db.prepare("SELECT count(*) FROM spans WHERE state = 'done'").pluck().get() === 0 ? undefined : true
+      } finally {
+        db.close()
+      }
+    })
+  )
+
+/** Files beside the store, it and its log included, that hold one of these texts. */
+const filesWith = (storePath: string, texts: ReadonlyArray<string>) =>
+  readdirSync(dirname(storePath)).filter((name) => {
+    const bytes = readFileSync(join(dirname(storePath), name))
+    return texts.some((text) => bytes.includes(text))
+  })

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { OpenAI, toFile } from "openai"
+import { WebSocket } from "undici"
 import { afterAll, beforeAll } from "vitest"
 import { assembleMessage } from "../../src/openai/AnthropicStream.js"
 import { type RunningModel, type ServedAnswer, startSimulatedModel } from "../../src/testing/index.js"
@@ -39,6 +40,56 @@ describe("the simulated Responses API", () => {
     const { usage } = await client.responses.create({ model, input: "What is 3 + 4?" })
     const { input_tokens: counted } = await client.responses.inputTokens.count({ model, input: "What is 3 + 4?" })
     assert.strictEqual(counted, usage!.input_tokens)
+  })
+})
+
+describe("the simulated Responses API over a WebSocket", () => {
+  /** What is heard on one connection up to the last message; `asked` is sent once it is open. */
+  const heard = (asked: ReadonlyArray<string>, isLast: (message: Heard) => boolean) =>
+    new Promise<ReadonlyArray<Heard>>((resolve, reject) => {
+      const socket = new WebSocket(`${running.url.replace("http", "ws")}/responses`)
+      const messages: Array<Heard> = []
+      socket.addEventListener("open", () => asked.forEach((message) => socket.send(message)))
+      socket.addEventListener("error", () => reject(new Error("the connection failed")))
+      socket.addEventListener("close", () => resolve(messages))
+      socket.addEventListener("message", ({ data }) => {
+        messages.push(JSON.parse(String(data)) as Heard)
+        if (isLast(messages.at(-1)!)) socket.close()
+      })
+    })
+  interface Heard {
+    readonly type: string
+    readonly stream_id?: string
+    readonly status?: number
+    readonly error?: { readonly code: string | null }
+  }
+
+  it("answers what a stream does, event by event, in the order it was asked", async () => {
+    const streamed: Array<string> = []
+    const events = await client.responses.create({ model, input: "What is 3 + 4?", stream: true })
+    for await (const event of events) streamed.push(JSON.stringify(event))
+    const messages = await heard([
+      JSON.stringify({ type: "response.create", model, input: "What is 3 + 4?" }),
+      JSON.stringify({ type: "response.create", model, input: "x".repeat(70_000), stream_id: "b" })
+    ], ({ stream_id, type }) => stream_id === "b" && type === "response.completed")
+    const first = messages.filter(({ stream_id }) => stream_id === undefined)
+    assert.deepStrictEqual(first.map((message) => JSON.stringify(message)), streamed)
+    assert.strictEqual(messages.findIndex(({ stream_id }) => stream_id === "b"), first.length)
+  })
+
+  it("says what it refuses without closing", async () => {
+    const messages = await heard([
+      "no JSON",
+      JSON.stringify({ type: "response.create", model: "none", input: "a" }),
+      JSON.stringify({ type: "response.create", model, input: "a", previous_response_id: "none" }),
+      JSON.stringify({ type: "response.create", model, input: "What is 3 + 4?" })
+    ], ({ type }) => type === "response.completed")
+    const errors = messages.filter(({ type }) => type === "error")
+    assert.deepStrictEqual(errors.map(({ error, status }) => [status, error?.code ?? null]), [
+      [400, null],
+      [404, "model_not_found"],
+      [400, "previous_response_not_found"]
+    ])
   })
 })
 

@@ -1,6 +1,6 @@
 import { defineCommand } from "../Command.js"
 import { path } from "../flags.js"
-import { Mistake, readChoice, readInteger, readPath, readScore } from "../FlagValue.js"
+import { Mistake, readChoice, readInteger, readPath, readNumber } from "../FlagValue.js"
 import { choice, json, optional, readPlace, store, text } from "../ReadingFlags.js"
 import { shellWords } from "../ShellWords.js"
 import { readTrafficFilter, trafficFlags } from "../SpanFlags.js"
@@ -53,7 +53,7 @@ export const dataset = defineCommand({
     },
     {
       name: "fraction",
-      value: { kind: "score" },
+      value: { kind: "number", min: 0, max: 1 },
       placeholder: "X",
       default: "0.3",
       description: "Share of the examples that validate; a hash of the input decides which"
@@ -88,7 +88,7 @@ export const dataset = defineCommand({
       rules: {
         inputCharsMin: readInteger(flags.get("min-input")),
         answerCharsMin: readInteger(flags.get("min-answer")),
-        fraction: readScore(flags.get("fraction")),
+        fraction: readNumber(flags.get("fraction")),
         seed: readInteger(flags.get("seed")),
         limit: readInteger(flags.get("limit"))
       },

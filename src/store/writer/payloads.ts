@@ -6,8 +6,9 @@
  */
 import { isUtf8 } from "node:buffer"
 import { hash } from "node:crypto"
-import { type Section, sectionsOf } from "../../openai/BodySections.js"
+import { sectionsOf } from "../../openai/BodySections.js"
 import type { Db } from "./Database.js"
+import { KnownPieces, type Link } from "./KnownPieces.js"
 
 /** A body, its hash in hex, and how it is made of pieces; null when it is kept whole. */
 export interface Payload {
@@ -18,13 +19,6 @@ export interface Payload {
 
 /** The body in order: what stands for itself, and lists of pieces. */
 type Recipe = ReadonlyArray<string | ReadonlyArray<Link>>
-
-/** A piece at the end of a list. `key` tells all pieces up to it: the hash of the key before it and of the piece's hash. */
-interface Link {
-  readonly content: Uint8Array
-  readonly sha256: string
-  readonly key: string
-}
 
 /** Shorter bodies are kept whole: they would save little. */
 const cutBytesMin = 4_096
@@ -39,6 +33,9 @@ export const repeatingPayload = (content: Uint8Array): Payload | null => {
   return whole === null || content.length < cutBytesMin ? whole : { ...whole, recipe: recipeOf(content) }
 }
 
+/** Of this thread. */
+const known = new KnownPieces()
+
 const recipeOf = (content: Uint8Array): Recipe | null => {
   const sections = sectionsOf(content)
   if (sections.length === 0) return null
@@ -49,20 +46,10 @@ const recipeOf = (content: Uint8Array): Recipe | null => {
     // A recipe is text, which other bytes would not survive.
     if (!isUtf8(between)) return null
     recipe.push(Buffer.from(between).toString("utf8"))
-    if (section.ends.length > 0) recipe.push(linksOf(content, section))
+    if (section.ends.length > 0) recipe.push(known.linksOf(content, section))
     end = section.ends.at(-1) ?? section.start
   }
   return recipe
-}
-
-const linksOf = (content: Uint8Array, { ends, start }: Section): ReadonlyArray<Link> => {
-  let key = ""
-  return ends.map((end, index) => {
-    const piece = content.subarray(index === 0 ? start : ends[index - 1], end)
-    const sha256 = hash("sha256", piece, "hex")
-    key = hash("sha256", key + sha256, "hex")
-    return { content: piece, sha256, key }
-  })
 }
 
 export const storePayload = (db: Db, { content, recipe, sha256 }: Payload): void => {

@@ -117,7 +117,11 @@ export const framingFaults: WireFaults = {
   "until-close": says("a body that ends with the connection", headOf("Content-Type: text/plain"), "hello"),
   "reset-until-close": {
     says: "a body without length, then a reset",
-    play: (exchange) => exchange.reset(headOf("Content-Type: text/plain"), "hello")
+    play: (exchange) => {
+      exchange.say(headOf("Content-Type: text/plain"), "hello")
+      // Some systems forget a reset over bytes that were not read yet.
+      exchange.after(100, () => exchange.reset())
+    }
   },
   "silence-in-body": {
     says: "half of a sized body, then nothing for ever",

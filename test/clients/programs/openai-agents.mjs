@@ -1,6 +1,27 @@
-import { Agent, run, setDefaultOpenAIClient, setOpenAIAPI, setTracingDisabled, tool } from "@openai/agents"
+import {
+  Agent,
+  OpenAIProvider,
+  run,
+  Runner,
+  setDefaultOpenAIClient,
+  setOpenAIAPI,
+  setTracingDisabled,
+  tool
+} from "@openai/agents"
 import OpenAI from "openai"
-import { apiKey, baseURL, headers, model, question, saw, weatherQuestion, weatherSchema } from "./program.mjs"
+import { WebSocket } from "ws"
+import {
+  apiKey,
+  baseURL,
+  headers,
+  model,
+  question,
+  saw,
+  sawOnSocket,
+  sawSocket,
+  weatherQuestion,
+  weatherSchema
+} from "./program.mjs"
 
 setDefaultOpenAIClient(new OpenAI({ apiKey, baseURL, defaultHeaders: headers }))
 setTracingDisabled(true)
@@ -31,3 +52,15 @@ for (const [api, path] of [["responses", "/responses"], ["chat_completions", "/c
   saw({ what: `${api}, its result`, path, text: loop.finalOutput, ...usage(second) })
   if (loop.finalOutput !== "The tool answered: foggy in New York") throw new Error(loop.finalOutput)
 }
+
+// Its WebSocket transport takes the global one, which Node has from version 22 on.
+globalThis.WebSocket ??= WebSocket
+const openAIClient = new OpenAI({ apiKey, baseURL, defaultHeaders: headers })
+const modelProvider = new OpenAIProvider({ openAIClient, useResponses: true, useResponsesWebSocket: true })
+const overSocket = await new Runner({ modelProvider }).run(
+  new Agent({ name: "Agent", instructions: "You are a helpful assistant.", model }),
+  question
+)
+sawSocket()
+sawOnSocket({ what: "responses, WebSocket", text: overSocket.finalOutput, ...usage(overSocket.rawResponses[0]) })
+await modelProvider.close()

@@ -1,5 +1,17 @@
 import OpenAI, { toFile } from "openai"
-import { apiKey, baseURL, headers, model, question, saw, weatherQuestion, weatherSchema } from "./program.mjs"
+import { ResponsesWS } from "openai/resources/responses/ws"
+import {
+  apiKey,
+  baseURL,
+  headers,
+  model,
+  question,
+  saw,
+  sawOnSocket,
+  sawSocket,
+  weatherQuestion,
+  weatherSchema
+} from "./program.mjs"
 
 const client = new OpenAI({ apiKey, baseURL, defaultHeaders: headers })
 const messages = [{ role: "user", content: question }]
@@ -25,6 +37,22 @@ saw({ what: "responses", path: "/responses", text: response.output_text, ...usag
 
 const events = await client.responses.stream({ model, input: question }).finalResponse()
 saw({ what: "responses, streamed", path: "/responses", text: events.output_text, ...usage(events.usage) })
+
+const socket = new ResponsesWS(client, { headers })
+sawSocket()
+/** The answer to a request on the socket. */
+const answerTo = (asked) =>
+  new Promise((resolve, reject) => {
+    socket.once("response.completed", ({ response }) => resolve(response))
+    socket.once("error", reject)
+    socket.send({ type: "response.create", model, ...asked })
+  })
+const textOf = ({ output }) => output[0].content[0].text
+const first = await answerTo({ input: question })
+sawOnSocket({ what: "responses, WebSocket", text: textOf(first), ...usage(first.usage) })
+const second = await answerTo({ input: "And 2 + 2?", previous_response_id: first.id })
+sawOnSocket({ what: "responses, WebSocket, continued", text: textOf(second), ...usage(second.usage) })
+socket.close()
 
 const { data, usage: { prompt_tokens: input } } = await client.embeddings.create({ model: "sim/embedding", input: "a" })
 if (data[0].embedding.length !== 256) throw new Error("the embedding is not what was asked for")

@@ -17,7 +17,11 @@ export const weatherSchema = {
 }
 
 /**
- * Tells of one call, in the order they are made: `what` for people, `path` that its span must end in, and of what the client
- * saw `text`, `tools` (names), `input` and `output` (tokens). What is left out is not checked.
+ * Tells of one call, in the order they are made: `what` for people, `path` that its span must end in, `status` when it is not
+ * 200, and of what the client saw `text`, `tools` (names), `input` and `output` (tokens). What is left out is not checked.
  */
 export const saw = (call) => console.log(JSON.stringify({ path: "/chat/completions", ...call }))
+
+/** A WebSocket has a span of its own beside those of the calls on it. */
+export const sawSocket = () => saw({ what: "WebSocket", path: "/responses", status: 101, model: null })
+export const sawOnSocket = (call) => saw({ path: "/responses", status: 101, ...call })

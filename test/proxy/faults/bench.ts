@@ -117,12 +117,16 @@ export class Bench {
   origin = ""
   private attempts = 0
 
-  static async start(flags: ReadonlyArray<string> = [], limits: Partial<typeof smallLimits> = {}): Promise<Bench> {
+  static async start(
+    flags: ReadonlyArray<string> = [],
+    limits: Partial<typeof smallLimits> = {},
+    upstream?: FaultyUpstream
+  ): Promise<Bench> {
     const bench = new Bench()
-    bench.upstream = await startFaultyUpstream({ onRequest: (request) => bench.asked.push(request) })
+    bench.upstream = upstream ?? await startFaultyUpstream({ onRequest: (request) => bench.asked.push(request) })
+    const timeout = "--prompt-optimization-proxy-timeout-ms"
     await bench.launch([
-      "--prompt-optimization-proxy-timeout-ms",
-      "1500",
+      ...(flags.includes(timeout) ? [] : [timeout, "1500"]),
       "--prompt-optimization-proxy-limits",
       Object.entries({ ...smallLimits, ...limits }).map(([name, value]) => `${name}=${value}`).join(),
       ...flags

@@ -150,7 +150,10 @@ const cases: Readonly<Record<string, Case>> = {
   "a header without a name": says([": one", "Content-Length: 2"], "{}", malformed),
   "a NUL in a header": says(["X-A: a\u0000b", "Content-Length: 2"], "{}", malformed),
   "a CR alone in a header": says(["X-A: a\rX-B: b", "Content-Length: 2"], "{}", malformed),
-  "no Host": line((prefix) => `GET ${prefix}/v1/models HTTP/1.1\r\n\r\n`, /^HTTP\/1\.1 400 /),
+  "no Host": line(
+    (prefix) => `GET ${prefix}/v1/models HTTP/1.1\r\n\r\n`,
+    ours(400, "training_proxy_bad_request_target")
+  ),
   "a head of 20 kB": says([`X-Large: ${"h".repeat(20_000)}`, "Content-Length: 2"], "{}", tooLargeHead),
   "a head of 1 MB": says([`X-Large: ${"h".repeat(1_000_000)}`, "Content-Length: 2"], "{}", tooLargeHead),
   "5,000 headers": says(Array.from({ length: 5_000 }, (_, n) => `X-${n}: v`), "", tooLargeHead),

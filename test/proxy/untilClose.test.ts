@@ -1,0 +1,142 @@
+import { assert, describe, it } from "@effect/vitest"
+import Database from "better-sqlite3"
+import * as Effect from "effect/Effect"
+import { connect, createServer, type Socket } from "node:net"
+import { join } from "node:path"
+import { toBaseUrl } from "../../src/domain/Attribution.js"
+import { Proxy } from "../../src/proxy/Proxy.js"
+import { attribution, finishedSpans, oneSpan, proxyAt, withProxy } from "../support/proxy.js"
+import { scratchFolder } from "../support/store.js"
+import { eventually } from "../support/upstream.js"
+
+const head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+const event = `data: {"choices":[{"delta":{"content":"more"}}]}\n\n`
+const done = "data: [DONE]\n\n"
+
+/** A server whose answers end only with their connection, as the test tells them. */
+const closing = (answer: (socket: Socket) => void) =>
+  Effect.acquireRelease(
+    Effect.async<ReturnType<typeof createServer>>((resume) => {
+      const server = createServer((socket) => void socket.on("error", () => {}).once("data", () => answer(socket)))
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) => Effect.sync(() => void server.close())
+  ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as { port: number }).port}`))
+
+/** A client that reads only when it is told to, and what it has heard. */
+const reader = Effect.gen(function*() {
+  const { origin } = yield* Proxy
+  const base = toBaseUrl(origin, attribution)
+  const socket = yield* Effect.acquireRelease(
+    Effect.sync(() => connect(Number(new URL(origin).port), "127.0.0.1")),
+    (opened) => Effect.sync(() => opened.destroy())
+  )
+  const heard: Array<Buffer> = []
+  let ending: "open" | "whole" | "broken" = "open"
+  // The last chunk is all that tells a whole body from a broken one.
+  const text = () => Buffer.concat(heard).toString("latin1").replaceAll(/\r\n(?:[0-9a-f]+\r\n)/g, "")
+  socket.on("data", (part) => heard.push(part)).on("error", () => {
+    ending = "broken"
+  }).on("close", () => {
+    if (ending === "open") ending = heard.at(-1)?.toString("latin1").endsWith("0\r\n\r\n") === true ? "whole" : "broken"
+  })
+  socket.write(
+    `POST ${new URL(base).pathname}/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n` +
+      "content-length: 2\r\n\r\n{}"
+  )
+  return { socket, text, ending: () => ending }
+})
+
+const soon = (what: string, isSo: () => boolean) => eventually(what, Effect.sync(() => isSo() ? true : undefined))
+
+describe("An answer that only the close of its connection ends", () => {
+  it.scopedLive("reaches a client whole that reads it more slowly than it comes", () =>
+    Effect.gen(function*() {
+      const body = event.repeat(150_000)
+      const url = yield* closing((socket) => void socket.end(head + body))
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { ending, socket, text } = yield* reader
+          socket.on("data", () => {
+            socket.pause()
+            setImmediate(() => socket.resume())
+          })
+          yield* soon("the end", () => ending() !== "open")
+          assert.strictEqual(ending(), "whole")
+          assert.strictEqual(text().split("more").length - 1, 150_000)
+          const span = yield* oneSpan
+          assert.deepInclude({ ...span }, { state: "done", responseBytes: body.length })
+        })
+      )
+    }))
+
+  it.scopedLive("is cut, not whole, when the connection is reset", () =>
+    Effect.gen(function*() {
+      let upstream: Socket | undefined
+      const url = yield* closing((socket) => {
+        upstream = socket
+        socket.write(head + event)
+      })
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { ending, text } = yield* reader
+          yield* soon("the event", () => text().includes("more"))
+          upstream!.resetAndDestroy()
+          yield* soon("the end", () => ending() !== "open")
+          assert.strictEqual(ending(), "broken")
+          assert.deepInclude({ ...yield* oneSpan }, { state: "upstream_cut", responseBytes: event.length })
+        })
+      )
+    }))
+
+  it.scopedLive("takes nothing else with it when the connection is reset while the client reads nothing", () =>
+    Effect.gen(function*() {
+      const sockets: Array<Socket> = []
+      const url = yield* closing((socket) => {
+        sockets.push(socket)
+        if (sockets.length > 1) socket.end(head + done)
+        else socket.write(head + event.repeat(300_000))
+      })
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { socket } = yield* reader
+          socket.pause()
+          yield* soon("the call upstream", () => sockets.length === 1)
+          sockets[0]!.resetAndDestroy()
+          socket.resume()
+          // Whether it was the end or a reset is for the system to say: some forget it over bytes that were not read yet.
+          yield* oneSpan
+          const next = yield* reader
+          yield* soon("the end", () => next.ending() === "whole")
+        })
+      )
+    }))
+
+  it.scopedLive("is done when the connection is reset after its terminal event, though the commit takes long", () =>
+    Effect.gen(function*() {
+      let upstream: Socket | undefined
+      const url = yield* closing((socket) => {
+        upstream = socket
+        socket.write(head + event)
+      })
+      const path = join(yield* scratchFolder, "store.sqlite")
+      yield* Effect.gen(function*() {
+        const { ending, text } = yield* reader
+        yield* soon("the first event", () => text().includes("more"))
+        const other = new Database(path)
+        other.exec("BEGIN IMMEDIATE")
+        const isReset = new Promise((resolve) => upstream!.once("close", resolve))
+        upstream!.write(event + done, () => setTimeout(() => upstream!.resetAndDestroy(), 50))
+        yield* Effect.promise(() => isReset)
+        yield* soon("the second event", () => text().split("more").length === 3)
+        other.exec("COMMIT")
+        other.close()
+        yield* soon("the end", () => ending() !== "open")
+        assert.include(text(), done)
+        assert.strictEqual((yield* finishedSpans())[0]!.state, "done")
+      }).pipe(Effect.provide(proxyAt(path, url, { timeoutMs: 60_000 })))
+    }))
+})

@@ -169,7 +169,7 @@ export const benchOptimizers = ({ budget = 3000, json = false, only, seeds = 40,
     printComparison(pair)
     if (spec.formatComponent === null) {
       const said = rows.map(({ improved, optimizer }) => `${optimizer} ${improved}/${seeds}`).join(", ")
-      console.log(`  "better" by the mean of the selection: ${said}`)
+      console.log(`  mean of selection went up: ${said}`)
     }
   }
   if (json) {

@@ -173,7 +173,7 @@ const requestAt = (spec: TaskSpec, number: number): TaskRequest => {
   }
 }
 
-/** Scores an answer as the scorer `json_equal` does, and says the same of a miss. */
+/** Scores an answer as the scorer `json_equal` does, and says of a miss what that says first. */
 export const verdict = (output: string, { expected }: TaskRequest): TaskOutcome => {
   if (output === expected) return { output, score: 1, feedback: "" }
   const right = JSON.parse(expected) as Record<string, unknown>

@@ -85,11 +85,12 @@ describe.each(taskSpecs.map((spec) => [spec.name, spec] as const))("the task %s"
     assert.deepStrictEqual(heardOf, [])
   })
 
-  it("says of a miss what the scorer of JSON says", () => {
+  it("says of a miss what the scorer of JSON says first", () => {
     for (const request of world.examples(0, 300)) {
       const { feedback, output, score } = world.run({}, request)
       const judged = jsonEqual(output, request.expected)
-      assert.deepStrictEqual({ score, feedback }, { score: judged.value, feedback: judged.feedback ?? "" })
+      assert.strictEqual(score, judged.value)
+      assert.strictEqual(feedback, (judged.feedback ?? "").split("; $.")[0])
     }
   })
 })

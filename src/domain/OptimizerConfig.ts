@@ -101,6 +101,19 @@ export const GateConfig = Schema.Struct({
   ),
   fraction: withDefault(share("a share"), 0.4, "Share of `validate` that is kept for the gate; no search sees it"),
   min_reward_delta: withDefault(share("a gain"), 0, "Smallest gain that counts"),
-  samples: withDefault(positive("rollouts"), 1, "Rollouts per example and version")
+  samples: withDefault(positive("rollouts"), 1, "Rollouts per example and version"),
+  tokens_ratio_max: withDefault(
+    Schema.Number.pipe(Schema.filter((value) => value >= 1, { description: "a ratio of 1 or more" })),
+    1.2,
+    "Guard rail: tokens per rollout of the new version over those of the old"
+  ),
+  tokens_rise_allowed: withDefault(
+    atLeastZero("number of tokens"),
+    500,
+    "A rise by so many tokens per rollout is allowed whatever the ratio"
+  ),
+  failure_rate_rise_max: withDefault(share("a share"), 0.02, "Guard rail: how much more often rollouts may fail"),
+  slice_loss_max: withDefault(share("a score"), 0.05, "Guard rail: how much worse any tagged slice may be"),
+  slice_examples_min: withDefault(positive("examples"), 30, "Slices of fewer gate examples are not guarded")
 })
 export type GateConfig = typeof GateConfig.Type

@@ -2,6 +2,8 @@
 export interface GuardRailSettings {
   /** Tokens per rollout of the candidate, as a multiple of the incumbent's. */
   readonly tokensRatioMax: number
+  /** A rise by so many tokens per rollout is always allowed: a rule that is written down has its length, and short prompts grow. */
+  readonly tokensRiseAllowed: number
   /** How much more often, as a share of all rollouts, the candidate may fail. */
   readonly failureRateRiseMax: number
   /** How much worse the candidate may be on one slice of the examples. */
@@ -52,6 +54,7 @@ export const defaultGateSettings: GateSettings = {
   draws: 9_999,
   guardRails: {
     tokensRatioMax: 1.2,
+    tokensRiseAllowed: 500,
     failureRateRiseMax: 0.02,
     sliceLossMax: 0.05,
     sliceExamplesMin: 30,

@@ -4,7 +4,7 @@ import { ratioBounds } from "../statistics/Fieller.js"
 import { mean } from "../statistics/Moments.js"
 import { pairedBounds } from "../statistics/PairedBounds.js"
 import type { GatePair } from "./GatePair.js"
-import type { GateSettings } from "./GateSettings.js"
+import type { GateSettings, GuardRailSettings } from "./GateSettings.js"
 
 export interface GuardRail {
   readonly name: "tokens" | "failures" | "slice"
@@ -56,7 +56,7 @@ export const guardRails = (
     return { name, slice, n: of.length, incumbent, candidate, change, interval: { low, high }, bound, state }
   }
   return [
-    ...tokensRail(pairs, settings.tokensRatioMax, level),
+    ...tokensRail(pairs, settings, level),
     differing("failures", null, pairs, "failureRate", settings.failureRateRiseMax),
     ...[...slices].flatMap(([slice, ids]) => {
       const inside = pairs.filter(({ exampleId }) => ids.has(exampleId))
@@ -81,10 +81,15 @@ export const guardedSlices = (
 }
 
 /** None where the incumbent's calls told no tokens: nothing to compare with. */
-const tokensRail = (pairs: ReadonlyArray<GatePair>, bound: number, level: number): ReadonlyArray<GuardRail> => {
+const tokensRail = (
+  pairs: ReadonlyArray<GatePair>,
+  { tokensRatioMax, tokensRiseAllowed }: GuardRailSettings,
+  level: number
+): ReadonlyArray<GuardRail> => {
   const { first, second } = armsOf(pairs, "tokensPerRollout")
   const incumbent = mean(first)
   if (incumbent === 0) return []
+  const bound = Math.max(tokensRatioMax, 1 + tokensRiseAllowed / incumbent)
   const candidate = mean(second)
   const change = candidate / incumbent
   const { high, low } = ratioBounds(first, second, level)

@@ -46,7 +46,17 @@ describe("a config that is right", () => {
         completion_timeout_secs: 30,
         executor: { kind: "chat" },
         optimizer: { algorithm: "evaluate", seed: 1, max_rollouts: 600, stallLimit: 40 },
-        gate: { alpha: 0.05, fraction: 0.4, min_reward_delta: 0, samples: 1 },
+        gate: {
+          alpha: 0.05,
+          fraction: 0.4,
+          min_reward_delta: 0,
+          samples: 1,
+          tokens_ratio_max: 1.2,
+          tokens_rise_allowed: 500,
+          failure_rate_rise_max: 0.02,
+          slice_loss_max: 0.05,
+          slice_examples_min: 30
+        },
         resume: { replay: "after-crash" },
         max_attempts: 3,
         attempt_timeout_secs: 120

@@ -179,9 +179,9 @@ describe("guard rails", () => {
   const winning = betterOnEvery(2)
 
   it("keep out a candidate that takes many more tokens", () => {
-    const world = (ratio: number): World => (arm, example, sample) => ({
+    const world = (ratio: number, tokens = 10_000): World => (arm, example, sample) => ({
       ...winning(arm, example, sample),
-      tokens: (100 + numberOf(example) % 7) * (arm === "candidate" ? ratio : 1)
+      tokens: (tokens + numberOf(example) % 7) * (arm === "candidate" ? ratio : 1)
     })
     const dear = opened(taskOf(100), world(1.5)).verdict
     assert.strictEqual(dear.decision, "reject")
@@ -190,6 +190,9 @@ describe("guard rails", () => {
     const fair = opened(taskOf(100), world(1.1)).verdict
     assert.strictEqual(fair.decision, "promote")
     assert.deepInclude(fair.guardRails[0], { name: "tokens", state: "kept", bound: 1.2 })
+    // A short prompt may grow: rules that are written down have their length.
+    assert.strictEqual(opened(taskOf(100), world(3, 100)).verdict.decision, "promote")
+    assert.strictEqual(opened(taskOf(100), world(7, 100)).verdict.decision, "reject")
   })
 
   it("keep out a candidate that fails more often", () => {

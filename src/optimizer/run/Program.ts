@@ -191,7 +191,15 @@ const gateSettings = ({ gate }: RunConfig): GateSettings => ({
   alpha: gate.alpha,
   fraction: gate.fraction,
   minRewardDelta: gate.min_reward_delta,
-  samples: gate.samples
+  samples: gate.samples,
+  guardRails: {
+    ...defaultGateSettings.guardRails,
+    tokensRatioMax: gate.tokens_ratio_max,
+    tokensRiseAllowed: gate.tokens_rise_allowed,
+    failureRateRiseMax: gate.failure_rate_rise_max,
+    sliceLossMax: gate.slice_loss_max,
+    sliceExamplesMin: gate.slice_examples_min
+  }
 })
 
 const gateSetOf = (ids: ReadonlyArray<string>) => createHash("sha256").update(ids.toSorted().join("\n")).digest("hex")
@@ -206,6 +214,7 @@ const searching = (task: Task, optimizer: OptimizerConfig): Steps<Found> => {
     block,
     corpusPass,
     lag,
+    merge,
     minibatch,
     pBest,
     pPrune,
@@ -217,7 +226,7 @@ const searching = (task: Task, optimizer: OptimizerConfig): Steps<Found> => {
   } = optimizer
   switch (optimizer.algorithm) {
     case "gepa":
-      return gepa(task, given<GepaSettings>({ minibatch, proposals, selection, selector, target }))
+      return gepa(task, given<GepaSettings>({ merge, minibatch, proposals, selection, selector, target }))
     case "apo":
       return apo(
         task,

@@ -42,7 +42,7 @@ module.exports = {
     {
       name: "only-the-edges-touch-node",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/(dashboard|evidence|openai|proxy|runtime|process|store|testing|cli)/" },
+      from: { path: "^src/", pathNot: "^src/(dashboard|evidence|openai|optimizer/run|proxy|runtime|process|store|testing|cli)/" },
       to: { dependencyTypes: ["core"] }
     },
     {
@@ -50,6 +50,13 @@ module.exports = {
       severity: "error",
       from: { path: light },
       to: { path: "^node_modules/(effect|@effect)/", dependencyTypesNot: ["type-only"] }
+    },
+    {
+      // Optimizers, gate and reports: pure, so that the same answers make the same decisions.
+      name: "optimizers-do-not-drive-themselves",
+      severity: "error",
+      from: { path: "^src/optimizer/", pathNot: "^src/optimizer/run/" },
+      to: { path: "^(src/(store|http|optimizer/run)/|node_modules/effect/)" }
     },
     { name: "src-never-imports-test", severity: "error", from: { path: "^src/" }, to: { path: "^test/" } }
   ],

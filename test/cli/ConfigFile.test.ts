@@ -159,45 +159,11 @@ describe("problems", () => {
     [{ val: [3] }, "$.val[0]: expected an object, found 3"],
     [{ validate: {} }, "$.validate: expected an array of objects, found an object"],
     [{ resources: [] }, "$.resources: expected an object, found an empty array"],
-    [{ gate: { alpha: 0.5 } }, "$.gate.alpha: expected a probability above 0 and below 0.5, found 0.5"],
-    [{ gate: { fraction: 40 } }, "$.gate.fraction: expected a share from 0 to 1, found 40"],
     [
       { resume: { replay: "sometimes" } },
       "$.resume.replay: expected one of \"after-crash\", \"always\", \"never\", found \"sometimes\""
     ],
     [{ resume: { reply: "never" } }, "$.resume.reply: unknown key \"reply\"; did you mean \"replay\"?"],
-    [
-      { optimizer: { max_usd: -5 } },
-      "$.optimizer.max_usd: expected a sum of 0 or more, found -5"
-    ],
-    [
-      { optimizer: { algorithm: "magic" } },
-      "$.optimizer.algorithm: expected one of \"evaluate\", \"apo\", \"gepa\", \"rgepa\", found \"magic\""
-    ],
-    [
-      { optimizer: { algorithm: "rgepa" } },
-      "$.validate: expected examples, found none: \"rgepa\" searches on them"
-    ],
-    [
-      { optimizer: { minibatch: 3 } },
-      "$.optimizer.minibatch: expected a setting of \"evaluate\", found \"minibatch\", which is of \"gepa\" and \"rgepa\""
-    ],
-    [
-      { optimizer: { target: 0.9 } },
-      "$.optimizer.target: expected a setting of \"evaluate\", found \"target\", which is of a search"
-    ],
-    [
-      {
-        validate: [{ prompt: "b" }],
-        resources: { system_prompt: "x" },
-        optimizer: { algorithm: "gepa", components: ["system_promt"] }
-      },
-      "$.optimizer.components[0]: expected the name of a text in \"resources\", found \"system_promt\"; did you mean \"system_prompt\"?"
-    ],
-    [
-      { validate: [{ prompt: "b" }], optimizer: { algorithm: "gepa", reflection_model: "gpt-4.1" } },
-      "$.optimizer.reflection_model: expected provider/model such as openai/gpt-4.1, found \"gpt-4.1\""
-    ],
     [
       { executor: { kind: "docker" } },
       "$.executor.kind: expected one of \"chat\", \"command\", \"http\", found \"docker\""

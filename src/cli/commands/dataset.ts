@@ -1,6 +1,6 @@
 import { defineCommand } from "../Command.js"
 import { path } from "../flags.js"
-import { Mistake, readChoice, readInteger, readPath, readNumber } from "../FlagValue.js"
+import { Mistake, readChoice, readInteger, readNumber, readPath } from "../FlagValue.js"
 import { choice, json, optional, readPlace, store, text } from "../ReadingFlags.js"
 import { shellWords } from "../ShellWords.js"
 import { readTrafficFilter, trafficFlags } from "../SpanFlags.js"

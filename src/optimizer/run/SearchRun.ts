@@ -13,7 +13,7 @@ import { canonicalJson } from "../../store/canonicalJson.js"
 import { RunStore } from "../../store/RunStore.js"
 import { type SearchOutcome, SearchStore } from "../../store/SearchStore.js"
 import type { StoreError } from "../../store/StoreError.js"
-import type { SearchStep, TakenStep } from "../../store/writer/search.js"
+import type { SearchRollout, SearchStep, TakenStep } from "../../store/writer/search.js"
 import { Conductor, type ConductorOptions, type Fresh, type Turn, type Work } from "../Conductor.js"
 import {
   type Ask,
@@ -85,27 +85,25 @@ export class SearchRun {
     steps: Steps<A>,
     limits: Omit<ConductorOptions, "from">
   ): Effect.Effect<A, SearchFailed | StoreError, SearchStore | RunStore | Reflector> {
-    const self = this
-    return Effect.gen(function*() {
-      const conductor = new Conductor(steps, { ...limits, from: self.steps })
+    return Effect.gen(this, function*() {
+      const conductor = new Conductor(steps, { ...limits, from: this.steps })
       let turn: Turn<A> = conductor.begin()
-      while (!turn.done) turn = yield* self.step(conductor, turn.work)
+      while (!turn.done) turn = yield* this.step(conductor, turn.work)
       return turn.value
     })
   }
 
   private step<A>(conductor: Conductor<A>, work: Work) {
-    const self = this
-    return Effect.gen(function*() {
+    return Effect.gen(this, function*() {
       const store = yield* SearchStore
-      const begunAt = yield* store.begunAt(self.options.runId)
+      const begunAt = yield* store.begunAt(this.options.runId)
       const now = yield* Clock.currentTimeMillis
       const elapsedSecs = begunAt === null ? 0 : (now - begunAt) / 1_000
       const more = { rollouts: work.rollouts.length, reflections: work.reflections.length }
       const refused = more.rollouts + more.reflections === 0
         ? null
-        : self.options.spending.refusal(more, elapsedSecs)
-      const planned = self.plan(work, refused)
+        : this.options.spending.refusal(more, elapsedSecs)
+      const planned = this.plan(work, refused)
       const taken = yield* takenWhenFree(store.take(planned.row))
       if (taken._tag === "changed") {
         return yield* new SearchFailed({
@@ -115,26 +113,26 @@ export class SearchRun {
             "start a new run, or go on with the version that began it"
         })
       }
-      self.steps += 1
-      self.chain = planned.row.chain
+      this.steps += 1
+      this.chain = planned.row.chain
       if (taken.stop !== null) {
         return conductor.stop(new SearchStopped(taken.stop.reason as SearchStopped["reason"], taken.stop.detail))
       }
-      self.settle(work, planned)
+      this.settle(work, planned)
       const ids = planned.row.rollouts.map(({ id }) => id)
-      if (ids.length > 0) self.options.onEnqueued()
+      if (ids.length > 0) this.options.onEnqueued()
       const [outcomes, reflections] = yield* Effect.all([
-        self.outcomes(ids),
-        Effect.forEach(planned.row.reflections, ({ n }, index) => self.reflect(n, work.reflections[index]!), {
+        this.outcomes(ids),
+        Effect.forEach(planned.row.reflections, ({ n }, index) => this.reflect(n, work.reflections[index]!), {
           concurrency: reflectionsAtOnce
         })
       ], { concurrency: "unbounded" })
-      self.options.onProgress()
+      this.options.onProgress()
       const byId = new Map(outcomes.map((outcome) => [outcome.id, outcome]))
-      yield* self.watchInfrastructure(outcomes)
+      yield* this.watchInfrastructure(outcomes)
       const traces = yield* Effect.forEach(
         work.traces,
-        (key) => Effect.map(store.conversation(self.ids.get(key)!), (talk) => [key, traceText(talk)] as const)
+        (key) => Effect.map(store.conversation(this.ids.get(key)!), (talk) => [key, traceText(talk)] as const)
       )
       return conductor.resume({
         outcomes: new Map(work.rollouts.map((fresh, index) => [fresh.key, outcomeOf(fresh, byId.get(ids[index]!)!)])),
@@ -176,8 +174,7 @@ export class SearchRun {
     const rollouts = work.rollouts.map(({ example, key, sample, split, texts }) => {
       const candidate = see(texts, { parents: [], change: null, path: `step/${work.n}` })
       if (!this.versioned.has(candidate)) versions.set(candidate, canonicalJson({ ...resources, ...texts }))
-      return {
-        key,
+      const rollout: SearchRollout = {
         id: `${runId}-c${pad(candidate)}-${example.id}${sample === 0 ? "" : `-s${sample}`}`,
         mode: modeOf(split),
         input: JSON.stringify(examples.get(example.id)),
@@ -185,6 +182,7 @@ export class SearchRun {
         example: example.id,
         sample
       }
+      return { key, rollout }
     })
     const row: SearchStep = {
       runId,
@@ -193,7 +191,7 @@ export class SearchRun {
       stop: refused === null ? null : { reason: refused.reason, detail: refused.detail },
       candidates,
       versions: [...versions].map(([n, resources]) => ({ n, resources })),
-      rollouts: rollouts.map(({ key: _, ...rollout }) => rollout),
+      rollouts: rollouts.map(({ rollout }) => rollout),
       reflections: work.reflections.map(({ path, prompt }, index) => ({
         n: this.reflections + index,
         path,
@@ -204,7 +202,7 @@ export class SearchRun {
       attemptsMax,
       author: optimizer.split("@")[0]!
     }
-    return { row, fresh, ids: rollouts.map(({ id, key }) => [key, id] as const) }
+    return { row, fresh, ids: rollouts.map(({ key, rollout }) => [key, rollout.id] as const) }
   }
 
   /** The step has been taken. */

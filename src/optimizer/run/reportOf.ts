@@ -36,7 +36,7 @@ export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, S
       ended: result?.reason ?? null,
       seed,
       winner,
-      candidates: candidates.map(({ texts: _, ...candidate }) => ({
+      candidates: candidates.map((candidate) => ({
         ...candidate,
         resourcesVersion: versions.get(candidate.n) ?? null
       })),

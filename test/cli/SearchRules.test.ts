@@ -1,0 +1,84 @@
+import { describe, expect, it } from "@effect/vitest"
+import { checkConfig } from "../../src/cli/ConfigFile.js"
+
+const problemsWith = (keys: object): ReadonlyArray<string> => {
+  const checked = checkConfig(JSON.stringify({ optimize: [{ prompt: "What is 2 + 2?", expected: "4" }], ...keys }))
+  return checked._tag === "valid" ? [] : checked.problems.map(({ path, text }) => `${path}: ${text}`)
+}
+
+describe("the optimizer and the gate of a config", () => {
+  it.each<readonly [keys: object, line: string]>([
+    [{ gate: { alpha: 0.5 } }, "$.gate.alpha: expected a probability above 0 and below 0.5, found 0.5"],
+    [{ gate: { fraction: 40 } }, "$.gate.fraction: expected a share from 0 to 1, found 40"],
+    [
+      { optimizer: { max_usd: -5 } },
+      "$.optimizer.max_usd: expected a sum of 0 or more, found -5"
+    ],
+    [
+      { optimizer: { algorithm: "magic" } },
+      "$.optimizer.algorithm: expected one of \"evaluate\", \"apo\", \"gepa\", \"rgepa\", found \"magic\""
+    ],
+    [
+      { optimizer: { algorithm: "rgepa" } },
+      "$.validate: expected examples, found none: \"rgepa\" searches on them"
+    ],
+    [
+      { optimizer: { minibatch: 3 } },
+      "$.optimizer.minibatch: expected a setting of \"evaluate\", found \"minibatch\", which is of \"gepa\" and \"rgepa\""
+    ],
+    [
+      { optimizer: { target: 0.9 } },
+      "$.optimizer.target: expected a setting of \"evaluate\", found \"target\", which is of a search"
+    ],
+    [
+      {
+        validate: [{ prompt: "b" }],
+        resources: { system_prompt: "x" },
+        optimizer: { algorithm: "gepa", components: ["system_promt"] }
+      },
+      "$.optimizer.components[0]: expected the name of a text in \"resources\", found \"system_promt\"; did you mean \"system_prompt\"?"
+    ],
+    [
+      { validate: [{ prompt: "b" }], optimizer: { algorithm: "gepa", reflection_model: "gpt-4.1" } },
+      "$.optimizer.reflection_model: expected provider/model such as openai/gpt-4.1, found \"gpt-4.1\""
+    ]
+  ])("%j", (keys, line) => {
+    expect(problemsWith(keys)).toEqual([line])
+  })
+
+  it("take every setting of every algorithm", () => {
+    const searched = { validate: [{ prompt: "b" }], resources: { system_prompt: "x" } }
+    const all = {
+      components: ["system_prompt"],
+      reflection_model: "openai/gpt-4.1",
+      reflection_url: "http://127.0.0.1:8000/v1",
+      reflection_parameters: { temperature: 1 },
+      seed: 0,
+      max_rollouts: 600,
+      max_reflections: 120,
+      max_tokens: 2_000_000,
+      max_usd: 5,
+      max_seconds: 3_600,
+      prices: { "gpt-4.1": { input: 2, output: 8 } },
+      target: 0.9,
+      stallLimit: 10
+    }
+    for (
+      const own of [
+        {
+          algorithm: "rgepa",
+          minibatch: 6,
+          block: 10,
+          pBest: 0.5,
+          pPrune: 0,
+          patchMerge: true,
+          lag: 2,
+          corpusPass: true
+        },
+        { algorithm: "gepa", minibatch: 3, selection: "best", selector: "pareto", merge: true, cache: false },
+        { algorithm: "apo", beam: 2, branch: 2, rounds: 1, gradient_batch: 4, val_batch: 8, bandit: "ucb" }
+      ]
+    ) expect(problemsWith({ ...searched, optimizer: { ...all, ...own } })).toEqual([])
+    expect(problemsWith({ optimizer: { samples: 3 } })).toEqual([])
+  })
+})

@@ -1,10 +1,12 @@
-// `npm run bench [-- proxy | rollouts | payloads | soak | reading] [--check] [--minutes n] [--spans n]`: figures as ratios measured side by side in one run. See README.md.
+// `npm run bench [-- proxy | rollouts | queue | payloads | soak | reading] [--check] [--minutes n] [--spans n]`: figures as ratios measured side by side in one run. See README.md.
 import { parseArgs } from "node:util"
 import { benchPayloads } from "./payloads.mjs"
 import { benchProxy } from "./proxy.mjs"
+import { benchQueue } from "./queue.mjs"
 import { benchReading } from "./reading.mjs"
 import { benchRollouts } from "./rollouts.mjs"
 import { benchSoak } from "./soak.mjs"
+import { printTargets } from "./targets.mjs"
 
 const { positionals: chosen, values: { check, minutes, spans } } = parseArgs({
   allowPositionals: true,
@@ -17,6 +19,7 @@ const { positionals: chosen, values: { check, minutes, spans } } = parseArgs({
 const sections = {
   proxy: benchProxy,
   rollouts: benchRollouts,
+  queue: async () => printTargets(await benchQueue()),
   payloads: benchPayloads,
   soak: () => benchSoak(Number(minutes)),
   reading: () => benchReading(Number(spans))

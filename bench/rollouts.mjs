@@ -26,6 +26,7 @@ import * as Sqlite from "../dist/store/Sqlite.js"
 import { WorkerStore } from "../dist/store/WorkerStore.js"
 import { median } from "./candidates.mjs"
 import { benchQueue } from "./queue.mjs"
+import { printTargets } from "./targets.mjs"
 
 const rounds = 3
 const rollouts = { 1: 400, 8: 2_000, 64: 6_000 }
@@ -112,19 +113,7 @@ export const benchRollouts = async () => {
   const targets = await benchQueue()
   recovery()
 
-  let missed = 0
-  console.log("\nTargets")
-  for (const [name, figure, sign, limit, unit] of targets) {
-    const isMet = sign === "≤" ? figure <= limit : figure >= limit
-    if (!isMet) missed += 1
-    const shown = figure.toFixed(limit < 10 ? 2 : 0)
-    console.log(
-      `  ${name.padEnd(36)} ${shown.padStart(7)}${unit.padEnd(3)} ${sign} ${limit}${unit.padEnd(4)} ${
-        isMet ? "met" : "MISSED"
-      }`
-    )
-  }
-  return missed
+  return printTargets(targets)
 }
 
 /** From the start of a process until it has put back what the killed one held: ten kills of a real run. */

@@ -1,3 +1,5 @@
+import { runCountsSql } from "./runCounts.js"
+
 /** Every migration, in order. Append only: a shipped migration never changes, its hash is compared at each start. */
 export const migrations: ReadonlyArray<{ readonly name: string; readonly sql: string }> = [
   {
@@ -359,5 +361,6 @@ CREATE TABLE client_keys (
   last_used_at_ms INTEGER
 ) STRICT;
 `
-  }
+  },
+  { name: "0010_counts", sql: runCountsSql }
 ]

@@ -10,6 +10,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Reward, Scorer } from "../dist/domain/Reward.js"
 import { RunConfig } from "../dist/domain/RunConfig.js"
+import { ActorTree } from "../dist/runtime/ActorTree.js"
 import { AgentEndpoint } from "../dist/runtime/AgentEndpoint.js"
 import { Announcer } from "../dist/runtime/Announcer.js"
 import { Executor } from "../dist/runtime/Executor.js"
@@ -48,6 +49,7 @@ const layerAt = (path) =>
       columns: 80,
       colours: false
     })),
+    Layer.provideMerge(ActorTree.layer("run", path)),
     Layer.provideMerge(Layer.mergeAll(
       RunStore.layer,
       RunEvents.layer,
@@ -81,6 +83,7 @@ const once = async (workers, count) => {
           storePath,
           command: null,
           principal: "local:bench",
+          drainMs: 0,
           report: () => Effect.void
         })
         if (summary.succeeded !== count) throw new Error(`${summary.succeeded} of ${count} succeeded`)

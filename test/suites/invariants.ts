@@ -56,6 +56,7 @@ export interface Facts {
 
 /** What was done between two states, as far as the invariants must know. */
 export interface Step {
+  /** `succeedAtOnce` is a success that writes the attempt's start as well. */
   readonly operation: string
   /** The store's time. */
   readonly nowMs: number
@@ -214,7 +215,11 @@ const rolloutStep = (
   const isPutBack = isHeld(was) && is.status === "requeuing"
   return [
     ...says(is.epoch >= was.epoch, "I2 the epoch fell"),
-    ...says(canMoveRollout(was.status, is.status), `I3 a move from ${was.status} to ${is.status}`),
+    ...says(
+      canMoveRollout(was.status, is.status) ||
+        operation === "succeedAtOnce" && was.status === "preparing" && is.status === "succeeded",
+      `I3 a move from ${was.status} to ${is.status}`
+    ),
     ...says(!isTerminal(was) || same(was, is), "I3 changed after its end"),
     ...says(was.owner === null || is.owner === null || was.owner === is.owner, "I4 another owner without a requeue"),
     ...says(!(isHeld(was) && isHeld(is) && hasNewEpoch), "I5 a new epoch without a requeue"),

@@ -11,15 +11,7 @@ import { Checkpoints } from "./Checkpoints.js"
 import { type Db, open } from "./Database.js"
 import { codeOf, failureOf } from "./failures.js"
 import { type OperationName, operations } from "./operations.js"
-import type {
-  Failure,
-  FromWriter,
-  LogState,
-  Outcome,
-  Request,
-  ToWriter,
-  WriterOptions
-} from "./protocol.js"
+import type { Failure, FromWriter, LogState, Outcome, Request, ToWriter, WriterOptions } from "./protocol.js"
 import { cleanSpan, recordBy } from "./recorded.js"
 import { type FinishedSpan, prepareSpan, type SpanIntent, takeAttributionLines } from "./spans.js"
 import { StoreClock } from "./StoreClock.js"

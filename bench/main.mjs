@@ -4,9 +4,11 @@ import { benchGate } from "./gate.mjs"
 import { benchOptimizers } from "./optimizers.mjs"
 import { benchPayloads } from "./payloads.mjs"
 import { benchProxy } from "./proxy.mjs"
+import { benchQueue } from "./queue.mjs"
 import { benchReading } from "./reading.mjs"
 import { benchRollouts } from "./rollouts.mjs"
 import { benchSoak } from "./soak.mjs"
+import { printTargets } from "./targets.mjs"
 
 const { positionals: chosen, values: { budget, check, json, minutes, only, quick, reflector, seeds, spans, tasks } } =
   parseArgs({
@@ -27,6 +29,7 @@ const { positionals: chosen, values: { budget, check, json, minutes, only, quick
 const sections = {
   proxy: benchProxy,
   rollouts: benchRollouts,
+  queue: async () => printTargets(await benchQueue()),
   payloads: benchPayloads,
   soak: () => benchSoak(Number(minutes)),
   reading: () => benchReading(Number(spans)),

@@ -10,6 +10,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Reward, Scorer } from "../dist/domain/Reward.js"
 import { RunConfig } from "../dist/domain/RunConfig.js"
+import { ActorTree } from "../dist/runtime/ActorTree.js"
 import { AgentEndpoint } from "../dist/runtime/AgentEndpoint.js"
 import { Announcer } from "../dist/runtime/Announcer.js"
 import { Executor } from "../dist/runtime/Executor.js"
@@ -26,6 +27,7 @@ import * as Sqlite from "../dist/store/Sqlite.js"
 import { WorkerStore } from "../dist/store/WorkerStore.js"
 import { median } from "./candidates.mjs"
 import { benchQueue } from "./queue.mjs"
+import { printTargets } from "./targets.mjs"
 
 const rounds = 3
 const rollouts = { 1: 400, 8: 2_000, 64: 6_000 }
@@ -47,6 +49,7 @@ const layerAt = (path) =>
       columns: 80,
       colours: false
     })),
+    Layer.provideMerge(ActorTree.layer("run", path)),
     Layer.provideMerge(Layer.mergeAll(
       RunStore.layer,
       RunEvents.layer,
@@ -80,6 +83,7 @@ const once = async (workers, count) => {
           storePath,
           command: null,
           principal: "local:bench",
+          drainMs: 0,
           report: () => Effect.void
         })
         if (summary.succeeded !== count) throw new Error(`${summary.succeeded} of ${count} succeeded`)
@@ -112,19 +116,7 @@ export const benchRollouts = async () => {
   const targets = await benchQueue()
   recovery()
 
-  let missed = 0
-  console.log("\nTargets")
-  for (const [name, figure, sign, limit, unit] of targets) {
-    const isMet = sign === "≤" ? figure <= limit : figure >= limit
-    if (!isMet) missed += 1
-    const shown = figure.toFixed(limit < 10 ? 2 : 0)
-    console.log(
-      `  ${name.padEnd(36)} ${shown.padStart(7)}${unit.padEnd(3)} ${sign} ${limit}${unit.padEnd(4)} ${
-        isMet ? "met" : "MISSED"
-      }`
-    )
-  }
-  return missed
+  return printTargets(targets)
 }
 
 /** From the start of a process until it has put back what the killed one held: ten kills of a real run. */

@@ -46,14 +46,14 @@ const questions = Effect.gen(function*() {
   const standing = yield* (yield* RunStanding).now
   const id = standing.run?.id ?? null
   const run = id === null ? null : Option.getOrNull(yield* runs.get(id))
-  const { diagnostics, queueDepth, rollouts } = yield* (yield* RunEvents).health
+  const { diagnostics, queueDepth } = yield* (yield* RunEvents).health
   const { audited, processed, runs: count } = yield* activity.overall
   const workers = yield* (yield* WorkerReader).page({ after: null, limit: workersMax, runId: null, isLive: true })
   return {
     standing,
     run,
     runs: count,
-    processed: ["succeeded", "failed", "cancelled"].reduce((sum, status) => sum + (rollouts[status] ?? 0), processed),
+    processed,
     meanScore: id === null ? null : totalsOf(yield* runs.results(id)).meanScore,
     queueDepth,
     diagnostics,

@@ -1,10 +1,11 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
@@ -14,6 +15,7 @@ import { RolloutId, type RunId, type WorkerId } from "../domain/Ids.js"
 import { type Claim, RolloutQueue } from "../store/RolloutQueue.js"
 import type { StoreError } from "../store/StoreError.js"
 import { Announcer } from "./Announcer.js"
+import { claimer } from "./Claimer.js"
 import { describeCause } from "./Supervisor.js"
 
 /** Longest wait for handing a claim back at shutdown. What is not handed back by then, the next start puts back. */
@@ -34,8 +36,10 @@ export class LeaseEnded extends Schema.TaggedError<LeaseEnded>()("LeaseEnded", {
 /** A claim that is kept alive. */
 export interface Lease {
   readonly claim: Claim
-  /** Fails the moment the claim is no longer ours; never succeeds. Race the work with it. */
-  readonly ended: Effect.Effect<never, LeaseEnded>
+  /** The store has said that somebody else decides over the rollout now. */
+  readonly lose: () => void
+  /** Works in a fiber of its own for as long as the claim is ours. When it is not, all of the work is stopped before this fails. */
+  readonly whileHeld: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E | LeaseEnded, R>
   /** Fails when the lease has run out by our own clock, though nobody has told us. Ask before an act of consequence. */
   readonly confirm: Effect.Effect<void, LeaseEnded>
 }
@@ -71,7 +75,7 @@ export class Leases extends Context.Tag("tau/runtime/Leases")<Leases, {
   readonly rescue: (runId: RunId) => Effect.Effect<ReadonlyArray<RolloutId>, StoreError>
 }>() {
   static readonly layer = ({ heartbeatIntervalMs }: LeaseOptions) =>
-    Layer.effect(
+    Layer.scoped(
       Leases,
       Effect.gen(function*() {
         const announcer = yield* Announcer
@@ -81,16 +85,32 @@ export class Leases extends Context.Tag("tau/runtime/Leases")<Leases, {
         // Half an interval for stopping the work before the store may give it to somebody else.
         const usableNanos = BigInt(Math.round(2.5 * heartbeatIntervalMs * 1e6))
         const held = new Set<Held>()
+        const someHeld = Effect.unsafeMakeLatch(false)
+        const ask = yield* claimer(leaseMs)
 
         const claim = (runId: RunId, workerId: WorkerId) =>
-          Effect.gen(function*() {
-            const endsAt = (yield* Clock.currentTimeNanos) + usableNanos
-            const [first] = yield* queue.claim({ runId, workerId, leaseMs, limit: 1 })
-            if (first === undefined) return null
-            const entry: Held = { claim: first, endsAt, lost: yield* Deferred.make<never, LeaseEnded>() }
+          Effect.map(ask(runId, workerId), (claimed) => {
+            if (claimed === null) return null
+            const { askedAtNanos, claim } = claimed
+            const entry = new Held(claim, askedAtNanos + usableNanos)
             held.add(entry)
+            someHeld.unsafeOpen()
             return entry
           })
+
+        /** Ends leases that have run out by our own clock. A new or renewed one never ends before those that are watched. */
+        const watch = Effect.gen(function*() {
+          yield* someHeld.await
+          const now = yield* Clock.currentTimeNanos
+          let next: bigint | null = null
+          for (const entry of held) {
+            if (entry.endsAt <= now) entry.end("expired")
+            else if (!entry.hasEnded && (next === null || entry.endsAt < next)) next = entry.endsAt
+          }
+          if (next !== null) return yield* Effect.sleep(Duration.nanos(next - now))
+          someHeld.unsafeClose()
+        })
+        yield* Effect.forkScoped(Effect.forever(watch))
 
         const letGo = (entry: Held | null, exit: Exit.Exit<unknown, unknown>) => {
           if (entry === null) return Effect.void
@@ -115,9 +135,8 @@ export class Leases extends Context.Tag("tau/runtime/Leases")<Leases, {
           const endsAt = (yield* Clock.currentTimeNanos) + usableNanos
           const kept = yield* queue.heartbeat(entries.map((entry) => entry.claim), leaseMs)
           for (const entry of entries) {
-            const { rolloutId } = entry.claim
             if (kept.has(entry.claim)) entry.endsAt = endsAt
-            else yield* Deferred.fail(entry.lost, new LeaseEnded({ rolloutId, reason: "lost" }))
+            else entry.end("lost")
           }
           yield* Queue.offer(renewals, undefined)
         })
@@ -126,7 +145,7 @@ export class Leases extends Context.Tag("tau/runtime/Leases")<Leases, {
           claim: (runId, workerId) =>
             Effect.map(
               Effect.acquireRelease(claim(runId, workerId), letGo),
-              (entry) => Option.map(Option.fromNullable(entry), asLease)
+              (entry): Option.Option<Lease> => Option.fromNullable(entry)
             ),
           heartbeat: renew.pipe(
             Effect.catchTag("StoreError", ({ message }) => announcer.say(`heartbeat not written: ${message}`)),
@@ -141,23 +160,44 @@ export class Leases extends Context.Tag("tau/runtime/Leases")<Leases, {
     )
 }
 
-interface Held {
-  readonly claim: Claim
-  readonly lost: Deferred.Deferred<never, LeaseEnded>
-  /** Monotonic nanoseconds. */
-  endsAt: bigint
-}
+/** A claim of ours, until when it is, and whether it is no more. */
+class Held implements Lease {
+  private readonly stops = new Set<() => void>()
+  private endedBy: LeaseEnded | null = null
 
-const asLease = (entry: Held): Lease => {
-  const expired = new LeaseEnded({ rolloutId: entry.claim.rolloutId, reason: "expired" })
-  const left = Effect.map(Clock.currentTimeNanos, (now) => entry.endsAt - now)
-  const expiry: Effect.Effect<never, LeaseEnded> = Effect.flatMap(
-    left,
-    (nanos) => nanos <= 0n ? Effect.fail(expired) : Effect.zipRight(Effect.sleep(Duration.nanos(nanos)), expiry)
-  )
-  return {
-    claim: entry.claim,
-    ended: Effect.raceFirst(Deferred.await(entry.lost), expiry),
-    confirm: Effect.flatMap(left, (nanos) => nanos <= 0n ? Effect.fail(expired) : Effect.void)
+  /** `endsAt` in monotonic nanoseconds. */
+  constructor(readonly claim: Claim, public endsAt: bigint) {}
+
+  get hasEnded() {
+    return this.endedBy !== null
   }
+
+  end(reason: LeaseEnded["reason"]) {
+    if (this.endedBy !== null) return
+    this.endedBy = new LeaseEnded({ rolloutId: this.claim.rolloutId, reason })
+    for (const stop of this.stops) stop()
+  }
+
+  readonly lose = () => this.end("lost")
+
+  readonly confirm = Effect.flatMap(Clock.currentTimeNanos, (now) => {
+    if (this.endsAt <= now) this.end("expired")
+    return this.endedBy ?? Effect.void
+  })
+
+  /** One fiber, which an end interrupts: a race with the end would be three. */
+  readonly whileHeld = <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E | LeaseEnded, R> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(this, function*() {
+        if (this.endedBy !== null) return yield* this.endedBy
+        const fiber = yield* Effect.fork(restore(work))
+        const stop = () => fiber.unsafeInterruptAsFork(FiberId.none)
+        this.stops.add(stop)
+        const exit = yield* restore(Fiber.await(fiber)).pipe(
+          Effect.onInterrupt(() => Fiber.interrupt(fiber)),
+          Effect.ensuring(Effect.sync(() => this.stops.delete(stop)))
+        )
+        return yield* (this.endedBy !== null && Exit.isInterrupted(exit) ? this.endedBy : exit)
+      })
+    )
 }

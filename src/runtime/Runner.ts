@@ -13,7 +13,6 @@ import { Self } from "./Actor.js"
 import { AgentEndpoint } from "./AgentEndpoint.js"
 import { Announcer } from "./Announcer.js"
 import { AttemptFailed, type Execution, Executor } from "./Executor.js"
-import { inOwnFiber } from "./inOwnFiber.js"
 import { type Lease, Leases } from "./Leases.js"
 import { whenWritable } from "./whenWritable.js"
 
@@ -42,8 +41,7 @@ export const runner = ({ attemptTimeoutSecs, pollIntervalMs, runId }: RunnerOpti
       const { attempt: n, rolloutId } = lease.value.claim
       yield* workOn({ rolloutId, attempt: n, sinceMs: yield* Clock.currentTimeMillis })
       yield* attempt(lease.value).pipe(
-        Effect.raceFirst(lease.value.ended),
-        inOwnFiber,
+        lease.value.whileHeld,
         // Whoever holds the rollout now decides how it ends; this attempt writes nothing more.
         Effect.catchTag("LeaseEnded", "LeaseLost", ({ message }) => announcer.say(`stopped an attempt: ${message}`))
       )
@@ -94,9 +92,9 @@ const attempts = (timeout: Duration.Duration) =>
           new AttemptFailed({ reason: "scorer", detail: message, permanent: false, stderrTail: null }))
       )
 
-    return ({ claim, confirm }: Lease) =>
+    return ({ claim, confirm, lose }: Lease) =>
       Effect.gen(function*() {
-        yield* whenWritable(queue.start(claim))
+        const starting = yield* queue.startSoon(claim, lose)
         const result = yield* execute(claim).pipe(
           Effect.flatMap((execution) =>
             Effect.map(score(claim, execution), (scored) => ({ output: execution.output, ...scored }))
@@ -104,16 +102,18 @@ const attempts = (timeout: Duration.Duration) =>
           Effect.either
         )
         yield* confirm
+        starting.withdraw()
         yield* whenWritable(Either.match(result, {
           onLeft: (failure) =>
             failure._tag === "RolloutRejected" ? queue.fail(claim, rejection(failure)) : queue.fail(claim, {
+              starts: true,
               status: failure.reason === "timeout" ? "timeout" : "failed",
               error: failure.message,
               stderrTail: failure.stderrTail,
               permanent: failure.permanent
             }),
           onRight: (success) =>
-            queue.succeed(claim, success)
+            queue.succeed(claim, { ...success, starts: true })
         }))
       })
   })
@@ -124,7 +124,8 @@ const rejection = ({ message, rewards }: RolloutRejected) => ({
   error: message,
   stderrTail: null,
   permanent: true,
-  rewards
+  rewards,
+  starts: true
 })
 
 const timedOut = (timeout: Duration.Duration) =>

@@ -30,7 +30,7 @@ export class ActivityReader extends Context.Tag("tau/store/ActivityReader")<Acti
   /** How many of the run's attempts that ended last, one after another, did not succeed. At most 256. */
   readonly failureStreak: (runId: string) => Effect.Effect<number, StoreError>
   readonly since: (runId: string, sinceMs: number) => Effect.Effect<Activity, StoreError>
-  /** Counts over the whole store: runs, ended rollouts of runs that are over, rows of the control log. */
+  /** Counts over the whole store: runs, ended rollouts, rows of the control log. */
   readonly overall: Effect.Effect<
     { readonly runs: number; readonly processed: number; readonly audited: number },
     StoreError

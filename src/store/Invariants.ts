@@ -106,10 +106,10 @@ export const invariants: ReadonlyArray<Invariant> = [
   },
   {
     name: "I12",
-    what: "rewards and outputs are of attempts that succeeded",
+    what: "rewards, outputs and scores are of attempts that succeeded",
     sql: `SELECT w.attempt_id AS id FROM rewards w LEFT JOIN attempts a ON a.id = w.attempt_id
         WHERE a.status IS NOT 'succeeded'
-      UNION SELECT id FROM rollouts WHERE status <> 'succeeded' AND output IS NOT NULL`
+      UNION SELECT id FROM rollouts WHERE status <> 'succeeded' AND (output IS NOT NULL OR score IS NOT NULL)`
   },
   {
     name: "I13",
@@ -157,6 +157,23 @@ export const invariants: ReadonlyArray<Invariant> = [
         WHERE a.resources_version <> r.resources_version OR v.version IS NULL
       UNION SELECT 'resources' WHERE (SELECT count(*) FROM resources) > 0
         AND (SELECT count(*) FROM resources WHERE is_latest = 1) <> 1`
+  },
+  {
+    name: "counted",
+    what: "the counts of each run are what counting its rollouts anew comes to",
+    sql: `WITH anew AS (SELECT run_id, resources_version, mode, sum(status = 'queuing') AS queuing,
+          sum(status = 'preparing') AS preparing, sum(status = 'running') AS running, sum(status = 'requeuing') AS requeuing,
+          sum(status = 'succeeded') AS succeeded, sum(status = 'failed') AS failed, sum(status = 'cancelled') AS cancelled,
+          count(score) AS scored, coalesce(sum(score), 0.0) AS score_sum,
+          coalesce(sum(score * score), 0.0) AS score_square_sum, coalesce(sum(score NOT IN (0, 1)), 0) AS partial
+        FROM rollouts GROUP BY 1, 2, 3)
+      SELECT coalesce(a.run_id, c.run_id) || ' ' || coalesce(a.mode, c.mode) || ' v' ||
+          coalesce(a.resources_version, c.resources_version) AS id
+      FROM anew a FULL JOIN run_counts c USING (run_id, resources_version, mode)
+      WHERE (a.queuing, a.preparing, a.running, a.requeuing, a.succeeded, a.failed, a.cancelled, a.scored, a.partial)
+          IS NOT (c.queuing, c.preparing, c.running, c.requeuing, c.succeeded, c.failed, c.cancelled, c.scored, c.partial)
+        OR abs(a.score_sum - c.score_sum) > 1e-9 * (1 + abs(a.score_sum) + a.scored)
+        OR abs(a.score_square_sum - c.score_square_sum) > 1e-9 * (1 + a.score_square_sum + a.scored)`
   },
   {
     name: "calls",

@@ -50,7 +50,12 @@ export class ResourceStore extends Context.Tag("tau/store/ResourceStore")<Resour
         Request: Schema.Int,
         Result: Schema.Struct({ version: Schema.Int, isLatest: Schema.Literal(0, 1) }),
         execute: (version) =>
-          sql`SELECT version, is_latest FROM resources WHERE version > ${version} AND author <> 'config' ORDER BY version`
+          // A candidate that nobody promoted is no news to anybody but its search.
+          sql`SELECT version, is_latest FROM resources
+              WHERE version > ${version} AND author <> 'config'
+                AND (version IN (SELECT version FROM promotions)
+                     OR version NOT IN (SELECT resources_version FROM search_candidates WHERE resources_version IS NOT NULL))
+              ORDER BY version`
       })
 
       return ResourceStore.of({

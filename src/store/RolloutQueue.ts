@@ -1,3 +1,4 @@
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -36,13 +37,30 @@ export class RolloutQueue extends Context.Tag("tau/store/RolloutQueue")<RolloutQ
     options: { readonly runId: RunId; readonly workerId: WorkerId; readonly leaseMs: number; readonly limit: number }
   ) => Effect.Effect<ReadonlyArray<Claim>, StoreError>
 
+  /** One rollout that is due for each worker, in their order, as far as there are that many: one transaction. */
+  readonly claimEach: (
+    options: { readonly runId: RunId; readonly workerIds: ReadonlyArray<WorkerId>; readonly leaseMs: number }
+  ) => Effect.Effect<ReadonlyArray<Claim>, StoreError>
+
   /** The agent is about to run: preparing becomes running. */
   readonly start: (claim: Claim) => Fenced
+
+  /**
+   * The same, written within milliseconds while the agent begins already. `refused` is called when the claim is no longer the
+   * last one. An attempt that is over before it was written withdraws it, and ends with `starts`.
+   */
+  readonly startSoon: (claim: Claim, refused: () => void) => Effect.Effect<{ readonly withdraw: () => void }>
 
   /** Attempt, rewards and rollout end together. */
   readonly succeed: (
     claim: Claim,
-    result: { readonly output: string; readonly score: number | null; readonly rewards: ReadonlyArray<Reward> }
+    result: {
+      readonly output: string
+      readonly score: number | null
+      readonly rewards: ReadonlyArray<Reward>
+      /** Starts the attempt in the same transaction, should that not have been written. */
+      readonly starts?: boolean
+    }
   ) => Fenced
 
   /** The rollout is queued again after a growing pause, or ends failed when its attempts are used up. */
@@ -55,6 +73,7 @@ export class RolloutQueue extends Context.Tag("tau/store/RolloutQueue")<RolloutQ
       readonly permanent: boolean
       /** Kept beside the failure: what was scored and did not count. */
       readonly rewards?: ReadonlyArray<Reward>
+      readonly starts?: boolean
     }
   ) => Fenced
 
@@ -93,14 +112,29 @@ export class RolloutQueue extends Context.Tag("tau/store/RolloutQueue")<RolloutQ
 
       return RolloutQueue.of({
         claim: (options) => Effect.map(writer.run("claim", options), (rows) => rows.map((row) => decodeClaim(row))),
+        claimEach: (options) =>
+          Effect.map(writer.run("claimEach", options), (rows) => rows.map((row) => decodeClaim(row))),
         start: (claim) => fenced(claim, writer.run("start", fenceOf(claim))),
-        succeed: (claim, { output, rewards, score }) =>
+        startSoon: (claim, refused) =>
+          Effect.map(Clock.currentTimeMillis, (nowMs) => {
+            const { cancel } = writer.submit("start", fenceOf(claim), {
+              nowMs,
+              lazy: true,
+              // A store that could not be written is no refusal: the end of the attempt writes its start as well.
+              done: (_, refusal) => {
+                if (refusal !== null) refused()
+              }
+            })
+            return { withdraw: () => void cancel() }
+          }),
+        succeed: (claim, { output, rewards, score, starts = false }) =>
           fenced(
             claim,
             writer.run("succeed", {
               ...fenceOf(claim),
               output,
               score,
+              starts,
               rewards: rewards.map(rewardRow)
             })
           ),

@@ -95,7 +95,7 @@ export class RunEvents extends Context.Tag("tau/store/RunEvents")<
             >`SELECT reason_code AS name, count(*) AS count FROM run_events GROUP BY reason_code ORDER BY name`
             const rollouts = yield* sql<
               Count
-            >`SELECT status AS name, count(*) AS count FROM rollouts
+            >`SELECT status AS name, sum(rollouts) AS count FROM run_results
               WHERE run_id IN (SELECT id FROM runs WHERE state IN ('running', 'paused')) GROUP BY status ORDER BY name`
             const running = yield* sql<
               { id: string }
@@ -105,7 +105,7 @@ export class RunEvents extends Context.Tag("tau/store/RunEvents")<
             const troubled = yield* sql<
               Troubled
             >`SELECT r.id, r.stop_reason,
-                (SELECT count(*) FROM rollouts o WHERE o.run_id = r.id AND o.status = 'failed') AS failed,
+                (SELECT coalesce(sum(c.failed), 0) FROM run_counts c WHERE c.run_id = r.id) AS failed,
                 r.desired
               FROM runs r WHERE r.state IN ('running', 'paused') ORDER BY r.ordinal`
             const counts = counted(rollouts)

@@ -58,11 +58,12 @@ export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFinding
           orStoreError(
             "reading what is there of the run",
             Effect.gen(function*() {
-              const [work] = yield* sql<Work>`SELECT count(*) AS total,
-                  coalesce(sum(status IN ('succeeded', 'failed', 'cancelled')), 0) AS finished,
-                  coalesce(sum(attempts > 0 AND status NOT IN ('succeeded', 'failed', 'cancelled')), 0) AS resumed,
-                  coalesce(sum(status IN ('preparing', 'running')), 0) AS held
-                FROM rollouts WHERE run_id = ${runId}`
+              const [work] = yield* sql<Work>`SELECT
+                  coalesce(sum(queuing + requeuing + preparing + running + succeeded + failed + cancelled), 0) AS total,
+                  coalesce(sum(succeeded + failed + cancelled), 0) AS finished,
+                  coalesce(sum(requeuing + preparing + running), 0) AS resumed,
+                  coalesce(sum(preparing + running), 0) AS held
+                FROM run_counts WHERE run_id = ${runId}`
               // Only an attempt after the first has anything to replay.
               const [replayed] = yield* sql<Replayed>`SELECT count(*) AS calls_replayed,
                   coalesce(sum(coalesce(s.input_tokens, 0) + coalesce(s.output_tokens, 0)), 0) AS tokens_saved
@@ -70,7 +71,7 @@ export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFinding
                 WHERE r.run_id = ${runId} AND s.attributes ->> '$."tau.replayed"'`
               const versions = yield* sql<
                 { resourcesVersion: number }
-              >`SELECT DISTINCT resources_version FROM rollouts WHERE run_id = ${runId} ORDER BY 1`
+              >`SELECT DISTINCT resources_version FROM run_counts WHERE run_id = ${runId} ORDER BY 1`
               const [crash] = yield* sql<{ crashed: number }>`SELECT EXISTS (SELECT 1 FROM run_starts
                   WHERE run_id = ${runId} AND ended_at_ms IS NULL
                   AND n = (SELECT max(n) - 1 FROM run_starts WHERE run_id = ${runId})) AS crashed`

@@ -60,11 +60,11 @@ export class RunStanding extends Context.Tag("tau/store/RunStanding")<RunStandin
             const [last] = yield* sql.unsafe<LastControl>(lastControlSql)
             const lifecycleState = lifecycleOf(row, last)
             if (row === undefined) return { lifecycleState, run: null }
-            const [counts] = yield* sql<Counts>`SELECT count(*) AS total,
-                coalesce(sum(status = 'succeeded'), 0) AS succeeded,
-                coalesce(sum(status = 'failed'), 0) AS failed,
-                coalesce(sum(status = 'cancelled'), 0) AS cancelled
-              FROM rollouts WHERE run_id = ${row.runId}`
+            const [counts] = yield* sql<Counts>`SELECT coalesce(sum(rollouts), 0) AS total,
+                coalesce(sum(iif(status = 'succeeded', rollouts, 0)), 0) AS succeeded,
+                coalesce(sum(iif(status = 'failed', rollouts, 0)), 0) AS failed,
+                coalesce(sum(iif(status = 'cancelled', rollouts, 0)), 0) AS cancelled
+              FROM run_results WHERE run_id = ${row.runId}`
             return {
               lifecycleState,
               run: {

@@ -91,7 +91,7 @@ export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
     runId: RunId
   ) => Effect.Effect<{ readonly desired: RunProgress["desired"]; readonly isFinished: boolean }, StoreError>
 
-  /** Counts the run's rollouts: about 0.5 ms for a thousand of them. */
+  /** Rollouts are counted as they move: the run's size costs nothing. */
   readonly progress: (runId: RunId) => Effect.Effect<RunProgress, StoreError>
 
   readonly scores: (runId: RunId) => Effect.Effect<ReadonlyArray<ModeScore>, StoreError>
@@ -126,25 +126,23 @@ export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
         Result: RunProgress,
         execute: (id) =>
           sql`SELECT runs.state, runs.desired, runs.calls, runs.input_tokens, runs.output_tokens,
-                     count(r.id) AS total,
-                     coalesce(sum(r.status = 'succeeded'), 0) AS succeeded,
-                     coalesce(sum(r.status = 'failed'), 0) AS failed,
-                     coalesce(sum(r.status = 'cancelled'), 0) AS cancelled,
-                     coalesce(sum(r.status IN ('preparing', 'running')), 0) AS active,
-                     CASE WHEN count(r.score) > 0
-                       THEN sum(r.score) / (count(r.score) + sum(r.status = 'failed')) END AS mean_score
-              FROM runs LEFT JOIN rollouts r ON r.run_id = runs.id WHERE runs.id = ${id}`
+                     coalesce(sum(queuing + requeuing + preparing + running + succeeded + failed + cancelled), 0) AS total,
+                     coalesce(sum(succeeded), 0) AS succeeded,
+                     coalesce(sum(failed), 0) AS failed,
+                     coalesce(sum(cancelled), 0) AS cancelled,
+                     coalesce(sum(preparing + running), 0) AS active,
+                     CASE WHEN sum(scored) > 0 THEN sum(score_sum) / sum(scored + failed) END AS mean_score
+              FROM runs LEFT JOIN run_counts c ON c.run_id = runs.id WHERE runs.id = ${id} GROUP BY runs.id`
       })
 
       const scores = SqlSchema.findAll({
         Request: RunId,
         Result: ModeScore,
         execute: (id) =>
-          sql`SELECT mode, count(*) AS rollouts, sum(status = 'succeeded') AS succeeded,
-                     sum(status = 'failed') AS failed, count(score) AS scored, coalesce(sum(score), 0.0) AS score_sum,
-                     coalesce(sum(score * score), 0.0) AS score_square_sum,
-                     coalesce(sum(score NOT IN (0, 1)), 0) AS partial
-              FROM rollouts WHERE run_id = ${id} GROUP BY mode ORDER BY mode`
+          sql`SELECT mode, sum(queuing + requeuing + preparing + running + succeeded + failed + cancelled) AS rollouts,
+                     sum(succeeded) AS succeeded, sum(failed) AS failed, sum(scored) AS scored,
+                     sum(score_sum) AS score_sum, sum(score_square_sum) AS score_square_sum, sum(partial) AS partial
+              FROM run_counts WHERE run_id = ${id} GROUP BY mode ORDER BY mode`
       })
 
       const rewards = SqlSchema.findAll({

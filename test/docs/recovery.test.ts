@@ -34,6 +34,30 @@ describe("docs/recovery.md", () => {
     store.close()
   })
 
+  it("counts the rollouts anew as the store does", () => {
+    const recount = commands.map((line) => /"(DELETE FROM run_counts; [^"]*)"/.exec(line)?.[1]).find((sql) => sql)!
+    const store = new Sqlite(":memory:")
+    store.function("sha256", (text) => String(text))
+    for (const { sql } of migrations) store.exec(sql)
+    const rollout = store.prepare(`INSERT INTO rollouts (id, run_id, mode, ordinal, status, input, input_sha256,
+      resources_version, run_at_ms, attempts_max, created_at_ms, owner, lease_until_ms, score)
+      VALUES (?, 'run', ?, ?, ?, '{}', 's', 1, 1, 3, 1, ?, ?, ?)`)
+    store.pragma("foreign_keys = OFF")
+    const statuses = ["queuing", "preparing", "running", "requeuing", "succeeded", "failed", "cancelled", "succeeded"]
+    for (const [n, status] of [...statuses, ...statuses].entries()) {
+      const held = status === "preparing" || status === "running"
+      const score = status === "succeeded" ? n / 8 : null
+      rollout.run(`r${n}`, n % 3 === 0 ? "val" : "train", n, status, held ? "w" : null, held ? 1 : null, score)
+    }
+    const counts = () => store.prepare("SELECT * FROM run_counts ORDER BY mode").all()
+    const before = counts()
+    assert.strictEqual(before.length, 2)
+    store.exec("UPDATE run_counts SET succeeded = 99, score_sum = 7, partial = 5")
+    store.exec(recount)
+    assert.deepStrictEqual(counts(), before)
+    store.close()
+  })
+
   it("links only to what is there", () => {
     const anchors = [...page.matchAll(/^## (.+)$/gm)].map(([, title]) =>
       title!.toLowerCase().replaceAll(/[^\w -]/g, "").replaceAll(" ", "-")

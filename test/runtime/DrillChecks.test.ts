@@ -122,6 +122,7 @@ const breaks: Readonly<Record<string, string>> = {
   I20: "DELETE FROM bodies",
   I21: "UPDATE spans SET sequence_id = 2",
   I22: "UPDATE resources SET is_latest = 0",
+  counted: "UPDATE run_counts SET score_sum = score_sum + 0.25",
   calls: "UPDATE runs SET calls = calls + 1",
   unknown: "UPDATE spans SET state = 'open', process_id = (SELECT id FROM processes LIMIT 1)",
   requeued: "UPDATE run_starts SET requeued = 3",

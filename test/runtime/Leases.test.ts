@@ -12,6 +12,7 @@ import { Leases } from "../../src/runtime/Leases.js"
 import { RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { RolloutStore } from "../../src/store/RolloutStore.js"
 import { RunStore } from "../../src/store/RunStore.js"
+import { Writer } from "../../src/store/Writer.js"
 import { announcing, storePathIn } from "../support/runtime.js"
 import { scratchFolder, storeAt } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
@@ -20,7 +21,7 @@ const intervalMs = 1_000
 const leaseMs = 3 * intervalMs
 const workerId = WorkerId.make("w1")
 
-const withLeases = <A, E, R>(test: (runId: RunId, storePath: string) => Effect.Effect<A, E, R>) =>
+const withLeases = <A, E, R>(test: (runId: RunId, storePath: string) => Effect.Effect<A, E, R>, rollouts = 1) =>
   Effect.flatMap(scratchFolder, (folder) =>
     Effect.provide(
       Effect.gen(function*() {
@@ -31,7 +32,7 @@ const withLeases = <A, E, R>(test: (runId: RunId, storePath: string) => Effect.E
           configPath: "config.json",
           modelRef: "fake/model",
           resources: null,
-          rollouts: [{ mode: "train", input: {} }],
+          rollouts: Array.from({ length: rollouts }, () => ({ mode: "train", input: {} })),
           attemptsMax: 3
         })
         return yield* test(runId, storePathIn(folder))
@@ -54,6 +55,20 @@ const onlyRollout = (runId: RunId) =>
 const onlyAttempts = (runId: RunId) =>
   Effect.flatMap(onlyRollout(runId), ({ id }) => Effect.flatMap(RolloutStore, (rollouts) => rollouts.attempts(id)))
 
+interface Row {
+  readonly id: string
+  readonly owner: string | null
+  readonly failures: number
+  readonly crashes: number
+}
+
+const rowsOf = (storePath: string): ReadonlyArray<Row> => {
+  const store = new Sqlite(storePath, { readonly: true })
+  const rows = store.prepare("SELECT id, owner, failures, crashes FROM rollouts ORDER BY ordinal").all()
+  store.close()
+  return rows as ReadonlyArray<Row>
+}
+
 describe("Leases", () => {
   it.scoped("keeps a claim for as long as heartbeats are written", () =>
     withLeases((runId) =>
@@ -61,7 +76,7 @@ describe("Leases", () => {
         const leases = yield* Leases
         const queue = yield* RolloutQueue
         const lease = yield* claimIn(runId, yield* Effect.scope)
-        const ended = yield* Effect.fork(lease.ended)
+        const ended = yield* Effect.fork(lease.whileHeld(Effect.never))
         yield* Effect.fork(leases.heartbeat)
         yield* leases.renewed
         for (let n = 0; n < 8; n++) {
@@ -81,7 +96,7 @@ describe("Leases", () => {
         const lease = yield* claimIn(runId, yield* Effect.scope)
         yield* Effect.flatMap(RolloutQueue, (queue) => queue.cancel(runId))
         yield* Effect.fork(leases.heartbeat)
-        const end = yield* Effect.flip(lease.ended)
+        const end = yield* Effect.flip(lease.whileHeld(Effect.never))
         assert.strictEqual(end.reason, "lost")
       })
     ))
@@ -92,7 +107,7 @@ describe("Leases", () => {
         const leases = yield* Leases
         const queue = yield* RolloutQueue
         const lease = yield* claimIn(runId, yield* Effect.scope)
-        const ended = yield* Effect.fork(Effect.flip(lease.ended))
+        const ended = yield* Effect.fork(Effect.flip(lease.whileHeld(Effect.never)))
         const intruder = new Sqlite(storePath)
         intruder.exec("BEGIN IMMEDIATE")
         yield* Effect.fork(leases.heartbeat)
@@ -126,7 +141,7 @@ describe("Leases", () => {
     withLeases((runId) =>
       Effect.gen(function*() {
         const lease = yield* claimIn(runId, yield* Effect.scope)
-        const ended = yield* Effect.fork(Effect.flip(lease.ended))
+        const ended = yield* Effect.fork(Effect.flip(lease.whileHeld(Effect.never)))
         yield* Effect.yieldNow()
         const until = performance.now() + 2.5 * intervalMs
         while (performance.now() < until) Math.hypot(3, 4)
@@ -178,6 +193,62 @@ describe("Leases", () => {
         yield* claimIn(runId, yield* Effect.scope)
         yield* Scope.close(scope, Exit.die("late"))
         assert.deepStrictEqual((yield* onlyAttempts(runId)).map(({ status }) => status), ["unresponsive", "preparing"])
+      })
+    ))
+
+  it.scoped("serves workers that are idle together in one transaction, in the order in which they asked", () =>
+    withLeases((runId, storePath) =>
+      Effect.gen(function*() {
+        const leases = yield* Leases
+        const { health } = yield* Writer
+        const before = health().commits
+        const answers = yield* Effect.forEach(
+          Array.from({ length: 5 }, (_, n) => WorkerId.make(`w${n + 1}`)),
+          (worker) => leases.claim(runId, worker),
+          { concurrency: "unbounded" }
+        )
+        assert.strictEqual(health().commits - before, 1)
+        assert.deepStrictEqual(
+          answers.map(Option.map(({ claim }) => claim.rolloutId.slice(-4))),
+          [Option.some("0001"), Option.some("0002"), Option.some("0003"), Option.none(), Option.none()]
+        )
+        assert.deepStrictEqual(rowsOf(storePath).map(({ owner }) => owner), ["w1", "w2", "w3"])
+      }), 3))
+
+  it.scoped("hands back what came for a worker that had been interrupted while it asked", () =>
+    withLeases((runId, storePath) =>
+      Effect.gen(function*() {
+        const leases = yield* Leases
+        const ask = (name: string) => Effect.scoped(leases.claim(runId, WorkerId.make(name)))
+        const [gone, other] = yield* Effect.all([
+          Effect.fork(Effect.scoped(Effect.zipRight(leases.claim(runId, WorkerId.make("gone")), Effect.never))),
+          Effect.fork(Effect.scoped(Effect.zipRight(leases.claim(runId, WorkerId.make("other")), Effect.never)))
+        ])
+        yield* Effect.yieldNow()
+        yield* Fiber.interrupt(gone)
+        const rows = Effect.sync(() => rowsOf(storePath))
+        yield* eventually(
+          "the claim of the other",
+          Effect.map(rows, (found) => found.some(({ owner }) => owner === "other") ? true : undefined)
+        )
+        const free = rowsOf(storePath).filter(({ owner }) => owner === null)
+        assert.strictEqual(free.length, 1)
+        assert.deepInclude(free[0], { failures: 0, crashes: 0 })
+        // It is due at once, and goes to whoever asks next.
+        const again = yield* ask("next")
+        assert.strictEqual(Option.getOrThrow(again).claim.rolloutId, free[0]!.id)
+        yield* Fiber.interrupt(other)
+      }), 2))
+
+  it.scoped("ends an attempt whose start the store refuses", () =>
+    withLeases((runId) =>
+      Effect.gen(function*() {
+        const queue = yield* RolloutQueue
+        const lease = yield* claimIn(runId, yield* Effect.scope)
+        yield* queue.cancel(runId)
+        const work = yield* Effect.fork(Effect.flip(lease.whileHeld(Effect.never)))
+        yield* queue.startSoon(lease.claim, lease.lose)
+        assert.strictEqual((yield* Fiber.join(work)).reason, "lost")
       })
     ))
 })

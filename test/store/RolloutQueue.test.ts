@@ -6,10 +6,11 @@ import * as TestClock from "effect/TestClock"
 import { WorkerId } from "../../src/domain/Ids.js"
 import { Reward } from "../../src/domain/Reward.js"
 import { ControlLog } from "../../src/store/ControlLog.js"
-import { RolloutQueue } from "../../src/store/RolloutQueue.js"
+import { type Claim, RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { RolloutStore } from "../../src/store/RolloutStore.js"
 import { RunStore } from "../../src/store/RunStore.js"
 import { withStore } from "../support/store.js"
+import { eventually } from "../support/upstream.js"
 
 const workerId = WorkerId.make("w1")
 const leaseMs = 3_000
@@ -73,6 +74,30 @@ describe("RolloutQueue", () => {
       assert.strictEqual(error._tag, "IllegalMove")
       const rollout = Option.getOrThrow(yield* Effect.flatMap(RolloutStore, (store) => store.get(claim.rolloutId)))
       assert.strictEqual(rollout.status, "preparing")
+    })))
+
+  it.scoped("writes the start of an attempt that is over at once together with its end", () =>
+    withStore(Effect.gen(function*() {
+      const queue = yield* RolloutQueue
+      const store = yield* RolloutStore
+      const { runId } = yield* begin(2)
+      const refused: Array<string> = []
+      const startSoon = (claim: Claim) => queue.startSoon(claim, () => void refused.push(claim.rolloutId))
+      const statusOf = ({ rolloutId }: Claim) =>
+        Effect.map(store.get(rolloutId), (row) => Option.getOrThrow(row).status)
+
+      const quick = yield* claimOne(runId)
+      ;(yield* startSoon(quick)).withdraw()
+      yield* queue.succeed(quick, { output: "4", score: 1, rewards: [], starts: true })
+      assert.strictEqual(yield* statusOf(quick), "succeeded")
+
+      const slow = yield* claimOne(runId)
+      const { withdraw } = yield* startSoon(slow)
+      yield* eventually("its start", Effect.map(statusOf(slow), (status) => status === "running" ? true : undefined))
+      withdraw()
+      yield* queue.fail(slow, { ...failure, starts: true })
+      assert.strictEqual(yield* statusOf(slow), "requeuing")
+      assert.deepStrictEqual(refused, [])
     })))
 
   it.scoped("fences off a worker whose lease ran out", () =>

@@ -164,19 +164,4 @@ describe("paging", () => {
         assert.deepStrictEqual(ids, fits, JSON.stringify({ limit, ...filter }))
       }
     }).pipe(Effect.scoped))
-
-  it.scopedLive("counts a run that is over as it would count it anew", () =>
-    Effect.gen(function*() {
-      const { path, runIds } = yield* filledStore
-      const results = Effect.flatMap(RunReader, (runs) => runs.results(runIds[0]!)).pipe(
-        Effect.provide(Layer.provide(readers, ReadOnlyStore.layer(path)))
-      )
-      const before = yield* results
-      const db = new Sqlite(path)
-      db.prepare("UPDATE runs SET state = 'completed' WHERE id = ?").run(runIds[0]!)
-      assert.strictEqual(db.prepare("SELECT count(*) FROM run_results").pluck().get(), before.length)
-      db.close()
-      assert.deepStrictEqual(yield* results, before)
-      assert.strictEqual(before.reduce((sum, { rollouts }) => sum + rollouts, 0), 30)
-    }).pipe(Effect.scoped))
 })

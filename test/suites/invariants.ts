@@ -50,10 +50,13 @@ export interface Facts {
   /** One line per verb, in order. */
   readonly control: ReadonlyArray<string>
   readonly spans: ReadonlyArray<{ readonly attemptId: string; readonly sequenceId: number; readonly late: number }>
+  /** How many rollouts of a run have a status, as the store keeps count of it. */
+  readonly counts: ReadonlyArray<{ readonly runId: string; readonly status: RolloutStatus; readonly rollouts: number }>
 }
 
 /** What was done between two states, as far as the invariants must know. */
 export interface Step {
+  /** `succeedAtOnce` is a success that writes the attempt's start as well. */
   readonly operation: string
   /** The store's time. */
   readonly nowMs: number
@@ -81,9 +84,23 @@ export const violations = (facts: Facts): ReadonlyArray<string> => [
   ...duplicates(facts.rollouts.map(({ ordinal, runId }) => `${runId}#${ordinal}`)).map((key) =>
     `I16 two rollouts for ${key}`
   ),
+  ...facts.runs.filter(({ id }) => countedIn(id, facts) !== keptCountOf(id, facts)).map(({ id }) =>
+    `counted: of ${id} there are ${countedIn(id, facts)}, and its counts say ${keptCountOf(id, facts)}`
+  ),
   ...facts.rewards.filter(({ attemptId }) => facts.attempts.find(({ id }) => id === attemptId)?.status !== "succeeded")
     .map(({ attemptId }) => `I12 a reward for ${attemptId}, which did not succeed`)
 ]
+
+const countedIn = (run: string, { rollouts }: Facts): string => {
+  const counts = new Map<string, number>()
+  for (const { runId, status } of rollouts) if (runId === run) counts.set(status, (counts.get(status) ?? 0) + 1)
+  return [...counts].map(([status, count]) => `${count} ${status}`).toSorted().join(", ")
+}
+
+const keptCountOf = (run: string, { counts }: Facts): string =>
+  counts.filter(({ runId }) => runId === run).map(({ rollouts, status }) => `${rollouts} ${status}`).toSorted().join(
+    ", "
+  )
 
 const rolloutViolations = (rollout: RolloutRow, facts: Facts): ReadonlyArray<string> => {
   const attempts = facts.attempts.filter(({ rolloutId }) => rolloutId === rollout.id).toSorted((a, b) => a.n - b.n)
@@ -198,7 +215,11 @@ const rolloutStep = (
   const isPutBack = isHeld(was) && is.status === "requeuing"
   return [
     ...says(is.epoch >= was.epoch, "I2 the epoch fell"),
-    ...says(canMoveRollout(was.status, is.status), `I3 a move from ${was.status} to ${is.status}`),
+    ...says(
+      canMoveRollout(was.status, is.status) ||
+        operation === "succeedAtOnce" && was.status === "preparing" && is.status === "succeeded",
+      `I3 a move from ${was.status} to ${is.status}`
+    ),
     ...says(!isTerminal(was) || same(was, is), "I3 changed after its end"),
     ...says(was.owner === null || is.owner === null || was.owner === is.owner, "I4 another owner without a requeue"),
     ...says(!(isHeld(was) && isHeld(is) && hasNewEpoch), "I5 a new epoch without a requeue"),

@@ -15,7 +15,7 @@ export const step = FastCheck.oneof(
   {
     weight: 10,
     arbitrary: FastCheck.record({
-      kind: of("start", "start", "succeed", "fail", "timeout", "giveUp", "release", "abandon", "call"),
+      kind: of("start", "start", "succeed", "succeedAtOnce", "fail", "timeout", "giveUp", "release", "abandon", "call"),
       n: nth
     })
   },

@@ -21,6 +21,7 @@ export interface Store {
 
 const leaseMs = 1_000
 const attemptsMax = 2
+const success = { output: "4", score: 1, rewards: [{ name: "r", value: 1, feedback: null }] }
 const rolloutsPerRun = 3
 
 export interface ModelOptions {
@@ -289,7 +290,9 @@ class History {
     const refusal = kind === "start"
       ? this.do("start", claim)
       : kind === "succeed"
-      ? this.do("succeed", { ...claim, output: "4", score: 1, rewards: [{ name: "r", value: 1, feedback: null }] })
+      ? this.do("succeed", { ...claim, ...success })
+      : kind === "succeedAtOnce"
+      ? this.do("succeed", { ...claim, ...success, starts: true })
       : kind === "release"
       ? this.do("release", claim)
       : kind === "abandon"
@@ -303,7 +306,7 @@ class History {
     equal(refusal?._tag ?? null, expected, `I12 ${kind} of ${claim.attemptId}`)
     if (rollout !== undefined && expected === null) {
       if (kind === "start") rollout.status = "running"
-      else if (kind === "succeed") this.end(rollout, "succeeded")
+      else if (kind === "succeed" || kind === "succeedAtOnce") this.end(rollout, "succeeded")
       else if (kind === "release") this.putBack(rollout, 0, 0)
       else if (kind === "abandon") this.crash(rollout, rollout.crashes + 1)
       else {

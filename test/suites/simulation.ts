@@ -277,7 +277,30 @@ class Simulation {
           this.world.after(this.between(0, 3), process, () => resume(Effect.succeed(value)))
         })
       })
-    return { run, submit: () => ({ cancel: () => false }), health: neverAsked, died: Effect.never }
+    const submit: typeof Writer.Service["submit"] = (operation, input, { done, lazy = false }) => {
+      let state: "waiting" | "taken" | "withdrawn" = "waiting"
+      const carryOut = () => {
+        if (state === "withdrawn" || process.isDead) return
+        state = "taken"
+        Effect.runCallback(run(operation, input), {
+          scheduler: this.world.scheduler,
+          onExit: (exit) => {
+            if (Exit.isSuccess(exit)) done(null, exit.value)
+            else done({ reason: "other", message: String(exit.cause) }, null)
+          }
+        })
+      }
+      if (lazy) this.world.after(this.between(0, 5), process, carryOut)
+      else carryOut()
+      return {
+        cancel: () => {
+          if (state !== "waiting") return false
+          state = "withdrawn"
+          return true
+        }
+      }
+    }
+    return { run, submit, health: neverAsked, died: Effect.never }
   }
 
   private perform<Name extends OperationName>(
@@ -289,7 +312,9 @@ class Simulation {
     const nowMs = process.clock.at(wallMs)
     const value = this.store.run(operation, input, nowMs)
     const facts = this.store.facts()
-    const broken = [...violations(facts), ...forbidden(this.before, facts, { operation, nowMs })]
+    const isAtOnce = operation === "succeed" && (input as Input<"succeed">).starts === true
+    const step = { operation: isAtOnce ? "succeedAtOnce" : operation, nowMs }
+    const broken = [...violations(facts), ...forbidden(this.before, facts, step)]
     for (const problem of broken) {
       this.problems.push(`${operation} of ${process.name} at ${this.world.monotonicMs}: ${problem}`)
     }

@@ -40,7 +40,8 @@ const factQueries: Readonly<Record<keyof Facts, string>> = {
     `SELECT version, sha256, parent_version AS parentVersion, is_latest AS isLatest FROM resources ORDER BY version`,
   control: "SELECT n || ' ' || action || ' ' || at_ms || ' ' || detail AS line FROM control_log ORDER BY n",
   spans: `SELECT attempt_id AS attemptId, sequence_id AS sequenceId, coalesce(attributes ->> '$."tau.late"', 0) AS late
-    FROM spans ORDER BY attempt_id, sequence_id`
+    FROM spans ORDER BY attempt_id, sequence_id`,
+  counts: "SELECT run_id AS runId, status, sum(rollouts) AS rollouts FROM run_results GROUP BY run_id, status"
 }
 
 export const factsOf = (db: Db): Facts => {
@@ -52,7 +53,8 @@ export const factsOf = (db: Db): Facts => {
     rewards: read("rewards") as unknown as Facts["rewards"],
     resources: read("resources") as unknown as Facts["resources"],
     control: (read("control") as ReadonlyArray<{ readonly line: string }>).map(({ line }) => line),
-    spans: read("spans") as unknown as Facts["spans"]
+    spans: read("spans") as unknown as Facts["spans"],
+    counts: read("counts") as unknown as Facts["counts"]
   }
 }
 

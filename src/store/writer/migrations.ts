@@ -1,3 +1,4 @@
+import { runCountsSql } from "./runCounts.js"
 import { searchSchema } from "./searchSchema.js"
 
 /** Every migration, in order. Append only: a shipped migration never changes, its hash is compared at each start. */
@@ -365,5 +366,6 @@ CREATE TABLE client_keys (
   {
     name: "0009_search",
     sql: searchSchema
-  }
+  },
+  { name: "0010_counts", sql: runCountsSql }
 ]

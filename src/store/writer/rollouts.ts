@@ -31,7 +31,17 @@ export interface Claim {
 }
 
 /** Takes up to `limit` waiting rollouts in order of priority, due time and position. None while the run is paused. */
-export const claim = (db: Db, { leaseMs, limit, runId, workerId }: Claim): ReadonlyArray<Claimed> => {
+export const claim = (db: Db, { leaseMs, limit, runId, workerId }: Claim): ReadonlyArray<Claimed> =>
+  claimEach(db, { runId, leaseMs, workerIds: Array.from({ length: limit }, () => workerId) })
+
+export interface ClaimEach {
+  readonly runId: string
+  readonly leaseMs: number
+  readonly workerIds: ReadonlyArray<string>
+}
+
+/** The same for several workers: one rollout for each of them in their order, as far as there are that many. */
+export const claimEach = (db: Db, { leaseMs, runId, workerIds }: ClaimEach): ReadonlyArray<Claimed> => {
   const rows = db.prepare(
     `SELECT r.id AS rolloutId, r.attempts + 1 AS attempt, r.epoch + 1 AS epoch, r.mode, r.input, r.resources_version AS resourcesVersion,
             (SELECT resources FROM resources WHERE version = r.resources_version) AS resources
@@ -39,8 +49,9 @@ export const claim = (db: Db, { leaseMs, limit, runId, workerId }: Claim): Reado
      WHERE r.run_id = ? AND r.status IN ('queuing', 'requeuing') AND r.run_at_ms <= ?
        AND (SELECT desired FROM runs WHERE id = r.run_id) = 'run'
      ORDER BY r.priority DESC, r.run_at_ms, r.ordinal LIMIT ?`
-  ).all(runId, db.now, limit) as ReadonlyArray<Omit<Claimed, "attemptId">>
-  return rows.map((row) => {
+  ).all(runId, db.now, workerIds.length) as ReadonlyArray<Omit<Claimed, "attemptId">>
+  return rows.map((row, place) => {
+    const workerId = workerIds[place]!
     const attemptId = `${row.rolloutId}:attempt-${row.attempt}`
     db.prepare(
       `UPDATE rollouts SET status = 'preparing', epoch = ?, attempts = ?, owner = ?, lease_until_ms = ? WHERE id = ?`
@@ -85,7 +96,13 @@ export const start = (db: Db, fence: Fence): Refusal => {
   return null
 }
 
-export interface Succeed extends Fence {
+/** How an attempt ends. */
+export interface End extends Fence {
+  /** Starts the attempt first, should its start not have been written. */
+  readonly starts?: boolean
+}
+
+export interface Succeed extends End {
   readonly output: string
   readonly score: number | null
   readonly rewards: ReadonlyArray<RewardRow>
@@ -99,6 +116,7 @@ export interface RewardRow {
 
 /** Attempt, rewards and rollout end in one transaction. */
 export const succeed = (db: Db, input: Succeed): Refusal => {
+  if (input.starts === true) start(db, input)
   const refusal = refuse(db, input, "succeeded")
   if (refusal !== null) return refusal
   insertRewards(db, input, input.rewards)
@@ -117,7 +135,7 @@ const insertRewards = (db: Db, { attemptId, rolloutId }: Fence, rewards: Readonl
   for (const { feedback, name, value } of rewards) insert.run(attemptId, name, rolloutId, value, feedback, db.now)
 }
 
-export interface Fail extends Fence {
+export interface Fail extends End {
   readonly status: "failed" | "timeout"
   readonly error: string
   readonly stderrTail: string | null
@@ -128,6 +146,7 @@ export interface Fail extends Fence {
 
 /** The attempt failed: the rollout is queued again after a pause, or ends failed when its attempts are used up. */
 export const fail = (db: Db, input: Fail): Refusal => {
+  if (input.starts === true) start(db, input)
   const row = db.prepare("SELECT failures, attempts_max AS attemptsMax FROM rollouts WHERE id = ?").get(
     input.rolloutId
   ) as

@@ -68,7 +68,8 @@ export const beginRun = (db: Db, input: BeginRun): BegunRun => {
     .run(run.id)
 
   const { finished, total } = db.prepare(
-    "SELECT count(*) AS total, coalesce(sum(status IN ('succeeded', 'failed', 'cancelled')), 0) AS finished FROM rollouts WHERE run_id = ?"
+    `SELECT coalesce(sum(queuing + requeuing + preparing + running + succeeded + failed + cancelled), 0) AS total,
+            coalesce(sum(succeeded + failed + cancelled), 0) AS finished FROM run_counts WHERE run_id = ?`
   ).get(run.id) as { finished: number; total: number }
   const { n } = db.prepare("SELECT coalesce(max(n), 0) + 1 AS n FROM run_starts WHERE run_id = ?").get(run.id) as {
     n: number

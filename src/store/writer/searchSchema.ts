@@ -28,6 +28,8 @@ CREATE TABLE search_candidates (
   PRIMARY KEY (run_id, n)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX search_candidates_by_version ON search_candidates (resources_version);
+
 CREATE TABLE search_events (
   run_id TEXT NOT NULL REFERENCES runs (id),
   n      INTEGER NOT NULL,

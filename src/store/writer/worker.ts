@@ -8,18 +8,10 @@ import { statSync } from "node:fs"
 import { parentPort, workerData } from "node:worker_threads"
 import { AttributionLog } from "./AttributionLog.js"
 import { Checkpoints } from "./Checkpoints.js"
-import { type Db, open, RefusedFile } from "./Database.js"
+import { type Db, open } from "./Database.js"
+import { codeOf, failureOf } from "./failures.js"
 import { type OperationName, operations } from "./operations.js"
-import type {
-  Failure,
-  FromWriter,
-  LogState,
-  Outcome,
-  Request,
-  StoreFailureReason,
-  ToWriter,
-  WriterOptions
-} from "./protocol.js"
+import type { Failure, FromWriter, LogState, Outcome, Request, ToWriter, WriterOptions } from "./protocol.js"
 import { cleanSpan, recordBy } from "./recorded.js"
 import { type FinishedSpan, prepareSpan, type SpanIntent, takeAttributionLines } from "./spans.js"
 import { StoreClock } from "./StoreClock.js"
@@ -164,32 +156,9 @@ const inSavepoint = (db: Db, body: () => unknown): Outcome => {
   }
 }
 
-const codeOf = (error: unknown): string => {
-  const code = (error as { readonly code?: unknown } | null)?.code
-  return typeof code === "string" ? code : ""
-}
-
 /** These take the whole transaction with them: running the requests again one by one would fail the same way. */
 const isFatal = (error: unknown) =>
   /^SQLITE_(FULL|IOERR|CORRUPT|NOTADB|READONLY|CANTOPEN|NOMEM|BUSY)/.test(codeOf(error))
-
-const reasons: ReadonlyArray<readonly [RegExp, StoreFailureReason]> = [
-  [/^SQLITE_(BUSY|LOCKED)/, "locked"],
-  [/^(SQLITE_FULL|SQLITE_IOERR_SHMSIZE|ENOSPC)/, "full"],
-  [/^SQLITE_(CORRUPT|NOTADB|IOERR_CORRUPTFS)/, "corrupt"],
-  [/^(SQLITE_IOERR|EIO)/, "io"],
-  [/^(SQLITE_READONLY|SQLITE_CANTOPEN|EACCES|EROFS|EPERM)/, "read-only"]
-]
-
-const failureOf = (error: unknown): Failure => {
-  if (error instanceof RefusedFile) return { reason: error.reason, message: error.message }
-  const code = codeOf(error)
-  const message = error instanceof Error ? error.message : String(error)
-  return {
-    reason: reasons.find(([pattern]) => pattern.test(code))?.[1] ?? "other",
-    message: code === "" ? message : `${message} (${code})`
-  }
-}
 
 const inodeOf = (file: string): number | null => {
   try {

@@ -42,7 +42,10 @@ module.exports = {
     {
       name: "only-the-edges-touch-node",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/(dashboard|evidence|openai|optimizer/run|proxy|runtime|process|store|testing|cli)/" },
+      from: {
+        path: "^src/",
+        pathNot: "^src/(dashboard|evidence|openai|optimizer/run|proxy|runtime|process|store|testing|cli)/"
+      },
       to: { dependencyTypes: ["core"] }
     },
     {

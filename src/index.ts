@@ -39,7 +39,15 @@ export * as Scoring from "./scoring/Scoring.js"
 export { ResourceStore } from "./store/ResourceStore.js"
 export { Claim, RolloutQueue } from "./store/RolloutQueue.js"
 export { RolloutStore } from "./store/RolloutStore.js"
-export { type BegunRun, ModeScore, RewardMean, RunProgress, RunState, RunStore } from "./store/RunStore.js"
+export {
+  type BegunRun,
+  ExampleScores,
+  ModeScore,
+  RewardMean,
+  RunProgress,
+  RunState,
+  RunStore
+} from "./store/RunStore.js"
 export { SpanStore } from "./store/SpanStore.js"
 export * as Sqlite from "./store/Sqlite.js"
 export { IllegalMove, LeaseLost, StoreBusy, StoreError } from "./store/StoreError.js"

@@ -39,6 +39,7 @@ import type { CommandError } from "./CliError.js"
 import { loadConfig } from "./ConfigFile.js"
 import { configHash } from "./ConfigHash.js"
 import { dashboardToken } from "./DashboardToken.js"
+import { dryRun } from "./DryRun.js"
 import { ExitCode } from "./ExitCode.js"
 import type { OptimizeMode } from "./Mode.js"
 import { localPrincipal } from "./Principal.js"
@@ -63,6 +64,7 @@ const optimize = Effect.fnUntraced(function*(
   conclude: (code: number) => void
 ) {
   const { config, folder, path } = yield* loadConfig(mode.configPath)
+  if (mode.dryRun) return yield* dryRun(mode, config)
   const upstream = yield* upstreamOf(mode, config, environment)
   const judges = yield* Effect.forEach(
     judgeModels(config, mode.modelRef),

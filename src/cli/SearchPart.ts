@@ -2,10 +2,10 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { compact, elapsed } from "../domain/Figures.js"
 import type { RunConfig } from "../domain/RunConfig.js"
+import { searchProgress } from "../optimizer/report/searchProgress.js"
 import { priceOf } from "../optimizer/run/Prices.js"
-import { searchProgram, type Standing } from "../optimizer/run/Program.js"
+import { notBegun, searchProgram, type Standing } from "../optimizer/run/Program.js"
 import { Reflector } from "../optimizer/run/Reflector.js"
 import type { ProxyOptions } from "../proxy/ProxyOptions.js"
 import type { SearchPart } from "../runtime/Run.js"
@@ -36,7 +36,7 @@ export const searchPart = (options: SearchPartOptions) =>
     yield* checkPrices(options)
     const reflector = yield* Layer.build(yield* reflectorOf(options, reflection))
     const services = Context.merge(yield* Effect.context<SearchStore | ResourceStore | RunStore>(), reflector)
-    let standing: Standing = { phase: "search", rollouts: 0, reflections: 0, tokens: 0, usd: 0 }
+    let standing: Standing = notBegun
     const part: SearchPart = {
       title: `${optimizer.algorithm} with at most ${optimizer.max_rollouts} rollouts`,
       run: ({ begun, onEnqueued, onProgress }) =>
@@ -53,20 +53,33 @@ export const searchPart = (options: SearchPartOptions) =>
         }).pipe(Effect.provide(services), Effect.asVoid),
       state: () => ({ algorithm: optimizer.algorithm, ...standing }),
       line: (progress, elapsedMs, { columns }) => {
-        const facts = [
-          standing.phase === "gate" ? "gate" : optimizer.algorithm,
-          `${standing.rollouts}/${optimizer.max_rollouts} rollouts`,
-          `${standing.reflections} reflections`,
-          progress.failed === 0 ? null : `${progress.failed} failed`,
-          progress.desired === "pause" ? "paused" : null,
-          elapsed(elapsedMs),
-          `${compact(progress.inputTokens + progress.outputTokens)} tokens`
-        ].filter((fact) => fact !== null)
-        return facts.join(" · ").slice(0, columns - 1)
+        const told = searchProgress({
+          best: standing.best?.mean ?? null,
+          low: standing.best?.low ?? null,
+          high: standing.best?.high ?? null,
+          tried: standing.tried,
+          accepted: standing.accepted,
+          rolloutsSpent: standing.rollouts,
+          rolloutsMax: optimizer.max_rollouts,
+          secondsLeft: secondsLeft(standing, optimizer, elapsedMs)
+        }, columns - 1)
+        if (progress.desired === "pause") return `paused · ${told}`.slice(0, columns - 1)
+        return standing.phase === "gate" ? `gate · ${told}`.slice(0, columns - 1) : told
       }
     }
     return part
   })
+
+/** At the pace so far, to the end of the budget that will last longest at most; null while nobody can tell. */
+const secondsLeft = (
+  { rollouts }: Standing,
+  { max_rollouts: rolloutsMax, max_seconds: secondsMax = Infinity }: RunConfig["optimizer"],
+  elapsedMs: number
+): number | null => {
+  const elapsedSecs = elapsedMs / 1_000
+  if (rollouts < 20 || elapsedSecs < 2) return null
+  return Math.min((rolloutsMax - rollouts) * elapsedSecs / rollouts, secondsMax - elapsedSecs)
+}
 
 /** A limit in dollars means nothing where nobody knows what a call costs. */
 const checkPrices = ({ config, mode }: SearchPartOptions) => {

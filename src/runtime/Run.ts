@@ -149,6 +149,8 @@ export const run = (options: RunOptions) =>
         storePath,
         statusPath: statusPathOf(storePath),
         rules: config.rewrite ?? [],
+        isSearch: search !== null,
+        samples: config.optimizer.samples ?? 1,
         elapsedMs: (yield* Clock.currentTimeMillis) - startedAtMs
       })
       if (exit.value === "timed-out") yield* announcer.say(timedOutLine(summary, config.completion_timeout_secs))
@@ -290,10 +292,13 @@ const treeOf = (
 
 const evaluated = () => ({ algorithm: "evaluate" })
 
-const rolloutsOf = ({ optimize, validate }: RunConfig) => [
-  ...optimize.map((input) => ({ mode: "train" as const, input })),
-  ...validate.map((input) => ({ mode: "val" as const, input }))
-]
+const rolloutsOf = ({ optimize, optimizer, validate }: RunConfig) => {
+  const samples = Array.from({ length: optimizer.samples ?? 1 })
+  return [
+    ...optimize.flatMap((input) => samples.map(() => ({ mode: "train" as const, input }))),
+    ...validate.flatMap((input) => samples.map(() => ({ mode: "val" as const, input })))
+  ]
+}
 
 interface Closing {
   /** What the status file and the summary say. */

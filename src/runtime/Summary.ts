@@ -4,7 +4,7 @@ import type { RunId } from "../domain/Ids.js"
 import type { RewriteRule } from "../domain/Rewrite.js"
 import type { RolloutMode } from "../domain/Rollout.js"
 import { type Findings, type RewriteCount, RunFindings } from "../store/RunFindings.js"
-import { type BegunRun, type ModeScore, type RunState, RunStore } from "../store/RunStore.js"
+import { type BegunRun, type ExampleScores, type ModeScore, type RunState, RunStore } from "../store/RunStore.js"
 import { type Interval, interval } from "./interval.js"
 import type { Deaths } from "./Supervisor.js"
 
@@ -14,7 +14,7 @@ export interface ScoreSummary {
   readonly rollouts: number
   readonly succeeded: number
   readonly failed: number
-  /** Rollouts in the mean: those with a score, and the failed ones. */
+  /** What the mean is over: rollouts with a score and failed ones, or examples where each was asked several times. */
   readonly n: number
   /** Null when nothing could be scored. */
   readonly mean: number | null
@@ -76,6 +76,9 @@ export interface Summary {
 const failuresShown = 5
 
 export interface SummaryFacts {
+  readonly isSearch: boolean
+  /** Rollouts per example. */
+  readonly samples: number
   readonly begun: BegunRun
   /** What was found of the run when it was taken up. */
   readonly recovery: {
@@ -96,12 +99,14 @@ export interface SummaryFacts {
 }
 
 /** Reads the run's final figures from the store. */
-export const summarize = ({ begun, recovery, rules, ...facts }: SummaryFacts) =>
+export const summarize = ({ begun, isSearch, recovery, rules, samples, ...facts }: SummaryFacts) =>
   Effect.gen(function*() {
     const runs = yield* RunStore
     const progress = yield* runs.progress(begun.runId)
-    const scores = yield* runs.scores(begun.runId)
-    const rewards = yield* runs.rewards(begun.runId)
+    // A search runs many texts: means over all of them would say nothing.
+    const scores = isSearch ? [] : yield* runs.scores(begun.runId)
+    const rewards = isSearch ? [] : yield* runs.rewards(begun.runId)
+    const byExample = samples === 1 ? [] : yield* runs.scoresByExample(begun.runId)
     const failures = yield* runs.failures(begun.runId, failuresShown)
     const findings = yield* RunFindings
     const found = yield* findings.of(begun.runId)
@@ -115,7 +120,7 @@ export const summarize = ({ begun, recovery, rules, ...facts }: SummaryFacts) =>
       succeeded: progress.succeeded,
       failed: progress.failed,
       cancelled: progress.cancelled,
-      scores: scores.map(scoreSummary),
+      scores: scores.map((row) => scoreSummary(row, byExample.find(({ mode }) => mode === row.mode))),
       rewards: rewards.map(({ count, mean, mode, name }) => ({ mode, name, n: count, mean })),
       calls: progress.calls,
       inputTokens: progress.inputTokens,
@@ -141,8 +146,13 @@ export const summarize = ({ begun, recovery, rules, ...facts }: SummaryFacts) =>
     return summary
   })
 
-const scoreSummary = (row: ModeScore): ScoreSummary => {
+/** Several rollouts of an example are no several examples: where there are, its mean is what counts. */
+const scoreSummary = (row: ModeScore, byExample: ExampleScores | undefined): ScoreSummary => {
   const { failed, mode, rollouts, succeeded } = row
+  if (byExample !== undefined) {
+    const { examples: n, scoreSum } = byExample
+    return { mode, rollouts, succeeded, failed, n, mean: scoreSum / n, interval: interval(byExample, n) }
+  }
   // Where no scorer applied to a success, none would have applied to a failure.
   const n = row.scored === 0 && succeeded > 0 ? 0 : row.scored + failed
   const mean = n === 0 ? null : row.scoreSum / n

@@ -57,6 +57,15 @@ export class ModeScore extends Schema.Class<ModeScore>("ModeScore")({
   partial: Schema.Int
 }) {}
 
+/** Scores of one mode of a run that asked its examples several times: each example counts once, with its mean. */
+export class ExampleScores extends Schema.Class<ExampleScores>("ExampleScores")({
+  mode: RolloutMode,
+  examples: Schema.Int,
+  scoreSum: Schema.Number,
+  scoreSquareSum: Schema.Number,
+  partial: Schema.Int
+}) {}
+
 /** One configured scorer over a mode of a run. */
 export class RewardMean extends Schema.Class<RewardMean>("RewardMean")({
   mode: RolloutMode,
@@ -95,6 +104,9 @@ export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
   readonly progress: (runId: RunId) => Effect.Effect<RunProgress, StoreError>
 
   readonly scores: (runId: RunId) => Effect.Effect<ReadonlyArray<ModeScore>, StoreError>
+
+  /** The same with every example once: failed rollouts count as 0 in its mean. */
+  readonly scoresByExample: (runId: RunId) => Effect.Effect<ReadonlyArray<ExampleScores>, StoreError>
 
   readonly rewards: (runId: RunId) => Effect.Effect<ReadonlyArray<RewardMean>, StoreError>
 
@@ -145,6 +157,17 @@ export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
               FROM run_counts WHERE run_id = ${id} GROUP BY mode ORDER BY mode`
       })
 
+      const scoresByExample = SqlSchema.findAll({
+        Request: RunId,
+        Result: ExampleScores,
+        execute: (id) =>
+          sql`SELECT mode, count(*) AS examples, sum(mean) AS score_sum, sum(mean * mean) AS score_square_sum,
+                     sum(mean NOT IN (0, 1)) AS partial
+              FROM (SELECT mode, avg(coalesce(score, 0.0)) AS mean FROM rollouts
+                    WHERE run_id = ${id} AND (score IS NOT NULL OR status = 'failed') GROUP BY mode, input_sha256)
+              GROUP BY mode`
+      })
+
       const rewards = SqlSchema.findAll({
         Request: RunId,
         Result: RewardMean,
@@ -183,6 +206,7 @@ export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
           ),
         progress: (runId) => orStoreError("reading the run's progress", progress(runId)),
         scores: (runId) => orStoreError("reading the run's scores", scores(runId)),
+        scoresByExample: (runId) => orStoreError("reading the scores of the run's examples", scoresByExample(runId)),
         rewards: (runId) => orStoreError("reading the run's rewards", rewards(runId)),
         failures: (runId, limit) => orStoreError("reading the run's failures", failures({ runId, limit }))
       })

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
-import { writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { startTau } from "../support/command.js"
+import { startTau, tau } from "../support/command.js"
 import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
 import { scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
@@ -74,12 +74,48 @@ interface Result {
 const resultIn = (folder: string) =>
   JSON.parse(query<{ result: string }>(folder, "SELECT result FROM search_results")[0]!.result) as Result
 
+interface Told {
+  readonly ended: string
+  readonly candidates: ReadonlyArray<
+    { readonly n: number; readonly state: string; readonly resources_version: number | null }
+  >
+  readonly gate: { readonly decision: string }
+  readonly budget: { readonly rollouts: { readonly spent: number } }
+}
+
+/** The summary, `tau report`, `tau candidates` and `tau lineage` tell what the store knows. */
+const assertTold = (folder: string, stdout: string, result: Result) =>
+  Effect.gen(function*() {
+    const summary = JSON.parse(stdout) as { readonly scores: ReadonlyArray<unknown>; readonly search: Told }
+    assert.deepStrictEqual(summary.scores, [])
+    const store = `--store=${storeIn(folder)}`
+    const again = yield* tau(folder, ["report", store, "--json"])
+    assert.strictEqual(again.code, 0, again.stderr)
+    const told = JSON.parse(again.stdout) as Told
+    assert.deepStrictEqual(told, summary.search)
+    assert.strictEqual(told.budget.rollouts.spent, result.spent.rollouts)
+    assert.strictEqual(told.gate.decision, "promote")
+    assert.deepInclude(told.candidates.find(({ state }) => state === "winner"), {
+      n: result.best,
+      resources_version: result.promotedVersion
+    })
+    const text = yield* tau(folder, ["report", store])
+    assert.match(text.stdout, /^ {2}\+Obey rule number \d\.$/m)
+    const listed = yield* tau(folder, ["candidates", store])
+    assert.match(listed.stdout, new RegExp(`^ *${result.best} .*winner`, "m"))
+    const tree = yield* tau(folder, ["lineage", store, "--svg=search.svg"])
+    assert.match(tree.stdout, /^0 /m)
+    assert.match(readFileSync(join(folder, "search.svg"), "utf8"), /^<svg /)
+    const nothing = yield* tau(folder, ["promote", store, "run-0001-x", "--force"])
+    assert.strictEqual(nothing.code, 1)
+  })
+
 describe("A search, end to end", { timeout: 240_000 }, () => {
   it.scopedLive("finds a better prompt, proves it, and makes it the latest", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
       const { origin, served, truth } = yield* searchUpstream()
-      const { code, stderr } = yield* searched(
+      const { code, stderr, stdout } = yield* searched(
         folder,
         searchConfig(origin, { validate: 100, optimizer: { max_rollouts: 900 } })
       )
@@ -101,6 +137,7 @@ describe("A search, end to end", { timeout: 240_000 }, () => {
       assert.strictEqual(result.spent.tokens, 15 * served.length)
       assert.isAtMost(result.spent.rollouts, 900)
       assert.strictEqual(query(folder, "SELECT 1 FROM rollouts").length, agentCalls)
+      yield* assertTold(folder, stdout, result)
       assert.strictEqual(
         query(folder, "SELECT 1 FROM spans WHERE rollout_id LIKE '%-reflect-%' AND run_id IS NOT NULL").length,
         reflections
@@ -198,6 +235,40 @@ describe("A search, end to end", { timeout: 240_000 }, () => {
       const { code, stderr } = yield* searched(folder, searchConfig(origin, { max_attempts: 1, worker_count: 8 }))
       assert.strictEqual(code, 1)
       assert.match(stderr, /rollouts failed because their model could not be reached or was overloaded/)
+    }))
+
+  it.scopedLive("says in a dry run what it may cost, and does nothing", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin, served } = yield* searchUpstream()
+      const { code, stdout } = yield* searched(folder, searchConfig(origin, { validate: 100 }), ["--dry-run"])
+      assert.strictEqual(code, 0)
+      const plan = JSON.parse(stdout) as Record<string, unknown>
+      assert.deepInclude(plan, { rollouts_max: 300, reflections_max: 60, train_examples: 24 })
+      const { pairs, rollouts } = plan["gate"] as { pairs: number; rollouts: number }
+      assert.strictEqual(rollouts, 2 * pairs)
+      assert.strictEqual(pairs + (plan["selection_examples"] as number), 100)
+      assert.deepStrictEqual(readdirSync(folder), ["config.json"])
+      assert.lengthOf(served, 0)
+    }))
+
+  it.scopedLive("is promoted by hand where nothing could be tested, and the record says so", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin } = yield* searchUpstream()
+      const { code, stderr } = yield* searched(folder, searchConfig(origin, { optimizer: { max_rollouts: 200 } }))
+      assert.strictEqual(code, 0, stderr)
+      const { bestVersion } = resultIn(folder)
+      const { id } = query<{ id: string }>(folder, "SELECT id FROM runs")[0]!
+      const store = `--store=${storeIn(folder)}`
+      const refused = yield* tau(folder, ["promote", store, id])
+      assert.deepStrictEqual([refused.code, /needs --force/.test(refused.stderr)], [2, true])
+      const done = yield* tau(folder, ["promote", store, id, "--force", "--reason", "read by hand"])
+      assert.strictEqual(done.stdout, `Version ${bestVersion} is the latest now, by force.\n`)
+      assert.deepStrictEqual(query(folder, "SELECT version, decision, reason FROM promotions"), [
+        { version: bestVersion, decision: "forced", reason: "read by hand" }
+      ])
+      assert.match((yield* tau(folder, ["report", store])).stdout, /by force: read by hand/)
     }))
 
   it.scopedLive("makes a version the latest against the gate when it is forced, and says so", () =>

@@ -212,6 +212,7 @@ class Simulation {
       begin: unused,
       end: unused,
       scores: unused,
+      scoresByExample: unused,
       rewards: unused,
       failures: unused,
       outlook: () =>

@@ -13,17 +13,16 @@ import type { StoreError } from "../../store/StoreError.js"
 import { Chance } from "../Chance.js"
 import { gate } from "../Gate.js"
 import { gatePlan } from "../GatePlan.js"
-import { defaultGateSettings, type GateSettings } from "../GateSettings.js"
 import type { GateVerdict } from "../GateVerdict.js"
 import { gepa, type GepaSettings } from "../Gepa.js"
 import { rgepa, type RgepaSettings } from "../Rgepa.js"
 import { type Found, keyOf, type Steps, type Task } from "../Search.js"
 import { slicesOf } from "../Slices.js"
-import { splitValidate } from "../Split.js"
 import { apo, type ApoSettings } from "../TextualGradient.js"
 import { gateFirstSample } from "./gateSamples.js"
 import { priceOf } from "./Prices.js"
 import type { Reflector } from "./Reflector.js"
+import { divided, gateSettings, reflectionsMax } from "./SearchPlan.js"
 import { SearchRun } from "./SearchRun.js"
 import { searchExamples, seedOf } from "./SearchTask.js"
 import { Spending } from "./Spending.js"
@@ -41,13 +40,32 @@ export interface ProgramOptions {
   readonly onStanding: (standing: Standing) => void
 }
 
-/** Where a search stands, for whoever watches. */
-export interface Standing {
-  readonly phase: "search" | "gate" | "ended"
+/** What a search has used. */
+export interface Spent {
   readonly rollouts: number
   readonly reflections: number
   readonly tokens: number
   readonly usd: number
+}
+
+/** Where a search stands, for whoever watches. */
+export interface Standing extends Spent {
+  readonly phase: "search" | "gate" | "ended"
+  /** The best so far with the bounds of its mean; null before anything is scored. */
+  readonly best: { readonly mean: number; readonly low: number; readonly high: number } | null
+  readonly tried: number
+  readonly accepted: number
+}
+
+export const notBegun: Standing = {
+  phase: "search",
+  best: null,
+  tried: 0,
+  accepted: 0,
+  rollouts: 0,
+  reflections: 0,
+  tokens: 0,
+  usd: 0
 }
 
 /** What a search came to, as it is stored. */
@@ -64,7 +82,7 @@ export interface SearchResult {
   readonly isForced: boolean
   readonly selectionExamples: number
   readonly gateExamples: number
-  readonly spent: Omit<Standing, "phase">
+  readonly spent: Spent
   readonly gate: GateVerdict | null
   /** Why no gate was held, in a sentence; null when one was. */
   readonly noGate: string | null
@@ -92,14 +110,18 @@ export const searchProgram = (
     const { optimizer } = config
     const settings = gateSettings(config)
     const chance = new Chance(optimizer.seed)
-    const split = splitValidate(examples.validate, optimizer.seed, settings)
-    const pairs = split.gate.slice(0, gatePairsMax(optimizer.max_rollouts, settings))
-    const gateRollouts = 2 * settings.samples * pairs.length
+    const { gateRollouts, pairs, selection, untestable } = divided(config, examples.validate)
     const spending = new Spending({
       tokensMax: optimizer.max_tokens ?? Infinity,
       usdMax: optimizer.max_usd ?? Infinity,
       secondsMax: optimizer.max_seconds ?? Infinity
     }, (model) => priceOf(optimizer.prices ?? {}, model))
+    const seen: { -readonly [Key in "phase" | "best" | "tried" | "accepted"]: Standing[Key] } = {
+      phase: "search",
+      best: null,
+      tried: 0,
+      accepted: 0
+    }
     const run = new SearchRun({
       runId,
       resources,
@@ -110,30 +132,42 @@ export const searchProgram = (
       spending,
       onProgress: () => {
         options.onProgress()
-        options.onStanding({ phase, ...standing() })
+        tell()
+      },
+      onEvent: (event) => {
+        if (event.type === "proposed") seen.tried += 1
+        if (event.type === "accepted") seen.accepted += 1
+        if (event.type === "incumbent") seen.best = event
       },
       onEnqueued: options.onEnqueued
     })
-    const standing = () => ({
+    const spent = (): Spent => ({
       rollouts: run.spent.rollouts,
       reflections: run.spent.reflections,
       tokens: spending.tokens,
       usd: spending.usd
     })
-    let phase: Standing["phase"] = "search"
-    const task: Task = { seed, train: examples.train, selection: split.selection, chance }
+    const tell = () => {
+      const { best } = seen
+      options.onStanding({
+        ...seen,
+        ...spent(),
+        best: best === null ? null : { mean: best.mean, low: best.low, high: best.high }
+      })
+    }
+    const task: Task = { seed, train: examples.train, selection, chance }
     const found = yield* run.run(searching(task, optimizer), {
       rolloutsMax: optimizer.max_rollouts - gateRollouts,
-      reflectionsMax: optimizer.max_reflections ?? Math.ceil(optimizer.max_rollouts / 5),
+      reflectionsMax: reflectionsMax(config),
       stallMax: optimizer.stallLimit,
       cached: optimizer.cache ?? true
     })
-    phase = "gate"
+    seen.phase = "gate"
     const isSeed = keyOf(found.best) === keyOf(seed)
     const noGate = isSeed
       ? "nothing better than the seed was found"
       : pairs.length === 0
-      ? split.untestable ?? "not testable: max_rollouts leaves none for the gate"
+      ? untestable ?? "not testable: max_rollouts leaves none for the gate"
       : null
     const verdict = noGate !== null ? null : yield* run.run(
       gate({
@@ -164,9 +198,9 @@ export const searchProgram = (
       bestVersion,
       promotedVersion: promoted,
       isForced,
-      selectionExamples: split.selection.length,
+      selectionExamples: selection.length,
       gateExamples: pairs.length,
-      spent: standing(),
+      spent: spent(),
       gate: verdict,
       noGate
     }
@@ -179,28 +213,10 @@ export const searchProgram = (
         principal: isForced ? options.forcedBy : null
       }
     )
-    options.onStanding({ phase: "ended", ...standing() })
+    seen.phase = "ended"
+    tell()
     return result
   })
-
-/** No more than a third of the budget goes into the gate. */
-const gatePairsMax = (rolloutsMax: number, { samples }: GateSettings) => Math.floor(rolloutsMax / (6 * samples))
-
-const gateSettings = ({ gate }: RunConfig): GateSettings => ({
-  ...defaultGateSettings,
-  alpha: gate.alpha,
-  fraction: gate.fraction,
-  minRewardDelta: gate.min_reward_delta,
-  samples: gate.samples,
-  guardRails: {
-    ...defaultGateSettings.guardRails,
-    tokensRatioMax: gate.tokens_ratio_max,
-    tokensRiseAllowed: gate.tokens_rise_allowed,
-    failureRateRiseMax: gate.failure_rate_rise_max,
-    sliceLossMax: gate.slice_loss_max,
-    sliceExamplesMin: gate.slice_examples_min
-  }
-})
 
 const gateSetOf = (ids: ReadonlyArray<string>) => createHash("sha256").update(ids.toSorted().join("\n")).digest("hex")
 

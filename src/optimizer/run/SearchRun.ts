@@ -43,6 +43,8 @@ export interface SearchRunOptions {
   readonly spending: Spending
   /** Told when something has come of the search: whoever waits for it need not give up. */
   readonly onProgress: () => void
+  /** Told of what the search notes, as it goes. */
+  readonly onEvent: (event: SearchEvent) => void
   /** Wakes the runners. */
   readonly onEnqueued: () => void
 }
@@ -119,6 +121,7 @@ export class SearchRun {
         return conductor.stop(new SearchStopped(taken.stop.reason as SearchStopped["reason"], taken.stop.detail))
       }
       this.settle(work, planned)
+      for (const ask of work.asks) if (ask._tag === "Note") this.options.onEvent(ask.event)
       const ids = planned.row.rollouts.map(({ id }) => id)
       if (ids.length > 0) this.options.onEnqueued()
       const [outcomes, reflections] = yield* Effect.all([

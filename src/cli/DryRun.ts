@@ -1,0 +1,108 @@
+/** What a run may cost at most, and what its gate could find, before anything is spent or written. */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import type { RunConfig } from "../domain/RunConfig.js"
+import { priceOf } from "../optimizer/run/Prices.js"
+import { searchPlan } from "../optimizer/run/SearchPlan.js"
+import { ExitCode } from "./ExitCode.js"
+import type { OptimizeMode } from "./Mode.js"
+
+export const dryRun = (mode: OptimizeMode, config: RunConfig) =>
+  Effect.as(
+    Console.log(mode.json ? JSON.stringify(planJson(mode, config), null, 2) : planText(mode, config)),
+    ExitCode.success
+  )
+
+const planOf = (mode: OptimizeMode, config: RunConfig) => {
+  const { optimizer } = config
+  const evaluated = (config.optimize.length + config.validate.length) * (optimizer.samples ?? 1)
+  const search = optimizer.algorithm === "evaluate" ? null : searchPlan(config)
+  const reflectionModel = optimizer.reflection_model ?? mode.modelRef
+  return {
+    algorithm: optimizer.algorithm,
+    rolloutsMax: search === null ? evaluated : optimizer.max_rollouts,
+    attemptsMax: config.max_attempts,
+    reflectionsMax: search?.reflectionsMax ?? 0,
+    tokensMax: optimizer.max_tokens ?? null,
+    usdMax: optimizer.max_usd ?? null,
+    secondsMax: optimizer.max_seconds ?? null,
+    prices: {
+      [mode.modelRef]: priceOf(optimizer.prices ?? {}, mode.modelRef) ?? null,
+      ...(search !== null && { [reflectionModel]: priceOf(optimizer.prices ?? {}, reflectionModel) ?? null })
+    },
+    search
+  }
+}
+
+const planJson = (mode: OptimizeMode, config: RunConfig) => {
+  const { search, ...plan } = planOf(mode, config)
+  return {
+    schema_version: 1,
+    dry_run: true,
+    algorithm: plan.algorithm,
+    rollouts_max: plan.rolloutsMax,
+    attempts_max: plan.attemptsMax,
+    reflections_max: plan.reflectionsMax,
+    tokens_max: plan.tokensMax,
+    usd_max: plan.usdMax,
+    seconds_max: plan.secondsMax,
+    prices: plan.prices,
+    ...(search !== null && {
+      train_examples: search.train,
+      selection_examples: search.selection,
+      gate: {
+        pairs: search.gatePairs,
+        rollouts: search.gateRollouts,
+        untestable: search.untestable,
+        power: search.power,
+        detectable_gain: search.detectableGain
+      }
+    })
+  }
+}
+
+const planText = (mode: OptimizeMode, config: RunConfig): string => {
+  const plan = planOf(mode, config)
+  const { search } = plan
+  const limits = [
+    plan.tokensMax === null ? null : `${plan.tokensMax} tokens`,
+    plan.usdMax === null ? null : `$${plan.usdMax}`,
+    plan.secondsMax === null ? null : `${plan.secondsMax} s`
+  ].filter((limit) => limit !== null)
+  return [
+    `A dry run of ${plan.algorithm}: nothing is called, and nothing is written.`,
+    "",
+    row("rollouts", `at most ${plan.rolloutsMax}, each tried up to ${plan.attemptsMax} times`),
+    ...(search === null ? [] : [
+      row("reflections", `at most ${plan.reflectionsMax}`),
+      row(
+        "other limits",
+        limits.length === 0 ? "none: max_tokens, max_usd and max_seconds are not set" : limits.join(", ")
+      ),
+      row("examples", `${search.train} to learn from, ${search.selection} to select by`),
+      ...(search.gatePairs === 0
+        ? [row("gate", search.untestable ?? "none: max_rollouts leaves no rollouts for it")]
+        : [
+          row("gate", `${search.gatePairs} pairs, ${search.gateRollouts} of the rollouts`),
+          row(
+            "",
+            `chance to find a gain of ${
+              search.power.map(({ gain, power }) => `${Math.round(gain * 100)}: ${Math.round(power * 100)} %`).join(
+                ", "
+              )
+            }`
+          )
+        ])
+    ]),
+    ...Object.entries(plan.prices).map(([model, price]) =>
+      row(
+        "price",
+        price === null
+          ? `${model}: unknown; give it in optimizer.prices`
+          : `${model}: $${price.input} in, $${price.output} out per million tokens`
+      )
+    )
+  ].join("\n")
+}
+
+const row = (label: string, value: string) => `  ${label.padEnd(14)}${value}`

@@ -1,0 +1,60 @@
+/** What a search sets out to do: its examples, divided, and what its gate costs and can find. */
+import type { ResourceValues } from "../../domain/Resources.js"
+import type { RunConfig } from "../../domain/RunConfig.js"
+import { gatePlan } from "../GatePlan.js"
+import { defaultGateSettings, type GateSettings } from "../GateSettings.js"
+import type { TaskExample } from "../Search.js"
+import { splitValidate } from "../Split.js"
+import { searchExamples } from "./SearchTask.js"
+
+/** The gate's settings as a config gives them. */
+export const gateSettings = ({ gate }: RunConfig): GateSettings => ({
+  ...defaultGateSettings,
+  alpha: gate.alpha,
+  fraction: gate.fraction,
+  minRewardDelta: gate.min_reward_delta,
+  samples: gate.samples,
+  guardRails: {
+    ...defaultGateSettings.guardRails,
+    tokensRatioMax: gate.tokens_ratio_max,
+    tokensRiseAllowed: gate.tokens_rise_allowed,
+    failureRateRiseMax: gate.failure_rate_rise_max,
+    sliceLossMax: gate.slice_loss_max,
+    sliceExamplesMin: gate.slice_examples_min
+  }
+})
+
+export interface DividedExamples {
+  readonly selection: ReadonlyArray<TaskExample>
+  /** The pairs that the gate may run: no more than a third of the budget goes into it. */
+  readonly pairs: ReadonlyArray<TaskExample>
+  readonly untestable: string | null
+  readonly gateRollouts: number
+}
+
+export const divided = (config: RunConfig, validate: ReadonlyArray<TaskExample>): DividedExamples => {
+  const settings = gateSettings(config)
+  const { gate, selection, untestable } = splitValidate(validate, config.optimizer.seed, settings)
+  const pairs = gate.slice(0, Math.floor(config.optimizer.max_rollouts / (6 * settings.samples)))
+  return { selection, pairs, untestable, gateRollouts: 2 * settings.samples * pairs.length }
+}
+
+export const reflectionsMax = ({ optimizer }: RunConfig): number =>
+  optimizer.max_reflections ?? Math.ceil(optimizer.max_rollouts / 5)
+
+/** The figures of a search that is yet to begin. */
+export const searchPlan = (config: RunConfig, resources: ResourceValues = config.resources ?? {}) => {
+  const { train, validate } = searchExamples(config, resources)
+  const { gateRollouts, pairs, selection, untestable } = divided(config, validate)
+  const { detectableGain, power } = gatePlan(pairs.length, 1, gateSettings(config))
+  return {
+    train: train.length,
+    selection: selection.length,
+    gatePairs: pairs.length,
+    gateRollouts,
+    untestable,
+    power,
+    detectableGain,
+    reflectionsMax: reflectionsMax(config)
+  }
+}

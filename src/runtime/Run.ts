@@ -257,7 +257,8 @@ const treeOf = (
       const end = yield* awaitEnding({
         runId,
         completionPollIntervalMs: config.completion_poll_interval_ms,
-        completionTimeoutSecs: config.completion_timeout_secs,
+        // A search is waited for from step to step, of which each may take as long as an attempt.
+        completionTimeoutSecs: config.completion_timeout_secs + (search === null ? 0 : config.attempt_timeout_secs),
         worked,
         isOver: () => isOver,
         onDesired: (desired) => self.tell("runners", desired)

@@ -27,6 +27,8 @@ export interface SearchOutcome {
 /** What the calls of one rollout or reflection used of one model. */
 export interface Usage {
   readonly model: string | null
+  /** 1 where the calls were a judge's. */
+  readonly isJudge: 0 | 1
   readonly inputTokens: number
   readonly outputTokens: number
   /** What the upstream itself said it cost, in dollars; 0 where it says nothing. */
@@ -165,12 +167,12 @@ const outcomes = (sql: SqlClient.SqlClient, ids: ReadonlyArray<string>) =>
 
 const usage = (sql: SqlClient.SqlClient, rolloutIds: ReadonlyArray<string>) =>
   sql<Usage & { readonly rolloutId: string }>`
-    SELECT s.rollout_id, s.model, coalesce(sum(s.input_tokens), 0) AS input_tokens,
+    SELECT s.rollout_id, s.model, coalesce(s.attributes ->> ${`$."${GenAi.callRole}"`} = 'judge', 0) AS is_judge, coalesce(sum(s.input_tokens), 0) AS input_tokens,
            coalesce(sum(s.output_tokens), 0) AS output_tokens,
            coalesce(sum(s.attributes ->> ${`$."${GenAi.usageCost}"`}), 0.0) AS cost
     FROM json_each(${JSON.stringify(rolloutIds)}) AS wanted JOIN spans s ON s.rollout_id = wanted.value
     WHERE s.kind = 'llm' AND s.attributes ->> ${`$."${GenAi.replayed}"`} IS NULL
-    GROUP BY s.rollout_id, s.model`
+    GROUP BY s.rollout_id, s.model, is_judge`
 
 const conversation = (sql: SqlClient.SqlClient, rolloutId: string) =>
   Effect.gen(function*() {

@@ -54,6 +54,7 @@ const reflectionsAtOnce = 8
 const pollMinMs = 3
 const pollMaxMs = 50
 const heldPollMs = 100
+const tickMs = 1_000
 /** A search whose rollouts keep failing for want of a model would optimize noise. */
 const infrastructureShareMax = 0.2
 const infrastructureLookedAt = 20
@@ -220,15 +221,20 @@ export class SearchRun {
 
   /** Waits until all rollouts have ended: whatever else the run has enqueued has ended before. */
   private outcomes(ids: ReadonlyArray<string>) {
-    const { runId, spending } = this.options
+    const { onProgress, runId, spending } = this.options
     return Effect.gen(function*() {
       if (ids.length === 0) return []
       const runs = yield* RunStore
       const store = yield* SearchStore
       let pauseMs = pollMinMs
+      let finished = 0
       while (!(yield* runs.outlook(runId)).isFinished) {
         yield* Effect.sleep(pauseMs)
         pauseMs = Math.min(pollMaxMs, pauseMs * 1.5)
+        const progress = pauseMs < pollMaxMs ? null : yield* runs.progress(runId)
+        if (progress === null || progress.finished === finished) continue
+        finished = progress.finished
+        onProgress()
       }
       const outcomes = yield* store.outcomes(ids)
       for (const { usage } of outcomes) spending.addRollout(usage)
@@ -240,9 +246,14 @@ export class SearchRun {
     n: number,
     ask: Work["reflections"][number]
   ): Effect.Effect<Reflection, StoreError, Reflector | SearchStore> {
-    const { runId, spending } = this.options
+    const { onProgress, runId, spending } = this.options
     return Effect.gen(function*() {
-      const reflection = yield* Effect.flatMap(Reflector, (reflector) => reflector.reflect(runId, n, ask))
+      // It has limits of its own for each try.
+      const ticking = Effect.forever(Effect.delay(Effect.sync(onProgress), tickMs))
+      const reflection = yield* Effect.raceFirst(
+        Effect.flatMap(Reflector, (reflector) => reflector.reflect(runId, n, ask)),
+        ticking
+      )
       spending.addReflection(yield* Effect.flatMap(SearchStore, (store) => store.usage(reflectionId(runId, n))))
       return reflection
     })
@@ -304,7 +315,11 @@ const eventJson = (event: SearchEvent, see: See): string => {
 }
 
 const outcomeOf = ({ example }: Fresh, stored: SearchOutcome): Outcome => {
-  const tokens = stored.usage.reduce((sum, { inputTokens, outputTokens }) => sum + inputTokens + outputTokens, 0)
+  // What a judge takes is not the agent's.
+  const tokens = stored.usage.reduce(
+    (sum, { inputTokens, isJudge, outputTokens }) => isJudge === 1 ? sum : sum + inputTokens + outputTokens,
+    0
+  )
   if (stored.status !== "succeeded") {
     return {
       example,

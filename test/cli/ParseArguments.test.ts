@@ -35,6 +35,8 @@ describe("modes", () => {
       configPath: "c.json",
       storePath: ".tau/training/store.sqlite",
       json: false,
+      dryRun: false,
+      force: false,
       drainMs: 10_000,
       proxy: { bind: { host: "127.0.0.1", port: 0 } }
     })
@@ -56,6 +58,8 @@ describe("modes", () => {
       configPath: "c.json",
       storePath: "s",
       json: true,
+      dryRun: false,
+      force: false,
       drainMs: 10_000,
       proxy: { bind: { host: "::1", port: 9 }, upstreamUrl: "http://h/v1", timeoutMs: 1 }
     })

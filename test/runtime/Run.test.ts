@@ -64,25 +64,6 @@ const startsThenHangs = (n: number) =>
   })
 
 describe("Run", () => {
-  it.scopedLive("asks each example as often as it is told, and takes its mean for one", () =>
-    Effect.gen(function*() {
-      const folder = yield* scratchFolder
-      let asked = 0
-      const summary = yield* execute(
-        folder,
-        {
-          execute: ({ example }) =>
-            Effect.succeed({ output: `${example["prompt"] === "question 1" ? 1 : asked++ % 2}` }),
-          score: ({ output }) => Effect.succeed(output === "1" ? 1 : 0)
-        },
-        2,
-        { worker_count: 1, optimizer: { samples: 4 } }
-      )
-      assert.strictEqual(summary.total, 8)
-      const [{ interval, mean, n }] = summary.scores as [typeof summary.scores[number]]
-      assert.deepStrictEqual([n, mean, interval?.method], [2, 0.75, "student-t"])
-    }))
-
   it.scopedLive("runs every rollout once, sums up, and leaves a status file that says so", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder

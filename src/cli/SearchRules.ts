@@ -22,6 +22,7 @@ const owners: { readonly [Key in keyof OptimizerConfig]?: ReadonlyArray<Algorith
   selection: ["gepa"],
   selector: ["gepa"],
   merge: ["gepa"],
+  rng: ["gepa"],
   cache: ["gepa"],
   block: ["rgepa"],
   pBest: ["rgepa"],

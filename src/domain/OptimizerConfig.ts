@@ -78,6 +78,10 @@ export const OptimizerConfig = Schema.Struct({
     "`gepa`: how a parent is chosen"
   ),
   merge: optional(Schema.Boolean, "`gepa`: whether candidates are crossed"),
+  rng: optional(
+    Schema.Literal("path", "python"),
+    "`gepa`: `python` draws what Python's `random.Random(seed)` draws in the reference implementation (`path`)"
+  ),
   cache: optional(Schema.Boolean, "`gepa`: false runs an example again whenever it is asked for again (true)"),
   block: optional(positive("examples"), "`rgepa`: selection examples per heat of the race (10)"),
   pBest: optional(share("a probability"), "`rgepa`: how often the parent is the best candidate (0.5)"),

@@ -37,7 +37,7 @@ const inner = columnsMax - 2
 /** The most important thing in one plain sentence: the gate's own where there is one. */
 export const verdict = (report: SearchReport): string => {
   const { candidates, ended, gate } = report
-  if (gate !== null) return gate.sentence
+  if (gate !== null) return asSentence(gate.sentence)
   const seed = candidates.find(({ n }) => n === 0)
   const winner = winnerOf(report)
   const best = winner ?? seed
@@ -57,6 +57,9 @@ export const verdict = (report: SearchReport): string => {
     ? `No better text was found than the seed, which scores ${score(best.mean)} ${over} and stays as it is.`
     : `Candidate ${best.n} scores ${score(best.mean)}${against}, ${over} that the search saw: no gate has judged it.`
 }
+
+const asSentence = (text: string): string =>
+  `${text.slice(0, 1).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`
 
 const headLines = ({ algorithm, candidates, ended, randomSeed, runId }: SearchReport): ReadonlyArray<string> => {
   const proposed = candidates.filter(({ n }) => n > 0)

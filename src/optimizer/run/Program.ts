@@ -236,13 +236,18 @@ const searching = (task: Task, optimizer: OptimizerConfig): Steps<Found> => {
     pPrune,
     patchMerge,
     proposals,
+    rng,
+    seed,
     selection,
     selector,
     target
   } = optimizer
   switch (optimizer.algorithm) {
     case "gepa":
-      return gepa(task, given<GepaSettings>({ merge, minibatch, proposals, selection, selector, target }))
+      return gepa(
+        task,
+        given<GepaSettings>({ merge, minibatch, proposals, rng, rngSeed: seed, selection, selector, target })
+      )
     case "apo":
       return apo(
         task,

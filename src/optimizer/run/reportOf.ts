@@ -150,14 +150,17 @@ const slicesIn = (scored: ReadonlyArray<ScoredExample>, best: number): ReadonlyA
 const sliceScore = (scores: ReadonlyArray<number>): SliceScore | null =>
   scores.length === 0 ? null : { mean: mean(scores), ...meanBounds(scores) }
 
-const gateOf = ({ promotion }: SearchRecord, result: SearchResult | null): GateOutcome | null => {
+const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): GateOutcome | null => {
   if (result === null) return null
   const forced = promotion?.decision === "forced" ? forcedSentence(promotion) : ""
-  const { gate, noGate } = result
+  const { best, gate, noGate } = result
   if (gate === null) {
+    // A search that found nothing better has nothing for a gate to decide.
+    if (best === 0) return null
+    const left = forced === "" ? `; candidate ${best} stays a proposal until tau promote ${run.id} --force` : forced
     return {
-      decision: forced === "" ? "no gate" : "forced",
-      sentence: `${noGate ?? "no gate was held"}${forced}`,
+      decision: forced === "" ? "not_testable" : "forced",
+      sentence: `${noGate ?? "no gate was held"}${left}`,
       n: 0,
       wins: 0,
       losses: 0,

@@ -1,0 +1,75 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as fc from "effect/FastCheck"
+import { priceOf } from "../../../src/optimizer/run/Prices.js"
+import { Spending } from "../../../src/optimizer/run/Spending.js"
+
+const unlimited = { tokensMax: Infinity, usdMax: Infinity, secondsMax: Infinity }
+const usage = (inputTokens: number, outputTokens: number, model: string | null = "m", cost = 0) => [
+  { model, isJudge: 0 as const, inputTokens, outputTokens, cost }
+]
+const price = () => ({ input: 1, output: 10 })
+
+describe("Spending", () => {
+  it("reserves a batch by what rollouts and reflections used so far, each by itself", () => {
+    const spending = new Spending({ ...unlimited, tokensMax: 1_000 }, price)
+    assert.isNull(spending.refusal({ rollouts: 1_000, reflections: 0 }, 0), "nobody knows yet")
+    spending.addRollout(usage(60, 40))
+    spending.addReflection(usage(300, 100))
+    assert.strictEqual(spending.tokens, 500)
+    assert.isNull(spending.refusal({ rollouts: 5, reflections: 0 }, 0))
+    assert.isNull(spending.refusal({ rollouts: 1, reflections: 1 }, 0))
+    assert.strictEqual(spending.refusal({ rollouts: 6, reflections: 0 }, 0)?.reason, "tokens")
+    assert.match(
+      spending.refusal({ rollouts: 2, reflections: 1 }, 0)!.detail,
+      /about 1100 tokens of 1000 \(max_tokens\)/
+    )
+  })
+
+  it("takes what the upstream says a call cost before any table", () => {
+    const spending = new Spending({ ...unlimited, usdMax: 0.01 }, price)
+    spending.addRollout(usage(1_000, 100))
+    assert.closeTo(spending.usd, 0.002, 1e-12)
+    spending.addRollout(usage(1_000, 100, "m", 0.004))
+    assert.closeTo(spending.usd, 0.006, 1e-12)
+    assert.isNull(spending.refusal({ rollouts: 1, reflections: 0 }, 0))
+    assert.strictEqual(spending.refusal({ rollouts: 2, reflections: 0 }, 0)?.reason, "usd")
+  })
+
+  it("begins nothing when its time is over", () => {
+    const spending = new Spending({ ...unlimited, secondsMax: 60 }, price)
+    assert.isNull(spending.refusal({ rollouts: 1, reflections: 0 }, 59.9))
+    assert.strictEqual(spending.refusal({ rollouts: 1, reflections: 0 }, 60)?.reason, "seconds")
+  })
+
+  it("never lets a batch begin that would overshoot at the pace so far", () => {
+    const step = fc.record({ rollouts: fc.integer({ min: 0, max: 8 }), tokens: fc.integer({ min: 0, max: 200 }) })
+    fc.assert(fc.property(fc.array(step), fc.integer({ min: 1, max: 3_000 }), (steps, tokensMax) => {
+      const spending = new Spending({ ...unlimited, tokensMax }, price)
+      let largest = 0
+      for (const { rollouts, tokens } of steps) {
+        if (spending.refusal({ rollouts, reflections: 0 }, 0) !== null) continue
+        for (let n = 0; n < rollouts; n += 1) spending.addRollout(usage(tokens, 0))
+        largest = Math.max(largest, rollouts * 200)
+      }
+      // One batch is what a surprise may cost.
+      assert.isAtMost(spending.tokens, tokensMax + largest)
+    }))
+  })
+})
+
+describe("Prices", () => {
+  it("are found by the names that models are called and answered by", () => {
+    const mini = { input: 0.15, output: 0.6 }
+    for (
+      const name of ["gpt-4o-mini", "openai/gpt-4o-mini", "gpt-4o-mini-2024-07-18", "openrouter/openai/gpt-4o-mini"]
+    ) {
+      assert.deepStrictEqual(priceOf({}, name), mini, name)
+    }
+    assert.deepStrictEqual(priceOf({ "gpt-4o-mini": { input: 9, output: 9 } }, "openai/gpt-4o-mini"), {
+      input: 9,
+      output: 9
+    })
+    assert.deepStrictEqual(priceOf({}, "sim/arithmetic"), { input: 0, output: 0 })
+    for (const name of ["vllm/my-model", "constructor", "openai/toString"]) assert.isUndefined(priceOf({}, name), name)
+  })
+})

@@ -110,7 +110,7 @@ const assertTold = (folder: string, stdout: string, result: Result) =>
     assert.strictEqual(nothing.code, 1)
   })
 
-describe("A search, end to end", { timeout: 240_000 }, () => {
+describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
   it.scopedLive("finds a better prompt, proves it, and makes it the latest", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder

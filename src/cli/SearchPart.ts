@@ -33,7 +33,6 @@ export const searchPart = (options: SearchPartOptions) =>
     const { config, mode, reflection } = options
     const { optimizer } = config
     if (reflection === null) return null
-    yield* checkPrices(options)
     const reflector = yield* Layer.build(yield* reflectorOf(options, reflection))
     const services = Context.merge(yield* Effect.context<SearchStore | ResourceStore | RunStore>(), reflector)
     let standing: Standing = notBegun
@@ -82,14 +81,13 @@ const secondsLeft = (
 }
 
 /** A limit in dollars means nothing where nobody knows what a call costs. */
-const checkPrices = ({ config, mode }: SearchPartOptions) => {
-  const { max_usd, prices = {}, reflection_model } = config.optimizer
+const checkPrices = ({ max_usd, prices = {}, reflection_model }: RunConfig["optimizer"], mode: OptimizeMode) => {
   if (max_usd === undefined) return Effect.void
   const unknown = [mode.modelRef, reflection_model ?? mode.modelRef].find((model) =>
     priceOf(prices, model) === undefined
   )
   return unknown === undefined ? Effect.void : new UsageError({
-    detail:
+    detail: `${mode.configPath}: ` +
       `$.optimizer.max_usd needs the price of ${unknown}: give it in $.optimizer.prices, in dollars per million tokens`
   })
 }
@@ -98,7 +96,10 @@ const checkPrices = ({ config, mode }: SearchPartOptions) => {
 export const reflectionModel = ({ optimizer }: RunConfig, mode: OptimizeMode, environment: Environment) =>
   optimizer.algorithm === "evaluate"
     ? Effect.succeed(null)
-    : sideModel(mode, optimizer.reflection_model ?? mode.modelRef, environment, optimizer.reflection_url)
+    : Effect.zipRight(
+      checkPrices(optimizer, mode),
+      sideModel(mode, optimizer.reflection_model ?? mode.modelRef, environment, optimizer.reflection_url)
+    )
 
 const reflectorOf = ({ config, proxy }: SearchPartOptions, reflection: SideModel) =>
   Effect.gen(function*() {

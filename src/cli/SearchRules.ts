@@ -2,6 +2,8 @@
 import type { Algorithm, OptimizerConfig } from "../domain/OptimizerConfig.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { parseUpstream } from "../openai/UpstreamUrl.js"
+import { divided } from "../optimizer/run/SearchPlan.js"
+import { searchExamples } from "../optimizer/run/SearchTask.js"
 import type { Problem } from "./ConfigShape.js"
 import { pathOf } from "./JsonText.js"
 import { type ModelRef } from "./Mode.js"
@@ -66,6 +68,9 @@ export const searchProblems = (config: RunConfig): ReadonlyArray<Problem> => {
         : [{ path: pathOf("$", key), text: `expected examples, found none: ${shown(algorithm)} searches on them` }]
     ),
     ...componentProblems(config),
+    ...referenceProblems(config),
+    ...budgetProblems(config),
+    ...parameterProblems(config),
     ...modelProblems(optimizer.reflection_model),
     ...urlProblems(optimizer.reflection_url)
   ]
@@ -78,16 +83,63 @@ const componentProblems = ({ optimizer, resources }: RunConfig): ReadonlyArray<P
   if (texts.length === 0) {
     return [{ path: "$.resources", text: "expected a text to optimize, a system_prompt say, found none" }]
   }
-  return (optimizer.components ?? []).flatMap((name, index) => {
+  const components: ReadonlyArray<string> = optimizer.components ?? []
+  return components.flatMap((name, index) => {
+    const path = pathOf("$.optimizer.components", index)
+    if (components.slice(0, index).includes(name)) {
+      return [{ path, text: `expected each component once, found ${shown(name)} again` }]
+    }
     if (texts.includes(name)) return []
     const meant = nearest(name, texts)
     const hint = meant === undefined ? "" : `; did you mean ${shown(meant)}?`
     return [{
-      path: pathOf("$.optimizer.components", index),
+      path,
       text: `expected the name of a text in "resources", found ${shown(name)}${hint}`
     }]
   })
 }
+
+/** A search compares scores: an example that cannot be scored would count as a miss of every candidate. */
+const referenceProblems = (config: RunConfig): ReadonlyArray<Problem> => {
+  const wanted = config.scoring === undefined
+    ? ["expected"]
+    : config.scoring.flatMap((scorer) =>
+      scorer.kind === "exact_match" || scorer.kind === "contains" || scorer.kind === "numeric" ||
+        scorer.kind === "json_equal" || (scorer.kind === "regex" && scorer.pattern === undefined)
+        ? [scorer.expected]
+        : []
+    )
+  return (["optimize", "validate"] as const).flatMap((key) =>
+    config[key].flatMap((example, index): ReadonlyArray<Problem> => {
+      const missing = wanted.find((field) => !Object.hasOwn(example, field))
+      return missing === undefined ? [] : [{
+        path: pathOf(pathOf("$", key), index),
+        text: `expected the field ${shown(missing)} to score an answer by, found none`
+      }]
+    })
+  )
+}
+
+/** The seed's own evaluation and the gate must fit. */
+const budgetProblems = (config: RunConfig): ReadonlyArray<Problem> => {
+  const { gateRollouts, selection } = divided(config, searchExamples(config, config.resources ?? {}).validate)
+  const { max_rollouts: max } = config.optimizer
+  const least = selection.length + gateRollouts
+  return max > least ? [] : [{
+    path: "$.optimizer.max_rollouts",
+    text:
+      `expected more than the ${selection.length} rollouts of the selection examples and ${gateRollouts} of the gate, ` +
+      `found ${max}`
+  }]
+}
+
+const ownParameters = new Set(["model", "messages", "stream", "response_format"])
+
+const parameterProblems = ({ optimizer }: RunConfig): ReadonlyArray<Problem> =>
+  Object.keys(optimizer.reflection_parameters ?? {}).filter((key) => ownParameters.has(key)).map((key) => ({
+    path: pathOf("$.optimizer.reflection_parameters", key),
+    text: `expected a parameter that is not tau's own, found ${shown(key)}`
+  }))
 
 const modelProblems = (reference: string | undefined): ReadonlyArray<Problem> => {
   if (reference === undefined) return []

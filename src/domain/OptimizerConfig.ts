@@ -103,7 +103,13 @@ export const GateConfig = Schema.Struct({
     0.05,
     "How often a version that is no better may be promoted, over all openings of the gate together"
   ),
-  fraction: withDefault(share("a share"), 0.4, "Share of `validate` that is kept for the gate; no search sees it"),
+  fraction: withDefault(
+    Schema.Number.pipe(
+      Schema.filter((value) => value > 0 && value < 1, { description: "a share above 0 and below 1" })
+    ),
+    0.4,
+    "Share of `validate`, about, that is kept for the gate; no search sees it"
+  ),
   min_reward_delta: withDefault(share("a gain"), 0, "Smallest gain that counts"),
   samples: withDefault(positive("rollouts"), 1, "Rollouts per example and version"),
   tokens_ratio_max: withDefault(

@@ -10,6 +10,7 @@ import type { StoreError } from "./StoreError.js"
 export interface SearchRecord {
   readonly run: {
     readonly id: string
+    readonly state: "running" | "paused" | "completed" | "failed" | "cancelled"
     readonly config: string
     readonly calls: number
     readonly tokens: number
@@ -23,6 +24,8 @@ export interface SearchRecord {
   >
   readonly events: ReadonlyArray<{ readonly step: number; readonly data: string }>
   readonly result: string | null
+  /** Reflections that brought no text, and why the last did not. */
+  readonly failedReflections: { readonly n: number; readonly last: string | null }
   /** The promotion that the run led to, by the gate or by force; the last one. */
   readonly promotion: {
     readonly version: number
@@ -74,14 +77,18 @@ export class SearchReader extends Context.Tag("tau/store/SearchReader")<SearchRe
   )
 }
 
+interface Searched {
+  readonly optimizer?: { readonly algorithm?: string }
+}
+
 const record = (sql: SqlClient.SqlClient, runId: RunId) =>
   Effect.gen(function*() {
     const [run] = yield* sql<SearchRecord["run"]>`
-      SELECT id, config, calls, input_tokens + output_tokens AS tokens, created_at_ms
+      SELECT id, state, config, calls, input_tokens + output_tokens AS tokens, created_at_ms
       FROM runs WHERE id = ${runId}`
     const steps = yield* sql<SearchRecord["steps"][number]>`
       SELECT n, rollouts, reflections, at_ms FROM search_steps WHERE run_id = ${runId} ORDER BY n`
-    if (run === undefined || steps.length === 0) return null
+    if (run === undefined || (JSON.parse(run.config) as Searched).optimizer?.algorithm === "evaluate") return null
     const candidates = yield* sql<SearchRecord["candidates"][number]>`
       SELECT n, texts, resources_version FROM search_candidates WHERE run_id = ${runId} ORDER BY n`
     const events = yield* sql<SearchRecord["events"][number]>`
@@ -89,5 +96,17 @@ const record = (sql: SqlClient.SqlClient, runId: RunId) =>
     const [result] = yield* sql<{ result: string }>`SELECT result FROM search_results WHERE run_id = ${runId}`
     const [promotion] = yield* sql<NonNullable<SearchRecord["promotion"]>>`
       SELECT version, decision, principal, reason FROM promotions WHERE run_id = ${runId} ORDER BY n DESC LIMIT 1`
-    return { run, steps, candidates, events, result: result?.result ?? null, promotion: promotion ?? null }
+    const [failed] = yield* sql<SearchRecord["failedReflections"]>`
+      SELECT count(*) AS n, (SELECT failure FROM search_reflections WHERE run_id = ${runId} AND failure IS NOT NULL
+                             ORDER BY n DESC LIMIT 1) AS last
+      FROM search_reflections WHERE run_id = ${runId} AND failure IS NOT NULL`
+    return {
+      run,
+      steps,
+      candidates,
+      events,
+      result: result?.result ?? null,
+      failedReflections: failed!,
+      promotion: promotion ?? null
+    }
   })

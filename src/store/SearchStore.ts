@@ -9,6 +9,7 @@ import { orStoreError } from "./reading.js"
 import type { StoreError } from "./StoreError.js"
 import { Writer } from "./Writer.js"
 import type { Input, Output } from "./writer/operations.js"
+import type { Opening } from "./writer/search.js"
 
 /** How a rollout of a search ended, and what it used. */
 export interface SearchOutcome {
@@ -20,7 +21,7 @@ export interface SearchOutcome {
   /** What scorers said of the attempt that counts, in the order of their names. */
   readonly feedback: ReadonlyArray<{ readonly name: string; readonly value: number; readonly feedback: string | null }>
   readonly usage: ReadonlyArray<Usage>
-  /** Its last call failed for want of capacity or connection. */
+  /** Its last calls failed for want of capacity or connection, or its scorer could not judge: not the agent's failure. */
   readonly isInfrastructure: boolean
 }
 
@@ -59,8 +60,10 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
   ) => Effect.Effect<void, StoreError>
   /** What the calls of an attributed id used. */
   readonly usage: (rolloutId: string) => Effect.Effect<ReadonlyArray<Usage>, StoreError>
-  /** How often the gate over these examples has been opened, this run's opening included. */
-  readonly openGate: (runId: RunId, gateSet: string) => Effect.Effect<number, StoreError>
+  /** Opens the gate over these examples for the run, once. */
+  readonly openGate: (runId: RunId, gateSet: string) => Effect.Effect<Opening, StoreError>
+  /** Whether the run has opened it. */
+  readonly hasOpened: (runId: RunId, gateSet: string) => Effect.Effect<boolean, StoreError>
   readonly versionOf: (runId: RunId, candidate: number) => Effect.Effect<number | null, StoreError>
   /** What the search came to, once it has ended. */
   readonly result: (runId: RunId) => Effect.Effect<string | null, StoreError>
@@ -106,6 +109,14 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
           Effect.asVoid(writer.run("promote", { runId, version, decision: "forced", principal, reason })),
         answered: (rolloutId) => orStoreError("reading an answer", answered(sql, rolloutId)),
         openGate: (runId, gateSet) => writer.run("openGate", { runId, gateSet }),
+        hasOpened: (runId, gateSet) =>
+          orStoreError(
+            "reading whether a gate is open",
+            Effect.map(
+              sql`SELECT 1 FROM gate_openings WHERE run_id = ${runId} AND gate_set = ${gateSet}`,
+              (rows) => rows.length > 0
+            )
+          ),
         versionOf: (runId, candidate) =>
           orStoreError(
             "reading a candidate",
@@ -148,10 +159,10 @@ const outcomes = (sql: SqlClient.SqlClient, ids: ReadonlyArray<string>) =>
       SELECT r.id, r.status, r.output, r.score, r.error,
         (SELECT json_group_array(json_object('name', w.name, 'value', w.value, 'feedback', w.feedback))
          FROM rewards w WHERE w.attempt_id = r.id || ':attempt-' || r.attempts) AS feedback,
-        r.status = 'failed' AND EXISTS (
+        r.status = 'failed' AND (r.error LIKE 'scorer % failed:%' OR EXISTS (
           SELECT 1 FROM spans s WHERE s.attempt_id = r.id || ':attempt-' || r.attempts
             AND (s.state IN ('upstream_cut', 'upstream_error', 'timeout', 'refused') OR s.status_code = 429
-                 OR s.status_code >= 500)) AS is_infrastructure
+                 OR s.status_code >= 500))) AS is_infrastructure
       FROM json_each(${JSON.stringify(ids)}) AS wanted JOIN rollouts r ON r.id = wanted.value
       WHERE r.status IN ('succeeded', 'failed', 'cancelled')`
     const used = yield* usage(sql, ids)

@@ -9,7 +9,7 @@ const problemsWith = (keys: object): ReadonlyArray<string> => {
 describe("the optimizer and the gate of a config", () => {
   it.each<readonly [keys: object, line: string]>([
     [{ gate: { alpha: 0.5 } }, "$.gate.alpha: expected a probability above 0 and below 0.5, found 0.5"],
-    [{ gate: { fraction: 40 } }, "$.gate.fraction: expected a share from 0 to 1, found 40"],
+    [{ gate: { fraction: 40 } }, "$.gate.fraction: expected a share above 0 and below 1, found 40"],
     [
       { optimizer: { max_usd: -5 } },
       "$.optimizer.max_usd: expected a sum of 0 or more, found -5"
@@ -32,22 +32,45 @@ describe("the optimizer and the gate of a config", () => {
     ],
     [
       {
-        validate: [{ prompt: "b" }],
+        validate: [{ prompt: "b", expected: "c" }],
         resources: { system_prompt: "x" },
         optimizer: { algorithm: "gepa", components: ["system_promt"] }
       },
       "$.optimizer.components[0]: expected the name of a text in \"resources\", found \"system_promt\"; did you mean \"system_prompt\"?"
     ],
     [
-      { validate: [{ prompt: "b" }], optimizer: { algorithm: "gepa", reflection_model: "gpt-4.1" } },
+      { validate: [{ prompt: "b", expected: "c" }], optimizer: { algorithm: "gepa", reflection_model: "gpt-4.1" } },
       "$.optimizer.reflection_model: expected provider/model such as openai/gpt-4.1, found \"gpt-4.1\""
+    ],
+    [
+      { validate: [{ prompt: "b" }], optimizer: { algorithm: "gepa" } },
+      "$.validate[0]: expected the field \"expected\" to score an answer by, found none"
+    ],
+    [
+      { validate: [{ prompt: "b", expected: "c" }], optimizer: { algorithm: "gepa", max_rollouts: 1 } },
+      "$.optimizer.max_rollouts: expected more than the 1 rollouts of the selection examples and 0 of the gate, found 1"
+    ],
+    [
+      {
+        validate: [{ prompt: "b", expected: "c" }],
+        resources: { a: "x" },
+        optimizer: { algorithm: "gepa", components: ["a", "a"] }
+      },
+      "$.optimizer.components[1]: expected each component once, found \"a\" again"
+    ],
+    [
+      {
+        validate: [{ prompt: "b", expected: "c" }],
+        optimizer: { algorithm: "gepa", reflection_parameters: { stream: true } }
+      },
+      "$.optimizer.reflection_parameters.stream: expected a parameter that is not tau's own, found \"stream\""
     ]
   ])("%j", (keys, line) => {
     expect(problemsWith(keys)).toEqual([line])
   })
 
   it("take every setting of every algorithm", () => {
-    const searched = { validate: [{ prompt: "b" }], resources: { system_prompt: "x" } }
+    const searched = { validate: [{ prompt: "b", expected: "c" }], resources: { system_prompt: "x" } }
     const all = {
       components: ["system_prompt"],
       reflection_model: "openai/gpt-4.1",

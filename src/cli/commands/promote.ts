@@ -1,6 +1,6 @@
 import { defineCommand } from "../Command.js"
-import { Mistake } from "../FlagValue.js"
-import { readPlace, store, text } from "../ReadingFlags.js"
+import { Mistake, readPath } from "../FlagValue.js"
+import { store, text } from "../ReadingFlags.js"
 
 export const promote = defineCommand({
   name: "promote",
@@ -19,7 +19,7 @@ export const promote = defineCommand({
     if (!flags.isOn("force")) {
       throw new Mistake("tau promote needs --force: versions that pass the gate are promoted by their run")
     }
-    return { ...readPlace(flags), runId: runId!, reason: flags.find("reason")?.text ?? null }
+    return { storePath: readPath(flags.get("store")), runId: runId!, reason: flags.find("reason")?.text ?? null }
   },
   load: () => import("../PromoteCommand.js")
 })

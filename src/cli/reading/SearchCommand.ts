@@ -1,4 +1,5 @@
 /** What a search did and came to, for people and programs. */
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { writeFile } from "node:fs/promises"
 import { visible } from "../../domain/TerminalText.js"
@@ -33,7 +34,10 @@ export const run = (mode: SearchMode) =>
           detail: `run ${visible(found.id)} searched nothing: its config has no optimizer.algorithm but evaluate`
         })
       }
-      if (mode.svgPath !== undefined) yield* draw(report, mode.svgPath)
+      if (mode.svgPath !== undefined) {
+        yield* draw(report, mode.svgPath)
+        yield* Console.error(`tau: drew the best score over rollouts into ${mode.svgPath}`)
+      }
       return yield* Effect.as(write(`${mode.json ? jsonOf(mode, report) : textOf(mode, report)}\n`), 0)
     })
   )

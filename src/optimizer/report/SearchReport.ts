@@ -83,8 +83,10 @@ export interface GateOutcome {
   readonly gain: number | null
   readonly interval: Bounds | null
   readonly p: number | null
-  /** How often the gate's examples were looked at, this time included. */
+  /** How often the gate's examples were looked at, this time included; 0 where no gate was opened. */
   readonly opening: number
+  /** How often more they may be. */
+  readonly openingsLeft: number
 }
 
 export interface SearchReport {
@@ -104,6 +106,10 @@ export interface SearchReport {
   readonly slices: ReadonlyArray<Slice>
   /** Null when there is no gate, or it has not decided yet. */
   readonly gate: GateOutcome | null
+  /** What the reflection model brought to nothing, by kind, most first: `8 reflection: the model answered 401`. */
+  readonly troubles: ReadonlyArray<{ readonly kind: string; readonly n: number; readonly last: string }>
+  /** The version that the run made the latest; null when it made none. */
+  readonly promotedVersion: number | null
 }
 
 export interface WinsAndLosses {
@@ -126,6 +132,9 @@ export const winsAndLosses = ({ examples }: Pick<SearchReport, "examples">): Win
   const losses = compared.filter((one) => gain(one) < 0).toSorted((a, b) => gain(a) - gain(b))
   return { wins, losses, ties: compared.length - wins.length - losses.length }
 }
+
+/** A component's text; empty where there is none. Names are a config's own: `constructor` is one like any other. */
+export const textAt = (texts: Texts, name: string): string => Object.hasOwn(texts, name) ? texts[name]! : ""
 
 /** The candidate that won; null when the seed was not beaten. */
 export const winnerOf = ({ candidates }: Pick<SearchReport, "candidates">): ReportedCandidate | null =>

@@ -1,6 +1,6 @@
 import { safeJson } from "../../domain/TerminalText.js"
 import { unifiedDiff } from "../../domain/UnifiedDiff.js"
-import { type ReportedCandidate, type SearchReport, winnerOf, winsAndLosses } from "./SearchReport.js"
+import { type ReportedCandidate, type SearchReport, textAt, winnerOf, winsAndLosses } from "./SearchReport.js"
 import { verdict } from "./searchText.js"
 
 /** All of a report as one JSON object with `schema_version` 1, harmless for a terminal. */
@@ -20,7 +20,7 @@ export const searchJson = (report: SearchReport): string => {
       texts: winner,
       diff: Object.fromEntries(
         [...new Set([...Object.keys(seed), ...Object.keys(winner)])].map((name) =>
-          [name, unifiedDiff(seed[name] ?? "", winner[name] ?? "").join("\n")] as const
+          [name, unifiedDiff(textAt(seed, name), textAt(winner, name)).join("\n")] as const
         )
       )
     },
@@ -29,7 +29,9 @@ export const searchJson = (report: SearchReport): string => {
     budget: report.budget,
     examples: { wins: wins.length, losses: losses.length, ties, scores: report.examples },
     slices: report.slices,
-    gate: report.gate
+    gate: report.gate,
+    promoted_version: report.promotedVersion,
+    troubles: report.troubles
   }, 2)
 }
 

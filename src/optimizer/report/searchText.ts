@@ -10,6 +10,7 @@ import {
   type SearchReport,
   type Slice,
   type Spent,
+  textAt,
   winnerOf,
   winsAndLosses
 } from "./SearchReport.js"
@@ -26,7 +27,8 @@ export const searchText = (report: SearchReport): string =>
     ...section("Scores", scores(report.slices)),
     ...section("Examples, winner against seed", examples(report)),
     ...section("Cost", cost(report.budget)),
-    ...section("Gate", gate(report.gate))
+    ...section("Gate", gate(report.gate)),
+    ...section("Came to nothing", troubles(report))
   ].join("\n")
 
 const section = (title: string, lines: ReadonlyArray<string>): ReadonlyArray<string> =>
@@ -61,14 +63,17 @@ export const verdict = (report: SearchReport): string => {
 const asSentence = (text: string): string =>
   `${text.slice(0, 1).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`
 
-const headLines = ({ algorithm, candidates, ended, randomSeed, runId }: SearchReport): ReadonlyArray<string> => {
+const headLines = (
+  { algorithm, candidates, ended, promotedVersion, randomSeed, runId }: SearchReport
+): ReadonlyArray<string> => {
   const proposed = candidates.filter(({ n }) => n > 0)
   const accepted = proposed.filter(({ state }) => state === "accepted" || state === "winner").length
   return [
     fact("run", oneLine(runId)),
     fact("algorithm", `${oneLine(algorithm)}, random seed ${randomSeed}`),
     fact("ended", ended === null ? "not yet" : oneLine(ended)),
-    fact("candidates", `${proposed.length} tried, ${accepted} accepted`)
+    fact("candidates", `${proposed.length} tried, ${accepted} accepted`),
+    ...(promotedVersion === null ? [] : [fact("promoted", `version ${promotedVersion} of the resources`)])
   ]
 }
 
@@ -79,7 +84,7 @@ const winningText = ({ seed, winner }: SearchReport): ReadonlyArray<string> => {
   if (winner === null) return []
   const names = [...new Set([...Object.keys(seed), ...Object.keys(winner)])].toSorted()
   return names.flatMap((name) => {
-    const lines = unifiedDiff(seed[name] ?? "", winner[name] ?? "")
+    const lines = unifiedDiff(textAt(seed, name), textAt(winner, name))
     return lines.length === 0
       ? [`${oneLine(name)}: as in the seed`]
       : [`--- ${oneLine(name)}, seed`, `+++ ${oneLine(name)}, winner`, ...lines.flatMap(diffLine)]
@@ -145,6 +150,12 @@ const exampleLines = ({ feedback, id, input, seed, winner }: ComparedExample): R
   ...(winner < seed && feedback !== null ? [`      ${oneLine(feedback)}`] : [])
 ]
 
+const troubles = (report: SearchReport): ReadonlyArray<string> =>
+  report.troubles.flatMap(({ kind, last, n }) => [
+    `${n} ${oneLine(kind)}${n === 1 ? "" : ", the last"}:`,
+    ...wrapped(oneLine(last), inner - 2).slice(0, 3).map((line) => `  ${line}`)
+  ])
+
 const cost = ({ reflections, rollouts, seconds, tokens, usd }: Budget): ReadonlyArray<string> => [
   budgetLine("rollouts", rollouts, String),
   budgetLine("reflections", reflections, String),
@@ -158,12 +169,16 @@ const budgetLine = (label: string, { limit, spent }: Spent, shown: (value: numbe
 
 const gate = (outcome: GateOutcome | null): ReadonlyArray<string> => {
   if (outcome === null) return []
-  const { decision, gain, interval, losses, n, opening, p, wins } = outcome
+  const { decision, gain, interval, losses, n, opening, openingsLeft, p, wins } = outcome
   return [
     `${"decision".padEnd(14)}${oneLine(decision)}`,
-    `${"examples".padEnd(14)}${n} of its own: ${wins} won, ${losses} lost`,
+    ...(opening === 0 ? [] : [`${"examples".padEnd(14)}${n} of its own: ${wins} won, ${losses} lost`]),
     ...(gain === null ? [] : [`${"gain".padEnd(14)}${signed(gain)} ${bounds(interval)}`]),
     ...(p === null ? [] : [`${"p".padEnd(14)}${Number(p.toPrecision(3))}`]),
-    `${"opening".padEnd(14)}${opening === 1 ? "the first" : `number ${opening}`} of these examples`
+    ...(opening === 0 ? [] : [
+      `${"opening".padEnd(14)}${opening === 1 ? "the first" : `number ${opening}`} of these examples, ${
+        openingsLeft === 0 ? "the last" : `${openingsLeft} left`
+      }`
+    ])
   ]
 }

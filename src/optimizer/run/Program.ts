@@ -4,8 +4,10 @@ import * as Option from "effect/Option"
 import { createHash } from "node:crypto"
 import type { RunId } from "../../domain/Ids.js"
 import type { OptimizerConfig } from "../../domain/OptimizerConfig.js"
+import type { ResourceValues } from "../../domain/Resources.js"
 import type { RunConfig } from "../../domain/RunConfig.js"
 import { SearchFailed } from "../../domain/SearchFailed.js"
+import { canonicalJson } from "../../store/canonicalJson.js"
 import { ResourceStore } from "../../store/ResourceStore.js"
 import type { RunStore } from "../../store/RunStore.js"
 import { SearchStore } from "../../store/SearchStore.js"
@@ -16,7 +18,7 @@ import { gatePlan } from "../GatePlan.js"
 import type { GateVerdict } from "../GateVerdict.js"
 import { gepa, type GepaSettings } from "../Gepa.js"
 import { rgepa, type RgepaSettings } from "../Rgepa.js"
-import { type Found, keyOf, type Steps, type Task } from "../Search.js"
+import { type Found, keyOf, type Steps, type Task, type Texts } from "../Search.js"
 import { slicesOf } from "../Slices.js"
 import { apo, type ApoSettings } from "../TextualGradient.js"
 import { gateFirstSample } from "./gateSamples.js"
@@ -136,7 +138,7 @@ export const searchProgram = (
       },
       onEvent: (event) => {
         if (event.type === "proposed") seen.tried += 1
-        if (event.type === "accepted") seen.accepted += 1
+        if (event.type === "accepted" && keyOf(event.candidate) !== keyOf(seed)) seen.accepted += 1
         if (event.type === "incumbent") seen.best = event
       },
       onEnqueued: options.onEnqueued
@@ -161,21 +163,26 @@ export const searchProgram = (
       reflectionsMax: reflectionsMax(config),
       stallMax: optimizer.stallLimit,
       cached: optimizer.cache ?? true
-    })
+    }, gateRollouts)
     seen.phase = "gate"
     const isSeed = keyOf(found.best) === keyOf(seed)
+    const gateSet = gateSetOf(pairs.map(({ id }) => id))
+    const isOpen = yield* store.hasOpened(runId, gateSet)
     const noGate = isSeed
       ? "nothing better than the seed was found"
       : pairs.length === 0
       ? untestable ?? "not testable: max_rollouts leaves none for the gate"
+      : !isOpen && !(yield* run.affords(2 * settings.samples * Math.min(settings.blockPairs, pairs.length)))
+      ? "not testable: the budget leaves nothing for the gate"
       : null
-    const verdict = noGate !== null ? null : yield* run.run(
+    const opening = noGate === null ? yield* store.openGate(runId, gateSet) : null
+    const verdict = opening === null ? null : yield* run.run(
       gate({
-        incumbent: seed,
+        incumbent: yield* incumbentOf(opening.incumbent, resourcesVersion, resources, seed),
         candidate: found.best,
         examples: pairs,
         untestable: null,
-        plan: gatePlan(pairs.length, yield* store.openGate(runId, gateSetOf(pairs.map(({ id }) => id))), settings),
+        plan: gatePlan(pairs.length, opening.k, settings),
         // A search may draw an example more than once; the gate's draws are its own.
         firstSample: gateFirstSample,
         chance,
@@ -216,6 +223,23 @@ export const searchProgram = (
     seen.phase = "ended"
     tell()
     return result
+  })
+
+/**
+ * What the candidate has to beat: the texts of the latest version, where it is of the same agent; a version that differs in more
+ * than the components is none, and the seed it is.
+ */
+const incumbentOf = (latest: number, begunUnder: number, resources: ResourceValues, seed: Texts) =>
+  Effect.gen(function*() {
+    if (latest === begunUnder) return seed
+    const stored = yield* Effect.flatMap(ResourceStore, ({ get }) => get(latest))
+    const values = Option.getOrThrow(stored).resources
+    const texts = Object.fromEntries(
+      Object.keys(seed).flatMap((name) => typeof values[name] === "string" ? [[name, values[name]] as const] : [])
+    )
+    const isSameAgent = Object.keys(texts).length === Object.keys(seed).length &&
+      canonicalJson({ ...values, ...seed }) === canonicalJson(resources)
+    return isSameAgent ? texts : seed
   })
 
 const gateSetOf = (ids: ReadonlyArray<string>) => createHash("sha256").update(ids.toSorted().join("\n")).digest("hex")

@@ -9,6 +9,7 @@ import { Attribution, toBaseUrl } from "../../domain/Attribution.js"
 import { AttemptId, RolloutId, type RunId } from "../../domain/Ids.js"
 import { postJson } from "../../http/PostJson.js"
 import { at, listAt, parseJson, textAt } from "../../openai/Json.js"
+import { withoutSecrets } from "../../openai/Secrets.js"
 import { SearchStore } from "../../store/SearchStore.js"
 import type { StoreError } from "../../store/StoreError.js"
 import type { Reflect, Reflection } from "../Search.js"
@@ -51,7 +52,8 @@ export class Reflector extends Context.Tag("tau/optimizer/Reflector")<Reflector,
               const answer = earlier !== null ? { text: earlier } : yield* call.pipe(
                 Effect.retry({ schedule: backoff, while: (error) => error._tag === "CallFailed" && error.isTransient }),
                 Effect.map((text) => ({ text })),
-                Effect.catchTag("CallFailed", ({ detail }) => Effect.succeed({ failure: detail }))
+                // Servers repeat keys that they do not know.
+                Effect.catchTag("CallFailed", ({ detail }) => Effect.succeed({ failure: withoutSecrets(detail).text }))
               )
               yield* store.endReflection(
                 runId,

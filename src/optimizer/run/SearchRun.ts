@@ -83,29 +83,43 @@ export class SearchRun {
     return this.candidates.get(keyOf(texts))!
   }
 
-  /** Runs a program to its end. */
+  /** Whether so many rollouts may be begun now. */
+  affords(rollouts: number): Effect.Effect<boolean, StoreError, SearchStore> {
+    return Effect.map(
+      this.elapsedSecs(),
+      (elapsed) => this.options.spending.refusal({ rollouts, reflections: 0 }, elapsed) === null
+    )
+  }
+
+  private elapsedSecs() {
+    return Effect.gen(this, function*() {
+      const begunAt = yield* Effect.flatMap(SearchStore, (store) => store.begunAt(this.options.runId))
+      return begunAt === null ? 0 : ((yield* Clock.currentTimeMillis) - begunAt) / 1_000
+    })
+  }
+
+  /** Runs a program to its end. `reserved` rollouts are kept back for what follows it. */
   run<A>(
     steps: Steps<A>,
-    limits: Omit<ConductorOptions, "from">
+    limits: Omit<ConductorOptions, "from">,
+    reserved = 0
   ): Effect.Effect<A, SearchFailed | StoreError, SearchStore | RunStore | Reflector> {
     return Effect.gen(this, function*() {
       const conductor = new Conductor(steps, { ...limits, from: this.steps })
       let turn: Turn<A> = conductor.begin()
-      while (!turn.done) turn = yield* this.step(conductor, turn.work)
+      while (!turn.done) turn = yield* this.step(conductor, turn.work, reserved)
       return turn.value
     })
   }
 
-  private step<A>(conductor: Conductor<A>, work: Work) {
+  private step<A>(conductor: Conductor<A>, work: Work, reserved: number) {
     return Effect.gen(this, function*() {
       const store = yield* SearchStore
-      const begunAt = yield* store.begunAt(this.options.runId)
-      const now = yield* Clock.currentTimeMillis
-      const elapsedSecs = begunAt === null ? 0 : (now - begunAt) / 1_000
+      const elapsedSecs = yield* this.elapsedSecs()
       const more = { rollouts: work.rollouts.length, reflections: work.reflections.length }
       const refused = more.rollouts + more.reflections === 0
         ? null
-        : this.options.spending.refusal(more, elapsedSecs)
+        : this.options.spending.refusal(more, elapsedSecs, reserved)
       const planned = this.plan(work, refused)
       const taken = yield* takenWhenFree(store.take(planned.row))
       if (taken._tag === "changed") {
@@ -269,7 +283,7 @@ export class SearchRun {
     return new SearchFailed({
       reason: "infrastructure",
       detail:
-        `${this.broken} of ${this.rollouts} rollouts failed because their model could not be reached or was overloaded; ` +
+        `${this.broken} of ${this.rollouts} rollouts failed because their model could not be reached or was overloaded, or no scorer could judge; ` +
         `a search would optimize noise: ${example}`
     })
   }

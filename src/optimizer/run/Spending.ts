@@ -43,13 +43,18 @@ export class Spending {
     this.add(this.ofReflections, usage)
   }
 
-  /** Why a batch of so many more must not be begun; null when it may. */
+  /**
+   * Why a batch of so many more must not be begun; null when it may. `reserved` rollouts come after it: it must leave enough
+   * for them.
+   */
   refusal(
-    more: { readonly rollouts: number; readonly reflections: number },
-    elapsedSecs: number
+    batch: { readonly rollouts: number; readonly reflections: number },
+    elapsedSecs: number,
+    reserved = 0
   ): SearchStopped | null {
     const { secondsMax, tokensMax, usdMax } = this.limits
-    if (elapsedSecs >= secondsMax) {
+    const more = { rollouts: batch.rollouts + reserved, reflections: batch.reflections }
+    if (elapsedSecs + reserved * elapsedSecs / Math.max(1, this.rollouts) >= secondsMax) {
       return new SearchStopped("seconds", `${Math.floor(elapsedSecs)} s have passed of ${secondsMax} s (max_seconds)`)
     }
     const tokens = this.tokens + this.expected("tokens", more)

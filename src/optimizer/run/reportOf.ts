@@ -23,17 +23,20 @@ export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, S
     const result = record.result === null ? null : JSON.parse(record.result) as SearchResult
     const texts = record.candidates.map((candidate) => JSON.parse(candidate.texts) as Texts)
     const seed = texts[0] ?? {}
-    const winner = result === null ? null : texts[result.best] ?? null
+    // A run that ended otherwise than by its search has what was best until then.
+    const isOver = result !== null || record.run.state === "cancelled" || record.run.state === "failed"
+    const standing = lastIncumbent(record)
+    const winner = isOver ? texts[result?.best ?? standing] ?? null : null
     const { candidates, incumbents } = decided(seed, eventsOf(record, texts), winner)
     const versions = new Map(record.candidates.map(({ n, resourcesVersion }) => [n, resourcesVersion]))
-    const best = result?.best ?? candidates.findLast(({ interval }) => interval !== null)?.n ?? 0
+    const best = result?.best ?? standing
     const scored = yield* reader.scored(runId, [...new Set([0, best])], gateFirstSample)
     const { optimizer } = JSON.parse(record.run.config) as { readonly optimizer: OptimizerConfig }
     return {
       runId,
       algorithm: optimizer.algorithm,
       randomSeed: optimizer.seed,
-      ended: result?.reason ?? null,
+      ended: result?.reason ?? (isOver ? record.run.state : null),
       seed,
       winner,
       candidates: candidates.map((candidate) => ({
@@ -44,9 +47,34 @@ export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, S
       budget: budgetOf(record, optimizer, result),
       examples: examplesOf(scored, best),
       slices: slicesIn(scored, best),
-      gate: gateOf(record, result)
+      gate: gateOf(record, result),
+      troubles: troublesOf(record),
+      promotedVersion: record.promotion?.version ?? null
     }
   })
+
+const lastIncumbent = ({ events }: SearchRecord): number => {
+  const incumbents = events.flatMap(({ data }) => {
+    const { candidate, type } = JSON.parse(data) as StoredEvent
+    return type === "incumbent" && typeof candidate === "number" ? [candidate] : []
+  })
+  return incumbents.at(-1) ?? 0
+}
+
+/** Proposals without a text, by why there was none. */
+const troublesOf = ({ events, failedReflections }: SearchRecord) => {
+  const kinds = new Map<string, { n: number; last: string }>()
+  for (const { data } of events) {
+    const event = JSON.parse(data) as { type: string; candidate?: number | null; reason?: string; detail?: string }
+    if (event.type !== "rejected" || (event.candidate ?? null) !== null || event.reason === "reflection") continue
+    const kind = `answers (${event.reason ?? "unknown"})`
+    kinds.set(kind, { n: (kinds.get(kind)?.n ?? 0) + 1, last: event.detail ?? "" })
+  }
+  const failed = failedReflections.n === 0
+    ? []
+    : [{ kind: "reflections failed", n: failedReflections.n, last: failedReflections.last ?? "" }]
+  return [...failed, ...[...kinds].map(([kind, { last, n }]) => ({ kind, n, last })).toSorted((a, b) => b.n - a.n)]
+}
 
 /** Events as the optimizer wrote them, and what had been spent by then. */
 const eventsOf = ({ events, steps }: SearchRecord, texts: ReadonlyArray<Texts>) => {
@@ -167,7 +195,8 @@ const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): 
       gain: null,
       interval: null,
       p: null,
-      opening: 0
+      opening: 0,
+      openingsLeft: 0
     }
   }
   return {
@@ -179,7 +208,9 @@ const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): 
     gain: gate.gain,
     interval: gate.interval,
     p: gate.test?.p ?? gate.evidence.anytimeP,
-    opening: gate.plan.opening
+    // A gate that was worn out looked at nothing.
+    opening: gate.n === 0 && gate.decision === "not_testable" ? 0 : gate.plan.opening,
+    openingsLeft: gate.plan.openingsLeft
   }
 }
 

@@ -196,16 +196,24 @@ export interface OpenGate {
   readonly gateSet: string
 }
 
-/** How often this gate has been opened, with this run's opening; a run opens it once, however often it is resumed. */
-export const openGate = (db: Db, { gateSet, runId }: OpenGate): number => {
+/** How often a gate has been opened, and what was the latest version then. */
+export interface Opening {
+  readonly k: number
+  readonly incumbent: number
+}
+
+/** This run's opening of the gate: a run opens it once, however often it is resumed. */
+export const openGate = (db: Db, { gateSet, runId }: OpenGate): Opening => {
   db.prepare(
-    `INSERT INTO gate_openings (gate_set, k, run_id, at_ms)
-     SELECT ?, coalesce((SELECT max(k) FROM gate_openings WHERE gate_set = ?), 0) + 1, ?, ?
+    `INSERT INTO gate_openings (gate_set, k, run_id, incumbent, at_ms)
+     SELECT ?, coalesce((SELECT max(k) FROM gate_openings WHERE gate_set = ?), 0) + 1, ?,
+            (SELECT version FROM resources WHERE is_latest = 1), ?
      WHERE NOT EXISTS (SELECT 1 FROM gate_openings WHERE gate_set = ? AND run_id = ?)`
   ).run(gateSet, gateSet, runId, db.now, gateSet, runId)
-  return (db.prepare("SELECT k FROM gate_openings WHERE gate_set = ? AND run_id = ?").get(gateSet, runId) as {
-    k: number
-  }).k
+  return db.prepare("SELECT k, incumbent FROM gate_openings WHERE gate_set = ? AND run_id = ?").get(
+    gateSet,
+    runId
+  ) as Opening
 }
 
 export interface EndSearch {

@@ -64,6 +64,8 @@ CREATE TABLE gate_openings (
   gate_set TEXT NOT NULL,
   k        INTEGER NOT NULL,
   run_id   TEXT NOT NULL REFERENCES runs (id),
+  -- The latest version then: what the candidate has to beat.
+  incumbent INTEGER NOT NULL REFERENCES resources (version),
   at_ms    INTEGER NOT NULL,
   PRIMARY KEY (gate_set, k)
 ) STRICT, WITHOUT ROWID;

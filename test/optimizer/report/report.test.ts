@@ -68,7 +68,10 @@ const reports: FastCheck.Arbitrary<SearchReport> = FastCheck.record({
     { maxLength: 20 }
   ),
   slices: FastCheck.array(FastCheck.record({ name: text, n: count, seed: slice, winner: slice }), { maxLength: 5 }),
+  troubles: FastCheck.array(FastCheck.record({ kind: text, n: count, last: text }), { maxLength: 4 }),
+  promotedVersion: FastCheck.option(count),
   gate: FastCheck.option(FastCheck.record({
+    openingsLeft: count,
     decision: text,
     sentence: text,
     n: count,
@@ -136,7 +139,7 @@ Gate
   examples      40 of its own: 14 won, 2 lost
   gain          +0.300 [0.110, 0.490]
   p             0.0042
-  opening       the first of these examples`
+  opening       the first of these examples, 2 left`
 
 describe("searchText", () => {
   it("says first what came of the search, then everything else", () => {

@@ -103,6 +103,8 @@ export const report: SearchReport = {
     },
     { name: "money", n: 4, seed: { mean: 0.25, low: 0.046, high: 0.699 }, winner: null }
   ],
+  troubles: [],
+  promotedVersion: null,
   gate: {
     decision: "promoted",
     sentence:
@@ -113,6 +115,7 @@ export const report: SearchReport = {
     gain: 0.3,
     interval: { low: 0.11, high: 0.49 },
     p: 0.0042,
+    openingsLeft: 2,
     opening: 1
   }
 }

@@ -144,6 +144,42 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       )
     }))
 
+  it.scopedLive("must beat what is the latest by now, on the same examples, which it wears out", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin } = yield* searchUpstream()
+      const config = (seed: number, max_rollouts: number) =>
+        searchConfig(origin, { validate: 100, optimizer: { seed, max_rollouts } })
+      yield* searched(folder, config(1, 700))
+      const first = resultIn(folder)
+      assert.strictEqual(first.gate?.decision, "promote", JSON.stringify(first.gate))
+      // The same seed text again, with less to spend: what it finds beats the seed, not the latest.
+      yield* searched(folder, config(2, 300))
+      const openings = query<{ k: number; incumbent: number; gate_set: string }>(
+        folder,
+        "SELECT k, incumbent, gate_set FROM gate_openings ORDER BY k"
+      )
+      assert.deepStrictEqual(openings.map(({ incumbent, k }) => [k, incumbent]), [[1, 1], [2, first.promotedVersion]])
+      assert.strictEqual(openings[0]!.gate_set, openings[1]!.gate_set)
+      assert.deepStrictEqual(query(folder, "SELECT version FROM resources WHERE is_latest = 1"), [
+        { version: first.promotedVersion }
+      ])
+    }))
+
+  it.scopedLive("tells of a reflection model that fails, without its secrets, and keeps the seed", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin } = yield* searchUpstream({ fault: ({ model }) => model === "reflector" ? 401 : null })
+      const { code, stderr } = yield* searched(folder, searchConfig(origin, { optimizer: { max_rollouts: 120 } }))
+      assert.strictEqual(code, 0, stderr)
+      const { stdout } = yield* tau(folder, ["report", `--store=${storeIn(folder)}`])
+      assert.match(
+        stdout,
+        /^ {2}\d+ reflections failed, the last:\n {4}the reflection model answered 401: not now with \[REDACTED\]$/m
+      )
+      assert.lengthOf(query(folder, "SELECT 1 FROM search_events WHERE data LIKE '%sk-%'"), 0)
+    }))
+
   it.scopedLive("decides the same with 1, 4 and 32 workers, and through kills at any moment", () =>
     Effect.gen(function*() {
       const { origin, pace, served } = yield* searchUpstream()

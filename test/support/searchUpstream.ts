@@ -59,7 +59,7 @@ export const searchUpstream = ({ fault = () => null }: SearchUpstreamOptions = {
         const status = fault(call, served.length)
         served.push(call)
         if (pace.latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, pace.latencyMs))
-        if (status !== null) return send(status, { error: { message: "not now" } })
+        if (status !== null) return send(status, { error: { message: `not now with sk-${"a".repeat(40)}` } })
         const content = model === "reflector"
           ? reflection(asked, "response_format" in (body as object))
           : agent(system, asked)

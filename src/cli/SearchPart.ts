@@ -36,6 +36,7 @@ export const searchPart = (options: SearchPartOptions) =>
     const reflector = yield* Layer.build(yield* reflectorOf(options, reflection))
     const services = Context.merge(yield* Effect.context<SearchStore | ResourceStore | RunStore>(), reflector)
     let standing: Standing = notBegun
+    const pace = new Pace(optimizer)
     const part: SearchPart = {
       title: `${optimizer.algorithm} with at most ${optimizer.max_rollouts} rollouts`,
       run: ({ begun, onEnqueued, onProgress }) =>
@@ -60,7 +61,7 @@ export const searchPart = (options: SearchPartOptions) =>
           accepted: standing.accepted,
           rolloutsSpent: standing.rollouts,
           rolloutsMax: optimizer.max_rollouts,
-          secondsLeft: secondsLeft(standing, optimizer, elapsedMs)
+          secondsLeft: pace.secondsLeft(standing, elapsedMs)
         }, columns - 1)
         if (progress.desired === "pause") return `paused · ${told}`.slice(0, columns - 1)
         return standing.phase === "gate" ? `gate · ${told}`.slice(0, columns - 1) : told
@@ -69,15 +70,25 @@ export const searchPart = (options: SearchPartOptions) =>
     return part
   })
 
-/** At the pace so far, to the end of the budget that will last longest at most; null while nobody can tell. */
-const secondsLeft = (
-  { rollouts }: Standing,
-  { max_rollouts: rolloutsMax, max_seconds: secondsMax = Infinity }: RunConfig["optimizer"],
-  elapsedMs: number
-): number | null => {
-  const elapsedSecs = elapsedMs / 1_000
-  if (rollouts < 20 || elapsedSecs < 2) return null
-  return Math.min((rolloutsMax - rollouts) * elapsedSecs / rollouts, secondsMax - elapsedSecs)
+/** How long the search may take at the pace of this start, by its rollouts or by the clock; null while nobody can tell. */
+class Pace {
+  /** Steps of earlier starts are gone through at once: the pace is measured after them. */
+  private from: { readonly rollouts: number; readonly ms: number } | null = null
+
+  constructor(private readonly optimizer: RunConfig["optimizer"]) {}
+
+  secondsLeft({ phase, rollouts }: Standing, elapsedMs: number): number | null {
+    if (phase === "ended") return null
+    if (this.from === null) {
+      if (elapsedMs >= 2_000) this.from = { rollouts, ms: elapsedMs }
+      return null
+    }
+    const done = rollouts - this.from.rollouts
+    if (done < 10) return null
+    const { max_rollouts: rolloutsMax, max_seconds: secondsMax = Infinity } = this.optimizer
+    const byRollouts = (rolloutsMax - rollouts) * (elapsedMs - this.from.ms) / done / 1_000
+    return Math.max(0, Math.min(byRollouts, secondsMax - elapsedMs / 1_000))
+  }
 }
 
 /** A limit in dollars means nothing where nobody knows what a call costs. */

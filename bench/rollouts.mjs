@@ -83,6 +83,7 @@ const once = async (workers, count) => {
           storePath,
           command: null,
           principal: "local:bench",
+          search: null,
           drainMs: 0,
           report: () => Effect.void
         })

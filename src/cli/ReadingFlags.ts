@@ -75,16 +75,6 @@ export const rolloutStatuses = [
 ] as const
 export const modes = ["train", "val", "test"] as const
 export const kinds = ["llm", "embedding", "http"] as const
-export const spanStates = [
-  "open",
-  "done",
-  "client_cancel",
-  "upstream_cut",
-  "upstream_error",
-  "timeout",
-  "refused",
-  "unknown_after_crash"
-] as const
 export const roles = ["main", "title", "compaction", "warm_up", "ping", "judge"] as const
 
 /** Every reading command is told these. */

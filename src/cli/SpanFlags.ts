@@ -1,9 +1,10 @@
 /** Which spans are meant, on the command line. Loads no Effect. */
+import { spanStates } from "../domain/Lifecycle.js"
 import type { SpanFilter } from "../store/SpanStore.js"
 import type { Flag } from "./flags.js"
 import { readTime } from "./FlagValue.js"
 import type { GivenFlags } from "./GivenFlags.js"
-import { choice, choiceOf, failed, kinds, optional, roles, spanStates, text, textOf, time } from "./ReadingFlags.js"
+import { choice, choiceOf, failed, kinds, optional, roles, text, textOf, time } from "./ReadingFlags.js"
 
 export const spanFlags: ReadonlyArray<Flag> = [
   text("run", "ID", "Only calls of this run"),

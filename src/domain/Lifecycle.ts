@@ -30,3 +30,18 @@ export const canMoveRollout = (from: RolloutStatus, to: RolloutStatus): boolean 
 
 export const canMoveAttempt = (from: AttemptStatus, to: AttemptStatus): boolean =>
   from === to || (attemptMoves[from] as ReadonlyArray<AttemptStatus>).includes(to)
+
+/**
+ * How a recorded call ended, as the client saw it. `open` is under way; `unknown_after_crash` was under way when its
+ * process died.
+ */
+export const spanStates = [
+  "open",
+  "done",
+  "client_cancel",
+  "upstream_cut",
+  "upstream_error",
+  "timeout",
+  "refused",
+  "unknown_after_crash"
+] as const

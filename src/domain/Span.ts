@@ -1,20 +1,8 @@
 import * as Schema from "effect/Schema"
 import { AttemptId, RolloutId, RunId, SpanId } from "./Ids.js"
+import { spanStates } from "./Lifecycle.js"
 
-/**
- * How a recorded call ended, as the client saw it. `open` is under way; `unknown_after_crash` was under way when its
- * process died.
- */
-export const SpanState = Schema.Literal(
-  "open",
-  "done",
-  "client_cancel",
-  "upstream_cut",
-  "upstream_error",
-  "timeout",
-  "refused",
-  "unknown_after_crash"
-)
+export const SpanState = Schema.Literal(...spanStates)
 export type SpanState = typeof SpanState.Type
 
 /** One recorded call. Times are Unix microseconds. */

@@ -5,6 +5,7 @@
  * One linear pass over the bytes, without a parser and without a stack. It knows strings and depths, no more; a body that is
  * not JSON can only be cut in worse places, for whatever the cuts are, the parts put together are the body.
  */
+import { backslash, colon, comma, listCloses, listOpens, objectCloses, objectOpens, quote } from "./jsonBytes.js"
 
 /** Pieces side by side: the first begins at `start`, each ends at one of `ends`, where the next one begins. */
 export interface Section {
@@ -15,14 +16,6 @@ export interface Section {
 /** What is shorter is not worth a piece of its own: short elements are gathered until they are as long as this. */
 export const pieceBytesMin = 512
 
-const quote = 0x22
-const comma = 0x2c
-const colon = 0x3a
-const listOpens = 0x5b
-const backslash = 0x5c
-const listCloses = 0x5d
-const objectOpens = 0x7b
-const objectCloses = 0x7d
 const space = 0x20
 
 /**

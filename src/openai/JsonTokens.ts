@@ -4,21 +4,13 @@
  */
 import { isUtf8 } from "node:buffer"
 import { closingQuote } from "./BodySections.js"
+import { backslash, colon, comma, listCloses, listOpens, objectCloses, objectOpens, quote } from "./jsonBytes.js"
 
 /** Bytes from `start` up to `end`. */
 export interface Range {
   readonly start: number
   readonly end: number
 }
-
-const quote = 0x22
-const comma = 0x2c
-const colon = 0x3a
-const listOpens = 0x5b
-const backslash = 0x5c
-const listCloses = 0x5d
-const objectOpens = 0x7b
-const objectCloses = 0x7d
 
 /** Longest key that is read: those that are asked for are short. */
 const keyBytesMax = 128

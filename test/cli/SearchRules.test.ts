@@ -1,10 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { checkConfig } from "../../src/cli/ConfigFile.js"
-
-const problemsWith = (keys: object): ReadonlyArray<string> => {
-  const checked = checkConfig(JSON.stringify({ optimize: [{ prompt: "What is 2 + 2?", expected: "4" }], ...keys }))
-  return checked._tag === "valid" ? [] : checked.problems.map(({ path, text }) => `${path}: ${text}`)
-}
+import { problemsWith } from "../support/config.js"
 
 describe("the optimizer and the gate of a config", () => {
   it.each<readonly [keys: object, line: string]>([

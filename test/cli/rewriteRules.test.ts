@@ -1,10 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { checkConfig } from "../../src/cli/ConfigFile.js"
-
-const problemsWith = (keys: object): ReadonlyArray<string> => {
-  const checked = checkConfig(JSON.stringify({ optimize: [{ prompt: "What is 2 + 2?", expected: "4" }], ...keys }))
-  return checked._tag === "valid" ? [] : checked.problems.map(({ path, text }) => `${path}: ${text}`)
-}
+import { problemsWith } from "../support/config.js"
 
 describe("problems of rewrite", () => {
   const resources = { system_prompt: "Be kind.", tools: { a: 1 } }

@@ -3,21 +3,11 @@ import * as Effect from "effect/Effect"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { printed, type RunningCommand, startTau } from "../support/command.js"
+import { randomFrom } from "../support/random.js"
 import { rowsOf, scratchFolder } from "../support/store.js"
 
 /** `TAU_TEST_SEED` repeats a failure: the moments of the kills follow from it. */
 const seed = Number(process.env["TAU_TEST_SEED"] ?? Date.now() % 1_000_000)
-
-/** Uniform in [0, 1), the same sequence for the same seed (Marsaglia's xorshift). */
-const randomFrom = (start: number) => {
-  let state = start * 2_654_435_761 >>> 0 || 1
-  return () => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state = (state ^ state << 5) >>> 0
-    return state / 2 ** 32
-  }
-}
 
 interface Scenario {
   readonly rollouts: number

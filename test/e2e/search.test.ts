@@ -4,8 +4,9 @@ import * as Effect from "effect/Effect"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { startTau, tau } from "../support/command.js"
+import { randomFrom } from "../support/random.js"
 import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
-import { scratchFolder } from "../support/store.js"
+import { rowsOf, scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
 
 /** `TAU_TEST_KILLS=30` for a longer trial, `TAU_TEST_SEED` to repeat one. */
@@ -14,14 +15,7 @@ const seed = Number(process.env["TAU_TEST_SEED"] ?? Date.now() % 1_000_000)
 
 const storeIn = (folder: string) => join(folder, "store.sqlite")
 
-const query = <Row>(folder: string, sql: string): ReadonlyArray<Row> => {
-  const store = new Sqlite(storeIn(folder), { readonly: true })
-  try {
-    return store.prepare(sql).all() as ReadonlyArray<Row>
-  } finally {
-    store.close()
-  }
-}
+const query = <Row>(folder: string, sql: string) => rowsOf<Row>(storeIn(folder), sql)
 
 /** All that a search decided and was answered, without times. */
 const record = (folder: string) => ({
@@ -329,15 +323,5 @@ const finishedIn = (folder: string): number => {
     return query<{ n: number }>(folder, "SELECT count(*) AS n FROM rollouts WHERE status = 'succeeded'")[0]!.n
   } catch {
     return 0
-  }
-}
-
-const randomFrom = (start: number) => {
-  let state = start * 2_654_435_761 >>> 0 || 1
-  return () => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state = (state ^ state << 5) >>> 0
-    return state / 2 ** 32
   }
 }

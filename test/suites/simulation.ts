@@ -26,9 +26,10 @@ import { WorkerStore } from "../../src/store/WorkerStore.js"
 import { Writer } from "../../src/store/Writer.js"
 import type { Input, OperationName, Output } from "../../src/store/writer/operations.js"
 import { StoreClock } from "../../src/store/writer/StoreClock.js"
+import { randomFrom } from "../support/random.js"
 import { type Facts, forbidden, violations } from "./invariants.js"
 import type { Store } from "./queueModel.js"
-import { type Machine, randomFrom, World } from "./World.js"
+import { type Machine, World } from "./World.js"
 
 export interface SimulationOptions {
   readonly seed: number

@@ -69,6 +69,8 @@ export class SearchRun {
   private reflections = 0
   private rollouts = 0
   private broken = 0
+  /** When the first step was taken; null before. */
+  private begunAtMs: number | null = null
 
   constructor(private readonly options: SearchRunOptions) {
     this.chain = sha256(options.optimizer)
@@ -93,8 +95,8 @@ export class SearchRun {
 
   private elapsedSecs() {
     return Effect.gen(this, function*() {
-      const begunAt = yield* Effect.flatMap(SearchStore, (store) => store.begunAt(this.options.runId))
-      return begunAt === null ? 0 : ((yield* Clock.currentTimeMillis) - begunAt) / 1_000
+      this.begunAtMs ??= yield* Effect.flatMap(SearchStore, (store) => store.begunAt(this.options.runId))
+      return this.begunAtMs === null ? 0 : ((yield* Clock.currentTimeMillis) - this.begunAtMs) / 1_000
     })
   }
 

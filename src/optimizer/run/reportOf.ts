@@ -25,9 +25,10 @@ export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, S
     const seed = texts[0] ?? {}
     // A run that ended otherwise than by its search has what was best until then.
     const isOver = result !== null || record.run.state === "cancelled" || record.run.state === "failed"
-    const standing = lastIncumbent(record)
+    const events = record.events.map(({ data, step }) => ({ step, event: JSON.parse(data) as StoredEvent }))
+    const standing = lastIncumbent(events)
     const winner = isOver ? texts[result?.best ?? standing] ?? null : null
-    const { candidates, incumbents } = decided(seed, eventsOf(record, texts), winner)
+    const { candidates, incumbents } = decided(seed, eventsOf(record, events, texts), winner)
     const versions = new Map(record.candidates.map(({ n, resourcesVersion }) => [n, resourcesVersion]))
     const best = result?.best ?? standing
     const scored = yield* reader.scored(runId, [...new Set([0, best])], gateFirstSample)
@@ -48,24 +49,18 @@ export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, S
       examples: examplesOf(scored, best),
       slices: slicesIn(scored, best),
       gate: gateOf(record, result),
-      troubles: troublesOf(record),
+      troubles: troublesOf(record, events),
       promotedVersion: record.promotion?.version ?? null
     }
   })
 
-const lastIncumbent = ({ events }: SearchRecord): number => {
-  const incumbents = events.flatMap(({ data }) => {
-    const { candidate, type } = JSON.parse(data) as StoredEvent
-    return type === "incumbent" && typeof candidate === "number" ? [candidate] : []
-  })
-  return incumbents.at(-1) ?? 0
-}
+const lastIncumbent = (events: ReadonlyArray<DatedStep>): number =>
+  events.findLast(({ event }) => event.type === "incumbent")?.event.candidate ?? 0
 
 /** Proposals without a text, by why there was none. */
-const troublesOf = ({ events, failedReflections }: SearchRecord) => {
+const troublesOf = ({ failedReflections }: SearchRecord, events: ReadonlyArray<DatedStep>) => {
   const kinds = new Map<string, { n: number; last: string }>()
-  for (const { data } of events) {
-    const event = JSON.parse(data) as { type: string; candidate?: number | null; reason?: string; detail?: string }
+  for (const { event } of events) {
     if (event.type !== "rejected" || (event.candidate ?? null) !== null || event.reason === "reflection") continue
     const kind = `answers (${event.reason ?? "unknown"})`
     kinds.set(kind, { n: (kinds.get(kind)?.n ?? 0) + 1, last: event.detail ?? "" })
@@ -77,25 +72,36 @@ const troublesOf = ({ events, failedReflections }: SearchRecord) => {
 }
 
 /** Events as the optimizer wrote them, and what had been spent by then. */
-const eventsOf = ({ events, steps }: SearchRecord, texts: ReadonlyArray<Texts>) => {
+const eventsOf = (
+  { steps }: SearchRecord,
+  events: ReadonlyArray<DatedStep>,
+  texts: ReadonlyArray<Texts>
+) => {
   const before = new Map<number, number>()
   let rollouts = 0
   for (const step of steps) {
     before.set(step.n, rollouts)
     rollouts += step.rollouts
   }
-  return events.map(({ data, step }) => ({
-    event: eventOf(JSON.parse(data) as StoredEvent, texts),
+  return events.map(({ event, step }) => ({
+    event: eventOf(event, texts),
     rollouts: before.get(step) ?? rollouts
   }))
 }
 
-type StoredEvent = {
+/** An event as it is stored: candidates are numbers. */
+interface StoredEvent {
   readonly type: string
   readonly candidate?: number | null
   readonly parents?: ReadonlyArray<number>
-} & {
   readonly change?: Change
+  readonly reason?: string
+  readonly detail?: string
+}
+
+interface DatedStep {
+  readonly step: number
+  readonly event: StoredEvent
 }
 
 const eventOf = ({ candidate, parents, ...event }: StoredEvent, texts: ReadonlyArray<Texts>): SearchEvent =>

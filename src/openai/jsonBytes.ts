@@ -1,0 +1,9 @@
+/** The bytes that JSON's structure is made of. */
+export const quote = 0x22
+export const comma = 0x2c
+export const colon = 0x3a
+export const listOpens = 0x5b
+export const backslash = 0x5c
+export const listCloses = 0x5d
+export const objectOpens = 0x7b
+export const objectCloses = 0x7d

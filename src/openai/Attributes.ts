@@ -13,18 +13,56 @@ const short = (value: unknown): unknown => {
   return value
 }
 
+/** The attributes of one span. A map, and JSON made of it by hand: a plain object of so many shapes costs three times as much. */
 export class Attributes {
-  // Names are ours, never a peer's: a plain object cannot be led astray.
-  readonly record: Record<string, unknown> = {}
+  private readonly values = new Map<GenAiName, unknown>()
 
   /** Keeps what is a text, a number, a boolean or a list of texts; anything else says nothing. */
   set(name: GenAiName, value: unknown): void {
     if (value === null || value === undefined) return
     const scalar = (typeof value === "string" && value !== "") || typeof value === "boolean" || Number.isFinite(value)
-    const texts = Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === "string")
-    if (scalar || texts) this.record[name] = short(value)
+    const texts = !scalar && Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === "string")
+    if (scalar || texts) this.values.set(name, short(value))
+  }
+
+  /** Keeps a value of our own as it is. */
+  put(name: GenAiName, value: unknown): void {
+    this.values.set(name, value)
+  }
+
+  putAll(values: Readonly<Partial<Record<GenAiName, unknown>>>): void {
+    for (const [name, value] of Object.entries(values)) this.values.set(name as GenAiName, value)
+  }
+
+  get(name: GenAiName): unknown {
+    return this.values.get(name)
+  }
+
+  delete(name: GenAiName): void {
+    this.values.delete(name)
+  }
+
+  get record(): Record<string, unknown> {
+    return Object.fromEntries(this.values)
+  }
+
+  /** JSON, each text in it as `clean` leaves it. */
+  toText(clean: (text: string) => string): string {
+    const cleaned = (value: unknown): unknown =>
+      typeof value === "string" ? clean(value) : Array.isArray(value) ? value.map(cleaned) : value
+    let text = "{"
+    for (const [name, value] of this.values) {
+      if (text.length > 1) text += ","
+      text += quoted.get(name)!
+      text += Number.isFinite(value) ? String(value) : JSON.stringify(cleaned(value)) ?? "null"
+    }
+    return `${text}}`
   }
 }
+
+const quoted: ReadonlyMap<GenAiName, string> = new Map(
+  Object.values(GenAi).map((name) => [name, `${JSON.stringify(name)}:`])
+)
 
 export const describeRequest = (attributes: Attributes, request: unknown): void => {
   const stop = at(request, "stop") ?? at(request, "stop_sequences")

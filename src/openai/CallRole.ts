@@ -31,28 +31,31 @@ const systemText = (request: unknown): string => {
 /** Text of the last turn; a plain `input` is one turn. */
 const lastText = (request: unknown): string => textOf(at(turnsOf(request).at(-1), "content") ?? at(request, "input"))
 
+/** One search that tells whether any of the three below can be there: nearly every prompt costs only this. */
+const hint = /title|summariz|compaction/i
 const title = /\btitle generator\b|\bgenerate an? (?:[\w-]+,? ){0,3}title\b/i
 const summary = /\btasked with summarizing conversations\b|\bcontext summarization assistant\b/i
 const checkpoint = /\bcontext checkpoint compaction\b/i
 
-const isPing = (request: unknown): boolean => {
+const isPing = (request: unknown, last: string): boolean => {
   const limit = numberAt(request, "max_tokens") ?? numberAt(request, "max_completion_tokens") ??
     numberAt(request, "max_output_tokens")
   // A limit of one token with log probabilities is how answers are scored, not a sign of life.
   return limit !== null && limit <= 1 && turnsOf(request).length === 1 && at(request, "logprobs") === undefined &&
-    lastText(request).length <= pingLength
+    last.length <= pingLength
 }
 
 /** By simple rules on the request alone; what fits none of them is `main`. */
 export const roleOf = (path: string, request: unknown): CallRole => {
   if (/\/responses\/compact\/?(?:\?|$)/.test(path)) return "compaction"
   if (at(request, "generate") === false) return "warm_up"
-  if (systemText(request).startsWith(judgeOpening)) return "judge"
-  if (isPing(request)) return "ping"
-  if (checkpoint.test(lastText(request))) return "compaction"
-  // Agents give their side calls no tools: a prompt that has some and speaks of titles is the work itself.
-  if (listAt(request, "tools").length > 0) return "main"
   const system = systemText(request)
+  if (system.startsWith(judgeOpening)) return "judge"
+  const last = lastText(request)
+  if (isPing(request, last)) return "ping"
+  if (hint.test(last) && checkpoint.test(last)) return "compaction"
+  // Agents give their side calls no tools: a prompt that has some and speaks of titles is the work itself.
+  if (!hint.test(system) || listAt(request, "tools").length > 0) return "main"
   if (summary.test(system)) return "compaction"
   return title.test(system) ? "title" : "main"
 }

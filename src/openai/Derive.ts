@@ -38,8 +38,7 @@ export interface Derived {
   readonly operation: Endpoint["operation"]
   /** For a stream, the object it amounts to; null for every other answer, which is its own object. */
   readonly assembled: Record<string, unknown> | null
-  /** Names as in `GenAi.ts`. */
-  readonly attributes: Record<string, unknown>
+  readonly attributes: Attributes
   /** What the upstream reported as an error in an answer that had begun with status 200. */
   readonly streamError?: string
   readonly inputTokens: number | null
@@ -60,10 +59,13 @@ const assemble = (api: Endpoint["api"], bytes: Uint8Array): Assembled => {
  * answer a refused stream with plain JSON under the name of a stream.
  */
 export const isStream = (bytes: Uint8Array, contentType: string | null | undefined): boolean => {
+  if (bytes[0] === openingBrace) return false
   const start = utf8Of(bytes.subarray(0, 64))
   return /^\s*(data|event|id|retry)?:/.test(start) ||
     (/^\s*text\/event-stream\b/i.test(contentType ?? "") && !/^\s*[[{]/.test(start))
 }
+
+const openingBrace = 0x7b
 
 interface Answer {
   readonly wire: "http" | "sse" | "ws" | null
@@ -128,7 +130,7 @@ const describeServer = (attributes: Attributes, call: RecordedCall, isModelCall:
 const describeSession = (attributes: Attributes, session: Session | null): void => {
   attributes.set(GenAi.sessionId, session?.id)
   // A `conversation` that the request itself names was there before.
-  if (session?.isConversation === true && !Object.hasOwn(attributes.record, GenAi.conversationId)) {
+  if (session?.isConversation === true && attributes.get(GenAi.conversationId) === undefined) {
     attributes.set(GenAi.conversationId, session.id)
   }
 }
@@ -142,7 +144,7 @@ const plainRequest = (call: RecordedCall, endpoint: Endpoint): Derived => {
     kind: endpoint.kind,
     operation: endpoint.operation,
     assembled: null,
-    attributes: attributes.record,
+    attributes,
     inputTokens: null,
     outputTokens: null,
     model: null
@@ -175,10 +177,11 @@ export const derive = (call: RecordedCall): Derived => {
   describeSession(attributes, sessionOf(call.sessionHeader ?? null, request.object))
   if (kind === "llm") attributes.set(GenAi.callRole, roleOf(call.path, request.object))
   attributes.set(GenAi.wire, answer.wire)
-  const reasons = [request.reason, failed || call.statusCode === null ? null : answer.reason].filter((text) =>
-    text !== null
+  const reason = failed || call.statusCode === null ? null : answer.reason
+  attributes.set(
+    GenAi.unassembled,
+    request.reason === null || reason === null ? request.reason ?? reason : `${request.reason}; ${reason}`
   )
-  attributes.set(GenAi.unassembled, reasons.join("; "))
 
   const finishedInError = listAt(answer.object, "choices").some((choice) => at(choice, "finish_reason") === "error")
   const error = failed
@@ -190,7 +193,7 @@ export const derive = (call: RecordedCall): Derived => {
     kind,
     operation,
     assembled: answer.assembled,
-    attributes: attributes.record,
+    attributes,
     ...(error !== null && { streamError: error.message.slice(0, streamErrorMax) }),
     inputTokens: usage.inputTokens,
     outputTokens: usage.outputTokens,

@@ -22,12 +22,26 @@ const endpoints: ReadonlyArray<readonly [RegExp, Endpoint]> = [
   [/(?<!\/threads\/[^/]+)\/messages$/, { kind: "llm", operation: "chat", api: "messages" }]
 ]
 
+/** Of the paths asked for lately: an agent asks for the same few all the time. */
+const known = new Map<string, Endpoint>()
+const knownMax = 256
+
 /** `path` may carry a query. */
 export const endpointOf = (method: string, path: string): Endpoint => {
-  if (method.toUpperCase() !== "POST") return other
-  const plain = `/${path.split(/[?#]/, 1)[0]!}`.replace(/\/+$/, "")
-  return endpoints.find(([pattern]) => pattern.test(plain))?.[1] ?? other
+  if (method !== "POST" && method.toUpperCase() !== "POST") return other
+  const query = path.indexOf("?")
+  const asked = query === -1 ? path : path.slice(0, query)
+  let endpoint = known.get(asked)
+  if (endpoint === undefined) {
+    const plain = plainPath(asked)
+    endpoint = endpoints.find(([pattern]) => pattern.test(plain))?.[1] ?? other
+    if (known.size === knownMax) known.clear()
+    if (asked.length < 256) known.set(asked, endpoint)
+  }
+  return endpoint
 }
+
+const plainPath = (path: string) => `/${path.split(/[?#]/, 1)[0]!}`.replace(/\/+$/, "")
 
 /** By the end of the path, over a WebSocket. Its model calls are messages, not requests. */
 const socketEndpoints: ReadonlyArray<readonly [RegExp, Endpoint]> = [
@@ -37,6 +51,6 @@ const socketEndpoints: ReadonlyArray<readonly [RegExp, Endpoint]> = [
 
 /** `path` may carry a query. */
 export const socketEndpointOf = (path: string): Endpoint => {
-  const plain = `/${path.split(/[?#]/, 1)[0]!}`.replace(/\/+$/, "")
+  const plain = plainPath(path)
   return socketEndpoints.find(([pattern]) => pattern.test(plain))?.[1] ?? other
 }

@@ -67,40 +67,46 @@ const decoder = new TextDecoder()
 /** The UTF-8 text of these bytes, without its byte order mark; what is not UTF-8 becomes U+FFFD. */
 export const utf8Of = (bytes: Uint8Array): string => decoder.decode(bytes)
 
+type Key = string | number
+
+const child = (value: unknown, key: Key): unknown =>
+  typeof value !== "object" || value === null || Array.isArray(value) !== (typeof key === "number")
+    ? undefined
+    : (value as { readonly [key: Key]: unknown })[key]
+
 /**
  * The value under a chain of keys; undefined as soon as one is missing. For keys that `Object.prototype` does not have, and
  * every key that is asked for is one of those: then a parsed object answers with its own value or with none. A key
  * `__proto__` in a text becomes an own property of the parsed object, not its prototype.
+ *
+ * The keys are no rest parameter: this is called some hundred times per call, and a list each time would be half its cost.
  */
-export const at = (value: unknown, ...keys: ReadonlyArray<string | number>): unknown => {
-  let found = value
-  for (let place = 0; place < keys.length; place++) {
-    const key = keys[place]!
-    if (typeof found !== "object" || found === null || Array.isArray(found) !== (typeof key === "number")) {
-      return undefined
-    }
-    found = (found as { readonly [key: string | number]: unknown })[key]
-  }
-  return found
+export const at = (value: unknown, first: Key, second?: Key, third?: Key): unknown => {
+  const one = child(value, first)
+  if (second === undefined) return one
+  const two = child(one, second)
+  return third === undefined ? two : child(two, third)
 }
 
-export const listAt = (value: unknown, ...keys: ReadonlyArray<string | number>): ReadonlyArray<unknown> => {
-  const found = at(value, ...keys)
-  return Array.isArray(found) ? found : []
+export const listAt = (value: unknown, first: Key, second?: Key, third?: Key): ReadonlyArray<unknown> => {
+  const found = at(value, first, second, third)
+  return Array.isArray(found) ? found : none
 }
 
-export const textAt = (value: unknown, ...keys: ReadonlyArray<string | number>): string | null => {
-  const found = at(value, ...keys)
+const none: ReadonlyArray<unknown> = []
+
+export const textAt = (value: unknown, first: Key, second?: Key, third?: Key): string | null => {
+  const found = at(value, first, second, third)
   return typeof found === "string" && found !== "" ? found : null
 }
 
 /** A whole number of things, or null: an upstream may claim 3.5 tokens, or more than there are atoms. */
-export const countAt = (value: unknown, ...keys: ReadonlyArray<string | number>): number | null => {
-  const found = numberAt(value, ...keys)
+export const countAt = (value: unknown, first: Key, second?: Key, third?: Key): number | null => {
+  const found = numberAt(value, first, second, third)
   return found !== null && Number.isSafeInteger(found) && found >= 0 ? found : null
 }
 
-export const numberAt = (value: unknown, ...keys: ReadonlyArray<string | number>): number | null => {
-  const found = at(value, ...keys)
+export const numberAt = (value: unknown, first: Key, second?: Key, third?: Key): number | null => {
+  const found = at(value, first, second, third)
   return typeof found === "number" && Number.isFinite(found) ? found : null
 }

@@ -39,12 +39,11 @@ const read = (origin: string): Server | null => {
 
 /** The server of an http(s) URL; null when it is none. */
 export const serverOf = (url: string): Server | null => {
-  const origin = /^\w+:\/\/[^/?#]*/.exec(url)?.[0] ?? ""
-  let server = servers.get(origin)
+  let server = servers.get(url)
   if (server === undefined) {
-    // A proxy has one upstream, or a few: more would be a caller that makes them up.
+    // A proxy has one upstream, or a few, and its agents ask for few paths: more would be a caller that makes them up.
     if (servers.size > 100) servers.clear()
-    servers.set(origin, server = read(origin))
+    servers.set(url, server = read(/^\w+:\/\/[^/?#]*/.exec(url)?.[0] ?? ""))
   }
   return server
 }

@@ -35,6 +35,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   replayOf: string | null = null
   /** It is the first call of its attempt that differs from the attempt before. */
   hasDiverged = false
+  heardAt: number | null = null
   /** What the rules of the run's `rewrite` came to; null where there are none. */
   rewrite: RewriteOutcome | null = null
   /** The request as the client sent it, where another one is sent on. */
@@ -316,8 +317,18 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       }
       this.committedBytes = bytes
       this.sendHead()
-      for (const part of this.held ?? []) this.outgoing.write(part)
+      const held = this.held ?? []
       this.held = null
+      // In one go: an answer is most often one piece that came with its end.
+      if (
+        held.length === 1 && this.upstreamEnded && !this.upstreamBroke && this.trailers === null &&
+        this.response.bytes === bytes
+      ) {
+        this.outgoing.end(held[0])
+        this.end()
+        return
+      }
+      for (const part of held) this.outgoing.write(part)
       if (this.upstreamEnded || this.upstreamBroke) this.release()
       else this.controller?.resume()
     })

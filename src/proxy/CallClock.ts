@@ -4,7 +4,9 @@ export interface UnderWay {
   readonly startedAtMs: number
   /** Bytes sent on the client's connection while more must wait for it; null while nothing waits. */
   readonly sentWhilePaused: number | null
-  readonly fail: (kind: "overlong" | "unread", cause: string) => void
+  /** When something of the request came last, in the time of `performance.now`; null while nothing more is to come. */
+  readonly heardAt: number | null
+  readonly fail: (kind: "overlong" | "unread" | "stalled", cause: string) => void
   /** Ends it now, at shutdown. */
   readonly abandon: () => void
 }
@@ -12,17 +14,17 @@ export interface UnderWay {
 /** How often calls are looked at: limits of minutes need no timer of their own for each. */
 const lookEveryMs = 1_000
 
-/** Ends calls that have lasted too long, and those whose client has stopped reading. */
+/** Ends calls that have lasted too long, and those whose client has stopped reading, or sending its request. */
 export class CallClock {
   private stalled = new Map<UnderWay, { readonly sent: number; readonly sinceMs: number }>()
   private readonly timer: NodeJS.Timeout
 
   constructor(
     private readonly calls: ReadonlySet<UnderWay>,
-    private readonly limits: { readonly callMs: number; readonly clientIdleMs: number }
+    private readonly limits: { readonly callMs: number; readonly clientIdleMs: number; readonly uploadIdleMs: number }
   ) {
-    const everyMs = Math.max(10, Math.min(lookEveryMs, limits.callMs / 2, limits.clientIdleMs / 2))
-    this.timer = setInterval(() => this.look(performance.timeOrigin + performance.now()), everyMs)
+    const shortestMs = Math.min(limits.callMs, limits.clientIdleMs, limits.uploadIdleMs)
+    this.timer = setInterval(() => this.look(performance.now()), Math.max(10, Math.min(lookEveryMs, shortestMs / 2)))
     this.timer.unref()
   }
 
@@ -30,11 +32,16 @@ export class CallClock {
     clearInterval(this.timer)
   }
 
-  private look(nowMs: number) {
-    const { callMs, clientIdleMs } = this.limits
+  private look(now: number) {
+    const { callMs, clientIdleMs, uploadIdleMs } = this.limits
+    const nowMs = performance.timeOrigin + now
     const stalled = new Map<UnderWay, { readonly sent: number; readonly sinceMs: number }>()
     for (const call of this.calls) {
       if (nowMs - call.startedAtMs > callMs) call.fail("overlong", `the call lasted longer than ${callMs} ms`)
+      const { heardAt } = call
+      if (heardAt !== null && now - heardAt > uploadIdleMs) {
+        call.fail("stalled", `nothing of the request came for ${uploadIdleMs} ms`)
+      }
       const sent = call.sentWhilePaused
       if (sent === null) continue
       const before = this.stalled.get(call)

@@ -14,7 +14,7 @@ const collectedBytesMax = 1024 * 1024
 export const sendUpstream = (
   request: IncomingMessage,
   call: Call,
-  { requestBytesMax, uploadIdleMs }: ProxyLimits,
+  { requestBytesMax }: ProxyLimits,
   dispatch: (body: Buffer | Readable | null) => void,
   wholeBytesMax = 0,
   take?: (body: Buffer) => void
@@ -26,14 +26,7 @@ export const sendUpstream = (
     dispatch(null)
     return
   }
-  const stalled = setTimeout(
-    () => call.fail("stalled", `nothing of the request came for ${uploadIdleMs} ms`),
-    uploadIdleMs
-  )
-  request.on("data", () => stalled.refresh()).on("end", () => clearTimeout(stalled)).on(
-    "close",
-    () => clearTimeout(stalled)
-  )
+  call.heardAt = performance.now()
   const isSmall = !isChunked && Number(length) <= Math.max(collectedBytesMax, wholeBytesMax)
   if (take !== undefined && (isSmall || isChunked)) {
     collectUpTo(Math.max(collectedBytesMax, wholeBytesMax), request, call, requestBytesMax, dispatch, take)
@@ -49,10 +42,14 @@ export const sendUpstream = (
 const collect = (request: IncomingMessage, call: Call, dispatch: (body: Buffer) => void) => {
   const chunks: Array<Buffer> = []
   request.on("data", (chunk: Buffer) => {
+    call.heardAt = performance.now()
     call.request.add(chunk)
     chunks.push(chunk)
   })
-  request.on("end", () => dispatch(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))
+  request.on("end", () => {
+    call.heardAt = null
+    dispatch(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
+  })
 }
 
 /** A body of unknown size: it passes as it comes once it has grown too long to be collected. */
@@ -67,6 +64,7 @@ const collectUpTo = (
   const chunks: Array<Buffer> = []
   let bytes = 0
   const more = (chunk: Buffer) => {
+    call.heardAt = performance.now()
     chunks.push(chunk)
     bytes += chunk.length
     if (bytes <= wholeBytesMax) return
@@ -77,6 +75,7 @@ const collectUpTo = (
     pass(request, call, bytesMax, dispatch)
   }
   const whole = () => {
+    call.heardAt = null
     if (take !== undefined) {
       take(Buffer.concat(chunks))
       return
@@ -92,6 +91,7 @@ const pass = (request: IncomingMessage, call: Call, bytesMax: number, dispatch: 
   const body = new PassThrough()
   body.on("error", () => request.resume())
   request.on("data", (chunk: Buffer) => {
+    call.heardAt = performance.now()
     call.request.add(chunk)
     if (call.request.bytes > bytesMax) {
       call.fail("tooLarge", `the request is larger than ${bytesMax} bytes`)
@@ -99,6 +99,9 @@ const pass = (request: IncomingMessage, call: Call, bytesMax: number, dispatch: 
       request.unpipe(body)
       request.resume()
     }
+  })
+  request.on("end", () => {
+    call.heardAt = null
   })
   // A client that leaves while it uploads must not look like the end of its body.
   request.on("close", () => {

@@ -79,6 +79,9 @@ export class Tunnel implements UnderWay {
     return this.begun.intent.startTimeUs / 1000
   }
 
+  /** Its request is whole: what comes over it is frames. */
+  readonly heardAt = null
+
   get sentWhilePaused(): number | null {
     return this.isPaused ? this.client.bytesWritten : null
   }

@@ -13,14 +13,22 @@ import type {
   LogState,
   Outcome,
   Request,
+  SentOutcome,
   ToWriter,
   WriterOptions
 } from "./writer/protocol.js"
+import { rowOf } from "./writer/SpanRow.js"
+import type { FinishedSpan } from "./writer/spans.js"
 
-/** How long an intent may wait for a group to leave with. A call that ends sooner is written once, finished. */
-const lazyMaxMs = 5
+/** How long a lazy request waits to be cancelled. A call that ends sooner is written once, finished. */
+const lazyMs = 5
 /** V8 lets the garbage of a thread pile up to three times 16 MB before it looks; the thread's garbage is short-lived. */
 const resourceLimits = { maxYoungGenerationSizeMb: 12 }
+const cancelledMax = 64
+/** So many requests leave at once, whatever is under way: the thread then has no pause while this one is busy. */
+const groupMin = 16
+/** Most groups that are under way, one in the thread and the others on their way to it. */
+const groupsMax = 8
 /** How long requests are gathered for one group while more keep coming. */
 const gatherMaxMs = 3
 const batchRequestsMax = 500
@@ -42,8 +50,8 @@ export interface WriterHealth {
 }
 
 /**
- * The one writer of this process, a thread that commits requests in groups: whatever arrives while a commit is under way
- * shares the next one. Requests commit in the order they were submitted.
+ * The one writer of this process, a thread that commits requests in groups: what arrives while a commit is under way shares the
+ * next one, unless it is a group already. Requests commit in the order they were submitted, save for the lazy.
  */
 export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
   /** Runs one operation. Succeeds after its commit; a crash later cannot undo it. */
@@ -53,8 +61,9 @@ export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
   ) => Effect.Effect<Output<Name>, StoreError>
 
   /**
-   * The same for the hot path, with bodies and a callback. A `lazy` request leaves with the next group, or by itself after
-   * a few milliseconds; it may be cancelled until then: `cancel` answers true and `done` is never called.
+   * The same for the hot path, with bodies and a callback. A `lazy` request waits a few milliseconds before it leaves, with the
+   * next group or by itself, behind requests that were submitted later; it may be cancelled until then: `cancel` answers true
+   * and `done` is never called.
    */
   readonly submit: <Name extends OperationName>(
     operation: Name,
@@ -97,8 +106,7 @@ export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
                   input,
                   nowMs,
                   bodies: [],
-                  lazy: false,
-                  state: "waiting",
+                  dueAt: 0,
                   done: (outcome) =>
                     resume(
                       outcome.ok
@@ -113,8 +121,7 @@ export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
               input,
               nowMs,
               bodies,
-              lazy,
-              state: "waiting",
+              dueAt: lazy ? performance.now() + lazyMs : 0,
               done: (outcome) =>
                 outcome.ok ? done(null, outcome.value as Output<typeof operation>) : done(outcome.failure, null)
             }),
@@ -161,17 +168,20 @@ interface Entry {
   readonly input: unknown
   readonly nowMs: number
   readonly bodies: ReadonlyArray<Uint8Array>
-  /** Nobody waits for it: it makes no group of its own at once. */
-  readonly lazy: boolean
-  state: "waiting" | "taken" | "cancelled"
+  /** When it may leave, in the time of `performance.now`; 0 for at once. */
+  readonly dueAt: number
   readonly done: (outcome: Outcome) => void
 }
 
-/** One batch is in flight at a time; the next one collects meanwhile. Plain callbacks: this is the hot path. */
+/** Small batches leave one at a time, and the next one collects meanwhile. Plain callbacks: this is the hot path. */
 class WriterQueue {
   private waiting: Array<Entry> = []
+  /** Those that are not due, in the order in which they will be. */
+  private readonly lazy = new Set<Entry>()
   private waitingBytes = 0
-  private inFlight: ReadonlyArray<Entry> | null = null
+  /** Batches that were posted, in order. */
+  private inFlight: Array<ReadonlyArray<Entry>> = []
+  private inFlightBytes = 0
   private scheduled = false
   private lazyTimer: NodeJS.Timeout | null = null
   private dead: Failure | null = null
@@ -179,15 +189,18 @@ class WriterQueue {
   private commits = 0
   private lastCommitMs = 0
   private log: LogState = { lost: 0, failure: null }
-  private postedAt = 0
+  /** Since when the first of them has been the first. */
+  private firstSince = 0
   private gatheredBefore = 0
-  private gatheringSince = 0
+  private gatherTimer: NodeJS.Timeout | undefined
+  /** How many lazy requests were cancelled of late, more or less: whether those that wait will be. */
+  private cancelled = 0
 
   constructor(private readonly worker: Worker, private readonly onDeath: (failure: Failure) => void) {
     worker.on("message", (message: FromWriter) => {
       if (message._tag === "committed") {
         this.log = message.log
-        this.committed(JSON.parse(message.outcomes) as ReadonlyArray<Outcome>, message.commitMs)
+        this.committed(JSON.parse(message.outcomes) as ReadonlyArray<SentOutcome>, message.commitMs)
       }
     })
     worker.on("error", (error: unknown) => this.die({ reason: "other", message: String(error) }))
@@ -199,73 +212,102 @@ class WriterQueue {
       entry.done({ ok: false, failure: this.dead })
       return notCancellable
     }
-    this.waiting.push(entry)
-    for (const body of entry.bodies) this.waitingBytes += body.length
-    this.schedule(entry.lazy)
+    if (entry.dueAt === 0) {
+      this.waiting.push(entry)
+      for (const body of entry.bodies) this.waitingBytes += body.length
+      this.schedule()
+      return notCancellable
+    }
+    this.lazy.add(entry)
+    this.lazyTimer ??= setTimeout(this.wake, lazyMs)
     return {
       cancel: () => {
-        if (entry.state !== "waiting") return false
-        entry.state = "cancelled"
-        return true
+        const isCancelled = this.lazy.delete(entry)
+        if (isCancelled && this.cancelled < cancelledMax) this.cancelled += 1
+        if (this.scheduled && this.lazy.size === 0) setImmediate(this.gather)
+        return isCancelled
       }
     }
   }
 
   health(): WriterHealth {
     return {
-      waiting: this.waiting.length,
+      waiting: this.waiting.length + this.lazy.size,
       waitingBytes: this.waitingBytes,
       commits: this.commits,
       lastCommitMs: this.lastCommitMs,
-      inFlightMs: this.inFlight === null ? 0 : performance.now() - this.postedAt,
+      inFlightMs: this.inFlight.length === 0 ? 0 : performance.now() - this.firstSince,
       failure: this.dead ?? this.failure,
       logLost: this.log.lost,
       logFailure: this.log.failure
     }
   }
 
-  private schedule(lazy: boolean) {
-    if (this.inFlight !== null || this.scheduled) return
-    if (lazy) {
-      this.lazyTimer ??= setTimeout(this.post, lazyMaxMs)
+  private schedule() {
+    if (this.waiting.length >= groupMin && this.inFlight.length < groupsMax && this.inFlightBytes < batchBytesMax) {
+      this.post()
       return
     }
+    if (this.inFlight.length > 0 || this.scheduled || this.waiting.length === 0) return
     this.scheduled = true
     this.gatheredBefore = 1
-    this.gatheringSince = performance.now()
+    this.gatherTimer = setTimeout(this.gathered, gatherMaxMs)
     setImmediate(this.gather)
+  }
+
+  /** Lazy requests that are due wait like any other from here on. */
+  private readonly wake = () => {
+    this.lazyTimer = null
+    this.takeDue()
+    this.schedule()
+  }
+
+  private takeDue() {
+    const now = performance.now()
+    for (const entry of this.lazy) {
+      if (entry.dueAt > now) {
+        this.lazyTimer ??= setTimeout(this.wake, entry.dueAt - now)
+        return
+      }
+      this.lazy.delete(entry)
+      this.waiting.push(entry)
+      if (this.cancelled > 0) this.cancelled -= 1
+    }
   }
 
   /**
    * What arrives in a turn of the event loop travels together: the answers of all sockets that were ready. While each turn
-   * brings more, the next one is waited for, as half of a commit's cost is the same for any number of requests.
+   * brings more, the next one is waited for, as half of a commit's cost is the same for any number of requests. So are calls
+   * that began just now, where most calls end soon.
    */
   private readonly gather = () => {
+    if (!this.scheduled || this.lazy.size > 0 && this.cancelled > cancelledMax / 2) return
     const gathered = this.waiting.length
-    const isMore = gathered > this.gatheredBefore && gathered < batchRequestsMax &&
-      performance.now() - this.gatheringSince < gatherMaxMs
-    if (!isMore) {
-      this.post()
-      return
-    }
-    this.gatheredBefore = gathered
-    setImmediate(this.gather)
+    if (gathered > this.gatheredBefore) {
+      this.gatheredBefore = gathered
+      setImmediate(this.gather)
+    } else this.post()
   }
 
-  private readonly post = () => {
+  private readonly gathered = () => {
+    if (this.scheduled) this.post()
+  }
+
+  private post() {
+    if (this.scheduled) clearTimeout(this.gatherTimer)
     this.scheduled = false
-    if (this.lazyTimer !== null) clearTimeout(this.lazyTimer)
-    this.lazyTimer = null
-    if (this.inFlight !== null || this.dead !== null) return
+    if (this.dead !== null) return
     const entries = this.take()
     if (entries.length === 0) return
-    this.inFlight = entries
-    this.postedAt = performance.now()
+    if (this.inFlight.length === 0) this.firstSince = performance.now()
+    this.inFlight.push(entries)
     const batch = pack(entries)
+    this.inFlightBytes += batch.bytes?.byteLength ?? 0
     this.worker.postMessage(batch satisfies ToWriter, batch.bytes === null ? [] : [batch.bytes])
   }
 
   private take(): ReadonlyArray<Entry> {
+    this.takeDue()
     const entries: Array<Entry> = []
     const left: Array<Entry> = []
     let bytes = 0
@@ -273,10 +315,8 @@ class WriterQueue {
     for (const entry of this.waiting) {
       const size = entry.bodies.reduce((sum, body) => sum + body.length, 0)
       isFull ||= entries.length === batchRequestsMax || entries.length > 0 && bytes + size > batchBytesMax
-      if (entry.state === "cancelled") this.waitingBytes -= size
-      else if (isFull) left.push(entry)
+      if (isFull) left.push(entry)
       else {
-        entry.state = "taken"
         this.waitingBytes -= size
         bytes += size
         entries.push(entry)
@@ -286,25 +326,30 @@ class WriterQueue {
     return entries
   }
 
-  private committed(outcomes: ReadonlyArray<Outcome>, commitMs: number) {
-    const entries = this.inFlight ?? []
-    this.inFlight = null
+  private committed(sent: ReadonlyArray<SentOutcome>, commitMs: number) {
+    const outcomes = sent.map((one): Outcome =>
+      "reason" in one ? { ok: false, failure: one } : { ok: true, value: one[0] }
+    )
+    const entries = this.inFlight.shift() ?? []
+    this.firstSince = performance.now()
+    this.inFlightBytes -= bytesOf(entries)
     this.commits += 1
     this.lastCommitMs = commitMs
     const failed = outcomes.find((outcome) => !outcome.ok && outcome.failure.reason !== "other")
     this.failure = failed === undefined || failed.ok ? null : failed.failure
     // The next batch leaves before callers are told, so that the thread is not idle meanwhile.
-    if (this.waiting.length > 0) this.schedule(this.waiting.every((entry) => entry.lazy))
+    if (this.waiting.length > 0) this.schedule()
     entries.forEach((entry, index) => tell(entry, outcomes[index]!))
   }
 
   private die(failure: Failure) {
     if (this.dead !== null) return
     this.dead = failure
-    const entries = [...(this.inFlight ?? []), ...this.waiting]
-    this.inFlight = null
+    const entries = [...this.inFlight.flat(), ...this.waiting, ...this.lazy]
+    this.inFlight = []
     this.waiting = []
-    for (const entry of entries) if (entry.state !== "cancelled") tell(entry, { ok: false, failure })
+    this.lazy.clear()
+    for (const entry of entries) tell(entry, { ok: false, failure })
     this.onDeath(failure)
   }
 }
@@ -322,14 +367,17 @@ const tell = (entry: Entry, outcome: Outcome) => {
 
 const notCancellable = { cancel: () => false }
 
+const bytesOf = (entries: ReadonlyArray<Entry>) =>
+  entries.reduce((sum, { bodies }) => sum + bodies.reduce((bytes, body) => bytes + body.length, 0), 0)
+
 const pack = (entries: ReadonlyArray<Entry>): Batch => {
-  const size = entries.reduce((sum, { bodies }) => sum + bodies.reduce((bytes, body) => bytes + body.length, 0), 0)
+  const size = bytesOf(entries)
   const bytes = size === 0 ? null : new ArrayBuffer(size)
   const view = bytes === null ? null : new Uint8Array(bytes)
   let offset = 0
   const requests = entries.map(({ bodies, input, nowMs, operation }): Request => ({
     operation,
-    input,
+    input: operation === "closeSpan" && input !== null ? rowOf(input as FinishedSpan) : input,
     nowMs,
     bodies: bodies.map((body) => {
       view?.set(body, offset)

@@ -43,12 +43,12 @@ const stream = Buffer.from(
   ].map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`).join("") + "data: [DONE]\n\n"
 )
 
-const unassembled = (call: Partial<RecordedCall>) => derive({ ...chat, ...call }).attributes["tau.unassembled"]
+const unassembled = (call: Partial<RecordedCall>) => derive({ ...chat, ...call }).attributes.record["tau.unassembled"]
 
 describe("derive", () => {
   it("describes a chat completion by the names of OpenTelemetry", () => {
     const derived = derive(chat)
-    assert.deepStrictEqual({ ...derived, attributes: { ...derived.attributes } }, {
+    assert.deepStrictEqual({ ...derived, attributes: { ...derived.attributes.record } }, {
       kind: "llm",
       operation: "chat",
       assembled: null,
@@ -111,7 +111,7 @@ describe("derive", () => {
       responseContentEncoding: "gzip",
       responseContentType: "text/event-stream"
     })
-    assert.strictEqual(derived.attributes["gen_ai.response.id"], "c1")
+    assert.strictEqual(derived.attributes.record["gen_ai.response.id"], "c1")
   })
 
   it("recognises a stream under another content type", () => {
@@ -142,10 +142,10 @@ describe("derive", () => {
       statusCode: 429,
       responseBytes: json(errorBody("slow down", { type: "rate_limit" }))
     })
-    assert.deepInclude(refused.attributes, { "error.type": "rate_limit" })
+    assert.deepInclude(refused.attributes.record, { "error.type": "rate_limit" })
     assert.deepInclude(refused, { model: "gpt-4o-mini", inputTokens: null })
     assert.strictEqual(
-      derive({ ...chat, statusCode: 503, responseBytes: Buffer.from("busy") }).attributes["error.type"],
+      derive({ ...chat, statusCode: 503, responseBytes: Buffer.from("busy") }).attributes.record["error.type"],
       "503"
     )
     const broken = derive({
@@ -176,9 +176,9 @@ describe("derive", () => {
       ...chat,
       requestBytes: json({ ...request, model: "x".repeat(100_000), stop: Array(99).fill("s") })
     })
-    assert.strictEqual(String(derived.attributes["gen_ai.request.model"]).length, 1024)
-    assert.lengthOf(derived.attributes["gen_ai.request.stop_sequences"] as Array<string>, 32)
-    assert.includeMembers(Object.values(GenAi), Object.keys(derived.attributes))
+    assert.strictEqual(String(derived.attributes.record["gen_ai.request.model"]).length, 1024)
+    assert.lengthOf(derived.attributes.record["gen_ai.request.stop_sequences"] as Array<string>, 32)
+    assert.includeMembers(Object.values(GenAi), Object.keys(derived.attributes.record))
   })
 
   it.prop("never throws", [

@@ -56,7 +56,7 @@ describe("sessionOf", () => {
         responseBytes: Buffer.from("{}"),
         statusCode: 200,
         sessionHeader
-      }).attributes
+      }).attributes.record
     assert.deepInclude(attributes({ conversation: { id: "conv_1" } }, "s"), {
       "gen_ai.conversation.id": "conv_1",
       "tau.session.id": "s"

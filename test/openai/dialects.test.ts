@@ -23,10 +23,10 @@ describe("the streams of every dialect", () => {
     const derived = read(path, stream)
     assert.deepStrictEqual(JSON.parse(JSON.stringify(derived.assembled)), answer)
     for (const [name, value] of Object.entries(attributes)) {
-      assert.deepStrictEqual(derived.attributes[name] ?? null, value, name)
+      assert.deepStrictEqual(derived.attributes.record[name] ?? null, value, name)
     }
     assert.strictEqual(derived.streamError, streamError)
-    for (const name of Object.keys(derived.attributes)) assert.property(attributeMeanings, name)
+    for (const name of Object.keys(derived.attributes.record)) assert.property(attributeMeanings, name)
   })
 
   it.each(fixtures)("no padding is left, with any line ends: $name", ({ answer, path, stream }) => {
@@ -40,10 +40,10 @@ describe("the streams of every dialect", () => {
       "/v1/chat/completions",
       "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: <html>\n\ndata: {\"cho"
     )
-    assert.strictEqual(derived.attributes["tau.unassembled"], "response: 2 of its events are not JSON objects")
+    assert.strictEqual(derived.attributes.record["tau.unassembled"], "response: 2 of its events are not JSON objects")
     assert.include(JSON.stringify(derived.assembled), "\"content\":\"a\"")
     assert.strictEqual(
-      read("/v1/messages", ": hello\n\n").attributes["tau.unassembled"],
+      read("/v1/messages", ": hello\n\n").attributes.record["tau.unassembled"],
       "response: no event that could be read"
     )
   })
@@ -59,7 +59,7 @@ describe("the streams of every dialect", () => {
   ])("%s: an answer keeps a limited number of parts, and says so", (path, event) => {
     const stream = Array.from({ length: 9_000 }, (_, n) => `data: ${JSON.stringify(event(n))}\n\n`).join("")
     const derived = read(path, stream)
-    assert.strictEqual(derived.attributes["tau.unassembled"], "response: more than 4096 parts")
+    assert.strictEqual(derived.attributes.record["tau.unassembled"], "response: more than 4096 parts")
     assert.isBelow(JSON.stringify(derived.assembled).length, 500_000)
   })
 
@@ -69,11 +69,11 @@ describe("the streams of every dialect", () => {
       "[{\"error\":{\"code\":429,\"message\":\"Quota\",\"status\":\"RESOURCE_EXHAUSTED\"}}]"
     )
     assert.strictEqual(derived.streamError, "Quota")
-    assert.deepInclude(derived.attributes, { "error.type": "RESOURCE_EXHAUSTED", "tau.wire": "http" })
+    assert.deepInclude(derived.attributes.record, { "error.type": "RESOURCE_EXHAUSTED", "tau.wire": "http" })
     const failed = read("/v1/responses", "{\"object\":\"response\",\"status\":\"failed\",\"error\":null}")
     assert.strictEqual(failed.streamError, "the response failed")
     assert.strictEqual(
-      read("/v1/responses", "[1]").attributes["tau.unassembled"],
+      read("/v1/responses", "[1]").attributes.record["tau.unassembled"],
       "response: not a JSON object"
     )
   })
@@ -122,11 +122,11 @@ describe("the streams of every dialect", () => {
 
   it.prop("never throws and never grows, however the stream is garbled", [mutated], ([{ path, stream }]) => {
     const derived = read(path, stream)
-    const length = JSON.stringify(derived.assembled).length + JSON.stringify(derived.attributes).length
+    const length = JSON.stringify(derived.assembled).length + JSON.stringify(derived.attributes.record).length
     assert.isBelow(length, 8 * stream.length + 4_096)
     assert.isUndefined(({} as { x?: unknown }).x)
-    if (derived.attributes["tau.wire"] !== "http" && derived.assembled === null && derived.streamError === undefined) {
-      assert.property(derived.attributes, "tau.unassembled")
+    if (derived.attributes.record["tau.wire"] !== "http" && derived.assembled === null && derived.streamError === undefined) {
+      assert.property(derived.attributes.record, "tau.unassembled")
     }
   }, { fastCheck: { numRuns: 2_000 } })
 })

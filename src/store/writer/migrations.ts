@@ -367,5 +367,15 @@ CREATE TABLE client_keys (
     name: "0009_search",
     sql: searchSchema
   },
-  { name: "0010_counts", sql: runCountsSql }
+  { name: "0010_counts", sql: runCountsSql },
+  {
+    // Comparisons: for a list of values after IN, SQLite fills a table of its own for every span that is written.
+    name: "0011_failed_tries",
+    sql: `
+DROP INDEX spans_failed;
+CREATE INDEX spans_failed ON spans (attempt_id, request_sha256)
+  WHERE (state = 'client_cancel' OR state = 'upstream_cut' OR state = 'upstream_error' OR state = 'timeout'
+    OR status_code = 408 OR status_code = 409 OR status_code = 425 OR status_code = 429 OR status_code >= 500);
+`
+  }
 ]

@@ -14,6 +14,7 @@ export interface Batch {
 
 export interface Request {
   readonly operation: OperationName
+  /** Of `closeSpan` a row (`SpanRow.ts`). */
   readonly input: unknown
   readonly nowMs: number
   /** Offset and length of each body in the batch's bytes. */
@@ -23,6 +24,9 @@ export interface Request {
 export type Outcome =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly failure: Failure }
+
+/** An outcome on its way: a list around the value, or the failure. */
+export type SentOutcome = readonly [value: unknown] | Failure
 
 export interface Failure {
   readonly reason: StoreFailureReason
@@ -48,7 +52,7 @@ export interface LogState {
 }
 
 export type ToWriter = Batch | "close"
-/** `outcomes` is a `ReadonlyArray<Outcome>` as JSON, one for each request of the batch in its order. */
+/** `outcomes` is a `ReadonlyArray<SentOutcome>` as JSON, one for each request of the batch in its order. */
 export type FromWriter =
   | { readonly _tag: "ready" }
   | { readonly _tag: "refused"; readonly failure: Failure }

@@ -1,4 +1,5 @@
 /** What of a call may be written down: everything goes through here between the wire and the store. */
+import type { Attributes } from "../../openai/Attributes.js"
 import { decodeBody } from "../../openai/Decode.js"
 import { derive, type Derived, isStream, type RecordedCall } from "../../openai/Derive.js"
 import { GenAi, type GenAiName } from "../../openai/GenAi.js"
@@ -51,36 +52,36 @@ export const recorded = (call: RecordedCall): Recorded => {
       derived: withoutContent(derive(call), call, marks)
     }
   }
-  const derived = derive({
-    ...call,
-    requestBytes: request.bytes,
-    requestContentEncoding: request.contentEncoding,
-    responseBytes: response.bytes,
-    responseContentEncoding: response.contentEncoding
-  })
+  const isClean = request.bytes === call.requestBytes && response.bytes === call.responseBytes
+  const derived = derive(
+    isClean ? call : {
+      ...call,
+      requestBytes: request.bytes,
+      requestContentEncoding: request.contentEncoding,
+      responseBytes: response.bytes,
+      responseContentEncoding: response.contentEncoding
+    }
+  )
   const answer = answerOf(derived, call, response)
   const isKept = answer.dropped === null
+  const count = request.count + Math.max(response.count, answer.count)
+  if (count > 0) derived.attributes.put(GenAi.redacted, count)
+  if (!isKept) derived.attributes.put(GenAi.unrecorded, answer.dropped)
   return {
     request: request.bytes,
     response: isKept ? response.bytes : none,
     responseContentEncoding: isKept ? response.contentEncoding : null,
-    derived: {
-      ...derived,
-      assembled: answer.object,
-      attributes: {
-        ...derived.attributes,
-        ...counted(request.count + Math.max(response.count, answer.count)),
-        ...(!isKept && { [GenAi.unrecorded]: answer.dropped })
-      }
-    }
+    derived: answer.object === derived.assembled ? derived : { ...derived, assembled: answer.object }
   }
 }
 
 const counted = (count: number) => count === 0 ? {} : { [GenAi.redacted]: count }
 
 const droppedOf = (request: RedactedBody, response: RedactedBody): string =>
-  [["request", request.dropped], ["response", response.dropped]]
-    .flatMap(([name, reason]) => reason === null ? [] : [`${name}: ${reason}`]).join("; ")
+  request.dropped === null && response.dropped === null ?
+    "" :
+    [["request", request.dropped], ["response", response.dropped]]
+      .flatMap(([name, reason]) => reason === null ? [] : [`${name}: ${reason}`]).join("; ")
 
 interface Answer {
   readonly object: Record<string, unknown> | null
@@ -96,7 +97,7 @@ const answerOf = (derived: Derived, call: RecordedCall, response: RedactedBody):
   try {
     const clean = assembled === null ? { object: null, count: 0 } : redactor.object(assembled)
     if (clean.count > 0) return { ...clean, dropped: spread }
-    const isWhole = assembled !== null && derived.attributes[GenAi.unassembled] === undefined
+    const isWhole = assembled !== null && derived.attributes.get(GenAi.unassembled) === undefined
     const isUnseen = !isWhole && redactor.isSpread(eventsIn(call, response))
     return { ...clean, dropped: isUnseen ? spread : null }
   } catch {
@@ -122,13 +123,13 @@ const quoting: ReadonlyArray<GenAiName> = [
 
 /** The meaning of a call without anything that quotes its bodies. */
 const withoutContent = (derived: Derived, call: RecordedCall, marks: Record<string, unknown>): Derived => {
-  const attributes: Record<string, unknown> = { ...derived.attributes, ...marks }
-  for (const name of quoting) delete attributes[name]
-  if (call.sessionHeader != null) attributes[GenAi.sessionId] = call.sessionHeader
+  const { attributes } = derived
+  attributes.putAll(marks)
+  for (const name of quoting) attributes.delete(name)
+  if (call.sessionHeader != null) attributes.put(GenAi.sessionId, call.sessionHeader)
   return {
     ...derived,
     assembled: null,
-    attributes,
     ...(derived.streamError !== undefined && { streamError: "the upstream reported an error" })
   }
 }
@@ -162,6 +163,15 @@ const orNull = (text: string | null) => text === null ? null : redactor.label(te
 export const cleanText = (text: string): string => {
   try {
     return redactor.text(text).text
+  } catch {
+    return "{}"
+  }
+}
+
+/** The attributes of a span as they are written. */
+export const cleanAttributes = (attributes: Attributes): string => {
+  try {
+    return attributes.toText((text) => redactor.text(text).text)
   } catch {
     return "{}"
   }

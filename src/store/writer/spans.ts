@@ -1,10 +1,11 @@
 /** Recorded calls: the intent while a call is under way, and the finished span with its bodies. */
+import type { Attributes } from "../../openai/Attributes.js"
 import type { CallerHeaders } from "../../openai/CallerHeaders.js"
 import type { Derived } from "../../openai/Derive.js"
 import { GenAi } from "../../openai/GenAi.js"
 import type { Db } from "./Database.js"
 import { type Payload, repeatingPayload, storePayload, wholePayload } from "./payloads.js"
-import { cleanRequest, cleanText, recorded } from "./recorded.js"
+import { cleanAttributes, cleanRequest, cleanText, recorded } from "./recorded.js"
 import { type Try, tryOf } from "./retries.js"
 
 export interface SpanIntent {
@@ -194,7 +195,7 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
   const owner = ownerOf(db, span.attemptId)
   for (const payload of [request, response, answer, original]) if (payload !== null) storePayload(db, payload)
   const { streamError } = derived
-  const sessionId = derived.attributes[GenAi.sessionId] as string | undefined
+  const sessionId = derived.attributes.get(GenAi.sessionId) as string | undefined
   const logicalCall = derived.kind === "http" || request === null
     ? null
     : tryOf(db, span, request.sha256, sessionId ?? null)
@@ -208,7 +209,7 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
     derived.model === null ? null : cleanText(derived.model),
     derived.inputTokens,
     derived.outputTokens,
-    cleanText(JSON.stringify(withOwnAttributes(span, owner, derived, logicalCall))),
+    cleanAttributes(withOwnAttributes(span, owner, derived, logicalCall)),
     streamError === undefined ? "[]" : cleanText(JSON.stringify([{ name: "exception", message: streamError }])),
     span.endTimeUs,
     span.requestBytes,
@@ -276,40 +277,40 @@ const withOwnAttributes = (
   owner: Owner | undefined,
   { attributes }: Derived,
   logicalCall: Try | null
-): Record<string, unknown> => {
-  attributes[GenAi.chunks] = span.chunks
+): Attributes => {
+  attributes.put(GenAi.chunks, span.chunks)
   if (span.firstByteUs !== null) {
     const waitedUs = span.firstByteUs - span.startTimeUs
-    attributes[GenAi.ttfbMs] = waitedUs / 1000
-    const { [GenAi.wire]: wire } = attributes
-    if (wire === "sse" || wire === "ws") attributes[GenAi.timeToFirstChunk] = waitedUs / 1_000_000
+    attributes.put(GenAi.ttfbMs, waitedUs / 1000)
+    const wire = attributes.get(GenAi.wire)
+    if (wire === "sse" || wire === "ws") attributes.put(GenAi.timeToFirstChunk, waitedUs / 1_000_000)
   }
   if (logicalCall !== null) {
-    attributes[GenAi.callId] = logicalCall.callId
-    attributes[GenAi.callAttempt] = logicalCall.attempt
+    attributes.put(GenAi.callId, logicalCall.callId)
+    attributes.put(GenAi.callAttempt, logicalCall.attempt)
   }
-  if (span.clientSequenceId !== null) attributes[GenAi.clientSequenceId] = span.clientSequenceId
+  if (span.clientSequenceId !== null) attributes.put(GenAi.clientSequenceId, span.clientSequenceId)
   if (span.errorCode !== null) {
-    attributes[GenAi.errorType] = span.errorCode
-    attributes[GenAi.errorMessage] = span.errorMessage
+    attributes.put(GenAi.errorType, span.errorCode)
+    attributes.put(GenAi.errorMessage, span.errorMessage)
   }
-  if (isShort(span.responseContentType)) attributes[GenAi.responseContentType] = span.responseContentType
+  if (isShort(span.responseContentType)) attributes.put(GenAi.responseContentType, span.responseContentType)
   const encoding = prepared.get(span)?.responseContentEncoding ?? null
-  if (isShort(encoding)) attributes[GenAi.responseContentEncoding] = encoding
+  if (isShort(encoding)) attributes.put(GenAi.responseContentEncoding, encoding)
   if (span.replayOf !== undefined) {
-    attributes[GenAi.replayed] = true
-    attributes[GenAi.replayOf] = span.replayOf
-    delete attributes[GenAi.usageCost]
+    attributes.put(GenAi.replayed, true)
+    attributes.put(GenAi.replayOf, span.replayOf)
+    attributes.delete(GenAi.usageCost)
   }
-  if (span.hasDiverged === true) attributes[GenAi.diverged] = true
-  if (span.rewrite !== undefined) Object.assign(attributes, rewriteAttributes(span.rewrite))
+  if (span.hasDiverged === true) attributes.put(GenAi.diverged, true)
+  if (span.rewrite !== undefined) attributes.putAll(rewriteAttributes(span.rewrite))
   const original = prepared.get(span)?.original ?? null
-  if (original !== null) attributes[GenAi.rewriteOriginal] = original.sha256
-  if (span.requestTruncated) attributes[GenAi.requestTruncated] = true
-  if (span.responseTruncated) attributes[GenAi.responseTruncated] = true
-  if (span.webSocket?.isCall === false) Object.assign(attributes, connectionAttributes(span.webSocket))
+  if (original !== null) attributes.put(GenAi.rewriteOriginal, original.sha256)
+  if (span.requestTruncated) attributes.put(GenAi.requestTruncated, true)
+  if (span.responseTruncated) attributes.put(GenAi.responseTruncated, true)
+  if (span.webSocket?.isCall === false) attributes.putAll(connectionAttributes(span.webSocket))
   // The attempt had ended when this call did: evidence of what an agent did after its time, not part of its result.
-  if (owner !== undefined && owner.isLive === 0) attributes[GenAi.late] = true
+  if (owner !== undefined && owner.isLive === 0) attributes.put(GenAi.late, true)
   return attributes
 }
 

@@ -11,9 +11,19 @@ import { Checkpoints } from "./Checkpoints.js"
 import { type Db, open } from "./Database.js"
 import { codeOf, failureOf } from "./failures.js"
 import { type OperationName, operations } from "./operations.js"
-import type { Failure, FromWriter, LogState, Outcome, Request, ToWriter, WriterOptions } from "./protocol.js"
+import type {
+  Failure,
+  FromWriter,
+  LogState,
+  Outcome,
+  Request,
+  SentOutcome,
+  ToWriter,
+  WriterOptions
+} from "./protocol.js"
 import { cleanSpan, recordBy } from "./recorded.js"
-import { type FinishedSpan, prepareSpan, type SpanIntent, takeAttributionLines } from "./spans.js"
+import { spanOf } from "./SpanRow.js"
+import { prepareSpan, type SpanIntent, takeAttributionLines } from "./spans.js"
 import { StoreClock } from "./StoreClock.js"
 
 const port = parentPort!
@@ -47,7 +57,7 @@ const main = () => {
       })
       return
     }
-    const requests = JSON.parse(message.requests) as ReadonlyArray<Request>
+    const requests = JSON.parse(message.requests) as ReadonlyArray<Writable<Request>>
     const startedAt = performance.now()
     // Writes to an unlinked or renamed file succeed silently and are lost.
     if (inodeOf(path) !== inode) {
@@ -59,8 +69,10 @@ const main = () => {
     for (const request of requests) {
       if (request.operation === "openSpan") cleanSpan(request.input as SpanIntent)
       if (request.operation === "closeSpan") {
-        cleanSpan(request.input as FinishedSpan)
-        prepareSpan(request.input as FinishedSpan, bodiesOf(request, message.bytes))
+        const span = spanOf(request.input as ReadonlyArray<never>)
+        request.input = span
+        cleanSpan(span)
+        prepareSpan(span, bodiesOf(request, message.bytes))
       }
     }
     const outcomes = commit(db, requests, message.bytes)
@@ -73,10 +85,17 @@ const main = () => {
   say({ _tag: "ready" })
 }
 
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
+
 const say = (message: FromWriter) => port.postMessage(message)
 
 const committed = (outcomes: ReadonlyArray<Outcome>, commitMs: number, log: LogState) =>
-  say({ _tag: "committed", outcomes: JSON.stringify(outcomes), commitMs, log })
+  say({
+    _tag: "committed",
+    outcomes: JSON.stringify(outcomes.map((outcome): SentOutcome => outcome.ok ? [outcome.value] : outcome.failure)),
+    commitMs,
+    log
+  })
 
 const noLog: LogState = { lost: 0, failure: null }
 

@@ -1,10 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { type Dispatcher, errors } from "undici"
-import { errorBody } from "../openai/ErrorBody.js"
 import { TerminalScanner } from "../openai/TerminalEvent.js"
 import type { FinishedSpan, RewriteOutcome, SpanIntent } from "../store/writer/spans.js"
 import * as Headers from "./Headers.js"
-import { causeOf, failureOf, type Refusal, refusals } from "./ProxyError.js"
+import { causeOf, failureOf, messageOf, type Refusal, refusals, refuse } from "./ProxyError.js"
 import { Recording } from "./Recording.js"
 import type { RecordingBudget } from "./RecordingBudget.js"
 import type { SpanRecorder } from "./SpanRecorder.js"
@@ -467,30 +466,3 @@ const hasBody = (method: string | undefined, status: number) => method !== "HEAD
 /** Breaks the connection once what was written has left: Node holds writes back to the end of the turn. */
 const breakOff = (outgoing: ServerResponse) =>
   void setImmediate(() => outgoing.socket === null ? outgoing.destroy() : outgoing.socket.destroySoon())
-
-/** Answers with an error of ours, in OpenAI's shape. */
-export const refuse = (outgoing: ServerResponse, kind: Refusal, message: string): void => {
-  const { code, status } = refusals[kind]
-  const type = status < 500 ? "invalid_request_error" : "proxy_error"
-  const body = Buffer.from(JSON.stringify(errorBody(message, { code, type })))
-  outgoing.writeHead(status, {
-    "content-type": "application/json",
-    "content-length": body.length,
-    ...(status === 503 ? { "retry-after": "1" } : {}),
-    ...(status === 426 ? { upgrade: "HTTP/1.1" } : {})
-  })
-  outgoing.end(body)
-}
-
-const messageOf = (kind: Refusal, cause: string, timeoutMs: number): string => {
-  switch (kind) {
-    case "silent":
-      return `the upstream sent nothing for ${timeoutMs} ms`
-    case "unreadable":
-      return `the upstream's answer broke off or could not be read (${cause})`
-    case "unreachable":
-      return `the upstream could not be reached (${cause})`
-    default:
-      return cause
-  }
-}

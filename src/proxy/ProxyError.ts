@@ -1,6 +1,8 @@
 /** Everything the proxy itself answers with an error. An upstream's 4xx or 5xx is not here: it is an answer, and passes. */
 import * as Schema from "effect/Schema"
+import type { ServerResponse } from "node:http"
 import { errors } from "undici"
+import { errorBody } from "../openai/ErrorBody.js"
 
 /** The proxy could not start: its address is taken or refused, or its upstream is no URL. */
 export class ProxyStartError extends Schema.TaggedError<ProxyStartError>()("ProxyStartError", {
@@ -59,4 +61,32 @@ export const causeOf = (error: Error): string => {
   const { code } = error as NodeJS.ErrnoException
   if (code === resetCode) return "ECONNRESET"
   return code === undefined ? error.name : code
+}
+
+/** Answers with an error of ours, in OpenAI's shape. */
+export const refuse = (outgoing: ServerResponse, kind: Refusal, message: string): void => {
+  const { code, status } = refusals[kind]
+  const type = status < 500 ? "invalid_request_error" : "proxy_error"
+  const body = Buffer.from(JSON.stringify(errorBody(message, { code, type })))
+  outgoing.writeHead(status, {
+    "content-type": "application/json",
+    "content-length": body.length,
+    ...(status === 503 ? { "retry-after": "1" } : {}),
+    ...(status === 426 ? { upgrade: "HTTP/1.1" } : {})
+  })
+  outgoing.end(body)
+}
+
+/** What a refused caller is told, given what the refusal is put down to. */
+export const messageOf = (kind: Refusal, cause: string, timeoutMs: number): string => {
+  switch (kind) {
+    case "silent":
+      return `the upstream sent nothing for ${timeoutMs} ms`
+    case "unreadable":
+      return `the upstream's answer broke off or could not be read (${cause})`
+    case "unreachable":
+      return `the upstream could not be reached (${cause})`
+    default:
+      return cause
+  }
 }

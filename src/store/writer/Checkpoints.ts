@@ -8,6 +8,9 @@ const behindMax = 1_000
 const restartAt = 8_000
 /** As long as this only when the thread cannot keep up or is gone: it is not waited for. */
 const alarmAt = 16_384
+/** Commits after which the log's length is looked at; one that wrote much is looked at at once. */
+const lookEvery = 8
+const muchBytes = 1024 * 1024
 /** A reader can keep the log from starting over for as long as it reads: copying again at every commit would not help. */
 const copyEveryMs = 100
 
@@ -21,13 +24,18 @@ export class Checkpoints {
   private thread: Worker | null = null
   private isUnderWay = false
   private copiedAt = Number.NEGATIVE_INFINITY
+  private unseen = 0
 
   constructor(private readonly db: Db, private readonly path: string) {
     // Tells the log's length and copies nothing (SQLite 3.51).
     this.length = db.connection.prepare("PRAGMA wal_checkpoint(NOOP)")
   }
 
-  afterCommit(): void {
+  /** `bytes` is about what the commit wrote. */
+  afterCommit(bytes: number): void {
+    this.unseen += 1
+    if (this.unseen < lookEvery && bytes < muchBytes) return
+    this.unseen = 0
     const { checkpointed, log } = this.length.get() as { readonly log: number; readonly checkpointed: number }
     if (this.isUnderWay && log < alarmAt) return
     if (log < restartAt) {

@@ -136,7 +136,7 @@ const beginningOf = (db: Db, span: SpanIntent, owner: Owner | undefined) => [
   owner?.resourcesVersion ?? null
 ]
 
-/** What is read from a finished span's bodies; kept by the span, for it is worked out before its transaction begins. */
+/** What is read from a finished span's bodies, worked out before its transaction begins. */
 interface Prepared {
   readonly derived: Derived
   readonly request: Payload | null
@@ -148,7 +148,11 @@ interface Prepared {
   readonly responseContentEncoding: string | null
 }
 
-const prepared = new WeakMap<FinishedSpan, Prepared>()
+/** Of the batch under way. */
+const prepared = new Map<FinishedSpan, Prepared>()
+
+/** The batch is over, whatever became of it. */
+export const forgetPrepared = (): void => prepared.clear()
 
 export const prepareSpan = (
   span: FinishedSpan,

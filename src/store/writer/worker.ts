@@ -23,7 +23,7 @@ import type {
 } from "./protocol.js"
 import { cleanSpan, recordBy } from "./recorded.js"
 import { spanOf } from "./SpanRow.js"
-import { prepareSpan, type SpanIntent, takeAttributionLines } from "./spans.js"
+import { forgetPrepared, prepareSpan, type SpanIntent, takeAttributionLines } from "./spans.js"
 import { StoreClock } from "./StoreClock.js"
 
 const port = parentPort!
@@ -76,11 +76,12 @@ const main = () => {
       }
     }
     const outcomes = commit(db, requests, message.bytes)
+    forgetPrepared()
     const lines = takeAttributionLines()
     log?.append(lines)
     committed(outcomes, performance.now() - startedAt, log?.state ?? noLog)
     // Callers have their answer: what the log needs is nobody's wait.
-    checkpoints.afterCommit()
+    checkpoints.afterCommit(message.bytes?.byteLength ?? 0)
   })
   say({ _tag: "ready" })
 }

@@ -1,0 +1,103 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import { join } from "node:path"
+import { Writer } from "../../src/store/Writer.js"
+import type { SpanIntent } from "../../src/store/writer/spans.js"
+import { rowsOf, scratchFolder, storeAt } from "../support/store.js"
+
+const idOf = (n: number) => n.toString(16).padStart(16, "0")
+
+/** The store refuses a span without a path. */
+const intent = (n: number, path: string | null = "/v1/chat/completions") =>
+  ({
+    spanId: idOf(n),
+    traceId: "t",
+    parentId: null,
+    rolloutId: "r",
+    attemptId: "r:attempt-1",
+    clientSequenceId: null,
+    processId: "p",
+    method: "POST",
+    path,
+    startTimeUs: n,
+    caller: null
+  }) as SpanIntent
+
+const inOrder = (path: string) =>
+  rowsOf<{ readonly id: string }>(path, "SELECT span_id AS id FROM spans ORDER BY sequence_id").map(({ id }) => id)
+
+const withWriter = <A>(test: (writer: Writer["Type"], path: string) => Effect.Effect<A>) =>
+  Effect.flatMap(scratchFolder, (folder) => {
+    const path = join(folder, "store.sqlite")
+    return Effect.provide(Effect.flatMap(Writer, (writer) => test(writer, path)), storeAt(path))
+  })
+
+/** Submits them in one turn; succeeds with who was told what, in the order in which they were. */
+const submitAll = (writer: Writer["Type"], intents: ReadonlyArray<SpanIntent>, turn: () => void = () => {}) =>
+  Effect.async<ReadonlyArray<readonly [id: string, failed: boolean]>>((resume) => {
+    const told: Array<readonly [string, boolean]> = []
+    for (const span of intents) {
+      writer.submit("openSpan", span, {
+        nowMs: 0,
+        done: (failure) => {
+          told.push([span.spanId, failure !== null])
+          if (told.length === intents.length) resume(Effect.succeed(told))
+        }
+      })
+    }
+    turn()
+  })
+
+describe("Writer", () => {
+  it.scopedLive("sends full groups after one another without waiting for the first, and tells everybody in turn", () =>
+    withWriter((writer, path) =>
+      Effect.gen(function*() {
+        const intents = Array.from({ length: 100 }, (_, n) => intent(n))
+        let left = -1
+        const told = yield* submitAll(writer, intents, () => {
+          left = writer.health().waiting
+        })
+        assert.strictEqual(left, 4)
+        assert.deepStrictEqual(told, intents.map(({ spanId }) => [spanId, false]))
+        assert.deepStrictEqual(inOrder(path), intents.map(({ spanId }) => spanId))
+        assert.strictEqual(writer.health().waiting, 0)
+        assert.strictEqual(writer.health().inFlightMs, 0)
+      })
+    ))
+
+  it.scoped.prop(
+    "tells each caller its own outcome, however many there are and whichever of them fail",
+    [FastCheck.array(FastCheck.boolean(), { minLength: 1, maxLength: 300 })],
+    ([fails]) =>
+      withWriter((writer, path) =>
+        Effect.gen(function*() {
+          const told = yield* submitAll(writer, fails.map((one, n) => intent(n, one ? null : "/v1/models")))
+          assert.deepStrictEqual(told, fails.map((one, n) => [idOf(n), one]))
+          assert.deepStrictEqual(inOrder(path), fails.flatMap((one, n) => one ? [] : [idOf(n)]))
+        })
+      ),
+    { fastCheck: { numRuns: 10 } }
+  )
+
+  it.scopedLive("writes what is lazy once it is due, and never what was cancelled before", () =>
+    withWriter((writer, path) =>
+      Effect.gen(function*() {
+        const isWritten = yield* Deferred.make<void>()
+        const lazy = (n: number, done: () => void) =>
+          writer.submit("openSpan", intent(n), { nowMs: 0, lazy: true, done })
+        const never = () => assert.fail("was cancelled")
+        const first = lazy(1, never)
+        const second = lazy(2, () => Deferred.unsafeDone(isWritten, Effect.void))
+        const third = lazy(3, never)
+        assert.strictEqual(writer.health().waiting, 3)
+        assert.isTrue(first.cancel())
+        assert.isTrue(third.cancel())
+        assert.isFalse(first.cancel())
+        yield* Deferred.await(isWritten)
+        assert.isFalse(second.cancel())
+        assert.deepStrictEqual(inOrder(path), [idOf(2)])
+      })
+    ))
+})

@@ -18,13 +18,16 @@ const lookEveryMs = 1_000
 export class CallClock {
   private stalled = new Map<UnderWay, { readonly sent: number; readonly sinceMs: number }>()
   private readonly timer: NodeJS.Timeout
+  private readonly everyMs: number
+  private lookedAt = performance.now()
 
   constructor(
     private readonly calls: ReadonlySet<UnderWay>,
     private readonly limits: { readonly callMs: number; readonly clientIdleMs: number; readonly uploadIdleMs: number }
   ) {
     const shortestMs = Math.min(limits.callMs, limits.clientIdleMs, limits.uploadIdleMs)
-    this.timer = setInterval(() => this.look(performance.now()), Math.max(10, Math.min(lookEveryMs, shortestMs / 2)))
+    this.everyMs = Math.max(10, Math.min(lookEveryMs, shortestMs / 2))
+    this.timer = setInterval(() => this.look(performance.now()), this.everyMs)
     this.timer.unref()
   }
 
@@ -35,18 +38,21 @@ export class CallClock {
   private look(now: number) {
     const { callMs, clientIdleMs, uploadIdleMs } = this.limits
     const nowMs = performance.timeOrigin + now
+    // This process itself stood still, a laptop that slept for example: what came meanwhile is yet to be read.
+    const wasAway = now - this.lookedAt > 2 * this.everyMs
+    this.lookedAt = now
     const stalled = new Map<UnderWay, { readonly sent: number; readonly sinceMs: number }>()
     for (const call of this.calls) {
       if (nowMs - call.startedAtMs > callMs) call.fail("overlong", `the call lasted longer than ${callMs} ms`)
       const { heardAt } = call
-      if (heardAt !== null && now - heardAt > uploadIdleMs) {
+      if (heardAt !== null && now - heardAt > uploadIdleMs && !wasAway) {
         call.fail("stalled", `nothing of the request came for ${uploadIdleMs} ms`)
       }
       const sent = call.sentWhilePaused
       if (sent === null) continue
       const before = this.stalled.get(call)
       const entry = before?.sent === sent ? before : { sent, sinceMs: nowMs }
-      if (nowMs - entry.sinceMs > clientIdleMs) {
+      if (nowMs - entry.sinceMs > clientIdleMs && !wasAway) {
         call.fail("unread", `the client read nothing for ${clientIdleMs} ms`)
       } else {
         stalled.set(call, entry)

@@ -222,6 +222,29 @@ describe("Proxy, whatever a peer does", () => {
       )
     }))
 
+  it.scopedLive("does not blame a client for the time in which the proxy itself stood still", () =>
+    Effect.gen(function*() {
+      const url = yield* upstream((req, res) => void req.resume().on("end", () => res.end("whole")))
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { health, origin } = yield* Proxy
+          const socket = connect(Number(new URL(origin).port), "127.0.0.1").on("error", () => {})
+          let answer = ""
+          socket.on("data", (part: Buffer) => answer += part.toString())
+          socket.write("POST /v1/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 8\r\n\r\nhalf")
+          yield* eventually("a call", Effect.sync(() => health().callsUnderWay === 1 ? true : undefined))
+          socket.write("half")
+          const until = performance.now() + 500
+          while (performance.now() < until);
+          yield* eventually("an answer", Effect.sync(() => answer === "" ? undefined : true))
+          assert.match(answer, /^HTTP\/1\.1 200 /)
+          socket.destroy()
+        }),
+        { limits: { ...defaultLimits, uploadIdleMs: 100 } }
+      )
+    }))
+
   it.scopedLive("refuses calls before it forwards them while the store is stuck, says so, and recovers by itself", () =>
     Effect.gen(function*() {
       let forwarded = 0

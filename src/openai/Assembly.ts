@@ -1,4 +1,5 @@
 /** What the assemblers of all dialects share: reading the events of a stream, the errors in it, and the limit on its parts. */
+import { EventShape } from "./EventShape.js"
 import { isObject, type JsonObject, parseEach, textAt } from "./Json.js"
 import { errorOf, type ReportedError } from "./ReportedError.js"
 import { eventsOf, type SseEvent } from "./Sse.js"
@@ -23,11 +24,14 @@ export const partsMax = 4096
 
 /** So many events are parsed in one go, which takes half the time of one by one. */
 const parsedTogether = 64
+/** Of fewer events it is not worth it to find out how they are alike. */
+const likeMin = 8
 
 export class Assembly {
   private error: ReportedError | null = null
   private unreadable = 0
   private parts = 0
+  private shape: EventShape | null = null
 
   /** Keeps the first error that is reported. True when the object reports one. */
   reports(object: unknown): boolean {
@@ -36,7 +40,10 @@ export class Assembly {
     return found !== null
   }
 
-  /** The events that carry an object; a list of objects (Gemini's errors) counts as so many events. */
+  /**
+   * The events that carry an object; a list of objects (Gemini's errors) counts as so many events. Events that are alike are the
+   * same object, good until the next one is asked for.
+   */
   *events(stream: Uint8Array | Iterable<SseEvent>): Iterable<StreamEvent> {
     let texts: Array<string> = []
     let types: Array<string | undefined> = []
@@ -54,9 +61,17 @@ export class Assembly {
   }
 
   private *objectsOf(texts: ReadonlyArray<string>, types: ReadonlyArray<string | undefined>): Iterable<StreamEvent> {
-    const values = parseEach(texts)
-    for (let place = 0; place < values.length; place++) {
-      const parsed = values[place]
+    const middle = texts.length >> 1
+    if (this.shape === null && texts.length > likeMin) this.shape = EventShape.of(texts[middle]!, texts[middle + 1]!)
+    const { shape } = this
+    const pieces = shape === null ? [] : texts.map((text) => shape.textOf(text))
+    const others = shape === null ? texts : texts.filter((_, place) => pieces[place] === undefined)
+    if (others.length > middle) this.shape = null
+    const values = parseEach(others)
+    let next = 0
+    for (let place = 0; place < texts.length; place++) {
+      const piece = pieces[place]
+      const parsed = piece === undefined ? values[next++] : shape!.eventWith(piece)
       const type = types[place]
       if (isObject(parsed)) yield { type: textAt(parsed, "type") ?? type, payload: parsed }
       else if (Array.isArray(parsed)) {

@@ -402,6 +402,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
         rolloutId: intent.rolloutId,
         attemptId: intent.attemptId,
         clientSequenceId: intent.clientSequenceId,
+        mode: intent.mode,
         processId: intent.processId,
         method: intent.method,
         path: intent.path,

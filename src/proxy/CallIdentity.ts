@@ -7,6 +7,8 @@ import { type CallerHeaders, callerHeadersOf } from "../openai/CallerHeaders.js"
 export interface CallIdentity {
   /** Null for a call that names no attempt: it belongs to the capture session. */
   readonly attribution: { readonly rolloutId: string; readonly attemptId: string } | null
+  /** What the attempt is for, where the prefix says so. */
+  readonly mode: string | null
   readonly sequenceId: number | null
   readonly traceId: string
   readonly parentId: string | null
@@ -38,6 +40,7 @@ export const identify = (request: IncomingMessage): CallIdentity | string => {
   const traceId = headers["x-trace-id"] as string | undefined
   return {
     attribution: prefix ?? (isPresent(rolloutId) && isPresent(attemptId) ? { rolloutId, attemptId } : null),
+    mode: prefix?.mode ?? null,
     sequenceId: isPresent(sequence) ? Number(sequence) : null,
     traceId: isPresent(traceId) ? traceId : parent?.[1] ?? randomHex(16),
     parentId: parent?.[2] ?? null,

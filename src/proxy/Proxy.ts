@@ -330,6 +330,7 @@ class Gateway {
       rolloutId: attribution?.rolloutId ?? this.captureSession,
       attemptId: attribution?.attemptId ?? `${this.captureSession}:attempt-1`,
       clientSequenceId: identity.sequenceId,
+      mode: identity.mode,
       processId: this.process.id,
       method: request.method ?? "GET",
       path: withoutSecrets(identity.path),

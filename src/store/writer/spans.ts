@@ -15,6 +15,8 @@ export interface SpanIntent {
   readonly attemptId: string
   /** What the client sent as `x-sequence-id`; used when it is higher than every earlier one of the attempt. */
   readonly clientSequenceId: number | null
+  /** What the caller says that the attempt is for. */
+  readonly mode?: string | null | undefined
   readonly processId: string
   readonly method: string
   readonly path: string
@@ -289,6 +291,7 @@ const withOwnAttributes = (
     attributes[GenAi.callAttempt] = logicalCall.attempt
   }
   if (span.clientSequenceId !== null) attributes[GenAi.clientSequenceId] = span.clientSequenceId
+  if (span.mode != null) attributes[GenAi.mode] = span.mode
   if (span.errorCode !== null) {
     attributes[GenAi.errorType] = span.errorCode
     attributes[GenAi.errorMessage] = span.errorMessage

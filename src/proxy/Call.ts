@@ -408,6 +408,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
         path: intent.path,
         startTimeUs: intent.startTimeUs,
         caller: intent.caller,
+        secrets: intent.secrets,
         state,
         endTimeUs: nowUs(),
         statusCode: this.statusCode,

@@ -49,28 +49,6 @@ export const identify = (request: IncomingMessage): CallIdentity | string => {
   }
 }
 
-/** Some APIs take their key as a query parameter: its value is not for the record. */
-export const withoutSecrets = (path: string): string => {
-  const start = path.indexOf("?")
-  if (start === -1) return path
-  const parameters = path.slice(start + 1).split("&").map((parameter) => {
-    const equals = parameter.indexOf("=")
-    if (equals === -1) return parameter
-    return secretName.test(decoded(parameter.slice(0, equals))) ? `${parameter.slice(0, equals)}=REDACTED` : parameter
-  })
-  return `${path.slice(0, start)}?${parameters.join("&")}`
-}
-
-const secretName = /key|token|secret|passw|pwd|auth|jwt|bearer|signature|^sig$|credential|^code$/i
-
-const decoded = (text: string): string => {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
-}
-
 const isPresent = (value: string | ReadonlyArray<string> | undefined): value is string =>
   value !== undefined && (typeof value !== "string" || value.trim() !== "")
 

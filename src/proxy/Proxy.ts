@@ -21,7 +21,7 @@ import type { SpanIntent } from "../store/writer/spans.js"
 import { Admission } from "./Admission.js"
 import { Call, type CallSettings, nowUs, refuse } from "./Call.js"
 import { CallClock, type UnderWay } from "./CallClock.js"
-import { type CallIdentity, identify, newSpanId, randomHex, withoutSecrets } from "./CallIdentity.js"
+import { type CallIdentity, identify, newSpanId, randomHex } from "./CallIdentity.js"
 import { CallQueue } from "./CallQueue.js"
 import { answerClientError } from "./ClientError.js"
 import { Handshake } from "./Handshake.js"
@@ -38,6 +38,7 @@ import { RecordingBudget } from "./RecordingBudget.js"
 import { answerAgain } from "./Replay.js"
 import { sendUpstream } from "./RequestBody.js"
 import { answerCors, type RequestGuard, requestGuard } from "./RequestGuard.js"
+import { pathWithoutSecrets } from "./RequestSecrets.js"
 import { Rewriter } from "./Rewriter.js"
 import { SpanRecorder } from "./SpanRecorder.js"
 import { StoreWatch } from "./StoreWatch.js"
@@ -333,9 +334,10 @@ class Gateway {
       mode: identity.mode,
       processId: this.process.id,
       method: request.method ?? "GET",
-      path: withoutSecrets(identity.path),
+      path: pathWithoutSecrets(identity.path),
       startTimeUs: nowUs(),
-      caller: identity.caller
+      caller: identity.caller,
+      secrets: this.admission.secretsOf(request, identity, credentials)
     }
     const upstreamUrl = this.upstream.origin + path.replace(/\?.*$/, "")
     const offer = response instanceof Offer ? response : null

@@ -23,6 +23,8 @@ export interface SpanIntent {
   readonly startTimeUs: number
   /** What the client said of itself; null when it said nothing. */
   readonly caller: CallerHeaders | null
+  /** Texts that are taken out of all that is written of it. */
+  readonly secrets?: ReadonlyArray<string> | undefined
 }
 
 /** What is special about a span of something that passed over a WebSocket. */
@@ -169,7 +171,7 @@ export const prepareSpan = (
     upstreamUrl: span.upstreamUrl,
     isOverWebSocket: span.webSocket?.isCall,
     sessionHeader: span.caller?.sessionId
-  })
+  }, span.secrets)
   const { derived } = kept
   const answer = derived.assembled === null ? empty : Buffer.from(JSON.stringify(derived.assembled))
   const result = {
@@ -177,7 +179,7 @@ export const prepareSpan = (
     request: derived.kind === "llm" ? repeatingPayload(kept.request) : wholePayload(kept.request),
     response: wholePayload(kept.response),
     answer: wholePayload(answer),
-    original: repeatingPayload(cleanRequest(original, span.requestContentEncoding)),
+    original: repeatingPayload(cleanRequest(original, span.requestContentEncoding, span.secrets)),
     responseContentEncoding: kept.responseContentEncoding
   }
   prepared.set(span, result)
@@ -196,6 +198,7 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
   const owner = ownerOf(db, span.attemptId)
   for (const payload of [request, response, answer, original]) if (payload !== null) storePayload(db, payload)
   const { streamError } = derived
+  const clean = (text: string) => cleanText(text, span.secrets)
   const sessionId = derived.attributes[GenAi.sessionId] as string | undefined
   const logicalCall = derived.kind === "http" || request === null
     ? null
@@ -203,15 +206,15 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
   const ending = [
     derived.kind === "http"
       ? `${span.method} ${span.path}`
-      : cleanText(`${derived.operation} ${derived.model ?? "unknown"}`),
+      : clean(`${derived.operation} ${derived.model ?? "unknown"}`),
     derived.kind,
     span.state === "done" && streamError !== undefined ? "upstream_error" : span.state,
     span.statusCode,
-    derived.model === null ? null : cleanText(derived.model),
+    derived.model === null ? null : clean(derived.model),
     derived.inputTokens,
     derived.outputTokens,
-    cleanText(JSON.stringify(withOwnAttributes(span, owner, derived, logicalCall))),
-    streamError === undefined ? "[]" : cleanText(JSON.stringify([{ name: "exception", message: streamError }])),
+    clean(JSON.stringify(withOwnAttributes(span, owner, derived, logicalCall))),
+    streamError === undefined ? "[]" : clean(JSON.stringify([{ name: "exception", message: streamError }])),
     span.endTimeUs,
     span.requestBytes,
     span.responseBytes,

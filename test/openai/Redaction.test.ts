@@ -126,11 +126,11 @@ describe("compressed bodies", () => {
 
   it("are not kept when they cannot be read, unless there are no rules", () => {
     const odd = Buffer.from("odd")
-    expect(redactor.body(odd, "zstd")).toMatchObject({
+    expect(redactor.body(odd, "compress")).toMatchObject({
       bytes: new Uint8Array(0),
-      dropped: "unknown content encoding zstd"
+      dropped: "unknown content encoding compress"
     })
-    expect(withRules({ defaults: false }).body(odd, "zstd").bytes).toBe(odd)
+    expect(withRules({ defaults: false }).body(odd, "compress").bytes).toBe(odd)
   })
 })
 

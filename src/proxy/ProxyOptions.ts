@@ -93,7 +93,7 @@ export interface ProxyLimits {
 }
 
 export const defaultLimits: ProxyLimits = {
-  requestBytesMax: 64 * 1024 * 1024,
+  requestBytesMax: 128 * 1024 * 1024,
   recordedBytesMax: 16 * 1024 * 1024,
   recordingBytesMax: 256 * 1024 * 1024,
   spansWaitingMax: 10_000,

@@ -114,7 +114,7 @@ export const attributeMeanings: Readonly<Record<GenAiName, string>> = {
   "tau.wire": "how the answer came: `http` whole, `sse` as a stream of events, `ws` over a WebSocket",
   "tau.ttfb_ms": "milliseconds from the request to the first byte of the answer's body",
   "tau.chunks": "pieces in which the answer's body arrived from the network",
-  "tau.client_sequence_id": "what the client sent as `x-sequence-id`",
+  "tau.client_sequence_id": "what the client sent as `x-sequence-id`; a text beyond 9,000,000,000,000,000",
   "tau.mode": "what the attempt is for, where an Agent Lightning prefix says so: `train`, `val` or `test`",
   "tau.error_message": "the proxy's account of its own error",
   "tau.request.truncated": "true when the request was longer than the recorded part",

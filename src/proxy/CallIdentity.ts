@@ -9,7 +9,8 @@ export interface CallIdentity {
   readonly attribution: { readonly rolloutId: string; readonly attemptId: string } | null
   /** What the attempt is for, where the prefix says so. */
   readonly mode: string | null
-  readonly sequenceId: number | null
+  /** Text when it is too large to go on from: see `sequenceMax`. */
+  readonly sequenceId: number | string | null
   readonly traceId: string
   readonly parentId: string | null
   /** What the client says of its session and its tries; null when it says nothing. */
@@ -31,8 +32,8 @@ export const identify = (request: IncomingMessage): CallIdentity | string => {
     }
   }
   const sequence = headers["x-sequence-id"]
-  if (isPresent(sequence) && !(typeof sequence === "string" && /^\d{1,15}$/.test(sequence.trim()))) {
-    return "x-sequence-id is not an unsigned integer"
+  if (isPresent(sequence) && !(typeof sequence === "string" && isUnsigned(sequence.trim()))) {
+    return "x-sequence-id is not an unsigned integer of 64 bits"
   }
   const rolloutId = headers["x-rollout-id"] as string | undefined
   const attemptId = headers["x-attempt-id"] as string | undefined
@@ -41,7 +42,7 @@ export const identify = (request: IncomingMessage): CallIdentity | string => {
   return {
     attribution: prefix ?? (isPresent(rolloutId) && isPresent(attemptId) ? { rolloutId, attemptId } : null),
     mode: prefix?.mode ?? null,
-    sequenceId: isPresent(sequence) ? Number(sequence) : null,
+    sequenceId: isPresent(sequence) ? sequenceOf(sequence.trim()) : null,
     traceId: isPresent(traceId) ? traceId : parent?.[1] ?? randomHex(16),
     parentId: parent?.[2] ?? null,
     caller: callerHeadersOf(headers),
@@ -51,6 +52,13 @@ export const identify = (request: IncomingMessage): CallIdentity | string => {
 
 const isPresent = (value: string | ReadonlyArray<string> | undefined): value is string =>
   value !== undefined && (typeof value !== "string" || value.trim() !== "")
+
+/** Numbers up to here are exact, and so are the many that may follow. */
+const sequenceMax = 9_000_000_000_000_000
+
+const isUnsigned = (text: string) => /^\d{1,20}$/.test(text) && (text.length < 20 || BigInt(text) < 1n << 64n)
+
+const sequenceOf = (text: string): number | string => Number(text) <= sequenceMax ? Number(text) : text
 
 /** W3C Trace Context, section 3.2. */
 const traceparent = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}$/

@@ -86,4 +86,35 @@ describe("The attempt that a call belongs to", () => {
         { attributionRequired: true }
       )
     }))
+
+  it.scopedLive("takes any unsigned integer as a sequence id, and keeps to itself those that are too large to go on from", () =>
+    Effect.gen(function*() {
+      const url = yield* upstream((_req, res) => void res.end("{}"))
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { origin } = yield* Proxy
+          const ask = (sequence: string) =>
+            Effect.flatMap(
+              call(`${origin}/v1/models`, {
+                headers: { "x-rollout-id": "r1", "x-attempt-id": "r1:attempt-1", "x-sequence-id": sequence }
+              }),
+              (answer) => Effect.as(text(answer), answer.statusCode)
+            )
+          // Counted, in microseconds, in nanoseconds, and the largest of 64 bits.
+          const good = ["7", "1795661447560821", "1795661447560821000", "18446744073709551615", "007"]
+          for (const sequence of good) assert.strictEqual(yield* ask(sequence), 200, sequence)
+          for (const sequence of ["18446744073709551616", "9".repeat(30), "1e3", "0x7", "+7"]) {
+            assert.strictEqual(yield* ask(sequence), 400, sequence)
+          }
+          const spans = yield* finishedSpans(5)
+          const first = 1_795_661_447_560_821
+          assert.deepStrictEqual(spans.map(({ sequenceId }) => sequenceId), [7, first, first + 1, first + 2, first + 3])
+          assert.deepStrictEqual(
+            spans.map(({ attributes }) => attributes["tau.client_sequence_id"]),
+            [7, first, "1795661447560821000", "18446744073709551615", 7]
+          )
+        })
+      )
+    }))
 })

@@ -13,8 +13,8 @@ export interface SpanIntent {
   readonly parentId: string | null
   readonly rolloutId: string
   readonly attemptId: string
-  /** What the client sent as `x-sequence-id`; used when it is higher than every earlier one of the attempt. */
-  readonly clientSequenceId: number | null
+  /** What the client sent as `x-sequence-id`. A number is used when it is higher than every earlier one of the attempt. */
+  readonly clientSequenceId: number | string | null
   /** What the caller says that the attempt is for. */
   readonly mode?: string | null | undefined
   readonly processId: string
@@ -270,7 +270,7 @@ const sequenceFor = (db: Db, { attemptId, clientSequenceId }: SpanIntent): numbe
   ) as {
     next: number
   }
-  return clientSequenceId !== null && clientSequenceId >= next ? clientSequenceId : next
+  return typeof clientSequenceId === "number" && clientSequenceId >= next ? clientSequenceId : next
 }
 
 const empty = new Uint8Array(0)

@@ -274,4 +274,16 @@ describe("The proxy, before a client that sends", () => {
     )
     await bench.isWell(attempt, states)
   })
+
+  it("a whole request, and then no more, while it listens: it hears nothing, and has no answer", async () => {
+    const attempt = bench.newAttempt()
+    const states = Array.from({ length: 40 }, () => "client_cancel")
+    for (const _ of states) {
+      const { text } = await bench.exchange((socket) =>
+        void socket.end(`GET ${bench.prefixOf(attempt)}/v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+      )
+      assert.strictEqual(text, "")
+    }
+    await bench.isWell(attempt, states)
+  })
 })

@@ -13,6 +13,9 @@ export const keyHeaders: ReadonlyArray<string> = [
   "cookie"
 ]
 
+/** Where a browser puts a key that it cannot send otherwise. */
+const protocolHeader = "sec-websocket-protocol"
+
 /** Most texts that are looked for in what is recorded of one call. */
 const secretsMax = 16
 /** A shorter text is in too many others; one that a rule asks for may be shorter. */
@@ -24,11 +27,14 @@ const wordLengthMax = 15
 export class RequestSecrets {
   private readonly names: ReadonlySet<string>
   private readonly usual: ReadonlySet<string>
+  /** Most headers are told by their length alone to be none of them. */
+  private readonly lengths: ReadonlySet<number>
 
   /** `names` are lower-case. */
   constructor(names: ReadonlyArray<string>) {
     this.names = new Set(names)
     this.usual = new Set(keyHeaders)
+    this.lengths = new Set([...names, protocolHeader].map(({ length }) => length))
   }
 
   /** The secrets of a request with these raw headers and this path, and the key that goes up in place of its own. */
@@ -41,8 +47,9 @@ export class RequestSecrets {
     }
     if (upstreamKey !== null) add(upstreamKey)
     for (let index = 0; index < raw.length; index += 2) {
+      if (!this.lengths.has(raw[index]!.length)) continue
       const name = raw[index]!.toLowerCase()
-      if (name === "sec-websocket-protocol") add(keyOfProtocol(raw[index + 1]!) ?? "")
+      if (name === protocolHeader) add(keyOfProtocol(raw[index + 1]!) ?? "")
       if (!this.names.has(name)) continue
       const value = raw[index + 1]!.trim()
       if (!this.usual.has(name)) add(value, namedLengthMin)

@@ -8,6 +8,7 @@ import { isLoopback } from "../http/HostName.js"
 import { defaultRules } from "../openai/Redaction.js"
 import { Proxy } from "../proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../proxy/ProxyOptions.js"
+import { keyHeaders } from "../proxy/RequestSecrets.js"
 import { ActorTree } from "../runtime/ActorTree.js"
 import { Announcer } from "../runtime/Announcer.js"
 import { ControlSocket } from "../runtime/ControlSocket.js"
@@ -51,6 +52,7 @@ const serve = Effect.fnUntraced(function*(mode: ProxyMode) {
     allowedHosts: mode.allowedHosts,
     allowedOrigins: mode.allowedOrigins,
     attributionLogPath,
+    secretHeaders: [...(redaction.defaults ? keyHeaders : []), ...redaction.headers],
     recordPolicy: mode.recordPolicy,
     onDisconnect: mode.onDisconnect,
     warn: (message) => void process.stderr.write(`${message}\n`),

@@ -15,7 +15,8 @@ const RedactionFile = Schema.Struct({
     ),
     { default: () => [] }
   ),
-  json_paths: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] })
+  json_paths: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] }),
+  headers: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] })
 })
 
 /** The rules in a file; or a `ConfigError` with a line for each problem. */
@@ -34,10 +35,16 @@ export const loadRedaction = (file: string, defaults: boolean): Effect.Effect<Re
       ...rules.json_paths.map((path, index) => {
         const parsed = parseJsonPath(path)
         return problemAt(`$.json_paths[${index}]`, typeof parsed === "string" ? parsed : null)
-      })
+      }),
+      ...rules.headers.map((name, index) =>
+        problemAt(`$.headers[${index}]`, headerName.test(name) ? null : "expected the name of a header")
+      )
     ].flat()
     if (problems.length > 0) return yield* problemsIn(file, problems)
-    return { defaults, patterns, jsonPaths: rules.json_paths }
+    return { defaults, patterns, jsonPaths: rules.json_paths, headers: rules.headers.map((name) => name.toLowerCase()) }
   })
+
+/** A token (RFC 9110, section 5.6.2). */
+const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
 const problemAt = (path: string, text: string | null): ReadonlyArray<Problem> => text === null ? [] : [{ path, text }]

@@ -1,4 +1,7 @@
-/** The attribution prefix of a request path, `/rollout/<id>/attempt/<id>`, written and read in plain functions. */
+/**
+ * The attribution prefix of a request path, `/rollout/<id>/attempt/<id>`, written and read in plain functions. Agents of Agent
+ * Lightning have a longer one, `/proxy/rollout/<id>/attempt/<id>/mode/<mode>/openai`, which is read as well.
+ */
 
 export const prefixOf = (rolloutId: string, attemptId: string): string =>
   `/rollout/${encodeURIComponent(rolloutId)}/attempt/${encodeURIComponent(attemptId)}`
@@ -6,21 +9,25 @@ export const prefixOf = (rolloutId: string, attemptId: string): string =>
 export interface PrefixedPath {
   readonly rolloutId: string
   readonly attemptId: string
+  /** What the attempt is for, where the prefix says so: `train`, `val` or `test`. */
+  readonly mode: string | null
   /** What is left for the upstream: path and query, starting with a slash. */
   readonly rest: string
 }
 
 const pattern = /^\/rollout\/([^/?#]*)\/attempt\/([^/?#]*)(\/[^#]*)?$/
+const lightning = /^\/proxy\/rollout\/([^/?#]*)\/attempt\/([^/?#]*)\/mode\/(train|val|test)\/openai(\/[^#]*)?$/
 
 /** The parts of a prefixed path, `"malformed"` when the prefix is there but unusable, or null when there is none. */
 export const parsePrefix = (path: string): PrefixedPath | "malformed" | null => {
-  if (!path.startsWith("/rollout/")) return null
-  const match = pattern.exec(path)
+  const isLightning = path.startsWith("/proxy/rollout/")
+  if (!isLightning && !path.startsWith("/rollout/")) return null
+  const match = (isLightning ? lightning : pattern).exec(path)
   if (match === null) return "malformed"
   const rolloutId = unescape(match[1]!)
   const attemptId = unescape(match[2]!)
   if (!isAttributionId(rolloutId) || !isAttributionId(attemptId)) return "malformed"
-  return { rolloutId, attemptId, rest: match[3] ?? "/" }
+  return { rolloutId, attemptId, mode: isLightning ? match[3]! : null, rest: match[isLightning ? 4 : 3] ?? "/" }
 }
 
 /** An id that may name a rollout, an attempt or a trace: 1 to 200 visible ASCII characters. */

@@ -13,6 +13,14 @@ export const plainHost = (host: string) =>
 export const isLoopbackName = (name: string) =>
   name === "localhost" || name.endsWith(".localhost") || name === "::1" || /^127(?:\.\d{1,3}){3}$/.test(name)
 
+/** Whether who calls this name on this machine calls a server that listens on that address, ports being equal. */
+export const isReachedAs = (bindHost: string, name: string): boolean => {
+  const [bound, called] = [plainHost(bindHost), plainHost(name)]
+  const isAny = (host: string) => host === "0.0.0.0" || host === "::"
+  const isHere = (host: string) => isLoopbackName(host) || isAny(host)
+  return bound === called || isHere(bound) && isHere(called)
+}
+
 /** Whether an `Origin` is that of the server called by this `Host`. */
 export const isSame = (origin: string, host: string) =>
   origin.replace(/^https?:\/\//i, "").toLowerCase() === host.toLowerCase()

@@ -1,5 +1,6 @@
 /** Undoes the content encoding of a recorded body, within a limit: a few bytes can unpack to gigabytes. */
 import * as zlib from "node:zlib"
+import { decodeZstd } from "./Zstd.js"
 
 /** Largest body that is read for its meaning; a larger one is kept as bytes only. */
 export const decodedBytesMax = 32 * 1024 * 1024
@@ -21,7 +22,8 @@ const decoders: ReadonlyMap<string, (bytes: Uint8Array) => Uint8Array> = new Map
   ["gzip", (bytes: Uint8Array) => zlib.gunzipSync(bytes, flate)],
   ["x-gzip", (bytes: Uint8Array) => zlib.gunzipSync(bytes, flate)],
   ["deflate", inflate],
-  ["br", (bytes: Uint8Array) => zlib.brotliDecompressSync(bytes, brotli)]
+  ["br", (bytes: Uint8Array) => zlib.brotliDecompressSync(bytes, brotli)],
+  ["zstd", (bytes: Uint8Array) => decodeZstd(bytes, decodedBytesMax)]
 ])
 
 /** The plain bytes of a body sent with this `content-encoding`, or the reason why there are none. Never throws. */

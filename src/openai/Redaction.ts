@@ -16,9 +16,11 @@ export interface RedactionRules {
   readonly patterns: ReadonlyArray<Pattern>
   /** Places in JSON bodies whose values are not kept. */
   readonly jsonPaths: ReadonlyArray<string>
+  /** Lower-case names of request headers whose values are kept nowhere, beside those that carry keys. */
+  readonly headers: ReadonlyArray<string>
 }
 
-export const defaultRules: RedactionRules = { defaults: true, patterns: [], jsonPaths: [] }
+export const defaultRules: RedactionRules = { defaults: true, patterns: [], jsonPaths: [], headers: [] }
 
 export interface RedactedBody {
   readonly bytes: Uint8Array
@@ -32,27 +34,43 @@ export interface RedactedBody {
 const empty = new Uint8Array(0)
 
 export class Redactor {
-  private readonly own: BoundedPatterns
   private readonly paths: ReadonlyArray<JsonPath>
   private readonly isActive: boolean
   /** The patterns of the defaults are ASCII, so that bytes need no decoding for them. */
   private readonly encoding: "latin1" | "utf8"
 
-  constructor(private readonly rules: RedactionRules) {
-    this.own = new BoundedPatterns(rules.patterns)
+  private latest: Redactor | null = null
+
+  /** `known` are texts that are taken out wherever they stand. */
+  constructor(
+    private readonly rules: RedactionRules,
+    private readonly known: ReadonlyArray<string> = [],
+    private readonly own = new BoundedPatterns(rules.patterns)
+  ) {
     this.paths = rules.jsonPaths.map(parseJsonPath).filter((path) => typeof path !== "string")
     const hasOwn = rules.patterns.length + this.paths.length > 0
-    this.isActive = rules.defaults || hasOwn
+    this.isActive = rules.defaults || hasOwn || known.length > 0
     this.encoding = hasOwn ? "utf8" : "latin1"
+  }
+
+  /** One by the same rules that also takes these texts out. Calls of one client come one after another: the last is kept. */
+  knowing(texts: ReadonlyArray<string>): Redactor {
+    if (texts.length === 0) return this
+    const isSame = this.latest?.known.length === texts.length &&
+      this.latest.known.every((text, index) => text === texts[index])
+    if (!isSame) this.latest = new Redactor(this.rules, texts, this.own)
+    return this.latest!
   }
 
   /** A text of any kind. Throws `SearchTimedOut`. */
   text(text: string): Cleaned {
     const plain = plainText(text)
-    const first = this.rules.defaults ? withoutSecrets(plain) : { text: plain, count: 0 }
-    const second = this.own.clean(first.text)
-    const count = first.count + second.count
-    return count === 0 ? { text, count } : { text: second.text, count }
+    // Before patterns, which may take a part of one and leave the rest.
+    const first = withoutTexts(plain, this.known)
+    const second = this.rules.defaults ? withoutSecrets(first.text) : { text: first.text, count: 0 }
+    const third = this.own.clean(second.text)
+    const count = first.count + second.count + third.count
+    return count === 0 ? { text, count } : { text: third.text, count }
   }
 
   /** A short text of a span, such as a path: replaced as a whole when it cannot be judged. */
@@ -150,6 +168,32 @@ const overJson = (text: string, change: (value: unknown) => number): Cleaned | n
     return count === 0 ? line : field + JSON.stringify(value)
   })
   return isReadable ? { text: clean, count: total } : null
+}
+
+const withoutTexts = (text: string, known: ReadonlyArray<string>): Cleaned => {
+  let clean = text
+  let count = 0
+  for (const secret of known) {
+    let rest = 0
+    const parts: Array<string> = []
+    for (let at = clean.indexOf(secret); at !== -1; at = clean.indexOf(secret, Math.max(at + 1, rest))) {
+      if (isWithinEscape(clean, at)) continue
+      parts.push(clean.slice(rest, at))
+      rest = at + secret.length
+    }
+    if (parts.length === 0) continue
+    count += parts.length
+    clean = [...parts, clean.slice(rest)].join(redacted)
+  }
+  return { text: clean, count }
+}
+
+/** Whether a place in a text, were it JSON, is the letter of an escape such as `\n`: no secret begins there. */
+const isWithinEscape = (text: string, at: number): boolean => {
+  if (!/[bfnrtu"\\]/.test(text[at]!)) return false
+  let from = at
+  while (text[from - 1] === "\\") from -= 1
+  return (at - from) % 2 === 1
 }
 
 const textOf = (bytes: Uint8Array, encoding: "latin1" | "utf8"): string =>

@@ -7,11 +7,13 @@ import type * as Headers from "./Headers.js"
 import { isOwnKey, type KeyRing, shownKey, shownKeys } from "./KeyRing.js"
 import type { Refusal } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
+import { keyHeaders, RequestSecrets } from "./RequestSecrets.js"
 
 export class Admission {
   private readonly clientKeyHash: Buffer | null
   /** What the proxy tells of itself is for those who have a key. */
   private readonly isGuarded: boolean
+  private readonly secrets: RequestSecrets
 
   constructor(
     private readonly options: ProxyOptions,
@@ -19,6 +21,7 @@ export class Admission {
     private readonly ring: KeyRing | null
   ) {
     this.clientKeyHash = options.clientKey === null ? null : sha256(options.clientKey)
+    this.secrets = new RequestSecrets(options.secretHeaders ?? keyHeaders)
     this.isGuarded = options.keys?.required === true || !isLoopback(options.bind.host)
   }
 
@@ -49,6 +52,15 @@ export class Admission {
       ]
     }
     return { strip: "own", key, keyHeader }
+  }
+
+  /** What of a request that may pass is written down nowhere: its keys, and the one that takes their place. */
+  secretsOf(
+    { rawHeaders }: IncomingMessage,
+    { path }: CallIdentity,
+    { key }: Headers.Credentials
+  ): ReadonlyArray<string> {
+    return this.secrets.of(rawHeaders, path, key)
   }
 
   /** Who may see the metrics and all of the health: everybody on this machine, unless keys are asked for. */

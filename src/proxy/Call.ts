@@ -83,6 +83,8 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     outgoing.on("close", this.clientClosed)
     // A response queued behind another one of its connection never closes by itself.
     incoming.socket.on("close", this.clientClosed)
+    // One that sends no more is answered no more: Node has closed the other direction as well.
+    incoming.socket.on("end", this.clientClosed)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController) {
@@ -257,6 +259,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     this.isSettled = true
     this.outgoing.off("close", this.clientClosed)
     this.incoming.socket.off("close", this.clientClosed)
+    this.incoming.socket.off("end", this.clientClosed)
     return true
   }
 
@@ -392,6 +395,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     this.response.release()
     this.original?.release()
     this.incoming.socket.off("close", this.clientClosed)
+    this.incoming.socket.off("end", this.clientClosed)
     this.settings.onEnd(this)
   }
 
@@ -412,11 +416,13 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
         rolloutId: intent.rolloutId,
         attemptId: intent.attemptId,
         clientSequenceId: intent.clientSequenceId,
+        mode: intent.mode,
         processId: intent.processId,
         method: intent.method,
         path: intent.path,
         startTimeUs: intent.startTimeUs,
         caller: intent.caller,
+        secrets: intent.secrets,
         state,
         endTimeUs: nowUs(),
         statusCode: this.statusCode,

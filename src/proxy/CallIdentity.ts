@@ -7,7 +7,10 @@ import { type CallerHeaders, callerHeadersOf } from "../openai/CallerHeaders.js"
 export interface CallIdentity {
   /** Null for a call that names no attempt: it belongs to the capture session. */
   readonly attribution: { readonly rolloutId: string; readonly attemptId: string } | null
-  readonly sequenceId: number | null
+  /** What the attempt is for, where the prefix says so. */
+  readonly mode: string | null
+  /** Text when it is too large to go on from: see `sequenceMax`. */
+  readonly sequenceId: number | string | null
   readonly traceId: string
   readonly parentId: string | null
   /** What the client says of its session and its tries; null when it says nothing. */
@@ -29,8 +32,8 @@ export const identify = (request: IncomingMessage): CallIdentity | string => {
     }
   }
   const sequence = headers["x-sequence-id"]
-  if (isPresent(sequence) && !(typeof sequence === "string" && /^\d{1,15}$/.test(sequence.trim()))) {
-    return "x-sequence-id is not an unsigned integer"
+  if (isPresent(sequence) && !(typeof sequence === "string" && isUnsigned(sequence.trim()))) {
+    return "x-sequence-id is not an unsigned integer of 64 bits"
   }
   const rolloutId = headers["x-rollout-id"] as string | undefined
   const attemptId = headers["x-attempt-id"] as string | undefined
@@ -38,7 +41,8 @@ export const identify = (request: IncomingMessage): CallIdentity | string => {
   const traceId = headers["x-trace-id"] as string | undefined
   return {
     attribution: prefix ?? (isPresent(rolloutId) && isPresent(attemptId) ? { rolloutId, attemptId } : null),
-    sequenceId: isPresent(sequence) ? Number(sequence) : null,
+    mode: prefix?.mode ?? null,
+    sequenceId: isPresent(sequence) ? sequenceOf(sequence.trim()) : null,
     traceId: isPresent(traceId) ? traceId : parent?.[1] ?? randomHex(16),
     parentId: parent?.[2] ?? null,
     caller: callerHeadersOf(headers),
@@ -46,30 +50,15 @@ export const identify = (request: IncomingMessage): CallIdentity | string => {
   }
 }
 
-/** Some APIs take their key as a query parameter: its value is not for the record. */
-export const withoutSecrets = (path: string): string => {
-  const start = path.indexOf("?")
-  if (start === -1) return path
-  const parameters = path.slice(start + 1).split("&").map((parameter) => {
-    const equals = parameter.indexOf("=")
-    if (equals === -1) return parameter
-    return secretName.test(decoded(parameter.slice(0, equals))) ? `${parameter.slice(0, equals)}=REDACTED` : parameter
-  })
-  return `${path.slice(0, start)}?${parameters.join("&")}`
-}
-
-const secretName = /key|token|secret|passw|pwd|auth|jwt|bearer|signature|^sig$|credential|^code$/i
-
-const decoded = (text: string): string => {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
-}
-
 const isPresent = (value: string | ReadonlyArray<string> | undefined): value is string =>
   value !== undefined && (typeof value !== "string" || value.trim() !== "")
+
+/** Numbers up to here are exact, and so are the many that may follow. */
+const sequenceMax = 9_000_000_000_000_000
+
+const isUnsigned = (text: string) => /^\d{1,20}$/.test(text) && (text.length < 20 || BigInt(text) < 1n << 64n)
+
+const sequenceOf = (text: string): number | string => Number(text) <= sequenceMax ? Number(text) : text
 
 /** W3C Trace Context, section 3.2. */
 const traceparent = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}$/

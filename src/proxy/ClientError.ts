@@ -1,4 +1,5 @@
 /** What is answered to bytes that Node's server could not read as a request. */
+import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import { errorBody } from "../openai/ErrorBody.js"
 import { Call } from "./Call.js"
@@ -9,6 +10,11 @@ const kinds: Readonly<Record<string, { readonly kind: Refusal; readonly message:
   HPE_CHUNK_EXTENSIONS_OVERFLOW: { kind: "malformed", message: "the request's chunk extensions are too large" },
   ERR_HTTP_REQUEST_TIMEOUT: { kind: "stalled", message: "the head of the request did not come in time" }
 }
+
+/** The last request on each connection that was refused, perhaps before all of it had come. */
+const refusedLast = new WeakMap<Duplex, IncomingMessage>()
+
+export const noteRefused = (request: IncomingMessage): void => void refusedLast.set(request.socket, request)
 
 /**
  * Answers in our error shape and closes the connection. A call of this connection whose own body has become unreadable is
@@ -23,6 +29,11 @@ export const answerClientError = (
   const { kind, message } = kinds[error.code ?? ""] ?? {
     kind: "malformed" as const,
     message: `the request is not readable as HTTP/1.1 (${error.code ?? "unknown"})`
+  }
+  // What follows the head of a request that has been answered gets no answer of its own.
+  if (refusedLast.get(socket)?.complete === false) {
+    socket.end(() => socket.destroy())
+    return null
   }
   const own = [...calls].filter((call) => call instanceof Call).filter((call) => call.isOn(socket))
   // The end of the connection within a request is a client that left.

@@ -129,8 +129,18 @@ export const valueOf = (raw: ReadonlyArray<string>, name: string): string | null
   return null
 }
 
+/** Further headers of this hop, which any number of `Connection` headers may name; null when there are none. */
 const connectionNames = (raw: ReadonlyArray<string>): ReadonlySet<string> | null => {
-  const value = valueOf(raw, "connection")
-  if (value === null || value === "keep-alive" || value === "close") return null
-  return new Set(value.split(",").map((name) => name.trim().toLowerCase()).filter((name) => !kept.test(name)))
+  let names: Set<string> | null = null
+  for (let index = 0; index < raw.length; index += 2) {
+    if (raw[index]!.length !== 10 || raw[index]!.toLowerCase() !== "connection") continue
+    const value = raw[index + 1]!
+    if (value === "keep-alive" || value === "close") continue
+    names ??= new Set()
+    for (const name of value.split(",")) {
+      const plain = name.trim().toLowerCase()
+      if (!kept.test(plain)) names.add(plain)
+    }
+  }
+  return names
 }

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { createServer, type Server } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
+import { isReachedAs } from "../http/HostName.js"
 import type { UnderWay } from "./CallClock.js"
 import { ProxyStartError } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
@@ -18,8 +19,18 @@ export interface Listener extends Handler {
   readonly retire: () => void
 }
 
-export const listen = (gateway: Listener, { bind, limits }: ProxyOptions) =>
+export const listen = (gateway: Listener, { bind, limits, upstreamUrl }: ProxyOptions) =>
   Effect.async<Server, ProxyStartError>((resume) => {
+    const upstream = new URL(upstreamUrl)
+    // A URL leaves out the port that its scheme has anyway.
+    if (
+      (upstream.port || (upstream.protocol === "https:" ? "443" : "80")) === String(bind.port) &&
+      isReachedAs(bind.host, upstream.hostname)
+    ) {
+      const why = "OPENAI_BASE_URL may be set for its clients, and is its upstream unless a flag names one"
+      resume(new ProxyStartError({ detail: `the upstream ${upstreamUrl} is this proxy itself; ${why}` }))
+      return
+    }
     const server = createServer(
       {
         maxHeaderSize: limits.headBytesMax,

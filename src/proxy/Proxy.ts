@@ -21,9 +21,9 @@ import type { SpanIntent } from "../store/writer/spans.js"
 import { Admission } from "./Admission.js"
 import { Call, type CallSettings, nowUs } from "./Call.js"
 import { CallClock, type UnderWay } from "./CallClock.js"
-import { type CallIdentity, identify, newSpanId, randomHex, withoutSecrets } from "./CallIdentity.js"
+import { type CallIdentity, identify, newSpanId, randomHex } from "./CallIdentity.js"
 import { CallQueue } from "./CallQueue.js"
-import { answerClientError } from "./ClientError.js"
+import { answerClientError, noteRefused } from "./ClientError.js"
 import { Handshake } from "./Handshake.js"
 import * as Headers from "./Headers.js"
 import { bareHealth, type Health, healthBytes, statusOf } from "./Health.js"
@@ -38,6 +38,7 @@ import { RecordingBudget } from "./RecordingBudget.js"
 import { answerAgain } from "./Replay.js"
 import { sendUpstream } from "./RequestBody.js"
 import { answerCors, type RequestGuard, requestGuard } from "./RequestGuard.js"
+import { pathWithoutSecrets } from "./RequestSecrets.js"
 import { Rewriter } from "./Rewriter.js"
 import { SpanRecorder } from "./SpanRecorder.js"
 import { StoreWatch } from "./StoreWatch.js"
@@ -107,7 +108,7 @@ class Gateway {
   readonly captureSession: string
   private readonly settings: CallSettings
   private readonly tunnelSettings: TunnelSettings
-  private readonly calls = new Set<UnderWay>()
+  readonly underWay = new Set<UnderWay>()
   private readonly tunnels = new Set<Tunnel>()
   private readonly queue: CallQueue
   private readonly clock: CallClock
@@ -136,7 +137,7 @@ class Gateway {
     const { allowedHosts = [], allowedOrigins = [], limits, onDisconnect } = options
     this.guard = requestGuard({ bindHost: options.bind.host, allowedHosts, allowedOrigins })
     this.queue = new CallQueue(limits.queueMax, limits.queueMs)
-    this.clock = new CallClock(this.calls, limits)
+    this.clock = new CallClock(this.underWay, limits)
     this.budget = new RecordingBudget(limits.recordingBytesMax)
     this.recorder = new SpanRecorder(writer, process.id, this.metrics, this.budget, options)
     this.watch = new StoreWatch(process.path, this.recorder, limits, options.warn)
@@ -176,11 +177,7 @@ class Gateway {
   }
 
   private ended(call: UnderWay) {
-    if (this.calls.delete(call)) this.queue.startNext()
-  }
-
-  get underWay(): ReadonlySet<UnderWay> {
-    return this.calls
+    if (this.underWay.delete(call)) this.queue.startNext()
   }
 
   health(): Health {
@@ -191,7 +188,7 @@ class Gateway {
       attributionLogPath: this.options.attributionLogPath,
       attributionRequired: this.options.attributionRequired,
       captureSession: this.captureSession,
-      callsUnderWay: this.calls.size,
+      callsUnderWay: this.underWay.size,
       callsQueued: this.queue.size,
       calls: this.handled,
       callsRefused: this.refused,
@@ -208,7 +205,7 @@ class Gateway {
     const { commits, logLost, waiting, waitingBytes } = this.writer.health()
     return this.metrics.text({
       connections: this.sockets.size,
-      callsUnderWay: this.calls.size,
+      callsUnderWay: this.underWay.size,
       callsQueued: this.queue.size,
       spansCommitted: this.recorder.counters.committed,
       spansLost: this.recorder.counters.lost,
@@ -277,10 +274,10 @@ class Gateway {
       this.refuse(response, ...credentials)
     } else if (Number(request.headers["content-length"] ?? 0) > this.options.limits.requestBytesMax) {
       this.refuse(response, "tooLarge", `the request is larger than ${this.options.limits.requestBytesMax} bytes`)
-    } else if (this.calls.size < this.options.limits.callsMax) {
+    } else if (this.underWay.size < this.options.limits.callsMax) {
       this.admit(request, response, identity, credentials)
     } else {
-      const refuse = () => this.refuse(response, "busy", `${this.calls.size} calls are under way, the limit`)
+      const refuse = () => this.refuse(response, "busy", `${this.underWay.size} calls are under way, the limit`)
       const isQueued = this.queue.enter(response, () => this.admit(request, response, identity, credentials), refuse)
       if (!isQueued) refuse()
     }
@@ -330,23 +327,25 @@ class Gateway {
       rolloutId: attribution?.rolloutId ?? this.captureSession,
       attemptId: attribution?.attemptId ?? `${this.captureSession}:attempt-1`,
       clientSequenceId: identity.sequenceId,
+      mode: identity.mode,
       processId: this.process.id,
       method: request.method ?? "GET",
-      path: withoutSecrets(identity.path),
+      path: pathWithoutSecrets(identity.path),
       startTimeUs: nowUs(),
-      caller: identity.caller
+      caller: identity.caller,
+      secrets: this.admission.secretsOf(request, identity, credentials)
     }
     const upstreamUrl = this.upstream.origin + path.replace(/\?.*$/, "")
     const offer = response instanceof Offer ? response : null
     const call: Call = offer === null
       ? new Call(this.settings, intent, upstreamUrl, request, response)
       : new Handshake(this.settings, intent, upstreamUrl, request, offer, (taken) => {
-        this.calls.delete(call)
+        this.underWay.delete(call)
         const tunnel = new Tunnel(this.tunnelSettings, taken, offer)
-        this.calls.add(tunnel)
+        this.underWay.add(tunnel)
         this.tunnels.add(tunnel)
       })
-    this.calls.add(call)
+    this.underWay.add(call)
     if (request.headers.expect !== undefined && request.httpVersionMinor === 1) response.writeContinue()
     const { limits } = this.options
     const send = (body: Buffer | Readable | null) => {
@@ -384,12 +383,13 @@ class Gateway {
     this.refused += 1
     // A client that waits for a 100 may send its body all the same, or not: what follows could not be told apart.
     if (response.req.headers.expect !== undefined) response.shouldKeepAlive = false
+    noteRefused(response.req)
     this.metrics.refuse(refusal[0])
     refuse(response, ...refusal)
   }
 
   clientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-    const refused = answerClientError(error, socket, this.calls)
+    const refused = answerClientError(error, socket, this.underWay)
     if (refused === null) return
     this.refused += 1
     this.metrics.refuse(refused)

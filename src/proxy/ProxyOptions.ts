@@ -23,6 +23,8 @@ export interface ProxyOptions {
   readonly allowedHosts?: ReadonlyArray<string>
   /** Origins of web pages that may call, such as `https://app.example`; none by default. */
   readonly allowedOrigins?: ReadonlyArray<string>
+  /** Lower-case names of request headers whose values are recorded nowhere, wherever else they stand; those that carry keys by default. */
+  readonly secretHeaders?: ReadonlyArray<string>
   /** Named by the health endpoint. */
   readonly attributionLogPath: string | null
   /**
@@ -91,7 +93,7 @@ export interface ProxyLimits {
 }
 
 export const defaultLimits: ProxyLimits = {
-  requestBytesMax: 64 * 1024 * 1024,
+  requestBytesMax: 128 * 1024 * 1024,
   recordedBytesMax: 16 * 1024 * 1024,
   recordingBytesMax: 256 * 1024 * 1024,
   spansWaitingMax: 10_000,

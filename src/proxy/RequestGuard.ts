@@ -19,7 +19,7 @@ export interface GuardOptions {
 }
 
 export interface GuardRefusal {
-  readonly kind: Extract<Refusal, "target" | "host" | "origin">
+  readonly kind: Extract<Refusal, "target" | "host" | "origin" | "malformed">
   readonly message: string
 }
 
@@ -35,6 +35,11 @@ export const requestGuard = ({ allowedHosts, allowedOrigins, bindHost }: GuardOp
     const target = targetProblem(request.url ?? "")
     if (target !== null) return { kind: "target", message: target }
     const { headers } = request
+    // Node undoes `chunked` alone; a body sent on without the name of a coding that is left would mean something else.
+    const coding = headers["transfer-encoding"]
+    if (coding !== undefined && coding.toLowerCase() !== "chunked") {
+      return { kind: "malformed", message: "the only transfer coding of requests here is chunked" }
+    }
     const host = headers.host ?? ""
     if (!known.has(host) || hasSecondHost(request.rawHeaders)) {
       const problem = hostProblem(request, hosts)

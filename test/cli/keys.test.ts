@@ -62,10 +62,11 @@ describe("tau keys", () => {
       assert.match(unknown.stderr, /^tau: rules\.json: \$\.other: /)
       writeFileSync(
         join(cwd, "rules.json"),
-        JSON.stringify({ patterns: [{ pattern: "(a+)+$" }], json_paths: ["user"] })
+        JSON.stringify({ patterns: [{ pattern: "(a+)+$" }], json_paths: ["user"], headers: ["x account"] })
       )
       const wrong = yield* tau(cwd, [...proxyFlags, `${p}-redact=rules.json`])
       assert.match(wrong.stderr, /^tau: rules\.json: \$\.patterns\[0\]\.pattern: .*backtracks/)
       assert.include(wrong.stderr, "tau: rules.json: $.json_paths[0]: expected a path that begins with $")
+      assert.include(wrong.stderr, "tau: rules.json: $.headers[0]: expected the name of a header")
     }), 60_000)
 })

@@ -172,4 +172,21 @@ describe("tau --prompt-optimization-proxy-server", () => {
       assert.strictEqual(usage.stderr.trimEnd().split("\n").length, 1)
       assert.isFalse(existsSync(join(cwd, ".tau/training/proxy-attribution.jsonl")))
     }))
+
+  for (const [host, bound] of [["127.0.0.1", "127.0.0.1"], ["localhost", "127.0.0.1"], ["[::1]", "localhost"]]) {
+    it.scopedLive(`does not start with itself as its upstream: http://${host}, bound to ${bound}`, () =>
+      Effect.gen(function*() {
+        const flags = ["--prompt-optimization-proxy-server", "--prompt-optimization-proxy-bind", `${bound}:18789`]
+        const itself = yield* tau(yield* scratchFolder, [
+          ...flags,
+          "--prompt-optimization-proxy-upstream-url",
+          `http://${host}:18789/v1`
+        ])
+        assert.deepStrictEqual([itself.code, itself.stdout], [1, ""])
+        assert.match(
+          itself.stderr,
+          /^tau: the upstream http:\S+:18789\/v1 is this proxy itself; .*OPENAI_BASE_URL.*\n$/
+        )
+      }))
+  }
 })

@@ -123,7 +123,10 @@ describe("derive", () => {
     assert.strictEqual(unassembled({}), undefined)
     assert.strictEqual(unassembled({ responseBytes: Buffer.from("<html>") }), "response: not JSON")
     assert.strictEqual(unassembled({ responseBytes: Buffer.alloc(0) }), "response: empty")
-    assert.strictEqual(unassembled({ responseContentEncoding: "zstd" }), "response: unknown content encoding zstd")
+    assert.strictEqual(
+      unassembled({ responseContentEncoding: "compress" }),
+      "response: unknown content encoding compress"
+    )
     assert.strictEqual(unassembled({ responseContentEncoding: "gzip" }), "response: not valid gzip")
     assert.strictEqual(unassembled({ requestBytes: Buffer.from("[1]") }), "request: not a JSON object")
     assert.strictEqual(

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { readFileSync } from "node:fs"
 import { request } from "undici"
 import { Proxy } from "../../src/proxy/Proxy.js"
 import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
@@ -71,6 +72,22 @@ describe("GET /metrics", () => {
           assert.isTrue(counts.has("tau_store_wal_bytes"))
           assert.isTrue(counts.has("tau_event_loop_lag_seconds{quantile=\"0.99\"}"))
           assert.notInclude(seen, "/metrics")
+        })
+      )
+    }))
+
+  it.scopedLive("has a line in the documentation for each of its names", () =>
+    Effect.gen(function*() {
+      const page = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8")
+      const url = yield* upstream((_req, res) => res.end())
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { text } = yield* call("/metrics", { method: "GET", body: null })
+          const names = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name!)
+          assert.isAbove(names.length, 20)
+          const documented = [...page.matchAll(/^\| `(tau_\w+)`/gm)].map(([, name]) => name!)
+          assert.sameMembers(documented, [...names, "tau_rewrites_total"])
         })
       )
     }))

@@ -37,6 +37,8 @@ const spans = FastCheck.record({
   responseContentEncoding: maybe,
   isFirst: flag,
   wasOpened: flag,
+  secrets: FastCheck.array(text),
+  mode: maybe,
   webSocket: FastCheck.record({
     isCall: flag,
     requestFrames: count,
@@ -53,7 +55,7 @@ const spans = FastCheck.record({
   })
 }, { noNullPrototype: true })
 
-const optional = ["webSocket", "replayOf", "hasDiverged", "rewrite"] as const
+const optional = ["secrets", "mode", "webSocket", "replayOf", "hasDiverged", "rewrite"] as const
 
 describe("The row of a span", () => {
   it.prop("says all that the span says", [spans, FastCheck.subarray([...optional])], ([whole, left]) => {

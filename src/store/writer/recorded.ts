@@ -15,12 +15,12 @@ export interface RecordingRules {
 }
 
 let rules: RecordingRules = { payloads: true, redaction: defaultRules }
-let redactor = new Redactor(rules.redaction)
+let rulesRedactor = new Redactor(rules.redaction)
 
 /** Holds for this thread, from now on. */
 export const recordBy = (chosen: RecordingRules): void => {
   rules = chosen
-  redactor = new Redactor(chosen.redaction)
+  rulesRedactor = new Redactor(chosen.redaction)
 }
 
 /** A call's bodies as they may be stored, and what they mean. */
@@ -35,11 +35,13 @@ const none = new Uint8Array(0)
 
 const bodiless = { [GenAi.unrecorded]: "bodies are not recorded here" }
 
-export const recorded = (call: RecordedCall): Recorded => {
+/** `secrets` are texts that the caller is known to keep to itself. */
+export const recorded = (call: RecordedCall, secrets: ReadonlyArray<string> = []): Recorded => {
   if (!rules.payloads) {
     const derived = withoutContent(derive(call), call, bodiless)
     return { request: none, response: none, responseContentEncoding: null, derived }
   }
+  const redactor = rulesRedactor.knowing(secrets)
   const request = redactor.body(call.requestBytes, call.requestContentEncoding ?? null)
   const response = redactor.body(call.responseBytes, call.responseContentEncoding ?? null)
   const dropped = droppedOf(request, response)
@@ -62,7 +64,7 @@ export const recorded = (call: RecordedCall): Recorded => {
       responseContentEncoding: response.contentEncoding
     }
   )
-  const answer = answerOf(derived, call, response)
+  const answer = answerOf(redactor, derived, call, response)
   const isKept = answer.dropped === null
   const count = request.count + Math.max(response.count, answer.count)
   if (count > 0) derived.attributes.put(GenAi.redacted, count)
@@ -91,7 +93,7 @@ interface Answer {
 }
 
 /** A secret that comes in pieces shows in no event of a stream, and whole in the answer that they amount to. */
-const answerOf = (derived: Derived, call: RecordedCall, response: RedactedBody): Answer => {
+const answerOf = (redactor: Redactor, derived: Derived, call: RecordedCall, response: RedactedBody): Answer => {
   const { assembled } = derived
   const spread = "response: a secret is spread over the events of the stream"
   try {
@@ -135,11 +137,16 @@ const withoutContent = (derived: Derived, call: RecordedCall, marks: Record<stri
 }
 
 /** A request that is kept beside the one that was sent; empty when it may not be kept. */
-export const cleanRequest = (body: Uint8Array, contentEncoding: string | null): Uint8Array =>
-  rules.payloads && body.length > 0 ? redactor.body(body, contentEncoding).bytes : none
+export const cleanRequest = (
+  body: Uint8Array,
+  contentEncoding: string | null,
+  secrets: ReadonlyArray<string> = []
+): Uint8Array =>
+  rules.payloads && body.length > 0 ? rulesRedactor.knowing(secrets).body(body, contentEncoding).bytes : none
 
 /** Takes secrets out of the texts of a span itself, in place: it has just come off the wire between threads. */
 export const cleanSpan = (span: Writable<SpanIntent | FinishedSpan>): void => {
+  const redactor = rulesRedactor.knowing(span.secrets ?? [])
   if (!rules.payloads) span.path = span.path.replace(/\?.*$/s, "")
   span.path = redactor.label(span.path)
   span.rolloutId = redactor.label(span.rolloutId)
@@ -148,8 +155,8 @@ export const cleanSpan = (span: Writable<SpanIntent | FinishedSpan>): void => {
   if (span.caller !== null) {
     span.caller = {
       ...span.caller,
-      sessionId: orNull(span.caller.sessionId),
-      idempotencyKey: orNull(span.caller.idempotencyKey)
+      sessionId: orNull(redactor, span.caller.sessionId),
+      idempotencyKey: orNull(redactor, span.caller.idempotencyKey)
     }
   }
   if ("upstreamUrl" in span) span.upstreamUrl = redactor.label(span.upstreamUrl)
@@ -157,19 +164,20 @@ export const cleanSpan = (span: Writable<SpanIntent | FinishedSpan>): void => {
 
 type Writable<T> = T extends unknown ? { -readonly [Key in keyof T]: T[Key] } : never
 
-const orNull = (text: string | null) => text === null ? null : redactor.label(text)
+const orNull = (redactor: Redactor, text: string | null) => text === null ? null : redactor.label(text)
 
 /** A text that was made of a call's bodies, as the last thing before it is written. */
-export const cleanText = (text: string): string => {
+export const cleanText = (text: string, secrets: ReadonlyArray<string> = []): string => {
   try {
-    return redactor.text(text).text
+    return rulesRedactor.knowing(secrets).text(text).text
   } catch {
     return "{}"
   }
 }
 
 /** The attributes of a span as they are written. */
-export const cleanAttributes = (attributes: Attributes): string => {
+export const cleanAttributes = (attributes: Attributes, secrets: ReadonlyArray<string> = []): string => {
+  const redactor = rulesRedactor.knowing(secrets)
   try {
     return attributes.toText((text) => redactor.text(text).text)
   } catch {

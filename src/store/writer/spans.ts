@@ -14,14 +14,18 @@ export interface SpanIntent {
   readonly parentId: string | null
   readonly rolloutId: string
   readonly attemptId: string
-  /** What the client sent as `x-sequence-id`; used when it is higher than every earlier one of the attempt. */
-  readonly clientSequenceId: number | null
+  /** What the client sent as `x-sequence-id`. A number is used when it is higher than every earlier one of the attempt. */
+  readonly clientSequenceId: number | string | null
+  /** What the caller says that the attempt is for. */
+  readonly mode?: string | null | undefined
   readonly processId: string
   readonly method: string
   readonly path: string
   readonly startTimeUs: number
   /** What the client said of itself; null when it said nothing. */
   readonly caller: CallerHeaders | null
+  /** Texts that are taken out of all that is written of it. */
+  readonly secrets?: ReadonlyArray<string> | undefined
 }
 
 /** What is special about a span of something that passed over a WebSocket. */
@@ -172,7 +176,7 @@ export const prepareSpan = (
     upstreamUrl: span.upstreamUrl,
     isOverWebSocket: span.webSocket?.isCall,
     sessionHeader: span.caller?.sessionId
-  })
+  }, span.secrets)
   const { derived } = kept
   const answer = derived.assembled === null ? empty : Buffer.from(JSON.stringify(derived.assembled))
   const result = {
@@ -180,7 +184,7 @@ export const prepareSpan = (
     request: derived.kind === "llm" ? repeatingPayload(kept.request) : wholePayload(kept.request),
     response: wholePayload(kept.response),
     answer: wholePayload(answer),
-    original: repeatingPayload(cleanRequest(original, span.requestContentEncoding)),
+    original: repeatingPayload(cleanRequest(original, span.requestContentEncoding, span.secrets)),
     responseContentEncoding: kept.responseContentEncoding
   }
   prepared.set(span, result)
@@ -199,6 +203,7 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
   const owner = ownerOf(db, span.attemptId)
   for (const payload of [request, response, answer, original]) if (payload !== null) storePayload(db, payload)
   const { streamError } = derived
+  const clean = (text: string) => cleanText(text, span.secrets)
   const sessionId = derived.attributes.get(GenAi.sessionId) as string | undefined
   const logicalCall = derived.kind === "http" || request === null
     ? null
@@ -206,15 +211,15 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
   const ending = [
     derived.kind === "http"
       ? `${span.method} ${span.path}`
-      : cleanText(`${derived.operation} ${derived.model ?? "unknown"}`),
+      : clean(`${derived.operation} ${derived.model ?? "unknown"}`),
     derived.kind,
     span.state === "done" && streamError !== undefined ? "upstream_error" : span.state,
     span.statusCode,
-    derived.model === null ? null : cleanText(derived.model),
+    derived.model === null ? null : clean(derived.model),
     derived.inputTokens,
     derived.outputTokens,
-    cleanAttributes(withOwnAttributes(span, owner, derived, logicalCall)),
-    streamError === undefined ? "[]" : cleanText(JSON.stringify([{ name: "exception", message: streamError }])),
+    cleanAttributes(withOwnAttributes(span, owner, derived, logicalCall), span.secrets),
+    streamError === undefined ? "[]" : clean(JSON.stringify([{ name: "exception", message: streamError }])),
     span.endTimeUs,
     span.requestBytes,
     span.responseBytes,
@@ -270,7 +275,7 @@ const sequenceFor = (db: Db, { attemptId, clientSequenceId }: SpanIntent): numbe
   ) as {
     next: number
   }
-  return clientSequenceId !== null && clientSequenceId >= next ? clientSequenceId : next
+  return typeof clientSequenceId === "number" && clientSequenceId >= next ? clientSequenceId : next
 }
 
 const empty = new Uint8Array(0)
@@ -294,6 +299,7 @@ const withOwnAttributes = (
     attributes.put(GenAi.callAttempt, logicalCall.attempt)
   }
   if (span.clientSequenceId !== null) attributes.put(GenAi.clientSequenceId, span.clientSequenceId)
+  if (span.mode != null) attributes.put(GenAi.mode, span.mode)
   if (span.errorCode !== null) {
     attributes.put(GenAi.errorType, span.errorCode)
     attributes.put(GenAi.errorMessage, span.errorMessage)

@@ -182,7 +182,15 @@ const cases: Readonly<Record<string, Case>> = {
   "a length of 30 digits": says([`Content-Length: ${"9".repeat(30)}`], "{}", malformed),
   "a length over the limit": says(["Content-Length: 99999999999"], "{}", ours(413, "training_proxy_request_too_large")),
   "chunked as a coding that is not the last": says(["Transfer-Encoding: chunked, gzip"], "0\r\n\r\n", malformed),
-  "an unknown transfer coding": says(["Transfer-Encoding: snappy"], "0\r\n\r\n", malformed, "refused"),
+  "an unknown transfer coding": {
+    ...says(["Transfer-Encoding: snappy"], "0\r\n\r\n", /^(?!.*HTTP\/1.1 400.*HTTP\/1.1).*_malformed_request"}}$/s),
+    untilClosed: true
+  },
+  "a transfer coding that nobody undoes": says(
+    ["Transfer-Encoding: gzip, chunked"],
+    "2\r\n{}\r\n0\r\n\r\n",
+    malformed
+  ),
   "a whole chunked body": chunked("2\r\n{}\r\n0\r\n\r\n", good, "done"),
   "chunk extensions": chunked("2;a=b\r\n{}\r\n0;c\r\n\r\n", good, "done"),
   "trailers": chunked("2\r\n{}\r\n0\r\nX-T: 1\r\n\r\n", good, "done"),
@@ -264,6 +272,18 @@ describe("The proxy, before a client that sends", () => {
       `the states ${states.join()}; now ${bench.spansOf(attempt).map(({ state }) => state).join()}`,
       () => bench.spansOf(attempt).map(({ state }) => state).join() === states.join()
     )
+    await bench.isWell(attempt, states)
+  })
+
+  it("a whole request, and then no more, while it listens: it hears nothing, and has no answer", async () => {
+    const attempt = bench.newAttempt()
+    const states = Array.from({ length: 40 }, () => "client_cancel")
+    for (const _ of states) {
+      const { text } = await bench.exchange((socket) =>
+        void socket.end(`GET ${bench.prefixOf(attempt)}/v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+      )
+      assert.strictEqual(text, "")
+    }
     await bench.isWell(attempt, states)
   })
 })

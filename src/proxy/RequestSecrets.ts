@@ -1,0 +1,91 @@
+/** What a request shows that must not be written down, wherever else it turns up: an upstream may repeat a key in its answer. */
+import { keyOfProtocol } from "./KeyRing.js"
+
+/** Where the APIs of today take a key. */
+export const keyHeaders: ReadonlyArray<string> = [
+  "authorization",
+  "proxy-authorization",
+  "api-key",
+  "x-api-key",
+  "x-goog-api-key",
+  "x-auth-token",
+  "ocp-apim-subscription-key",
+  "cookie"
+]
+
+/** Where a browser puts a key that it cannot send otherwise. */
+const protocolHeader = "sec-websocket-protocol"
+
+/** Most texts that are looked for in what is recorded of one call. */
+const secretsMax = 16
+/** A shorter text is in too many others; one that a rule asks for may be shorter. */
+const keyLengthMin = 8
+const namedLengthMin = 4
+/** A shorter text without a digit is a word that stands for a key where none is needed, such as `not-needed`. */
+const wordLengthMax = 15
+
+export class RequestSecrets {
+  private readonly names: ReadonlySet<string>
+  private readonly usual: ReadonlySet<string>
+  /** Most headers are told by their length alone to be none of them. */
+  private readonly lengths: ReadonlySet<number>
+
+  /** `names` are lower-case. */
+  constructor(names: ReadonlyArray<string>) {
+    this.names = new Set(names)
+    this.usual = new Set(keyHeaders)
+    this.lengths = new Set([...names, protocolHeader].map(({ length }) => length))
+  }
+
+  /** The secrets of a request with these raw headers and this path, and the key that goes up in place of its own. */
+  of(raw: ReadonlyArray<string>, path: string, upstreamKey: string | null): ReadonlyArray<string> {
+    const secrets: Array<string> = []
+    const add = (text: string, lengthMin = keyLengthMin) => {
+      const isLong = text.length >= lengthMin
+      const isKey = lengthMin < keyLengthMin || text.length > wordLengthMax || /\d/.test(text)
+      if (isLong && isKey && secrets.length < secretsMax && !secrets.includes(text)) secrets.push(text)
+    }
+    if (upstreamKey !== null) add(upstreamKey)
+    for (let index = 0; index < raw.length; index += 2) {
+      if (!this.lengths.has(raw[index]!.length)) continue
+      const name = raw[index]!.toLowerCase()
+      if (name === protocolHeader) add(keyOfProtocol(raw[index + 1]!) ?? "")
+      if (!this.names.has(name)) continue
+      const value = raw[index + 1]!.trim()
+      if (!this.usual.has(name)) add(value, namedLengthMin)
+      else if (name === "cookie") { for (const pair of value.split(";")) add(pair.slice(pair.indexOf("=") + 1).trim()) }
+      else add(value.slice(value.search(/\S+$/)))
+    }
+    if (path.includes("?")) { for (const value of secretParameters(path)) add(value) }
+    return secrets
+  }
+}
+
+/** Some APIs take their key as a query parameter: its value is not for the record. */
+export const pathWithoutSecrets = (path: string): string => {
+  const start = path.indexOf("?")
+  if (start === -1) return path
+  const parameters = parametersOf(path).map(({ isSecret, name, text }) => isSecret ? `${name}=REDACTED` : text)
+  return `${path.slice(0, start)}?${parameters.join("&")}`
+}
+
+const secretParameters = (path: string): ReadonlyArray<string> =>
+  parametersOf(path).flatMap(({ isSecret, name, text }) => isSecret ? [decoded(text.slice(name.length + 1))] : [])
+
+/** The parameters of a path's query; one without a value is no secret. */
+const parametersOf = (path: string) =>
+  path.slice(path.indexOf("?") + 1).split("&").map((text) => {
+    const equals = text.indexOf("=")
+    const name = equals === -1 ? text : text.slice(0, equals)
+    return { text, name, isSecret: equals !== -1 && secretName.test(decoded(name)) }
+  })
+
+const secretName = /key|token|secret|passw|pwd|auth|jwt|bearer|signature|^sig$|credential|^code$/i
+
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

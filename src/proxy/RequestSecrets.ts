@@ -54,7 +54,8 @@ export class RequestSecrets {
       const value = raw[index + 1]!.trim()
       if (!this.usual.has(name)) add(value, namedLengthMin)
       else if (name === "cookie") { for (const pair of value.split(";")) add(pair.slice(pair.indexOf("=") + 1).trim()) }
-      else add(value.slice(value.search(/\S+$/)))
+      // Behind the scheme. Not by a pattern: it would try each place of a long word anew.
+      else add(value.slice(Math.max(value.lastIndexOf(" "), value.lastIndexOf("\t")) + 1))
     }
     if (path.includes("?")) { for (const value of secretParameters(path)) add(value) }
     return secrets

@@ -112,7 +112,8 @@ const tau = async () => {
     upstreamKey: null,
     attributionLogPath: `${storePath}.jsonl`,
     recordPolicy: "required",
-    limits: defaultLimits
+    limits: defaultLimits,
+    warn: console.error
   }).pipe(Layer.provide(Sqlite.layer({ path: storePath, kind: "bench", attributionLogPath: `${storePath}.jsonl` })))
   await Effect.runPromise(Effect.scoped(Effect.gen(function*() {
     const context = yield* Layer.build(proxy)

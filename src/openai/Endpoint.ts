@@ -41,7 +41,13 @@ export const endpointOf = (method: string, path: string): Endpoint => {
   return endpoint
 }
 
-const plainPath = (path: string) => `/${path.split(/[?#]/, 1)[0]!}`.replace(/\/+$/, "")
+/** The path with one slash before it and none behind it, without query. A loop: a pattern would try each of many slashes anew. */
+const plainPath = (path: string): string => {
+  const plain = path.split(/[?#]/, 1)[0]!
+  let end = plain.length
+  while (plain[end - 1] === "/") end -= 1
+  return `/${plain.slice(0, end)}`
+}
 
 /** By the end of the path, over a WebSocket. Its model calls are messages, not requests. */
 const socketEndpoints: ReadonlyArray<readonly [RegExp, Endpoint]> = [

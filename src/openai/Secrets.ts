@@ -29,7 +29,6 @@ const secrets: ReadonlyArray<readonly [literal: string, pattern: string]> = [
   ["xox", `${after("xox")}[abeoprs]-${token}{10,}`],
   ["AIza", `${after("AIza")}${token}{20,}`],
   ...["Bearer ", "bearer "].map((literal) => [literal, `${after(literal)}[A-Za-z0-9._~+/=-]{16,}`] as const),
-  ["eyJ", `eyJ${token}{6,}\\.${token}{6,}(?:\\.${token}*)?`],
   [
     "-----BEGIN ",
     "-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=\\s:,.-]|\\\\[nrt])*"
@@ -43,8 +42,43 @@ const secrets: ReadonlyArray<readonly [literal: string, pattern: string]> = [
 const hint =
   /[-_](?<=sk-|tau[_-]|gh[pousr]_|_pat_|lpat-|hf_|gsk_|xai-|-----)|[IJK](?<=AI|eyJ|AK)|AS(?=IA)|xox[abeoprs]|[Bb]earer /
 
+/** Takes the secrets of one kind out; `found` is called for each. */
+type Cleaner = (text: string, found: () => void) => string
+
+/** Words with dots between them. A word is tried from its beginning alone, however long it is. */
+const dotted = new RegExp(`(?<!${token})${token}+(?:\\.${token}+)+`, "g")
+const wordMin = 6
+
+/** JSON web tokens: what begins with `{"` in base64, a word more, and the signature. Not by one pattern, which would not be linear. */
+const withoutWebTokens: Cleaner = (text, found) =>
+  text.replace(dotted, (chain) => {
+    const words = chain.split(".")
+    const kept: Array<string> = []
+    for (let place = 0; place < words.length; place++) {
+      const word = words[place]!
+      const start = word.indexOf("eyJ")
+      const isToken = start !== -1 && word.length - start >= 3 + wordMin && (words[place + 1]?.length ?? 0) >= wordMin
+      kept.push(isToken ? word.slice(0, start) + redacted : word)
+      if (!isToken) continue
+      found()
+      place += 2
+    }
+    return kept.join(".")
+  })
+
 /** Searching for the literal is nearly free, and most texts have none of them. */
-const patterns = secrets.map(([literal, source]) => ({ literal, pattern: new RegExp(source, "g") }))
+const cleaners: ReadonlyArray<readonly [literal: string, clean: Cleaner]> = [
+  ...secrets.map(([literal, source]) => {
+    const pattern = new RegExp(source, "g")
+    const clean: Cleaner = (text, found) =>
+      text.replace(pattern, () => {
+        found()
+        return redacted
+      })
+    return [literal, clean] as const
+  }),
+  ["eyJ", withoutWebTokens]
+]
 
 export const redacted = "[REDACTED]"
 
@@ -59,12 +93,9 @@ export const withoutSecrets = (text: string): Cleaned => {
   if (!hint.test(text)) return { text, count: 0 }
   let clean = text
   let count = 0
-  for (const { literal, pattern } of patterns) {
-    if (!clean.includes(literal)) continue
-    clean = clean.replace(pattern, () => {
-      count += 1
-      return redacted
-    })
+  const found = () => {
+    count += 1
   }
+  for (const [literal, cleaner] of cleaners) if (clean.includes(literal)) clean = cleaner(clean, found)
   return { text: clean, count }
 }

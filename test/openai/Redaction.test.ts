@@ -86,6 +86,38 @@ describe("secrets by their shape", () => {
     expect(bodyText(redactor, key).text).toBe("[REDACTED]")
   })
 
+  it.prop("is a web token wherever it begins and whatever is around it", [
+    FastCheck.stringMatching(/^(?:eyJ|[ab]{3}|[._"-]|\\\\n){0,24}$/)
+  ], ([text]) => {
+    const { text: clean } = bodyText(redactor, text)
+    expect(clean).not.toMatch(/eyJ[\w-]{6,}\.[\w-]{6,}/)
+    expect(clean.replaceAll("[REDACTED]", "").length).toBeLessThanOrEqual(text.length)
+    if (!/eyJ[\w-]{6,}\.[\w-]{6,}/.test(text)) expect(clean).toBe(text)
+  })
+
+  it("is a web token and no more", () => {
+    expect(bodyText(redactor, "a.b-eyJhbGciOi.eyJzdWIi.c2ln.rest, \\neyJhbGciOi.eyJzdWIi").text).toBe(
+      "a.b-[REDACTED].rest, \\n[REDACTED]"
+    )
+  })
+
+  it.each([
+    "eyJ",
+    "eyJa.",
+    "sk-",
+    "xoxb-",
+    "Bearer ",
+    "-----BEGIN ",
+    "a.",
+    "tau_a",
+    "\\u0073k-"
+  ])(
+    "takes no time that grows faster than the text: %s",
+    (beginning) => {
+      expect(bodyText(redactor, `${beginning.repeat(1_000_000)}x`).dropped).toBe(null)
+    }
+  )
+
   it("is nothing that words look like", () => {
     const text =
       "a risk-averse task-force-for-everything asks: sk-1, tau_, Bearer of news, eyJa.b, AKIA, \\tau_abcd_efghijklmnopqrstuvw"

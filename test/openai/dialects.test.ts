@@ -125,7 +125,10 @@ describe("the streams of every dialect", () => {
     const length = JSON.stringify(derived.assembled).length + JSON.stringify(derived.attributes.record).length
     assert.isBelow(length, 8 * stream.length + 4_096)
     assert.isUndefined(({} as { x?: unknown }).x)
-    if (derived.attributes.record["tau.wire"] !== "http" && derived.assembled === null && derived.streamError === undefined) {
+    if (
+      derived.attributes.record["tau.wire"] !== "http" && derived.assembled === null &&
+      derived.streamError === undefined
+    ) {
       assert.property(derived.attributes.record, "tau.unassembled")
     }
   }, { fastCheck: { numRuns: 2_000 } })

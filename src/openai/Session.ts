@@ -10,8 +10,12 @@ export interface Session {
 /** The header's session, else what the body says, in this order; null when neither says anything. Nothing is made up. */
 export const sessionOf = (header: string | null, request: unknown): Session | null => {
   const named = header ?? textAt(request, "metadata", "session_id") ??
-    /_session_([\w-]+)$/.exec(textAt(request, "metadata", "user_id") ?? "")?.[1] ?? null
+    sessionIn(textAt(request, "metadata", "user_id") ?? "")
   if (named !== null) return { id: named, isConversation: true }
   const key = textAt(request, "prompt_cache_key")
   return key === null ? null : { id: key, isConversation: false }
 }
+
+/** Claude Code's user ids end in the session. A longer text is no id, and the pattern would be slow in it. */
+const sessionIn = (userId: string): string | null =>
+  userId.length > 1024 ? null : /_session_([\w-]+)$/.exec(userId)?.[1] ?? null

@@ -45,6 +45,8 @@ describe("sessionOf", () => {
       isConversation: false
     })
     assert.isNull(sessionOf(null, { metadata: "x" }))
+    // Millions of beginnings of a session, each of which would be tried to the end.
+    assert.isNull(sessionOf(null, { metadata: { user_id: `${"_session_".repeat(1_000_000)}!` } }))
   })
 
   it("names the conversation of the request before the agent's session, and never makes one up", () => {

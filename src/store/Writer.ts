@@ -24,11 +24,12 @@ import type { FinishedSpan } from "./writer/spans.js"
 const lazyMs = 5
 /** V8 lets the garbage of a thread pile up to three times 16 MB before it looks; the thread's garbage is short-lived. */
 const resourceLimits = { maxYoungGenerationSizeMb: 12 }
+/** How far back it counts whether lazy requests were cancelled. */
 const cancelledMax = 64
 /** So many requests leave at once, whatever is under way: the thread then has no pause while this one is busy. */
 const groupMin = 16
-/** Most groups that are under way, one in the thread and the others on their way to it. */
-const groupsMax = 8
+/** Groups under way: one in the thread, and one that it finds when it is done. */
+const groupsMax = 2
 /** How long requests are gathered for one group while more keep coming. */
 const gatherMaxMs = 3
 const batchRequestsMax = 500

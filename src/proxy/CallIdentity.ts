@@ -60,8 +60,9 @@ const isUnsigned = (text: string) => /^\d{1,20}$/.test(text) && (text.length < 2
 
 const sequenceOf = (text: string): number | string => Number(text) <= sequenceMax ? Number(text) : text
 
-/** W3C Trace Context, section 3.2. */
-const traceparent = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}$/
+/** W3C Trace Context, section 3.2; of a version that is not known yet, its beginning (section 4.3). */
+const traceparent =
+  /^(?:00(?=-.{52}$)|(?!00|ff)[0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?=-|$)/
 
 let counter = randomBytes(4).readUInt32BE()
 

@@ -117,4 +117,27 @@ describe("The attempt that a call belongs to", () => {
         })
       )
     }))
+
+  it.scopedLive("has the parent that traceparent names, in this version of it and in later ones", () =>
+    Effect.gen(function*() {
+      const url = yield* upstream((_req, res) => void res.end("{}"))
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { origin } = yield* Proxy
+          const ids = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331"
+          const parents = [`00-${ids}-01`, `01-${ids}-03`, `cc-${ids}-01-what-will-be`]
+          const none = [`00-${ids}-01-more`, `ff-${ids}-01`, `01-${ids}-01more`, `0-${ids}-01`]
+          for (const traceparent of [...parents, ...none]) {
+            const headers = { "x-rollout-id": "r1", "x-attempt-id": "r1:attempt-1", traceparent }
+            yield* text(yield* call(`${origin}/v1/models`, { headers }))
+          }
+          const spans = yield* finishedSpans(7)
+          assert.deepStrictEqual(
+            spans.map(({ parentId }) => parentId),
+            [...parents.map(() => "b7ad6b7169203331"), ...none.map(() => null)]
+          )
+        })
+      )
+    }))
 })

@@ -11,7 +11,7 @@ import { RunStore } from "../../src/store/RunStore.js"
 import { type LiveAttempt, nextAttempt, withRunProxy } from "../support/attempts.js"
 import { finishedSpans, proxyAt } from "../support/proxy.js"
 import { scratchFolder } from "../support/store.js"
-import { eventually, upstream } from "../support/upstream.js"
+import { eventually, upstream, withBody } from "../support/upstream.js"
 
 type Reply = (response: ServerResponse, n: number, body: string, request: IncomingMessage) => void
 
@@ -28,15 +28,11 @@ const completion: Reply = (response, n) =>
 const model = (reply: Reply = completion) =>
   Effect.gen(function*() {
     const asked: Array<string> = []
-    const url = yield* upstream((incoming, response) => {
-      const chunks: Array<Buffer> = []
-      incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
-      incoming.on("end", () => {
-        const body = Buffer.concat(chunks).toString("latin1")
-        asked.push(body)
-        reply(response, asked.length, body, incoming)
-      })
-    })
+    const url = yield* upstream(withBody((bytes, incoming, response) => {
+      const body = bytes.toString("latin1")
+      asked.push(body)
+      reply(response, asked.length, body, incoming)
+    }))
     return { asked, url }
   })
 

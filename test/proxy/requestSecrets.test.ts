@@ -9,7 +9,7 @@ import { Proxy } from "../../src/proxy/Proxy.js"
 import type { ProxyOptions } from "../../src/proxy/ProxyOptions.js"
 import { finishedSpans, payloadText, proxyAt } from "../support/proxy.js"
 import { scratchFolder } from "../support/store.js"
-import { upstream } from "../support/upstream.js"
+import { upstream, withBody } from "../support/upstream.js"
 import { Bench } from "./faults/bench.js"
 
 /** Keys of no shape that anybody could know. */
@@ -24,27 +24,25 @@ const inQuery = "inquery99"
 const ofUpstream = "the-upstream-key-itself"
 
 /** Says in its answer whatever it was asked: as an error, as a stream in small pieces, or compressed. */
-const echo = upstream((req, res) => {
-  let body = ""
-  req.on("data", (part: Buffer) => body += part.toString()).on("end", () => {
-    const { authorization = "" } = req.headers
-    const said = JSON.stringify({ url: req.url, ...req.headers, authorization: authorization.split(" ").at(-1), body })
-    if (body.includes("stream")) {
-      res.writeHead(200, { "content-type": "text/event-stream" })
-      for (let at = 0; at < said.length; at += 5) {
-        res.write(
-          `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: said.slice(at, at + 5) } }] })}\n\n`
-        )
-      }
-      res.end("data: [DONE]\n\n")
-    } else if (body.includes("gzip")) {
-      res.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip" }).end(gzipSync(said))
-    } else {
-      res.writeHead(401, { "content-type": "application/json" })
-      res.end(JSON.stringify({ error: { message: `no such key: ${said}`, type: req.headers.authorization } }))
+const echo = upstream(withBody((bytes, req, res) => {
+  const body = bytes.toString()
+  const { authorization = "" } = req.headers
+  const said = JSON.stringify({ url: req.url, ...req.headers, authorization: authorization.split(" ").at(-1), body })
+  if (body.includes("stream")) {
+    res.writeHead(200, { "content-type": "text/event-stream" })
+    for (let at = 0; at < said.length; at += 5) {
+      res.write(
+        `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: said.slice(at, at + 5) } }] })}\n\n`
+      )
     }
-  })
-})
+    res.end("data: [DONE]\n\n")
+  } else if (body.includes("gzip")) {
+    res.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip" }).end(gzipSync(said))
+  } else {
+    res.writeHead(401, { "content-type": "application/json" })
+    res.end(JSON.stringify({ error: { message: `no such key: ${said}`, type: req.headers.authorization } }))
+  }
+}))
 
 const post = (body: string, headers: Readonly<Record<string, string>>) =>
   Effect.flatMap(Proxy, ({ origin }) =>

@@ -6,18 +6,14 @@ import { type IncomingHttpHeaders, request as httpRequest } from "node:http"
 import { Readable } from "node:stream"
 import { gzipSync } from "node:zlib"
 import { request } from "undici"
-import { toBaseUrl } from "../../src/domain/Attribution.js"
-import { WorkerId } from "../../src/domain/Ids.js"
 import type { RewriteRule } from "../../src/domain/Rewrite.js"
 import type { Span } from "../../src/domain/Span.js"
 import { Proxy } from "../../src/proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../../src/proxy/ProxyOptions.js"
-import { RolloutQueue } from "../../src/store/RolloutQueue.js"
-import { RunStore } from "../../src/store/RunStore.js"
 import { StoreProcess } from "../../src/store/Sqlite.js"
-import { type LiveAttempt, withRunProxy } from "../support/attempts.js"
+import { attemptWith, type LiveAttempt, withRunProxy } from "../support/attempts.js"
 import { finishedSpans, payloadText, requestText } from "../support/proxy.js"
-import { eventually, upstream } from "../support/upstream.js"
+import { upstream, withBody } from "../support/upstream.js"
 
 interface Asked {
   readonly headers: IncomingHttpHeaders
@@ -27,39 +23,14 @@ interface Asked {
 /** A model that keeps the bytes it was asked. */
 const model = Effect.gen(function*() {
   const asked: Array<Asked> = []
-  const url = yield* upstream((incoming, response) => {
-    const chunks: Array<Buffer> = []
-    incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
-    incoming.on("end", () => {
-      asked.push({ headers: incoming.headers, body: Buffer.concat(chunks) })
-      const content = `answer ${asked.length}`
-      response.writeHead(200, { "content-type": "application/json" })
-        .end(JSON.stringify({ choices: [{ finish_reason: "stop", message: { role: "assistant", content } }] }))
-    })
-  })
+  const url = yield* upstream(withBody((body, { headers }, response) => {
+    asked.push({ headers, body })
+    const content = `answer ${asked.length}`
+    response.writeHead(200, { "content-type": "application/json" })
+      .end(JSON.stringify({ choices: [{ finish_reason: "stop", message: { role: "assistant", content } }] }))
+  }))
   return { asked, url }
 })
-
-/** The next attempt of a run whose only rollout has these resources. */
-const attemptWith = (resources: Readonly<Record<string, unknown>>) =>
-  Effect.gen(function*() {
-    const { runId } = yield* Effect.flatMap(RunStore, (runs) =>
-      runs.begin({
-        configHash: Buffer.from(JSON.stringify(resources)).toString("hex"),
-        config: {},
-        configPath: "config.json",
-        modelRef: "fake/model",
-        resources,
-        rollouts: [{ mode: "train", input: { prompt: "go" } }],
-        attemptsMax: 9
-      }))
-    const queue = yield* RolloutQueue
-    const { origin } = yield* Proxy
-    const claims = queue.claim({ runId, workerId: WorkerId.make("w"), leaseMs: 60_000, limit: 1 })
-    const claim = yield* eventually("a claim", Effect.map(claims, ([first]) => first))
-    yield* queue.start(claim)
-    return { claim, url: toBaseUrl(origin, claim) }
-  }).pipe(Effect.orDie)
 
 const ask = (
   base: string,

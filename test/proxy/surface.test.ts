@@ -1,12 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
-import type { RequestListener } from "node:http"
 import { type Dispatcher, request } from "undici"
 import { Proxy } from "../../src/proxy/Proxy.js"
 import { withProxy } from "../support/proxy.js"
 import { type SdkRequest, sdkRequests } from "../support/sdkRequests.js"
-import { upstream } from "../support/upstream.js"
+import { upstream, withBody } from "../support/upstream.js"
 
 interface Seen {
   readonly method: string | undefined
@@ -26,25 +25,21 @@ const endToEnd = (headers: Readonly<Record<string, unknown>>) =>
 /** An upstream that keeps what it sees by the number of the request, and answers binary, empty, sized or not. */
 const recordingUpstream = Effect.gen(function*() {
   const seen = new Map<string, Seen>()
-  const listener: RequestListener = (incoming, response) => {
-    const chunks: Array<Buffer> = []
-    incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
-    incoming.on("end", () => {
-      const number = String(incoming.headers["x-number"])
-      const { headers, method, url: path } = incoming
-      seen.set(number, { method, path, headers, body: Buffer.concat(chunks) })
-      const answer = answerTo(number)
-      const kind = Number(number) % 3
-      response.setHeader("x-request-id", `req_${number}`)
-      response.setHeader("content-type", kind === 0 ? "application/octet-stream" : "text/plain")
-      if (kind === 1) response.writeHead(method === "DELETE" ? 204 : 404).end(method === "DELETE" ? undefined : answer)
-      else if (kind === 2) response.writeHead(200, { "content-length": answer.length }).end(answer)
-      else {
-        response.write(answer.subarray(0, 10))
-        response.end(answer.subarray(10))
-      }
-    })
-  }
+  const listener = withBody((body, incoming, response) => {
+    const number = String(incoming.headers["x-number"])
+    const { headers, method, url: path } = incoming
+    seen.set(number, { method, path, headers, body })
+    const answer = answerTo(number)
+    const kind = Number(number) % 3
+    response.setHeader("x-request-id", `req_${number}`)
+    response.setHeader("content-type", kind === 0 ? "application/octet-stream" : "text/plain")
+    if (kind === 1) response.writeHead(method === "DELETE" ? 204 : 404).end(method === "DELETE" ? undefined : answer)
+    else if (kind === 2) response.writeHead(200, { "content-length": answer.length }).end(answer)
+    else {
+      response.write(answer.subarray(0, 10))
+      response.end(answer.subarray(10))
+    }
+  })
   return { seen, url: yield* upstream(listener) }
 })
 

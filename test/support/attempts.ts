@@ -25,16 +25,19 @@ export const withRunProxy = <A, E, R>(
   })
 
 /** The one rollout of a run, begun here or earlier in this store. */
-const theRun = Effect.flatMap(RunStore, (runs) =>
-  runs.begin({
-    configHash: "c0ffee",
-    config: {},
-    configPath: "config.json",
-    modelRef: "fake/model",
-    resources: {},
-    rollouts: [{ mode: "train", input: { prompt: "go" } }],
-    attemptsMax: 9
-  }))
+const theRun = (resources: Resources) =>
+  Effect.flatMap(RunStore, (runs) =>
+    runs.begin({
+      configHash: Buffer.from(JSON.stringify(resources)).toString("hex"),
+      config: {},
+      configPath: "config.json",
+      modelRef: "fake/model",
+      resources,
+      rollouts: [{ mode: "train", input: { prompt: "go" } }],
+      attemptsMax: 9
+    }))
+
+type Resources = Readonly<Record<string, unknown>>
 
 export interface LiveAttempt {
   readonly claim: Claim
@@ -42,13 +45,18 @@ export interface LiveAttempt {
   readonly url: string
 }
 
-/** The next attempt of the rollout, once it is due. Whatever attempt was under way counts as its process's that died. */
-export const nextAttempt: Effect.Effect<LiveAttempt, never, RunStore | RolloutQueue | Proxy> = Effect.gen(function*() {
-  const { runId } = yield* theRun
-  const queue = yield* RolloutQueue
-  const { origin } = yield* Proxy
-  const claims = queue.claim({ runId, workerId: WorkerId.make("w"), leaseMs: 60_000, limit: 1 })
-  const claim = yield* eventually("a claim", Effect.map(claims, ([first]) => first))
-  yield* queue.start(claim)
-  return { claim, url: toBaseUrl(origin, claim) }
-}).pipe(Effect.orDie)
+/** The next attempt of the rollout with these resources, once it is due. One under way counts as its process's that died. */
+export const attemptWith = (
+  resources: Resources
+): Effect.Effect<LiveAttempt, never, RunStore | RolloutQueue | Proxy> =>
+  Effect.gen(function*() {
+    const { runId } = yield* theRun(resources)
+    const queue = yield* RolloutQueue
+    const { origin } = yield* Proxy
+    const claims = queue.claim({ runId, workerId: WorkerId.make("w"), leaseMs: 60_000, limit: 1 })
+    const claim = yield* eventually("a claim", Effect.map(claims, ([first]) => first))
+    yield* queue.start(claim)
+    return { claim, url: toBaseUrl(origin, claim) }
+  }).pipe(Effect.orDie)
+
+export const nextAttempt = attemptWith({})

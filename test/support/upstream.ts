@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { createServer, type RequestListener } from "node:http"
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 
 /** A real HTTP server on a free loopback port, closed with the scope. Answers its origin. */
@@ -15,6 +15,15 @@ export const upstream = (listener: RequestListener) =>
         server.closeAllConnections()
       })
   ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`))
+
+/** A listener that is told of a request once all of its body has come. */
+export const withBody =
+  (answer: (body: Buffer, request: IncomingMessage, response: ServerResponse) => void): RequestListener =>
+  (request, response) => {
+    const chunks: Array<Buffer> = []
+    request.on("data", (chunk: Buffer) => chunks.push(chunk))
+    request.on("end", () => answer(Buffer.concat(chunks), request, response))
+  }
 
 /** Polls until the value is there, for at most half a minute of real time: a busy machine takes long to start a process. */
 export const eventually = <A, E, R>(what: string, read: Effect.Effect<A | undefined, E, R>) =>

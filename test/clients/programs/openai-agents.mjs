@@ -11,9 +11,7 @@ import {
 import OpenAI from "openai"
 import { WebSocket } from "ws"
 import {
-  apiKey,
-  baseURL,
-  headers,
+  clientOptions,
   model,
   question,
   saw,
@@ -23,7 +21,8 @@ import {
   weatherSchema
 } from "./program.mjs"
 
-setDefaultOpenAIClient(new OpenAI({ apiKey, baseURL, defaultHeaders: headers }))
+const openAIClient = new OpenAI(clientOptions)
+setDefaultOpenAIClient(openAIClient)
 setTracingDisabled(true)
 
 const get_weather = tool({
@@ -55,7 +54,6 @@ for (const [api, path] of [["responses", "/responses"], ["chat_completions", "/c
 
 // Its WebSocket transport takes the global one, which Node has from version 22 on.
 globalThis.WebSocket ??= WebSocket
-const openAIClient = new OpenAI({ apiKey, baseURL, defaultHeaders: headers })
 const modelProvider = new OpenAIProvider({ openAIClient, useResponses: true, useResponsesWebSocket: true })
 const overSocket = await new Runner({ modelProvider }).run(
   new Agent({ name: "Agent", instructions: "You are a helpful assistant.", model }),

@@ -1,8 +1,7 @@
 import OpenAI, { toFile } from "openai"
 import { ResponsesWS } from "openai/resources/responses/ws"
 import {
-  apiKey,
-  baseURL,
+  clientOptions,
   headers,
   model,
   question,
@@ -13,7 +12,7 @@ import {
   weatherSchema
 } from "./program.mjs"
 
-const client = new OpenAI({ apiKey, baseURL, defaultHeaders: headers })
+const client = new OpenAI(clientOptions)
 const messages = [{ role: "user", content: question }]
 const chatUsage = ({ completion_tokens: output, prompt_tokens: input }) => ({ input, output })
 const usage = ({ input_tokens: input, output_tokens: output }) => ({ input, output })

@@ -6,6 +6,9 @@ export const apiKey = process.env.OPENAI_API_KEY
 /** Attribution headers, or none. */
 export const headers = JSON.parse(process.env.CLIENT_HEADERS ?? "{}")
 
+/** What the client of the package `openai` takes, for whoever builds on it. */
+export const clientOptions = { apiKey, baseURL, defaultHeaders: headers }
+
 export const model = "sim/arithmetic"
 export const question = "What is 17 * 23?"
 export const weatherQuestion = "What is the weather in New York?"

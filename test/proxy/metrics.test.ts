@@ -89,10 +89,13 @@ describe("GET /metrics", () => {
           )
           // The disk is looked at in the background.
           const names = yield* eventually(
-            "the log's length",
-            Effect.map(namesNow, (names) => names.includes("tau_store_wal_bytes") ? names : undefined)
+            "the store to be measured",
+            Effect.map(namesNow, (names) =>
+              names.includes("tau_store_free_bytes") && names.includes("tau_store_wal_bytes") ? names : undefined)
           )
-          const documented = [...page.matchAll(/^\| `(tau_\w+)`/gm)].map(([, name]) => name!)
+          const documented = [...page.matchAll(/^\| `(tau_\w+)`/gm)].map(([, name]) =>
+            name!
+          )
           assert.sameMembers(documented, [...names, "tau_rewrites_total"])
         })
       )

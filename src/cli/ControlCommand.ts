@@ -9,11 +9,12 @@ import * as Control from "../runtime/Control.js"
 import type { FileError } from "../runtime/DurableFile.js"
 import type { RecoveryGuardrail } from "../runtime/Recovery.js"
 import * as RuntimeFiles from "../runtime/RuntimeFiles.js"
+import * as StatusFile from "../runtime/StatusFile.js"
 import { AuditTrail } from "../store/AuditTrail.js"
 import { ControlLog } from "../store/ControlLog.js"
 import { RunEvents } from "../store/RunEvents.js"
 import { RunFindings } from "../store/RunFindings.js"
-import { RunStanding } from "../store/RunStanding.js"
+import { RunStanding, type StandingRun } from "../store/RunStanding.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { StoreError } from "../store/StoreError.js"
 import { ExitCode } from "./ExitCode.js"
@@ -62,6 +63,7 @@ export const ask = (mode: Asked, storePath: string): Effect.Effect<Control.Contr
     }
     return yield* Control.carryOut({ ...request(decision), ...(verb === "rollback" ? { verb, checkpoint } : { verb }) })
       .pipe(
+        Effect.tap(({ run }) => run === null ? Effect.void : StatusFile.followAtRest(storePath, run)),
         Effect.tap(() => RuntimeFiles.followQuietly(storePath)),
         Effect.provide(writable(storePath))
       )
@@ -117,6 +119,7 @@ const toJson = (answer: Control.ControlAnswer, store: StorePlace) => {
       silence: standing.silence,
       crashed: standing.hasCrashed,
       config_path: standing.configPath,
+      restart_command: standing.restartCommand,
       total: standing.total,
       succeeded: standing.succeeded,
       failed: standing.failed,
@@ -134,9 +137,13 @@ const toText = (answer: Control.ControlAnswer, store: StorePlace): string => {
   const { lifecycleState, recovery, run: standing } = answer
   const outcome = answer.verb === "status" ? "" : answer.idempotent ? " (nothing changed)" : " (done)"
   return [
-    `${answer.verb}: ${lifecycleState ?? "unknown"}${outcome}`,
+    `${answer.verb}: ${headline(answer, store)}${outcome}`,
     ...fact("detail", answer.detail),
     ...(standing === null ? [] : [
+      // One line, however long: it is to be copied.
+      ...(standing.restartCommand === null || !isAtRest(standing)
+        ? []
+        : [`${"  continue".padEnd(indent)}${standing.restartCommand}`]),
       ...fact("run", `${standing.id}, ${standing.state}, told to ${standing.desired}`),
       ...fact(
         "rollouts",
@@ -155,8 +162,26 @@ const toText = (answer: Control.ControlAnswer, store: StorePlace): string => {
         + `, ${recovery.run.requeued} of them to be put back, ${recovery.run.calls_replayed} calls replayed`
     )),
     ...(recovery?.diagnostics ?? []).flatMap((line) => fact("note", line)),
+    ...(answer.verb === "status" && lifecycleState !== null
+      ? fact("verbs", `the last one left ${lifecycleState}`)
+      : []),
     ...fact("store", store.present ? store.path : `${store.path} (not there)`)
   ].map((line) => `${line}\n`).join("")
+}
+
+/** Unfinished, and no process works on it: no verb can move it, only its own command. */
+const isAtRest = ({ isLive, state }: StandingRun) => !isLive && (state === "running" || state === "paused")
+
+/** In a word or two: of a question how the run stands, of a verb what the store holds now. */
+const headline = ({ lifecycleState, run, verb }: Control.ControlAnswer, { present }: StorePlace): string => {
+  if (verb === "resume" && run !== null && isAtRest(run)) return "ready to continue"
+  if (verb !== "status") return lifecycleState ?? "unknown"
+  if (run === null) return present ? "no run" : "no store"
+  if (run.hasCrashed) return "crashed"
+  if (isAtRest(run)) return run.desired === "pause" ? "paused, and stopped" : "stopped"
+  if (!run.isLive) return run.state
+  if (run.silence !== null) return "stuck"
+  return { run: "running", pause: "paused", cancel: "cancelling" }[run.desired]
 }
 
 const columns = 80

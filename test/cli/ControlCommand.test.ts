@@ -69,15 +69,31 @@ describe("tau's control verbs", () => {
       running.process.kill("SIGKILL")
       yield* running.exit
       const status = yield* control(folder, "status")
-      assert.include(status.stdout, "status: paused\n")
+      assert.match(status.stdout, /^status: crashed\n/)
       assert.include(status.stdout, "died")
+      assert.include(status.stdout, "  verbs     the last one left paused\n")
       for (const line of status.stdout.split("\n")) assert.isAtMost(line.length, 80)
 
       const guarded = yield* control(folder, "resume")
       assert.strictEqual(guarded.code, 1)
       assert.match(guarded.stderr, /^tau: resume recovery guardrail: .+\n$/)
 
+      // No process is left that would bring the file for outside tools up to date.
+      const training = join(folder, ".tau/training/status.json")
+      const [{ id }] = [paused["run"] as { id: string }]
+      writeFileSync(
+        training,
+        JSON.stringify({ run_id: id, run_state: "running", cancelled: 0, active: 1, model_ref: "sim/x" })
+      )
       const cancelled = yield* controlJson(folder, "cancel")
+      assert.deepInclude(JSON.parse(readFileSync(training, "utf8")), {
+        run_state: "cancelled",
+        stopped_reason: "cancelled",
+        total_rollouts: 3,
+        cancelled: 3,
+        active: 0,
+        model_ref: "sim/x"
+      })
       assert.deepInclude(cancelled, { lifecycle_state: "cancelled", idempotent: false })
       assert.deepInclude(cancelled.run, { state: "cancelled", total: 3, cancelled: 3 })
       assert.deepInclude(yield* controlJson(folder, "cancel"), { code: 0, idempotent: true })

@@ -192,7 +192,12 @@ const executor = ({ executor: chosen }: RunConfig, folder: string) => {
 export const endpoint = (model: string, apiKey: string) =>
   Layer.effect(
     AgentEndpoint,
-    Effect.map(Proxy, ({ origin }) => ({ origin: reachable(origin), apiKey, model }))
+    Effect.map(Proxy, ({ health, origin }) => ({
+      origin: reachable(origin),
+      apiKey,
+      model,
+      refusal: () => health().storeFailure
+    }))
   )
 
 /** An agent on this machine cannot call "every interface". */

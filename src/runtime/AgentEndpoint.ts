@@ -8,4 +8,6 @@ export class AgentEndpoint extends Context.Tag("tau/runtime/AgentEndpoint")<Agen
   readonly apiKey: string
   /** Name of the model to ask for, without the provider. */
   readonly model: string
+  /** Why model calls are refused now, for want of a place to record them; null when they are not. */
+  readonly refusal: () => string | null
 }>() {}

@@ -135,7 +135,11 @@ const toJson = (answer: Control.ControlAnswer, store: StorePlace) => {
 /** One fact per line, within 80 columns; longer values are wrapped under their name. */
 const toText = (answer: Control.ControlAnswer, store: StorePlace): string => {
   const { lifecycleState, recovery, run: standing } = answer
-  const outcome = answer.verb === "status" ? "" : answer.idempotent ? " (nothing changed)" : " (done)"
+  const outcome = answer.verb === "status" || hasNoRun(answer)
+    ? ""
+    : answer.idempotent
+    ? " (nothing changed)"
+    : " (done)"
   return [
     `${answer.verb}: ${headline(answer, store)}${outcome}`,
     ...fact("detail", answer.detail),
@@ -172,8 +176,16 @@ const toText = (answer: Control.ControlAnswer, store: StorePlace): string => {
 /** Unfinished, and no process works on it: no verb can move it, only its own command. */
 const isAtRest = ({ isLive, state }: StandingRun) => !isLive && (state === "running" || state === "paused")
 
+/** A verb found no run that it could be about; only where the last verb left the store is another now. */
+const hasNoRun = ({ run, verb }: Control.ControlAnswer) =>
+  verb !== "status" && verb !== "rollback"
+  && (run === null ||
+    (run.state !== "running" && run.state !== "paused" && !(verb === "cancel" && run.state === "cancelled")))
+
 /** In a word or two: of a question how the run stands, of a verb what the store holds now. */
-const headline = ({ lifecycleState, run, verb }: Control.ControlAnswer, { present }: StorePlace): string => {
+const headline = (answer: Control.ControlAnswer, { present }: StorePlace): string => {
+  const { lifecycleState, run, verb } = answer
+  if (hasNoRun(answer)) return `no run to ${verb}`
   if (verb === "resume" && run !== null && isAtRest(run)) return "ready to continue"
   if (verb !== "status") return lifecycleState ?? "unknown"
   if (run === null) return present ? "no run" : "no store"

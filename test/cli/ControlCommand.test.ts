@@ -127,6 +127,16 @@ describe("tau's control verbs", () => {
       assert.isFalse(existsSync(join(folder, ".tau/training/store.sqlite")))
     }))
 
+  it.scopedLive("say that there is no run rather than that something was done to one", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      for (const verb of ["pause", "resume", "cancel"]) {
+        const { stdout } = yield* control(folder, verb)
+        assert.match(stdout, new RegExp(`^${verb}: no run to ${verb}\\n  detail    the store has no unfinished run\\n`))
+      }
+      assert.match((yield* control(folder, "status")).stdout, /^status: no run\n/)
+    }))
+
   it.scopedLive("roll back to nothing but a checkpoint", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder

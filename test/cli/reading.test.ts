@@ -199,6 +199,17 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
       response: { role: "assistant", content: "10" },
       reward: 1
     }])
+    for (const what of ["spans", "rollouts", "triplets"]) {
+      const whole = JSON.parse(read("export", what, "--json").stdout) as Record<string, unknown>
+      assert.deepStrictEqual(whole, {
+        schema_version: 1,
+        store_path: ".tau/training/store.sqlite",
+        [what]: jsonLines(read("export", what).stdout)
+      })
+    }
+    const none = read("export", "rollouts", "--status", "cancelled", "--json").stdout
+    assert.deepStrictEqual((JSON.parse(none) as { rollouts: unknown }).rollouts, [])
+    assert.strictEqual(read("export", "spans", "--json", "--format", "jsonl").status, 2)
     assert.deepInclude(read("export", "triplets", "--kind", "llm"), {
       status: 2,
       stderr: "tau: --kind means nothing for tau export triplets\n"

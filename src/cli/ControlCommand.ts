@@ -2,7 +2,6 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { existsSync } from "node:fs"
-import { join } from "node:path"
 import { actionKeyOf } from "../domain/Control.js"
 import type { RbacDecision } from "../domain/Rbac.js"
 import * as Control from "../runtime/Control.js"
@@ -17,15 +16,17 @@ import { RunFindings } from "../store/RunFindings.js"
 import { RunStanding, type StandingRun } from "../store/RunStanding.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { StoreError } from "../store/StoreError.js"
+import type { CommandFailed } from "./CliError.js"
+import { controlledStore } from "./ControlledStore.js"
 import { ExitCode } from "./ExitCode.js"
 import type { ControlMode } from "./Mode.js"
 
 type ControlError = Control.ControlDenied | Control.ControlRefused | RecoveryGuardrail | FileError | StoreError
 
 /** Answers on stdout; fails, with exit code 1, when the verb was denied or could not be carried out. */
-export const run = (mode: ControlMode): Effect.Effect<number, ControlError> =>
+export const run = (mode: ControlMode): Effect.Effect<number, CommandFailed | ControlError> =>
   Effect.gen(function*() {
-    const storePath = join(mode.stateDir, "store.sqlite")
+    const storePath = yield* controlledStore(mode.stateDir)
     const answer = yield* ask(mode, storePath)
     const place = { path: storePath, present: existsSync(storePath) }
     process.stdout.write(mode.json ? `${JSON.stringify(toJson(answer, place))}\n` : toText(answer, place))

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { printed, startProcess, tau } from "../support/command.js"
@@ -125,6 +125,35 @@ describe("tau's control verbs", () => {
       assert.strictEqual(broken.code, 1)
       assert.match(broken.stderr, /^tau: .*rbac\.json: \$\.bindings\[0\]\.principal: must not be empty\n$/)
       assert.isFalse(existsSync(join(folder, ".tau/training/store.sqlite")))
+    }))
+
+  it.scopedLive("find the store of a run that gave it a name of its own, and do not guess between two", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const state = join(folder, "state")
+      mkdirSync(state)
+      const { code } = yield* tau(folder, [
+        "--prompt-optimization-control-pause",
+        "--prompt-optimization-control-state-dir=made"
+      ])
+      assert.strictEqual(code, 0)
+      const verb = (name: string) => controlJson(folder, name, "--prompt-optimization-control-state-dir=state")
+      for (const end of ["", ".initialised"]) {
+        cpSync(join(folder, `made/store.sqlite${end}`), join(state, `own.sqlite${end}`))
+      }
+      assert.deepInclude(yield* verb("status"), {
+        store_path: "state/own.sqlite",
+        store_present: true,
+        lifecycle_state: "paused"
+      })
+      assert.deepInclude(yield* verb("resume"), { store_path: "state/own.sqlite", lifecycle_state: "running" })
+      for (const end of ["", ".initialised"]) {
+        cpSync(join(folder, `made/store.sqlite${end}`), join(state, `two.sqlite${end}`))
+      }
+      const { code: unclear, stderr } = yield* control(folder, "pause", "--prompt-optimization-control-state-dir=state")
+      assert.strictEqual(unclear, 1)
+      assert.match(stderr, /^tau: state has no store\.sqlite, and own\.sqlite, two\.sqlite: .*\n$/)
+      assert.isFalse(existsSync(join(state, "store.sqlite")))
     }))
 
   it.scopedLive("say that there is no run rather than that something was done to one", () =>

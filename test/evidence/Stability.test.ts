@@ -11,10 +11,11 @@ const wide: Bands = {
 const options = { alpha: 0.05, seed: 1, seeds: 3 }
 
 /** As much of a report as stability reads. */
-const reportOf = (rewards: ReadonlyArray<number>) => ({
-  inputs: { seed: 1 },
-  cases: rewards.map((reward, n) => ({ caseId: `case-${n}`, rewards: [reward], safetyPenalties: [0] }))
-}) as unknown as BenchmarkReport
+const reportOf = (rewards: ReadonlyArray<number>) =>
+  ({
+    inputs: { seed: 1 },
+    cases: rewards.map((reward, n) => ({ caseId: `case-${n}`, rewards: [reward], safetyPenalties: [0] }))
+  }) as unknown as BenchmarkReport
 
 const pairOf = (cases: number) => ({
   baseline: reportOf(Array.from({ length: cases }, () => 0)),

@@ -7,7 +7,7 @@ const below = {
   statistics: [],
   store: ["domain", "openai"],
   proxy: ["domain", "http", "openai", "store"],
-  runtime: ["domain", "http", "openai", "process", "store"],
+  runtime: ["domain", "http", "openai", "process", "statistics", "store"],
   scoring: ["domain", "http", "openai", "process", "store"],
   dashboard: ["domain", "http", "store"],
   evidence: ["domain", "statistics", "store"],

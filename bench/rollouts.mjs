@@ -40,7 +40,7 @@ const layerAt = (path) =>
     Layer.succeed(Scorer, {
       score: () => Effect.succeed({ rewards: [new Reward({ name: "none", value: 1, feedback: null })], score: 1 })
     }),
-    Layer.succeed(AgentEndpoint, { origin: "http://127.0.0.1:1", apiKey: "bench", model: "bench" })
+    Layer.succeed(AgentEndpoint, { origin: "http://127.0.0.1:1", apiKey: "bench", model: "bench", refusal: () => null })
   ).pipe(
     Layer.provideMerge(Layer.succeed(Announcer, {
       say: () => Effect.void,

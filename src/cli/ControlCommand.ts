@@ -2,29 +2,31 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { existsSync } from "node:fs"
-import { join } from "node:path"
 import { actionKeyOf } from "../domain/Control.js"
 import type { RbacDecision } from "../domain/Rbac.js"
 import * as Control from "../runtime/Control.js"
 import type { FileError } from "../runtime/DurableFile.js"
 import type { RecoveryGuardrail } from "../runtime/Recovery.js"
 import * as RuntimeFiles from "../runtime/RuntimeFiles.js"
+import * as StatusFile from "../runtime/StatusFile.js"
 import { AuditTrail } from "../store/AuditTrail.js"
 import { ControlLog } from "../store/ControlLog.js"
 import { RunEvents } from "../store/RunEvents.js"
 import { RunFindings } from "../store/RunFindings.js"
-import { RunStanding } from "../store/RunStanding.js"
+import { RunStanding, type StandingRun } from "../store/RunStanding.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { StoreError } from "../store/StoreError.js"
+import type { CommandFailed } from "./CliError.js"
+import { controlledStore } from "./ControlledStore.js"
 import { ExitCode } from "./ExitCode.js"
 import type { ControlMode } from "./Mode.js"
 
 type ControlError = Control.ControlDenied | Control.ControlRefused | RecoveryGuardrail | FileError | StoreError
 
 /** Answers on stdout; fails, with exit code 1, when the verb was denied or could not be carried out. */
-export const run = (mode: ControlMode): Effect.Effect<number, ControlError> =>
+export const run = (mode: ControlMode): Effect.Effect<number, CommandFailed | ControlError> =>
   Effect.gen(function*() {
-    const storePath = join(mode.stateDir, "store.sqlite")
+    const storePath = yield* controlledStore(mode.stateDir)
     const answer = yield* ask(mode, storePath)
     const place = { path: storePath, present: existsSync(storePath) }
     process.stdout.write(mode.json ? `${JSON.stringify(toJson(answer, place))}\n` : toText(answer, place))
@@ -62,6 +64,7 @@ export const ask = (mode: Asked, storePath: string): Effect.Effect<Control.Contr
     }
     return yield* Control.carryOut({ ...request(decision), ...(verb === "rollback" ? { verb, checkpoint } : { verb }) })
       .pipe(
+        Effect.tap(({ run }) => run === null ? Effect.void : StatusFile.followAtRest(storePath, run)),
         Effect.tap(() => RuntimeFiles.followQuietly(storePath)),
         Effect.provide(writable(storePath))
       )
@@ -117,6 +120,7 @@ const toJson = (answer: Control.ControlAnswer, store: StorePlace) => {
       silence: standing.silence,
       crashed: standing.hasCrashed,
       config_path: standing.configPath,
+      restart_command: standing.restartCommand,
       total: standing.total,
       succeeded: standing.succeeded,
       failed: standing.failed,
@@ -132,11 +136,19 @@ const toJson = (answer: Control.ControlAnswer, store: StorePlace) => {
 /** One fact per line, within 80 columns; longer values are wrapped under their name. */
 const toText = (answer: Control.ControlAnswer, store: StorePlace): string => {
   const { lifecycleState, recovery, run: standing } = answer
-  const outcome = answer.verb === "status" ? "" : answer.idempotent ? " (nothing changed)" : " (done)"
+  const outcome = answer.verb === "status" || hasNoRun(answer)
+    ? ""
+    : answer.idempotent
+    ? " (nothing changed)"
+    : " (done)"
   return [
-    `${answer.verb}: ${lifecycleState ?? "unknown"}${outcome}`,
+    `${answer.verb}: ${headline(answer, store)}${outcome}`,
     ...fact("detail", answer.detail),
     ...(standing === null ? [] : [
+      // One line, however long: it is to be copied.
+      ...(standing.restartCommand === null || !isAtRest(standing)
+        ? []
+        : [`${"  continue".padEnd(indent)}${standing.restartCommand}`]),
       ...fact("run", `${standing.id}, ${standing.state}, told to ${standing.desired}`),
       ...fact(
         "rollouts",
@@ -155,8 +167,34 @@ const toText = (answer: Control.ControlAnswer, store: StorePlace): string => {
         + `, ${recovery.run.requeued} of them to be put back, ${recovery.run.calls_replayed} calls replayed`
     )),
     ...(recovery?.diagnostics ?? []).flatMap((line) => fact("note", line)),
+    ...(answer.verb === "status" && lifecycleState !== null
+      ? fact("verbs", `the last one left ${lifecycleState}`)
+      : []),
     ...fact("store", store.present ? store.path : `${store.path} (not there)`)
   ].map((line) => `${line}\n`).join("")
+}
+
+/** Unfinished, and no process works on it: no verb can move it, only its own command. */
+const isAtRest = ({ isLive, state }: StandingRun) => !isLive && (state === "running" || state === "paused")
+
+/** A verb found no run that it could be about; only where the last verb left the store is another now. */
+const hasNoRun = ({ run, verb }: Control.ControlAnswer) =>
+  verb !== "status" && verb !== "rollback"
+  && (run === null ||
+    (run.state !== "running" && run.state !== "paused" && !(verb === "cancel" && run.state === "cancelled")))
+
+/** In a word or two: of a question how the run stands, of a verb what the store holds now. */
+const headline = (answer: Control.ControlAnswer, { present }: StorePlace): string => {
+  const { lifecycleState, run, verb } = answer
+  if (hasNoRun(answer)) return `no run to ${verb}`
+  if (verb === "resume" && run !== null && isAtRest(run)) return "ready to continue"
+  if (verb !== "status") return lifecycleState ?? "unknown"
+  if (run === null) return present ? "no run" : "no store"
+  if (run.hasCrashed) return "crashed"
+  if (isAtRest(run)) return run.desired === "pause" ? "paused, and stopped" : "stopped"
+  if (!run.isLive) return run.state
+  if (run.silence !== null) return "stuck"
+  return { run: "running", pause: "paused", cancel: "cancelling" }[run.desired]
 }
 
 const columns = 80

@@ -8,6 +8,7 @@ import { searchJson } from "../optimizer/report/searchJson.js"
 import type { SearchReport } from "../optimizer/report/SearchReport.js"
 import { searchText } from "../optimizer/report/searchText.js"
 import { searchReport } from "../optimizer/run/reportOf.js"
+import type { Status } from "../proxy/Health.js"
 import { Proxy } from "../proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../proxy/ProxyOptions.js"
 import { ActorTree } from "../runtime/ActorTree.js"
@@ -192,8 +193,18 @@ const executor = ({ executor: chosen }: RunConfig, folder: string) => {
 export const endpoint = (model: string, apiKey: string) =>
   Layer.effect(
     AgentEndpoint,
-    Effect.map(Proxy, ({ origin }) => ({ origin: reachable(origin), apiKey, model }))
+    Effect.map(Proxy, ({ health, origin }) => ({
+      origin: reachable(origin),
+      apiKey,
+      model,
+      refusal: () => {
+        const { status, storeFailure } = health()
+        return passing.has(status) ? storeFailure : null
+      }
+    }))
   )
+
+const passing: ReadonlySet<Status> = new Set<Status>(["storage_full", "store_locked", "store_busy"])
 
 /** An agent on this machine cannot call "every interface". */
 const reachable = (origin: string) => origin.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")

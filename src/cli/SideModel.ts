@@ -65,7 +65,7 @@ export const sideEndpoints = Effect.fnUntraced(function*(
       upstreamKey: upstream.key ?? null
     })
     const { origin } = Context.get(yield* Layer.build(proxy), Proxy)
-    endpoints.set(modelRef, { origin, apiKey: own.apiKey, model: upstream.model })
+    endpoints.set(modelRef, { ...own, origin, model: upstream.model })
   }
   return endpoints
 })

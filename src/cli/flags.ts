@@ -56,7 +56,7 @@ export const milliseconds = (min: number) => ({ kind: "integer", min, max: timer
 const verbs: Record<Exclude<ControlVerb, "rollback">, string> = {
   status: "Say how the run stands",
   pause: "Start no new attempts; let running ones finish",
-  resume: "Continue a paused or crashed run",
+  resume: "Let a paused run go on; of one that no process works on, check what is there and say how to continue it",
   cancel: "Stop the run and cancel what is left of it"
 }
 

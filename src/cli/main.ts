@@ -30,8 +30,12 @@ const showHelp = (stream: NodeJS.WriteStream) => {
   stream.write(helpText(commandNamed(args[0]), bold))
 }
 
-if (asked("--help", "-h")) showHelp(process.stdout)
-else if (asked("--version", "-V")) process.stdout.write(`tau ${version()}\n`)
+// Help about something that there is not would be an answer to another question.
+const [first] = args
+const isUnknown = first !== undefined && !first.startsWith("-") && commandNamed(first) === undefined
+
+if (!isUnknown && asked("--help", "-h")) showHelp(process.stdout)
+else if (!isUnknown && asked("--version", "-V")) process.stdout.write(`tau ${version()}\n`)
 else {
   const parsed = parseArguments(args, process.env)
   switch (parsed._tag) {

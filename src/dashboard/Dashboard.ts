@@ -5,6 +5,7 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as HttpApiError from "@effect/platform/HttpApiError"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -77,11 +78,25 @@ const ownErrors = HttpApiBuilder.middleware(DashboardApi, (app) => Effect.catchA
 
 type Common = "badRequest" | "notFound" | "failed"
 
+/** What is wrong with which parameter, on one line: of one that may be several things, all that it may be. */
+const complaint = ({ issues }: HttpApiError.HttpApiDecodeError): string => {
+  const messages = new Map<string, ReadonlyArray<string>>()
+  for (const { message, path } of issues) {
+    const name = path.map(String).join(".") || "the request"
+    messages.set(name, [...messages.get(name) ?? [], message])
+  }
+  return Array.from(messages, ([name, about]) => {
+    const expected = about.flatMap((message) => /^Expected (.*), actual /s.exec(message)?.[1] ?? [])
+    const [first = ""] = about
+    return `${name}: ${first.replace(expected[0] ?? "", expected.filter((text) => text !== "undefined").join(" or "))}`
+  }).join("; ").replaceAll(/\s+/g, " ")
+}
+
 const inShape = (cause: Cause.Cause<unknown>): Effect.Effect<never, Problem<Common>> => {
   if (Cause.isInterruptedOnly(cause)) return Effect.interrupt
   const error = Cause.squash(cause)
-  if (isTagged(error, "HttpApiDecodeError")) {
-    return Effect.fail(problemOf("badRequest", String(error.message).slice(0, 1_000)))
+  if (error instanceof HttpApiError.HttpApiDecodeError) {
+    return Effect.fail(problemOf("badRequest", complaint(error).slice(0, 1_000)))
   }
   if (isTagged(error, "RouteNotFound")) return Effect.fail(problemOf("notFound", "there is no such page"))
   if (isTagged(error, "RequestError")) return Effect.fail(problemOf("badRequest", "the body is not JSON"))

@@ -117,6 +117,9 @@ export const storeHandlers = HttpApiBuilder.group(DashboardApi, "store", (handle
       .handle("workers", ({ urlParams }) =>
         ask(Effect.gen(function*() {
           const { live, run } = urlParams
+          if (run !== undefined && Option.isNone(yield* (yield* RunReader).get(run))) {
+            return yield* new Missing({ noun: "run" })
+          }
           const page = yield* (yield* WorkerReader).page({
             ...requestOf(urlParams),
             runId: run ?? null,

@@ -5,6 +5,7 @@ import { mcNemar } from "../statistics/McNemar.js"
 import { mean, variance } from "../statistics/Moments.js"
 import { pairedPermutation } from "../statistics/Permutation.js"
 import { mcNemarPower, smallestDetectable, tPower } from "../statistics/Power.js"
+import { unanimousDifference, unanimousPValue, type UnanimousSample } from "../statistics/UnanimousSamples.js"
 import { welch } from "../statistics/Welch.js"
 import type { CaseOutcome } from "./Outcomes.js"
 
@@ -17,7 +18,12 @@ export interface ComparisonOptions {
 }
 
 export interface Comparison {
-  readonly test: "exact McNemar" | "paired permutation, exact" | "paired permutation, Monte Carlo" | "Welch"
+  readonly test:
+    | "exact McNemar"
+    | "paired permutation, exact"
+    | "paired permutation, Monte Carlo"
+    | "Welch"
+    | "permutation, exact"
   readonly intervalMethod: "paired bootstrap BCa" | "rule of three" | "Welch t" | "none: the data have no spread"
   /** Two-sided. */
   readonly pValue: number
@@ -124,24 +130,44 @@ const unpaired = (
   trained: ReadonlyArray<number>,
   { alpha }: ComparisonOptions
 ): Comparison => {
+  const counted = { midPValue: null, pValueStandardError: 0, wins: 0, losses: 0, ties: 0, differences: [] }
+  const n = baseline.length + trained.length
+  const [one, other] = [unanimous(baseline), unanimous(trained)]
+  if (one !== null && other !== null) {
+    const difference = other.value - one.value
+    const isScore = [one, other].every(({ value }) => value >= 0 && value <= 1)
+    return {
+      ...counted,
+      n,
+      test: "permutation, exact",
+      intervalMethod: isScore ? "rule of three" : "none: the data have no spread",
+      pValue: unanimousPValue(one, other),
+      meanDelta: difference,
+      bounds: isScore ? unanimousDifference(one, other, 1 - alpha) : { low: difference, high: difference },
+      effects: { cohens_d: difference === 0 ? 0 : null, cliffs_delta: Math.sign(difference) },
+      powerAtMeanDelta: null,
+      smallestDetectableDelta: null
+    }
+  }
   const { bounds, df, difference, pValue } = welch(baseline, trained, "two-sided", 1 - alpha)
   const error = Math.sqrt(variance(baseline) / baseline.length + variance(trained) / trained.length)
   return {
+    ...counted,
+    n,
     test: "Welch",
-    intervalMethod: error === 0 ? "none: the data have no spread" : "Welch t",
+    intervalMethod: "Welch t",
     pValue,
-    midPValue: null,
-    pValueStandardError: 0,
-    n: baseline.length + trained.length,
-    wins: 0,
-    losses: 0,
-    ties: 0,
     meanDelta: difference,
     bounds,
     effects: { cohens_d: finite(cohensD(baseline, trained)), cliffs_delta: cliffsDelta(baseline, trained) },
-    differences: [],
     ...tPowers(difference, error, df, alpha)
   }
+}
+
+/** Null for a sample of several values. */
+const unanimous = (sample: ReadonlyArray<number>): UnanimousSample | null => {
+  const [value] = sample
+  return value === undefined || sample.some((one) => one !== value) ? null : { value, n: sample.length }
 }
 
 const tPowers = (difference: number, standardError: number, df: number, alpha: number) => {

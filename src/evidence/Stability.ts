@@ -30,7 +30,8 @@ export interface Stability {
   readonly seedRewardDeltaRange: number
   readonly adjacentPValueDrift: number
   readonly adjacentRewardDeltaDrift: number
-  readonly failed: ReadonlyArray<keyof Bands>
+  /** `tooFewCases`: every reading would be of the same ones, so that nothing could have varied. */
+  readonly failed: ReadonlyArray<keyof Bands | "tooFewCases">
 }
 
 export interface Pair {
@@ -41,6 +42,8 @@ export interface Pair {
 /** Share of the cases that every seed draws, and the shares that sizes grow through. */
 const fixedShare = 0.8
 const sizeShares = [0.5, 0.75, 1]
+/** From here on each of the shares above is another number of cases. */
+const casesMin = 4
 
 /**
  * Several pairs are reruns under seeds of their own, compared as they are. One pair is resampled: each seed draws four
@@ -71,7 +74,8 @@ export const stability = (
     adjacentPValueDrift: drift(bySize.map(({ pValue }) => pValue)),
     adjacentRewardDeltaDrift: drift(bySize.map(({ meanDelta }) => meanDelta))
   }
-  const failed = (Object.keys(measured) as ReadonlyArray<keyof Bands>).filter((name) => measured[name] > bands[name])
+  const outside = (Object.keys(measured) as ReadonlyArray<keyof Bands>).filter((name) => measured[name] > bands[name])
+  const failed = first.baseline.cases.length < casesMin ? ["tooFewCases" as const, ...outside] : outside
   return { source: pairs.length > 1 ? "reruns" : "resampling", bySeed, bySize, ...measured, failed }
 }
 

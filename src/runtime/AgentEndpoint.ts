@@ -8,4 +8,9 @@ export class AgentEndpoint extends Context.Tag("tau/runtime/AgentEndpoint")<Agen
   readonly apiKey: string
   /** Name of the model to ask for, without the provider. */
   readonly model: string
+  /**
+   * Why model calls are refused for a while, until there is room to record them; null when they are not. What does not pass by
+   * itself is no reason to wait: a store that is gone or damaged is met by the next claim, which says so.
+   */
+  readonly refusal: () => string | null
 }>() {}

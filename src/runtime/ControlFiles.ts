@@ -115,7 +115,7 @@ export const followAudit = (stateDir: string): Effect.Effect<void, FileError | S
       Effect.asVoid(
         follow(auditFile(stateDir), (n, limit) =>
           Effect.map(trail.after(n, limit), (entries) =>
-            entries.map((entry) => ({ n: entry.n, text: JSON.stringify(auditRowOf(entry)) }))))
+            entries.map((entry) => ({ n: entry.n, text: JSON.stringify(auditRowOf(entry)), mark: entry.hash }))))
       )
   )
 

@@ -98,10 +98,11 @@ const open = (storePath: string, reply: (line: string) => Promise<string>) =>
     const place = yield* Effect.acquireRelease(
       Effect.try({ try: () => prepare(storePath, path), catch: describe }),
       ({ folder }) =>
-        Effect.sync(() => {
-          rmSync(path, { force: true })
+        // Where nothing can be removed any more, as on a failing disk, the next process of the store does it.
+        Effect.ignore(Effect.try(() => {
           if (folder !== null) rmSync(folder, { recursive: true, force: true })
-        })
+          rmSync(path, { force: true })
+        }))
     )
     const open = new Set<Socket>()
     yield* Effect.acquireRelease(

@@ -7,10 +7,10 @@ import type { SocketFile } from "./ControlSocketFiles.js"
 
 const patience = "5 seconds"
 
-/** `gone`: nobody listens there. `refused`: it does not answer this question. `unclear`: it does not speak our language. */
+/** `gone`: nobody listens there. `silent`: somebody does and says nothing. `refused`: it does not answer this question. `unclear`: it does not speak our language. */
 export class NoAnswer extends Schema.TaggedError<NoAnswer>()("NoAnswer", {
   pid: Schema.Int,
-  reason: Schema.Literal("gone", "refused", "unclear"),
+  reason: Schema.Literal("gone", "silent", "refused", "unclear"),
   detail: Schema.String
 }) {
   override get message() {
@@ -49,7 +49,10 @@ export const ask = <A, I>(
         end(failed("gone", error.message)))
       socket.on("close", () => end(failed("gone", "it ended before it answered")))
       return Effect.sync(() => socket.destroy())
-    }).pipe(Effect.timeoutFail({ duration: patience, onTimeout: () => failed("gone", "it said nothing in time") }))
+    }).pipe(Effect.timeoutFail({
+      duration: patience,
+      onTimeout: () => failed("silent", "it said nothing in time; it may be stopped by a signal, or stuck")
+    }))
 
     const unclear = Effect.mapError(() => failed("unclear", "its answer cannot be read; is it another version of tau?"))
     const answer = yield* Schema.decodeUnknown(Schema.parseJson(Answer))(line).pipe(unclear)

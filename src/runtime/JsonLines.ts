@@ -13,13 +13,18 @@ import { appendLine, FileError, makeFolderOf, readText } from "./DurableFile.js"
 export interface Line {
   readonly n: number
   readonly text: string
+  /** A part of the text by which a line is known to be of this very row, and not of one that had its number once. */
+  readonly mark?: string
 }
 
 const pageRows = 500
 /** Longest wait for another process that appends to the same file. What it misses, the next writer makes good. */
 const lockTries = { times: 100, schedule: Schedule.spaced("20 millis") }
 
-/** Appends what the file lacks; answers the number of the last row it has then. */
+/**
+ * Appends what the file lacks; answers the number of the last row it has then. Fails when the file is not of this store, or of
+ * a later state of it, as after a restored backup: what it would then lack could not be told.
+ */
 export const follow = (
   file: string,
   after: (n: number, limit: number) => Effect.Effect<ReadonlyArray<Line>, StoreError>
@@ -31,7 +36,12 @@ export const follow = (
       Effect.catchTag("LockHeld", () => new FileError({ file, detail: "another process keeps it locked" }))
     )
     const content = (yield* readText(file)) ?? ""
-    let last = lastOf(content)
+    const shown = lastOf(content)
+    let last = shown.n
+    if (last > 0) {
+      const [row] = yield* after(last - 1, 1)
+      if (row?.n !== last || !shown.text.includes(row.mark ?? "")) return yield* notOfThisStore(file, last)
+    }
     let torn = content.slice(content.lastIndexOf("\n") + 1)
     while (true) {
       const lines = yield* after(last, pageRows)
@@ -49,7 +59,14 @@ export const follow = (
 
 /** The number of the last row that the file has; 0 when it has none. */
 export const lastIn = (file: string): Effect.Effect<number, FileError> =>
-  Effect.map(readText(file), (content) => lastOf(content ?? ""))
+  Effect.map(readText(file), (content) => lastOf(content ?? "").n)
+
+const notOfThisStore = (file: string, n: number) =>
+  new FileError({
+    file,
+    detail: `it shows a row ${n} that the store does not have, as after a backup was restored; `
+      + "move it away, and it is written anew"
+  })
 
 const cutTo = (file: string, bytes: number) =>
   Effect.tryPromise({
@@ -57,9 +74,15 @@ const cutTo = (file: string, bytes: number) =>
     catch: (error) => new FileError({ file, detail: String(error) })
   })
 
-/** The highest number that a whole line names. Lines that are no JSON name none. */
-const lastOf = (content: string): number =>
-  content.split("\n").reduce((last, line) => Math.max(last, numberIn(line)), 0)
+/** The line with the highest number that a whole line names. Lines that are no JSON name none. */
+const lastOf = (content: string): Line => {
+  let last: Line = { n: 0, text: "" }
+  for (const text of content.split("\n")) {
+    const n = numberIn(text)
+    if (n > last.n) last = { n, text }
+  }
+  return last
+}
 
 const numberIn = (line: string): number => {
   try {

@@ -130,6 +130,20 @@ export class Leases extends Context.Tag("tau/runtime/Leases")<Leases, {
           )
         }
 
+        /** Told once for each reason, and once more when it is over: a disk can be full for hours. */
+        let missed = { count: 0, reason: "" }
+        const renewedAgain = Effect.suspend(() => {
+          const { count } = missed
+          missed = { count: 0, reason: "" }
+          return count < 2 ? Effect.void : announcer.say(`heartbeats are written again; ${count} were not`)
+        })
+        const notRenewed = ({ message, reason }: StoreError) =>
+          Effect.suspend(() => {
+            const isTold = missed.reason === reason
+            missed = { count: missed.count + 1, reason }
+            return isTold ? Effect.void : announcer.say(`heartbeat not written: ${message}`)
+          })
+
         const renew = Effect.gen(function*() {
           const entries = [...held]
           const endsAt = (yield* Clock.currentTimeNanos) + usableNanos
@@ -148,7 +162,8 @@ export class Leases extends Context.Tag("tau/runtime/Leases")<Leases, {
               (entry): Option.Option<Lease> => Option.fromNullable(entry)
             ),
           heartbeat: renew.pipe(
-            Effect.catchTag("StoreError", ({ message }) => announcer.say(`heartbeat not written: ${message}`)),
+            Effect.zipRight(renewedAgain),
+            Effect.catchTag("StoreError", notRenewed),
             Effect.zipRight(Effect.sleep(heartbeatIntervalMs)),
             Effect.forever
           ),

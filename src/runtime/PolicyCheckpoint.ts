@@ -21,6 +21,7 @@ export type PolicyCheckpoint = typeof PolicyCheckpoint.Type
 
 const primaryFile = (stateDir: string) => join(stateDir, "policy-checkpoint.json")
 const fallbackFile = (stateDir: string) => join(stateDir, "policy-checkpoint.rollback.json")
+const versionFile = (stateDir: string, version: number) => join(stateDir, `policy-checkpoint.version-${version}.json`)
 
 /** A checkpoint that must be there. */
 export const read = (file: string): Effect.Effect<PolicyCheckpoint, FileError> =>
@@ -72,9 +73,14 @@ export const load = (stateDir: string): Effect.Effect<Found, FileError> =>
 /**
  * Saves a new primary; the one before it becomes the fallback. At every moment at least one of the two is whole: the old
  * primary is copied before it is replaced, and one that cannot be read never takes the place of a good fallback.
+ *
+ * The same is kept under the name of its version. A run that has ended has saved its last version twice, so that the fallback
+ * is of that version too: whoever wants an earlier one back finds it there.
  */
 export const save = (stateDir: string, checkpoint: PolicyCheckpoint): Effect.Effect<void, FileError> =>
   Effect.gen(function*() {
+    const version = checkpoint.policy_state["resources_version"]
+    if (Schema.is(PositiveInt)(version)) yield* replace(versionFile(stateDir, version), text(checkpoint))
     const primary = primaryFile(stateDir)
     const earlier = yield* Effect.option(read(primary))
     const content = earlier._tag === "None" ? null : yield* readText(primary)

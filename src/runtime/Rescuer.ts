@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { RunId } from "../domain/Ids.js"
 import { Announcer } from "./Announcer.js"
 import { Leases } from "./Leases.js"
+import { whenWritable } from "./whenWritable.js"
 
 /** Looks once per heartbeat, after it. Takes nothing from this process itself, not even after a sleep of the machine. */
 export const rescuer = (runId: RunId) =>
@@ -11,7 +12,7 @@ export const rescuer = (runId: RunId) =>
     const leases = yield* Leases
     const rescue = Effect.gen(function*() {
       yield* leases.renewed
-      const ids = yield* leases.rescue(runId)
+      const ids = yield* whenWritable(leases.rescue(runId))
       if (ids.length > 0) yield* announcer.say(`put back, after missed heartbeats: ${ids.join(", ")}`)
     })
     return yield* Effect.forever(rescue)

@@ -30,12 +30,15 @@ export interface RunnerOptions {
 export const runner = ({ attemptTimeoutSecs, pollIntervalMs, runId }: RunnerOptions) =>
   Effect.scoped(Effect.gen(function*() {
     const announcer = yield* Announcer
+    const endpoint = yield* AgentEndpoint
     const leases = yield* Leases
     const attempt = yield* attempts(Duration.seconds(attemptTimeoutSecs))
     const { mailbox, workOn } = yield* Self
     const workerId = yield* Effect.flatMap(WorkerStore, (workers) => whenWritable(workers.register(runId)))
 
     const turn = Effect.gen(function*() {
+      // An agent whose calls are refused can only fail, and would be charged for it.
+      if (endpoint.refusal() !== null) return false
       const lease = yield* whenWritable(leases.claim(runId, workerId))
       if (Option.isNone(lease)) return false
       const { attempt: n, rolloutId } = lease.value.claim
@@ -66,6 +69,7 @@ export const runner = ({ attemptTimeoutSecs, pollIntervalMs, runId }: RunnerOpti
 /** One attempt at what a lease holds. The agent's failures are recorded; only the store's are left to the caller. */
 const attempts = (timeout: Duration.Duration) =>
   Effect.gen(function*() {
+    const announcer = yield* Announcer
     const endpoint = yield* AgentEndpoint
     const executor = yield* Executor
     const queue = yield* RolloutQueue
@@ -103,6 +107,13 @@ const attempts = (timeout: Duration.Duration) =>
         )
         yield* confirm
         starting.withdraw()
+        const refusal = Either.isLeft(result) && result.left._tag === "AttemptFailed" ? endpoint.refusal() : null
+        if (refusal !== null) {
+          yield* whenWritable(queue.release(claim))
+          return yield* announcer.say(
+            `handed back ${claim.rolloutId}, uncharged: its calls cannot be recorded: ${refusal}`
+          )
+        }
         yield* whenWritable(Either.match(result, {
           onLeft: (failure) =>
             failure._tag === "RolloutRejected" ? queue.fail(claim, rejection(failure)) : queue.fail(claim, {

@@ -35,6 +35,7 @@ export const follow = (
       const file = join(folder, "jobs", `${manifest.runId}.json`)
       if ((yield* readText(file)) !== content) yield* replace(file, content)
     }
+    yield* followState(storePath)
     yield* followLines(eventsIn(folder), (after, limit) =>
       Effect.map(events.after(after, limit), (rows) =>
         rows.map(({ atMs, n, reasonCode, runId, start }) => ({
@@ -48,7 +49,6 @@ export const follow = (
             reason_code: reasonCode
           })
         }))))
-    yield* followState(storePath)
   })
 
 /** Brings `state.json` up to date, which changes with every rollout. */

@@ -1,7 +1,9 @@
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { open, rename, rm } from "node:fs/promises"
+import { open, readFile, rename, rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
+import type { StandingRun } from "../store/RunStanding.js"
 import type { RunState } from "../store/RunStore.js"
 
 /** `status.json` beside the store, for dashboards and scripts: where the run of this store stands. */
@@ -57,6 +59,29 @@ export const write = (path: string, status: Status): Effect.Effect<void, StatusF
       catch: (error) => new StatusFileError({ path, detail: error instanceof Error ? error.message : String(error) })
     })
   )
+
+/**
+ * What a verb did to a run that no process works on: nobody else would write it. Leaves the file alone when it tells of another
+ * run or cannot be read, and when it cannot be written: the verb is in the store.
+ */
+export const followAtRest = (storePath: string, run: StandingRun): Effect.Effect<void> =>
+  run.isLive ? Effect.void : Effect.gen(function*() {
+    const path = statusPathOf(storePath)
+    const before = yield* Effect.tryPromise(async () => JSON.parse(await readFile(path, "utf8")) as Status | null)
+    if (before?.run_id !== run.id) return
+    const isUnfinished = run.state === "running" || run.state === "paused"
+    yield* write(path, {
+      ...before,
+      updated_unix_ms: yield* Clock.currentTimeMillis,
+      run_state: isUnfinished && run.desired === "pause" ? "paused" : run.state,
+      total_rollouts: run.total,
+      succeeded: run.succeeded,
+      failed: run.failed,
+      cancelled: run.cancelled,
+      active: 0,
+      stopped_reason: run.state === "cancelled" ? "cancelled" : before.stopped_reason
+    })
+  }).pipe(Effect.ignore)
 
 const replace = async (path: string, text: string) => {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)

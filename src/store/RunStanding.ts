@@ -24,6 +24,8 @@ export interface StandingRun {
   readonly state: StandingRow["state"]
   readonly desired: StandingRow["desired"]
   readonly configPath: string
+  /** What continues it, for a shell; null where it was begun by a program. */
+  readonly restartCommand: string | null
   /** A process works on it now. */
   readonly isLive: boolean
   /** Of the start that is meant. */
@@ -72,6 +74,7 @@ export class RunStanding extends Context.Tag("tau/store/RunStanding")<RunStandin
                 state: row.state,
                 desired: row.desired,
                 configPath: row.configPath,
+                restartCommand: row.restartCommand,
                 isLive: isWorkedOn(row, nowMs),
                 pid: row.pid,
                 silence: silenceOf(row, nowMs),

@@ -12,7 +12,7 @@ import * as Schedule from "effect/Schedule"
 import * as String from "effect/String"
 import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
-import type { StoreError } from "./StoreError.js"
+import { StoreError } from "./StoreError.js"
 import { Writer } from "./Writer.js"
 import type { RecordingRules } from "./writer/recorded.js"
 
@@ -55,7 +55,10 @@ const storeProcess = (kind: string, path: string) =>
       const writer = yield* Writer
       const id = `${hostname()}/${process.pid}/${randomBytes(4).toString("hex")}`
       const unknownCalls = yield* Effect.acquireRelease(
-        writer.run("startProcess", { id, kind, pid: process.pid }),
+        Effect.mapError(
+          writer.run("startProcess", { id, kind, pid: process.pid }),
+          ({ detail, reason }) => new StoreError({ operation: "opening the store", reason, detail })
+        ),
         () => Effect.ignore(writer.run("endProcess", { id }))
       )
       yield* Effect.ignore(writer.run("heartbeatProcess", { id })).pipe(

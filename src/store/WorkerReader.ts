@@ -15,7 +15,7 @@ import { isPresent } from "./writer/processes.js"
 export interface Worker {
   readonly id: WorkerId
   readonly runId: RunId
-  /** `lost`: its process died without taking leave. */
+  /** `lost`: its process died without taking leave, and what it worked on, if anything, has not been put back. */
   readonly state: "live" | "ended" | "lost"
   readonly startedAtMs: number
   readonly heartbeatAtMs: number
@@ -96,6 +96,7 @@ const toWorker = (row: typeof Row.Type, nowMs: number): Worker => {
   const { endedAtMs, heartbeatAtMs, id, processEndedAtMs, rolloutId, runId, startedAtMs } = row
   const isThere = processEndedAtMs === null &&
     isPresent({ ...row, heartbeatAtMs: row.processHeartbeatAtMs }, nowMs)
-  const state = endedAtMs !== null ? "ended" : isThere ? "live" : "lost"
+  // Whoever finds a dead process ends its workers; an end of its own leaves nothing that is worked on.
+  const state = endedAtMs !== null && rolloutId === null ? "ended" : isThere ? "live" : "lost"
   return { id, runId, state, startedAtMs, heartbeatAtMs, endedAtMs, rolloutId }
 }

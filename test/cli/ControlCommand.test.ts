@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { printed, startProcess, tau } from "../support/command.js"
@@ -69,15 +69,31 @@ describe("tau's control verbs", () => {
       running.process.kill("SIGKILL")
       yield* running.exit
       const status = yield* control(folder, "status")
-      assert.include(status.stdout, "status: paused\n")
+      assert.match(status.stdout, /^status: crashed\n/)
       assert.include(status.stdout, "died")
+      assert.include(status.stdout, "  verbs     the last one left paused\n")
       for (const line of status.stdout.split("\n")) assert.isAtMost(line.length, 80)
 
       const guarded = yield* control(folder, "resume")
       assert.strictEqual(guarded.code, 1)
       assert.match(guarded.stderr, /^tau: resume recovery guardrail: .+\n$/)
 
+      // No process is left that would bring the file for outside tools up to date.
+      const training = join(folder, ".tau/training/status.json")
+      const [{ id }] = [paused["run"] as { id: string }]
+      writeFileSync(
+        training,
+        JSON.stringify({ run_id: id, run_state: "running", cancelled: 0, active: 1, model_ref: "sim/x" })
+      )
       const cancelled = yield* controlJson(folder, "cancel")
+      assert.deepInclude(JSON.parse(readFileSync(training, "utf8")), {
+        run_state: "cancelled",
+        stopped_reason: "cancelled",
+        total_rollouts: 3,
+        cancelled: 3,
+        active: 0,
+        model_ref: "sim/x"
+      })
       assert.deepInclude(cancelled, { lifecycle_state: "cancelled", idempotent: false })
       assert.deepInclude(cancelled.run, { state: "cancelled", total: 3, cancelled: 3 })
       assert.deepInclude(yield* controlJson(folder, "cancel"), { code: 0, idempotent: true })
@@ -109,6 +125,45 @@ describe("tau's control verbs", () => {
       assert.strictEqual(broken.code, 1)
       assert.match(broken.stderr, /^tau: .*rbac\.json: \$\.bindings\[0\]\.principal: must not be empty\n$/)
       assert.isFalse(existsSync(join(folder, ".tau/training/store.sqlite")))
+    }))
+
+  it.scopedLive("find the store of a run that gave it a name of its own, and do not guess between two", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const state = join(folder, "state")
+      mkdirSync(state)
+      const { code } = yield* tau(folder, [
+        "--prompt-optimization-control-pause",
+        "--prompt-optimization-control-state-dir=made"
+      ])
+      assert.strictEqual(code, 0)
+      const verb = (name: string) => controlJson(folder, name, "--prompt-optimization-control-state-dir=state")
+      for (const end of ["", ".initialised"]) {
+        cpSync(join(folder, `made/store.sqlite${end}`), join(state, `own.sqlite${end}`))
+      }
+      assert.deepInclude(yield* verb("status"), {
+        store_path: "state/own.sqlite",
+        store_present: true,
+        lifecycle_state: "paused"
+      })
+      assert.deepInclude(yield* verb("resume"), { store_path: "state/own.sqlite", lifecycle_state: "running" })
+      for (const end of ["", ".initialised"]) {
+        cpSync(join(folder, `made/store.sqlite${end}`), join(state, `two.sqlite${end}`))
+      }
+      const { code: unclear, stderr } = yield* control(folder, "pause", "--prompt-optimization-control-state-dir=state")
+      assert.strictEqual(unclear, 1)
+      assert.match(stderr, /^tau: state has no store\.sqlite, and own\.sqlite, two\.sqlite: .*\n$/)
+      assert.isFalse(existsSync(join(state, "store.sqlite")))
+    }))
+
+  it.scopedLive("say that there is no run rather than that something was done to one", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      for (const verb of ["pause", "resume", "cancel"]) {
+        const { stdout } = yield* control(folder, verb)
+        assert.match(stdout, new RegExp(`^${verb}: no run to ${verb}\\n  detail    the store has no unfinished run\\n`))
+      }
+      assert.match((yield* control(folder, "status")).stdout, /^status: no run\n/)
     }))
 
   it.scopedLive("roll back to nothing but a checkpoint", () =>

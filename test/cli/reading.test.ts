@@ -169,6 +169,7 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     assert.include(read("diff", "1", "2", "--words").stdout, "[-Say-]{+Reply+}")
     assert.include(read("resources").stdout, "Compare: tau diff 1 2")
     assert.include(read("resources", "1").stdout, "  Say how you came to it.")
+    assert.strictEqual(read("diff", "1", "1").stdout.match(/version 1  train/g)?.length, 1)
     assert.strictEqual(read("diff", "1", "9").status, 1)
     assert.strictEqual(read("diff", "1", "x").status, 2)
   })
@@ -198,6 +199,17 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
       response: { role: "assistant", content: "10" },
       reward: 1
     }])
+    for (const what of ["spans", "rollouts", "triplets"]) {
+      const whole = JSON.parse(read("export", what, "--json").stdout) as Record<string, unknown>
+      assert.deepStrictEqual(whole, {
+        schema_version: 1,
+        store_path: ".tau/training/store.sqlite",
+        [what]: jsonLines(read("export", what).stdout)
+      })
+    }
+    const none = read("export", "rollouts", "--status", "cancelled", "--json").stdout
+    assert.deepStrictEqual((JSON.parse(none) as { rollouts: unknown }).rollouts, [])
+    assert.strictEqual(read("export", "spans", "--json", "--format", "jsonl").status, 2)
     assert.deepInclude(read("export", "triplets", "--kind", "llm"), {
       status: 2,
       stderr: "tau: --kind means nothing for tau export triplets\n"
@@ -208,6 +220,10 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     const workers = json("workers")["workers"]!
     assert.deepStrictEqual(workers.map(({ state }) => state), ["ended", "ended"])
     assert.include(read("workers", "--live").stdout, "No worker is live")
+    assert.deepInclude(read("workers", "--run", "nobody"), {
+      status: 1,
+      stderr: "tau: there is no run nobody in .tau/training/store.sqlite; tau runs lists them\n"
+    })
   })
 
   it("ends well when its reader leaves early", async () => {

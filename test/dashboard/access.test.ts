@@ -111,6 +111,21 @@ describe("who may ask the dashboard", { timeout: 60_000 }, () => {
       }
     }))
 
+  it.scopedLive("says in one line what is wrong with which parameter", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* served()
+      const told = (path: string) => Effect.map(ask(path), ({ json }) => json.error.message as string)
+      assert.match(
+        yield* told("/dashboard/api/runs?limit=0"),
+        /^limit: Expected Rows of a page, 1 to 1000[^\n]*, actual 0$/
+      )
+      assert.match(yield* told("/dashboard/api/runs?sort=id"), /^sort: is unexpected, expected: [^\n]*"limit"/)
+      assert.match(
+        yield* told("/dashboard/api/rollouts?status=x"),
+        /^status: Expected "queuing" or "preparing" or .*, actual "x"$/
+      )
+    }))
+
   it.scopedLive("answers every page with the same headers, and errors in one shape", () =>
     Effect.gen(function*() {
       const { ask } = yield* served()

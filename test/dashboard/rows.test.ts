@@ -62,7 +62,7 @@ describe("the rows of a store over HTTP", { timeout: 240_000 }, () => {
       assert.deepStrictEqual((yield* api("workers")).workers, (yield* commandJson(folder, "workers")).workers)
       assert.strictEqual((yield* api("workers?live=true")).workers.length, 0)
 
-      for (const path of ["rollouts/x", "attempts/x/spans", "spans/x", "rollouts?run=x", "runs/x"]) {
+      for (const path of ["rollouts/x", "attempts/x/spans", "spans/x", "rollouts?run=x", "workers?run=x", "runs/x"]) {
         assert.strictEqual((yield* ask(`/api/${path}`)).status, 404, path)
       }
       for (const path of ["runs?after=x", "rollouts?after=x", "workers?after=x", "resources?after=x"]) {

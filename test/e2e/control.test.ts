@@ -140,6 +140,13 @@ describe("control of a live run, from other processes", () => {
           const said = `${String(answer["detail"] ?? "")}${answer.stderr}`
           assert.include(said, `process ${running.process.pid} is stopped by a signal`, verb)
         }
+        const tree = yield* tau(folder, ["inspect", "tree"])
+        assert.strictEqual(tree.code, 1)
+        assert.include(
+          tree.stderr,
+          `process ${running.process.pid} did not answer: it said nothing in time; it may be stopped`
+        )
+        assert.include(tree.stderr, "tau: no process that works on .tau/training/store.sqlite answers\n")
         running.process.kill("SIGCONT")
         // Stopped in the middle of a commit it kept the store locked, and the verbs said that.
         if (answers.at(-1)!.code !== 0) assert.strictEqual((yield* control(folder, "cancel")).code, 0)
@@ -164,16 +171,20 @@ describe("a run whose process was killed", () => {
 
         const status = yield* control(folder, "status")
         assert.deepInclude(status.run, { crashed: true, live: false })
+        const told = yield* tau(folder, ["--prompt-optimization-control-resume"])
+        assert.match(told.stdout, /^resume: ready to continue \(nothing changed\)\n/)
         const resumed = yield* control(folder, "resume")
         assert.deepInclude(resumed, { code: 0, recovery_checkpoint_source: "primary" })
         const report = json(folder, `${stateDir}/recovery-report.json`)
-        assert.deepInclude(report, { crash_detected: true, checkpoint_source: "primary", replayed_actions: [] })
+        assert.deepInclude(report, { crash_detected: true, checkpoint_source: "primary", replayed_actions: ["resume"] })
         const finished = count(folder, "status = 'succeeded'")
         assert.deepInclude(report["run"], { rollouts: 30, finished, resources_versions: [1], calls_replayed: 0 })
 
         const [{ id }] = query<{ id: string }>(folder, "SELECT id FROM runs") as [{ id: string }]
         const manifest = json(folder, `.tau/runtime/jobs/${id}.json`)
         assert.deepInclude(manifest, { run_id: id, state: "running", pid: running.process.pid })
+        assert.include(told.stdout, `\n  continue  ${String(manifest["restart_command"])}\n`)
+        assert.deepInclude(status.run, { restart_command: manifest["restart_command"] })
         const again = yield* startProcess("/", "/bin/sh", ["-c", String(manifest["restart_command"])])
         assert.strictEqual(yield* again.exit, 0, again.stderr())
         const summary = JSON.parse(again.stdout()) as Record<string, unknown> & {
@@ -186,13 +197,13 @@ describe("a run whose process was killed", () => {
           finished_before: finished,
           resources_versions: [1],
           checkpoint_source: "primary",
-          calls_replayed: 0,
-          tokens_saved: 0
+          // One for each answer that came before the kill to an agent that did not live to hand its own in.
+          calls_replayed: query(folder, `SELECT 1 FROM spans WHERE attributes ->> '$."tau.replayed"'`).length
         })
         assert.deepInclude(json(folder, `${stateDir}/recovery-report.json`), {
           crash_detected: true,
           prior_training_state: "running",
-          replayed_actions: ["resume"],
+          replayed_actions: ["resume", "resume"],
           checkpoint_run_id: id
         })
         assert.deepInclude(json(folder, `${stateDir}/recovery-report.json`)["run"], { finished, requeued })

@@ -60,6 +60,26 @@ describe("compare", () => {
     assert.strictEqual(compare(baseline, other, options).test, "Welch")
   })
 
+  it("does not take a few episodes that agree for certainty either", () => {
+    const unpaired = { ...options, unpaired: true }
+    // C(4, 2) = 6 ways to divide, and two of them set the zeros against the ones.
+    const few = compare(outcomes(repeat(2, [0])), outcomes(repeat(2, [1])), unpaired)
+    assert.strictEqual(few.test, "permutation, exact")
+    assert.closeTo(few.pValue, 2 / 6, 1e-12)
+    assert.isBelow(few.bounds.low, 0)
+    assert.strictEqual(few.bounds.high, 1)
+    // 1 / C(7, 2): the other way round the sizes do not fit.
+    const other = outcomes(repeat(5, [1])).map((one) => ({ ...one, caseId: `other-${one.caseId}` }))
+    assert.closeTo(compare(outcomes(repeat(2, [0])), other, options).pValue, 1 / 21, 1e-12)
+    const many = compare(outcomes(repeat(100, [0.1])), outcomes(repeat(100, [0.3])), unpaired)
+    assert.isBelow(many.pValue, 1e-50)
+    assert.isTrue(0 < many.bounds.low && many.bounds.low < 0.2 && 0.2 < many.bounds.high && many.bounds.high < 0.3)
+    const alike = compare(outcomes(repeat(3, [0.1])), outcomes(repeat(3, [0.1])), unpaired)
+    assert.strictEqual(alike.pValue, 1)
+    assert.isTrue(alike.bounds.low < 0 && 0 < alike.bounds.high)
+    assert.closeTo(compare(outcomes([[0]]), outcomes([[1]]), unpaired).pValue, 1, 1e-12)
+  })
+
   it("says what the data could have shown", () => {
     const alternating = (value: number) => outcomes(Array.from({ length: 60 }, (_, n) => [n % 3 === 0 ? value : 0]))
     const found = compare(alternating(0), alternating(1), options)

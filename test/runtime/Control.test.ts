@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { ControlChange } from "../../src/domain/Control.js"
 import * as Control from "../../src/runtime/Control.js"
@@ -251,6 +251,32 @@ describe("resume", () => {
         assert.deepStrictEqual(recovery?.replayed_actions, ["pause", "cancel"])
         assert.deepStrictEqual(recovery?.diagnostics, [])
         assert.deepStrictEqual((yield* readAudit(folder)).map(({ n }) => n), [1, 2, 3])
+      })
+    ))
+
+  it.scoped("and every other verb is refused while the audit file is of another state of the store", () =>
+    withControl((folder) =>
+      Effect.gen(function*() {
+        const file = join(folder, "control-audit.jsonl")
+        yield* carryOut(folder, "pause")
+        const before = readFileSync(file, "utf8")
+        // As after a backup was restored: the file shows verbs that the store has forgotten.
+        writeFileSync(file, before + before.replace("\"n\":1", "\"n\":2"))
+        for (const verb of ["pause", "resume", "cancel"] as const) {
+          const { message } = yield* Effect.flip(carryOut(folder, verb))
+          assert.include(message, `${file}: it shows a row 2 that the store does not have`)
+          // The refusals are rows of the store too, under the numbers that the file shows for others.
+        }
+        assert.strictEqual((yield* Effect.flatMap(RunStanding, ({ now }) => now)).lifecycleState, "paused")
+        rmSync(file)
+        assert.isFalse((yield* carryOut(folder, "resume")).idempotent)
+        assert.deepStrictEqual((yield* readAudit(folder)).map(({ n, outcome }) => [n, outcome]), [
+          [1, undefined],
+          [2, "failed"],
+          [3, "failed"],
+          [4, "failed"],
+          [5, undefined]
+        ])
       })
     ))
 })

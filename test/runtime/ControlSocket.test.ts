@@ -3,7 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { existsSync, lstatSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { connect, createServer } from "node:net"
 import { dirname, join } from "node:path"
 import { ControlSocket } from "../../src/runtime/ControlSocket.js"
@@ -110,6 +110,19 @@ describe("ControlSocket", () => {
       assert.isTrue(existsSync(precious))
       server.close()
       other.close()
+    }))
+
+  it.scopedLive("ends in order where its file cannot be removed, as on a disk that only reads", () =>
+    Effect.gen(function*() {
+      const storePath = join(yield* scratchFolder, "store.sqlite")
+      const path = socketPathOf(storePath, process.pid)
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* listening(storePath)
+        rmSync(path)
+        // Even the user who may remove everything cannot remove this like a file.
+        mkdirSync(path)
+      }))
+      assert.isTrue(existsSync(path))
     }))
 
   it.scopedLive("is reached through a link where the store's path is too long for a socket", () =>

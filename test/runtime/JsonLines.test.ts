@@ -30,7 +30,12 @@ describe("a JSONL file that follows rows", () => {
   it.scopedLive("gets each row once from writers that come at the same time", () =>
     Effect.gen(function*() {
       const file = join(yield* scratchFolder, "events.jsonl")
-      yield* Effect.forEach([5, 9, 20, 3, 12], (count) => follow(file, rowsTo(count)), { concurrency: "unbounded" })
+      let rows = 0
+      const grows = (count: number) => {
+        rows = Math.max(rows, count)
+        return follow(file, (n, limit) => rowsTo(rows)(n, limit))
+      }
+      yield* Effect.forEach([5, 9, 20, 3, 12], grows, { concurrency: "unbounded" })
       assert.deepStrictEqual(linesIn(file), whole(20))
     }))
 
@@ -51,6 +56,18 @@ describe("a JSONL file that follows rows", () => {
       writeFileSync(file, `${lineOf(1).text}\nnot ours`)
       yield* follow(file, rowsTo(2))
       assert.deepStrictEqual(linesIn(file), [lineOf(1).text, "not ours", lineOf(2).text, ""])
+    }))
+
+  it.scopedLive("is left as it is when it shows what the store does not have: it would miss rows unseen", () =>
+    Effect.gen(function*() {
+      const file = join(yield* scratchFolder, "events.jsonl")
+      yield* follow(file, rowsTo(4))
+      const behind = yield* Effect.flip(follow(file, rowsTo(2)))
+      assert.match(behind.message, /events\.jsonl: it shows a row 4 that the store does not have/)
+      const other = (n: number, limit: number) =>
+        Effect.map(rowsTo(6)(n, limit), (lines) => lines.map((line) => ({ ...line, mark: `other ${line.n}` })))
+      assert.match((yield* Effect.flip(follow(file, other))).message, /a row 4/)
+      assert.deepStrictEqual(linesIn(file), whole(4))
     }))
 
   it.scopedLive("gives up in bounded time on a file that another process keeps locked", () =>

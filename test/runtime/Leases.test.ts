@@ -12,6 +12,7 @@ import { Leases } from "../../src/runtime/Leases.js"
 import { RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { RolloutStore } from "../../src/store/RolloutStore.js"
 import { RunStore } from "../../src/store/RunStore.js"
+import { StoreError } from "../../src/store/StoreError.js"
 import { Writer } from "../../src/store/Writer.js"
 import { announcing, storePathIn } from "../support/runtime.js"
 import { scratchFolder, storeAt } from "../support/store.js"
@@ -123,6 +124,38 @@ describe("Leases", () => {
         yield* TestClock.adjust(leaseMs)
       })
     ))
+
+  it.scoped("says once that heartbeats cannot be written, and once that they can again", () => {
+    const said: Array<string> = []
+    let fullFor = 40
+    const fullDisk = Layer.effect(
+      RolloutQueue,
+      Effect.map(RolloutQueue, (queue) => ({
+        ...queue,
+        heartbeat: (claims, leaseMs) =>
+          fullFor-- > 0
+            ? new StoreError({ operation: "heartbeat", reason: "full", detail: "no room" })
+            : queue.heartbeat(claims, leaseMs)
+      }))
+    )
+    return Effect.flatMap(scratchFolder, (folder) =>
+      Effect.gen(function*() {
+        const leases = yield* Leases
+        yield* Effect.fork(leases.heartbeat)
+        for (let n = 0; n < 45; n++) yield* TestClock.adjust(intervalMs)
+        yield* leases.renewed
+        assert.deepStrictEqual(said, [
+          "heartbeat not written: heartbeat failed: the disk is full: no room",
+          "heartbeats are written again; 40 were not"
+        ])
+      }).pipe(
+        Effect.provide(
+          Leases.layer({ heartbeatIntervalMs: intervalMs }).pipe(
+            Layer.provide([announcing(said), fullDisk.pipe(Layer.provide(storeAt(storePathIn(folder))))])
+          )
+        )
+      ))
+  })
 
   it.scoped("keeps its claims through a sleep of the machine, from which it wakes in the middle of anything", () =>
     withLeases((runId) =>

@@ -19,11 +19,14 @@ const primary = (folder: string) => join(folder, "policy-checkpoint.json")
 const fallback = (folder: string) => join(folder, "policy-checkpoint.rollback.json")
 
 describe("PolicyCheckpoint", () => {
-  it.scoped("makes the previous checkpoint the fallback, and leaves nothing else behind", () =>
+  it.scoped("makes the previous checkpoint the fallback, and leaves but one of each version beside them", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
       yield* PolicyCheckpoint.save(folder, checkpoint(1))
-      assert.deepStrictEqual(readdirSync(folder), ["policy-checkpoint.json"])
+      assert.deepStrictEqual(readdirSync(folder).toSorted(), [
+        "policy-checkpoint.json",
+        "policy-checkpoint.version-1.json"
+      ])
       for (const step of [2, 3]) yield* PolicyCheckpoint.save(folder, checkpoint(step))
       assert.deepStrictEqual(yield* PolicyCheckpoint.load(folder), {
         source: "primary",
@@ -33,7 +36,10 @@ describe("PolicyCheckpoint", () => {
       assert.deepStrictEqual(yield* PolicyCheckpoint.read(fallback(folder)), checkpoint(2))
       assert.deepStrictEqual(readdirSync(folder).toSorted(), [
         "policy-checkpoint.json",
-        "policy-checkpoint.rollback.json"
+        "policy-checkpoint.rollback.json",
+        "policy-checkpoint.version-1.json",
+        "policy-checkpoint.version-2.json",
+        "policy-checkpoint.version-3.json"
       ])
     }))
 

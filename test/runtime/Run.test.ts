@@ -68,7 +68,7 @@ describe("Run", () => {
     Effect.gen(function*() {
       const folder = yield* scratchFolder
       const said: Array<string> = []
-      const summary = yield* execute(folder, { ...answering, said }, 25, {
+      const summary = yield* execute(folder, { ...answering, said, heartbeatIntervalMs: 5_000 }, 25, {
         validate: [{ prompt: "last" }],
         worker_count: 4
       })

@@ -2,14 +2,16 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import { existsSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import type { ControlChange } from "../../src/domain/Control.js"
+import * as Control from "../../src/runtime/Control.js"
 import * as PolicyCheckpoint from "../../src/runtime/PolicyCheckpoint.js"
 import { follow, runtimeFolderOf } from "../../src/runtime/RuntimeFiles.js"
 import { ControlLog } from "../../src/store/ControlLog.js"
 import { ResourceStore } from "../../src/store/ResourceStore.js"
-import { beginCrashedRun, beginRun, withControl } from "../support/control.js"
+import { beginCrashedRun, beginRun, controlStoreIn, withControl } from "../support/control.js"
 import { type FakeAgent, runIn, runtimeAt, storePathIn } from "../support/runtime.js"
 import { scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
@@ -168,6 +170,15 @@ describe("the checkpoints of a run", () => {
           optimizer_step: 2,
           global_step: 1
         })
+        // The end has saved the third version once more: only its own file names the version before.
+        assert.strictEqual(yield* version("policy-checkpoint.rollback.json"), 3)
+        for (const n of [1, 2, 3]) assert.strictEqual(yield* version(`policy-checkpoint.version-${n}.json`), n)
+        const checkpoint = join(folder, "policy-checkpoint.version-2.json")
+        const decision = { allowed: true, reason: "allow_team_mode_disabled" } as const
+        yield* Control.carryOut({ stateDir: folder, principal: "ada", decision, verb: "rollback", checkpoint }).pipe(
+          Effect.provide(controlStoreIn(folder))
+        )
+        assert.strictEqual(Option.getOrThrow(yield* resources.latest).version, 2)
       }).pipe(Effect.provide(runtimeAt(folder, { ...agent, heartbeatIntervalMs: 5_000 })))
     }))
 })

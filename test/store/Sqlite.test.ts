@@ -113,6 +113,17 @@ describe("Sqlite", () => {
       }).pipe(Effect.provide(storeAt(path)))
     ))
 
+  it.scopedLive("says of what it could not do only that the store was not opened", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      yield* Effect.scoped(Layer.build(Sqlite.layer({ path, kind: "test" })))
+      const other = new Database(path)
+      other.exec("BEGIN IMMEDIATE")
+      const { message } = yield* Effect.flip(Layer.build(Sqlite.layer({ path, kind: "test" })))
+      other.close()
+      assert.match(message, /^opening the store failed: the store is locked by another process: /)
+    }), 30_000)
+
   it.scopedLive("fails one request of a group without failing the others", () =>
     inScratch((path) =>
       Effect.gen(function*() {

@@ -2,10 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { readFileSync } from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import * as Sqlite from "../../src/store/Sqlite.js"
 import { scratchFolder } from "../support/store.js"
+import { eventually } from "../support/upstream.js"
 
 const open = (path: string) =>
   Effect.scoped(Effect.flatMap(
@@ -42,6 +46,25 @@ const stateOf = (path: string, id: string) => {
 const minute = 60_000
 
 describe("What dead processes leave open", () => {
+  it.scopedLive("is settled though nobody has asked yet how they died", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      yield* open(path)
+      // The shell's child ends after a program that never asks for it has taken the shell's place.
+      const parent = yield* Effect.acquireRelease(
+        Effect.sync(() => spawn("/bin/sh", ["-c", "sleep 0.5 & echo $!; exec sleep 60"])),
+        (child) => Effect.sync(() => child.kill("SIGKILL"))
+      )
+      const [line] = yield* Effect.promise(() => once(parent.stdout, "data") as Promise<[Buffer]>)
+      const pid = Number(line.toString())
+      yield* eventually(
+        "a dead child that nobody has asked for",
+        Effect.sync(() => / Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8")) ? true : undefined)
+      )
+      leave(path, { id: "unasked", host: hostname(), pid, started: null, ageMs: 0 })
+      assert.strictEqual((yield* open(path)).unknownCalls, 1)
+    }))
+
   it.scopedLive("is settled at the next start, and what living ones have under way is left alone", () =>
     Effect.gen(function*() {
       const path = join(yield* scratchFolder, "store.sqlite")

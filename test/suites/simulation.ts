@@ -175,7 +175,12 @@ class Simulation {
           Layer.succeed(RunStore, this.runStore),
           Layer.succeed(Executor, { execute: (assignment) => this.execute(process, assignment) }),
           Layer.succeed(Scorer, { score: () => Effect.succeed({ rewards: [], score: 1 }) }),
-          Layer.succeed(AgentEndpoint, { origin: "http://127.0.0.1:1", apiKey: "for-tests", model: "fake" }),
+          Layer.succeed(AgentEndpoint, {
+            origin: "http://127.0.0.1:1",
+            apiKey: "for-tests",
+            model: "fake",
+            refusal: () => null
+          }),
           Layer.succeed(StoreProcess, { id: process.name, path: "", unknownCalls: 0 }),
           Layer.succeed(Writer, this.writerOf(process))
         )

@@ -20,6 +20,8 @@ export interface FakeAgent {
   /** Collects what is said to the person at the terminal. */
   readonly said?: Array<string>
   readonly heartbeatIntervalMs?: number
+  /** Why calls of the agent are refused now. */
+  readonly refusal?: () => string | null
 }
 
 /** An announcer that remembers. */
@@ -41,7 +43,12 @@ export const runtimeAt = (folder: string, agent: FakeAgent) =>
           score: value
         }))
     }),
-    Layer.succeed(AgentEndpoint, { origin: "http://127.0.0.1:1", apiKey: "for-tests", model: "fake" })
+    Layer.succeed(AgentEndpoint, {
+      origin: "http://127.0.0.1:1",
+      apiKey: "for-tests",
+      model: "fake",
+      refusal: agent.refusal ?? (() => null)
+    })
   ).pipe(
     Layer.provideMerge(announcing(agent.said ?? [])),
     Layer.provideMerge(ActorTree.layer("run", storePathIn(folder))),

@@ -1,7 +1,7 @@
 import { type Dialect, dialects } from "../../openai/ExportDialect.js"
 import { defineCommand } from "../Command.js"
 import { Mistake, readChoice, readPath } from "../FlagValue.js"
-import { choice, store } from "../ReadingFlags.js"
+import { choice, json, store } from "../ReadingFlags.js"
 import { readRolloutFilter, rolloutFlags } from "../RolloutFlags.js"
 import { readSpanFilter, spanFlags } from "../SpanFlags.js"
 
@@ -32,6 +32,7 @@ export const exporting = defineCommand({
   flags: [
     store,
     { ...choice("format", ["jsonl"], "How it is written"), default: "jsonl" },
+    { ...json, description: "One JSON object with all of them in a list, instead of lines" },
     { ...choice("dialect", dialects, "Of spans: whose names the attributes have"), default: "genai" },
     { name: "no-content", value: { kind: "switch" }, description: "Of spans: leave out what was said" },
     ...spanFlags.filter(({ name }) => name !== "failed"),
@@ -42,14 +43,18 @@ export const exporting = defineCommand({
   read: ({ flags, operands }) => {
     const what = operands[0] as Noun
     for (const [name, { source }] of flags.explicit) {
-      if (name !== "store" && name !== "format" && !allowed[what].has(name)) {
+      if (name !== "store" && name !== "format" && name !== "json" && !allowed[what].has(name)) {
         throw new Mistake(`${source} means nothing for tau export ${what}`)
       }
+    }
+    if (flags.isOn("json") && flags.explicit.has("format")) {
+      throw new Mistake(`${flags.get("json").source} and ${flags.get("format").source} do not go together: choose one`)
     }
     readChoice(flags.get("format"), ["jsonl"])
     return {
       storePath: readPath(flags.get("store")),
       what,
+      json: flags.isOn("json"),
       dialect: readChoice<Dialect>(flags.get("dialect"), dialects),
       content: !flags.isOn("no-content"),
       spans: readSpanFilter(flags),

@@ -47,7 +47,7 @@ export const run = (mode: DiffMode) =>
         ...(components.length === 0 ? ["Neither version has any resources.", ""] : []),
         paint("strong", "scores"),
         ...scoreText(mode.from, from),
-        ...scoreText(mode.to, to)
+        ...(mode.to === mode.from ? [] : scoreText(mode.to, to))
       ])
     })
   )

@@ -20,6 +20,8 @@ import { write } from "./Terminal.js"
 export interface ExportMode {
   readonly storePath: string
   readonly what: "spans" | "rollouts" | "triplets"
+  /** One object with a list in it, instead of lines. */
+  readonly json: boolean
   readonly dialect: Dialect
   /** Spans with what was said. */
   readonly content: boolean
@@ -33,36 +35,67 @@ export const run = (mode: ExportMode) =>
     Effect.gen(function*() {
       // A run that does not exist is a mistake, not an empty export.
       if (mode.spans.runId !== null) yield* runOf(mode.spans.runId, mode.storePath)
-      if (mode.what === "spans") yield* exportSpans(mode)
-      else yield* exportRollouts(mode, mode.what === "rollouts" ? rolloutLines : tripletLines)
+      const sheet = sheetOf(mode)
+      if (!(yield* sheet.begin)) return 0
+      const isRead = mode.what === "spans"
+        ? yield* exportSpans(mode, sheet)
+        : yield* exportRollouts(mode, mode.what === "rollouts" ? rolloutLines : tripletLines, sheet)
+      if (isRead) yield* sheet.end
       return 0
     })
   )
+
+/** What is written to, row by row; each step says whether somebody still reads. */
+interface Sheet {
+  readonly begin: Effect.Effect<boolean>
+  readonly add: (rows: ReadonlyArray<object>) => Effect.Effect<boolean>
+  readonly end: Effect.Effect<boolean>
+}
+
+const sheetOf = ({ json, storePath, what }: ExportMode): Sheet => {
+  const text = (rows: ReadonlyArray<object>, end: string) => rows.map((row) => `${safeJson(row)}${end}`).join("")
+  if (!json) {
+    const nothing = Effect.succeed(true)
+    return { begin: nothing, add: (rows) => rows.length === 0 ? nothing : write(text(rows, "\n")), end: nothing }
+  }
+  let separator = "\n"
+  return {
+    begin: write(`${safeJson({ schema_version: 1, store_path: storePath }).slice(0, -1)},${safeJson(what)}:[`),
+    add: (rows) => {
+      if (rows.length === 0) return Effect.succeed(true)
+      const before = separator
+      separator = ",\n"
+      return write(before + text(rows, separator).slice(0, -separator.length))
+    },
+    end: Effect.suspend(() => write("\n]}\n"))
+  }
+}
 
 const pageSize = 200
 
 /** Page after page until the end, or until nobody reads any more: then false. */
 const everyPage = <A, E, R, E2, R2>(
   page: (after: string | null) => Effect.Effect<Page<A>, E, R>,
-  lines: (item: A) => Effect.Effect<ReadonlyArray<object>, E2, R2>
+  lines: (item: A) => Effect.Effect<ReadonlyArray<object>, E2, R2>,
+  sheet: Sheet
 ): Effect.Effect<boolean, E | E2, R | R2> =>
   Effect.gen(function*() {
     for (let after: string | null = null;;) {
       const { items, next }: Page<A> = yield* page(after)
       const written = yield* Effect.forEach(items, lines)
-      const text = written.flat().map((line) => `${safeJson(line)}\n`).join("")
-      if (text !== "" && !(yield* write(text))) return false
+      if (!(yield* sheet.add(written.flat()))) return false
       if (next === null) return true
       after = next
     }
   })
 
-const exportSpans = (mode: ExportMode) =>
+const exportSpans = (mode: ExportMode, sheet: Sheet) =>
   Effect.gen(function*() {
     const spans = yield* SpanStore
     return yield* everyPage(
       (after) => spans.list(mode.spans, { after, limit: pageSize, order: "oldest" }),
-      (span) => Effect.map(spanLine(span, mode), (line) => [line])
+      (span) => Effect.map(spanLine(span, mode), (line) => [line]),
+      sheet
     )
   })
 
@@ -83,7 +116,8 @@ const spanLine = (span: Span, { content, dialect }: ExportMode) =>
 
 const exportRollouts = <E, R>(
   mode: ExportMode,
-  lines: (rollout: Rollout) => Effect.Effect<ReadonlyArray<object>, E, R>
+  lines: (rollout: Rollout) => Effect.Effect<ReadonlyArray<object>, E, R>,
+  sheet: Sheet
 ) =>
   Effect.gen(function*() {
     const runs = yield* RunReader
@@ -92,7 +126,8 @@ const exportRollouts = <E, R>(
     const ofRun = (run: Run) =>
       everyPage(
         (after) => rollouts.list({ ...filter, runId: run.id }, { after, limit: pageSize }),
-        lines
+        lines,
+        sheet
       )
     const only = mode.spans.runId === null ? null : yield* runOf(mode.spans.runId, mode.storePath)
     if (only !== null) return yield* ofRun(only)

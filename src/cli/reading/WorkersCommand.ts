@@ -4,7 +4,7 @@ import { visible } from "../../domain/TerminalText.js"
 import { snake } from "../../store/RowJson.js"
 import { type Worker, WorkerReader } from "../../store/WorkerReader.js"
 import type { Paging, Place } from "../ReadingFlags.js"
-import { again, defaultStore, filled, printJson, printPage, reading, storeHint } from "./reading.js"
+import { again, defaultStore, filled, printJson, printPage, reading, runOf, storeHint } from "./reading.js"
 import { type Column, table } from "./Table.js"
 import { colourOf } from "./Terminal.js"
 import { ago } from "./text.js"
@@ -21,6 +21,7 @@ export const run = (mode: WorkersMode) =>
       const workers = yield* WorkerReader
       const nowMs = yield* Clock.currentTimeMillis
       const { isLive, runId } = mode
+      if (runId !== null) yield* runOf(runId, mode.storePath)
       const page = yield* filled(mode, (request) => workers.page({ ...request, runId, isLive }))
       if (mode.json) {
         return yield* printJson({ store_path: mode.storePath, workers: page.items.map(snake), next: page.next })

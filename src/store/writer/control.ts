@@ -163,7 +163,7 @@ const rollback: Verb = (db, _run, { resourcesVersion }) => {
     const has = newest === null ? "no versions" : newest === 1 ? "only version 1" : `versions 1 to ${newest}`
     return refused(`resources version ${resourcesVersion} is not in the store, which has ${has}`)
   }
-  if (target.isLatest === 1) return unchanged(`resources version ${resourcesVersion} was the latest before`)
+  if (target.isLatest === 1) return unchanged(`resources version ${resourcesVersion} is the latest already`)
   // In this order: at no moment may two versions be the latest.
   db.prepare("UPDATE resources SET is_latest = 0 WHERE is_latest = 1").run()
   db.prepare("UPDATE resources SET is_latest = 1 WHERE version = ?").run(resourcesVersion)

@@ -72,13 +72,14 @@ export const recoverRun = (db: Db, runId: string): number => {
   return held.length
 }
 
+/** A process that has died keeps its pid until its parent asks how: in a container whose first process never does, for ever. */
 const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0)
-    return true
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false
   }
+  return !/^[ZXx]$/.test(statOf(pid)?.[0] ?? "")
 }
 
 /** When the process of a pid began, in the system's own words (Linux: field 22 of /proc/<pid>/stat), or null. */

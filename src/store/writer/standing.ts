@@ -9,7 +9,7 @@ const silentMs = 15_000
 export const standingSql = `
 SELECT r.id AS runId, r.state, r.desired, r.config_path AS configPath,
        coalesce(r.config ->> '$.heartbeat_interval_ms', 1000) AS heartbeatIntervalMs,
-       s.started_at_ms AS startedAtMs, s.ended_at_ms AS stoppedAtMs,
+       s.command AS restartCommand, s.started_at_ms AS startedAtMs, s.ended_at_ms AS stoppedAtMs,
        p.host, p.pid, p.pid_started AS pidStarted, p.heartbeat_at_ms AS heartbeatAtMs, p.ended_at_ms AS processEndedAtMs
 FROM run_starts s JOIN runs r ON r.id = s.run_id JOIN processes p ON p.id = s.process_id
 WHERE s.n = (SELECT max(n) FROM run_starts WHERE run_id = s.run_id)
@@ -20,6 +20,8 @@ export interface StandingRow {
   readonly state: "running" | "paused" | "completed" | "failed" | "cancelled"
   readonly desired: "run" | "pause" | "cancel"
   readonly configPath: string
+  /** What continues the run, for a shell; null where it was begun by a program. */
+  readonly restartCommand: string | null
   readonly heartbeatIntervalMs: number
   readonly startedAtMs: number
   /** When this start of the run was closed; null while it works, and after a crash. */

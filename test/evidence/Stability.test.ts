@@ -1,0 +1,35 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { BenchmarkReport } from "../../src/evidence/BenchmarkReport.js"
+import { type Bands, stability } from "../../src/evidence/Stability.js"
+
+const wide: Bands = {
+  seedPValueRange: 1,
+  seedRewardDeltaRange: 2,
+  adjacentPValueDrift: 1,
+  adjacentRewardDeltaDrift: 2
+}
+const options = { alpha: 0.05, seed: 1, seeds: 3 }
+
+/** As much of a report as stability reads. */
+const reportOf = (rewards: ReadonlyArray<number>) =>
+  ({
+    inputs: { seed: 1 },
+    cases: rewards.map((reward, n) => ({ caseId: `case-${n}`, rewards: [reward], safetyPenalties: [0] }))
+  }) as unknown as BenchmarkReport
+
+const pairOf = (cases: number) => ({
+  baseline: reportOf(Array.from({ length: cases }, () => 0)),
+  trained: reportOf(Array.from({ length: cases }, () => 1))
+})
+
+describe("stability", () => {
+  it("is not found in so few cases that no sample of them could differ from another", () => {
+    for (const cases of [1, 2, 3]) {
+      assert.deepStrictEqual(stability([pairOf(cases)], options, wide).failed, ["tooFewCases"], `${cases} cases`)
+    }
+    const enough = stability([pairOf(4)], options, wide)
+    assert.deepStrictEqual(enough.failed, [])
+    assert.deepStrictEqual(enough.bySize.map(({ n }) => n), [2, 3, 4])
+    assert.deepStrictEqual(enough.bySeed.map(({ n }) => n), [3, 3, 3])
+  })
+})

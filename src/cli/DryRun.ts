@@ -1,22 +1,27 @@
 /** What a run may cost at most, and what its gate could find, before anything is spent or written. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import type { ResourceValues } from "../domain/Resources.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { priceOf } from "../optimizer/run/Prices.js"
 import { searchPlan } from "../optimizer/run/SearchPlan.js"
 import { ExitCode } from "./ExitCode.js"
 import type { OptimizeMode } from "./Mode.js"
 
-export const dryRun = (mode: OptimizeMode, config: RunConfig) =>
-  Effect.as(
-    Console.log(mode.json ? JSON.stringify(planJson(mode, config), null, 2) : planText(mode, config)),
+export const dryRun = (mode: OptimizeMode, config: RunConfig, resources: ResourceValues) => {
+  const plan = planOf(mode, config, resources)
+  return Effect.as(
+    Console.log(mode.json ? JSON.stringify(planJson(plan), null, 2) : planText(plan)),
     ExitCode.success
   )
+}
 
-const planOf = (mode: OptimizeMode, config: RunConfig) => {
+type Plan = ReturnType<typeof planOf>
+
+const planOf = (mode: OptimizeMode, config: RunConfig, resources: ResourceValues) => {
   const { optimizer } = config
   const evaluated = (config.optimize.length + config.validate.length) * (optimizer.samples ?? 1)
-  const search = optimizer.algorithm === "evaluate" ? null : searchPlan(config)
+  const search = optimizer.algorithm === "evaluate" ? null : searchPlan(config, resources)
   const reflectionModel = optimizer.reflection_model ?? mode.modelRef
   return {
     algorithm: optimizer.algorithm,
@@ -34,8 +39,7 @@ const planOf = (mode: OptimizeMode, config: RunConfig) => {
   }
 }
 
-const planJson = (mode: OptimizeMode, config: RunConfig) => {
-  const { search, ...plan } = planOf(mode, config)
+const planJson = ({ search, ...plan }: Plan) => {
   return {
     schema_version: 1,
     dry_run: true,
@@ -61,8 +65,7 @@ const planJson = (mode: OptimizeMode, config: RunConfig) => {
   }
 }
 
-const planText = (mode: OptimizeMode, config: RunConfig): string => {
-  const plan = planOf(mode, config)
+const planText = (plan: Plan): string => {
   const { search } = plan
   const limits = [
     plan.tokensMax === null ? null : `${plan.tokensMax} tokens`,

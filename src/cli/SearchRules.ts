@@ -1,5 +1,6 @@
 /** What must hold for a search: that it has something to search over, and that its settings are those of its algorithm. */
 import type { Algorithm, OptimizerConfig } from "../domain/OptimizerConfig.js"
+import type { ResourceValues } from "../domain/Resources.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { parseUpstream } from "../openai/UpstreamUrl.js"
 import { divided } from "../optimizer/run/SearchPlan.js"
@@ -41,6 +42,9 @@ const searchOnly: ReadonlyArray<keyof OptimizerConfig> = [
   "reflection_url",
   "reflection_parameters",
   "max_reflections",
+  "max_tokens",
+  "max_usd",
+  "max_seconds",
   "target"
 ]
 
@@ -67,7 +71,8 @@ export const searchProblems = (config: RunConfig): ReadonlyArray<Problem> => {
         ? []
         : [{ path: pathOf("$", key), text: `expected examples, found none: ${shown(algorithm)} searches on them` }]
     ),
-    ...componentProblems(config),
+    // Without resources of its own the run is under the latest version, which only the store knows.
+    ...(config.resources === undefined ? [] : componentProblems(optimizer, config.resources, "\"resources\"")),
     ...referenceProblems(config),
     ...budgetProblems(config),
     ...parameterProblems(config),
@@ -76,12 +81,16 @@ export const searchProblems = (config: RunConfig): ReadonlyArray<Problem> => {
   ]
 }
 
-const componentProblems = ({ optimizer, resources }: RunConfig): ReadonlyArray<Problem> => {
-  // Without resources of its own the run is under the latest version, which only the store knows.
-  if (resources === undefined) return []
+/** Whether the search has texts to search over; `where` names the resources. */
+export const componentProblems = (
+  optimizer: OptimizerConfig,
+  resources: ResourceValues,
+  where: string
+): ReadonlyArray<Problem> => {
   const texts = Object.keys(resources).filter((name) => typeof resources[name] === "string")
   if (texts.length === 0) {
-    return [{ path: "$.resources", text: "expected a text to optimize, a system_prompt say, found none" }]
+    const text = `expected a text to optimize, a system_prompt say, found none in ${where}`
+    return [{ path: "$.resources", text }]
   }
   const components: ReadonlyArray<string> = optimizer.components ?? []
   return components.flatMap((name, index) => {
@@ -94,7 +103,7 @@ const componentProblems = ({ optimizer, resources }: RunConfig): ReadonlyArray<P
     const hint = meant === undefined ? "" : `; did you mean ${shown(meant)}?`
     return [{
       path,
-      text: `expected the name of a text in "resources", found ${shown(name)}${hint}`
+      text: `expected the name of a text in ${where}, found ${shown(name)}${hint}`
     }]
   })
 }

@@ -26,6 +26,18 @@ describe("the optimizer and the gate of a config", () => {
       "$.optimizer.target: expected a setting of \"evaluate\", found \"target\", which is of a search"
     ],
     [
+      { optimizer: { max_seconds: 60 } },
+      "$.optimizer.max_seconds: expected a setting of \"evaluate\", found \"max_seconds\", which is of a search"
+    ],
+    [
+      {
+        validate: [{ prompt: "b", expected: "c" }],
+        resources: { system_prompt: { text: "x" } },
+        optimizer: { algorithm: "gepa" }
+      },
+      "$.resources: expected a text to optimize, a system_prompt say, found none in \"resources\""
+    ],
+    [
       {
         validate: [{ prompt: "b", expected: "c" }],
         resources: { system_prompt: "x" },

@@ -46,7 +46,7 @@ export const reflectionsMax = ({ optimizer }: RunConfig): number =>
   optimizer.max_reflections ?? Math.ceil(optimizer.max_rollouts / 5)
 
 /** The figures of a search that is yet to begin. */
-export const searchPlan = (config: RunConfig, resources: ResourceValues = config.resources ?? {}) => {
+export const searchPlan = (config: RunConfig, resources: ResourceValues) => {
   const { train, validate } = searchExamples(config, resources)
   const { gateRollouts, pairs, selection, untestable } = divided(config, validate)
   const { detectableGain, power } = gatePlan(pairs.length, 1, gateSettings(config))

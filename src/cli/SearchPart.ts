@@ -5,8 +5,9 @@ import * as Layer from "effect/Layer"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { searchProgress } from "../optimizer/report/searchProgress.js"
 import { priceOf } from "../optimizer/run/Prices.js"
-import { notBegun, searchProgram, type Standing } from "../optimizer/run/Program.js"
+import { searchProgram } from "../optimizer/run/Program.js"
 import { Reflector } from "../optimizer/run/Reflector.js"
+import { notBegun, type Standing } from "../optimizer/run/Standing.js"
 import type { ProxyOptions } from "../proxy/ProxyOptions.js"
 import type { SearchPart } from "../runtime/Run.js"
 import type { ResourceStore } from "../store/ResourceStore.js"
@@ -59,12 +60,12 @@ export const searchPart = (options: SearchPartOptions) =>
           high: standing.best?.high ?? null,
           tried: standing.tried,
           accepted: standing.accepted,
+          gate: standing.phase === "gate" ? standing.gate : null,
           rolloutsSpent: standing.rollouts,
           rolloutsMax: optimizer.max_rollouts,
           secondsLeft: pace.secondsLeft(standing, elapsedMs)
         }, columns - 1)
-        if (progress.desired === "pause") return `paused · ${told}`.slice(0, columns - 1)
-        return standing.phase === "gate" ? `gate · ${told}`.slice(0, columns - 1) : told
+        return progress.desired === "pause" ? `paused · ${told}`.slice(0, columns - 1) : told
       }
     }
     return part

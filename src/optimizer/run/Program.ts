@@ -28,6 +28,7 @@ import { divided, gateSettings, reflectionsMax } from "./SearchPlan.js"
 import { SearchRun } from "./SearchRun.js"
 import { searchExamples, seedOf } from "./SearchTask.js"
 import { Spending } from "./Spending.js"
+import { type Spent, type Standing, Watched } from "./Standing.js"
 
 export interface ProgramOptions {
   readonly runId: RunId
@@ -40,34 +41,6 @@ export interface ProgramOptions {
   readonly onEnqueued: () => void
   /** Told where the search stands. */
   readonly onStanding: (standing: Standing) => void
-}
-
-/** What a search has used. */
-export interface Spent {
-  readonly rollouts: number
-  readonly reflections: number
-  readonly tokens: number
-  readonly usd: number
-}
-
-/** Where a search stands, for whoever watches. */
-export interface Standing extends Spent {
-  readonly phase: "search" | "gate" | "ended"
-  /** The best so far with the bounds of its mean; null before anything is scored. */
-  readonly best: { readonly mean: number; readonly low: number; readonly high: number } | null
-  readonly tried: number
-  readonly accepted: number
-}
-
-export const notBegun: Standing = {
-  phase: "search",
-  best: null,
-  tried: 0,
-  accepted: 0,
-  rollouts: 0,
-  reflections: 0,
-  tokens: 0,
-  usd: 0
 }
 
 /** What a search came to, as it is stored. */
@@ -118,12 +91,7 @@ export const searchProgram = (
       usdMax: optimizer.max_usd ?? Infinity,
       secondsMax: optimizer.max_seconds ?? Infinity
     }, (model) => priceOf(optimizer.prices ?? {}, model))
-    const seen: { -readonly [Key in "phase" | "best" | "tried" | "accepted"]: Standing[Key] } = {
-      phase: "search",
-      best: null,
-      tried: 0,
-      accepted: 0
-    }
+    const watched = new Watched(seed)
     const run = new SearchRun({
       runId,
       resources,
@@ -136,11 +104,7 @@ export const searchProgram = (
         options.onProgress()
         tell()
       },
-      onEvent: (event) => {
-        if (event.type === "proposed") seen.tried += 1
-        if (event.type === "accepted" && keyOf(event.candidate) !== keyOf(seed)) seen.accepted += 1
-        if (event.type === "incumbent") seen.best = event
-      },
+      onEvent: (event) => watched.see(event),
       onEnqueued: options.onEnqueued
     })
     const spent = (): Spent => ({
@@ -149,14 +113,7 @@ export const searchProgram = (
       tokens: spending.tokens,
       usd: spending.usd
     })
-    const tell = () => {
-      const { best } = seen
-      options.onStanding({
-        ...seen,
-        ...spent(),
-        best: best === null ? null : { mean: best.mean, low: best.low, high: best.high }
-      })
-    }
+    const tell = () => options.onStanding({ ...watched.standing, ...spent() })
     const task: Task = { seed, train: examples.train, selection, chance }
     const found = yield* run.run(searching(task, optimizer), {
       rolloutsMax: optimizer.max_rollouts - gateRollouts,
@@ -164,7 +121,7 @@ export const searchProgram = (
       stallMax: optimizer.stallLimit,
       cached: optimizer.cache ?? true
     }, gateRollouts)
-    seen.phase = "gate"
+    watched.phase = "gate"
     const isSeed = keyOf(found.best) === keyOf(seed)
     const gateSet = gateSetOf(pairs.map(({ id }) => id))
     const isOpen = yield* store.hasOpened(runId, gateSet)
@@ -220,7 +177,7 @@ export const searchProgram = (
         principal: isForced ? options.forcedBy : null
       }
     )
-    seen.phase = "ended"
+    watched.phase = "ended"
     tell()
     return result
   })

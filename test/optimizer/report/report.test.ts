@@ -233,6 +233,7 @@ describe("searchProgress", () => {
     high: 0.89,
     tried: 14,
     accepted: 3,
+    gate: null,
     rolloutsSpent: 412,
     rolloutsMax: 600,
     secondsLeft: 245
@@ -250,6 +251,10 @@ describe("searchProgress", () => {
     assert.strictEqual(
       searchProgress({ ...progress, best: null, low: null, high: null, secondsLeft: null }),
       "no score yet · 14 tried, 3 accepted · 412/600 rollouts"
+    )
+    assert.strictEqual(
+      searchProgress({ ...progress, gate: { pairs: 40, n: 20, wins: 7, losses: 1 }, secondsLeft: null }, 100),
+      "best 0.812 [0.701, 0.890] · gate: 20 of 40 pairs, 7 won, 1 lost · 412/600 rollouts"
     )
   })
 

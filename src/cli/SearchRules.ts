@@ -131,7 +131,7 @@ const referenceProblems = (config: RunConfig): ReadonlyArray<Problem> => {
 
 /** The seed's own evaluation and the gate must fit. */
 const budgetProblems = (config: RunConfig): ReadonlyArray<Problem> => {
-  const { gateRollouts, selection } = divided(config, searchExamples(config, config.resources ?? {}).validate)
+  const { gateRollouts, selection } = divided(config, searchExamples(config, config.resources ?? {}))
   const { max_rollouts: max } = config.optimizer
   const least = selection.length + gateRollouts
   return max > least ? [] : [{

@@ -108,7 +108,7 @@ export const GateConfig = Schema.Struct({
       Schema.filter((value) => value > 0 && value < 1, { description: "a share above 0 and below 1" })
     ),
     0.4,
-    "Share of `validate`, about, that is kept for the gate; no search sees it"
+    "Share of `validate` that is kept for the gate; no search sees it"
   ),
   min_reward_delta: withDefault(share("a gain"), 0, "Smallest gain that counts"),
   samples: withDefault(positive("rollouts"), 1, "Rollouts per example and version"),

@@ -147,17 +147,42 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       yield* searched(folder, config(1, 700))
       const first = resultIn(folder)
       assert.strictEqual(first.gate?.decision, "promote", JSON.stringify(first.gate))
-      // The same seed text again, with less to spend: what it finds beats the seed, not the latest.
-      yield* searched(folder, config(2, 300))
+      // The same seed text again, with less to spend: what it finds beats the seed, not the latest. Its gate can pay for fewer
+      // pairs than the first, and still looks at the same examples.
+      yield* searched(folder, config(2, 239))
       const openings = query<{ k: number; incumbent: number; gate_set: string }>(
         folder,
         "SELECT k, incumbent, gate_set FROM gate_openings ORDER BY k"
       )
       assert.deepStrictEqual(openings.map(({ incumbent, k }) => [k, incumbent]), [[1, 1], [2, first.promotedVersion]])
-      assert.strictEqual(openings[0]!.gate_set, openings[1]!.gate_set)
+      assert.notStrictEqual(openings[0]!.gate_set, openings[1]!.gate_set)
       assert.deepStrictEqual(query(folder, "SELECT version FROM resources WHERE is_latest = 1"), [
         { version: first.promotedVersion }
       ])
+    }))
+
+  it.scopedLive("leaves out of the gate what an earlier search has seen", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin } = yield* searchUpstream()
+      // 40 examples are too few to divide: this search selects on all of them.
+      yield* searched(folder, searchConfig(origin, { optimizer: { max_rollouts: 200 } }))
+      assert.match(resultIn(folder).noGate!, /^not testable: 40 examples/)
+      const { code, stderr } = yield* searched(folder, searchConfig(origin, { validate: 120 }))
+      assert.strictEqual(code, 0, stderr)
+      const result = JSON.parse(
+        query<{ result: string }>(folder, "SELECT result FROM search_results ORDER BY at_ms DESC LIMIT 1")[0]!.result
+      ) as Result & { readonly gateExamples: number; readonly gateSeenBefore: number }
+      assert.strictEqual(result.gateExamples + result.gateSeenBefore, 48)
+      assert.isAbove(result.gateSeenBefore, 5)
+      const drawn = (samples: string) =>
+        query<{ input: string }>(folder, `SELECT DISTINCT input FROM rollouts WHERE sample ${samples} ORDER BY input`)
+          .map(({ input }) => input)
+      const searchedOn = new Set(drawn("< 1000"))
+      assert.isAbove(drawn(">= 1000").length, 9)
+      assert.deepStrictEqual(drawn(">= 1000").filter((input) => searchedOn.has(input)), [])
+      const { stdout } = yield* tau(folder, ["report", `--store=${storeIn(folder)}`])
+      assert.match(stdout, new RegExp(`left out +${result.gateSeenBefore} that an earlier search had seen`))
     }))
 
   it.scopedLive("tells of a reflection model that fails, without its secrets, and keeps the seed", () =>

@@ -87,6 +87,8 @@ export interface GateOutcome {
   readonly opening: number
   /** How often more they may be. */
   readonly openingsLeft: number
+  /** Examples that were left out because an earlier search had seen them. */
+  readonly seenBefore: number
 }
 
 export interface SearchReport {

@@ -57,6 +57,8 @@ export interface SearchResult {
   readonly isForced: boolean
   readonly selectionExamples: number
   readonly gateExamples: number
+  /** Left out of the gate because an earlier search had seen them. */
+  readonly gateSeenBefore: number
   readonly spent: Spent
   readonly gate: GateVerdict | null
   /** Why no gate was held, in a sentence; null when one was. */
@@ -64,7 +66,7 @@ export interface SearchResult {
 }
 
 /** Changes whenever the same answers may lead to other decisions. */
-const version = 1
+const version = 2
 
 export const searchProgram = (
   options: ProgramOptions
@@ -85,7 +87,7 @@ export const searchProgram = (
     const { optimizer } = config
     const settings = gateSettings(config)
     const chance = new Chance(optimizer.seed)
-    const { gateRollouts, pairs, selection, untestable } = divided(config, examples.validate)
+    const { gateRollouts, pairs: planned, selection, untestable } = divided(config, examples)
     const spending = new Spending({
       tokensMax: optimizer.max_tokens ?? Infinity,
       usdMax: optimizer.max_usd ?? Infinity,
@@ -123,16 +125,20 @@ export const searchProgram = (
     }, gateRollouts)
     watched.phase = "gate"
     const isSeed = keyOf(found.best) === keyOf(seed)
+    const { openings, seen } = yield* store.gateUse(runId, planned.map(({ id }) => id), gateFirstSample)
+    const pairs = planned.filter(({ id }) => !seen.includes(id))
     const gateSet = gateSetOf(pairs.map(({ id }) => id))
     const isOpen = yield* store.hasOpened(runId, gateSet)
     const noGate = isSeed
       ? "nothing better than the seed was found"
-      : pairs.length === 0
+      : planned.length === 0
       ? untestable ?? "not testable: max_rollouts leaves none for the gate"
+      : pairs.length === 0
+      ? `not testable: an earlier search has seen all ${planned.length} examples of the gate: add new ones to validate`
       : !isOpen && !(yield* run.affords(2 * settings.samples * Math.min(settings.blockPairs, pairs.length)))
       ? "not testable: the budget leaves nothing for the gate"
       : null
-    const opening = noGate === null ? yield* store.openGate(runId, gateSet) : null
+    const opening = noGate === null ? yield* store.openGate(runId, gateSet, openings) : null
     const verdict = opening === null ? null : yield* run.run(
       gate({
         incumbent: yield* incumbentOf(opening.incumbent, resourcesVersion, resources, seed),
@@ -164,6 +170,7 @@ export const searchProgram = (
       isForced,
       selectionExamples: selection.length,
       gateExamples: pairs.length,
+      gateSeenBefore: planned.length - pairs.length,
       spent: spent(),
       gate: verdict,
       noGate

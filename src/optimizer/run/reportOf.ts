@@ -187,7 +187,7 @@ const sliceScore = (scores: ReadonlyArray<number>): SliceScore | null =>
 const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): GateOutcome | null => {
   if (result === null) return null
   const forced = promotion?.decision === "forced" ? forcedSentence(promotion) : ""
-  const { best, gate, noGate } = result
+  const { best, gate, gateSeenBefore: seenBefore, noGate } = result
   if (gate === null) {
     // A search that found nothing better has nothing for a gate to decide.
     if (best === 0) return null
@@ -202,7 +202,8 @@ const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): 
       interval: null,
       p: null,
       opening: 0,
-      openingsLeft: 0
+      openingsLeft: 0,
+      seenBefore
     }
   }
   return {
@@ -216,7 +217,8 @@ const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): 
     p: gate.test?.p ?? gate.evidence.anytimeP,
     // A gate that was worn out looked at nothing.
     opening: gate.n === 0 && gate.decision === "not_testable" ? 0 : gate.plan.opening,
-    openingsLeft: gate.plan.openingsLeft
+    openingsLeft: gate.plan.openingsLeft,
+    seenBefore
   }
 }
 

@@ -72,6 +72,7 @@ const reports: FastCheck.Arbitrary<SearchReport> = FastCheck.record({
   promotedVersion: FastCheck.option(count),
   gate: FastCheck.option(FastCheck.record({
     openingsLeft: count,
+    seenBefore: count,
     decision: text,
     sentence: text,
     n: count,

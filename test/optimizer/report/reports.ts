@@ -116,6 +116,7 @@ export const report: SearchReport = {
     interval: { low: 0.11, high: 0.49 },
     p: 0.0042,
     openingsLeft: 2,
+    seenBefore: 0,
     opening: 1
   }
 }

@@ -24,15 +24,25 @@ const owners: { readonly [Key in keyof OptimizerConfig]?: ReadonlyArray<Algorith
   proposals: ["gepa", "rgepa"],
   selection: ["gepa"],
   selector: ["gepa"],
+  componentSelector: ["gepa"],
+  acceptance: ["gepa"],
+  perfectScore: ["gepa"],
+  skipPerfectScore: ["gepa"],
   merge: ["gepa"],
+  mergesMax: ["gepa"],
   rng: ["gepa"],
   cache: ["gepa"],
   block: ["rgepa"],
+  dropZ: ["rgepa"],
+  dropMargin: ["rgepa"],
   pBest: ["rgepa"],
   pPrune: ["rgepa"],
   patchMerge: ["rgepa"],
   lag: ["rgepa"],
-  corpusPass: ["rgepa"]
+  corpusPass: ["rgepa"],
+  rejectedMemory: ["rgepa"],
+  hypotheses: ["rgepa"],
+  tieBreakSamples: ["rgepa"]
 }
 
 /** Of no use to `evaluate`, which searches nothing. */
@@ -76,6 +86,7 @@ export const searchProblems = (config: RunConfig): ReadonlyArray<Problem> => {
     ...referenceProblems(config),
     ...budgetProblems(config),
     ...parameterProblems(config),
+    ...parentProblems(optimizer),
     ...modelProblems(optimizer.reflection_model),
     ...urlProblems(optimizer.reflection_url)
   ]
@@ -149,6 +160,13 @@ const parameterProblems = ({ optimizer }: RunConfig): ReadonlyArray<Problem> =>
     path: pathOf("$.optimizer.reflection_parameters", key),
     text: `expected a parameter that is not tau's own, found ${shown(key)}`
   }))
+
+/** An iteration of rgepa has one parent. */
+const parentProblems = ({ algorithm, proposals }: OptimizerConfig): ReadonlyArray<Problem> =>
+  algorithm !== "rgepa" || proposals === undefined || proposals.parents === 1 ? [] : [{
+    path: "$.optimizer.proposals.parents",
+    text: `expected 1 parent for "rgepa", found ${proposals.parents}; "lag" runs iterations side by side`
+  }]
 
 const modelProblems = (reference: string | undefined): ReadonlyArray<Problem> => {
   if (reference === undefined) return []

@@ -1,21 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
-import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { startTau, tau } from "../support/command.js"
+import { tau } from "../support/command.js"
 import { randomFrom } from "../support/random.js"
+import { query, type Result, resultIn, searched, startSearch, storeIn } from "../support/searchRuns.js"
 import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
-import { rowsOf, scratchFolder } from "../support/store.js"
+import { scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
 
 /** `TAU_TEST_KILLS=30` for a longer trial, `TAU_TEST_SEED` to repeat one. */
 const kills = Number(process.env["TAU_TEST_KILLS"] ?? 6)
 const seed = Number(process.env["TAU_TEST_SEED"] ?? Date.now() % 1_000_000)
-
-const storeIn = (folder: string) => join(folder, "store.sqlite")
-
-const query = <Row>(folder: string, sql: string) => rowsOf<Row>(storeIn(folder), sql)
 
 /** All that a search decided and was answered, without times. */
 const record = (folder: string) => ({
@@ -37,36 +34,6 @@ const record = (folder: string) => ({
   result: query(folder, "SELECT result FROM search_results"),
   promotions: query(folder, "SELECT version, replaced, decision FROM promotions ORDER BY n")
 })
-
-const startSearch = (folder: string, config: object, args: ReadonlyArray<string> = []) => {
-  writeFileSync(join(folder, "config.json"), JSON.stringify(config))
-  return startTau(folder, [
-    "--model=openai/agent",
-    "--prompt-optimization-config=config.json",
-    `--prompt-optimization-store-sqlite=${storeIn(folder)}`,
-    "--prompt-optimization-json",
-    ...args
-  ])
-}
-
-const searched = (folder: string, config: object, args: ReadonlyArray<string> = []) =>
-  Effect.scoped(Effect.gen(function*() {
-    const command = yield* startSearch(folder, config, args)
-    const code = yield* command.exit
-    return { code, stdout: command.stdout(), stderr: command.stderr() }
-  }))
-
-interface Result {
-  readonly reason: string
-  readonly best: number
-  readonly bestVersion: number
-  readonly promotedVersion: number | null
-  readonly spent: { readonly rollouts: number; readonly reflections: number; readonly tokens: number }
-  readonly gate: { readonly decision: string } | null
-  readonly noGate: string | null
-}
-const resultIn = (folder: string) =>
-  JSON.parse(query<{ result: string }>(folder, "SELECT result FROM search_results")[0]!.result) as Result
 
 interface Told {
   readonly ended: string
@@ -305,46 +272,6 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       assert.strictEqual(pairs + (plan["selection_examples"] as number), 100)
       assert.deepStrictEqual(readdirSync(folder), ["config.json"])
       assert.lengthOf(served, 0)
-    }))
-
-  it.scopedLive("is refused before anything is written where there is no text to search over", () =>
-    Effect.gen(function*() {
-      const folder = yield* scratchFolder
-      const { origin, served } = yield* searchUpstream()
-      const config = searchConfig(origin, { resources: undefined, optimizer: { components: ["system_prompt"] } })
-      for (const flags of [[], ["--dry-run"]]) {
-        const { code, stderr } = yield* searched(folder, config, flags)
-        assert.strictEqual(code, 2)
-        assert.strictEqual(
-          stderr,
-          "tau: config.json: $.resources: expected a text to optimize, a system_prompt say, found none in the latest " +
-            `resources in ${storeIn(folder)}\n`
-        )
-        assert.deepStrictEqual(readdirSync(folder), ["config.json"])
-      }
-      assert.lengthOf(served, 0)
-    }))
-
-  it.scopedLive("begins with the latest resources in the store where the config gives none", () =>
-    Effect.gen(function*() {
-      const folder = yield* scratchFolder
-      const { origin } = yield* searchUpstream()
-      const texts = { system_prompt: "Obey rule number 1.", tone: "dry" }
-      const { optimizer: _, ...evaluated } = searchConfig(origin, { validate: 1, resources: texts })
-      assert.strictEqual((yield* searched(folder, evaluated)).code, 0)
-      const without = (components: ReadonlyArray<string>) =>
-        searchConfig(origin, { validate: 20, resources: undefined, optimizer: { max_rollouts: 40, components } })
-      const misnamed = yield* searched(folder, without(["tonne"]))
-      assert.strictEqual(misnamed.code, 2)
-      assert.match(
-        misnamed.stderr,
-        /\$\.optimizer\.components\[0\]: expected the name of a text in the latest resources in .*, found "tonne"; did you mean "tone"\?/
-      )
-      assert.strictEqual((yield* searched(folder, without(["system_prompt"]), ["--dry-run"])).code, 0)
-      const { code, stderr } = yield* searched(folder, without(["system_prompt"]))
-      assert.strictEqual(code, 0, stderr)
-      const [seed] = query<{ texts: string }>(folder, "SELECT texts FROM search_candidates WHERE n = 0")
-      assert.deepStrictEqual(JSON.parse(seed!.texts), { system_prompt: texts.system_prompt })
     }))
 
   it.scopedLive("is promoted by hand where nothing could be tested, and the record says so", () =>

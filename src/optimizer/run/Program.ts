@@ -1,6 +1,7 @@
 /** A whole search: from the config to a promoted version, or to the reason why there is none. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Struct from "effect/Struct"
 import { createHash } from "node:crypto"
 import type { RunId } from "../../domain/Ids.js"
 import type { OptimizerConfig } from "../../domain/OptimizerConfig.js"
@@ -213,56 +214,57 @@ const given = <Settings>(settings: { readonly [K in keyof Settings]?: Settings[K
   Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as Partial<Settings>
 
 const searching = (task: Task, optimizer: OptimizerConfig): Steps<Found> => {
-  const {
-    bandit,
-    block,
-    corpusPass,
-    lag,
-    merge,
-    minibatch,
-    pBest,
-    pPrune,
-    patchMerge,
-    proposals,
-    rng,
-    seed,
-    selection,
-    selector,
-    target
-  } = optimizer
-  switch (optimizer.algorithm) {
+  const { algorithm, proposals, seed, ...settings } = optimizer
+  switch (algorithm) {
     case "gepa":
-      return gepa(
-        task,
-        given<GepaSettings>({ merge, minibatch, proposals, rng, rngSeed: seed, selection, selector, target })
-      )
+      return gepa(task, given<GepaSettings>({ ...Struct.pick(settings, ...gepaKeys), proposals, rngSeed: seed }))
     case "apo":
       return apo(
         task,
         given<ApoSettings>({
-          beamWidth: optimizer.beam,
-          branchFactor: optimizer.branch,
-          beamRounds: optimizer.rounds,
-          gradientBatch: optimizer.gradient_batch,
-          valBatch: optimizer.val_batch,
-          bandit,
-          target
+          beamWidth: settings.beam,
+          branchFactor: settings.branch,
+          beamRounds: settings.rounds,
+          gradientBatch: settings.gradient_batch,
+          valBatch: settings.val_batch,
+          bandit: settings.bandit,
+          target: settings.target
         })
       )
     default:
       return rgepa(
         task,
-        given<RgepaSettings>({
-          minibatch,
-          block,
-          pBest,
-          pPrune,
-          patchMerge,
-          lag,
-          corpusPass,
-          proposals: proposals?.perParent,
-          target
-        })
+        given<RgepaSettings>({ ...Struct.pick(settings, ...rgepaKeys), proposals: proposals?.perParent })
       )
   }
 }
+
+/** Settings that the config gives under the algorithm's own names. */
+const gepaKeys = [
+  "acceptance",
+  "componentSelector",
+  "merge",
+  "mergesMax",
+  "minibatch",
+  "perfectScore",
+  "rng",
+  "selection",
+  "selector",
+  "skipPerfectScore",
+  "target"
+] as const satisfies ReadonlyArray<keyof GepaSettings>
+const rgepaKeys = [
+  "block",
+  "corpusPass",
+  "dropMargin",
+  "dropZ",
+  "hypotheses",
+  "lag",
+  "minibatch",
+  "pBest",
+  "pPrune",
+  "patchMerge",
+  "rejectedMemory",
+  "target",
+  "tieBreakSamples"
+] as const satisfies ReadonlyArray<keyof RgepaSettings>

@@ -93,9 +93,13 @@ class Pace {
 }
 
 /** A limit in dollars means nothing where nobody knows what a call costs. */
-const checkPrices = ({ max_usd, prices = {}, reflection_model }: RunConfig["optimizer"], mode: OptimizeMode) => {
+const checkPrices = ({ optimizer, scoring }: RunConfig, mode: OptimizeMode) => {
+  const { max_usd, prices = {}, reflection_model } = optimizer
   if (max_usd === undefined) return Effect.void
-  const unknown = [mode.modelRef, reflection_model ?? mode.modelRef].find((model) =>
+  const judges = (scoring ?? []).flatMap((scorer) =>
+    scorer.kind === "judge" && scorer.model !== undefined ? [scorer.model] : []
+  )
+  const unknown = [mode.modelRef, reflection_model ?? mode.modelRef, ...judges].find((model) =>
     priceOf(prices, model) === undefined
   )
   return unknown === undefined ? Effect.void : new UsageError({
@@ -105,13 +109,15 @@ const checkPrices = ({ max_usd, prices = {}, reflection_model }: RunConfig["opti
 }
 
 /** Where a config's reflection model is; null when nothing is searched for. Fails before anything is written. */
-export const reflectionModel = ({ optimizer }: RunConfig, mode: OptimizeMode, environment: Environment) =>
-  optimizer.algorithm === "evaluate"
+export const reflectionModel = (config: RunConfig, mode: OptimizeMode, environment: Environment) => {
+  const { optimizer } = config
+  return optimizer.algorithm === "evaluate"
     ? Effect.succeed(null)
     : Effect.zipRight(
-      checkPrices(optimizer, mode),
+      checkPrices(config, mode),
       sideModel(mode, optimizer.reflection_model ?? mode.modelRef, environment, optimizer.reflection_url)
     )
+}
 
 const reflectorOf = ({ config, proxy }: SearchPartOptions, reflection: SideModel) =>
   Effect.gen(function*() {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readdirSync } from "node:fs"
-import { query, searched, storeIn } from "../support/searchRuns.js"
+import { query, resultIn, searched, storeIn } from "../support/searchRuns.js"
 import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
 import { scratchFolder } from "../support/store.js"
 
@@ -44,6 +44,48 @@ describe("The settings of a search, end to end", { timeout: 120_000 }, () => {
       assert.strictEqual(code, 0, stderr)
       const [seed] = query<{ texts: string }>(folder, "SELECT texts FROM search_candidates WHERE n = 0")
       assert.deepStrictEqual(JSON.parse(seed!.texts), { system_prompt: texts.system_prompt })
+    }))
+
+  it.scopedLive("hold tokens and dollars from the first rollout on", () =>
+    Effect.gen(function*() {
+      // A call is 15 tokens: 10 in, 5 out. The selection examples alone would come to 600.
+      const spent = (optimizer: object) =>
+        Effect.gen(function*() {
+          const folder = yield* scratchFolder
+          const { origin, served } = yield* searchUpstream()
+          const { code, stderr } = yield* searched(folder, searchConfig(origin, { optimizer }))
+          assert.strictEqual(code, 0, stderr)
+          const { reason, spent } = resultIn(folder)
+          assert.strictEqual(spent.tokens, 15 * served.length)
+          return [reason, served.length]
+        })
+      assert.deepStrictEqual(yield* spent({ max_tokens: 100 }), ["tokens", 1])
+      const prices = { "openai/agent": { input: 1, output: 10 }, reflector: { input: 1, output: 10 } }
+      assert.deepStrictEqual(yield* spent({ max_usd: 0.001, prices: { ...prices, agent: prices.reflector } }), [
+        "usd",
+        1
+      ])
+      const [reason, calls] = yield* spent({ max_tokens: 900 })
+      assert.strictEqual(reason, "tokens")
+      assert.isAbove(Number(calls), 40)
+      assert.isAtMost(15 * Number(calls), 900)
+    }))
+
+  it.scopedLive("is refused where dollars are limited and a judge's price is unknown", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin } = yield* searchUpstream()
+      const price = { input: 1, output: 1 }
+      const { code, stderr } = yield* searched(
+        folder,
+        searchConfig(origin, {
+          scoring: [{ kind: "judge", rubric: "Good?", model: "openai/judge-of-mine" }],
+          optimizer: { max_usd: 1, prices: { "openai/agent": price, "openai/reflector": price } }
+        }),
+        []
+      )
+      assert.strictEqual(code, 2, stderr)
+      assert.match(stderr, /\$\.optimizer\.max_usd needs the price of openai\/judge-of-mine/)
     }))
 
   it.scopedLive("reach the algorithm under its own names", () =>

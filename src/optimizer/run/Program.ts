@@ -19,7 +19,7 @@ import { gatePlan } from "../GatePlan.js"
 import type { GateVerdict } from "../GateVerdict.js"
 import { gepa, type GepaSettings } from "../Gepa.js"
 import { rgepa, type RgepaSettings } from "../Rgepa.js"
-import { type Found, keyOf, type Steps, type Task, type Texts } from "../Search.js"
+import { type Found, keyOf, piloted, type Steps, type Task, type Texts } from "../Search.js"
 import { slicesOf } from "../Slices.js"
 import { apo, type ApoSettings } from "../TextualGradient.js"
 import { gateFirstSample } from "./gateSamples.js"
@@ -118,7 +118,9 @@ export const searchProgram = (
     })
     const tell = () => options.onStanding({ ...watched.standing, ...spent() })
     const task: Task = { seed, train: examples.train, selection, chance }
-    const found = yield* run.run(searching(task, optimizer), {
+    const steps = searching(task, optimizer)
+    // Without the memo the first example would be run twice.
+    const found = yield* run.run(spending.isReserving && optimizer.cache !== false ? piloted(task, steps) : steps, {
       rolloutsMax: optimizer.max_rollouts - gateRollouts,
       reflectionsMax: reflectionsMax(config),
       stallMax: optimizer.stallLimit,

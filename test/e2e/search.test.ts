@@ -60,6 +60,13 @@ const assertTold = (folder: string, stdout: string, result: Result) =>
       n: result.best,
       resources_version: result.promotedVersion
     })
+    const exported = yield* tau(folder, ["export", "events", store])
+    const events = exported.stdout.trim().split("\n").map((line) =>
+      JSON.parse(line) as Readonly<Record<string, unknown>>
+    )
+    assert.deepStrictEqual(events.map(({ sequence_id: at }) => at), events.map((_, at) => at))
+    assert.includeMembers(events.map(({ type }) => type), ["iteration", "proposed", "accepted", "gate_opened"])
+    assert.deepInclude(events.at(-1)!, { type: "gate_decided", candidate: result.best, decision: "promote" })
     const text = yield* tau(folder, ["report", store])
     assert.match(text.stdout, /^ {2}\+Obey rule number \d\.$/m)
     const listed = yield* tau(folder, ["candidates", store])

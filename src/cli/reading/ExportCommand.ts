@@ -11,6 +11,7 @@ import type { Page } from "../../store/Page.js"
 import { type RolloutFilter, RolloutStore } from "../../store/RolloutStore.js"
 import { snake } from "../../store/RowJson.js"
 import { type Run, RunReader } from "../../store/RunReader.js"
+import { SearchReader } from "../../store/SearchReader.js"
 import { anySpan, type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import { chatMessage, chatMessages } from "./chatMessages.js"
 import { reading, runOf } from "./reading.js"
@@ -19,7 +20,7 @@ import { write } from "./Terminal.js"
 
 export interface ExportMode {
   readonly storePath: string
-  readonly what: "spans" | "rollouts" | "triplets"
+  readonly what: "spans" | "rollouts" | "triplets" | "events"
   readonly dialect: Dialect
   /** Spans with what was said. */
   readonly content: boolean
@@ -34,7 +35,8 @@ export const run = (mode: ExportMode) =>
       // A run that does not exist is a mistake, not an empty export.
       if (mode.spans.runId !== null) yield* runOf(mode.spans.runId, mode.storePath)
       if (mode.what === "spans") yield* exportSpans(mode)
-      else yield* exportRollouts(mode, mode.what === "rollouts" ? rolloutLines : tripletLines)
+      else if (mode.what === "events") yield* exportRuns(mode, eventsOf)
+      else yield* exportRuns(mode, rolloutsOf(mode, mode.what === "rollouts" ? rolloutLines : tripletLines))
       return 0
     })
   )
@@ -81,19 +83,10 @@ const spanLine = (span: Span, { content, dialect }: ExportMode) =>
     }
   })
 
-const exportRollouts = <E, R>(
-  mode: ExportMode,
-  lines: (rollout: Rollout) => Effect.Effect<ReadonlyArray<object>, E, R>
-) =>
+/** Run after run, or the one that is asked for. */
+const exportRuns = <E, R>(mode: ExportMode, ofRun: (run: Run) => Effect.Effect<boolean, E, R>) =>
   Effect.gen(function*() {
     const runs = yield* RunReader
-    const rollouts = yield* RolloutStore
-    const filter = mode.what === "triplets" ? { ...mode.rollouts, status: "succeeded" as const } : mode.rollouts
-    const ofRun = (run: Run) =>
-      everyPage(
-        (after) => rollouts.list({ ...filter, runId: run.id }, { after, limit: pageSize }),
-        lines
-      )
     const only = mode.spans.runId === null ? null : yield* runOf(mode.spans.runId, mode.storePath)
     if (only !== null) return yield* ofRun(only)
     for (let after: string | null = null;;) {
@@ -103,6 +96,27 @@ const exportRollouts = <E, R>(
       after = next
     }
   })
+
+const rolloutsOf = <E, R>(
+  mode: ExportMode,
+  lines: (rollout: Rollout) => Effect.Effect<ReadonlyArray<object>, E, R>
+) => {
+  const filter = mode.what === "triplets" ? { ...mode.rollouts, status: "succeeded" as const } : mode.rollouts
+  return (run: Run) =>
+    Effect.flatMap(
+      RolloutStore,
+      (rollouts) => everyPage((after) => rollouts.list({ ...filter, runId: run.id }, { after, limit: pageSize }), lines)
+    )
+}
+
+/** What a search noted; a run that searches nothing has no events. */
+const eventsOf = ({ id }: Run) =>
+  Effect.flatMap(SearchReader, (searches) =>
+    everyPage(
+      (after) => searches.events(id, { after, limit: pageSize }),
+      ({ atMs, data, n, step }) =>
+        Effect.succeed([{ run_id: id, sequence_id: n, step, at_ms: atMs, ...JSON.parse(data) as object }])
+    ))
 
 const rolloutLines = (rollout: Rollout) =>
   Effect.gen(function*() {

@@ -2,6 +2,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { compact } from "../domain/Figures.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { searchProgress } from "../optimizer/report/searchProgress.js"
 import { priceOf } from "../optimizer/run/Prices.js"
@@ -63,6 +64,12 @@ export const searchPart = (options: SearchPartOptions) =>
           gate: standing.phase === "gate" ? standing.gate : null,
           rolloutsSpent: standing.rollouts,
           rolloutsMax: optimizer.max_rollouts,
+          otherBudgets: [
+            ...(optimizer.max_usd === undefined ? [] : [`$${standing.usd.toFixed(2)}/$${optimizer.max_usd}`]),
+            ...(optimizer.max_tokens === undefined
+              ? []
+              : [`${compact(standing.tokens)}/${compact(optimizer.max_tokens)} tokens`])
+          ],
           secondsLeft: pace.secondsLeft(standing, elapsedMs)
         }, columns - 1)
         return progress.desired === "pause" ? `paused · ${told}`.slice(0, columns - 1) : told

@@ -160,7 +160,7 @@ const cost = ({ reflections, rollouts, seconds, tokens, usd }: Budget): Readonly
   budgetLine("rollouts", rollouts, String),
   budgetLine("reflections", reflections, String),
   budgetLine("tokens", tokens, compact),
-  budgetLine("dollars", usd, (value) => value.toFixed(2)),
+  budgetLine("dollars", usd, (value) => value.toFixed(value > 0 && value < 0.01 ? 4 : 2)),
   budgetLine("time", seconds, (value) => elapsed(value * 1_000))
 ]
 

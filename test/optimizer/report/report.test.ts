@@ -237,6 +237,7 @@ describe("searchProgress", () => {
     gate: null,
     rolloutsSpent: 412,
     rolloutsMax: 600,
+    otherBudgets: [],
     secondsLeft: 245
   }
 
@@ -252,6 +253,10 @@ describe("searchProgress", () => {
     assert.strictEqual(
       searchProgress({ ...progress, best: null, low: null, high: null, secondsLeft: null }),
       "no score yet · 14 tried, 3 accepted · 412/600 rollouts"
+    )
+    assert.strictEqual(
+      searchProgress({ ...progress, otherBudgets: ["$1.20/$5"] }, 100),
+      "best 0.812 [0.701, 0.890] · 14 tried, 3 accepted · 412/600 rollouts · $1.20/$5 · 4 min left"
     )
     assert.strictEqual(
       searchProgress({ ...progress, gate: { pairs: 40, n: 20, wins: 7, losses: 1 }, secondsLeft: null }, 100),

@@ -73,7 +73,7 @@ export const OptimizerConfig = Schema.Struct({
     Schema.Union(
       Schema.Literal("all", "best"),
       Schema.Struct({ topK: positive("candidates") }).annotations({
-        description: "{\"topK\": a whole number of candidates greater than 0}"
+        description: "an object with a topK of 1 or more"
       })
     ),
     "`gepa`: which of an iteration's improvements are kept (all)"

@@ -51,8 +51,8 @@ export class ChatCallFailed extends Data.TaggedError("ChatCallFailed")<{
 
 /** Connections to the proxy, closed with the scope. */
 export const chatConnections: Effect.Effect<Agent, never, Scope.Scope> = Effect.acquireRelease(
-  // Thinking models are silent for minutes; the caller's own limit ends the wait by interruption.
-  Effect.sync(() => new Agent({ headersTimeout: silenceMaxMs, bodyTimeout: silenceMaxMs })),
+  // Thinking models are silent for as long as they like; the caller's own limit ends the wait by interruption.
+  Effect.sync(() => new Agent({ headersTimeout: 0, bodyTimeout: 0 })),
   (agent) => Effect.promise(() => agent.destroy())
 )
 
@@ -60,26 +60,25 @@ export const chatConnections: Effect.Effect<Agent, never, Scope.Scope> = Effect.
 export const chatCall = <E, R>(
   agent: Agent,
   call: ChatCall<E, R>
-): Effect.Effect<ChatAnswer, ChatCallFailed | E, R> => {
-  const { body, json } = call
-  const plain = Effect.suspend(() => asked(agent, call, body))
-  if (json === undefined || json.isRefused) return plain
-  return Effect.catchIf(
-    asked(agent, call, { ...body, response_format: { type: "json_object" } }),
-    isModeRefusal,
-    (first) =>
-      plain.pipe(
-        Effect.tap(() => Effect.sync(() => void (json.isRefused = true))),
-        // When both are refused, JSON mode was not the reason: the first refusal tells more.
-        Effect.mapError((failure) => isModeRefusal(failure) ? first : failure)
-      )
-  )
-}
+): Effect.Effect<ChatAnswer, ChatCallFailed | E, R> =>
+  Effect.suspend(() => {
+    const { body, json } = call
+    if (json === undefined || json.isRefused) return asked(agent, call, body)
+    return Effect.catchIf(
+      asked(agent, call, { ...body, response_format: { type: "json_object" } }),
+      isModeRefusal,
+      (first) =>
+        asked(agent, call, body).pipe(
+          Effect.tap(() => Effect.sync(() => void (json.isRefused = true))),
+          // When both are refused, JSON mode was not the reason: the first refusal tells more.
+          Effect.mapError((failure) => isModeRefusal(failure) ? first : failure)
+        )
+    )
+  })
 
 const isModeRefusal = (failure: unknown): failure is ChatCallFailed =>
   failure instanceof ChatCallFailed && (failure.status === 400 || failure.status === 422)
 
-const silenceMaxMs = 900_000
 const responseBytesMax = 16 * 1024 * 1024
 const retriesMax = 2
 

@@ -37,7 +37,7 @@ describe("the optimizer and the gate of a config", () => {
     ],
     [
       { validate: [{ prompt: "b", expected: "c" }], optimizer: { algorithm: "gepa", selection: { topK: 0 } } },
-      "$.optimizer.selection: expected one of \"all\", \"best\" or {\"topK\": a whole number of candidates greater than 0}, " +
+      "$.optimizer.selection: expected one of \"all\", \"best\" or an object with a topK of 1 or more, " +
       "found an object"
     ],
     [

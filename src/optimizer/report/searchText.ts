@@ -38,8 +38,12 @@ const inner = columnsMax - 2
 
 /** The most important thing in one plain sentence: the gate's own where there is one. */
 export const verdict = (report: SearchReport): string => {
-  const { candidates, ended, gate } = report
+  const { candidates, ended, gate, openGate } = report
   if (gate !== null) return asSentence(gate.sentence)
+  if (openGate !== null) {
+    const { losses, n, pairs, wins } = openGate
+    return `The search has ended and its gate is open: ${n} of ${pairs} pairs, ${wins} won, ${losses} lost.`
+  }
   const seed = candidates.find(({ n }) => n === 0)
   const winner = winnerOf(report)
   const best = winner ?? seed

@@ -13,6 +13,7 @@ import type { Change, SearchEvent, Texts } from "../Search.js"
 import { slicesOf } from "../Slices.js"
 import { gateFirstSample } from "./gateSamples.js"
 import type { SearchResult } from "./Program.js"
+import { Watched } from "./Standing.js"
 
 /** The report of a run's search as it stands; null when the run searches nothing. */
 export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, StoreError, SearchReader> =>
@@ -28,7 +29,10 @@ export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, S
     const events = record.events.map(({ data, step }) => ({ step, event: JSON.parse(data) as StoredEvent }))
     const standing = lastIncumbent(events)
     const winner = isOver ? texts[result?.best ?? standing] ?? null : null
-    const { candidates, incumbents } = decided(seed, eventsOf(record, events, texts), winner)
+    const dated = eventsOf(record, events, texts)
+    const { candidates, incumbents } = decided(seed, dated, winner)
+    const watched = new Watched(seed)
+    for (const { event } of dated) watched.see(event)
     const versions = new Map(record.candidates.map(({ n, resourcesVersion }) => [n, resourcesVersion]))
     const best = result?.best ?? standing
     const scored = yield* reader.scored(runId, [...new Set([0, best])], gateFirstSample)
@@ -49,6 +53,7 @@ export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, S
       examples: examplesOf(scored, best),
       slices: slicesIn(scored, best),
       gate: gateOf(record, result),
+      openGate: isOver ? null : watched.standing.gate,
       troubles: troublesOf(record, events),
       promotedVersion: record.promotion?.version ?? null
     }

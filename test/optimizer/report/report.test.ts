@@ -70,6 +70,7 @@ const reports: FastCheck.Arbitrary<SearchReport> = FastCheck.record({
   slices: FastCheck.array(FastCheck.record({ name: text, n: count, seed: slice, winner: slice }), { maxLength: 5 }),
   troubles: FastCheck.array(FastCheck.record({ kind: text, n: count, last: text }), { maxLength: 4 }),
   promotedVersion: FastCheck.option(count),
+  openGate: FastCheck.option(FastCheck.record({ pairs: count, n: count, wins: count, losses: count })),
   gate: FastCheck.option(FastCheck.record({
     openingsLeft: count,
     seenBefore: count,
@@ -163,6 +164,10 @@ describe("searchText", () => {
     assert.strictEqual(
       first({ ended: null }),
       "The search is under way; candidate 4 scores 0.833, the seed 0.500, over 12 examples."
+    )
+    assert.strictEqual(
+      first({ ended: null, openGate: { pairs: 40, n: 20, wins: 7, losses: 1 } }),
+      "The search has ended and its gate is open: 20 of 40 pairs, 7 won, 1 lost."
     )
     assert.strictEqual(first({ candidates: [] }), "The search ended before anything was scored.")
   })

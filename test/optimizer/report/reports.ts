@@ -105,6 +105,7 @@ export const report: SearchReport = {
   ],
   troubles: [],
   promotedVersion: null,
+  openGate: null,
   gate: {
     decision: "promoted",
     sentence:

@@ -45,7 +45,8 @@ export interface StoredReflection {
 export interface GateUse {
   /** Examples that an earlier search ran its candidates on: they are no longer fresh. */
   readonly seen: ReadonlyArray<string>
-  /** Earlier gates that looked at any of the examples. */
+  /** Examples that an earlier gate looked at, and how many gates looked at any of them. */
+  readonly used: ReadonlyArray<string>
   readonly openings: number
 }
 
@@ -213,11 +214,14 @@ const gateUse = (
         AND run_id IN (SELECT id FROM runs WHERE ordinal < (SELECT ordinal FROM runs WHERE id = ${runId}))`,
     (rows): GateUse => {
       const wanted = new Set(examples.map(contentIn))
-      const used = rows.filter(({ example }) => wanted.has(contentIn(example)))
-      const searched = new Set(used.flatMap(({ example, isGate }) => isGate === 0 ? [contentIn(example)] : []))
+      const met = rows.filter(({ example }) => wanted.has(contentIn(example)))
+      const contents = (isGate: 0 | 1) =>
+        new Set(met.flatMap((row) => row.isGate === isGate ? [contentIn(row.example)] : []))
+      const [searched, gated] = [contents(0), contents(1)]
       return {
         seen: examples.filter((example) => searched.has(contentIn(example))),
-        openings: new Set(used.flatMap(({ isGate, runId }) => isGate === 1 ? [runId] : [])).size
+        used: examples.filter((example) => gated.has(contentIn(example))),
+        openings: new Set(met.flatMap(({ isGate, runId }) => isGate === 1 ? [runId] : [])).size
       }
     }
   )

@@ -135,30 +135,6 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       ])
     }))
 
-  it.scopedLive("leaves out of the gate what an earlier search has seen", () =>
-    Effect.gen(function*() {
-      const folder = yield* scratchFolder
-      const { origin } = yield* searchUpstream()
-      // 40 examples are too few to divide: this search selects on all of them.
-      yield* searched(folder, searchConfig(origin, { optimizer: { max_rollouts: 200 } }))
-      assert.match(resultIn(folder).noGate!, /^not testable: 40 examples/)
-      const { code, stderr } = yield* searched(folder, searchConfig(origin, { validate: 120 }))
-      assert.strictEqual(code, 0, stderr)
-      const result = JSON.parse(
-        query<{ result: string }>(folder, "SELECT result FROM search_results ORDER BY at_ms DESC LIMIT 1")[0]!.result
-      ) as Result & { readonly gateExamples: number; readonly gateSeenBefore: number }
-      assert.strictEqual(result.gateExamples + result.gateSeenBefore, 48)
-      assert.isAbove(result.gateSeenBefore, 5)
-      const drawn = (samples: string) =>
-        query<{ input: string }>(folder, `SELECT DISTINCT input FROM rollouts WHERE sample ${samples} ORDER BY input`)
-          .map(({ input }) => input)
-      const searchedOn = new Set(drawn("< 1000"))
-      assert.isAbove(drawn(">= 1000").length, 9)
-      assert.deepStrictEqual(drawn(">= 1000").filter((input) => searchedOn.has(input)), [])
-      const { stdout } = yield* tau(folder, ["report", `--store=${storeIn(folder)}`])
-      assert.match(stdout, new RegExp(`left out +${result.gateSeenBefore} that an earlier search had seen`))
-    }))
-
   it.scopedLive("tells of a reflection model that fails, without its secrets, and keeps the seed", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder

@@ -35,6 +35,8 @@ export interface Result {
   readonly spent: { readonly rollouts: number; readonly reflections: number; readonly tokens: number }
   readonly gate: { readonly decision: string } | null
   readonly noGate: string | null
+  readonly gateExamples: number
+  readonly gateLeftOut: { readonly seen: number; readonly wornOut: number }
 }
 export const resultIn = (folder: string) =>
   JSON.parse(query<{ result: string }>(folder, "SELECT result FROM search_results")[0]!.result) as Result

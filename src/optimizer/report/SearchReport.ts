@@ -87,8 +87,8 @@ export interface GateOutcome {
   readonly opening: number
   /** How often more they may be. */
   readonly openingsLeft: number
-  /** Examples that were left out because an earlier search had seen them. */
-  readonly seenBefore: number
+  /** Examples that were left out because an earlier search had seen them, or earlier gates have worn them out. */
+  readonly leftOut: { readonly seen: number; readonly wornOut: number }
 }
 
 export interface SearchReport {

@@ -173,11 +173,12 @@ const budgetLine = (label: string, { limit, spent }: Spent, shown: (value: numbe
 
 const gate = (outcome: GateOutcome | null): ReadonlyArray<string> => {
   if (outcome === null) return []
-  const { decision, gain, interval, losses, n, opening, openingsLeft, p, seenBefore, wins } = outcome
+  const { decision, gain, interval, leftOut, losses, n, opening, openingsLeft, p, wins } = outcome
   return [
     `${"decision".padEnd(14)}${oneLine(decision)}`,
     ...(opening === 0 ? [] : [`${"examples".padEnd(14)}${n} of its own: ${wins} won, ${losses} lost`]),
-    ...(seenBefore === 0 ? [] : [`${"left out".padEnd(14)}${seenBefore} that an earlier search had seen`]),
+    ...(leftOut.seen === 0 ? [] : [`${"left out".padEnd(14)}${leftOut.seen} that an earlier search had seen`]),
+    ...(leftOut.wornOut === 0 ? [] : [`${"left out".padEnd(14)}${leftOut.wornOut} that earlier gates have worn out`]),
     ...(gain === null ? [] : [`${"gain".padEnd(14)}${signed(gain)} ${bounds(interval)}`]),
     ...(p === null ? [] : [`${"p".padEnd(14)}${Number(p.toPrecision(3))}`]),
     ...(opening === 0 ? [] : [

@@ -11,15 +11,16 @@ import { SearchFailed } from "../../domain/SearchFailed.js"
 import { canonicalJson } from "../../store/canonicalJson.js"
 import { ResourceStore } from "../../store/ResourceStore.js"
 import type { RunStore } from "../../store/RunStore.js"
-import { SearchStore } from "../../store/SearchStore.js"
+import { type GateUse, SearchStore } from "../../store/SearchStore.js"
 import type { StoreError } from "../../store/StoreError.js"
 import { Chance } from "../Chance.js"
 import { gate } from "../Gate.js"
-import { gatePlan } from "../GatePlan.js"
+import { gatePlan, mayOpen } from "../GatePlan.js"
+import type { GateSettings } from "../GateSettings.js"
 import type { GateVerdict } from "../GateVerdict.js"
 import { gepa, type GepaSettings } from "../Gepa.js"
 import { rgepa, type RgepaSettings } from "../Rgepa.js"
-import { type Found, keyOf, piloted, type Steps, type Task, type Texts } from "../Search.js"
+import { type Found, keyOf, piloted, type Steps, type Task, type TaskExample, type Texts } from "../Search.js"
 import { slicesOf } from "../Slices.js"
 import { apo, type ApoSettings } from "../TextualGradient.js"
 import { gateFirstSample } from "./gateSamples.js"
@@ -58,12 +59,17 @@ export interface SearchResult {
   readonly isForced: boolean
   readonly selectionExamples: number
   readonly gateExamples: number
-  /** Left out of the gate because an earlier search had seen them. */
-  readonly gateSeenBefore: number
+  readonly gateLeftOut: LeftOut
   readonly spent: Spent
   readonly gate: GateVerdict | null
   /** Why no gate was held, in a sentence; null when one was. */
   readonly noGate: string | null
+}
+
+/** Examples of the gate's part that it did without: an earlier search had seen them, or earlier gates have worn them out. */
+export interface LeftOut {
+  readonly seen: number
+  readonly wornOut: number
 }
 
 /** Changes whenever the same answers may lead to other decisions. */
@@ -128,8 +134,8 @@ export const searchProgram = (
     }, gateRollouts)
     watched.phase = "gate"
     const isSeed = keyOf(found.best) === keyOf(seed)
-    const { openings, seen } = yield* store.gateUse(runId, planned.map(({ id }) => id), gateFirstSample)
-    const pairs = planned.filter(({ id }) => !seen.includes(id))
+    const use = yield* store.gateUse(runId, planned.map(({ id }) => id), gateFirstSample)
+    const { leftOut, pairs, usedBefore } = freshPairs(planned, use, settings)
     const gateSet = gateSetOf(pairs.map(({ id }) => id))
     const isOpen = yield* store.hasOpened(runId, gateSet)
     const noGate = isSeed
@@ -141,7 +147,7 @@ export const searchProgram = (
       : !isOpen && !(yield* run.affords(2 * settings.samples * Math.min(settings.blockPairs, pairs.length)))
       ? "not testable: the budget leaves nothing for the gate"
       : null
-    const opening = noGate === null ? yield* store.openGate(runId, gateSet, openings) : null
+    const opening = noGate === null ? yield* store.openGate(runId, gateSet, usedBefore) : null
     const verdict = opening === null ? null : yield* run.run(
       gate({
         incumbent: yield* incumbentOf(opening.incumbent, resourcesVersion, resources, seed),
@@ -173,7 +179,7 @@ export const searchProgram = (
       isForced,
       selectionExamples: selection.length,
       gateExamples: pairs.length,
-      gateSeenBefore: planned.length - pairs.length,
+      gateLeftOut: leftOut,
       spent: spent(),
       gate: verdict,
       noGate
@@ -208,6 +214,23 @@ const incumbentOf = (latest: number, begunUnder: number, resources: ResourceValu
       canonicalJson({ ...values, ...seed }) === canonicalJson(resources)
     return isSameAgent ? texts : seed
   })
+
+/**
+ * The pairs that are still good for a gate, and how often they were used. Where the examples together have been used too often,
+ * those that no gate has looked at are a gate of their own, if there are any.
+ */
+const freshPairs = (
+  planned: ReadonlyArray<TaskExample>,
+  { openings, seen, used }: GateUse,
+  { alpha }: GateSettings
+) => {
+  const unseen = planned.filter(({ id }) => !seen.includes(id))
+  const unused = unseen.filter(({ id }) => !used.includes(id))
+  const isWornOut = !mayOpen(alpha, openings + 1) && unused.length > 0
+  const pairs = isWornOut ? unused : unseen
+  const leftOut: LeftOut = { seen: planned.length - unseen.length, wornOut: unseen.length - pairs.length }
+  return { pairs, usedBefore: isWornOut ? 0 : openings, leftOut }
+}
 
 const gateSetOf = (ids: ReadonlyArray<string>) => createHash("sha256").update(ids.toSorted().join("\n")).digest("hex")
 

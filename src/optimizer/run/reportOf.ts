@@ -192,7 +192,7 @@ const sliceScore = (scores: ReadonlyArray<number>): SliceScore | null =>
 const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): GateOutcome | null => {
   if (result === null) return null
   const forced = promotion?.decision === "forced" ? forcedSentence(promotion) : ""
-  const { best, gate, gateSeenBefore: seenBefore, noGate } = result
+  const { best, gate, gateLeftOut: leftOut, noGate } = result
   if (gate === null) {
     // A search that found nothing better has nothing for a gate to decide.
     if (best === 0) return null
@@ -208,7 +208,7 @@ const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): 
       p: null,
       opening: 0,
       openingsLeft: 0,
-      seenBefore
+      leftOut
     }
   }
   return {
@@ -223,7 +223,7 @@ const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): 
     // A gate that was worn out looked at nothing.
     opening: gate.n === 0 && gate.decision === "not_testable" ? 0 : gate.plan.opening,
     openingsLeft: gate.plan.openingsLeft,
-    seenBefore
+    leftOut
   }
 }
 

@@ -73,7 +73,7 @@ const reports: FastCheck.Arbitrary<SearchReport> = FastCheck.record({
   openGate: FastCheck.option(FastCheck.record({ pairs: count, n: count, wins: count, losses: count })),
   gate: FastCheck.option(FastCheck.record({
     openingsLeft: count,
-    seenBefore: count,
+    leftOut: FastCheck.record({ seen: count, wornOut: count }),
     decision: text,
     sentence: text,
     n: count,

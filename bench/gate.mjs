@@ -65,15 +65,17 @@ const openOnce = (plan, settings, seed, world) => {
   }
   let turn = steps.next()
   while (turn.done !== true) {
-    turn = steps.next(turn.value.map((ask) => [{
-      example: ask.examples[0],
-      score: scoreOf(ask),
-      failed: false,
-      feedback: "",
-      output: null,
-      trace: null,
-      tokens: 100
-    }]))
+    turn = steps.next(turn.value.map((ask) =>
+      ask._tag === "Note" ? null : [{
+        example: ask.examples[0],
+        score: scoreOf(ask),
+        failed: false,
+        feedback: "",
+        output: null,
+        trace: null,
+        tokens: 100
+      }]
+    ))
   }
   return turn.value
 }

@@ -104,7 +104,7 @@ export const expectation = (ast: AST.AST): string => {
     case "Transformation":
       return expectation(ast.from)
     case "TypeLiteral":
-      return "an object"
+      return described ?? "an object"
     case "TupleType":
       return arrayOf(ast.rest[0]?.type) + (ast.elements.length > 0 ? " that is not empty" : "")
     case "Union":

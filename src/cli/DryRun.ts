@@ -1,41 +1,59 @@
 /** What a run may cost at most, and what its gate could find, before anything is spent or written. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import type { ResourceValues } from "../domain/Resources.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { priceOf } from "../optimizer/run/Prices.js"
 import { searchPlan } from "../optimizer/run/SearchPlan.js"
+import { searchExamples } from "../optimizer/run/SearchTask.js"
+import { costEstimate, type Tokens } from "./CostEstimate.js"
 import { ExitCode } from "./ExitCode.js"
 import type { OptimizeMode } from "./Mode.js"
 
-export const dryRun = (mode: OptimizeMode, config: RunConfig) =>
-  Effect.as(
-    Console.log(mode.json ? JSON.stringify(planJson(mode, config), null, 2) : planText(mode, config)),
+export const dryRun = (mode: OptimizeMode, config: RunConfig, resources: ResourceValues) => {
+  const plan = planOf(mode, config, resources)
+  return Effect.as(
+    Console.log(mode.json ? JSON.stringify(planJson(plan), null, 2) : planText(plan)),
     ExitCode.success
   )
+}
 
-const planOf = (mode: OptimizeMode, config: RunConfig) => {
+type Plan = ReturnType<typeof planOf>
+
+const planOf = (mode: OptimizeMode, config: RunConfig, resources: ResourceValues) => {
   const { optimizer } = config
   const evaluated = (config.optimize.length + config.validate.length) * (optimizer.samples ?? 1)
-  const search = optimizer.algorithm === "evaluate" ? null : searchPlan(config)
+  const search = optimizer.algorithm === "evaluate" ? null : searchPlan(config, resources)
   const reflectionModel = optimizer.reflection_model ?? mode.modelRef
+  const { train, validate } = searchExamples(config, resources)
+  const priced = (model: string) => priceOf(optimizer.prices ?? {}, model) ?? null
+  const rolloutsMax = search === null ? evaluated : optimizer.max_rollouts
   return {
     algorithm: optimizer.algorithm,
-    rolloutsMax: search === null ? evaluated : optimizer.max_rollouts,
+    rolloutsMax,
+    cost: costEstimate({
+      config,
+      resources,
+      examples: [...train, ...validate],
+      rolloutsMax,
+      reflectionsMax: search?.reflectionsMax ?? 0,
+      prices: { rollout: priced(mode.modelRef), reflection: priced(reflectionModel) }
+    }),
+    hasJudge: (config.scoring ?? []).some(({ kind }) => kind === "judge"),
     attemptsMax: config.max_attempts,
     reflectionsMax: search?.reflectionsMax ?? 0,
     tokensMax: optimizer.max_tokens ?? null,
     usdMax: optimizer.max_usd ?? null,
     secondsMax: optimizer.max_seconds ?? null,
     prices: {
-      [mode.modelRef]: priceOf(optimizer.prices ?? {}, mode.modelRef) ?? null,
-      ...(search !== null && { [reflectionModel]: priceOf(optimizer.prices ?? {}, reflectionModel) ?? null })
+      [mode.modelRef]: priced(mode.modelRef),
+      ...(search !== null && { [reflectionModel]: priced(reflectionModel) })
     },
     search
   }
 }
 
-const planJson = (mode: OptimizeMode, config: RunConfig) => {
-  const { search, ...plan } = planOf(mode, config)
+const planJson = ({ search, ...plan }: Plan) => {
   return {
     schema_version: 1,
     dry_run: true,
@@ -47,6 +65,11 @@ const planJson = (mode: OptimizeMode, config: RunConfig) => {
     usd_max: plan.usdMax,
     seconds_max: plan.secondsMax,
     prices: plan.prices,
+    estimate: plan.cost === null ? null : {
+      usd: plan.cost.usd,
+      rollout_tokens: plan.cost.rollout,
+      reflection_tokens: plan.cost.reflection
+    },
     ...(search !== null && {
       train_examples: search.train,
       selection_examples: search.selection,
@@ -61,8 +84,7 @@ const planJson = (mode: OptimizeMode, config: RunConfig) => {
   }
 }
 
-const planText = (mode: OptimizeMode, config: RunConfig): string => {
-  const plan = planOf(mode, config)
+const planText = (plan: Plan): string => {
   const { search } = plan
   const limits = [
     plan.tokensMax === null ? null : `${plan.tokensMax} tokens`,
@@ -101,8 +123,28 @@ const planText = (mode: OptimizeMode, config: RunConfig): string => {
           ? `${model}: unknown; give it in optimizer.prices`
           : `${model}: $${price.input} in, $${price.output} out per million tokens`
       )
-    )
+    ),
+    ...costLines(plan)
   ].join("\n")
+}
+
+const costLines = ({ cost, hasJudge, reflectionsMax, rolloutsMax, usdMax }: Plan): ReadonlyArray<string> => {
+  const limit = usdMax === null ? "" : `, at most $${usdMax}`
+  if (cost === null) return [row("cost", `unknown: an agent makes as many calls as it likes${limit}`)]
+  const { reflection, rollout, usd } = cost
+  const of = (n: number, what: string, { input, output }: Tokens) =>
+    `${n} ${what} of ${input} tokens in and ${output} out`
+  return [
+    row(
+      "cost",
+      usd === null
+        ? `unknown without prices${limit}`
+        : `${usd > 0 && usd < 0.01 ? "less than $0.01" : `about $${usd.toFixed(2)}`}${limit}`
+    ),
+    row("", `for ${of(rolloutsMax, "rollouts", rollout)}`),
+    ...(reflection === null ? [] : [row("", `and ${of(reflectionsMax, "reflections", reflection)}`)]),
+    row("", `by the length of the texts; of answers a guess${hasJudge ? ", judges not counted" : ""}`)
+  ]
 }
 
 const row = (label: string, value: string) => `  ${label.padEnd(14)}${value}`

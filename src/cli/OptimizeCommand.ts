@@ -49,6 +49,7 @@ import { proxyActors } from "./ProxyActors.js"
 import { proxyWithDashboard } from "./ProxyWithDashboard.js"
 import { restartCommand } from "./RestartCommand.js"
 import { reflectionModel, searchPart } from "./SearchPart.js"
+import { seedResources } from "./SeedResources.js"
 import { sideEndpoints, type SideModel, sideModel } from "./SideModel.js"
 import { upstreamOf } from "./Upstream.js"
 
@@ -65,7 +66,8 @@ const optimize = Effect.fnUntraced(function*(
   conclude: (code: number) => void
 ) {
   const { config, folder, path } = yield* loadConfig(mode.configPath)
-  if (mode.dryRun) return yield* dryRun(mode, config)
+  const seed = yield* seedResources(mode, config)
+  if (mode.dryRun) return yield* dryRun(mode, config, seed)
   const upstream = yield* upstreamOf(mode, config, environment)
   const judges = yield* Effect.forEach(
     judgeModels(config, mode.modelRef),

@@ -2,11 +2,13 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { compact } from "../domain/Figures.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { searchProgress } from "../optimizer/report/searchProgress.js"
 import { priceOf } from "../optimizer/run/Prices.js"
-import { notBegun, searchProgram, type Standing } from "../optimizer/run/Program.js"
+import { searchProgram } from "../optimizer/run/Program.js"
 import { Reflector } from "../optimizer/run/Reflector.js"
+import { notBegun, type Standing } from "../optimizer/run/Standing.js"
 import type { ProxyOptions } from "../proxy/ProxyOptions.js"
 import type { SearchPart } from "../runtime/Run.js"
 import type { ResourceStore } from "../store/ResourceStore.js"
@@ -59,12 +61,18 @@ export const searchPart = (options: SearchPartOptions) =>
           high: standing.best?.high ?? null,
           tried: standing.tried,
           accepted: standing.accepted,
+          gate: standing.phase === "gate" ? standing.gate : null,
           rolloutsSpent: standing.rollouts,
           rolloutsMax: optimizer.max_rollouts,
+          otherBudgets: [
+            ...(optimizer.max_usd === undefined ? [] : [`$${standing.usd.toFixed(2)}/$${optimizer.max_usd}`]),
+            ...(optimizer.max_tokens === undefined
+              ? []
+              : [`${compact(standing.tokens)}/${compact(optimizer.max_tokens)} tokens`])
+          ],
           secondsLeft: pace.secondsLeft(standing, elapsedMs)
         }, columns - 1)
-        if (progress.desired === "pause") return `paused · ${told}`.slice(0, columns - 1)
-        return standing.phase === "gate" ? `gate · ${told}`.slice(0, columns - 1) : told
+        return progress.desired === "pause" ? `paused · ${told}`.slice(0, columns - 1) : told
       }
     }
     return part
@@ -92,9 +100,13 @@ class Pace {
 }
 
 /** A limit in dollars means nothing where nobody knows what a call costs. */
-const checkPrices = ({ max_usd, prices = {}, reflection_model }: RunConfig["optimizer"], mode: OptimizeMode) => {
+const checkPrices = ({ optimizer, scoring }: RunConfig, mode: OptimizeMode) => {
+  const { max_usd, prices = {}, reflection_model } = optimizer
   if (max_usd === undefined) return Effect.void
-  const unknown = [mode.modelRef, reflection_model ?? mode.modelRef].find((model) =>
+  const judges = (scoring ?? []).flatMap((scorer) =>
+    scorer.kind === "judge" && scorer.model !== undefined ? [scorer.model] : []
+  )
+  const unknown = [mode.modelRef, reflection_model ?? mode.modelRef, ...judges].find((model) =>
     priceOf(prices, model) === undefined
   )
   return unknown === undefined ? Effect.void : new UsageError({
@@ -104,13 +116,15 @@ const checkPrices = ({ max_usd, prices = {}, reflection_model }: RunConfig["opti
 }
 
 /** Where a config's reflection model is; null when nothing is searched for. Fails before anything is written. */
-export const reflectionModel = ({ optimizer }: RunConfig, mode: OptimizeMode, environment: Environment) =>
-  optimizer.algorithm === "evaluate"
+export const reflectionModel = (config: RunConfig, mode: OptimizeMode, environment: Environment) => {
+  const { optimizer } = config
+  return optimizer.algorithm === "evaluate"
     ? Effect.succeed(null)
     : Effect.zipRight(
-      checkPrices(optimizer, mode),
+      checkPrices(config, mode),
       sideModel(mode, optimizer.reflection_model ?? mode.modelRef, environment, optimizer.reflection_url)
     )
+}
 
 const reflectorOf = ({ config, proxy }: SearchPartOptions, reflection: SideModel) =>
   Effect.gen(function*() {

@@ -1,5 +1,6 @@
 /** What must hold for a search: that it has something to search over, and that its settings are those of its algorithm. */
 import type { Algorithm, OptimizerConfig } from "../domain/OptimizerConfig.js"
+import type { ResourceValues } from "../domain/Resources.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { parseUpstream } from "../openai/UpstreamUrl.js"
 import { divided } from "../optimizer/run/SearchPlan.js"
@@ -23,15 +24,25 @@ const owners: { readonly [Key in keyof OptimizerConfig]?: ReadonlyArray<Algorith
   proposals: ["gepa", "rgepa"],
   selection: ["gepa"],
   selector: ["gepa"],
+  componentSelector: ["gepa"],
+  acceptance: ["gepa"],
+  perfectScore: ["gepa"],
+  skipPerfectScore: ["gepa"],
   merge: ["gepa"],
+  mergesMax: ["gepa"],
   rng: ["gepa"],
   cache: ["gepa"],
   block: ["rgepa"],
+  dropZ: ["rgepa"],
+  dropMargin: ["rgepa"],
   pBest: ["rgepa"],
   pPrune: ["rgepa"],
   patchMerge: ["rgepa"],
   lag: ["rgepa"],
-  corpusPass: ["rgepa"]
+  corpusPass: ["rgepa"],
+  rejectedMemory: ["rgepa"],
+  hypotheses: ["rgepa"],
+  tieBreakSamples: ["rgepa"]
 }
 
 /** Of no use to `evaluate`, which searches nothing. */
@@ -41,6 +52,9 @@ const searchOnly: ReadonlyArray<keyof OptimizerConfig> = [
   "reflection_url",
   "reflection_parameters",
   "max_reflections",
+  "max_tokens",
+  "max_usd",
+  "max_seconds",
   "target"
 ]
 
@@ -67,21 +81,27 @@ export const searchProblems = (config: RunConfig): ReadonlyArray<Problem> => {
         ? []
         : [{ path: pathOf("$", key), text: `expected examples, found none: ${shown(algorithm)} searches on them` }]
     ),
-    ...componentProblems(config),
+    // Without resources of its own the run is under the latest version, which only the store knows.
+    ...(config.resources === undefined ? [] : componentProblems(optimizer, config.resources, "\"resources\"")),
     ...referenceProblems(config),
     ...budgetProblems(config),
     ...parameterProblems(config),
+    ...parentProblems(optimizer),
     ...modelProblems(optimizer.reflection_model),
     ...urlProblems(optimizer.reflection_url)
   ]
 }
 
-const componentProblems = ({ optimizer, resources }: RunConfig): ReadonlyArray<Problem> => {
-  // Without resources of its own the run is under the latest version, which only the store knows.
-  if (resources === undefined) return []
+/** Whether the search has texts to search over; `where` names the resources. */
+export const componentProblems = (
+  optimizer: OptimizerConfig,
+  resources: ResourceValues,
+  where: string
+): ReadonlyArray<Problem> => {
   const texts = Object.keys(resources).filter((name) => typeof resources[name] === "string")
   if (texts.length === 0) {
-    return [{ path: "$.resources", text: "expected a text to optimize, a system_prompt say, found none" }]
+    const text = `expected a text to optimize, a system_prompt say, found none in ${where}`
+    return [{ path: "$.resources", text }]
   }
   const components: ReadonlyArray<string> = optimizer.components ?? []
   return components.flatMap((name, index) => {
@@ -94,7 +114,7 @@ const componentProblems = ({ optimizer, resources }: RunConfig): ReadonlyArray<P
     const hint = meant === undefined ? "" : `; did you mean ${shown(meant)}?`
     return [{
       path,
-      text: `expected the name of a text in "resources", found ${shown(name)}${hint}`
+      text: `expected the name of a text in ${where}, found ${shown(name)}${hint}`
     }]
   })
 }
@@ -122,7 +142,7 @@ const referenceProblems = (config: RunConfig): ReadonlyArray<Problem> => {
 
 /** The seed's own evaluation and the gate must fit. */
 const budgetProblems = (config: RunConfig): ReadonlyArray<Problem> => {
-  const { gateRollouts, selection } = divided(config, searchExamples(config, config.resources ?? {}).validate)
+  const { gateRollouts, selection } = divided(config, searchExamples(config, config.resources ?? {}))
   const { max_rollouts: max } = config.optimizer
   const least = selection.length + gateRollouts
   return max > least ? [] : [{
@@ -140,6 +160,13 @@ const parameterProblems = ({ optimizer }: RunConfig): ReadonlyArray<Problem> =>
     path: pathOf("$.optimizer.reflection_parameters", key),
     text: `expected a parameter that is not tau's own, found ${shown(key)}`
   }))
+
+/** An iteration of rgepa has one parent. */
+const parentProblems = ({ algorithm, proposals }: OptimizerConfig): ReadonlyArray<Problem> =>
+  algorithm !== "rgepa" || proposals === undefined || proposals.parents === 1 ? [] : [{
+    path: "$.optimizer.proposals.parents",
+    text: `expected 1 parent for "rgepa", found ${proposals.parents}; "lag" runs iterations side by side`
+  }]
 
 const modelProblems = (reference: string | undefined): ReadonlyArray<Problem> => {
   if (reference === undefined) return []

@@ -70,20 +70,41 @@ export const OptimizerConfig = Schema.Struct({
     "`gepa`, `rgepa`: how many proposals an iteration makes"
   ),
   selection: optional(
-    Schema.Literal("all", "best"),
-    "`gepa`: which of an iteration's improvements are kept"
+    Schema.Union(
+      Schema.Literal("all", "best"),
+      Schema.Struct({ topK: positive("candidates") }).annotations({
+        description: "an object with a topK of 1 or more"
+      })
+    ),
+    "`gepa`: which of an iteration's improvements are kept (all)"
   ),
   selector: optional(
     Schema.Literal("pareto", "current_best", "epsilon_greedy", "top_k_pareto"),
-    "`gepa`: how a parent is chosen"
+    "`gepa`: how a parent is chosen (pareto)"
   ),
-  merge: optional(Schema.Boolean, "`gepa`: whether candidates are crossed"),
+  componentSelector: optional(
+    Schema.Literal("round_robin", "all"),
+    "`gepa`: whether a child changes one component, each in its turn, or all of them (round_robin)"
+  ),
+  acceptance: optional(
+    Schema.Literal("strict", ">="),
+    "`gepa`: whether a child must do better than its parent on the minibatch, or only no worse (strict)"
+  ),
+  perfectScore: optional(score, "`gepa`: a score that leaves nothing to improve (1)"),
+  skipPerfectScore: optional(Schema.Boolean, "`gepa`: whether a perfect minibatch makes no proposal (true)"),
+  merge: optional(Schema.Boolean, "`gepa`: whether candidates are crossed (false)"),
+  mergesMax: optional(positive("crossings"), "`gepa`: the most crossings that join the pool (5)"),
   rng: optional(
     Schema.Literal("path", "python"),
     "`gepa`: `python` draws what Python's `random.Random(seed)` draws in the reference implementation (`path`)"
   ),
   cache: optional(Schema.Boolean, "`gepa`: false runs an example again whenever it is asked for again (true)"),
   block: optional(positive("examples"), "`rgepa`: selection examples per heat of the race (10)"),
+  dropZ: optional(
+    atLeastZero("number of standard errors"),
+    "`rgepa`: standard errors of the benefit of the doubt in a race (1.28)"
+  ),
+  dropMargin: optional(share("a gain"), "`rgepa`: gain, in score, that is worth the rest of a race (0.02)"),
   pBest: optional(share("a probability"), "`rgepa`: how often the parent is the best candidate (0.5)"),
   pPrune: optional(share("a probability"), "`rgepa`: how often a line is tried without (0.1)"),
   patchMerge: optional(Schema.Boolean, "`rgepa`: whether the patches of two candidates are joined (false)"),
@@ -91,6 +112,15 @@ export const OptimizerConfig = Schema.Struct({
   corpusPass: optional(
     Schema.Boolean,
     "`rgepa`: whether the search begins with one reflection over all training examples (false)"
+  ),
+  rejectedMemory: optional(
+    Schema.Boolean,
+    "`rgepa`: whether the reflection model is shown what was tried on a text in vain (true)"
+  ),
+  hypotheses: optional(Schema.Boolean, "`rgepa`: whether the reflection model is asked for causes before edits (true)"),
+  tieBreakSamples: optional(
+    whole(0, "samples"),
+    "`rgepa`: further samples of the two best when they are within one standard error (0)"
   )
 })
 export type OptimizerConfig = typeof OptimizerConfig.Type
@@ -108,7 +138,7 @@ export const GateConfig = Schema.Struct({
       Schema.filter((value) => value > 0 && value < 1, { description: "a share above 0 and below 1" })
     ),
     0.4,
-    "Share of `validate`, about, that is kept for the gate; no search sees it"
+    "Share of `validate` that is kept for the gate; no search sees it"
   ),
   min_reward_delta: withDefault(share("a gain"), 0, "Smallest gain that counts"),
   samples: withDefault(positive("rollouts"), 1, "Rollouts per example and version"),

@@ -172,7 +172,8 @@ export const RunConfig = Schema.Struct({
   validate: withDefault(Schema.Array(Example), [], "Examples to validate on; `val` is an old name for it"),
   resources: optional(
     ResourceValues,
-    "What the agent is given besides the example, stored as a version before the run; `system_prompt` by convention"
+    "What the agent is given besides the example, stored as a version before the run; `system_prompt` by convention. " +
+      "Without it the latest version in the store"
   ),
   rewrite: optional(
     Schema.Array(RewriteRule),

@@ -2,6 +2,14 @@
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { withoutSecrets } from "../openai/Secrets.js"
+
+export interface ChatAnswer {
+  /** The assistant's final text; empty when there is none. */
+  readonly text: string
+  /** The text; else the tool calls as JSON; else the refusal. */
+  readonly output: string
+}
 
 const Message = Schema.Struct({
   content: Schema.optional(Schema.NullOr(Schema.Union(
@@ -15,20 +23,20 @@ const decodeCompletion = Schema.decodeUnknownOption(Schema.parseJson(Schema.Stru
   choices: Schema.NonEmptyArray(Schema.Struct({ message: Message }))
 })))
 
-/** The final text; the refusal, or the tool calls as JSON, when there is none. Left says what is wrong with the answer. */
-export const answerOf = (text: string): Either.Either<string, string> =>
-  Option.match(decodeCompletion(text), {
+/** What a response's body says; Left is what is wrong with it. */
+export const answerOf = (body: string): Either.Either<ChatAnswer, string> =>
+  Option.match(decodeCompletion(body), {
     onNone: () => {
-      const message = errorMessage(text, "")
+      const message = errorMessage(body, "")
       return Either.left(`the model's answer is no chat completion${message === "" ? "" : `: ${message}`}`)
     },
     onSome: ({ choices: [{ message }] }) => {
-      const content = typeof message.content === "string"
+      const text = typeof message.content === "string"
         ? message.content
         : (message.content ?? []).map((part) => part.text ?? "").join("")
-      if (content !== "") return Either.right(content)
-      if (message.tool_calls && message.tool_calls.length > 0) return Either.right(JSON.stringify(message.tool_calls))
-      return Either.right(message.refusal ?? "")
+      if (text !== "") return Either.right({ text, output: text })
+      const calls = message.tool_calls ?? []
+      return Either.right({ text, output: calls.length > 0 ? JSON.stringify(calls) : message.refusal ?? "" })
     }
   })
 
@@ -40,7 +48,7 @@ const messageCharsMax = 500
 
 /** The upstream's own words, or the beginning of whatever it sent, without anything that looks like a key. */
 export const errorMessage = (body: string, apiKey: string): string => {
-  const masked = (text: string) => apiKey === "" ? text : text.replaceAll(apiKey, "[key]")
+  const masked = (text: string) => withoutSecrets(apiKey === "" ? text : text.replaceAll(apiKey, "[key]")).text
   const said = Option.match(decodeError(body), {
     // Masked before it is cut: half a key would not be recognized.
     onNone: () => masked(body).slice(0, 2 * messageCharsMax),

@@ -2,7 +2,8 @@
  * One chat completion of our own, asked through the run's proxy.
  *
  * The proxy never retries, so this client does what any good client does: it repeats calls that failed for want of
- * capacity or connection, at most twice, after the time the server asks for.
+ * capacity or connection, at most twice, after the time the server asks for. A JSON object is asked for in JSON mode, and
+ * without where the server refuses that.
  */
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
@@ -11,15 +12,24 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { Agent, request } from "undici"
-import { answerOf, errorMessage } from "./ChatAnswer.js"
+import { answerOf, type ChatAnswer, errorMessage } from "./ChatAnswer.js"
 
-export interface ChatCall {
-  /** OpenAI-compatible base URL, ending in `/v1`; it says whose call this is. */
-  readonly baseUrl: string
+export interface ChatCall<E = never, R = never> {
+  /** OpenAI-compatible base URL, ending in `/v1`; it says whose call this is. Asked for anew before every request. */
+  readonly baseUrl: Effect.Effect<string, E, R>
   /** Never repeated in a failure. */
   readonly apiKey: string
-  /** The request as JSON, the same for every try. */
-  readonly body: string
+  /** Sent as JSON, the same for every try. */
+  readonly body: Readonly<Record<string, unknown>>
+  /** Given where a JSON object is wanted. */
+  readonly json?: JsonMode
+  /** Most seconds for one request; without it the caller's own limit ends the wait, by interruption. */
+  readonly requestSecs?: number
+}
+
+/** What calls of one model know of its JSON mode: a server that has refused it is asked without from then on. */
+export class JsonMode {
+  isRefused = false
 }
 
 /** There is no answer. */
@@ -29,6 +39,8 @@ export class ChatCallFailed extends Data.TaggedError("ChatCallFailed")<{
   readonly detail: string
   /** What the last try was answered with; null when there was no answer. */
   readonly status: number | null
+  /** The server's own words for a status that is an error, without its secrets; may be empty. */
+  readonly said: string
   /** The request itself is wrong: the same one would fail again. */
   readonly permanent: boolean
 }> {
@@ -39,19 +51,34 @@ export class ChatCallFailed extends Data.TaggedError("ChatCallFailed")<{
 
 /** Connections to the proxy, closed with the scope. */
 export const chatConnections: Effect.Effect<Agent, never, Scope.Scope> = Effect.acquireRelease(
-  // Thinking models are silent for minutes; the caller's own limit ends the wait by interruption.
-  Effect.sync(() => new Agent({ headersTimeout: silenceMaxMs, bodyTimeout: silenceMaxMs })),
+  // Thinking models are silent for as long as they like; the caller's own limit ends the wait by interruption.
+  Effect.sync(() => new Agent({ headersTimeout: 0, bodyTimeout: 0 })),
   (agent) => Effect.promise(() => agent.destroy())
 )
 
-/** The text that the model answered. Interrupting it closes the connection. */
-export const chatCall = (agent: Agent, call: ChatCall): Effect.Effect<string, ChatCallFailed> =>
-  Effect.retry(attempt(agent, call), {
-    schedule: backoff,
-    while: ({ retryAfterMs }) => retryAfterMs !== null
-  }).pipe(Effect.mapError(({ failure }) => failure))
+/** What the model answered. Interrupting it closes the connection. */
+export const chatCall = <E, R>(
+  agent: Agent,
+  call: ChatCall<E, R>
+): Effect.Effect<ChatAnswer, ChatCallFailed | E, R> =>
+  Effect.suspend(() => {
+    const { body, json } = call
+    if (json === undefined || json.isRefused) return asked(agent, call, body)
+    return Effect.catchIf(
+      asked(agent, call, { ...body, response_format: { type: "json_object" } }),
+      isModeRefusal,
+      (first) =>
+        asked(agent, call, body).pipe(
+          Effect.tap(() => Effect.sync(() => void (json.isRefused = true))),
+          // When both are refused, JSON mode was not the reason: the first refusal tells more.
+          Effect.mapError((failure) => isModeRefusal(failure) ? first : failure)
+        )
+    )
+  })
 
-const silenceMaxMs = 900_000
+const isModeRefusal = (failure: unknown): failure is ChatCallFailed =>
+  failure instanceof ChatCallFailed && (failure.status === 400 || failure.status === 422)
+
 const responseBytesMax = 16 * 1024 * 1024
 const retriesMax = 2
 
@@ -62,24 +89,37 @@ class TryFailed extends Data.Error<{ readonly failure: ChatCallFailed; readonly 
 const backoff = Schedule.exponential("500 millis").pipe(
   Schedule.jitteredWith({ min: 0.75, max: 1.25 }),
   Schedule.intersect(Schedule.recurs(retriesMax)),
-  Schedule.zipRight(Schedule.identity<TryFailed>()),
-  Schedule.modifyDelay(({ retryAfterMs }, delay) => retryAfterMs ? Duration.millis(retryAfterMs) : delay)
+  Schedule.zipRight(Schedule.identity<unknown>()),
+  Schedule.modifyDelay((failure, delay) =>
+    failure instanceof TryFailed && failure.retryAfterMs ? Duration.millis(failure.retryAfterMs) : delay
+  )
 )
 
-const attempt = (agent: Agent, call: ChatCall): Effect.Effect<string, TryFailed> =>
+const asked = <E, R>(
+  agent: Agent,
+  call: ChatCall<E, R>,
+  body: ChatCall["body"]
+): Effect.Effect<ChatAnswer, ChatCallFailed | E, R> =>
+  Effect.retry(attempt(agent, call, JSON.stringify(body)), {
+    schedule: backoff,
+    while: (failure) => failure instanceof TryFailed && failure.retryAfterMs !== null
+  }).pipe(Effect.mapError((failure) => failure instanceof TryFailed ? failure.failure : failure))
+
+const attempt = <E, R>(agent: Agent, call: ChatCall<E, R>, body: string): Effect.Effect<ChatAnswer, TryFailed | E, R> =>
   Effect.gen(function*() {
-    const { headers, status, text } = yield* send(agent, call)
+    const baseUrl = yield* call.baseUrl
+    const { headers, status, text } = yield* withinLimit(send(agent, baseUrl, call.apiKey, body), call.requestSecs)
     if (status >= 200 && status < 300) {
       const answer = answerOf(text)
       if (answer._tag === "Right") return answer.right
-      return yield* new TryFailed({ failure: modelFailed(answer.left, status, false), retryAfterMs: null })
+      return yield* new TryFailed({ failure: modelFailed(answer.left, { status }), retryAfterMs: null })
     }
-    const message = errorMessage(text, call.apiKey)
-    const failure = modelFailed(
-      `the model call was answered with ${status}${message === "" ? "" : `: ${message}`}`,
+    const said = errorMessage(text, call.apiKey)
+    const failure = modelFailed(`the model call was answered with ${status}${said === "" ? "" : `: ${said}`}`, {
       status,
-      refusals.has(status)
-    )
+      said,
+      permanent: refusals.has(status)
+    })
     const retried = headers["x-should-retry"] === undefined ? isTransient(status) : headers["x-should-retry"] === "true"
     const now = yield* Clock.currentTimeMillis
     return yield* new TryFailed({ failure, retryAfterMs: retried ? retryAfterMs(headers, now) : null })
@@ -91,7 +131,13 @@ interface Response {
   readonly text: string
 }
 
-const send = (agent: Agent, { apiKey, baseUrl, body }: ChatCall): Effect.Effect<Response, TryFailed> =>
+const withinLimit = (response: Effect.Effect<Response, TryFailed>, seconds: number | undefined) =>
+  seconds === undefined ? response : Effect.timeoutFail(response, {
+    duration: Duration.seconds(seconds),
+    onTimeout: () => new TryFailed({ failure: modelFailed(`no answer within ${seconds} s`), retryAfterMs: 0 })
+  })
+
+const send = (agent: Agent, baseUrl: string, apiKey: string, body: string): Effect.Effect<Response, TryFailed> =>
   Effect.tryPromise({
     try: async (signal) => {
       const response = await request(`${baseUrl.replace(/\/+$/, "")}/chat/completions`, {
@@ -112,7 +158,7 @@ const send = (agent: Agent, { apiKey, baseUrl, body }: ChatCall): Effect.Effect<
       return { status: response.statusCode, headers: response.headers, text: Buffer.concat(chunks).toString("utf8") }
     },
     catch: (cause) =>
-      new TryFailed({ failure: modelFailed(`the model call failed: ${codeOf(cause)}`, null, false), retryAfterMs: 0 })
+      new TryFailed({ failure: modelFailed(`the model call failed: ${codeOf(cause)}`), retryAfterMs: 0 })
   }).pipe(
     Effect.flatMap((response) =>
       response === undefined
@@ -141,13 +187,14 @@ const retryAfterMs = (headers: Response["headers"], nowMs: number): number => {
   return asked > 0 && asked <= retryAfterMaxMs ? asked : 0
 }
 
-const modelFailed = (detail: string, status: number | null, permanent: boolean) =>
-  new ChatCallFailed({ reason: "model", detail, status, permanent })
+const modelFailed = (detail: string, more: Partial<Pick<ChatCallFailed, "permanent" | "said" | "status">> = {}) =>
+  new ChatCallFailed({ reason: "model", detail, status: null, said: "", permanent: false, ...more })
 
 const tooLarge = new ChatCallFailed({
   reason: "size",
   detail: `the model answered with more than ${responseBytesMax} bytes`,
   status: null,
+  said: "",
   permanent: false
 })
 

@@ -12,7 +12,7 @@ import { futileBelow } from "./GatePower.js"
 import type { GateSettings } from "./GateSettings.js"
 import { type GateVerdict, verdictOf } from "./GateVerdict.js"
 import { guardedSlices, type GuardRail, guardRails } from "./GuardRails.js"
-import { keyOf, type Outcome, SearchStopped, type Steps, type TaskExample } from "./Search.js"
+import { keyOf, note, type Outcome, type SearchEvent, SearchStopped, type Steps, type TaskExample } from "./Search.js"
 
 export interface GateTask extends Arms {
   /** The gate's examples, from `splitValidate`. */
@@ -30,6 +30,13 @@ export interface GateTask extends Arms {
 }
 
 export function* gate(task: GateTask): Steps<GateVerdict> {
+  const verdict = yield* tried(task)
+  const { decision, gain, losses, n, reason, wins } = verdict
+  yield* note({ type: "gate_decided", candidate: task.candidate, n, wins, losses, gain, decision, reason })
+  return verdict
+}
+
+function* tried(task: GateTask): Steps<GateVerdict> {
   const { candidate, examples, incumbent, plan, settings, untestable } = task
   if (plan.pairs !== examples.length) throw new Error(`a plan for ${plan.pairs} pairs, but ${examples.length} examples`)
   const trial = new Trial(task)
@@ -42,9 +49,17 @@ export function* gate(task: GateTask): Steps<GateVerdict> {
     `gate/${plan.opening}/order`,
     examples.toSorted((one, other) => one.id < other.id ? -1 : 1)
   )
+  let told: SearchEvent = {
+    type: "gate_opened",
+    candidate,
+    pairs: plan.pairs,
+    opening: plan.opening,
+    alpha: plan.alpha.opening
+  }
   try {
     for (let from = 0; from < order.length; from += settings.blockPairs) {
-      trial.take(yield* block(task, order.slice(from, from + settings.blockPairs)))
+      trial.take(yield* block(task, order.slice(from, from + settings.blockPairs), told))
+      told = trial.look()
       const verdict = trial.ended()
       if (verdict !== null) return verdict
     }
@@ -56,10 +71,14 @@ export function* gate(task: GateTask): Steps<GateVerdict> {
 }
 
 /** Pairs in the order of the examples, whatever order their rollouts came in. */
-function* block(task: GateTask, examples: ReadonlyArray<TaskExample>): Steps<ReadonlyArray<GatePair>> {
+function* block(
+  task: GateTask,
+  examples: ReadonlyArray<TaskExample>,
+  told: SearchEvent
+): Steps<ReadonlyArray<GatePair>> {
   const samples = Array.from({ length: task.settings.samples }, (_, index) => task.firstSample + index)
   const asked = pairAsks(task, examples, samples, task.chance)
-  const answers = yield asked.map(({ ask }) => ask)
+  const [, ...answers] = yield [{ _tag: "Note", event: told }, ...asked.map(({ ask }) => ask)]
   const answered = asked.map(({ arm, exampleId }, index) => {
     const [outcome] = answers[index] as ReadonlyArray<Outcome>
     return { arm, exampleId, outcome: outcome! }
@@ -87,6 +106,20 @@ class Trial {
       this.pairs.push(pair)
       this.evidence.observe(pair.difference)
       if (this.wonAt === null && this.evidence.max >= this.task.plan.evidenceNeeded) this.wonAt = this.pairs.length
+    }
+  }
+
+  /** How it stands. */
+  look(): SearchEvent {
+    const wins = this.pairs.filter(({ difference }) => difference > 0).length
+    const losses = this.pairs.filter(({ difference }) => difference < 0).length
+    return {
+      type: "gate_looked",
+      n: this.pairs.length,
+      wins,
+      losses,
+      gain: this.gain(),
+      evidence: this.evidence.max
     }
   }
 

@@ -92,9 +92,11 @@ const railReason = ({ bound, change, name, slice, state }: GuardRail): string =>
 
 /** `+12.0 points [3.1, 20.4] on 100 pairs, 22 wins and 10 losses`. */
 const seen = ({ gain, interval, losses, n, wins }: GateFigures): string =>
-  `${signed(gain)} points [${tenths(interval!.low)}, ${
-    tenths(interval!.high)
-  }] on ${n} pairs, ${wins} wins and ${losses} losses`
+  `${signed(gain)} points [${tenths(interval!.low)}, ${tenths(interval!.high)}] on ${counted(n, "pair")}, ${
+    counted(wins, "win")
+  } and ${counted(losses, "loss", "losses")}`
+
+const counted = (n: number, one: string, more = `${one}s`): string => `${n} ${n === 1 ? one : more}`
 
 const signed = (share: number): string => Math.round(1000 * share) < 0 ? tenths(share) : `+${tenths(share)}`
 /** In points, with a true minus; what rounds to nothing has no sign. */

@@ -113,6 +113,34 @@ export type SearchEvent =
     readonly low: number
     readonly high: number
   }
+  /** The gate opens for a candidate: how many pairs are planned, which opening of its examples this is, and at what level. */
+  | {
+    readonly type: "gate_opened"
+    readonly candidate: Texts
+    readonly pairs: number
+    readonly opening: number
+    readonly alpha: number
+  }
+  /** How it stands after `n` pairs that are not the last; `evidence` is the most there was so far. */
+  | {
+    readonly type: "gate_looked"
+    readonly n: number
+    readonly wins: number
+    readonly losses: number
+    readonly gain: number
+    readonly evidence: number
+  }
+  /** `reason` is the verdict in a sentence; without pairs there is no gain. */
+  | {
+    readonly type: "gate_decided"
+    readonly candidate: Texts
+    readonly n: number
+    readonly wins: number
+    readonly losses: number
+    readonly gain: number | null
+    readonly decision: string
+    readonly reason: string
+  }
 
 /** What an optimizer works on. */
 export interface Task {
@@ -149,6 +177,17 @@ export function* untilStopped(steps: Steps<Found>, found: (reason: string) => Fo
     if (!(error instanceof SearchStopped)) throw error
     return found(error.reason)
   }
+}
+
+/** Runs the seed on one example before the search begins: what follows can then be reserved by what that used. */
+export function* piloted({ seed, selection }: Task, steps: Steps<Found>): Steps<Found> {
+  try {
+    yield* evaluate(seed, "selection", selection.slice(0, 1))
+  } catch (error) {
+    if (!(error instanceof SearchStopped)) throw error
+    return { best: seed, mean: null, reason: error.reason }
+  }
+  return yield* steps
 }
 
 export function* evaluate(

@@ -16,13 +16,15 @@ export interface Split {
 export const validateMin = 50
 
 /**
- * Each example's side is drawn by its id: it stays where it is when examples are reordered or others are added, so that what
- * the gate once kept apart no later search sees. Examples with the same input and reference answer stay together.
+ * The gate has its share of the examples, those whose ids draw the lowest numbers, in that order: which ones does not depend on
+ * the order of the examples, and when others are added only a few next to the cut change sides. Examples with the same input
+ * and reference answer stay together, and what the search trains on is nothing for the gate.
  */
 export const splitValidate = (
   validate: ReadonlyArray<TaskExample>,
   seed: number,
-  settings: GateSettings
+  settings: GateSettings,
+  train: ReadonlyArray<TaskExample> = []
 ): Split => {
   const untestable = (gate: number): Split => ({
     selection: validate,
@@ -32,18 +34,37 @@ export const splitValidate = (
     }; at least ${Math.max(validateMin, validateNeeded(settings))} needed to find a gain of 20 points`
   })
   if (validate.length < validateMin) return untestable(0)
-  const chance = new Chance(seed)
-  const firstIds = new Map<string, string>()
+  const gate = lowest(alike(validate, train), seed, Math.round(settings.fraction * validate.length))
+  if (gate.length === 0 || gate.length === validate.length) return untestable(gate.length)
+  const ids = new Set(gate.map(({ id }) => id))
+  return { selection: validate.filter(({ id }) => !ids.has(id)), gate, untestable: null }
+}
+
+type Alike = ReadonlyArray<TaskExample>
+
+/** The examples, those of one content together, without what is trained on. */
+const alike = (validate: ReadonlyArray<TaskExample>, train: ReadonlyArray<TaskExample>): ReadonlyArray<Alike> => {
+  const trained = new Set(train.map(contentOf))
+  const byContent = new Map<string, Array<TaskExample>>()
   for (const example of validate) {
-    const known = firstIds.get(contentOf(example))
-    if (known === undefined || example.id < known) firstIds.set(contentOf(example), example.id)
+    const content = contentOf(example)
+    byContent.set(content, [...byContent.get(content) ?? [], example])
   }
-  const isGate = (example: TaskExample) =>
-    chance.uniform(`split/${firstIds.get(contentOf(example))!}`) < settings.fraction
-  const gate = validate.filter(isGate)
-  return gate.length === 0 || gate.length === validate.length
-    ? untestable(gate.length)
-    : { selection: validate.filter((example) => !isGate(example)), gate, untestable: null }
+  return [...byContent].flatMap(([content, examples]) => trained.has(content) ? [] : [examples])
+}
+
+/** Examples in the order of their draws, as many as wanted; those of one content count as what they are, and go as one. */
+const lowest = (groups: ReadonlyArray<Alike>, seed: number, wanted: number): ReadonlyArray<TaskExample> => {
+  const chance = new Chance(seed)
+  const drawn = groups.map((examples) => {
+    const ordered = examples.toSorted((one, other) => one.id < other.id ? -1 : 1)
+    return { examples: ordered, draw: chance.uniform(`split/${ordered[0]!.id}`) }
+  })
+  const chosen: Array<TaskExample> = []
+  for (const { examples } of drawn.toSorted((one, other) => one.draw - other.draw)) {
+    if (chosen.length + examples.length <= wanted) chosen.push(...examples)
+  }
+  return chosen
 }
 
 const contentOf = ({ expected, input }: TaskExample): string => JSON.stringify([input, expected])

@@ -12,8 +12,12 @@ export const layer = (config: typeof ChatExecutorConfig.Type): Layer.Layer<Execu
     Effect.map(chatConnections, (connections) => ({
       execute: (assignment) =>
         Effect.gen(function*() {
-          const body = JSON.stringify(yield* chatRequest(config, assignment))
-          const output = yield* Effect.mapError(chatCall(connections, { ...assignment, body }), attemptFailed)
+          const { apiKey, baseUrl } = assignment
+          const body = yield* chatRequest(config, assignment)
+          const { output } = yield* Effect.mapError(
+            chatCall(connections, { baseUrl: Effect.succeed(baseUrl), apiKey, body }),
+            attemptFailed
+          )
           return { output }
         })
     }))

@@ -8,7 +8,7 @@ import * as Either from "effect/Either"
 import { Attribution, toBaseUrl } from "../domain/Attribution.js"
 import type { Scorable } from "../domain/Reward.js"
 import type { JudgeScorerConfig } from "../domain/RunConfig.js"
-import { chatCall, type ChatCallFailed, chatConnections } from "../http/ChatCall.js"
+import { chatCall, chatConnections, JsonMode } from "../http/ChatCall.js"
 import { type Judgement, readJudgement } from "./JudgeAnswer.js"
 import { judgePrompt, type Message } from "./JudgePrompt.js"
 import { clip, feedbackCharsMax, hit, type Verdict } from "./Verdict.js"
@@ -30,33 +30,25 @@ const answerCharsMax = 2000
 
 /** Fails with words when the judge cannot be reached, is late, or gives no score on the scale. */
 export const judgeScorer = (config: JudgeScorerConfig, { apiKey, model, origin }: JudgeModel) => {
-  // Whether the server knows JSON mode; one that refuses it is asked without from then on.
-  let hasJsonMode = true
+  const json = new JsonMode()
 
-  const asked = (scorable: Scorable, messages: ReadonlyArray<Message>) =>
-    Effect.gen(function*() {
-      const connections = yield* chatConnections
-      const ask = (json: boolean) =>
-        chatCall(connections, {
-          baseUrl: toBaseUrl(origin, new Attribution(scorable)),
-          apiKey,
-          body: JSON.stringify({
-            ...config.parameters,
-            ...(config.max_tokens !== undefined && { max_tokens: config.max_tokens }),
-            ...(json && { response_format: { type: "json_object" } }),
-            stream: false,
-            model,
-            messages
-          })
-        })
-      if (!hasJsonMode) return yield* ask(false)
-      return yield* Effect.catchIf(ask(true), isRefusal, (refusal) =>
-        ask(false).pipe(
-          Effect.tap(() => Effect.sync(() => void (hasJsonMode = false))),
-          // When both are refused, JSON mode was not the reason: the first refusal tells more.
-          Effect.mapError((failure) => isRefusal(failure) ? refusal : failure)
-        ))
-    }).pipe(Effect.scoped, Effect.mapError(({ detail }) => detail))
+  const asked = (scorable: Scorable, messages: ReadonlyArray<Message>): Effect.Effect<string, string> =>
+    Effect.flatMap(chatConnections, (connections) =>
+      chatCall(connections, {
+        baseUrl: Effect.succeed(toBaseUrl(origin, new Attribution(scorable))),
+        apiKey,
+        body: {
+          ...config.parameters,
+          ...(config.max_tokens !== undefined && { max_tokens: config.max_tokens }),
+          stream: false,
+          model,
+          messages
+        },
+        json
+      })).pipe(
+        Effect.scoped,
+        Effect.mapBoth({ onFailure: ({ detail }) => detail, onSuccess: ({ output }) => output })
+      )
 
   const judgement = (scorable: Scorable): Effect.Effect<Judgement, string> =>
     Effect.gen(function*() {
@@ -86,8 +78,6 @@ export const judgeScorer = (config: JudgeScorerConfig, { apiKey, model, origin }
         (judgements) => verdictOf(judgements, config)
       )
 }
-
-const isRefusal = ({ status }: ChatCallFailed) => status === 400 || status === 422
 
 const correction = (answer: string, problem: string): ReadonlyArray<Message> => [
   { role: "assistant", content: clip(answer.trim() === "" ? "(nothing)" : answer, answerCharsMax) },

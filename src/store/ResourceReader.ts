@@ -14,6 +14,7 @@ import type { StoreError } from "./StoreError.js"
 /** Versions of the resources for reading, without a writer. */
 export class ResourceReader extends Context.Tag("tau/store/ResourceReader")<ResourceReader, {
   readonly get: (version: number) => Effect.Effect<Option.Option<Resources>, StoreError>
+  readonly latest: Effect.Effect<Option.Option<Resources>, StoreError>
   /** Newest first; ids of these pages are versions. */
   readonly page: (request: PageRequest) => Effect.Effect<Page<Resources>, StoreError>
 }>() {
@@ -26,6 +27,11 @@ export class ResourceReader extends Context.Tag("tau/store/ResourceReader")<Reso
         Result: Row,
         execute: (version) => sql`SELECT * FROM resources WHERE version = ${version}`
       })
+      const latest = SqlSchema.findOne({
+        Request: Schema.Void,
+        Result: Row,
+        execute: () => sql`SELECT * FROM resources WHERE is_latest = 1`
+      })
       const page = SqlSchema.findAll({
         Request: Schema.Struct({ before: Schema.Number, limit: Schema.Int }),
         Result: Row,
@@ -34,6 +40,7 @@ export class ResourceReader extends Context.Tag("tau/store/ResourceReader")<Reso
       })
       return ResourceReader.of({
         get: (version) => orStoreError("reading resources", get(version)).pipe(Effect.map(Option.map(fromRow))),
+        latest: orStoreError("reading resources", latest()).pipe(Effect.map(Option.map(fromRow))),
         page: ({ after, limit }) =>
           orStoreError(
             "reading resources",

@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { RunId } from "../domain/Ids.js"
+import { type Page, pageOf, type PageRequest } from "./Page.js"
 import { orStoreError } from "./reading.js"
 import type { StoreError } from "./StoreError.js"
 
@@ -44,6 +45,15 @@ export interface ScoredExample {
   readonly feedback: string | null
 }
 
+/** One event of a search, and when the step was taken that it is part of. */
+export interface StoredEvent {
+  readonly n: number
+  readonly step: number
+  readonly atMs: number
+  /** JSON object, as it was written. */
+  readonly data: string
+}
+
 /** Searches for reading, without a writer. */
 export class SearchReader extends Context.Tag("tau/store/SearchReader")<SearchReader, {
   /** Null when the run searches nothing. */
@@ -54,12 +64,26 @@ export class SearchReader extends Context.Tag("tau/store/SearchReader")<SearchRe
     candidates: ReadonlyArray<number>,
     samplesBelow: number
   ) => Effect.Effect<ReadonlyArray<ScoredExample>, StoreError>
+  /** In the order that they happened; ids of these pages are the events' numbers. */
+  readonly events: (runId: RunId, request: PageRequest) => Effect.Effect<Page<StoredEvent>, StoreError>
 }>() {
   static readonly layer = Layer.effect(
     SearchReader,
     Effect.map(SqlClient.SqlClient, (sql) =>
       SearchReader.of({
         record: (runId) => orStoreError("reading a search", record(sql, runId)),
+        events: (runId, { after, limit }) =>
+          orStoreError(
+            "reading the events of a search",
+            Effect.map(
+              sql<StoredEvent>`
+                SELECT e.n, e.step, s.at_ms, e.data
+                FROM search_events e JOIN search_steps s ON s.run_id = e.run_id AND s.n = e.step
+                WHERE e.run_id = ${runId} AND e.n > ${after === null ? -1 : Number(after)}
+                ORDER BY e.n LIMIT ${limit + 1}`,
+              (rows) => pageOf(rows, limit, ({ n }) => String(n))
+            )
+          ),
         scored: (runId, candidates, samplesBelow) =>
           orStoreError(
             "reading what candidates scored",

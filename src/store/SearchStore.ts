@@ -42,6 +42,14 @@ export interface StoredReflection {
   readonly failure: string | null
 }
 
+export interface GateUse {
+  /** Examples that an earlier search ran its candidates on: they are no longer fresh. */
+  readonly seen: ReadonlyArray<string>
+  /** Examples that an earlier gate looked at, and how many gates looked at any of them. */
+  readonly used: ReadonlyArray<string>
+  readonly openings: number
+}
+
 /** A search's record: its steps, its candidates, what it was answered, what came of it. */
 export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStore, {
   /** Writes a step with all it starts, or answers what was written at its place before. */
@@ -60,8 +68,14 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
   ) => Effect.Effect<void, StoreError>
   /** What the calls of an attributed id used. */
   readonly usage: (rolloutId: string) => Effect.Effect<ReadonlyArray<Usage>, StoreError>
+  /** What earlier runs of this store did with a run's gate examples. Their gates' samples are numbered from `gateSamplesFrom`. */
+  readonly gateUse: (
+    runId: RunId,
+    examples: ReadonlyArray<string>,
+    gateSamplesFrom: number
+  ) => Effect.Effect<GateUse, StoreError>
   /** Opens the gate over these examples for the run, once. */
-  readonly openGate: (runId: RunId, gateSet: string) => Effect.Effect<Opening, StoreError>
+  readonly openGate: (runId: RunId, gateSet: string, usedBefore: number) => Effect.Effect<Opening, StoreError>
   /** Whether the run has opened it. */
   readonly hasOpened: (runId: RunId, gateSet: string) => Effect.Effect<boolean, StoreError>
   readonly versionOf: (runId: RunId, candidate: number) => Effect.Effect<number | null, StoreError>
@@ -108,7 +122,9 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
         promote: (runId, version, principal, reason) =>
           Effect.asVoid(writer.run("promote", { runId, version, decision: "forced", principal, reason })),
         answered: (rolloutId) => orStoreError("reading an answer", answered(sql, rolloutId)),
-        openGate: (runId, gateSet) => writer.run("openGate", { runId, gateSet }),
+        gateUse: (runId, examples, gateSamplesFrom) =>
+          orStoreError("reading what was seen of the gate's examples", gateUse(sql, runId, examples, gateSamplesFrom)),
+        openGate: (runId, gateSet, usedBefore) => writer.run("openGate", { runId, gateSet, usedBefore }),
         hasOpened: (runId, gateSet) =>
           orStoreError(
             "reading whether a gate is open",
@@ -184,6 +200,34 @@ const usage = (sql: SqlClient.SqlClient, rolloutIds: ReadonlyArray<string>) =>
     FROM json_each(${JSON.stringify(rolloutIds)}) AS wanted JOIN spans s ON s.rollout_id = wanted.value
     WHERE s.kind = 'llm' AND s.attributes ->> ${`$."${GenAi.replayed}"`} IS NULL
     GROUP BY s.rollout_id, s.model, is_judge`
+
+const gateUse = (
+  sql: SqlClient.SqlClient,
+  runId: string,
+  examples: ReadonlyArray<string>,
+  gateSamplesFrom: number
+) =>
+  Effect.map(
+    sql<{ readonly example: string; readonly runId: string; readonly isGate: 0 | 1 }>`
+      SELECT DISTINCT example, run_id, sample >= ${gateSamplesFrom} AS is_gate FROM rollouts
+      WHERE example IS NOT NULL
+        AND run_id IN (SELECT id FROM runs WHERE ordinal < (SELECT ordinal FROM runs WHERE id = ${runId}))`,
+    (rows): GateUse => {
+      const wanted = new Set(examples.map(contentIn))
+      const met = rows.filter(({ example }) => wanted.has(contentIn(example)))
+      const contents = (isGate: 0 | 1) =>
+        new Set(met.flatMap((row) => row.isGate === isGate ? [contentIn(row.example)] : []))
+      const [searched, gated] = [contents(0), contents(1)]
+      return {
+        seen: examples.filter((example) => searched.has(contentIn(example))),
+        used: examples.filter((example) => gated.has(contentIn(example))),
+        openings: new Set(met.flatMap(({ isGate, runId }) => isGate === 1 ? [runId] : [])).size
+      }
+    }
+  )
+
+/** An example's id is `<split>-<hash of what it says>`, and a number where it is there again. */
+const contentIn = (id: string) => id.split("-")[1]
 
 const conversation = (sql: SqlClient.SqlClient, rolloutId: string) =>
   Effect.gen(function*() {

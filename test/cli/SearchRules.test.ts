@@ -1,4 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
+import { OptimizerConfig } from "../../src/domain/OptimizerConfig.js"
+import { defaultGepaSettings } from "../../src/optimizer/Gepa.js"
+import { defaultRgepaSettings } from "../../src/optimizer/Rgepa.js"
 import { problemsWith } from "../support/config.js"
 
 describe("the optimizer and the gate of a config", () => {
@@ -24,6 +27,30 @@ describe("the optimizer and the gate of a config", () => {
     [
       { optimizer: { target: 0.9 } },
       "$.optimizer.target: expected a setting of \"evaluate\", found \"target\", which is of a search"
+    ],
+    [
+      {
+        validate: [{ prompt: "b", expected: "c" }],
+        optimizer: { algorithm: "rgepa", proposals: { parents: 2 } }
+      },
+      "$.optimizer.proposals.parents: expected 1 parent for \"rgepa\", found 2; \"lag\" runs iterations side by side"
+    ],
+    [
+      { validate: [{ prompt: "b", expected: "c" }], optimizer: { algorithm: "gepa", selection: { topK: 0 } } },
+      "$.optimizer.selection: expected one of \"all\", \"best\" or an object with a topK of 1 or more, " +
+      "found an object"
+    ],
+    [
+      { optimizer: { max_seconds: 60 } },
+      "$.optimizer.max_seconds: expected a setting of \"evaluate\", found \"max_seconds\", which is of a search"
+    ],
+    [
+      {
+        validate: [{ prompt: "b", expected: "c" }],
+        resources: { system_prompt: { text: "x" } },
+        optimizer: { algorithm: "gepa" }
+      },
+      "$.resources: expected a text to optimize, a system_prompt say, found none in \"resources\""
     ],
     [
       {
@@ -64,6 +91,13 @@ describe("the optimizer and the gate of a config", () => {
     expect(problemsWith(keys)).toEqual([line])
   })
 
+  it("has a key for everything that an algorithm can be told", () => {
+    const keys = Object.keys(OptimizerConfig.fields)
+    // The run's own seed is what Python's generator is given.
+    const { rngSeed: _, ...gepa } = defaultGepaSettings
+    for (const name of [...Object.keys(gepa), ...Object.keys(defaultRgepaSettings)]) expect(keys).toContain(name)
+  })
+
   it("take every setting of every algorithm", () => {
     const searched = { validate: [{ prompt: "b", expected: "c" }], resources: { system_prompt: "x" } }
     const all = {
@@ -91,9 +125,29 @@ describe("the optimizer and the gate of a config", () => {
           pPrune: 0,
           patchMerge: true,
           lag: 2,
-          corpusPass: true
+          corpusPass: true,
+          proposals: { perParent: 2 },
+          dropZ: 0,
+          dropMargin: 0.1,
+          rejectedMemory: false,
+          hypotheses: false,
+          tieBreakSamples: 1
         },
-        { algorithm: "gepa", minibatch: 3, selection: "best", selector: "pareto", merge: true, cache: false },
+        {
+          algorithm: "gepa",
+          minibatch: 3,
+          selection: { topK: 2 },
+          selector: "pareto",
+          componentSelector: "all",
+          acceptance: ">=",
+          perfectScore: 0.9,
+          skipPerfectScore: false,
+          proposals: { parents: 2, perParent: 4 },
+          merge: true,
+          mergesMax: 2,
+          rng: "python",
+          cache: false
+        },
         { algorithm: "apo", beam: 2, branch: 2, rounds: 1, gradient_batch: 4, val_batch: 8, bandit: "ucb" }
       ]
     ) expect(problemsWith({ ...searched, optimizer: { ...all, ...own } })).toEqual([])

@@ -170,6 +170,13 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     assert.include(read("resources").stdout, "Compare: tau diff 1 2")
     assert.include(read("resources", "1").stdout, "  Say how you came to it.")
     assert.strictEqual(read("diff", "1", "1").stdout.match(/version 1  train/g)?.length, 1)
+    assert.strictEqual(read("resources", "latest", "--text", "system_prompt").stdout, prompts[1])
+    assert.strictEqual(read("resources", "1", "--text", "system_prompt").stdout, prompts[0])
+    assert.deepInclude(read("resources", "latest", "--text", "tone"), {
+      status: 1,
+      stderr: "tau: version 2 has no tone, only style, system_prompt\n"
+    })
+    assert.strictEqual(read("resources", "--text", "style").status, 2)
     assert.strictEqual(read("diff", "1", "9").status, 1)
     assert.strictEqual(read("diff", "1", "x").status, 2)
   })

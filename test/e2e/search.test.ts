@@ -1,21 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
-import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { startTau, tau } from "../support/command.js"
+import { tau } from "../support/command.js"
 import { randomFrom } from "../support/random.js"
+import { query, type Result, resultIn, searched, startSearch, storeIn } from "../support/searchRuns.js"
 import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
-import { rowsOf, scratchFolder } from "../support/store.js"
+import { scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
 
 /** `TAU_TEST_KILLS=30` for a longer trial, `TAU_TEST_SEED` to repeat one. */
 const kills = Number(process.env["TAU_TEST_KILLS"] ?? 6)
 const seed = Number(process.env["TAU_TEST_SEED"] ?? Date.now() % 1_000_000)
-
-const storeIn = (folder: string) => join(folder, "store.sqlite")
-
-const query = <Row>(folder: string, sql: string) => rowsOf<Row>(storeIn(folder), sql)
 
 /** All that a search decided and was answered, without times. */
 const record = (folder: string) => ({
@@ -37,36 +34,6 @@ const record = (folder: string) => ({
   result: query(folder, "SELECT result FROM search_results"),
   promotions: query(folder, "SELECT version, replaced, decision FROM promotions ORDER BY n")
 })
-
-const startSearch = (folder: string, config: object, args: ReadonlyArray<string> = []) => {
-  writeFileSync(join(folder, "config.json"), JSON.stringify(config))
-  return startTau(folder, [
-    "--model=openai/agent",
-    "--prompt-optimization-config=config.json",
-    `--prompt-optimization-store-sqlite=${storeIn(folder)}`,
-    "--prompt-optimization-json",
-    ...args
-  ])
-}
-
-const searched = (folder: string, config: object, args: ReadonlyArray<string> = []) =>
-  Effect.scoped(Effect.gen(function*() {
-    const command = yield* startSearch(folder, config, args)
-    const code = yield* command.exit
-    return { code, stdout: command.stdout(), stderr: command.stderr() }
-  }))
-
-interface Result {
-  readonly reason: string
-  readonly best: number
-  readonly bestVersion: number
-  readonly promotedVersion: number | null
-  readonly spent: { readonly rollouts: number; readonly reflections: number; readonly tokens: number }
-  readonly gate: { readonly decision: string } | null
-  readonly noGate: string | null
-}
-const resultIn = (folder: string) =>
-  JSON.parse(query<{ result: string }>(folder, "SELECT result FROM search_results")[0]!.result) as Result
 
 interface Told {
   readonly ended: string
@@ -93,6 +60,13 @@ const assertTold = (folder: string, stdout: string, result: Result) =>
       n: result.best,
       resources_version: result.promotedVersion
     })
+    const exported = yield* tau(folder, ["export", "events", store])
+    const events = exported.stdout.trim().split("\n").map((line) =>
+      JSON.parse(line) as Readonly<Record<string, unknown>>
+    )
+    assert.deepStrictEqual(events.map(({ sequence_id: at }) => at), events.map((_, at) => at))
+    assert.includeMembers(events.map(({ type }) => type), ["iteration", "proposed", "accepted", "gate_opened"])
+    assert.deepInclude(events.at(-1)!, { type: "gate_decided", candidate: result.best, decision: "promote" })
     const text = yield* tau(folder, ["report", store])
     assert.match(text.stdout, /^ {2}\+Obey rule number \d\.$/m)
     const listed = yield* tau(folder, ["candidates", store])
@@ -147,14 +121,15 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       yield* searched(folder, config(1, 700))
       const first = resultIn(folder)
       assert.strictEqual(first.gate?.decision, "promote", JSON.stringify(first.gate))
-      // The same seed text again, with less to spend: what it finds beats the seed, not the latest.
-      yield* searched(folder, config(2, 300))
+      // The same seed text again, with less to spend: what it finds beats the seed, not the latest. Its gate can pay for fewer
+      // pairs than the first, and still looks at the same examples.
+      yield* searched(folder, config(2, 239))
       const openings = query<{ k: number; incumbent: number; gate_set: string }>(
         folder,
         "SELECT k, incumbent, gate_set FROM gate_openings ORDER BY k"
       )
       assert.deepStrictEqual(openings.map(({ incumbent, k }) => [k, incumbent]), [[1, 1], [2, first.promotedVersion]])
-      assert.strictEqual(openings[0]!.gate_set, openings[1]!.gate_set)
+      assert.notStrictEqual(openings[0]!.gate_set, openings[1]!.gate_set)
       assert.deepStrictEqual(query(folder, "SELECT version FROM resources WHERE is_latest = 1"), [
         { version: first.promotedVersion }
       ])
@@ -275,6 +250,8 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       assert.strictEqual(code, 0)
       const plan = JSON.parse(stdout) as Record<string, unknown>
       assert.deepInclude(plan, { rollouts_max: 300, reflections_max: 60, train_examples: 24 })
+      // Nobody knows what these models cost.
+      assert.deepInclude(plan["estimate"] as object, { usd: null, rollout_tokens: { input: 13, output: 300 } })
       const { pairs, rollouts } = plan["gate"] as { pairs: number; rollouts: number }
       assert.strictEqual(rollouts, 2 * pairs)
       assert.strictEqual(pairs + (plan["selection_examples"] as number), 100)

@@ -5,8 +5,18 @@ import { Conductor } from "../../src/optimizer/Conductor.js"
 import { gate } from "../../src/optimizer/Gate.js"
 import { gatePlan } from "../../src/optimizer/GatePlan.js"
 import { defaultGateSettings } from "../../src/optimizer/GateSettings.js"
-import { type Evaluate, SearchStopped } from "../../src/optimizer/Search.js"
-import { answered, candidate, examplesOf, incumbent, opened, outcomeOf, taskOf, type World } from "./gateDriver.js"
+import { type Ask, type SearchEvent, SearchStopped } from "../../src/optimizer/Search.js"
+import {
+  answered,
+  candidate,
+  evaluationsIn,
+  examplesOf,
+  incumbent,
+  opened,
+  outcomeOf,
+  taskOf,
+  type World
+} from "./gateDriver.js"
 
 const numberOf = ({ id }: { readonly id: string }) => Number(id.split("-")[1])
 
@@ -18,7 +28,6 @@ const betterOnEvery = (n: number): World => (arm, example) => ({
 const noBetter = (seed: number): World => (arm, example, sample) => ({
   score: new Chance(seed).uniform(`${arm}/${example.id}/${sample}`) < 0.5 ? 1 : 0
 })
-const evaluations = (batch: ReadonlyArray<unknown>) => batch as ReadonlyArray<Evaluate>
 
 describe("the promotion gate", () => {
   it("promotes a clear win before the planned end, with bounds that hold at any stop", () => {
@@ -35,6 +44,21 @@ describe("the promotion gate", () => {
       verdict.reason,
       /^better by \+\d+\.\d points \[.*\] on \d+ pairs, \d+ wins and 0 losses: clear enough to end/
     )
+  })
+
+  it("notes its opening, how it stands after every block but the last, and what it decides", () => {
+    const { events, verdict } = opened(taskOf(25, { opening: 2 }), betterOnEvery(5))
+    assert.deepStrictEqual(events.slice(0, 3), [
+      { type: "gate_opened", candidate, pairs: 25, opening: 2, alpha: verdict.plan.alpha.opening },
+      { ...events[1], type: "gate_looked", n: 10, wins: 2, losses: 0, gain: 0.2 } as SearchEvent,
+      { ...events[2], type: "gate_looked", n: 20, wins: 4, losses: 0, gain: 0.2 } as SearchEvent
+    ])
+    const { decision, reason } = verdict
+    assert.deepStrictEqual(events.slice(3), [
+      { type: "gate_decided", candidate, n: 25, wins: 5, losses: 0, gain: 0.2, decision, reason }
+    ])
+    const same = opened(taskOf(20, { candidate: incumbent }), betterOnEvery(5))
+    assert.deepStrictEqual(same.events.map(({ type }) => type), ["gate_decided"])
   })
 
   it("promotes a smaller gain at the planned end by the exact test", () => {
@@ -70,7 +94,7 @@ describe("the promotion gate", () => {
     assert.deepStrictEqual(batches.map((batch) => batch.length), [40, 40, 20])
     for (const batch of batches) {
       for (let at = 0; at < batch.length; at += 2) {
-        const [one, other] = [evaluations(batch)[at]!, evaluations(batch)[at + 1]!]
+        const [one, other] = [batch[at]!, batch[at + 1]!]
         assert.strictEqual(one.split, "gate")
         assert.deepStrictEqual(one.examples, other.examples)
         assert.strictEqual(one.sample, other.sample)
@@ -78,9 +102,7 @@ describe("the promotion gate", () => {
         assert.sameDeepMembers([one.texts, other.texts], [incumbent, candidate])
       }
     }
-    const first = batches.flatMap((batch) =>
-      evaluations(batch).filter((_, at) => at % 2 === 0).map(({ texts }) => texts)
-    )
+    const first = batches.flatMap((batch) => batch.filter((_, at) => at % 2 === 0).map(({ texts }) => texts))
     assert.isAbove(first.filter((texts) => texts === incumbent).length, 10, "one arm always goes first")
     assert.isAbove(first.filter((texts) => texts === candidate).length, 10, "one arm always goes first")
   })
@@ -145,7 +167,9 @@ describe("the promotion gate", () => {
     assert.throws(() => steps.throw(new Error("disk full")), "disk full")
     const stopped = gate(taskOf(20))
     stopped.next()
-    assert.strictEqual(stopped.throw(new SearchStopped("usd", "5 dollars are spent")).done, true)
+    const last = stopped.throw(new SearchStopped("usd", "5 dollars are spent"))
+    assert.deepStrictEqual([last.done, evaluationsIn(last.value as ReadonlyArray<Ask>)], [false, []])
+    assert.strictEqual(stopped.next([null]).done, true)
   })
 
   it("runs nothing for a candidate that is the incumbent, or when there is nothing to test on", () => {

@@ -8,31 +8,53 @@ import { examplesOf } from "./gateDriver.js"
 const ids = (examples: ReadonlyArray<{ readonly id: string }>) => examples.map(({ id }) => id)
 
 describe("the split of validate", () => {
-  it("puts every example on one side, about two fifths of them on the gate's", () => {
-    const validate = examplesOf(1_000)
-    const { gate, selection, untestable } = splitValidate(validate, 1, defaultGateSettings)
+  it.prop("gives the gate its share to the example, whatever the seed", [
+    fc.integer({ min: 50, max: 300 }),
+    fc.double({ min: 0.1, max: 0.9, noNaN: true }),
+    fc.integer({ min: 0 })
+  ], ([n, fraction, seed]) => {
+    const validate = examplesOf(n)
+    const { gate, selection, untestable } = splitValidate(validate, seed, { ...defaultGateSettings, fraction })
     assert.strictEqual(untestable, null)
+    assert.strictEqual(gate.length, Math.round(fraction * n))
     assert.deepStrictEqual(ids([...gate, ...selection]).toSorted(), ids(validate).toSorted())
-    assert.closeTo(gate.length, 400, 45)
-    const quarter = splitValidate(validate, 1, { ...defaultGateSettings, fraction: 0.25 })
-    assert.closeTo(quarter.gate.length, 250, 45)
   })
 
-  it("leaves every example on its side when they are reordered, and when others are added", () => {
-    const validate = examplesOf(120)
+  it("does not depend on the order of the examples, and few change sides when others are added", () => {
+    const validate = examplesOf(150)
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 2 ** 31 }),
         fc.shuffledSubarray([...validate], { minLength: 50 }),
         (seed, some) => {
-          const all = new Set(ids(splitValidate(validate, seed, defaultGateSettings).gate))
-          const { gate, selection } = splitValidate(some, seed, defaultGateSettings)
-          assert.isTrue(gate.every(({ id }) => all.has(id)))
-          assert.isFalse(selection.some(({ id }) => all.has(id)))
+          const { gate } = splitValidate(some, seed, defaultGateSettings)
+          assert.deepStrictEqual(splitValidate(some.toReversed(), seed, defaultGateSettings).gate, gate)
+          const before = new Set(ids(gate))
+          const after = new Set(ids(splitValidate(validate, seed, defaultGateSettings).gate))
+          const moved = some.filter(({ id }) => before.has(id) !== after.has(id))
+          // All of them one way, and each makes room for one that came.
+          assert.isAtMost(moved.length, validate.length - some.length)
+          assert.isAtMost(new Set(moved.map(({ id }) => after.has(id))).size, 1)
         }
       ),
-      { numRuns: 40 }
+      { numRuns: 60 }
     )
+  })
+
+  it("has as its first examples those of a smaller share", () => {
+    const validate = examplesOf(100)
+    const gateOf = (fraction: number) => splitValidate(validate, 1, { ...defaultGateSettings, fraction }).gate
+    assert.deepStrictEqual(gateOf(0.4).slice(0, 20), gateOf(0.2))
+  })
+
+  it("keeps out of the gate what the search trains on", () => {
+    const validate = examplesOf(100)
+    const train = validate.slice(0, 50).map((example) => ({ ...example, id: `train ${example.id}` }))
+    const { gate, selection } = splitValidate(validate, 1, defaultGateSettings, train)
+    assert.deepStrictEqual([gate.length, selection.length], [40, 60])
+    const trained = new Set(train.map(({ input }) => input))
+    assert.isFalse(gate.some(({ input }) => trained.has(input)))
+    assert.match(splitValidate(validate, 1, defaultGateSettings, validate).untestable!, /^not testable: 100 examples; /)
   })
 
   it("divides anew with another seed", () => {
@@ -47,7 +69,7 @@ describe("the split of validate", () => {
     const twice = examplesOf(80).flatMap((example) => [example, { ...example, id: `again ${example.id}` }])
     const { gate, selection } = splitValidate(twice, 3, defaultGateSettings)
     const seen = new Set(selection.map(({ input }) => input))
-    assert.isAbove(gate.length, 20)
+    assert.strictEqual(gate.length, 64)
     assert.isFalse(gate.some(({ input }) => seen.has(input)))
   })
 

@@ -3,7 +3,7 @@ import { gate, type GateTask } from "../../src/optimizer/Gate.js"
 import { type GatePlan, gatePlan } from "../../src/optimizer/GatePlan.js"
 import { defaultGateSettings, type GateSettings } from "../../src/optimizer/GateSettings.js"
 import type { GateVerdict } from "../../src/optimizer/GateVerdict.js"
-import type { Answer, Ask, Evaluate, Outcome, Steps, TaskExample } from "../../src/optimizer/Search.js"
+import type { Answer, Ask, Evaluate, Outcome, SearchEvent, Steps, TaskExample } from "../../src/optimizer/Search.js"
 
 export const incumbent = { system_prompt: "as it is" }
 export const candidate = { system_prompt: "as it might be" }
@@ -63,17 +63,28 @@ export const outcomeOf = (ask: Evaluate, example: TaskExample, world: World): Ou
 export const answered = (asks: ReadonlyArray<Ask>, world: World): ReadonlyArray<Answer> =>
   asks.map((ask) => ask._tag === "Evaluate" ? ask.examples.map((example) => outcomeOf(ask, example, world)) : null)
 
-/** The verdict, and the batches that were asked for on the way. */
-export const opened = (
-  task: GateTask,
-  world: World
-): { readonly verdict: GateVerdict; readonly batches: ReadonlyArray<ReadonlyArray<Ask>> } => {
+export interface Opened {
+  readonly verdict: GateVerdict
+  /** What was asked for on the way, batch by batch. */
+  readonly batches: ReadonlyArray<ReadonlyArray<Evaluate>>
+  /** What was noted. */
+  readonly events: ReadonlyArray<SearchEvent>
+}
+
+export const opened = (task: GateTask, world: World): Opened => {
   const steps: Steps<GateVerdict> = gate(task)
-  const batches: Array<ReadonlyArray<Ask>> = []
+  const asked: Array<ReadonlyArray<Ask>> = []
   let turn = steps.next()
   while (turn.done !== true) {
-    batches.push(turn.value)
+    asked.push(turn.value)
     turn = steps.next(answered(turn.value, world))
   }
-  return { verdict: turn.value, batches }
+  return {
+    verdict: turn.value,
+    batches: asked.map(evaluationsIn).filter((batch) => batch.length > 0),
+    events: asked.flat().flatMap((ask) => ask._tag === "Note" ? [ask.event] : [])
+  }
 }
+
+export const evaluationsIn = (asks: ReadonlyArray<Ask>): ReadonlyArray<Evaluate> =>
+  asks.filter((ask) => ask._tag === "Evaluate")

@@ -4,7 +4,7 @@ import { Chance } from "../../src/optimizer/Chance.js"
 import { evaluation } from "../../src/optimizer/Evaluation.js"
 import { gepa } from "../../src/optimizer/Gepa.js"
 import { rgepa } from "../../src/optimizer/Rgepa.js"
-import { type Found, keyOf, SearchStopped, type Steps, type Task } from "../../src/optimizer/Search.js"
+import { type Found, keyOf, piloted, SearchStopped, type Steps, type Task } from "../../src/optimizer/Search.js"
 import { apo } from "../../src/optimizer/TextualGradient.js"
 import { ruleLine, ruleWorld } from "../support/ruleWorld.js"
 import { emptyJournal, examplesOf, search, type Searched, taskOf, type World } from "../support/search.js"
@@ -24,6 +24,7 @@ const algorithms: ReadonlyArray<readonly [name: string, run: Algorithm]> = [
   ],
   ["gepa with Python's draws", (task) => gepa(task, { rng: "python", merge: true, acceptance: ">=" })],
   ["rgepa", (task) => rgepa(task)],
+  ["rgepa after a pilot", (task) => piloted(task, rgepa(task))],
   [
     "rgepa with a lag and everything on",
     (task) => rgepa(task, { lag: 2, proposals: 2, corpusPass: true, patchMerge: true, tieBreakSamples: 1, pPrune: 0.5 })

@@ -11,6 +11,7 @@ import { RunEvents } from "../../src/store/RunEvents.js"
 import { RunFindings } from "../../src/store/RunFindings.js"
 import { RunStanding } from "../../src/store/RunStanding.js"
 import { RunStore } from "../../src/store/RunStore.js"
+import { SearchStore } from "../../src/store/SearchStore.js"
 import { SpanStore } from "../../src/store/SpanStore.js"
 import * as Sqlite from "../../src/store/Sqlite.js"
 import { WorkerStore } from "../../src/store/WorkerStore.js"
@@ -25,6 +26,7 @@ export const scratchFolder = Effect.acquireRelease(
 export const storeAt = (path: string) =>
   Layer.mergeAll(
     RunStore.layer,
+    SearchStore.layer,
     RunEvents.layer,
     RunFindings.layer,
     RunStanding.layer,

@@ -5,7 +5,7 @@ import { choice, json, store } from "../ReadingFlags.js"
 import { readRolloutFilter, rolloutFlags } from "../RolloutFlags.js"
 import { readSpanFilter, spanFlags } from "../SpanFlags.js"
 
-const nouns = ["spans", "rollouts", "triplets"] as const
+const nouns = ["spans", "rollouts", "triplets", "events"] as const
 type Noun = typeof nouns[number]
 
 const ofSpans = new Set(["run", "rollout", "attempt", "kind", "state", "model", "role", "session", "since", "until"])
@@ -13,20 +13,22 @@ const ofRollouts = new Set(["run", "status", "mode", "min-score", "max-score"])
 const allowed: Readonly<Record<Noun, ReadonlySet<string>>> = {
   spans: new Set([...ofSpans, "failed", "dialect", "no-content"]),
   rollouts: new Set([...ofRollouts, "failed"]),
-  triplets: new Set(["run", "mode", "min-score", "max-score"])
+  triplets: new Set(["run", "mode", "min-score", "max-score"]),
+  events: new Set(["run"])
 }
 
 export const exporting = defineCommand({
   name: "export",
-  summary: "Write spans, rollouts or triplets as JSON lines",
+  summary: "Write spans, rollouts, triplets or events of searches as JSON lines",
   description:
     "tau export writes everything that the filters fit as JSON lines to stdout, in a stable order and in constant memory. "
-    + "Spans go by time; rollouts and triplets by run and position. A triplet is a model call of an attempt that succeeded: "
-    + "prompt, response, and the attempt's score as the reward. docs/reading.md has the fields.",
+    + "Spans go by time; rollouts, triplets and events by run and position. A triplet is a model call of an attempt that succeeded: "
+    + "prompt, response, and the attempt's score as the reward. An event is something that a search or its gate did. docs/reading.md has the fields.",
   examples: [
     "tau export spans --since 1d > spans.jsonl",
     "tau export rollouts --run run-0001-d74f2d > rollouts.jsonl",
-    "tau export triplets --min-score 1 > triplets.jsonl"
+    "tau export triplets --min-score 1 > triplets.jsonl",
+    "tau export events --run run-0002-a1b2c3 > events.jsonl"
   ],
   operands: [{ name: "what", words: nouns }],
   flags: [

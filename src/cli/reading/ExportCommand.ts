@@ -11,6 +11,7 @@ import type { Page } from "../../store/Page.js"
 import { type RolloutFilter, RolloutStore } from "../../store/RolloutStore.js"
 import { snake } from "../../store/RowJson.js"
 import { type Run, RunReader } from "../../store/RunReader.js"
+import { SearchReader } from "../../store/SearchReader.js"
 import { anySpan, type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import { chatMessage, chatMessages } from "./chatMessages.js"
 import { reading, runOf } from "./reading.js"
@@ -19,7 +20,7 @@ import { write } from "./Terminal.js"
 
 export interface ExportMode {
   readonly storePath: string
-  readonly what: "spans" | "rollouts" | "triplets"
+  readonly what: "spans" | "rollouts" | "triplets" | "events"
   /** One object with a list in it, instead of lines. */
   readonly json: boolean
   readonly dialect: Dialect
@@ -39,7 +40,9 @@ export const run = (mode: ExportMode) =>
       if (!(yield* sheet.begin)) return 0
       const isRead = mode.what === "spans"
         ? yield* exportSpans(mode, sheet)
-        : yield* exportRollouts(mode, mode.what === "rollouts" ? rolloutLines : tripletLines, sheet)
+        : mode.what === "events"
+        ? yield* exportRuns(mode, eventsOf(sheet))
+        : yield* exportRuns(mode, rolloutsOf(mode, mode.what === "rollouts" ? rolloutLines : tripletLines, sheet))
       if (isRead) yield* sheet.end
       return 0
     })
@@ -114,21 +117,10 @@ const spanLine = (span: Span, { content, dialect }: ExportMode) =>
     }
   })
 
-const exportRollouts = <E, R>(
-  mode: ExportMode,
-  lines: (rollout: Rollout) => Effect.Effect<ReadonlyArray<object>, E, R>,
-  sheet: Sheet
-) =>
+/** Run after run, or the one that is asked for. */
+const exportRuns = <E, R>(mode: ExportMode, ofRun: (run: Run) => Effect.Effect<boolean, E, R>) =>
   Effect.gen(function*() {
     const runs = yield* RunReader
-    const rollouts = yield* RolloutStore
-    const filter = mode.what === "triplets" ? { ...mode.rollouts, status: "succeeded" as const } : mode.rollouts
-    const ofRun = (run: Run) =>
-      everyPage(
-        (after) => rollouts.list({ ...filter, runId: run.id }, { after, limit: pageSize }),
-        lines,
-        sheet
-      )
     const only = mode.spans.runId === null ? null : yield* runOf(mode.spans.runId, mode.storePath)
     if (only !== null) return yield* ofRun(only)
     for (let after: string | null = null;;) {
@@ -138,6 +130,30 @@ const exportRollouts = <E, R>(
       after = next
     }
   })
+
+const rolloutsOf = <E, R>(
+  mode: ExportMode,
+  lines: (rollout: Rollout) => Effect.Effect<ReadonlyArray<object>, E, R>,
+  sheet: Sheet
+) => {
+  const filter = mode.what === "triplets" ? { ...mode.rollouts, status: "succeeded" as const } : mode.rollouts
+  return (run: Run) =>
+    Effect.flatMap(
+      RolloutStore,
+      (rollouts) =>
+        everyPage((after) => rollouts.list({ ...filter, runId: run.id }, { after, limit: pageSize }), lines, sheet)
+    )
+}
+
+/** What a search noted; a run that searches nothing has no events. */
+const eventsOf = (sheet: Sheet) => ({ id }: Run) =>
+  Effect.flatMap(SearchReader, (searches) =>
+    everyPage(
+      (after) => searches.events(id, { after, limit: pageSize }),
+      ({ atMs, data, n, step }) =>
+        Effect.succeed([{ run_id: id, sequence_id: n, step, at_ms: atMs, ...JSON.parse(data) as object }]),
+      sheet
+    ))
 
 const rolloutLines = (rollout: Rollout) =>
   Effect.gen(function*() {

@@ -4,17 +4,20 @@ import { type Resources, resourceText } from "../../domain/Resources.js"
 import { visible } from "../../domain/TerminalText.js"
 import { ResourceReader } from "../../store/ResourceReader.js"
 import { snake } from "../../store/RowJson.js"
+import { CommandFailed } from "../CliError.js"
 import type { Paging, Place } from "../ReadingFlags.js"
 import { run as discover } from "../traffic/DiscoverCommand.js"
 import { block, fact } from "./facts.js"
 import { again, defaultStore, filled, found, printJson, printPage, reading, storeHint } from "./reading.js"
 import { type Column, table } from "./Table.js"
-import { paint, print } from "./Terminal.js"
+import { paint, print, write } from "./Terminal.js"
 import { ago } from "./text.js"
 import { scoresJson, scoresOf, scoreText } from "./versionScores.js"
 
 export interface ResourcesMode extends Place, Paging {
-  readonly version: number | "discover" | null
+  readonly version: number | "latest" | "discover" | null
+  /** Name of the text that alone is written; null for all of the version. */
+  readonly text: string | null
 }
 
 export const run = (mode: ResourcesMode) =>
@@ -46,14 +49,18 @@ const list = (mode: ResourcesMode) =>
     })
   })
 
-const show = (mode: ResourcesMode, version: number) =>
+const show = (mode: ResourcesMode, wanted: number | "latest") =>
   Effect.gen(function*() {
     const resources = yield* ResourceReader
     const nowMs = yield* Clock.currentTimeMillis
     const shown = yield* found(
-      resources.get(version),
-      `there is no version ${version} of the resources in ${mode.storePath}; tau resources lists them`
+      wanted === "latest" ? resources.latest : resources.get(wanted),
+      wanted === "latest"
+        ? `there are no resources in ${mode.storePath}: a run of a config publishes those that it names`
+        : `there is no version ${wanted} of the resources in ${mode.storePath}; tau resources lists them`
     )
+    const { version } = shown
+    if (mode.text !== null) return yield* writeText(shown, mode.text)
     const scores = yield* scoresOf(version)
     if (mode.json) {
       return yield* printJson({ store_path: mode.storePath, resources: snake(shown), scores: scoresJson(scores) })
@@ -72,6 +79,14 @@ const show = (mode: ResourcesMode, version: number) =>
       ...scoreText(version, scores)
     ])
   })
+
+/** The text as it is, to be put where the agent has its own. */
+const writeText = ({ resources, version }: Resources, name: string) =>
+  Object.hasOwn(resources, name)
+    ? Effect.as(write(resourceText(resources[name]!)), 0)
+    : new CommandFailed({
+      detail: `version ${version} has no ${visible(name)}, only ${Object.keys(resources).map(visible).join(", ")}`
+    })
 
 const columnsAt = (nowMs: number): ReadonlyArray<Column<Resources>> => [
   { title: "version", align: "right", cell: ({ version }) => String(version) },

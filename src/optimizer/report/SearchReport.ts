@@ -87,6 +87,8 @@ export interface GateOutcome {
   readonly opening: number
   /** How often more they may be. */
   readonly openingsLeft: number
+  /** Examples that were left out because an earlier search had seen them, or earlier gates have worn them out. */
+  readonly leftOut: { readonly seen: number; readonly wornOut: number }
 }
 
 export interface SearchReport {
@@ -106,6 +108,10 @@ export interface SearchReport {
   readonly slices: ReadonlyArray<Slice>
   /** Null when there is no gate, or it has not decided yet. */
   readonly gate: GateOutcome | null
+  /** The pairs of a gate that is open: planned, seen, won and lost. */
+  readonly openGate:
+    | { readonly pairs: number; readonly n: number; readonly wins: number; readonly losses: number }
+    | null
   /** What the reflection model brought to nothing, by kind, most first: `8 reflection: the model answered 401`. */
   readonly troubles: ReadonlyArray<{ readonly kind: string; readonly n: number; readonly last: string }>
   /** The version that the run made the latest; null when it made none. */

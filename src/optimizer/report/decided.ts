@@ -44,8 +44,9 @@ export const decided = (seed: Texts, events: ReadonlyArray<DatedEvent>, winner: 
       }
       case "rejected": {
         const candidate = event.candidate === null ? undefined : candidates.get(keyOf(event.candidate))
-        // Proposed again, a text that is known is turned away as such: what became of it before still holds.
-        if (candidate === undefined || event.reason === "seen") break
+        // Proposed again, a text that is known is turned away as such; and who joined the pool once may fall out of a beam later:
+        // what became of it before still holds.
+        if (candidate === undefined || candidate.state === "accepted" || event.reason === "seen") break
         Object.assign(candidate, { state: "rejected", reason: event.reason, rollouts })
         break
       }

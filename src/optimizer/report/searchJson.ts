@@ -30,6 +30,7 @@ export const searchJson = (report: SearchReport): string => {
     examples: { wins: wins.length, losses: losses.length, ties, scores: report.examples },
     slices: report.slices,
     gate: report.gate,
+    open_gate: report.openGate,
     promoted_version: report.promotedVersion,
     troubles: report.troubles
   }, 2)

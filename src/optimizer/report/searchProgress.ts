@@ -7,22 +7,29 @@ export interface SearchProgress {
   readonly high: number | null
   readonly tried: number
   readonly accepted: number
+  /** While the gate is open: the pairs that it planned, and what it saw of them. */
+  readonly gate: { readonly pairs: number; readonly n: number; readonly wins: number; readonly losses: number } | null
   readonly rolloutsSpent: number
   readonly rolloutsMax: number
+  /** What was spent of the other budgets that the config sets, `$1.20/$5` say. */
+  readonly otherBudgets: ReadonlyArray<string>
   /** Null where the time has no limit. */
   readonly secondsLeft: number | null
 }
 
 /** Where a search stands, in one line of at most 80 columns; the last facts give way first. */
 export const searchProgress = (
-  { accepted, best, high, low, rolloutsMax, rolloutsSpent, secondsLeft, tried }: SearchProgress,
+  { accepted, best, gate, high, low, otherBudgets, rolloutsMax, rolloutsSpent, secondsLeft, tried }: SearchProgress,
   columns = columnsMax
 ): string => {
   const interval = low === null || high === null ? "" : ` ${bounds({ low, high })}`
   const facts = [
     best === null ? "no score yet" : `best ${score(best)}${interval}`,
-    `${tried} tried, ${accepted} accepted`,
+    gate === null
+      ? `${tried} tried, ${accepted} accepted`
+      : `gate: ${gate.n} of ${gate.pairs} pairs, ${gate.wins} won, ${gate.losses} lost`,
     `${rolloutsSpent}/${rolloutsMax} rollouts`,
+    ...otherBudgets,
     ...(secondsLeft === null ? [] : [`${duration(Math.max(0, secondsLeft))} left`])
   ]
   while (facts.length > 1 && facts.join(" · ").length > columns) facts.pop()

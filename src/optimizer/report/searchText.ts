@@ -38,8 +38,12 @@ const inner = columnsMax - 2
 
 /** The most important thing in one plain sentence: the gate's own where there is one. */
 export const verdict = (report: SearchReport): string => {
-  const { candidates, ended, gate } = report
+  const { candidates, ended, gate, openGate } = report
   if (gate !== null) return asSentence(gate.sentence)
+  if (openGate !== null) {
+    const { losses, n, pairs, wins } = openGate
+    return `The search has ended and its gate is open: ${n} of ${pairs} pairs, ${wins} won, ${losses} lost.`
+  }
   const seed = candidates.find(({ n }) => n === 0)
   const winner = winnerOf(report)
   const best = winner ?? seed
@@ -160,7 +164,7 @@ const cost = ({ reflections, rollouts, seconds, tokens, usd }: Budget): Readonly
   budgetLine("rollouts", rollouts, String),
   budgetLine("reflections", reflections, String),
   budgetLine("tokens", tokens, compact),
-  budgetLine("dollars", usd, (value) => value.toFixed(2)),
+  budgetLine("dollars", usd, (value) => value.toFixed(value > 0 && value < 0.01 ? 4 : 2)),
   budgetLine("time", seconds, (value) => elapsed(value * 1_000))
 ]
 
@@ -169,10 +173,12 @@ const budgetLine = (label: string, { limit, spent }: Spent, shown: (value: numbe
 
 const gate = (outcome: GateOutcome | null): ReadonlyArray<string> => {
   if (outcome === null) return []
-  const { decision, gain, interval, losses, n, opening, openingsLeft, p, wins } = outcome
+  const { decision, gain, interval, leftOut, losses, n, opening, openingsLeft, p, wins } = outcome
   return [
     `${"decision".padEnd(14)}${oneLine(decision)}`,
     ...(opening === 0 ? [] : [`${"examples".padEnd(14)}${n} of its own: ${wins} won, ${losses} lost`]),
+    ...(leftOut.seen === 0 ? [] : [`${"left out".padEnd(14)}${leftOut.seen} that an earlier search had seen`]),
+    ...(leftOut.wornOut === 0 ? [] : [`${"left out".padEnd(14)}${leftOut.wornOut} that earlier gates have worn out`]),
     ...(gain === null ? [] : [`${"gain".padEnd(14)}${signed(gain)} ${bounds(interval)}`]),
     ...(p === null ? [] : [`${"p".padEnd(14)}${Number(p.toPrecision(3))}`]),
     ...(opening === 0 ? [] : [

@@ -1,6 +1,7 @@
 /** A whole search: from the config to a promoted version, or to the reason why there is none. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Struct from "effect/Struct"
 import { createHash } from "node:crypto"
 import type { RunId } from "../../domain/Ids.js"
 import type { OptimizerConfig } from "../../domain/OptimizerConfig.js"
@@ -10,15 +11,16 @@ import { SearchFailed } from "../../domain/SearchFailed.js"
 import { canonicalJson } from "../../store/canonicalJson.js"
 import { ResourceStore } from "../../store/ResourceStore.js"
 import type { RunStore } from "../../store/RunStore.js"
-import { SearchStore } from "../../store/SearchStore.js"
+import { type GateUse, SearchStore } from "../../store/SearchStore.js"
 import type { StoreError } from "../../store/StoreError.js"
 import { Chance } from "../Chance.js"
 import { gate } from "../Gate.js"
-import { gatePlan } from "../GatePlan.js"
+import { gatePlan, mayOpen } from "../GatePlan.js"
+import type { GateSettings } from "../GateSettings.js"
 import type { GateVerdict } from "../GateVerdict.js"
 import { gepa, type GepaSettings } from "../Gepa.js"
 import { rgepa, type RgepaSettings } from "../Rgepa.js"
-import { type Found, keyOf, type Steps, type Task, type Texts } from "../Search.js"
+import { type Found, keyOf, piloted, type Steps, type Task, type TaskExample, type Texts } from "../Search.js"
 import { slicesOf } from "../Slices.js"
 import { apo, type ApoSettings } from "../TextualGradient.js"
 import { gateFirstSample } from "./gateSamples.js"
@@ -28,6 +30,7 @@ import { divided, gateSettings, reflectionsMax } from "./SearchPlan.js"
 import { SearchRun } from "./SearchRun.js"
 import { searchExamples, seedOf } from "./SearchTask.js"
 import { Spending } from "./Spending.js"
+import { type Spent, type Standing, Watched } from "./Standing.js"
 
 export interface ProgramOptions {
   readonly runId: RunId
@@ -40,34 +43,6 @@ export interface ProgramOptions {
   readonly onEnqueued: () => void
   /** Told where the search stands. */
   readonly onStanding: (standing: Standing) => void
-}
-
-/** What a search has used. */
-export interface Spent {
-  readonly rollouts: number
-  readonly reflections: number
-  readonly tokens: number
-  readonly usd: number
-}
-
-/** Where a search stands, for whoever watches. */
-export interface Standing extends Spent {
-  readonly phase: "search" | "gate" | "ended"
-  /** The best so far with the bounds of its mean; null before anything is scored. */
-  readonly best: { readonly mean: number; readonly low: number; readonly high: number } | null
-  readonly tried: number
-  readonly accepted: number
-}
-
-export const notBegun: Standing = {
-  phase: "search",
-  best: null,
-  tried: 0,
-  accepted: 0,
-  rollouts: 0,
-  reflections: 0,
-  tokens: 0,
-  usd: 0
 }
 
 /** What a search came to, as it is stored. */
@@ -84,14 +59,21 @@ export interface SearchResult {
   readonly isForced: boolean
   readonly selectionExamples: number
   readonly gateExamples: number
+  readonly gateLeftOut: LeftOut
   readonly spent: Spent
   readonly gate: GateVerdict | null
   /** Why no gate was held, in a sentence; null when one was. */
   readonly noGate: string | null
 }
 
+/** Examples of the gate's part that it did without: an earlier search had seen them, or earlier gates have worn them out. */
+export interface LeftOut {
+  readonly seen: number
+  readonly wornOut: number
+}
+
 /** Changes whenever the same answers may lead to other decisions. */
-const version = 1
+const version = 2
 
 export const searchProgram = (
   options: ProgramOptions
@@ -112,18 +94,13 @@ export const searchProgram = (
     const { optimizer } = config
     const settings = gateSettings(config)
     const chance = new Chance(optimizer.seed)
-    const { gateRollouts, pairs, selection, untestable } = divided(config, examples.validate)
+    const { gateRollouts, pairs: planned, selection, untestable } = divided(config, examples)
     const spending = new Spending({
       tokensMax: optimizer.max_tokens ?? Infinity,
       usdMax: optimizer.max_usd ?? Infinity,
       secondsMax: optimizer.max_seconds ?? Infinity
     }, (model) => priceOf(optimizer.prices ?? {}, model))
-    const seen: { -readonly [Key in "phase" | "best" | "tried" | "accepted"]: Standing[Key] } = {
-      phase: "search",
-      best: null,
-      tried: 0,
-      accepted: 0
-    }
+    const watched = new Watched(seed)
     const run = new SearchRun({
       runId,
       resources,
@@ -136,11 +113,7 @@ export const searchProgram = (
         options.onProgress()
         tell()
       },
-      onEvent: (event) => {
-        if (event.type === "proposed") seen.tried += 1
-        if (event.type === "accepted" && keyOf(event.candidate) !== keyOf(seed)) seen.accepted += 1
-        if (event.type === "incumbent") seen.best = event
-      },
+      onEvent: (event) => watched.see(event),
       onEnqueued: options.onEnqueued
     })
     const spent = (): Spent => ({
@@ -149,33 +122,32 @@ export const searchProgram = (
       tokens: spending.tokens,
       usd: spending.usd
     })
-    const tell = () => {
-      const { best } = seen
-      options.onStanding({
-        ...seen,
-        ...spent(),
-        best: best === null ? null : { mean: best.mean, low: best.low, high: best.high }
-      })
-    }
+    const tell = () => options.onStanding({ ...watched.standing, ...spent() })
     const task: Task = { seed, train: examples.train, selection, chance }
-    const found = yield* run.run(searching(task, optimizer), {
+    const steps = searching(task, optimizer)
+    // Without the memo the first example would be run twice.
+    const found = yield* run.run(spending.isReserving && optimizer.cache !== false ? piloted(task, steps) : steps, {
       rolloutsMax: optimizer.max_rollouts - gateRollouts,
       reflectionsMax: reflectionsMax(config),
       stallMax: optimizer.stallLimit,
       cached: optimizer.cache ?? true
     }, gateRollouts)
-    seen.phase = "gate"
+    watched.phase = "gate"
     const isSeed = keyOf(found.best) === keyOf(seed)
+    const use = yield* store.gateUse(runId, planned.map(({ id }) => id), gateFirstSample)
+    const { leftOut, pairs, usedBefore } = freshPairs(planned, use, settings)
     const gateSet = gateSetOf(pairs.map(({ id }) => id))
     const isOpen = yield* store.hasOpened(runId, gateSet)
     const noGate = isSeed
       ? "nothing better than the seed was found"
-      : pairs.length === 0
+      : planned.length === 0
       ? untestable ?? "not testable: max_rollouts leaves none for the gate"
+      : pairs.length === 0
+      ? `not testable: an earlier search has seen all ${planned.length} examples of the gate: add new ones to validate`
       : !isOpen && !(yield* run.affords(2 * settings.samples * Math.min(settings.blockPairs, pairs.length)))
       ? "not testable: the budget leaves nothing for the gate"
       : null
-    const opening = noGate === null ? yield* store.openGate(runId, gateSet) : null
+    const opening = noGate === null ? yield* store.openGate(runId, gateSet, usedBefore) : null
     const verdict = opening === null ? null : yield* run.run(
       gate({
         incumbent: yield* incumbentOf(opening.incumbent, resourcesVersion, resources, seed),
@@ -207,6 +179,7 @@ export const searchProgram = (
       isForced,
       selectionExamples: selection.length,
       gateExamples: pairs.length,
+      gateLeftOut: leftOut,
       spent: spent(),
       gate: verdict,
       noGate
@@ -220,7 +193,7 @@ export const searchProgram = (
         principal: isForced ? options.forcedBy : null
       }
     )
-    seen.phase = "ended"
+    watched.phase = "ended"
     tell()
     return result
   })
@@ -242,6 +215,23 @@ const incumbentOf = (latest: number, begunUnder: number, resources: ResourceValu
     return isSameAgent ? texts : seed
   })
 
+/**
+ * The pairs that are still good for a gate, and how often they were used. Where the examples together have been used too often,
+ * those that no gate has looked at are a gate of their own, if there are any.
+ */
+const freshPairs = (
+  planned: ReadonlyArray<TaskExample>,
+  { openings, seen, used }: GateUse,
+  { alpha }: GateSettings
+) => {
+  const unseen = planned.filter(({ id }) => !seen.includes(id))
+  const unused = unseen.filter(({ id }) => !used.includes(id))
+  const isWornOut = !mayOpen(alpha, openings + 1) && unused.length > 0
+  const pairs = isWornOut ? unused : unseen
+  const leftOut: LeftOut = { seen: planned.length - unseen.length, wornOut: unseen.length - pairs.length }
+  return { pairs, usedBefore: isWornOut ? 0 : openings, leftOut }
+}
+
 const gateSetOf = (ids: ReadonlyArray<string>) => createHash("sha256").update(ids.toSorted().join("\n")).digest("hex")
 
 /** The settings that the config gives; the algorithm knows the others. */
@@ -249,56 +239,57 @@ const given = <Settings>(settings: { readonly [K in keyof Settings]?: Settings[K
   Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as Partial<Settings>
 
 const searching = (task: Task, optimizer: OptimizerConfig): Steps<Found> => {
-  const {
-    bandit,
-    block,
-    corpusPass,
-    lag,
-    merge,
-    minibatch,
-    pBest,
-    pPrune,
-    patchMerge,
-    proposals,
-    rng,
-    seed,
-    selection,
-    selector,
-    target
-  } = optimizer
-  switch (optimizer.algorithm) {
+  const { algorithm, proposals, seed, ...settings } = optimizer
+  switch (algorithm) {
     case "gepa":
-      return gepa(
-        task,
-        given<GepaSettings>({ merge, minibatch, proposals, rng, rngSeed: seed, selection, selector, target })
-      )
+      return gepa(task, given<GepaSettings>({ ...Struct.pick(settings, ...gepaKeys), proposals, rngSeed: seed }))
     case "apo":
       return apo(
         task,
         given<ApoSettings>({
-          beamWidth: optimizer.beam,
-          branchFactor: optimizer.branch,
-          beamRounds: optimizer.rounds,
-          gradientBatch: optimizer.gradient_batch,
-          valBatch: optimizer.val_batch,
-          bandit,
-          target
+          beamWidth: settings.beam,
+          branchFactor: settings.branch,
+          beamRounds: settings.rounds,
+          gradientBatch: settings.gradient_batch,
+          valBatch: settings.val_batch,
+          bandit: settings.bandit,
+          target: settings.target
         })
       )
     default:
       return rgepa(
         task,
-        given<RgepaSettings>({
-          minibatch,
-          block,
-          pBest,
-          pPrune,
-          patchMerge,
-          lag,
-          corpusPass,
-          proposals: proposals?.perParent,
-          target
-        })
+        given<RgepaSettings>({ ...Struct.pick(settings, ...rgepaKeys), proposals: proposals?.perParent })
       )
   }
 }
+
+/** Settings that the config gives under the algorithm's own names. */
+const gepaKeys = [
+  "acceptance",
+  "componentSelector",
+  "merge",
+  "mergesMax",
+  "minibatch",
+  "perfectScore",
+  "rng",
+  "selection",
+  "selector",
+  "skipPerfectScore",
+  "target"
+] as const satisfies ReadonlyArray<keyof GepaSettings>
+const rgepaKeys = [
+  "block",
+  "corpusPass",
+  "dropMargin",
+  "dropZ",
+  "hypotheses",
+  "lag",
+  "minibatch",
+  "pBest",
+  "pPrune",
+  "patchMerge",
+  "rejectedMemory",
+  "target",
+  "tieBreakSamples"
+] as const satisfies ReadonlyArray<keyof RgepaSettings>

@@ -5,7 +5,7 @@ import { gatePlan } from "../GatePlan.js"
 import { defaultGateSettings, type GateSettings } from "../GateSettings.js"
 import type { TaskExample } from "../Search.js"
 import { splitValidate } from "../Split.js"
-import { searchExamples } from "./SearchTask.js"
+import { type SearchExamples, searchExamples } from "./SearchTask.js"
 
 /** The gate's settings as a config gives them. */
 export const gateSettings = ({ gate }: RunConfig): GateSettings => ({
@@ -35,9 +35,12 @@ export interface DividedExamples {
 /** Not the search's: another seed must not show a search what the gate of an earlier one kept. */
 const splitSeed = 1
 
-export const divided = (config: RunConfig, validate: ReadonlyArray<TaskExample>): DividedExamples => {
+export const divided = (
+  config: RunConfig,
+  { train, validate }: Pick<SearchExamples, "train" | "validate">
+): DividedExamples => {
   const settings = gateSettings(config)
-  const { gate, selection, untestable } = splitValidate(validate, splitSeed, settings)
+  const { gate, selection, untestable } = splitValidate(validate, splitSeed, settings, train)
   const pairs = gate.slice(0, Math.floor(config.optimizer.max_rollouts / (6 * settings.samples)))
   return { selection, pairs, untestable, gateRollouts: 2 * settings.samples * pairs.length }
 }
@@ -46,12 +49,12 @@ export const reflectionsMax = ({ optimizer }: RunConfig): number =>
   optimizer.max_reflections ?? Math.ceil(optimizer.max_rollouts / 5)
 
 /** The figures of a search that is yet to begin. */
-export const searchPlan = (config: RunConfig, resources: ResourceValues = config.resources ?? {}) => {
-  const { train, validate } = searchExamples(config, resources)
-  const { gateRollouts, pairs, selection, untestable } = divided(config, validate)
+export const searchPlan = (config: RunConfig, resources: ResourceValues) => {
+  const examples = searchExamples(config, resources)
+  const { gateRollouts, pairs, selection, untestable } = divided(config, examples)
   const { detectableGain, power } = gatePlan(pairs.length, 1, gateSettings(config))
   return {
-    train: train.length,
+    train: examples.train.length,
     selection: selection.length,
     gatePairs: pairs.length,
     gateRollouts,

@@ -318,6 +318,7 @@ const eventJson = (event: SearchEvent, see: See): string => {
   const unknown = { parents: [], change: null, path: "" }
   switch (event.type) {
     case "iteration":
+    case "gate_looked":
       return JSON.stringify(event)
     case "proposed": {
       const { candidate, change, parents, path } = event

@@ -19,6 +19,8 @@ export class Spending {
   private reflections = 0
   private readonly ofRollouts = { tokens: 0, usd: 0 }
   private readonly ofReflections = { tokens: 0, usd: 0 }
+  /** A model that was called and that nobody knows the price of. */
+  private unpriced: string | null = null
 
   constructor(
     private readonly limits: SpendingLimits,
@@ -43,6 +45,11 @@ export class Spending {
     this.add(this.ofReflections, usage)
   }
 
+  /** Whether anything is reserved by what was used so far. */
+  get isReserving(): boolean {
+    return this.limits.tokensMax < Infinity || this.limits.usdMax < Infinity
+  }
+
   /**
    * Why a batch of so many more must not be begun; null when it may. `reserved` rollouts come after it: it must leave enough
    * for them.
@@ -64,6 +71,9 @@ export class Spending {
         `the next batch would come to about ${Math.ceil(tokens)} tokens of ${tokensMax} (max_tokens)`
       )
     }
+    if (usdMax < Infinity && this.unpriced !== null) {
+      return new SearchStopped("usd", `nobody says what ${this.unpriced} costs: give it in optimizer.prices (max_usd)`)
+    }
     const usd = this.usd + this.expected("usd", more)
     return usd > usdMax
       ? new SearchStopped("usd", `the next batch would come to about $${usd.toFixed(4)} of $${usdMax} (max_usd)`)
@@ -80,6 +90,9 @@ export class Spending {
       sum.tokens += inputTokens + outputTokens
       const price = model === null ? undefined : this.priceOf(model)
       // What the upstream itself says a call cost is better than a table.
+      if (cost === 0 && price === undefined && inputTokens + outputTokens > 0) {
+        this.unpriced ??= model ?? "a model without a name"
+      }
       sum.usd += cost > 0
         ? cost
         : price === undefined

@@ -13,6 +13,7 @@ import type { Change, SearchEvent, Texts } from "../Search.js"
 import { slicesOf } from "../Slices.js"
 import { gateFirstSample } from "./gateSamples.js"
 import type { SearchResult } from "./Program.js"
+import { Watched } from "./Standing.js"
 
 /** The report of a run's search as it stands; null when the run searches nothing. */
 export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, StoreError, SearchReader> =>
@@ -28,7 +29,10 @@ export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, S
     const events = record.events.map(({ data, step }) => ({ step, event: JSON.parse(data) as StoredEvent }))
     const standing = lastIncumbent(events)
     const winner = isOver ? texts[result?.best ?? standing] ?? null : null
-    const { candidates, incumbents } = decided(seed, eventsOf(record, events, texts), winner)
+    const dated = eventsOf(record, events, texts)
+    const { candidates, incumbents } = decided(seed, dated, winner)
+    const watched = new Watched(seed)
+    for (const { event } of dated) watched.see(event)
     const versions = new Map(record.candidates.map(({ n, resourcesVersion }) => [n, resourcesVersion]))
     const best = result?.best ?? standing
     const scored = yield* reader.scored(runId, [...new Set([0, best])], gateFirstSample)
@@ -49,6 +53,7 @@ export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, S
       examples: examplesOf(scored, best),
       slices: slicesIn(scored, best),
       gate: gateOf(record, result),
+      openGate: isOver ? null : watched.standing.gate,
       troubles: troublesOf(record, events),
       promotedVersion: record.promotion?.version ?? null
     }
@@ -187,7 +192,7 @@ const sliceScore = (scores: ReadonlyArray<number>): SliceScore | null =>
 const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): GateOutcome | null => {
   if (result === null) return null
   const forced = promotion?.decision === "forced" ? forcedSentence(promotion) : ""
-  const { best, gate, noGate } = result
+  const { best, gate, gateLeftOut: leftOut, noGate } = result
   if (gate === null) {
     // A search that found nothing better has nothing for a gate to decide.
     if (best === 0) return null
@@ -202,7 +207,8 @@ const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): 
       interval: null,
       p: null,
       opening: 0,
-      openingsLeft: 0
+      openingsLeft: 0,
+      leftOut
     }
   }
   return {
@@ -216,7 +222,8 @@ const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): 
     p: gate.test?.p ?? gate.evidence.anytimeP,
     // A gate that was worn out looked at nothing.
     opening: gate.n === 0 && gate.decision === "not_testable" ? 0 : gate.plan.opening,
-    openingsLeft: gate.plan.openingsLeft
+    openingsLeft: gate.plan.openingsLeft,
+    leftOut
   }
 }
 

@@ -194,6 +194,8 @@ export interface OpenGate {
   readonly runId: string
   /** Which examples the gate holds: hex SHA-256 over their sorted ids. */
   readonly gateSet: string
+  /** Gates of other runs that were opened over any of these examples. */
+  readonly usedBefore: number
 }
 
 /** How often a gate has been opened, and what was the latest version then. */
@@ -203,13 +205,13 @@ export interface Opening {
 }
 
 /** This run's opening of the gate: a run opens it once, however often it is resumed. */
-export const openGate = (db: Db, { gateSet, runId }: OpenGate): Opening => {
+export const openGate = (db: Db, { gateSet, runId, usedBefore }: OpenGate): Opening => {
   db.prepare(
     `INSERT INTO gate_openings (gate_set, k, run_id, incumbent, at_ms)
-     SELECT ?, coalesce((SELECT max(k) FROM gate_openings WHERE gate_set = ?), 0) + 1, ?,
+     SELECT ?, max(coalesce((SELECT max(k) FROM gate_openings WHERE gate_set = ?), 0), ?) + 1, ?,
             (SELECT version FROM resources WHERE is_latest = 1), ?
      WHERE NOT EXISTS (SELECT 1 FROM gate_openings WHERE gate_set = ? AND run_id = ?)`
-  ).run(gateSet, gateSet, runId, db.now, gateSet, runId)
+  ).run(gateSet, gateSet, usedBefore, runId, db.now, gateSet, runId)
   return db.prepare("SELECT k, incumbent FROM gate_openings WHERE gate_set = ? AND run_id = ?").get(
     gateSet,
     runId

@@ -69,6 +69,12 @@ describe("decided", () => {
     assert.deepStrictEqual(candidates[2]?.interval, { low: 0.7 - 0.1, high: 0.7 + 0.1 })
   })
 
+  it("leaves a candidate accepted that falls out of the beam in a later round", () => {
+    const list = dated([incumbent("seed", 0.5), proposed("a", "seed"), accepted("a", 0.6), rejected("a", "beam")])
+    const [, candidate] = decided(texts("seed"), list, null).candidates
+    assert.deepInclude(candidate, { state: "accepted", reason: null, mean: 0.6, examples: 10 })
+  })
+
   it("names the winner once the search has ended, and none when it is the seed", () => {
     const states = (winner: string) =>
       decided(texts("seed"), events, texts(winner)).candidates.map(({ state }) => state)

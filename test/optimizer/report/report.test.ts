@@ -70,8 +70,10 @@ const reports: FastCheck.Arbitrary<SearchReport> = FastCheck.record({
   slices: FastCheck.array(FastCheck.record({ name: text, n: count, seed: slice, winner: slice }), { maxLength: 5 }),
   troubles: FastCheck.array(FastCheck.record({ kind: text, n: count, last: text }), { maxLength: 4 }),
   promotedVersion: FastCheck.option(count),
+  openGate: FastCheck.option(FastCheck.record({ pairs: count, n: count, wins: count, losses: count })),
   gate: FastCheck.option(FastCheck.record({
     openingsLeft: count,
+    leftOut: FastCheck.record({ seen: count, wornOut: count }),
     decision: text,
     sentence: text,
     n: count,
@@ -163,6 +165,10 @@ describe("searchText", () => {
       first({ ended: null }),
       "The search is under way; candidate 4 scores 0.833, the seed 0.500, over 12 examples."
     )
+    assert.strictEqual(
+      first({ ended: null, openGate: { pairs: 40, n: 20, wins: 7, losses: 1 } }),
+      "The search has ended and its gate is open: 20 of 40 pairs, 7 won, 1 lost."
+    )
     assert.strictEqual(first({ candidates: [] }), "The search ended before anything was scored.")
   })
 
@@ -233,8 +239,10 @@ describe("searchProgress", () => {
     high: 0.89,
     tried: 14,
     accepted: 3,
+    gate: null,
     rolloutsSpent: 412,
     rolloutsMax: 600,
+    otherBudgets: [],
     secondsLeft: 245
   }
 
@@ -250,6 +258,14 @@ describe("searchProgress", () => {
     assert.strictEqual(
       searchProgress({ ...progress, best: null, low: null, high: null, secondsLeft: null }),
       "no score yet · 14 tried, 3 accepted · 412/600 rollouts"
+    )
+    assert.strictEqual(
+      searchProgress({ ...progress, otherBudgets: ["$1.20/$5"] }, 100),
+      "best 0.812 [0.701, 0.890] · 14 tried, 3 accepted · 412/600 rollouts · $1.20/$5 · 4 min left"
+    )
+    assert.strictEqual(
+      searchProgress({ ...progress, gate: { pairs: 40, n: 20, wins: 7, losses: 1 }, secondsLeft: null }, 100),
+      "best 0.812 [0.701, 0.890] · gate: 20 of 40 pairs, 7 won, 1 lost · 412/600 rollouts"
     )
   })
 

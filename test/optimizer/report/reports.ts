@@ -105,6 +105,7 @@ export const report: SearchReport = {
   ],
   troubles: [],
   promotedVersion: null,
+  openGate: null,
   gate: {
     decision: "promoted",
     sentence:
@@ -116,6 +117,7 @@ export const report: SearchReport = {
     interval: { low: 0.11, high: 0.49 },
     p: 0.0042,
     openingsLeft: 2,
+    leftOut: { seen: 0, wornOut: 0 },
     opening: 1
   }
 }

@@ -35,6 +35,18 @@ describe("Spending", () => {
     assert.strictEqual(spending.refusal({ rollouts: 2, reflections: 0 }, 0)?.reason, "usd")
   })
 
+  it("begins nothing more once a model was called that nobody knows the price of, where dollars are limited", () => {
+    const unknown = () => undefined
+    const spending = new Spending({ ...unlimited, usdMax: 1 }, unknown)
+    spending.addRollout([...usage(0, 0, "refused"), ...usage(10, 1, "reported", 0.001)])
+    assert.isNull(spending.refusal({ rollouts: 1, reflections: 0 }, 0))
+    spending.addRollout(usage(10, 1, "mystery"))
+    assert.match(spending.refusal({ rollouts: 1, reflections: 0 }, 0)!.detail, /^nobody says what mystery costs/)
+    const free = new Spending(unlimited, unknown)
+    free.addRollout(usage(10, 1, "mystery"))
+    assert.isNull(free.refusal({ rollouts: 1, reflections: 0 }, 0))
+  })
+
   it("begins nothing when its time is over", () => {
     const spending = new Spending({ ...unlimited, secondsMax: 60 }, price)
     assert.isNull(spending.refusal({ rollouts: 1, reflections: 0 }, 59.9))

@@ -1,0 +1,35 @@
+/** What a search begins with: the config's resources, or the latest version in the store, which is only read. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { existsSync } from "node:fs"
+import type { ResourceValues } from "../domain/Resources.js"
+import type { RunConfig } from "../domain/RunConfig.js"
+import * as ReadOnlyStore from "../store/ReadOnlyStore.js"
+import { ResourceReader } from "../store/ResourceReader.js"
+import type { ConfigError } from "./CliError.js"
+import { problemsIn } from "./ConfigFile.js"
+import type { OptimizeMode } from "./Mode.js"
+import { componentProblems } from "./SearchRules.js"
+
+/** Fails, before anything is written, when there is no text that the config's search could search over. */
+export const seedResources = (mode: OptimizeMode, config: RunConfig): Effect.Effect<ResourceValues, ConfigError> =>
+  Effect.gen(function*() {
+    if (config.resources !== undefined) return config.resources
+    if (config.optimizer.algorithm === "evaluate") return {}
+    const known = yield* latestIn(mode.storePath)
+    // A store that cannot be read yet is the run's to bring up to date, or to report.
+    if (Option.isNone(known)) return {}
+    const problems = componentProblems(config.optimizer, known.value, `the latest resources in ${mode.storePath}`)
+    return problems.length === 0 ? known.value : yield* problemsIn(mode.configPath, problems)
+  })
+
+/** None when the store cannot be read; one that is not there has no resources. */
+const latestIn = (storePath: string): Effect.Effect<Option.Option<ResourceValues>> =>
+  existsSync(storePath)
+    ? Effect.flatMap(ResourceReader, ({ latest }) => latest).pipe(
+      Effect.provide(Layer.provide(ResourceReader.layer, ReadOnlyStore.layer(storePath))),
+      Effect.map(Option.match({ onNone: () => ({}), onSome: ({ resources }) => resources })),
+      Effect.option
+    )
+    : Effect.succeedSome({})

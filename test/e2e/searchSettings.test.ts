@@ -1,0 +1,113 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { readdirSync } from "node:fs"
+import { query, resultIn, searched, storeIn } from "../support/searchRuns.js"
+import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
+import { scratchFolder } from "../support/store.js"
+
+describe("The settings of a search, end to end", { timeout: 120_000 }, () => {
+  it.scopedLive("is refused before anything is written where there is no text to search over", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin, served } = yield* searchUpstream()
+      const config = searchConfig(origin, { resources: undefined, optimizer: { components: ["system_prompt"] } })
+      for (const flags of [[], ["--dry-run"]]) {
+        const { code, stderr } = yield* searched(folder, config, flags)
+        assert.strictEqual(code, 2)
+        assert.strictEqual(
+          stderr,
+          "tau: config.json: $.resources: expected a text to optimize, a system_prompt say, found none in the latest " +
+            `resources in ${storeIn(folder)}\n`
+        )
+        assert.deepStrictEqual(readdirSync(folder), ["config.json"])
+      }
+      assert.lengthOf(served, 0)
+    }))
+
+  it.scopedLive("begins with the latest resources in the store where the config gives none", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin } = yield* searchUpstream()
+      const texts = { system_prompt: "Obey rule number 1.", tone: "dry" }
+      const { optimizer: _, ...evaluated } = searchConfig(origin, { validate: 1, resources: texts })
+      assert.strictEqual((yield* searched(folder, evaluated)).code, 0)
+      const without = (components: ReadonlyArray<string>) =>
+        searchConfig(origin, { validate: 20, resources: undefined, optimizer: { max_rollouts: 40, components } })
+      const misnamed = yield* searched(folder, without(["tonne"]))
+      assert.strictEqual(misnamed.code, 2)
+      assert.match(
+        misnamed.stderr,
+        /\$\.optimizer\.components\[0\]: expected the name of a text in the latest resources in .*, found "tonne"; did you mean "tone"\?/
+      )
+      assert.strictEqual((yield* searched(folder, without(["system_prompt"]), ["--dry-run"])).code, 0)
+      const { code, stderr } = yield* searched(folder, without(["system_prompt"]))
+      assert.strictEqual(code, 0, stderr)
+      const [seed] = query<{ texts: string }>(folder, "SELECT texts FROM search_candidates WHERE n = 0")
+      assert.deepStrictEqual(JSON.parse(seed!.texts), { system_prompt: texts.system_prompt })
+    }))
+
+  it.scopedLive("hold tokens and dollars from the first rollout on", () =>
+    Effect.gen(function*() {
+      // A call is 15 tokens: 10 in, 5 out. The selection examples alone would come to 600.
+      const spent = (optimizer: object) =>
+        Effect.gen(function*() {
+          const folder = yield* scratchFolder
+          const { origin, served } = yield* searchUpstream()
+          const { code, stderr } = yield* searched(folder, searchConfig(origin, { optimizer }))
+          assert.strictEqual(code, 0, stderr)
+          const { reason, spent } = resultIn(folder)
+          assert.strictEqual(spent.tokens, 15 * served.length)
+          return [reason, served.length]
+        })
+      assert.deepStrictEqual(yield* spent({ max_tokens: 100 }), ["tokens", 1])
+      const prices = { "openai/agent": { input: 1, output: 10 }, reflector: { input: 1, output: 10 } }
+      assert.deepStrictEqual(yield* spent({ max_usd: 0.001, prices: { ...prices, agent: prices.reflector } }), [
+        "usd",
+        1
+      ])
+      const [reason, calls] = yield* spent({ max_tokens: 900 })
+      assert.strictEqual(reason, "tokens")
+      assert.isAbove(Number(calls), 40)
+      assert.isAtMost(15 * Number(calls), 900)
+    }))
+
+  it.scopedLive("is refused where dollars are limited and a judge's price is unknown", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin } = yield* searchUpstream()
+      const price = { input: 1, output: 1 }
+      const { code, stderr } = yield* searched(
+        folder,
+        searchConfig(origin, {
+          scoring: [{ kind: "judge", rubric: "Good?", model: "openai/judge-of-mine" }],
+          optimizer: { max_usd: 1, prices: { "openai/agent": price, "openai/reflector": price } }
+        }),
+        []
+      )
+      assert.strictEqual(code, 2, stderr)
+      assert.match(stderr, /\$\.optimizer\.max_usd needs the price of openai\/judge-of-mine/)
+    }))
+
+  it.scopedLive("reach the algorithm under its own names", () =>
+    Effect.gen(function*() {
+      const prompts = (optimizer: object) =>
+        Effect.gen(function*() {
+          const folder = yield* scratchFolder
+          const { origin, served } = yield* searchUpstream()
+          const config = searchConfig(origin, { optimizer: { max_rollouts: 100, ...optimizer } })
+          const { code, stderr } = yield* searched(folder, config)
+          assert.strictEqual(code, 0, stderr)
+          return served.flatMap(({ key, model }) => model === "reflector" ? [key] : [])
+        })
+      const plain = yield* prompts({})
+      const bare = yield* prompts({ hypotheses: false, rejectedMemory: false, minibatch: 2 })
+      const runsIn = (prompt: string) => prompt.split(/^# Run \d+$/m).length - 1
+      assert.isTrue(plain.every((prompt) => prompt.includes("hypotheses")))
+      assert.isTrue(plain.some((prompt) => runsIn(prompt) > 2))
+      assert.isNotEmpty(bare)
+      for (const prompt of bare) {
+        assert.notInclude(prompt, "hypotheses")
+        assert.isAtMost(runsIn(prompt), 2)
+      }
+    }))
+})

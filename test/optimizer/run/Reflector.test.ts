@@ -1,0 +1,168 @@
+import * as SqlClient from "@effect/sql/SqlClient"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type { ServerResponse } from "node:http"
+import { Reflector, type ReflectorOptions } from "../../../src/optimizer/run/Reflector.js"
+import { RunStore } from "../../../src/store/RunStore.js"
+import { SearchStore } from "../../../src/store/SearchStore.js"
+import { withStore } from "../../support/store.js"
+import { upstream } from "../../support/upstream.js"
+
+interface Request {
+  readonly path: string
+  readonly body: Readonly<Record<string, unknown>>
+  /** What the store has counted by then. */
+  readonly counted: number
+}
+type Reply = (body: Request["body"], response: ServerResponse) => void
+
+const answers = (status: number, value: unknown, headers: Record<string, string> = {}): Reply => (_, response) =>
+  void response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(value))
+const says = (message: object) => answers(200, { choices: [{ message: { role: "assistant", ...message } }] })
+const refuses = (status: number, message: string) => answers(status, { error: { message } }, { "retry-after-ms": "1" })
+
+/** A run with three reflections to make, and a reflection model that gives one reply after the other. */
+const reflecting = (replies: ReadonlyArray<Reply>, options: Partial<ReflectorOptions> = {}) =>
+  Effect.gen(function*() {
+    const store = yield* SearchStore
+    const { runId } = yield* Effect.flatMap(RunStore, (runs) =>
+      runs.begin({
+        configHash: "c0ffee",
+        config: {},
+        configPath: "config.json",
+        modelRef: "fake/model",
+        resources: null,
+        rollouts: [{ mode: "train", input: {} }],
+        attemptsMax: 1
+      }))
+    yield* store.take({
+      runId,
+      n: 0,
+      chain: "chain",
+      stop: null,
+      candidates: [],
+      versions: [],
+      rollouts: [],
+      reflections: [0, 1, 2].map((n) => ({ n, path: `iter/${n}`, promptSha256: "" })),
+      events: [],
+      eventsFrom: 0,
+      attemptsMax: 1,
+      author: "rgepa"
+    })
+    const sql = yield* SqlClient.SqlClient
+    const counted = Effect.map(
+      sql<{ n: number }>`SELECT sum(attempts) AS n FROM search_reflections`,
+      ([row]) => row!.n
+    )
+    const requests: Array<Request> = []
+    const origin = yield* upstream((request, response) => {
+      const chunks: Array<Buffer> = []
+      request.on("data", (chunk: Buffer) => chunks.push(chunk))
+      request.on("end", () =>
+        void Effect.runPromise(counted).then((counted) => {
+          const body = JSON.parse(Buffer.concat(chunks).toString()) as Request["body"]
+          requests.push({ path: request.url!, body, counted })
+          replies[Math.min(requests.length, replies.length) - 1]!(body, response)
+        }))
+    })
+    const layer = Reflector.layer({
+      origin,
+      apiKey: "tau-run-key",
+      model: "thinker",
+      parameters: {},
+      timeoutSecs: 10,
+      ...options
+    })
+    const reflect = (n: number, json = true) =>
+      Effect.flatMap(Reflector, (reflector) =>
+        reflector.reflect(runId, n, { _tag: "Reflect", path: `iter/${n}`, prompt: "Improve.", json }))
+    return { layer, reflect, requests, runId, store }
+  })
+
+/** What one reflection comes to, and how many requests it took. */
+const reflected = (replies: ReadonlyArray<Reply>, options: Partial<ReflectorOptions> = {}) =>
+  withStore(Effect.gen(function*() {
+    const { layer, reflect, requests } = yield* reflecting(replies, options)
+    const reflection = yield* Effect.provide(reflect(0), layer)
+    return { reflection, requests: requests.length }
+  }))
+
+describe("Reflector", () => {
+  it.scopedLive("counts every request before it is sent, the repeated one and the one without JSON mode too", () =>
+    withStore(Effect.gen(function*() {
+      const noJsonMode: Reply = (body, response) =>
+        (body["response_format"] === undefined ? says({ content: "Be brief." }) : refuses(400, "what mode?"))(
+          body,
+          response
+        )
+      const { layer, reflect, requests, runId } = yield* reflecting([refuses(503, "busy"), noJsonMode])
+      const both = yield* Effect.provide(Effect.all([reflect(0), reflect(1)]), layer)
+      assert.deepStrictEqual(both, [{ text: "Be brief." }, { text: "Be brief." }])
+      // A server that knows no JSON mode is not asked for it again.
+      const id = `/rollout/${runId}-reflect-000`
+      const attempt = (n: number, attempt: number) =>
+        `${id}${n}/attempt/${runId}-reflect-000${n}%3Aattempt-${attempt}/v1/chat/completions`
+      assert.deepStrictEqual(requests.map(({ body, counted, path }) => [path, counted, "response_format" in body]), [
+        [attempt(0, 1), 1, true],
+        [attempt(0, 2), 2, true],
+        [attempt(0, 3), 3, false],
+        [attempt(1, 1), 4, false]
+      ])
+      assert.deepStrictEqual(requests[3]!.body, {
+        model: "thinker",
+        messages: [{ role: "user", content: "Improve." }]
+      })
+    })))
+
+  it.scopedLive("does not ask again for what was answered, or has failed", () =>
+    withStore(Effect.gen(function*() {
+      const { layer, reflect, requests } = yield* reflecting([says({ content: "A" }), refuses(403, "no"), says({})])
+      const asked = Effect.all([reflect(0, false), reflect(1, false)])
+      const first = yield* Effect.provide(asked, layer)
+      assert.deepStrictEqual(first, [{ text: "A" }, { failure: "the reflection model answered 403: no" }])
+      assert.deepStrictEqual(yield* Effect.provide(asked, layer), first)
+      assert.lengthOf(requests, 2)
+    })))
+
+  it.scopedLive("reads no text out of a refusal, a call of a tool, or nothing", () =>
+    Effect.gen(function*() {
+      const nothing = { reflection: { failure: "the reflection model's answer has no text" }, requests: 1 }
+      const call = { id: "1", type: "function", function: { name: "edit", arguments: "{}" } }
+      for (const message of [{ content: null, refusal: "I will not." }, { content: "" }, { tool_calls: [call] }]) {
+        assert.deepStrictEqual(yield* reflected([says(message)]), nothing)
+      }
+      const parts = [{ type: "text", text: "Be " }, { type: "text", text: "brief." }]
+      assert.deepStrictEqual((yield* reflected([says({ content: parts })])).reflection, { text: "Be brief." })
+    }))
+
+  it.scopedLive("fails in words that hold no key, at once where the same request would fail again", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* reflected([refuses(401, `not now with sk-${"a".repeat(40)} or tau-run-key`)]), {
+        reflection: { failure: "the reflection model answered 401: not now with [REDACTED] or [key]" },
+        requests: 1
+      })
+      // JSON mode is not to blame where the request without it is refused as well.
+      assert.deepStrictEqual(yield* reflected([refuses(400, "too long"), refuses(400, "no such mode")]), {
+        reflection: { failure: "the reflection model answered 400: too long" },
+        requests: 2
+      })
+      assert.deepStrictEqual(yield* reflected([refuses(500, "broken")]), {
+        reflection: { failure: "the reflection model answered 500: broken" },
+        requests: 3
+      })
+      assert.deepStrictEqual(yield* reflected([answers(200, { error: { message: "overloaded" } })]), {
+        reflection: { failure: "the model's answer is no chat completion: overloaded" },
+        requests: 1
+      })
+    }))
+
+  it.scopedLive("asks again when a request takes longer than it may", () =>
+    Effect.gen(function*() {
+      const silent: Reply = () => {}
+      const { reflection, requests } = yield* reflected([silent, says({ content: "late" })], { timeoutSecs: 0.3 })
+      assert.deepStrictEqual([reflection, requests], [{ text: "late" }, 2])
+      assert.deepStrictEqual((yield* reflected([silent], { timeoutSecs: 0.1 })).reflection, {
+        failure: "no answer within 0.1 s"
+      })
+    }))
+})

@@ -175,38 +175,42 @@ describe("a store with a damaged page", () => {
 })
 
 describe("a store that is moved away from a run", () => {
-  it.scopedLive("ends it within seconds, in words, and the same command goes on once it is back", () =>
-    Effect.gen(function*() {
-      const home = yield* folder
-      const server = yield* startTau(home, ["simulate", "--bind=127.0.0.1:0", "--latency-ms=200"])
-      writeFileSync(
-        join(home, "config.json"),
-        JSON.stringify({
-          optimize: Array.from({ length: 40 }, (_, n) => ({ prompt: `What is ${n} + 1?`, expected: `${n + 1}` })),
-          resources: { system_prompt: "Answer with the final number only." },
-          upstream_url: yield* printed(server, /listening on (\S+)/),
-          completion_timeout_secs: 300
-        })
-      )
-      const store = storeIn(home)
-      const running = yield* startTau(home, runArgs)
-      yield* eventually(
-        "a rollout that succeeded",
-        Effect.sync(() => {
-          const status = join(dirname(store), "status.json")
-          const succeeded = existsSync(status) &&
-            (JSON.parse(readFileSync(status, "utf8")) as { succeeded: number }).succeeded > 0
-          return succeeded ? true : undefined
-        })
-      )
-      renameSync(store, `${store}.away`)
-      assert.strictEqual(yield* Effect.timeout(running.exit, "60 seconds"), 1, running.stderr())
-      assert.match(running.stderr(), /tau: runner \d died 11 times .*the store is gone/)
-      renameSync(`${store}.away`, store)
-      const again = yield* startTau(home, runArgs)
-      assert.strictEqual(yield* Effect.timeout(again.exit, "60 seconds"), 0, again.stderr())
-      assert.match(again.stderr(), /^resuming run /m)
-    }), 180_000)
+  it.scopedLive(
+    "ends it within seconds, in words, and the same command goes on once it is back",
+    () =>
+      Effect.gen(function*() {
+        const home = yield* folder
+        const server = yield* startTau(home, ["simulate", "--bind=127.0.0.1:0", "--latency-ms=200"])
+        writeFileSync(
+          join(home, "config.json"),
+          JSON.stringify({
+            optimize: Array.from({ length: 40 }, (_, n) => ({ prompt: `What is ${n} + 1?`, expected: `${n + 1}` })),
+            resources: { system_prompt: "Answer with the final number only." },
+            upstream_url: yield* printed(server, /listening on (\S+)/),
+            completion_timeout_secs: 300
+          })
+        )
+        const store = storeIn(home)
+        const running = yield* startTau(home, runArgs)
+        yield* eventually(
+          "a rollout that succeeded",
+          Effect.sync(() => {
+            const status = join(dirname(store), "status.json")
+            const succeeded = existsSync(status) &&
+              (JSON.parse(readFileSync(status, "utf8")) as { succeeded: number }).succeeded > 0
+            return succeeded ? true : undefined
+          })
+        )
+        renameSync(store, `${store}.away`)
+        assert.strictEqual(yield* Effect.timeout(running.exit, "60 seconds"), 1, running.stderr())
+        assert.match(running.stderr(), /tau: runner \d died 11 times .*the store is gone/)
+        renameSync(`${store}.away`, store)
+        const again = yield* startTau(home, runArgs)
+        assert.strictEqual(yield* Effect.timeout(again.exit, "60 seconds"), 0, again.stderr())
+        assert.match(again.stderr(), /^resuming run /m)
+      }),
+    180_000
+  )
 })
 
 describe("a store that may only be read", () => {

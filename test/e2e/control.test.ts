@@ -84,7 +84,7 @@ describe("control of a live run, from other processes", () => {
         const finished = count(folder, "status = 'succeeded'")
         assert.deepInclude(yield* control(folder, "pause"), { code: 0, lifecycle_state: "paused", idempotent: true })
         assert.strictEqual(count(folder, "attempts > 0"), finished, "a paused run starts nothing")
-        assert.strictEqual(json(folder, `${stateDir}/status.json`)["run_state"], "paused")
+        yield* wait("the status file follows", () => json(folder, `${stateDir}/status.json`)["run_state"] === "paused")
 
         assert.deepInclude(yield* control(folder, "resume"), { lifecycle_state: "running", idempotent: false })
         yield* succeeded(folder, finished + 1)

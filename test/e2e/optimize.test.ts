@@ -144,7 +144,7 @@ describe("tau --prompt-optimization-config", () => {
 
   it.scopedLive("refuses to share a store with a live run, and names it", () =>
     Effect.gen(function*() {
-      const folder = yield* slowRun(3, 2_000)
+      const folder = yield* slowRun(30, 2_000)
       const first = yield* running(folder)
       const { code, stderr } = yield* tau(folder, args)
       assert.strictEqual(code, 1)

@@ -22,6 +22,9 @@ export interface StreamEvent {
 /** Most choices, tool calls, blocks and items of one answer together: each costs far more memory than its bytes. */
 export const partsMax = 4096
 
+/** Most events that are no JSON: each costs what hundreds that are cost. What follows is not read. */
+const unreadableMax = 1024
+
 /** So many events are parsed in one go, which takes half the time of one by one. */
 const parsedTogether = 64
 /** Of fewer events it is not worth it to find out how they are alike. */
@@ -54,6 +57,7 @@ export class Assembly {
       types.push(event)
       if (texts.length < parsedTogether) continue
       yield* this.objectsOf(texts, types)
+      if (this.unreadable > unreadableMax) return
       texts = []
       types = []
     }
@@ -94,9 +98,13 @@ export class Assembly {
     return made
   }
 
+  private get unreadableText(): string {
+    return this.unreadable > unreadableMax ? `over ${unreadableMax}` : String(this.unreadable)
+  }
+
   result(object: Record<string, unknown> | null): Assembled {
     const reasons = [
-      ...(this.unreadable > 0 ? [`${this.unreadable} of its events are not JSON objects`] : []),
+      ...(this.unreadable > 0 ? [`${this.unreadableText} of its events are not JSON objects`] : []),
       ...(this.parts > partsMax ? [`more than ${partsMax} parts`] : []),
       ...(object === null && this.error === null ? ["no event that could be read"] : [])
     ]

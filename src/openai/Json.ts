@@ -39,10 +39,26 @@ const isTooDeep = (text: string): boolean => {
   return false
 }
 
+const isSpace = (code: number) => code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
+
+/** Whether a text begins and ends as JSON does. That it is none costs a hundred times more to find out by parsing it. */
+const looksLikeJson = (text: string): boolean => {
+  let start = 0
+  let end = text.length - 1
+  while (isSpace(text.charCodeAt(start))) start++
+  while (end > start && isSpace(text.charCodeAt(end))) end--
+  const [first, last] = [text.charCodeAt(start), text.charCodeAt(end)]
+  if (first === 0x7b) return last === 0x7d
+  if (first === 0x5b) return last === 0x5d
+  if (first === 0x22) return last === 0x22 && end > start
+  // -, digits, and the first letters of false, null and true.
+  return first === 0x2d || first >= 0x30 && first <= 0x39 || first === 0x66 || first === 0x6e || first === 0x74
+}
+
 /** The parsed text, or undefined when it is not JSON or nested deeper than 500 levels; `mayBeDeep` false skips that check. */
 export const parseJson = (text: string, mayBeDeep = true): unknown => {
   try {
-    return mayBeDeep && isTooDeep(text) ? undefined : JSON.parse(text) as unknown
+    return !looksLikeJson(text) || mayBeDeep && isTooDeep(text) ? undefined : JSON.parse(text) as unknown
   } catch {
     return undefined
   }

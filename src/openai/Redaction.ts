@@ -123,7 +123,12 @@ export class Redactor {
   /** Whether the pieces of a text, put together over the events of a stream, hold what no event holds. */
   isSpread(stream: Uint8Array | Iterable<SseEvent>): boolean {
     const texts = new Map<string, string>()
-    for (const { data } of eventsOf(stream)) collect(parseJson(data) ?? data, "", texts)
+    let broken = 0
+    for (const { data } of eventsOf(stream)) {
+      const value = parseJson(data)
+      if (value === undefined && data.startsWith("{") && ++broken > brokenMax) return true
+      collect(value ?? data, "", texts)
+    }
     return texts.size >= textsMax || [...texts.values()].some((text) => this.text(text).count > 0)
   }
 
@@ -213,6 +218,8 @@ const unescaped = (text: string): string =>
   text.replace(/%([2-7][0-9a-fA-F])/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
 
 const textsMax = 4096
+/** Most events of a stream that look like JSON and are none: it takes long to find that out. */
+const brokenMax = 4096
 
 const collect = (value: unknown, place: string, texts: Map<string, string>): void => {
   if (typeof value === "string") {

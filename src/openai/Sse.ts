@@ -8,25 +8,38 @@ export interface SseEvent {
   readonly data: string
 }
 
+/** Finds the next of a character again and again, from places that only grow; the text is searched once, not from each of them. */
+class Finder {
+  private found = -2
+
+  constructor(private readonly text: string, private readonly character: string) {}
+
+  /** The first at or behind a place, -1 when there is none. */
+  from(place: number): number {
+    if (this.found !== -1 && this.found < place) this.found = this.text.indexOf(this.character, place)
+    return this.found
+  }
+}
+
 /** Finds the end of each line in turn; the end of the text when no line ends any more. */
 class LineEnds {
-  private readonly hasReturns: boolean
+  private readonly feeds: Finder
+  private readonly returns: Finder
   /** Where the line after the one found last begins. */
   next = 0
 
   constructor(private readonly text: string) {
-    this.hasReturns = text.includes("\r")
+    this.feeds = new Finder(text, "\n")
+    this.returns = new Finder(text, "\r")
   }
 
   /** The end of the line that begins at `next`; moves `next` past it. */
   find(): number {
-    const feed = this.text.indexOf("\n", this.next)
-    if (this.hasReturns) {
-      const carriageReturn = this.text.indexOf("\r", this.next)
-      if (carriageReturn !== -1 && (feed === -1 || carriageReturn < feed)) {
-        this.next = feed === carriageReturn + 1 ? feed + 1 : carriageReturn + 1
-        return carriageReturn
-      }
+    const feed = this.feeds.from(this.next)
+    const carriageReturn = this.returns.from(this.next)
+    if (carriageReturn !== -1 && (feed === -1 || carriageReturn < feed)) {
+      this.next = feed === carriageReturn + 1 ? feed + 1 : carriageReturn + 1
+      return carriageReturn
     }
     const end = feed === -1 ? this.text.length : feed
     this.next = end + 1
@@ -42,6 +55,7 @@ class LineEnds {
 export function* parseSse(stream: Uint8Array): Iterable<SseEvent> {
   const text = utf8Of(stream)
   const ends = new LineEnds(text)
+  const colons = new Finder(text, ":")
   let name: string | undefined
   let data: string | undefined
   while (ends.next <= text.length) {
@@ -52,7 +66,7 @@ export function* parseSse(stream: Uint8Array): Iterable<SseEvent> {
       name = data = undefined
       continue
     }
-    const colon = text.indexOf(":", start)
+    const colon = colons.from(start)
     if (colon === start) continue
     const fieldEnd = colon === -1 || colon > end ? end : colon
     const valueStart = fieldEnd === end ? end : text[colon + 1] === " " ? colon + 2 : colon + 1

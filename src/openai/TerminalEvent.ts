@@ -117,6 +117,8 @@ export class TerminalScanner {
   }
 
   private follow(chunk: Uint8Array, from: number): void {
+    let feed = -2
+    let carriage = -2
     for (let offset = from; offset < chunk.length && !this.closed;) {
       const byte = chunk[offset]!
       if (this.blankLineBegan) {
@@ -139,8 +141,8 @@ export class TerminalScanner {
         }
         this.atLineStart = false
       }
-      const feed = chunk.indexOf(lineFeed, offset)
-      const carriage = chunk.indexOf(carriageReturn, offset)
+      if (feed !== -1 && feed < offset) feed = chunk.indexOf(lineFeed, offset)
+      if (carriage !== -1 && carriage < offset) carriage = chunk.indexOf(carriageReturn, offset)
       const lineEnd = feed === -1 || (carriage !== -1 && carriage < feed) ? carriage : feed
       if (lineEnd === -1) return
       if (!this.needsBlankLine) this.whole = true

@@ -41,4 +41,12 @@ describe("parseSse", () => {
   it("removes one space after the colon and no more", () => {
     assert.deepStrictEqual(parse("data:  x \n\n"), [{ data: " x " }])
   })
+
+  // Looking for the same thing from each line anew would take hours.
+  it.each(["\r", "\n", "data\n", "data\r", "x\r\n", "data: 1\r", "event\n:\n"])(
+    "takes no time that grows faster than the stream: %j",
+    (part) => {
+      assert.isAtMost(parse(part.repeat(1_000_000)).length, 1)
+    }
+  )
 })

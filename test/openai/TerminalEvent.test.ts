@@ -122,6 +122,13 @@ describe("TerminalScanner", () => {
     assert.strictEqual(scanner.scan(Buffer.from("data: {}\n\n")), 0)
   })
 
+  it("takes no time that grows faster than what follows a terminal event that is not over", () => {
+    const scanner = new TerminalScanner()
+    scanner.scan(Buffer.from("event: message_stop\ndata: {}\n"))
+    scanner.scan(Buffer.from("a\r".repeat(2_000_000)))
+    assert.isFalse(scanner.isClosed)
+  })
+
   it("scans long lines without looking at each byte", () => {
     const chunk = Buffer.from(`data: {"content":"${"x".repeat(65_000)}"}\n\n`)
     const scanner = new TerminalScanner()

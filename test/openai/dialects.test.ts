@@ -48,6 +48,17 @@ describe("the streams of every dialect", () => {
     )
   })
 
+  it.each(["/v1/chat/completions", "/v1/responses", "/v1/messages"])(
+    "%s: events that are no JSON are not read without end, and the answer says so",
+    (path) => {
+      const broken = read(path, "data: {x}\n\n".repeat(50_000))
+      assert.match(
+        String(broken.attributes.record["tau.unassembled"]),
+        /^response: over 1024 of its events are not JSON objects/
+      )
+    }
+  )
+
   it.each([
     ["/v1/chat/completions", (n: number) => ({ choices: [{ index: n, delta: { content: "x" } }] })],
     ["/v1/chat/completions", (n: number) => ({ choices: [{ delta: { tool_calls: [{ index: n, id: `${n}` }] } }] })],

@@ -136,7 +136,7 @@ export const attributeMeanings: Readonly<Record<GenAiName, string>> = {
   "tau.rewrite.original_sha256":
     "the request as the agent had it, in the payloads; absent where it was sent as it came",
   "tau.usage_asked":
-    "true when the proxy asked for the usage of a stream whose client had not: the request says so, and what came of it was kept from the client",
+    "true when the proxy asked for the usage of a stream and the client had not: only the recorded bodies speak of it",
   "tau.unassembled": "what of the bodies could not be read, and why; the bytes themselves are kept all the same",
   "tau.linked_response_id":
     "`previous_response_id`: the answer that this request continues, and whose history it lacks",

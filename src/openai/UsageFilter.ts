@@ -46,10 +46,13 @@ export class UsageFilter {
       this.afterReturn = false
       if (chunk[0] === lineFeed) this.put(this.last, chunk.subarray(0, at = 1))
     }
-    let returnAt = nextOf(chunk, carriageReturn, at)
+    // Each is looked for again only once it is behind: a stream may have one kind of line end alone.
+    let feedAt = -1
+    let returnAt = -1
     while (at < chunk.length) {
+      if (feedAt < at) feedAt = nextOf(chunk, lineFeed, at)
       if (returnAt < at) returnAt = nextOf(chunk, carriageReturn, at)
-      const end = Math.min(nextOf(chunk, lineFeed, at), returnAt)
+      const end = Math.min(feedAt, returnAt)
       this.read(chunk.subarray(at, end))
       if (end === chunk.length) break
       at = end + 1
@@ -108,7 +111,7 @@ export class UsageFilter {
     const valueAt = start + dataField.length + (line[start + dataField.length] === space ? 1 : 0)
     const value = line.subarray(valueAt)
     const mayBeMore = this.data.length > 0 ||
-      (value[0] === objectOpens && !endsObject.test(value.toString("latin1", -8)))
+      (value[0] === objectOpens && !endsObject.test(value.subarray(-8).toString("latin1")))
     if (!mayBeMore && !value.includes(usageKey)) {
       this.pass(line, terminator)
       return

@@ -63,6 +63,7 @@ const others = fc.constantFrom(
   "data: {\"usage\":null,~~",
   "data: {\"a\":~data: 1}~~",
   "event: end~~",
+  "event: chunk~: ping~data: 1~~",
   "~"
 ).map(same)
 
@@ -103,6 +104,7 @@ describe("UsageFilter", () => {
       [`{"usage":null,"id":1.0}`, `{"id":1.0}`],
       [`{ "usage" : null , "id":1 }`, `{ "id":1 }`],
       [`{"id":1e2,"usage":null}`, `{"id":1e2}`],
+      [`{"choices":[],"usage":null,"prompt_filter_results":[]}`, `{"choices":[],"prompt_filter_results":[]}`],
       [`{"id": 1, "usage": null, "x": "\\u00e9"}`, `{"id": 1, "x": "\\u00e9"}`]
     ]
     for (const [given, wanted] of pairs) assert.strictEqual(filter(`data: ${given}\n\n`), `data: ${wanted}\n\n`)

@@ -48,6 +48,7 @@ export interface ProxyMode {
   readonly timeoutMs: number
   readonly recordPolicy: "required" | "best-effort"
   readonly onDisconnect: "cancel" | "drain"
+  readonly streamUsage: "as-sent" | "ask"
   /** The limits that were given; the others have their defaults. */
   readonly limits: Partial<ProxyLimits>
   /** Null leaves the size of the store to the disk. */

@@ -16,7 +16,8 @@ import {
   readOnOff,
   readOrigins,
   readPayloads,
-  readRecordPolicy
+  readRecordPolicy,
+  readStreamUsage
 } from "./ProxyFlags.js"
 import { nearest, shown } from "./Suggestion.js"
 
@@ -151,6 +152,7 @@ const proxyMode = (values: GivenFlags, environment: Environment): ProxyMode => {
     timeoutMs: readInteger(values.get(`${p}-proxy-timeout-ms`)),
     recordPolicy: readRecordPolicy(values.get(`${p}-proxy-record-policy`)),
     onDisconnect: readOnDisconnect(values.get(`${p}-proxy-on-disconnect`)),
+    streamUsage: readStreamUsage(values.get(`${p}-proxy-stream-usage`)),
     limits: limits === undefined ? {} : readLimits(limits),
     storeBytesMax: storeBytesMax === undefined ? null : readInteger(storeBytesMax),
     payloads: readPayloads(values.get(`${p}-proxy-record`)),

@@ -55,6 +55,7 @@ const serve = Effect.fnUntraced(function*(mode: ProxyMode) {
     secretHeaders: [...(redaction.defaults ? keyHeaders : []), ...redaction.headers],
     recordPolicy: mode.recordPolicy,
     onDisconnect: mode.onDisconnect,
+    streamUsage: mode.streamUsage,
     warn: (message) => void process.stderr.write(`${message}\n`),
     limits: { ...defaultLimits, ...mode.limits }
   }

@@ -7,6 +7,7 @@ import { nearest, shown } from "./Suggestion.js"
 
 export const readRecordPolicy = (given: Given) => readChoice(given, ["required", "best-effort"])
 export const readOnDisconnect = (given: Given) => readChoice(given, ["cancel", "drain"])
+export const readStreamUsage = (given: Given) => readChoice(given, ["as-sent", "ask"])
 
 export const readPayloads = (given: Given) => readChoice(given, ["full", "metadata"]) === "full"
 export const readOnOff = (given: Given) => readChoice(given, ["on", "off"]) === "on"

@@ -166,6 +166,14 @@ export const rootFlags: ReadonlyArray<RootFlag> = [
     modes: ["proxy"]
   },
   {
+    name: `${p}-proxy-stream-usage`,
+    value: { kind: "choice" },
+    placeholder: "as-sent|ask",
+    default: "as-sent",
+    description: "Streams whose client does not ask for their usage: as they are, or asked and kept from the client",
+    modes: ["proxy"]
+  },
+  {
     name: `${p}-proxy-limits`,
     value: { kind: "limits" },
     placeholder: "NAME=N,...",

@@ -58,6 +58,7 @@ export const GenAi = {
   rewriteMatched: "tau.rewrite.matched",
   rewriteMissed: "tau.rewrite.missed",
   rewriteOriginal: "tau.rewrite.original_sha256",
+  usageAsked: "tau.usage_asked",
   unassembled: "tau.unassembled",
   linkedResponseId: "tau.linked_response_id",
   answerToolCalls: "tau.answer.tool_calls",
@@ -134,6 +135,8 @@ export const attributeMeanings: Readonly<Record<GenAiName, string>> = {
   "tau.rewrite.missed": "positions of the rules that did not",
   "tau.rewrite.original_sha256":
     "the request as the agent had it, in the payloads; absent where it was sent as it came",
+  "tau.usage_asked":
+    "true when the proxy asked for the usage of a stream and the client had not: only the recorded bodies speak of it",
   "tau.unassembled": "what of the bodies could not be read, and why; the bytes themselves are kept all the same",
   "tau.linked_response_id":
     "`previous_response_id`: the answer that this request continues, and whose history it lacks",

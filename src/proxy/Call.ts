@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { type Dispatcher, errors } from "undici"
 import { TerminalScanner } from "../openai/TerminalEvent.js"
+import { UsageFilter } from "../openai/UsageFilter.js"
 import type { FinishedSpan, RewriteOutcome, SpanIntent } from "../store/writer/spans.js"
 import * as Headers from "./Headers.js"
 import { causeOf, failureOf, messageOf, type Refusal, refusals, refuse } from "./ProxyError.js"
@@ -37,12 +38,15 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   heardAt: number | null = null
   /** What the rules of the run's `rewrite` came to; null where there are none. */
   rewrite: RewriteOutcome | null = null
+  /** The request asks for its usage although its client did not: what comes of that is kept from the client. */
+  usageAsked = false
   /** The request as the client sent it, where another one is sent on. */
   private original: Recording | null = null
   private readonly response: Recording
   protected readonly pendingIntent: { readonly cancel: () => boolean }
   private controller: Dispatcher.DispatchController | null = null
   private scanner: TerminalScanner | null = null
+  private filter: UsageFilter | null = null
   /** Response head not yet sent: it goes out with the first byte, or with the end of an empty answer. */
   private head: { readonly status: number; readonly message: string; readonly headers: Array<string> } | null = null
   private statusCode: number | null = null
@@ -106,14 +110,14 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     this.statusCode = status
     this.head = {
       status,
-      message: phraseOf(message),
+      message: Headers.phraseOf(message),
       headers: Headers.toClient(raw, this.outgoing.hasHeader("access-control-allow-origin"))
     }
     this.contentType = Headers.valueOf(raw, "content-type")
     this.contentEncoding = Headers.valueOf(raw, "content-encoding")
     const length = Headers.valueOf(raw, "content-length")
     if (length !== null && /^\d+$/.test(length)) this.sizedTo = Number(length)
-    if (!hasBody(this.incoming.method, status) || this.sizedTo === 0) return
+    if (!Headers.hasBody(this.incoming.method, status) || this.sizedTo === 0) return
     if (this.contentType?.toLowerCase().startsWith("text/event-stream") === true) this.scan()
     if (this.drainTimer !== null) return
     // The head of a sized answer goes with its first byte: until then a broken upstream can still be told as an error.
@@ -122,11 +126,15 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     this.outgoing.flushHeaders()
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer) {
+  onResponseData(controller: Dispatcher.DispatchController, received: Buffer) {
     if (this.isSettled && this.held === null && this.committedBytes === null) return
     this.firstByteUs ??= nowUs()
     this.chunks += 1
-    this.response.add(chunk)
+    this.response.add(received)
+    // Some servers stream events under another content type.
+    if (this.chunks === 1 && this.scanner === null && eventField.test(received.toString("latin1", 0, 8))) this.scan()
+    const chunk = this.filter?.filter(received) ?? received
+    if (chunk.length === 0) return
     if (this.drainTimer !== null) {
       this.drain(chunk)
       return
@@ -142,8 +150,6 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       this.commitWhenWhole(controller)
       return
     }
-    // Some servers stream events under another content type.
-    if (this.chunks === 1 && this.scanner === null && eventField.test(chunk.toString("latin1", 0, 8))) this.scan()
     const holdFrom = this.holdFrom(chunk)
     if (holdFrom > 0) this.sendHead()
     if (holdFrom === chunk.length) {
@@ -163,6 +169,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     this.upstreamEnded = true
     const trailers = Headers.textOf(controller.rawTrailers)
     if (trailers.length > 0) this.trailers = Headers.trailersOf(trailers)
+    this.flush()
     if (this.isCommitting) return
     if (this.drainTimer !== null) this.endDrain()
     else if (this.committedBytes !== null) this.release()
@@ -173,6 +180,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     if (this.isSettled) {
       // Broken after its terminal event: the client gets all of the answer, and the broken connection as well.
       this.upstreamBroke = true
+      this.flush()
       if (this.committedBytes !== null) this.release()
       return
     }
@@ -212,8 +220,9 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     return this.isSettled
   }
 
-  get isRewritten(): boolean {
-    return this.original !== null
+  /** Other bytes than the client's are sent on. */
+  get isChanged(): boolean {
+    return this.original !== null || this.usageAsked
   }
 
   isOn(socket: unknown): boolean {
@@ -280,7 +289,20 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
 
   /** A compressed stream cannot be scanned as it passes: only its close waits for the commit. */
   private scan() {
-    if (this.contentEncoding === null || this.contentEncoding === "identity") this.scanner = new TerminalScanner()
+    if (this.contentEncoding !== null && this.contentEncoding !== "identity") return
+    this.scanner = new TerminalScanner()
+    if (!this.usageAsked) return
+    this.filter = new UsageFilter()
+    this.sizedTo = null
+    if (this.head !== null) this.head = { ...this.head, headers: Headers.unsized(this.head.headers) }
+  }
+
+  /** What was held back of a stream because more of it might have come. */
+  private flush() {
+    const rest = this.filter?.end()
+    if (rest === undefined || rest.length === 0) return
+    if (this.committedBytes === null) (this.held ??= []).push(rest)
+    else this.outgoing.write(rest)
   }
 
   /** First byte of the chunk that must wait, or its length when all may pass. */
@@ -442,7 +464,8 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
         wasOpened,
         ...(this.replayOf !== null && { replayOf: this.replayOf }),
         ...(this.hasDiverged && { hasDiverged: true }),
-        ...(this.rewrite !== null && { rewrite: this.rewrite })
+        ...(this.rewrite !== null && { rewrite: this.rewrite }),
+        ...(this.usageAsked && { usageAsked: true })
       },
       this.original === null
         ? [this.request.content, this.response.content]
@@ -463,11 +486,6 @@ const blankLineMs = 20
 
 /** The start of a line of an event stream. */
 const eventField = /^\uFEFF?(?:data|event|id|retry|):/
-
-/** A reason phrase that may be sent on: what is not Latin-1 text is dropped, for it would not pass (RFC 9112, section 4). */
-const phraseOf = (message: string | undefined) => (message ?? "").replaceAll(/[^\t\u0020-\u007E\u0080-\u00FF]/g, "")
-
-const hasBody = (method: string | undefined, status: number) => method !== "HEAD" && status !== 204 && status !== 304
 
 /** Breaks the connection once what was written has left: Node holds writes back to the end of the turn. */
 const breakOff = (outgoing: ServerResponse) =>

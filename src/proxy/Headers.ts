@@ -68,6 +68,14 @@ export const resized = (headers: ReadonlyArray<string>, length: number): Array<s
   return resized
 }
 
+/** Request headers for an answer that is to be read on its way: it must not be compressed. */
+export const uncompressed = (headers: ReadonlyArray<string>): Array<string> =>
+  headers.filter((_, index) => headers[index - index % 2]!.toLowerCase() !== "accept-encoding")
+
+/** Response headers for a body of which something may be taken out. */
+export const unsized = (headers: ReadonlyArray<string>): Array<string> =>
+  resized(headers, 0).filter((_, index, all) => all[index - index % 2]!.toLowerCase() !== "content-length")
+
 /** Response headers for the client; `isShared` when the proxy itself says which web pages may read the answer. */
 export const toClient = (raw: ReadonlyArray<string>, isShared = false): Array<string> => {
   const named = connectionNames(raw)
@@ -114,6 +122,14 @@ export const trailersOf = (raw: ReadonlyArray<string>): Array<[string, string]> 
   }
   return trailers
 }
+
+/** A reason phrase that may be sent on: what is not Latin-1 text is dropped, for it would not pass (RFC 9112, section 4). */
+export const phraseOf = (message: string | undefined): string =>
+  (message ?? "").replaceAll(/[^\t\u0020-\u007E\u0080-\u00FF]/g, "")
+
+/** Whether a body may follow the head of this answer. */
+export const hasBody = (method: string | undefined, status: number): boolean =>
+  method !== "HEAD" && status !== 204 && status !== 304
 
 /** undici hands over raw headers as buffers; the wire is Latin-1. */
 export const textOf = (raw: unknown): ReadonlyArray<string> =>

@@ -44,6 +44,7 @@ import { SpanRecorder } from "./SpanRecorder.js"
 import { StoreWatch } from "./StoreWatch.js"
 import { Tunnel, type TunnelSettings } from "./Tunnel.js"
 import { upstreamPool } from "./UpstreamPool.js"
+import { askUsage, mayAskUsage } from "./UsageAsk.js"
 
 /** A running proxy. */
 export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
@@ -349,14 +350,15 @@ class Gateway {
     if (request.headers.expect !== undefined && request.httpVersionMinor === 1) response.writeContinue()
     const { limits } = this.options
     const send = (body: Buffer | Readable | null) => {
-      const headers = offer === null
+      const given = offer === null
         ? Headers.toUpstream(request.rawHeaders, credentials)
         : Headers.toSocketUpstream(request.rawHeaders, credentials)
+      const headers = call.usageAsked ? Headers.uncompressed(given) : given
       this.dispatcher.dispatch(
         {
           path,
           method: (request.method ?? "GET") as Dispatcher.HttpMethod,
-          headers: call.isRewritten ? Headers.resized(headers, (body as Buffer).length) : headers,
+          headers: call.isChanged ? Headers.resized(headers, (body as Buffer).length) : headers,
           body,
           upgrade: offer === null ? null : "websocket"
         },
@@ -370,12 +372,19 @@ class Gateway {
       if (body === null || Buffer.isBuffer(body)) answerAgain(journal, call, intent, body, () => send(body))
       else send(body)
     }
-    // The journal compares what is sent with what was sent: after the rewrite.
+    const mayAsk = this.options.streamUsage === "ask" && mayAskUsage(intent)
+    // The journal compares what is sent with what was sent: after the rewrite, and with the usage asked for.
+    const take = (body: Buffer) => {
+      const sent = mayAsk ? askUsage(call, body, request.headers["content-encoding"]) : body
+      call.request.add(sent)
+      answer(sent)
+    }
     if (rewriter !== null && offer === null && attribution !== null && rewriter.concerns(intent)) {
-      rewriter.send(request, call, intent, answer)
+      rewriter.send(request, call, intent, answer, take)
     } else {
       if (offer !== null && attribution !== null) rewriter?.passOver(intent)
-      sendUpstream(request, call, limits, answer, isReplayed ? limits.recordedBytesMax : 0)
+      const wholeBytesMax = isReplayed || mayAsk ? limits.recordedBytesMax : 0
+      sendUpstream(request, call, limits, answer, wholeBytesMax, mayAsk ? take : undefined)
     }
   }
 

@@ -34,6 +34,11 @@ export interface ProxyOptions {
   readonly recordPolicy: "required" | "best-effort"
   /** What an answer is worth once its client has left: nothing, or to be read to its end, so that its usage is known. */
   readonly onDisconnect: "cancel" | "drain"
+  /**
+   * Whether the usage of a streamed chat is asked for where its client says nothing of it, and kept from that client. As the
+   * client sent it by default.
+   */
+  readonly streamUsage?: "as-sent" | "ask"
   /** Which attempts of a run have their calls answered from earlier ones; none without it. */
   readonly replay?: "after-crash" | "always"
   /** Where resources live in the requests of a run's agents: each attempt's are put there. */

@@ -39,6 +39,10 @@ export const sendUpstream = (
   }
 }
 
+/** Whether a body with this `content-encoding` can be read as it is. */
+export const isPlain = (encoding: string | undefined): boolean =>
+  encoding === undefined || encoding.trim().toLowerCase() === "identity"
+
 const collect = (request: IncomingMessage, call: Call, dispatch: (body: Buffer) => void) => {
   const chunks: Array<Buffer> = []
   request.on("data", (chunk: Buffer) => {

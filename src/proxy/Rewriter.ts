@@ -10,7 +10,7 @@ import type { AttemptResources } from "../store/AttemptResources.js"
 import type { RewriteOutcome, SpanIntent } from "../store/writer/spans.js"
 import type { Call } from "./Call.js"
 import type { ProxyLimits } from "./ProxyOptions.js"
-import { sendUpstream } from "./RequestBody.js"
+import { isPlain, sendUpstream } from "./RequestBody.js"
 
 /** What became of a rule in all calls so far. */
 export interface RuleCount {
@@ -53,26 +53,28 @@ export class Rewriter {
     return hasTexts(endpointOf(method, path))
   }
 
-  /** Sends the request's body on as it is to be: `dispatch` is called once the upstream request may begin. */
+  /**
+   * Sends the request's body on as it is to be: `dispatch` is called once the upstream request may begin; for a body that was
+   * collected `take` instead, which puts it on the call as well.
+   */
   send(
     request: IncomingMessage,
     call: Call,
     intent: SpanIntent,
-    dispatch: (body: Buffer | Readable | null) => void
+    dispatch: (body: Buffer | Readable | null) => void,
+    take: (body: Buffer) => void
   ): void {
     const whole = (body: Buffer) => {
       void this.rewritten(request, intent, body).then(
         (result) => {
           if (call.isOver) return
           if (result === null) {
-            call.request.add(body)
-            dispatch(body)
+            take(body)
             return
           }
           call.rewrite = result.outcome
           if (result.body !== body) call.keepOriginal(body)
-          call.request.add(result.body)
-          dispatch(result.body)
+          take(result.body)
         },
         (error: unknown) => {
           // An agent that was sent on with other words than the candidate's would be scored in the candidate's name.
@@ -179,5 +181,3 @@ export class Rewriter {
     this.warn(`${ruleName(index, this.rules[index]!)}: its pattern takes too long and is not tried any more`)
   }
 }
-
-const isPlain = (encoding: string | undefined) => encoding === undefined || encoding.trim().toLowerCase() === "identity"

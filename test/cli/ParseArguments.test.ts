@@ -74,6 +74,7 @@ describe("modes", () => {
       timeoutMs: 30_000,
       recordPolicy: "required",
       onDisconnect: "cancel",
+      streamUsage: "as-sent",
       limits: {},
       storeBytesMax: null,
       payloads: true,

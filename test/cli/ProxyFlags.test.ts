@@ -19,7 +19,13 @@ const mistake = (...args: ReadonlyArray<string>) => {
 
 describe("The proxy's flags", () => {
   it("have defaults", () => {
-    assert.deepInclude(mode(), { recordPolicy: "required", onDisconnect: "cancel", limits: {}, storeBytesMax: null })
+    assert.deepInclude(mode(), {
+      recordPolicy: "required",
+      onDisconnect: "cancel",
+      streamUsage: "as-sent",
+      limits: {},
+      storeBytesMax: null
+    })
   })
 
   it("choose policies and limits by name", () => {
@@ -27,12 +33,14 @@ describe("The proxy's flags", () => {
       mode(
         "record-policy=best-effort",
         "on-disconnect=drain",
+        "stream-usage=ask",
         "limits=callsMax=64, queueMax=0,queueMs=5000",
         "store-max-bytes=1048576"
       ),
       {
         recordPolicy: "best-effort",
         onDisconnect: "drain",
+        streamUsage: "ask",
         limits: { callsMax: 64, queueMax: 0, queueMs: 5_000 },
         storeBytesMax: 1_048_576
       }

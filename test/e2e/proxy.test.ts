@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { existsSync, readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { join } from "node:path"
+import OpenAI from "openai"
 import { request } from "undici"
 import { AttemptId } from "../../src/domain/Ids.js"
 import { SpanStore } from "../../src/store/SpanStore.js"
@@ -84,6 +85,37 @@ describe("tau --prompt-optimization-proxy-server", () => {
         )
         assert.strictEqual(log.length, 4)
         assert.notInclude(readFileSync(storeOf(cwd)).toString("latin1") + log.join(""), "sk-python-secret")
+      }),
+    60_000
+  )
+
+  it.scopedLive(
+    "asks for the usage of streams where it is told to, unseen by a client that reads the choice of every chunk",
+    () =>
+      Effect.gen(function*() {
+        const cwd = yield* scratchFolder
+        const flags = [...proxyFlags, "--model", "sim/arithmetic", "--prompt-optimization-proxy-stream-usage", "ask"]
+        const proxy = yield* startTau(cwd, flags)
+        const origin = yield* printed(proxy, listening)
+        const client = new OpenAI({ baseURL: `${origin}/rollout/r1/attempt/r1%3Aattempt-1/v1`, apiKey: "any" })
+        const text = yield* Effect.promise(async () => {
+          const messages = [{ role: "user" as const, content: "What is 12 * 12?" }]
+          let said = ""
+          for await (
+            const chunk of await client.chat.completions.create({ model: "sim/arithmetic", stream: true, messages })
+          ) {
+            assert.notProperty(chunk, "usage")
+            said += chunk.choices[0]!.delta.content ?? ""
+          }
+          return said
+        })
+        assert.include(text, "144")
+        proxy.process.kill("SIGTERM")
+        assert.strictEqual(yield* proxy.exit, 0)
+        const [span] = yield* finishedSpans(1).pipe(Effect.provide(storeAt(storeOf(cwd))))
+        assert.strictEqual(span!.attributes["tau.usage_asked"], true)
+        assert.isAbove(span!.inputTokens ?? 0, 0)
+        assert.isAbove(span!.outputTokens ?? 0, 0)
       }),
     60_000
   )

@@ -67,6 +67,8 @@ export interface FinishedSpan extends SpanIntent {
   readonly hasDiverged?: boolean
   /** What the rules of the run's `rewrite` came to; absent where there are none. */
   readonly rewrite?: RewriteOutcome
+  /** The request asks for its usage although the client's did not. */
+  readonly usageAsked?: boolean
 }
 
 /** Which rules found their text in a call. Rules are named by their position in the config. */
@@ -314,6 +316,7 @@ const withOwnAttributes = (
   }
   if (span.hasDiverged === true) attributes.put(GenAi.diverged, true)
   if (span.rewrite !== undefined) attributes.putAll(rewriteAttributes(span.rewrite))
+  if (span.usageAsked === true) attributes.put(GenAi.usageAsked, true)
   const original = prepared.get(span)?.original ?? null
   if (original !== null) attributes.put(GenAi.rewriteOriginal, original.sha256)
   if (span.requestTruncated) attributes.put(GenAi.requestTruncated, true)

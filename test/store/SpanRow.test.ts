@@ -48,6 +48,7 @@ const spans = FastCheck.record({
   }),
   replayOf: text,
   hasDiverged: flag,
+  usageAsked: flag,
   rewrite: FastCheck.record({
     components: FastCheck.array(text),
     matched: FastCheck.array(count),
@@ -55,7 +56,7 @@ const spans = FastCheck.record({
   })
 }, { noNullPrototype: true })
 
-const optional = ["secrets", "mode", "webSocket", "replayOf", "hasDiverged", "rewrite"] as const
+const optional = ["secrets", "mode", "webSocket", "replayOf", "hasDiverged", "rewrite", "usageAsked"] as const
 
 describe("The row of a span", () => {
   it.prop("says all that the span says", [spans, FastCheck.subarray([...optional])], ([whole, left]) => {

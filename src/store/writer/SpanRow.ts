@@ -1,7 +1,19 @@
 /** A finished span on its way to the writer thread: its values without their names, which take half of the time to write and to read. */
 import type { FinishedSpan } from "./spans.js"
 
-const last = ["secrets", "mode", "webSocket", "replayOf", "hasDiverged", "rewrite", "usageAsked"] as const
+type Optional<T> = { [Key in keyof T]-?: object extends Pick<T, Key> ? Key : never }[keyof T]
+
+/** What few spans have; the compiler sees to it that nothing is missing. */
+const byName: Record<Optional<FinishedSpan>, true> = {
+  secrets: true,
+  mode: true,
+  webSocket: true,
+  replayOf: true,
+  hasDiverged: true,
+  rewrite: true,
+  usageAsked: true
+}
+const names = Object.keys(byName) as ReadonlyArray<keyof typeof byName>
 
 export const rowOf = (span: FinishedSpan): ReadonlyArray<unknown> => {
   const row = [
@@ -34,8 +46,7 @@ export const rowOf = (span: FinishedSpan): ReadonlyArray<unknown> => {
     span.isFirst,
     span.wasOpened
   ]
-  // What few spans have follows by name.
-  for (const name of last) if (span[name] !== undefined) row.push(name, span[name] as never)
+  for (const name of names) if (span[name] !== undefined) row.push(name, span[name] as never)
   return row
 }
 

@@ -8,6 +8,7 @@ import { decodeBody } from "./Decode.js"
 import { type Endpoint, endpointOf, socketEndpointOf } from "./Endpoint.js"
 import { GenAi } from "./GenAi.js"
 import { at, isObject, listAt, parseJson, textAt, utf8Of } from "./Json.js"
+import { objectOpens } from "./jsonBytes.js"
 import { serverOf } from "./Provider.js"
 import { errorOf, type ReportedError } from "./ReportedError.js"
 import { assembleResponse } from "./ResponsesStream.js"
@@ -59,13 +60,11 @@ const assemble = (api: Endpoint["api"], bytes: Uint8Array): Assembled => {
  * answer a refused stream with plain JSON under the name of a stream.
  */
 export const isStream = (bytes: Uint8Array, contentType: string | null | undefined): boolean => {
-  if (bytes[0] === openingBrace) return false
+  if (bytes[0] === objectOpens) return false
   const start = utf8Of(bytes.subarray(0, 64))
   return /^\s*(data|event|id|retry)?:/.test(start) ||
     (/^\s*text\/event-stream\b/i.test(contentType ?? "") && !/^\s*[[{]/.test(start))
 }
-
-const openingBrace = 0x7b
 
 interface Answer {
   readonly wire: "http" | "sse" | "ws" | null

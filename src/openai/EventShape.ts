@@ -3,6 +3,7 @@
  * a fraction of reading the event anew.
  */
 import { isObject, type JsonObject, parseJson } from "./Json.js"
+import { backslash, quote } from "./jsonBytes.js"
 
 type Holder = Record<string, unknown>
 
@@ -13,7 +14,7 @@ const probe = "tau: the text that differs"
 const isEscaped = (text: string): boolean => {
   for (let place = 0; place < text.length; place++) {
     const code = text.charCodeAt(place)
-    if (code === 0x22 || code === 0x5c || code < 0x20) return true
+    if (code === quote || code === backslash || code < 0x20) return true
   }
   return false
 }
@@ -49,9 +50,9 @@ export class EventShape {
     let sameAtEnd = 0
     while (sameAtEnd < shorter - same && a.at(-1 - sameAtEnd) === b.at(-1 - sameAtEnd)) sameAtEnd += 1
     const before = a.slice(0, a.lastIndexOf("\"", same - 1) + 1)
-    const quote = a.indexOf("\"", a.length - sameAtEnd)
-    if (before === "" || quote === -1) return null
-    const after = a.slice(quote)
+    const closing = a.indexOf("\"", a.length - sameAtEnd)
+    if (before === "" || closing === -1) return null
+    const after = a.slice(closing)
     // Whatever the quotes found are: where the probe comes out as one whole value, any other text does.
     const event = parseJson(before + probe + after)
     const place = isObject(event) ? placeOf(event) : null

@@ -1,5 +1,7 @@
 /** JSON as it comes off the wire: objects whose keys a peer chose, read by own key only. */
 
+import { backslash, listCloses, listOpens, objectCloses, objectOpens, quote } from "./jsonBytes.js"
+
 export type JsonObject = { readonly [key: string]: unknown }
 
 export const isObject = (value: unknown): value is JsonObject =>
@@ -29,12 +31,12 @@ const isTooDeep = (text: string): boolean => {
   for (let place = 0; place < text.length; place++) {
     const code = text.charCodeAt(place)
     if (inText) {
-      if (code === 0x5c) place++
-      else if (code === 0x22) inText = false
-    } else if (code === 0x22) inText = true
-    else if (code === 0x5b || code === 0x7b) {
+      if (code === backslash) place++
+      else if (code === quote) inText = false
+    } else if (code === quote) inText = true
+    else if (code === listOpens || code === objectOpens) {
       if (++depth > depthMax) return true
-    } else if (code === 0x5d || code === 0x7d) depth--
+    } else if (code === listCloses || code === objectCloses) depth--
   }
   return false
 }
@@ -48,9 +50,9 @@ const looksLikeJson = (text: string): boolean => {
   while (isSpace(text.charCodeAt(start))) start++
   while (end > start && isSpace(text.charCodeAt(end))) end--
   const [first, last] = [text.charCodeAt(start), text.charCodeAt(end)]
-  if (first === 0x7b) return last === 0x7d
-  if (first === 0x5b) return last === 0x5d
-  if (first === 0x22) return last === 0x22 && end > start
+  if (first === objectOpens) return last === objectCloses
+  if (first === listOpens) return last === listCloses
+  if (first === quote) return last === quote && end > start
   // -, digits, and the first letters of false, null and true.
   return first === 0x2d || first >= 0x30 && first <= 0x39 || first === 0x66 || first === 0x6e || first === 0x74
 }

@@ -1,4 +1,5 @@
 /** Server-sent events, read from a recorded stream. */
+import { Finder } from "./Finder.js"
 import { utf8Of } from "./Json.js"
 
 export interface SseEvent {
@@ -8,29 +9,16 @@ export interface SseEvent {
   readonly data: string
 }
 
-/** Finds the next of a character again and again, from places that only grow; the text is searched once, not from each of them. */
-class Finder {
-  private found = -2
-
-  constructor(private readonly text: string, private readonly character: string) {}
-
-  /** The first at or behind a place, -1 when there is none. */
-  from(place: number): number {
-    if (this.found !== -1 && this.found < place) this.found = this.text.indexOf(this.character, place)
-    return this.found
-  }
-}
-
 /** Finds the end of each line in turn; the end of the text when no line ends any more. */
 class LineEnds {
-  private readonly feeds: Finder
-  private readonly returns: Finder
+  private readonly feeds: Finder<string>
+  private readonly returns: Finder<string>
   /** Where the line after the one found last begins. */
   next = 0
 
   constructor(private readonly text: string) {
-    this.feeds = new Finder(text, "\n")
-    this.returns = new Finder(text, "\r")
+    this.feeds = new Finder<string>(text, "\n")
+    this.returns = new Finder<string>(text, "\r")
   }
 
   /** The end of the line that begins at `next`; moves `next` past it. */
@@ -55,7 +43,7 @@ class LineEnds {
 export function* parseSse(stream: Uint8Array): Iterable<SseEvent> {
   const text = utf8Of(stream)
   const ends = new LineEnds(text)
-  const colons = new Finder(text, ":")
+  const colons = new Finder<string>(text, ":")
   let name: string | undefined
   let data: string | undefined
   while (ends.next <= text.length) {

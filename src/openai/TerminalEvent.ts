@@ -6,6 +6,8 @@
  * by `indexOf`, so that long lines cost next to nothing and chunk boundaries do not matter.
  */
 
+import { Finder } from "./Finder.js"
+
 const dead = 0
 const terminal = 1
 const lineStart = 2
@@ -117,8 +119,8 @@ export class TerminalScanner {
   }
 
   private follow(chunk: Uint8Array, from: number): void {
-    let feed = -2
-    let carriage = -2
+    const feeds = new Finder<number>(chunk, lineFeed)
+    const returns = new Finder<number>(chunk, carriageReturn)
     for (let offset = from; offset < chunk.length && !this.closed;) {
       const byte = chunk[offset]!
       if (this.blankLineBegan) {
@@ -141,8 +143,8 @@ export class TerminalScanner {
         }
         this.atLineStart = false
       }
-      if (feed !== -1 && feed < offset) feed = chunk.indexOf(lineFeed, offset)
-      if (carriage !== -1 && carriage < offset) carriage = chunk.indexOf(carriageReturn, offset)
+      const feed = feeds.from(offset)
+      const carriage = returns.from(offset)
       const lineEnd = feed === -1 || (carriage !== -1 && carriage < feed) ? carriage : feed
       if (lineEnd === -1) return
       if (!this.needsBlankLine) this.whole = true

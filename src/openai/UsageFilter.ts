@@ -6,6 +6,7 @@
  * Works line by line over chunks that are cut anywhere. A line is held until its end, before which no client can act on it;
  * the lines of an event that stand before its data are held until the data decides.
  */
+import { Finder } from "./Finder.js"
 import { isObject, parseJson } from "./Json.js"
 import { colon, comma, objectOpens } from "./jsonBytes.js"
 import { membersOf, rootOf } from "./JsonTokens.js"
@@ -46,15 +47,14 @@ export class UsageFilter {
       this.afterReturn = false
       if (chunk[0] === lineFeed) this.put(this.last, chunk.subarray(0, at = 1))
     }
-    // Each is looked for again only once it is behind: a stream may have one kind of line end alone.
-    let feedAt = -1
-    let returnAt = -1
+    const feeds = new Finder<number>(chunk, lineFeed)
+    const returns = new Finder<number>(chunk, carriageReturn)
     while (at < chunk.length) {
-      if (feedAt < at) feedAt = nextOf(chunk, lineFeed, at)
-      if (returnAt < at) returnAt = nextOf(chunk, carriageReturn, at)
-      const end = Math.min(feedAt, returnAt)
-      this.read(chunk.subarray(at, end))
-      if (end === chunk.length) break
+      const feedAt = feeds.from(at)
+      const returnAt = returns.from(at)
+      const end = feedAt === -1 || returnAt === -1 ? Math.max(feedAt, returnAt) : Math.min(feedAt, returnAt)
+      this.read(end === -1 ? chunk.subarray(at) : chunk.subarray(at, end))
+      if (end === -1) break
       at = end + 1
       if (end === returnAt) {
         if (chunk[at] === lineFeed) at += 1
@@ -165,11 +165,6 @@ export class UsageFilter {
 
 /** What a JSON object in one line ends with. */
 const endsObject = /\}\s*$/
-
-const nextOf = (chunk: Buffer, byte: number, from: number): number => {
-  const at = chunk.indexOf(byte, from)
-  return at === -1 ? chunk.length : at
-}
 
 const isUsageChunk = (chunk: unknown): boolean =>
   isObject(chunk) && Array.isArray(chunk["choices"]) && chunk["choices"].length === 0 && isObject(chunk["usage"])

@@ -69,12 +69,13 @@ export const resized = (headers: ReadonlyArray<string>, length: number): Array<s
 }
 
 /** Request headers for an answer that is to be read on its way: it must not be compressed. */
-export const uncompressed = (headers: ReadonlyArray<string>): Array<string> =>
-  headers.filter((_, index) => headers[index - index % 2]!.toLowerCase() !== "accept-encoding")
+export const uncompressed = (headers: ReadonlyArray<string>): Array<string> => without(headers, "accept-encoding")
 
 /** Response headers for a body of which something may be taken out. */
-export const unsized = (headers: ReadonlyArray<string>): Array<string> =>
-  resized(headers, 0).filter((_, index, all) => all[index - index % 2]!.toLowerCase() !== "content-length")
+export const unsized = (headers: ReadonlyArray<string>): Array<string> => without(resized(headers, 0), "content-length")
+
+const without = (headers: ReadonlyArray<string>, name: string): Array<string> =>
+  headers.filter((_, index) => headers[index - index % 2]!.toLowerCase() !== name)
 
 /** Response headers for the client; `isShared` when the proxy itself says which web pages may read the answer. */
 export const toClient = (raw: ReadonlyArray<string>, isShared = false): Array<string> => {
@@ -90,10 +91,8 @@ export const toClient = (raw: ReadonlyArray<string>, isShared = false): Array<st
 }
 
 /** The handshake of a WebSocket for the upstream. The offer of extensions stays here: what they change could not be recorded. */
-export const toSocketUpstream = (raw: ReadonlyArray<string>, credentials: Credentials): Array<string> => {
-  const all = toUpstream(raw, credentials)
-  return all.filter((_, index) => all[index - index % 2]!.toLowerCase() !== "sec-websocket-extensions")
-}
+export const toSocketUpstream = (raw: ReadonlyArray<string>, credentials: Credentials): Array<string> =>
+  without(toUpstream(raw, credentials), "sec-websocket-extensions")
 
 /** Browsers cannot set headers on a WebSocket: OpenAI takes the key as a protocol that is offered. */
 const withoutKey = (protocols: string, { key, strip }: Credentials): string => {

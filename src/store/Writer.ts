@@ -107,6 +107,7 @@ export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
                   input,
                   nowMs,
                   bodies: [],
+                  size: 0,
                   dueAt: 0,
                   done: (outcome) =>
                     resume(
@@ -122,6 +123,8 @@ export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
               input,
               nowMs,
               bodies,
+              size: bodies.reduce((sum, { length }) =>
+                sum + length, 0),
               dueAt: lazy ? performance.now() + lazyMs : 0,
               done: (outcome) =>
                 outcome.ok ? done(null, outcome.value as Output<typeof operation>) : done(outcome.failure, null)
@@ -169,6 +172,8 @@ interface Entry {
   readonly input: unknown
   readonly nowMs: number
   readonly bodies: ReadonlyArray<Uint8Array>
+  /** Bytes of the bodies together. */
+  readonly size: number
   /** When it may leave, in the time of `performance.now`; 0 for at once. */
   readonly dueAt: number
   readonly done: (outcome: Outcome) => void
@@ -215,7 +220,7 @@ class WriterQueue {
     }
     if (entry.dueAt === 0) {
       this.waiting.push(entry)
-      for (const body of entry.bodies) this.waitingBytes += body.length
+      this.waitingBytes += entry.size
       this.schedule()
       return notCancellable
     }
@@ -252,7 +257,7 @@ class WriterQueue {
     if (this.inFlight.length > 0 || this.scheduled || this.waiting.length === 0) return
     this.scheduled = true
     this.gatheredBefore = 1
-    this.gatherTimer = setTimeout(this.gathered, gatherMaxMs)
+    this.gatherTimer = setTimeout(this.post, gatherMaxMs)
     setImmediate(this.gather)
   }
 
@@ -290,12 +295,8 @@ class WriterQueue {
     } else this.post()
   }
 
-  private readonly gathered = () => {
-    if (this.scheduled) this.post()
-  }
-
-  private post() {
-    if (this.scheduled) clearTimeout(this.gatherTimer)
+  private readonly post = () => {
+    clearTimeout(this.gatherTimer)
     this.scheduled = false
     if (this.dead !== null) return
     const entries = this.take()
@@ -314,16 +315,15 @@ class WriterQueue {
     let bytes = 0
     let isFull = false
     for (const entry of this.waiting) {
-      const size = entry.bodies.reduce((sum, body) => sum + body.length, 0)
-      isFull ||= entries.length === batchRequestsMax || entries.length > 0 && bytes + size > batchBytesMax
+      isFull ||= entries.length === batchRequestsMax || entries.length > 0 && bytes + entry.size > batchBytesMax
       if (isFull) left.push(entry)
       else {
-        this.waitingBytes -= size
-        bytes += size
+        bytes += entry.size
         entries.push(entry)
       }
     }
     this.waiting = left
+    this.waitingBytes -= bytes
     return entries
   }
 
@@ -339,7 +339,7 @@ class WriterQueue {
     const failed = outcomes.find((outcome) => !outcome.ok && outcome.failure.reason !== "other")
     this.failure = failed === undefined || failed.ok ? null : failed.failure
     // The next batch leaves before callers are told, so that the thread is not idle meanwhile.
-    if (this.waiting.length > 0) this.schedule()
+    this.schedule()
     entries.forEach((entry, index) => tell(entry, outcomes[index]!))
   }
 
@@ -368,8 +368,7 @@ const tell = (entry: Entry, outcome: Outcome) => {
 
 const notCancellable = { cancel: () => false }
 
-const bytesOf = (entries: ReadonlyArray<Entry>) =>
-  entries.reduce((sum, { bodies }) => sum + bodies.reduce((bytes, body) => bytes + body.length, 0), 0)
+const bytesOf = (entries: ReadonlyArray<Entry>) => entries.reduce((sum, { size }) => sum + size, 0)
 
 const pack = (entries: ReadonlyArray<Entry>): Batch => {
   const size = bytesOf(entries)

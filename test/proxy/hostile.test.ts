@@ -24,6 +24,14 @@ const rawUpstream = (answer: (socket: Socket) => void) =>
     (server) => Effect.sync(() => void server.close())
   ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as { port: number }).port}`))
 
+/** A connection to the proxy, and what has come over it so far. */
+const rawClient = Effect.map(Proxy, ({ origin }) => {
+  const socket = connect(Number(new URL(origin).port), "127.0.0.1").on("error", () => {})
+  let text = ""
+  socket.on("data", (part: Buffer) => text += part.toString())
+  return { socket, answer: () => text }
+})
+
 const baseUrl = Effect.map(Proxy, ({ origin }) => toBaseUrl(origin, attribution))
 
 /** What a client gets: status and body, or the error's code. */
@@ -205,16 +213,14 @@ describe("Proxy, whatever a peer does", () => {
       yield* withProxy(
         url,
         Effect.gen(function*() {
-          const { health, origin } = yield* Proxy
-          const socket = connect(Number(new URL(origin).port), "127.0.0.1").on("error", () => {})
-          let answer = ""
-          socket.on("data", (part: Buffer) => answer += part.toString())
+          const { health } = yield* Proxy
+          const { answer, socket } = yield* rawClient
           socket.write("POST /v1/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\nsome")
           yield* eventually(
             "an answer",
-            Effect.sync(() => answer.includes("training_proxy_request_timeout") ? true : undefined)
+            Effect.sync(() => answer().includes("training_proxy_request_timeout") ? true : undefined)
           )
-          assert.match(answer, /^HTTP\/1\.1 408 /)
+          assert.match(answer(), /^HTTP\/1\.1 408 /)
           yield* eventually("no calls", Effect.sync(() => health().callsUnderWay === 0 ? true : undefined))
           socket.destroy()
         }),
@@ -228,17 +234,15 @@ describe("Proxy, whatever a peer does", () => {
       yield* withProxy(
         url,
         Effect.gen(function*() {
-          const { health, origin } = yield* Proxy
-          const socket = connect(Number(new URL(origin).port), "127.0.0.1").on("error", () => {})
-          let answer = ""
-          socket.on("data", (part: Buffer) => answer += part.toString())
+          const { health } = yield* Proxy
+          const { answer, socket } = yield* rawClient
           socket.write("POST /v1/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 8\r\n\r\nhalf")
           yield* eventually("a call", Effect.sync(() => health().callsUnderWay === 1 ? true : undefined))
           socket.write("half")
           const until = performance.now() + 500
           while (performance.now() < until);
-          yield* eventually("an answer", Effect.sync(() => answer === "" ? undefined : true))
-          assert.match(answer, /^HTTP\/1\.1 200 /)
+          yield* eventually("an answer", Effect.sync(() => answer() === "" ? undefined : true))
+          assert.match(answer(), /^HTTP\/1\.1 200 /)
           socket.destroy()
         }),
         { limits: { ...defaultLimits, uploadIdleMs: 100 } }

@@ -77,6 +77,17 @@ const contentOf = (text: string) =>
     return chunk.choices[0]!.delta.content
   }).join("")
 
+/** A model that stays in the middle of its stream until it is told to finish; it never closes it. */
+const halfway = Effect.gen(function*() {
+  let finish = () => {}
+  const { url } = yield* model((response, isAsked) => {
+    response.writeHead(200, { "content-type": "text/event-stream" })
+    response.write(delta("Hel", isAsked))
+    finish = () => void response.write(extra + done)
+  })
+  return { url, finish: () => finish() }
+})
+
 describe("the usage of streams whose client does not ask for it", () => {
   it.scopedLive("is asked for and recorded, while the client gets what it would have got", () =>
     Effect.gen(function*() {
@@ -251,12 +262,7 @@ describe("the usage of streams whose client does not ask for it", () => {
 
   it.scopedLive("holds nothing back but the terminal event, and that until the span is committed", () =>
     Effect.gen(function*() {
-      let finish = () => {}
-      const { url } = yield* model((response, isAsked) => {
-        response.writeHead(200, { "content-type": "text/event-stream" })
-        response.write(delta("Hel", isAsked))
-        finish = () => void response.write(extra + done)
-      })
+      const { finish, url } = yield* halfway
       yield* asking(
         url,
         Effect.gen(function*() {
@@ -332,12 +338,7 @@ describe("the usage of streams whose client does not ask for it", () => {
 
   it.scopedLive("counts for a client that has left, where answers are read on", () =>
     Effect.gen(function*() {
-      let finish = () => {}
-      const { url } = yield* model((response, isAsked) => {
-        response.writeHead(200, { "content-type": "text/event-stream" })
-        response.write(delta("Hel", isAsked))
-        finish = () => void response.write(extra + done)
-      })
+      const { finish, url } = yield* halfway
       yield* asking(
         url,
         Effect.gen(function*() {

@@ -4,10 +4,8 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { printed, type RunningCommand, startTau } from "../support/command.js"
 import { randomFrom } from "../support/random.js"
+import { testSeed } from "../support/seed.js"
 import { rowsOf, scratchFolder } from "../support/store.js"
-
-/** `TAU_TEST_SEED` repeats a failure: the moments of the kills follow from it. */
-const seed = Number(process.env["TAU_TEST_SEED"] ?? Date.now() % 1_000_000)
 
 interface Scenario {
   readonly rollouts: number
@@ -28,7 +26,7 @@ interface SummaryJson {
 const survive = ({ config, kills, latencyMs, rollouts }: Scenario) =>
   Effect.gen(function*() {
     const folder = yield* scratchFolder
-    const random = randomFrom(seed)
+    const random = randomFrom(testSeed)
     const servedLog = join(folder, "served.jsonl")
     const server = yield* startTau(folder, [
       "simulate",
@@ -117,7 +115,7 @@ const assertEachOnce = ({ before, said, storePath, summary }: Survived, { kills,
   )
 }
 
-describe(`kill -9 (TAU_TEST_SEED=${seed})`, () => {
+describe(`kill -9 (TAU_TEST_SEED=${testSeed})`, () => {
   it.scopedLive(
     "at 20 random moments of 200 rollouts loses nothing and repeats nothing that was finished",
     () =>

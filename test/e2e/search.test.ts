@@ -7,12 +7,12 @@ import { tau } from "../support/command.js"
 import { randomFrom } from "../support/random.js"
 import { query, type Result, resultIn, searched, startSearch, storeIn } from "../support/searchRuns.js"
 import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
+import { testSeed } from "../support/seed.js"
 import { scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
 
-/** `TAU_TEST_KILLS=30` for a longer trial, `TAU_TEST_SEED` to repeat one. */
+/** `TAU_TEST_KILLS=30` for a longer trial. */
 const kills = Number(process.env["TAU_TEST_KILLS"] ?? 6)
-const seed = Number(process.env["TAU_TEST_SEED"] ?? Date.now() % 1_000_000)
 
 /** All that a search decided and was answered, without times. */
 const record = (folder: string) => ({
@@ -168,7 +168,7 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       }
 
       const folder = yield* scratchFolder
-      const random = randomFrom(seed)
+      const random = randomFrom(testSeed)
       const total = expected.rollouts.length
       pace.latencyMs = 4
       served.length = 0
@@ -185,12 +185,12 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
         }))
       }
       const last = yield* searched(folder, config(4))
-      assert.strictEqual(last.code, 0, `${last.stderr} (seed ${seed})`)
-      assert.deepStrictEqual(record(folder), expected, `seed ${seed}`)
+      assert.strictEqual(last.code, 0, `${last.stderr} (seed ${testSeed})`)
+      assert.deepStrictEqual(record(folder), expected, `seed ${testSeed}`)
       // Nothing finished was done again: what is served twice was in flight at a kill, 4 workers and as many reflections.
       assert.strictEqual(query(folder, "SELECT 1 FROM attempts WHERE status = 'succeeded'").length, total)
       const again = served.length - (total + expected.reflections.length)
-      assert.isAtMost(again, kills * 5, `seed ${seed}`)
+      assert.isAtMost(again, kills * 5, `seed ${testSeed}`)
     }))
 
   it.scopedLive("refuses to go on when the search has changed", () =>

@@ -100,9 +100,12 @@ const bare = () => {
 
 /** The product: every call recorded, committed with synchronous=FULL before its last byte leaves. */
 const tau = async () => {
+  const { collectAlone } = await import("../dist/process/collection.js")
   const { Proxy } = await import("../dist/proxy/Proxy.js")
   const { defaultLimits } = await import("../dist/proxy/ProxyOptions.js")
   const Sqlite = await import("../dist/store/Sqlite.js")
+  // As `tau` does when it starts.
+  collectAlone()
   const proxy = Proxy.layer({
     bind: { host: "127.0.0.1", port: 0 },
     upstreamUrl,

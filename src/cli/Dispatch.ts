@@ -4,6 +4,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
+import { collectAlone } from "../process/collection.js"
 import type { CommandError } from "./CliError.js"
 import { endingOf } from "./CliError.js"
 import type { Mode } from "./Mode.js"
@@ -44,6 +45,7 @@ const isUntilStopped = (mode: Mode) => mode._tag === "command" ? mode.untilStopp
 
 export const dispatch = (mode: Mode): void => {
   exitOnSecondSignal()
+  collectAlone()
   // A command that was told to stop and had its result told all the same has done its work.
   let concluded: number | null = null
   const conclude = (code: number) => {

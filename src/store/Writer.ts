@@ -8,12 +8,12 @@ import { StoreError } from "./StoreError.js"
 import type { Input, OperationName, Output } from "./writer/operations.js"
 import type {
   Batch,
+  Committed,
   Failure,
   FromWriter,
   LogState,
   Outcome,
   Request,
-  SentOutcome,
   ToWriter,
   WriterOptions
 } from "./writer/protocol.js"
@@ -148,6 +148,7 @@ const ready = (worker: Worker) =>
     const fail = (failure: Failure) =>
       resume(new StoreError({ operation: "opening the store", reason: failure.reason, detail: failure.message }))
     worker.once("message", (message: FromWriter) => {
+      if (typeof message === "string") return
       if (message._tag === "ready") resume(Effect.void)
       else if (message._tag === "refused") fail(message.failure)
     })
@@ -204,10 +205,7 @@ class WriterQueue {
 
   constructor(private readonly worker: Worker, private readonly onDeath: (failure: Failure) => void) {
     worker.on("message", (message: FromWriter) => {
-      if (message._tag === "committed") {
-        this.log = message.log
-        this.committed(JSON.parse(message.outcomes) as ReadonlyArray<SentOutcome>, message.commitMs)
-      }
+      if (typeof message === "string") this.committed(JSON.parse(message) as Committed)
     })
     worker.on("error", (error: unknown) => this.die({ reason: "other", message: String(error) }))
     worker.on("exit", () => this.die({ reason: "other", message: "the writer thread ended" }))
@@ -327,7 +325,8 @@ class WriterQueue {
     return entries
   }
 
-  private committed(sent: ReadonlyArray<SentOutcome>, commitMs: number) {
+  private committed([sent, commitMs, log]: Committed) {
+    this.log = log
     const outcomes = sent.map((one): Outcome =>
       "reason" in one ? { ok: false, failure: one } : { ok: true, value: one[0] }
     )

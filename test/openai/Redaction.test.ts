@@ -230,6 +230,24 @@ it("tells a secret that is spread over events", () => {
   expect(redactor.isSpread(stream("{\"t\":\"sk-abcd\"}", "{\"u\":\"efghijklmnop\"}"))).toBe(false)
 })
 
+it.prop("has a text that is sure to be clean only where each text in it is", [
+  FastCheck.array(
+    FastCheck.oneof(
+      FastCheck.string(),
+      FastCheck.constantFrom(...shapes, "key", "not-needed", "\\u0073k-", "\"", "\\", "\n", "\uD800", "a\"b\\c")
+    ),
+    { maxLength: 6 }
+  ),
+  FastCheck.constantFrom("a\"b\\c", "key", "sk-", "\uD800")
+], ([texts, secret]) => {
+  const by = redactor.knowing([secret])
+  const isClean = by.isCleanJson(JSON.stringify({ text: texts.join(""), texts }))
+  if (isClean) { for (const text of [texts.join(""), ...texts]) expect(by.text(text).count).toBe(0) }
+  const plain = texts.map((text) => text.replaceAll(/\D/g, ""))
+  expect(by.isCleanJson(JSON.stringify(plain))).toBe(true)
+  expect(withRules({ patterns: [{ source: "^", flags: "" }] }).isCleanJson("{}")).toBe(false)
+})
+
 const planted = FastCheck.constantFrom(...shapes)
 it.prop("leaves no planted secret, and JSON is JSON afterwards", [
   FastCheck.jsonValue(),

@@ -4,9 +4,7 @@ import type { FinishedSpan } from "./spans.js"
 type Optional<T> = { [Key in keyof T]-?: object extends Pick<T, Key> ? Key : never }[keyof T]
 
 /** What few spans have; the compiler sees to it that nothing is missing. */
-const byName: Record<Optional<FinishedSpan>, true> = {
-  secrets: true,
-  mode: true,
+const byName: Record<Exclude<Optional<FinishedSpan>, "secrets" | "mode">, true> = {
   webSocket: true,
   replayOf: true,
   hasDiverged: true,
@@ -14,6 +12,8 @@ const byName: Record<Optional<FinishedSpan>, true> = {
   usageAsked: true
 }
 const names = Object.keys(byName) as ReadonlyArray<keyof typeof byName>
+
+const none: ReadonlyArray<string> = []
 
 export const rowOf = (span: FinishedSpan): ReadonlyArray<unknown> => {
   const row = [
@@ -44,7 +44,9 @@ export const rowOf = (span: FinishedSpan): ReadonlyArray<unknown> => {
     span.responseContentType,
     span.responseContentEncoding,
     span.isFirst,
-    span.wasOpened
+    span.wasOpened,
+    span.secrets ?? none,
+    span.mode ?? null
   ]
   for (const name of names) if (span[name] !== undefined) row.push(name, span[name] as never)
   return row
@@ -80,8 +82,10 @@ export const spanOf = (row: ReadonlyArray<never>): FinishedSpan => {
     responseContentType: row[24]!,
     responseContentEncoding: row[25]!,
     isFirst: row[26]!,
-    wasOpened: row[27]!
+    wasOpened: row[27]!,
+    secrets: row[28]!,
+    mode: row[29]!
   }
-  for (let place = 28; place < row.length; place += 2) Object.assign(span, { [row[place]!]: row[place + 1] })
+  for (let place = 30; place < row.length; place += 2) Object.assign(span, { [row[place]!]: row[place + 1] })
   return span
 }

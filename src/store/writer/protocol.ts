@@ -52,8 +52,8 @@ export interface LogState {
 }
 
 export type ToWriter = Batch | "close"
-/** `outcomes` is a `ReadonlyArray<SentOutcome>` as JSON, one for each request of the batch in its order. */
-export type FromWriter =
-  | { readonly _tag: "ready" }
-  | { readonly _tag: "refused"; readonly failure: Failure }
-  | { readonly _tag: "committed"; readonly outcomes: string; readonly commitMs: number; readonly log: LogState }
+/** A text is a batch that was committed: `Committed` as JSON. */
+export type FromWriter = { readonly _tag: "ready" } | { readonly _tag: "refused"; readonly failure: Failure } | string
+
+/** One outcome for each request of the batch in its order, the time that the batch took, and how the log stands. */
+export type Committed = readonly [outcomes: ReadonlyArray<SentOutcome>, commitMs: number, log: LogState]

@@ -178,8 +178,10 @@ export const cleanText = (text: string, secrets: ReadonlyArray<string> = []): st
 /** The attributes of a span as they are written. */
 export const cleanAttributes = (attributes: Attributes, secrets: ReadonlyArray<string> = []): string => {
   const redactor = rulesRedactor.knowing(secrets)
+  const text = attributes.toText()
+  if (redactor.isCleanJson(text)) return text
   try {
-    return attributes.toText((text) => redactor.text(text).text)
+    return attributes.toText((value) => redactor.text(value).text)
   } catch {
     return "{}"
   }

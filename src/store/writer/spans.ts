@@ -81,7 +81,7 @@ export interface RewriteOutcome {
 
 /** The call is under way: should the process die now, the store knows that it was made. */
 export const openSpan = (db: Db, span: SpanIntent): null => {
-  db.prepare(insertOpen).run(...beginningOf(db, span, ownerOf(db, span.attemptId)), `${span.method} ${span.path}`)
+  db.prepare(insertOpen).run(...beginningOf(span, ownerOf(db, span.attemptId)), `${span.method} ${span.path}`)
   return null
 }
 
@@ -120,21 +120,26 @@ const ending = [
 
 const places = (columns: ReadonlyArray<string>) => columns.map(() => "?").join(", ")
 
+/** The number of a span in its attempt: the client's, or the next one where that is not higher than every earlier one. */
+const sequence = "max((SELECT coalesce(max(sequence_id), 0) + 1 FROM spans WHERE attempt_id = ?), ?)"
+const beginnings = beginning.map((column) => column === "sequence_id" ? sequence : "?").join(", ")
+
 const insertOpen = `INSERT INTO spans (${beginning.join(", ")}, name, kind, state, attributes, events)
-  VALUES (${places(beginning)}, ?, 'http', 'open', '{}', '[]')`
+  VALUES (${beginnings}, ?, 'http', 'open', '{}', '[]')`
 const insertFinished = `INSERT INTO spans (${[...beginning, ...ending].join(", ")})
-  VALUES (${places([...beginning, ...ending])})`
+  VALUES (${beginnings}, ${places(ending)})`
 const updateSpan = `UPDATE spans SET ${ending.map((column) => `${column} = ?`).join(", ")} WHERE span_id = ?`
 
-/** Values of the columns in `beginning`. */
-const beginningOf = (db: Db, span: SpanIntent, owner: Owner | undefined) => [
+/** Values of the columns in `beginning`, two of them for `sequence`. */
+const beginningOf = (span: SpanIntent, owner: Owner | undefined) => [
   span.spanId,
   span.traceId,
   span.parentId,
   owner?.runId ?? null,
   span.rolloutId,
   span.attemptId,
-  sequenceFor(db, span),
+  span.attemptId,
+  typeof span.clientSequenceId === "number" ? span.clientSequenceId : 0,
   span.processId,
   span.method,
   span.path,
@@ -231,7 +236,7 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
   ]
   // Its intent may be missing although it was handed in: the batch that held it may have failed.
   const isKnown = span.wasOpened && db.prepare(updateSpan).run(...ending, span.spanId).changes === 1
-  if (!isKnown) db.prepare(insertFinished).run(...beginningOf(db, span, owner), ...ending)
+  if (!isKnown) db.prepare(insertFinished).run(...beginningOf(span, owner), ...ending)
   if (!span.isFirst) return null
   attributionLines.push(attributionLine(span))
   // Its tokens were counted when they were paid for.
@@ -270,15 +275,6 @@ const attemptOwner = (db: Db, attemptId: string): Owner | undefined =>
     `SELECT r.run_id AS runId, a.resources_version AS resourcesVersion, a.status IN ('preparing', 'running') AS isLive
      FROM attempts a JOIN rollouts r ON r.id = a.rollout_id WHERE a.id = ?`
   ).get(attemptId) as Owner | undefined
-
-const sequenceFor = (db: Db, { attemptId, clientSequenceId }: SpanIntent): number => {
-  const { next } = db.prepare("SELECT coalesce(max(sequence_id), 0) + 1 AS next FROM spans WHERE attempt_id = ?").get(
-    attemptId
-  ) as {
-    next: number
-  }
-  return typeof clientSequenceId === "number" && clientSequenceId >= next ? clientSequenceId : next
-}
 
 const empty = new Uint8Array(0)
 

@@ -12,6 +12,7 @@ import { type Db, open } from "./Database.js"
 import { codeOf, failureOf } from "./failures.js"
 import { type OperationName, operations } from "./operations.js"
 import type {
+  Committed,
   Failure,
   FromWriter,
   LogState,
@@ -32,6 +33,9 @@ if (recording !== null) recordBy(recording)
 
 const clock = new StoreClock(() => performance.now())
 
+/** How often it is looked whether the path still names the file that is written to. */
+const lookEveryMs = 250
+
 /** Longest total wait for a lock that another process holds, and the longest single pause between tries. */
 const lockedMaxMs = 5_000
 const pauseMaxMs = 100
@@ -49,6 +53,7 @@ const main = () => {
     return
   }
   const checkpoints = new Checkpoints(db, path)
+  let lookedAt = performance.now()
   port.on("message", (message: ToWriter) => {
     if (message === "close") {
       void checkpoints.close().then(() => {
@@ -59,12 +64,14 @@ const main = () => {
     }
     const requests = JSON.parse(message.requests) as ReadonlyArray<Writable<Request>>
     const startedAt = performance.now()
-    // Writes to an unlinked or renamed file succeed silently and are lost.
-    if (inodeOf(path) !== inode) {
+    // Writes to an unlinked or renamed file succeed silently and are lost. Once it is gone, each batch looks again.
+    const isDue = startedAt - lookedAt > lookEveryMs
+    if (isDue && inodeOf(path) !== inode) {
       const failure: Failure = { reason: "gone", message: `${path} was moved or deleted while in use` }
       committed(requests.map(() => ({ ok: false, failure })), 0, log?.state ?? noLog)
       return
     }
+    if (isDue) lookedAt = startedAt
     // Unpacking, parsing and hashing take their time outside the transaction: other processes wait for its lock.
     for (const request of requests) {
       if (request.operation === "openSpan") cleanSpan(request.input as SpanIntent)
@@ -91,12 +98,13 @@ type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
 const say = (message: FromWriter) => port.postMessage(message)
 
 const committed = (outcomes: ReadonlyArray<Outcome>, commitMs: number, log: LogState) =>
-  say({
-    _tag: "committed",
-    outcomes: JSON.stringify(outcomes.map((outcome): SentOutcome => outcome.ok ? [outcome.value] : outcome.failure)),
-    commitMs,
-    log
-  })
+  say(JSON.stringify(
+    [
+      outcomes.map((outcome): SentOutcome => outcome.ok ? [outcome.value] : outcome.failure),
+      commitMs,
+      log
+    ] satisfies Committed
+  ))
 
 const noLog: LogState = { lost: 0, failure: null }
 

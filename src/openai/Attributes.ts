@@ -31,7 +31,7 @@ export class Attributes {
 
   /** Keeps a value of our own as it is. */
   put(name: GenAiName, value: unknown): void {
-    const place = this.names.indexOf(name)
+    const place = this.placeOf(name)
     if (place === -1) {
       this.names.push(name)
       this.values.push(value)
@@ -43,11 +43,11 @@ export class Attributes {
   }
 
   get(name: GenAiName): unknown {
-    return this.values[this.names.indexOf(name)]
+    return this.values[this.placeOf(name)]
   }
 
   delete(name: GenAiName): void {
-    const place = this.names.indexOf(name)
+    const place = this.placeOf(name)
     if (place === -1) return
     this.names.splice(place, 1)
     this.values.splice(place, 1)
@@ -55,6 +55,12 @@ export class Attributes {
 
   get record(): Record<string, unknown> {
     return Object.fromEntries(this.names.map((name, place) => [name, this.values[place]]))
+  }
+
+  private placeOf(name: GenAiName): number {
+    const { names } = this
+    for (let place = 0; place < names.length; place++) if (names[place] === name) return place
+    return -1
   }
 
   /** JSON. With `clean`, each text in it as that leaves it. */

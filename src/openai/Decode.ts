@@ -28,6 +28,7 @@ const decoders: ReadonlyMap<string, (bytes: Uint8Array) => Uint8Array> = new Map
 
 /** The plain bytes of a body sent with this `content-encoding`, or the reason why there are none. Never throws. */
 export const decodeBody = (body: Uint8Array, contentEncoding: string | null | undefined): Decoded => {
+  if (contentEncoding == null && body.length <= decodedBytesMax) return { bytes: body }
   const codings = (contentEncoding ?? "").toLowerCase().split(",").map((coding) => coding.trim())
     .filter((coding) => coding !== "").toReversed()
   if (codings.length > 4) return { reason: "too many content encodings" }

@@ -13,7 +13,7 @@ import type {
   FromWriter,
   LogState,
   Outcome,
-  Request,
+  SentRequest,
   ToWriter,
   WriterOptions
 } from "./writer/protocol.js"
@@ -374,16 +374,13 @@ const pack = (entries: ReadonlyArray<Entry>): Batch => {
   const bytes = size === 0 ? null : new ArrayBuffer(size)
   const view = bytes === null ? null : new Uint8Array(bytes)
   let offset = 0
-  const requests = entries.map(({ bodies, input, nowMs, operation }): Request => ({
-    operation,
-    input: operation === "closeSpan" && input !== null ? rowOf(input as FinishedSpan) : input,
-    nowMs,
-    bodies: bodies.map((body) => {
+  const requests = entries.map(({ bodies, input, nowMs, operation }): SentRequest => {
+    for (const body of bodies) {
       view?.set(body, offset)
-      const place = [offset, body.length] as const
       offset += body.length
-      return place
-    })
-  }))
+    }
+    const sent = operation === "closeSpan" && input !== null ? rowOf(input as FinishedSpan) : input
+    return [operation, sent, nowMs, ...bodies.map(({ length }) => length)]
+  })
   return { requests: JSON.stringify(requests), bytes }
 }

@@ -129,7 +129,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   elsewhere(
     "spans",
     "calls leave gaps",
-    "coalesce(max(sequence_id), 0) + 1 AS next",
-    "coalesce(max(sequence_id), 0) + 2 AS next"
+    "coalesce(max(sequence_id), 0) + 1 FROM",
+    "coalesce(max(sequence_id), 0) + 2 FROM"
   )
 ]

@@ -7,19 +7,19 @@ import type { RecordingRules } from "./recorded.js"
  * one transferred buffer, since cloning a body copies the whole slab it lies in.
  */
 export interface Batch {
-  /** A `ReadonlyArray<Request>`. */
+  /** A `ReadonlyArray<SentRequest>`. */
   readonly requests: string
+  /** The bodies of all requests, one after another. */
   readonly bytes: ArrayBuffer | null
 }
 
-export interface Request {
-  readonly operation: OperationName
-  /** Of `closeSpan` a row (`SpanRow.ts`). */
-  readonly input: unknown
-  readonly nowMs: number
-  /** Offset and length of each body in the batch's bytes. */
-  readonly bodies: ReadonlyArray<readonly [number, number]>
-}
+/** The input of `closeSpan` is a row (`SpanRow.ts`). The sizes are those of its bodies. */
+export type SentRequest = readonly [
+  operation: OperationName,
+  input: unknown,
+  nowMs: number,
+  ...sizes: ReadonlyArray<number>
+]
 
 export type Outcome =
   | { readonly ok: true; readonly value: unknown }

@@ -92,9 +92,12 @@ interface Answer {
   readonly dropped: string | null
 }
 
+const asItCame: Answer = { object: null, count: 0, dropped: null }
+
 /** A secret that comes in pieces shows in no event of a stream, and whole in the answer that they amount to. */
 const answerOf = (redactor: Redactor, derived: Derived, call: RecordedCall, response: RedactedBody): Answer => {
   const { assembled } = derived
+  if (assembled === null && derived.attributes.get(GenAi.wire) === "http") return asItCame
   const spread = "response: a secret is spread over the events of the stream"
   try {
     const clean = assembled === null ? { object: null, count: 0 } : redactor.object(assembled)

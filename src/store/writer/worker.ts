@@ -12,19 +12,20 @@ import { type Db, open } from "./Database.js"
 import { codeOf, failureOf } from "./failures.js"
 import { type OperationName, operations } from "./operations.js"
 import type {
+  Batch,
   Committed,
   Failure,
   FromWriter,
   LogState,
   Outcome,
-  Request,
   SentOutcome,
+  SentRequest,
   ToWriter,
   WriterOptions
 } from "./protocol.js"
 import { cleanSpan, recordBy } from "./recorded.js"
 import { spanOf } from "./SpanRow.js"
-import { forgetPrepared, prepareSpan, type SpanIntent, takeAttributionLines } from "./spans.js"
+import { type FinishedSpan, forgetPrepared, prepareSpan, type SpanIntent, takeAttributionLines } from "./spans.js"
 import { StoreClock } from "./StoreClock.js"
 
 const port = parentPort!
@@ -32,9 +33,6 @@ const { attributionLogPath, bytesMax, path, recording } = workerData as WriterOp
 if (recording !== null) recordBy(recording)
 
 const clock = new StoreClock(() => performance.now())
-
-/** How often it is looked whether the path still names the file that is written to. */
-const lookEveryMs = 250
 
 /** Longest total wait for a lock that another process holds, and the longest single pause between tries. */
 const lockedMaxMs = 5_000
@@ -53,7 +51,6 @@ const main = () => {
     return
   }
   const checkpoints = new Checkpoints(db, path)
-  let lookedAt = performance.now()
   port.on("message", (message: ToWriter) => {
     if (message === "close") {
       void checkpoints.close().then(() => {
@@ -62,27 +59,20 @@ const main = () => {
       })
       return
     }
-    const requests = JSON.parse(message.requests) as ReadonlyArray<Writable<Request>>
+    const requests = unpack(message)
     const startedAt = performance.now()
-    // Writes to an unlinked or renamed file succeed silently and are lost. Once it is gone, each batch looks again.
-    const isDue = startedAt - lookedAt > lookEveryMs
-    if (isDue && inodeOf(path) !== inode) {
+    // Writes to an unlinked or renamed file succeed silently and are lost.
+    if (inodeOf(path) !== inode) {
       const failure: Failure = { reason: "gone", message: `${path} was moved or deleted while in use` }
       committed(requests.map(() => ({ ok: false, failure })), 0, log?.state ?? noLog)
       return
     }
-    if (isDue) lookedAt = startedAt
     // Unpacking, parsing and hashing take their time outside the transaction: other processes wait for its lock.
-    for (const request of requests) {
-      if (request.operation === "openSpan") cleanSpan(request.input as SpanIntent)
-      if (request.operation === "closeSpan") {
-        const span = spanOf(request.input as ReadonlyArray<never>)
-        request.input = span
-        cleanSpan(span)
-        prepareSpan(span, bodiesOf(request, message.bytes))
-      }
+    for (const { bodies, input, operation } of requests) {
+      if (operation === "openSpan" || operation === "closeSpan") cleanSpan(input as SpanIntent | FinishedSpan)
+      if (operation === "closeSpan") prepareSpan(input as FinishedSpan, bodies)
     }
-    const outcomes = commit(db, requests, message.bytes)
+    const outcomes = commit(db, requests)
     forgetPrepared()
     const lines = takeAttributionLines()
     log?.append(lines)
@@ -93,7 +83,25 @@ const main = () => {
   say({ _tag: "ready" })
 }
 
-type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
+interface Request {
+  readonly operation: OperationName
+  readonly input: unknown
+  readonly nowMs: number
+  readonly bodies: ReadonlyArray<Uint8Array>
+}
+
+const unpack = ({ bytes, requests }: Batch): ReadonlyArray<Request> => {
+  let offset = 0
+  return (JSON.parse(requests) as ReadonlyArray<SentRequest>).map(([operation, input, nowMs, ...sizes]) => ({
+    operation,
+    input: operation === "closeSpan" ? spanOf(input as ReadonlyArray<never>) : input,
+    nowMs,
+    bodies: sizes.map((size) => {
+      offset += size
+      return new Uint8Array(bytes!, offset - size, size)
+    })
+  }))
+}
 
 const say = (message: FromWriter) => port.postMessage(message)
 
@@ -109,9 +117,9 @@ const committed = (outcomes: ReadonlyArray<Outcome>, commitMs: number, log: LogS
 const noLog: LogState = { lost: 0, failure: null }
 
 /** All requests in one transaction. Should one fail, all are rolled back and run again, each in a savepoint of its own. */
-const commit = (db: Db, requests: ReadonlyArray<Request>, bytes: ArrayBuffer | null): ReadonlyArray<Outcome> => {
+const commit = (db: Db, requests: ReadonlyArray<Request>): ReadonlyArray<Outcome> => {
   try {
-    return transaction(db, () => requests.map((request) => ({ ok: true, value: execute(db, request, bytes) })))
+    return transaction(db, () => requests.map((request) => ({ ok: true, value: execute(db, request) })))
   } catch (error) {
     takeAttributionLines()
     if (requests.length === 1 || isFatal(error)) {
@@ -120,7 +128,7 @@ const commit = (db: Db, requests: ReadonlyArray<Request>, bytes: ArrayBuffer | n
     }
   }
   try {
-    return transaction(db, () => requests.map((request) => inSavepoint(db, () => execute(db, request, bytes))))
+    return transaction(db, () => requests.map((request) => inSavepoint(db, () => execute(db, request))))
   } catch (error) {
     takeAttributionLines()
     const failure = failureOf(error)
@@ -128,18 +136,15 @@ const commit = (db: Db, requests: ReadonlyArray<Request>, bytes: ArrayBuffer | n
   }
 }
 
-const execute = (db: Db, request: Request, bytes: ArrayBuffer | null): unknown => {
+const execute = (db: Db, request: Request): unknown => {
   db.now = clock.at(request.nowMs)
-  const operation = operations[request.operation as OperationName] as (
+  const operation = operations[request.operation] as (
     db: Db,
     input: unknown,
     bodies: ReadonlyArray<Uint8Array>
   ) => unknown
-  return operation(db, request.input, bodiesOf(request, bytes))
+  return operation(db, request.input, request.bodies)
 }
-
-const bodiesOf = (request: Request, bytes: ArrayBuffer | null): ReadonlyArray<Uint8Array> =>
-  request.bodies.map(([offset, length]) => new Uint8Array(bytes!, offset, length))
 
 const transaction = <A>(db: Db, body: () => A): A => {
   begin(db)

@@ -5,8 +5,27 @@
 
 import { isOwnKey, keyOfProtocol } from "./KeyRing.js"
 
+/** Names of headers. Their length and first letter tell of most others that they are none of them, without hashing them. */
+class Names {
+  private readonly names: ReadonlySet<string>
+  private readonly hints = new Uint8Array(64 * 32)
+
+  /** `names` are lower-case. */
+  constructor(names: ReadonlyArray<string>) {
+    this.names = new Set(names)
+    for (const name of names) this.hints[hintOf(name)] = 1
+  }
+
+  /** Whether a name, in whatever case, is one of them. */
+  has(name: string): boolean {
+    return this.hints[hintOf(name)] === 1 && this.names.has(name.toLowerCase())
+  }
+}
+
+const hintOf = (name: string): number => (name.length & 63) * 32 + (name.charCodeAt(0) & 31)
+
 /** Headers of one hop (RFC 9110, section 7.6.1), and those the proxy sets itself. */
-const hopByHop = new Set([
+const ofThisHop = [
   "connection",
   "keep-alive",
   "proxy-authenticate",
@@ -16,11 +35,14 @@ const hopByHop = new Set([
   "trailer",
   "transfer-encoding",
   "upgrade"
-])
+]
+const hopByHop = new Names(ofThisHop)
 
 /** Spoken between an agent and this proxy; the upstream must not see them. */
 const attribution = ["x-rollout-id", "x-attempt-id", "x-sequence-id", "x-trace-id"]
-const notForUpstream = new Set([...hopByHop, ...attribution, "host", "expect", "http2-settings"])
+const notForUpstream = new Names([...ofThisHop, ...attribution, "host", "expect", "http2-settings"])
+const keyCarriers = new Names(["authorization", "api-key", "x-api-key"])
+const protocolOffer = new Names(["sec-websocket-protocol"])
 
 /** Names that a `Connection` header may not drop: they carry meaning end to end. */
 const kept = /^(authorization|content-|host$|x-api-key$|api-key$)/
@@ -42,13 +64,13 @@ export const toUpstream = (raw: ReadonlyArray<string>, credentials: Credentials)
   const named = connectionNames(raw)
   const headers: Array<string> = []
   for (let index = 0; index < raw.length; index += 2) {
-    const name = raw[index]!.toLowerCase()
-    if (notForUpstream.has(name) || named?.has(name) === true) continue
-    if (name === "authorization" || name === "api-key" || name === "x-api-key") {
+    const name = raw[index]!
+    if (notForUpstream.has(name) || named?.has(name.toLowerCase()) === true) continue
+    if (keyCarriers.has(name)) {
       if (strip === "all" || key !== null || (strip === "own" && isOwnKey(raw[index + 1]!))) continue
     }
-    const value = name === "sec-websocket-protocol" ? withoutKey(raw[index + 1]!, credentials) : raw[index + 1]!
-    if (value !== "" || raw[index + 1] === "") headers.push(raw[index]!, value)
+    const value = protocolOffer.has(name) ? withoutKey(raw[index + 1]!, credentials) : raw[index + 1]!
+    if (value !== "" || raw[index + 1] === "") headers.push(name, value)
   }
   if (key !== null) headers.push(keyHeader, keyHeader === "authorization" ? `Bearer ${key}` : key)
   return headers
@@ -82,10 +104,10 @@ export const toClient = (raw: ReadonlyArray<string>, isShared = false): Array<st
   const named = connectionNames(raw)
   const headers: Array<string> = []
   for (let index = 0; index < raw.length; index += 2) {
-    const name = raw[index]!.toLowerCase()
-    if (hopByHop.has(name) || named?.has(name) === true) continue
-    if (isShared && name.startsWith("access-control-")) continue
-    headers.push(raw[index]!, raw[index + 1]!)
+    const name = raw[index]!
+    if (hopByHop.has(name) || named?.has(name.toLowerCase()) === true) continue
+    if (isShared && /^access-control-/i.test(name)) continue
+    headers.push(name, raw[index + 1]!)
   }
   return headers
 }

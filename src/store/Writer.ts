@@ -369,18 +369,24 @@ const notCancellable = { cancel: () => false }
 
 const bytesOf = (entries: ReadonlyArray<Entry>) => entries.reduce((sum, { size }) => sum + size, 0)
 
+type Writable<T extends ReadonlyArray<unknown>> = { -readonly [Key in keyof T]: T[Key] }
+
 const pack = (entries: ReadonlyArray<Entry>): Batch => {
   const size = bytesOf(entries)
   const bytes = size === 0 ? null : new ArrayBuffer(size)
   const view = bytes === null ? null : new Uint8Array(bytes)
   let offset = 0
-  const requests = entries.map(({ bodies, input, nowMs, operation }): SentRequest => {
+  // Pushed one by one: V8 takes twice as long to write down a list that `map` made.
+  const requests: Array<SentRequest> = []
+  for (const { bodies, input, nowMs, operation } of entries) {
+    const sent = operation === "closeSpan" && input !== null ? rowOf(input as FinishedSpan) : input
+    const request: Writable<SentRequest> = [operation, sent, nowMs]
     for (const body of bodies) {
       view?.set(body, offset)
       offset += body.length
+      request.push(body.length)
     }
-    const sent = operation === "closeSpan" && input !== null ? rowOf(input as FinishedSpan) : input
-    return [operation, sent, nowMs, ...bodies.map(({ length }) => length)]
-  })
+    requests.push(request)
+  }
   return { requests: JSON.stringify(requests), bytes }
 }

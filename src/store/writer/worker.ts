@@ -105,14 +105,11 @@ const unpack = ({ bytes, requests }: Batch): ReadonlyArray<Request> => {
 
 const say = (message: FromWriter) => port.postMessage(message)
 
-const committed = (outcomes: ReadonlyArray<Outcome>, commitMs: number, log: LogState) =>
-  say(JSON.stringify(
-    [
-      outcomes.map((outcome): SentOutcome => outcome.ok ? [outcome.value] : outcome.failure),
-      commitMs,
-      log
-    ] satisfies Committed
-  ))
+const committed = (outcomes: ReadonlyArray<Outcome>, commitMs: number, log: LogState) => {
+  const sent: Array<SentOutcome> = []
+  for (const outcome of outcomes) sent.push(outcome.ok ? [outcome.value] : outcome.failure)
+  say(JSON.stringify([sent, commitMs, log] satisfies Committed))
+}
 
 const noLog: LogState = { lost: 0, failure: null }
 

@@ -479,8 +479,10 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   }
 }
 
+const { timeOrigin } = performance
+
 /** Unix microseconds. */
-export const nowUs = (): number => Math.round((performance.timeOrigin + performance.now()) * 1000)
+export const nowUs = (): number => Math.round((timeOrigin + performance.now()) * 1000)
 
 /** Most informational answers (1xx) before an answer: each sets undici's patience back to its beginning. */
 const informationalMax = 100

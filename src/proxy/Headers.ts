@@ -3,26 +3,8 @@
  * repetitions stay as they were.
  */
 
+import { HeaderNames } from "./HeaderNames.js"
 import { isOwnKey, keyOfProtocol } from "./KeyRing.js"
-
-/** Names of headers. Their length and first letter tell of most others that they are none of them, without hashing them. */
-class Names {
-  private readonly names: ReadonlySet<string>
-  private readonly hints = new Uint8Array(64 * 32)
-
-  /** `names` are lower-case. */
-  constructor(names: ReadonlyArray<string>) {
-    this.names = new Set(names)
-    for (const name of names) this.hints[hintOf(name)] = 1
-  }
-
-  /** Whether a name, in whatever case, is one of them. */
-  has(name: string): boolean {
-    return this.hints[hintOf(name)] === 1 && this.names.has(name.toLowerCase())
-  }
-}
-
-const hintOf = (name: string): number => (name.length & 63) * 32 + (name.charCodeAt(0) & 31)
 
 /** Headers of one hop (RFC 9110, section 7.6.1), and those the proxy sets itself. */
 const ofThisHop = [
@@ -36,13 +18,13 @@ const ofThisHop = [
   "transfer-encoding",
   "upgrade"
 ]
-const hopByHop = new Names(ofThisHop)
+const hopByHop = new HeaderNames(ofThisHop)
 
 /** Spoken between an agent and this proxy; the upstream must not see them. */
 const attribution = ["x-rollout-id", "x-attempt-id", "x-sequence-id", "x-trace-id"]
-const notForUpstream = new Names([...ofThisHop, ...attribution, "host", "expect", "http2-settings"])
-const keyCarriers = new Names(["authorization", "api-key", "x-api-key"])
-const protocolOffer = new Names(["sec-websocket-protocol"])
+const notForUpstream = new HeaderNames([...ofThisHop, ...attribution, "host", "expect", "http2-settings"])
+const keyCarriers = new HeaderNames(["authorization", "api-key", "x-api-key"])
+const protocolOffer = new HeaderNames(["sec-websocket-protocol"])
 
 /** Names that a `Connection` header may not drop: they carry meaning end to end. */
 const kept = /^(authorization|content-|host$|x-api-key$|api-key$)/

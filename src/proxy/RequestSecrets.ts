@@ -1,4 +1,5 @@
 /** What a request shows that must not be written down, wherever else it turns up: an upstream may repeat a key in its answer. */
+import { HeaderNames } from "./HeaderNames.js"
 import { keyOfProtocol } from "./KeyRing.js"
 
 /** Where the APIs of today take a key. */
@@ -25,16 +26,14 @@ const namedLengthMin = 4
 const wordLengthMax = 15
 
 export class RequestSecrets {
-  private readonly names: ReadonlySet<string>
-  private readonly usual: ReadonlySet<string>
-  /** Most headers are told by their length alone to be none of them. */
-  private readonly lengths: ReadonlySet<number>
+  private readonly names: HeaderNames
+  private readonly usual = new HeaderNames(keyHeaders)
+  private readonly looked: HeaderNames
 
   /** `names` are lower-case. */
   constructor(names: ReadonlyArray<string>) {
-    this.names = new Set(names)
-    this.usual = new Set(keyHeaders)
-    this.lengths = new Set([...names, protocolHeader].map(({ length }) => length))
+    this.names = new HeaderNames(names)
+    this.looked = new HeaderNames([...names, protocolHeader])
   }
 
   /** The secrets of a request with these raw headers and this path, and the key that goes up in place of its own. */
@@ -47,7 +46,7 @@ export class RequestSecrets {
     }
     if (upstreamKey !== null) add(upstreamKey)
     for (let index = 0; index < raw.length; index += 2) {
-      if (!this.lengths.has(raw[index]!.length)) continue
+      if (!this.looked.has(raw[index]!)) continue
       const name = raw[index]!.toLowerCase()
       if (name === protocolHeader) add(keyOfProtocol(raw[index + 1]!) ?? "")
       if (!this.names.has(name)) continue

@@ -253,6 +253,11 @@ class WriterQueue {
       return
     }
     if (this.inFlight.length > 0 || this.scheduled || this.waiting.length === 0) return
+    // A call that ends while no other began just now has nobody to wait for.
+    if (this.lazy.size === 0 && this.waiting.length === 1 && this.waiting[0]!.operation === "closeSpan") {
+      this.post()
+      return
+    }
     this.scheduled = true
     this.gatheredBefore = 1
     this.gatherTimer = setTimeout(this.post, gatherMaxMs)

@@ -1,9 +1,10 @@
 /** Opens the one writing connection of a process: pragmas, identity of the file, migrations, cached statements. */
 import Sqlite from "better-sqlite3"
 import { hash } from "node:crypto"
-import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, statSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import { migrations } from "./migrations.js"
+import { makePrivateFolder } from "./PrivateFolder.js"
 
 /** "tau1" in ASCII: tells our files from any other SQLite application's. */
 export const applicationId = 0x74617531
@@ -33,7 +34,7 @@ export const open = (path: string, bytesMax: number | null = null): Db => {
       `${path} is empty or gone, but ${marker} says it held data: restore it from a backup, or remove the marker to start anew`
     )
   }
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  makePrivateFolder(dirname(path))
   const connection = new Sqlite(path, { timeout: 60_000 })
   try {
     if (isNew) chmodSync(path, 0o600)

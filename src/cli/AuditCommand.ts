@@ -9,6 +9,7 @@ import { type AuditVerdict, verifyAudit } from "../runtime/AuditVerification.js"
 import { auditFile } from "../runtime/ControlFiles.js"
 import type { FileError } from "../runtime/DurableFile.js"
 import { AuditTrail, type ControlEntry } from "../store/AuditTrail.js"
+import { refuseLost } from "../store/ReadOnlyStore.js"
 import * as Sqlite from "../store/Sqlite.js"
 import type { StoreError } from "../store/StoreError.js"
 import { CommandFailed } from "./CliError.js"
@@ -25,6 +26,7 @@ export interface AuditInput {
 export const run = (input: AuditInput): Effect.Effect<number, CommandFailed | FileError | StoreError> =>
   Effect.gen(function*() {
     const { storePath } = input
+    yield* refuseLost(storePath)
     if (!existsSync(storePath)) return yield* new CommandFailed({ detail: `there is no store at ${storePath}` })
     return yield* Effect.provide(
       answer(input),

@@ -33,7 +33,7 @@ const fields = {
   answerSha256: null,
   retriedBy: null
 }
-const span = (changes: Partial<typeof fields> & Record<string, unknown>) => Span.make({ ...fields, ...changes })
+const span = (changes: Partial<typeof Span.Type>) => Span.make({ ...fields, ...changes })
 
 describe("OtlpSpans", () => {
   it("writes a call as a client span of OpenTelemetry, to the microsecond", () => {

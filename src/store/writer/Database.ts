@@ -24,16 +24,18 @@ export interface Db {
   now: number
 }
 
+/** The file that says that a store held data. */
+export const markerOf = (path: string): string => `${path}.initialised`
+
+/** What is told of a store that is not there although its marker is. */
+export const lostWords = (path: string): string =>
+  `${path} is empty or gone, but ${markerOf(path)} says it held data: restore it from a backup, or remove the marker to start anew`
+
 /** `bytesMax` is the largest size of the file; null leaves it to the disk. */
 export const open = (path: string, bytesMax: number | null = null): Db => {
-  const marker = `${path}.initialised`
+  const marker = markerOf(path)
   const isNew = !existsSync(path) || statSync(path).size === 0
-  if (isNew && existsSync(marker)) {
-    throw new RefusedFile(
-      "corrupt",
-      `${path} is empty or gone, but ${marker} says it held data: restore it from a backup, or remove the marker to start anew`
-    )
-  }
+  if (isNew && existsSync(marker)) throw new RefusedFile("corrupt", lostWords(path))
   makePrivateFolder(dirname(path))
   const connection = new Sqlite(path, { timeout: 60_000 })
   try {

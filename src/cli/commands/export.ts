@@ -37,7 +37,10 @@ export const exporting = defineCommand({
   operands: [{ name: "what", words: nouns }],
   flags: [
     store,
-    { ...choice("format", formats, "How it is written; otlp is OpenTelemetry's protocol in JSON, of spans"), default: "jsonl" },
+    {
+      ...choice("format", formats, "How it is written; otlp is OpenTelemetry's protocol in JSON, of spans"),
+      default: "jsonl"
+    },
     { ...json, description: "One JSON object with all of them in a list, instead of lines" },
     { ...choice("dialect", dialects, "Of spans: whose names the attributes have"), default: "genai" },
     { name: "no-content", value: { kind: "switch" }, description: "Of spans: leave out what was said" },

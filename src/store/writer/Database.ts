@@ -29,7 +29,9 @@ export const markerOf = (path: string): string => `${path}.initialised`
 
 /** What is told of a store that is not there although its marker is. */
 export const lostWords = (path: string): string =>
-  `${path} is empty or gone, but ${markerOf(path)} says it held data: restore it from a backup, or remove the marker to start anew`
+  `${path} is empty or gone, but ${
+    markerOf(path)
+  } says it held data: restore it from a backup, or remove the marker to start anew`
 
 /** `bytesMax` is the largest size of the file; null leaves it to the disk. */
 export const open = (path: string, bytesMax: number | null = null): Db => {

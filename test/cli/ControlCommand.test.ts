@@ -169,6 +169,19 @@ describe("tau's control verbs", () => {
       }
     }))
 
+  it.scopedLive("are listed with their reasons within 80 columns", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      yield* controlJson(folder, "pause")
+      assert.match((yield* tau(folder, ["audit", "verify"])).stdout, /^The audit log is intact: 1 row\.\n/)
+      const file = join(folder, ".tau/training/control-audit.jsonl")
+      writeFileSync(file, `${readFileSync(file, "utf8")}no row, whatever it may be\n`)
+      assert.strictEqual((yield* control(folder, "resume")).code, 1)
+      const { stdout } = yield* tau(folder, ["audit", "list"])
+      assert.match(stdout, /line 2 is not an audit row/)
+      for (const line of stdout.split("\n")) assert.isAtMost(line.length, 80)
+    }))
+
   it.scopedLive("say that there is no run rather than that something was done to one", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder

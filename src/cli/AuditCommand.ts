@@ -5,10 +5,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { existsSync } from "node:fs"
 import { dirname } from "node:path"
+import { wrapped } from "../domain/TerminalText.js"
 import { type AuditVerdict, verifyAudit } from "../runtime/AuditVerification.js"
 import { auditFile } from "../runtime/ControlFiles.js"
 import type { FileError } from "../runtime/DurableFile.js"
 import { AuditTrail, type ControlEntry } from "../store/AuditTrail.js"
+import { refuseLost } from "../store/ReadOnlyStore.js"
 import * as Sqlite from "../store/Sqlite.js"
 import type { StoreError } from "../store/StoreError.js"
 import { CommandFailed } from "./CliError.js"
@@ -25,6 +27,7 @@ export interface AuditInput {
 export const run = (input: AuditInput): Effect.Effect<number, CommandFailed | FileError | StoreError> =>
   Effect.gen(function*() {
     const { storePath } = input
+    yield* refuseLost(storePath)
     if (!existsSync(storePath)) return yield* new CommandFailed({ detail: `there is no store at ${storePath}` })
     return yield* Effect.provide(
       answer(input),
@@ -73,12 +76,12 @@ const verdictJson = ({ broken, file, headHash, rows }: AuditVerdict, places: Pla
 
 const verdictText = ({ broken, file, headHash, rows }: AuditVerdict, { file: path, storePath }: Places): string =>
   [
-    broken === null ? `The audit log is intact: ${rows} rows.` : `The audit log is broken: ${broken}.`,
+    broken === null ? `The audit log is intact: ${rowsOf(rows)}.` : `The audit log is broken: ${broken}.`,
     `  head      ${headHash ?? "none"}`,
-    `  store     ${storePath}, ${rows} rows good`,
-    `  file      ${path}, ${file.present ? `${file.rows} rows` : "not there"}`,
-    ...(file.behind === 0 ? [] : [`            ${file.behind} rows behind; the next verb adds them`]),
-    ...(file.withoutStore === 0 ? [] : [`            ${file.withoutStore} rows of verbs that found no store`])
+    `  store     ${storePath}, ${rowsOf(rows)} good`,
+    `  file      ${path}, ${file.present ? rowsOf(file.rows) : "not there"}`,
+    ...(file.behind === 0 ? [] : [`            ${rowsOf(file.behind)} behind; the next verb makes that good`]),
+    ...(file.withoutStore === 0 ? [] : [`            ${rowsOf(file.withoutStore)} of verbs that found no store`])
   ].join("\n")
 
 const toJson = (entry: ControlEntry) => ({
@@ -98,13 +101,15 @@ const toJson = (entry: ControlEntry) => ({
   hash: entry.hash
 })
 
+const rowsOf = (count: number) => `${count} ${count === 1 ? "row" : "rows"}`
+
 const listText = (entries: ReadonlyArray<ControlEntry>): string =>
   entries.length === 0
     ? "No verb was asked for yet. tau --prompt-optimization-control-status says how the run stands."
     : entries.flatMap(({ action, atMs, decision, detail, idempotent, n, outcome, principal }) => [
       `${String(n).padStart(4)}  ${DateTime.formatIso(DateTime.unsafeMake(atMs))}  ${action} by ${visible(principal)}: `
       + `${outcome ?? "logged"}${outcome === "done" && idempotent === 1 ? ", nothing changed" : ""}`,
-      `      ${visible(outcome === "denied" ? decision : detail)}`
+      ...wrapped(visible(outcome === "denied" ? decision : detail), 74).map((line) => `      ${line}`)
     ]).join("\n")
 
 /** Whoever asks names himself: what would steer the terminal, or turn the line around, is shown as what it is. */

@@ -11,6 +11,7 @@ import * as RuntimeFiles from "../runtime/RuntimeFiles.js"
 import * as StatusFile from "../runtime/StatusFile.js"
 import { AuditTrail } from "../store/AuditTrail.js"
 import { ControlLog } from "../store/ControlLog.js"
+import { refuseLost } from "../store/ReadOnlyStore.js"
 import { RunEvents } from "../store/RunEvents.js"
 import { RunFindings } from "../store/RunFindings.js"
 import { RunStanding, type StandingRun } from "../store/RunStanding.js"
@@ -55,6 +56,7 @@ export const ask = (mode: Asked, storePath: string): Effect.Effect<Control.Contr
     )
     if (!decision.allowed) return yield* deny(decision)
     if (verb === "status") {
+      yield* refuseLost(storePath)
       if (note !== undefined && existsSync(storePath)) {
         return yield* Effect.provide(Control.loggedStatus(request(decision)), writable(storePath))
       }

@@ -3,13 +3,14 @@ import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { drillIdPattern } from "../evidence/PlaybookRules.js"
 import * as Drill from "../runtime/Drill.js"
 import type { Witness } from "../runtime/DrillChecks.js"
 import { evidenceOf } from "../runtime/DrillEvidence.js"
+import { makePrivateFolder } from "../store/writer/PrivateFolder.js"
 import { SimulatedModel } from "../testing/SimulatedModel.js"
 import { type CommandError, CommandFailed, UsageError } from "./CliError.js"
 import { drillJson, drillText, killLine } from "./DrillReport.js"
@@ -55,7 +56,7 @@ const drilled = (input: DrillInput) =>
     }
     const folder = join(stateDir, "drill", runId)
     yield* Effect.try({
-      try: () => mkdirSync(folder, { recursive: true, mode: 0o700 }),
+      try: () => makePrivateFolder(folder),
       catch: (cause) => new CommandFailed({ detail: `${folder} could not be made: ${String(cause)}`, cause })
     })
     const { configPath, model, witness } = yield* input.own === null

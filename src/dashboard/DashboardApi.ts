@@ -32,8 +32,8 @@ const query = <Fields extends Schema.Struct.Fields>(fields: Fields) =>
   Schema.Struct(fields).annotations({ parseOptions: { onExcessProperty: "error" } })
 
 const paging = {
-  after: Schema.optional(Id.annotations({ description: "Go on after this row: `next` of the page before" })),
-  limit: Schema.optional(whole(1, 1_000).annotations({ description: "Rows of a page, 1 to 1000; 20 unless told" }))
+  after: Schema.optional(Id.annotations({ description: "the row to go on after: `next` of the page before" })),
+  limit: Schema.optional(whole(1, 1_000).annotations({ description: "a number of rows, 1 to 1000; 20 unless told" }))
 }
 
 /** One page of rows under their own name, with the place to go on from. A page may end early although `next` is not null. */
@@ -66,16 +66,16 @@ const dashboard = HttpApiGroup.make("dashboard", { topLevel: true })
     get("queueTimeline", "/dashboard/queue-timeline")
       .setUrlParams(query({
         run: Schema.optional(
-          Id.annotations({ description: "The run; by default the one that control verbs are about" })
+          Id.annotations({ description: "a run's id; by default of the one that control verbs are about" })
         ),
         bucket_ms: Schema.optional(
           whole(1_000, 86_400_000).annotations({
-            description: "Length of a bucket, 1000 to 86400000; 60000 unless told"
+            description: "the milliseconds of a bucket, 1000 to 86400000; 60000 unless told"
           })
         ),
         buckets: Schema.optional(
           whole(1, 500).annotations({
-            description: "How many buckets, the last one ends now; 1 to 500, 60 unless told"
+            description: "a number of buckets, 1 to 500; 60 unless told, and the last one ends now"
           })
         )
       }))
@@ -114,7 +114,7 @@ const rows = HttpApiGroup.make("store", { topLevel: true })
     get("rollouts", "/dashboard/api/rollouts")
       .setUrlParams(query({
         ...paging,
-        run: Schema.optional(Id.annotations({ description: "The run; by default the one that was made last" })),
+        run: Schema.optional(Id.annotations({ description: "a run's id; by default of the one that was made last" })),
         status: Schema.optional(RolloutStatus),
         mode: Schema.optional(RolloutMode),
         min_score: Schema.optional(Score),

@@ -2,8 +2,9 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { randomBytes } from "node:crypto"
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises"
+import { type FileHandle, open, readFile, rename, rm, stat } from "node:fs/promises"
 import { dirname } from "node:path"
+import { makePrivateFolder } from "../store/writer/PrivateFolder.js"
 
 /** The file could not be read or written, or does not hold what it must. */
 export class FileError extends Schema.TaggedError<FileError>()("FileError", {
@@ -35,7 +36,7 @@ const notAFile = Symbol("no regular file")
 export const replace = (file: string, text: string): Effect.Effect<void, FileError> =>
   attempt(file, async () => {
     const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    makePrivateFolder(dirname(file))
     try {
       await withFile(temporary, "wx", async (handle) => {
         await handle.writeFile(text)
@@ -51,7 +52,7 @@ export const replace = (file: string, text: string): Effect.Effect<void, FileErr
 
 /** Makes the folder that the file is to be in, if need be. */
 export const makeFolderOf = (file: string): Effect.Effect<void, FileError> =>
-  attempt(file, async () => void await mkdir(dirname(file), { recursive: true, mode: 0o700 }))
+  attempt(file, async () => makePrivateFolder(dirname(file)))
 
 /** Fails when a line could not be added to the file. Makes the file and its folder if need be, and changes nothing else. */
 export const checkAppendable = (file: string): Effect.Effect<void, FileError> =>
@@ -60,7 +61,7 @@ export const checkAppendable = (file: string): Effect.Effect<void, FileError> =>
 /** Adds a line that survives a power cut. A line that an earlier crash cut short stays a line of its own. */
 export const appendLine = (file: string, line: string): Effect.Effect<void, FileError> =>
   attempt(file, async () => {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    makePrivateFolder(dirname(file))
     await withFile(file, "a+", async (handle) => {
       const { size } = await handle.stat()
       const end = Buffer.alloc(1)

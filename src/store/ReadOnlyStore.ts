@@ -13,7 +13,7 @@ import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import * as Sqlite from "./Sqlite.js"
 import { StoreError } from "./StoreError.js"
-import { applicationId } from "./writer/Database.js"
+import { applicationId, lostWords, markerOf } from "./writer/Database.js"
 import { migrations } from "./writer/migrations.js"
 
 /** Fails when there is no store, when it is another application's file, or when its schema is not this version's. */
@@ -24,6 +24,7 @@ export const layer = (path: string): Layer.Layer<SqlClient.SqlClient, StoreError
 const openable = (path: string): Effect.Effect<string, StoreError, Scope.Scope> =>
   Effect.gen(function*() {
     const size = sizeOf(path)
+    yield* refuseLost(path)
     if (size === null) return yield* problem("other", `there is no store at ${path}`)
     if (size === 0) return yield* problem("corrupt", `${path} is empty`)
     const names = [() => Effect.succeed(path), () => Effect.succeed(immutable(path)), () => copied(path)]
@@ -37,6 +38,12 @@ const openable = (path: string): Effect.Effect<string, StoreError, Scope.Scope> 
     }
     return path
   })
+
+/** Fails when there is no file although there was one with data in it: that is not a store that nobody made yet. */
+export const refuseLost = (path: string): Effect.Effect<void, StoreError> =>
+  Effect.suspend(() =>
+    !existsSync(path) && existsSync(markerOf(path)) ? problem("corrupt", lostWords(path)) : Effect.void
+  )
 
 const problem = (reason: StoreError["reason"], detail: string) =>
   new StoreError({ operation: "opening the store", reason, detail })

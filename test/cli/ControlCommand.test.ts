@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { printed, startProcess, tau } from "../support/command.js"
@@ -154,6 +154,32 @@ describe("tau's control verbs", () => {
       assert.strictEqual(unclear, 1)
       assert.match(stderr, /^tau: state has no store\.sqlite, and own\.sqlite, two\.sqlite: .*\n$/)
       assert.isFalse(existsSync(join(state, "store.sqlite")))
+    }))
+
+  it.scopedLive("tell a store that is gone from one that nobody made yet", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      assert.strictEqual((yield* controlJson(folder, "status"))["detail"], "there is no store yet")
+      yield* controlJson(folder, "pause")
+      renameSync(join(folder, ".tau/training/store.sqlite"), join(folder, ".tau/training/elsewhere"))
+      for (const args of [["--prompt-optimization-control-status"], ["audit", "verify"], ["runs"]]) {
+        const { code, stderr, stdout } = yield* tau(folder, args)
+        assert.deepStrictEqual([code, stdout], [1, ""], args[0])
+        assert.include(stderr, "store.sqlite is empty or gone, but ")
+      }
+    }))
+
+  it.scopedLive("are listed with their reasons within 80 columns", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      yield* controlJson(folder, "pause")
+      assert.match((yield* tau(folder, ["audit", "verify"])).stdout, /^The audit log is intact: 1 row\.\n/)
+      const file = join(folder, ".tau/training/control-audit.jsonl")
+      writeFileSync(file, `${readFileSync(file, "utf8")}no row, whatever it may be\n`)
+      assert.strictEqual((yield* control(folder, "resume")).code, 1)
+      const { stdout } = yield* tau(folder, ["audit", "list"])
+      assert.match(stdout, /line 2 is not an audit row/)
+      for (const line of stdout.split("\n")) assert.isAtMost(line.length, 80)
     }))
 
   it.scopedLive("say that there is no run rather than that something was done to one", () =>

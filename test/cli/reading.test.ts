@@ -223,6 +223,25 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     })
   })
 
+  it("exports spans as OpenTelemetry's protocol has them", () => {
+    const requests = jsonLines(read("export", "spans", "--format", "otlp").stdout)
+    assert.strictEqual(requests.length, 1)
+    const [resource] = requests[0]!["resourceSpans"] as ReadonlyArray<{
+      readonly scopeSpans: ReadonlyArray<{ readonly spans: ReadonlyArray<{ readonly spanId: string }> }>
+    }>
+    assert.deepStrictEqual(
+      resource!.scopeSpans[0]!.spans.map(({ spanId }) => spanId),
+      jsonLines(read("export", "spans").stdout).map((span) => span["span_id"])
+    )
+    assert.include(JSON.stringify(resource), "gen_ai.input.messages")
+    assert.notInclude(read("export", "spans", "--format", "otlp", "--no-content").stdout, "What is 2 + 2?")
+    assert.strictEqual(read("export", "spans", "--format=otlp", "--run", json("runs")["runs"]![0]!.id).status, 0)
+    assert.deepInclude(read("export", "rollouts", "--format", "otlp"), {
+      status: 2,
+      stderr: "tau: --format otlp is for spans: the protocol knows no rollouts\n"
+    })
+  })
+
   it("lists workers, who ended with their run", () => {
     const workers = json("workers")["workers"]!
     assert.deepStrictEqual(workers.map(({ state }) => state), ["ended", "ended"])

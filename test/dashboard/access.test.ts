@@ -117,7 +117,11 @@ describe("who may ask the dashboard", { timeout: 60_000 }, () => {
       const told = (path: string) => Effect.map(ask(path), ({ json }) => json.error.message as string)
       assert.match(
         yield* told("/dashboard/api/runs?limit=0"),
-        /^limit: Expected Rows of a page, 1 to 1000[^\n]*, actual 0$/
+        /^limit: Expected a number of rows, 1 to 1000[^\n]*, actual 0$/
+      )
+      assert.match(
+        yield* told("/dashboard/queue-timeline?bucket_ms=0"),
+        /^bucket_ms: Expected the milliseconds of a bucket, 1000 to 86400000[^\n]*, actual 0$/
       )
       assert.match(yield* told("/dashboard/api/runs?sort=id"), /^sort: is unexpected, expected: [^\n]*"limit"/)
       assert.match(

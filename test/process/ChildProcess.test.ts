@@ -124,7 +124,7 @@ describe("ChildProcess", () => {
     Effect.gen(function*() {
       const pid = pidFile()
       const script = `trap '' TERM; echo $$ > ${pid.path}; echo stuck >&2; while :; do sleep 0.05; done`
-      const error = yield* Effect.flip(run(sh(script, { timeLimit: "300 millis", grace: "200 millis" })))
+      const error = yield* Effect.flip(run(sh(script, { timeLimit: "2 seconds", grace: "200 millis" })))
       assert.strictEqual(error._tag, "TimedOut")
       assert.strictEqual(error._tag === "TimedOut" ? error.stderrTail : "", "stuck\n")
       yield* gone(yield* pid.read())

@@ -8,6 +8,7 @@ import { RunStore } from "../../src/store/RunStore.js"
 import { Writer } from "../../src/store/Writer.js"
 import { type FakeAgent, runIn, runtimeAt } from "../support/runtime.js"
 import { scratchFolder } from "../support/store.js"
+import { eventually } from "../support/upstream.js"
 
 /** Throws at its first uses, as many as given, and then does its work. */
 const faulty = (times: number, error: Error) => {
@@ -20,12 +21,21 @@ const faulty = (times: number, error: Error) => {
     })
 }
 
-/** An agent that answers after enough heartbeats for every part of the run to have done its work, and died of it. */
-const unhurried = (said: Array<string>): FakeAgent => ({
+/** An agent that answers once some part of the run was started again so often. */
+const answersAfter = (restarts: number, said: Array<string>): FakeAgent => ({
   said,
-  heartbeatIntervalMs: 50,
-  execute: () => Effect.as(Effect.sleep("600 millis"), { output: "4" })
+  heartbeatIntervalMs: 200,
+  execute: () =>
+    Effect.as(
+      eventually(
+        `${restarts} restarts`,
+        Effect.sync(() => said.some((line) => line.includes(`is started again (${restarts}/10)`)) ? true : undefined)
+      ),
+      { output: "4" }
+    )
 })
+
+const answering: FakeAgent = { execute: () => Effect.succeed({ output: "4" }) }
 
 describe("a run with faults inside", () => {
   it.scopedLive("starts a rescuer again that broke down, and says so in its summary", () =>
@@ -38,7 +48,7 @@ describe("a run with faults inside", () => {
         Effect.map(Leases, (leases) => ({ ...leases, renewed: fault(leases.renewed) }))
       )
       const summary = yield* runIn(folder, 2).pipe(
-        Effect.provide(Layer.provideMerge(broken, runtimeAt(folder, unhurried(said))))
+        Effect.provide(Layer.provideMerge(broken, runtimeAt(folder, answersAfter(2, said))))
       )
       assert.deepInclude(summary, { runState: "completed", succeeded: 2, failed: 0 })
       assert.deepStrictEqual(summary.deaths, [{ actor: "rescuer", deaths: 2, last: "TypeError: no such row" }])
@@ -55,7 +65,7 @@ describe("a run with faults inside", () => {
         Effect.map(StatusReporter, (reporter) => ({ ...reporter, report: (run) => fault(reporter.report(run)) }))
       )
       const summary = yield* runIn(folder, 2).pipe(
-        Effect.provide(Layer.provideMerge(broken, runtimeAt(folder, unhurried(said))))
+        Effect.provide(Layer.provideMerge(broken, runtimeAt(folder, answersAfter(3, said))))
       )
       assert.deepInclude(summary, { runState: "completed", succeeded: 2 })
       assert.deepStrictEqual(summary.deaths, [
@@ -100,7 +110,7 @@ describe("a run with faults inside", () => {
         )
       )
       assert.strictEqual(error.message, "rescuer died 11 times within 10 s, the last time of: no memory")
-      const summary = yield* runIn(folder, 2).pipe(Effect.provide(runtimeAt(folder, unhurried([]))))
+      const summary = yield* runIn(folder, 2).pipe(Effect.provide(runtimeAt(folder, answering)))
       assert.deepInclude(summary, { succeeded: 2, failed: 0, start: 2 })
     }))
 
@@ -118,7 +128,7 @@ describe("a run with faults inside", () => {
         return yield* fiber
       }).pipe(Effect.provide(runtimeAt(folder, agent)))
       assert.match(error.message, /^writer died: StoreError: .*TypeError/)
-      const summary = yield* runIn(folder, 2).pipe(Effect.provide(runtimeAt(folder, unhurried([]))))
+      const summary = yield* runIn(folder, 2).pipe(Effect.provide(runtimeAt(folder, answering)))
       assert.deepInclude(summary, { succeeded: 2, failed: 0, start: 2 })
     }))
 })

@@ -28,6 +28,13 @@ describe("Sqlite", () => {
       })
     ))
 
+  it.effect("says where no folder can be made, and does not look for one for ever", () =>
+    Effect.gen(function*() {
+      // Linux lets nobody make a folder there, and calls it missing; elsewhere the folder above is missing as well.
+      const { message } = yield* refusal("/proc/tau-is-no-process/training/store.sqlite")
+      assert.include(message, "/proc/tau-is-no-process")
+    }), 20_000)
+
   it.scopedLive("refuses what is not a tau store, and leaves it as it was", () =>
     inScratch((path) =>
       Effect.gen(function*() {

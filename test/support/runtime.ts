@@ -33,7 +33,7 @@ export const announcing = (said: Array<string>) => {
 /** The whole runtime over a store file, but for the agent. */
 export const runtimeAt = (folder: string, agent: FakeAgent) =>
   Layer.mergeAll(
-    Leases.layer({ heartbeatIntervalMs: agent.heartbeatIntervalMs ?? 100 }),
+    Leases.layer({ heartbeatIntervalMs: agent.heartbeatIntervalMs ?? 1_000 }),
     StatusReporter.layer,
     Layer.succeed(Executor, { execute: agent.execute }),
     Layer.succeed(Scorer, {

@@ -8,6 +8,9 @@ import { readSpanFilter, spanFlags } from "../SpanFlags.js"
 const nouns = ["spans", "rollouts", "triplets", "events"] as const
 type Noun = typeof nouns[number]
 
+const formats = ["jsonl", "otlp"] as const
+type Format = typeof formats[number]
+
 const ofSpans = new Set(["run", "rollout", "attempt", "kind", "state", "model", "role", "session", "since", "until"])
 const ofRollouts = new Set(["run", "status", "mode", "min-score", "max-score"])
 const allowed: Readonly<Record<Noun, ReadonlySet<string>>> = {
@@ -26,6 +29,7 @@ export const exporting = defineCommand({
     + "prompt, response, and the attempt's score as the reward. An event is something that a search or its gate did. docs/reading.md has the fields.",
   examples: [
     "tau export spans --since 1d > spans.jsonl",
+    "tau export spans --format otlp > traces.jsonl",
     "tau export rollouts --run run-0001-d74f2d > rollouts.jsonl",
     "tau export triplets --min-score 1 > triplets.jsonl",
     "tau export events --run run-0002-a1b2c3 > events.jsonl"
@@ -33,7 +37,10 @@ export const exporting = defineCommand({
   operands: [{ name: "what", words: nouns }],
   flags: [
     store,
-    { ...choice("format", ["jsonl"], "How it is written"), default: "jsonl" },
+    {
+      ...choice("format", formats, "How it is written; otlp is OpenTelemetry's protocol in JSON, of spans"),
+      default: "jsonl"
+    },
     { ...json, description: "One JSON object with all of them in a list, instead of lines" },
     { ...choice("dialect", dialects, "Of spans: whose names the attributes have"), default: "genai" },
     { name: "no-content", value: { kind: "switch" }, description: "Of spans: leave out what was said" },
@@ -52,10 +59,14 @@ export const exporting = defineCommand({
     if (flags.isOn("json") && flags.explicit.has("format")) {
       throw new Mistake(`${flags.get("json").source} and ${flags.get("format").source} do not go together: choose one`)
     }
-    readChoice(flags.get("format"), ["jsonl"])
+    const format = readChoice<Format>(flags.get("format"), formats)
+    if (format === "otlp" && what !== "spans") {
+      throw new Mistake(`${flags.get("format").source} otlp is for spans: the protocol knows no ${what}`)
+    }
     return {
       storePath: readPath(flags.get("store")),
       what,
+      format,
       json: flags.isOn("json"),
       dialect: readChoice<Dialect>(flags.get("dialect"), dialects),
       content: !flags.isOn("no-content"),

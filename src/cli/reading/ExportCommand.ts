@@ -14,6 +14,7 @@ import { type Run, RunReader } from "../../store/RunReader.js"
 import { SearchReader } from "../../store/SearchReader.js"
 import { anySpan, type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import { chatMessage, chatMessages } from "./chatMessages.js"
+import { otlpRequest, otlpSpan } from "./OtlpSpans.js"
 import { reading, runOf } from "./reading.js"
 import { bodiesOf, jsonOf } from "./SpanCommand.js"
 import { write } from "./Terminal.js"
@@ -21,6 +22,8 @@ import { write } from "./Terminal.js"
 export interface ExportMode {
   readonly storePath: string
   readonly what: "spans" | "rollouts" | "triplets" | "events"
+  /** `otlp`, of spans alone: a line is a request of OpenTelemetry's protocol with many of them. */
+  readonly format: "jsonl" | "otlp"
   /** One object with a list in it, instead of lines. */
   readonly json: boolean
   readonly dialect: Dialect
@@ -95,27 +98,44 @@ const everyPage = <A, E, R, E2, R2>(
 const exportSpans = (mode: ExportMode, sheet: Sheet) =>
   Effect.gen(function*() {
     const spans = yield* SpanStore
+    const page = (after: string | null) => spans.list(mode.spans, { after, limit: pageSize, order: "oldest" })
+    if (mode.format === "jsonl") {
+      return yield* everyPage(
+        page,
+        (span) => Effect.map(attributesOf(span, mode), (attributes) => [spanLine(span, mode, attributes)]),
+        sheet
+      )
+    }
     return yield* everyPage(
-      (after) => spans.list(mode.spans, { after, limit: pageSize, order: "oldest" }),
-      (span) => Effect.map(spanLine(span, mode), (line) => [line]),
-      sheet
+      page,
+      (span) =>
+        Effect.map(attributesOf(span, mode), (attributes) => {
+          const told = otlpSpan(span, attributes)
+          return told === null ? [] : [told]
+        }),
+      { ...sheet, add: (rows) => sheet.add(rows.length === 0 ? [] : [otlpRequest(rows, mode.dialect)]) }
     )
   })
 
-const spanLine = (span: Span, { content, dialect }: ExportMode) =>
+/** What the dialect says of the call, with what was said in it where that is wanted. */
+const attributesOf = (span: Span, { content, dialect }: ExportMode) =>
   Effect.gen(function*() {
-    const { attributes, endTimeUs, startTimeUs, ...columns } = span
     const isModelCall = content && span.kind !== "http"
     const bodies = isModelCall ? yield* bodiesOf(span) : null
     const conversation = bodies === null ? null : conversationOf(jsonOf(bodies.request), jsonOf(bodies.answer))
-    return {
-      ...snake(columns),
-      start_time: startTimeUs / 1_000_000,
-      end_time: endTimeUs === null ? null : endTimeUs / 1_000_000,
-      ...(dialect === "genai" && { schema_url: genAiSchemaUrl }),
-      attributes: inDialect(dialect, attributes, conversation)
-    }
+    return inDialect(dialect, span.attributes, conversation)
   })
+
+const spanLine = (span: Span, { dialect }: ExportMode, attributes: object) => {
+  const { attributes: _, endTimeUs, startTimeUs, ...columns } = span
+  return {
+    ...snake(columns),
+    start_time: startTimeUs / 1_000_000,
+    end_time: endTimeUs === null ? null : endTimeUs / 1_000_000,
+    ...(dialect === "genai" && { schema_url: genAiSchemaUrl }),
+    attributes
+  }
+}
 
 /** Run after run, or the one that is asked for. */
 const exportRuns = <E, R>(mode: ExportMode, ofRun: (run: Run) => Effect.Effect<boolean, E, R>) =>

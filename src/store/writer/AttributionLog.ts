@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, mkdirSync, openSync, statSync, writeSync } from "node:fs"
+import { closeSync, fstatSync, openSync, statSync, writeSync } from "node:fs"
 import { dirname } from "node:path"
+import { makePrivateFolder } from "./PrivateFolder.js"
 
 /** The log may be rotated by its owner: so often it is looked whether the path still names the open file. */
 const lookEveryMs = 1_000
@@ -15,7 +16,7 @@ export class AttributionLog {
   private lookedAt = Number.NEGATIVE_INFINITY
 
   constructor(private readonly path: string) {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    makePrivateFolder(dirname(path))
   }
 
   append(lines: ReadonlyArray<string>): void {

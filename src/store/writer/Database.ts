@@ -1,9 +1,10 @@
 /** Opens the one writing connection of a process: pragmas, identity of the file, migrations, cached statements. */
 import Sqlite from "better-sqlite3"
 import { hash } from "node:crypto"
-import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, statSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import { migrations } from "./migrations.js"
+import { makePrivateFolder } from "./PrivateFolder.js"
 
 /** "tau1" in ASCII: tells our files from any other SQLite application's. */
 export const applicationId = 0x74617531
@@ -23,17 +24,21 @@ export interface Db {
   now: number
 }
 
+/** The file that says that a store held data. */
+export const markerOf = (path: string): string => `${path}.initialised`
+
+/** What is told of a store that is not there although its marker is. */
+export const lostWords = (path: string): string =>
+  `${path} is empty or gone, but ${
+    markerOf(path)
+  } says it held data: restore it from a backup, or remove the marker to start anew`
+
 /** `bytesMax` is the largest size of the file; null leaves it to the disk. */
 export const open = (path: string, bytesMax: number | null = null): Db => {
-  const marker = `${path}.initialised`
+  const marker = markerOf(path)
   const isNew = !existsSync(path) || statSync(path).size === 0
-  if (isNew && existsSync(marker)) {
-    throw new RefusedFile(
-      "corrupt",
-      `${path} is empty or gone, but ${marker} says it held data: restore it from a backup, or remove the marker to start anew`
-    )
-  }
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  if (isNew && existsSync(marker)) throw new RefusedFile("corrupt", lostWords(path))
+  makePrivateFolder(dirname(path))
   const connection = new Sqlite(path, { timeout: 60_000 })
   try {
     if (isNew) chmodSync(path, 0o600)

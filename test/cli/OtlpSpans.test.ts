@@ -1,0 +1,100 @@
+import { assert, describe, it } from "@effect/vitest"
+import { otlpRequest, otlpSpan } from "../../src/cli/reading/OtlpSpans.js"
+import { AttemptId, RolloutId, RunId, SpanId } from "../../src/domain/Ids.js"
+import { Span } from "../../src/domain/Span.js"
+
+const fields = {
+  spanId: SpanId.make("6b07d3903c538f55"),
+  traceId: "8cef04eaced0a65e54fbc97d3f940e87",
+  parentId: null,
+  runId: RunId.make("run-1"),
+  rolloutId: RolloutId.make("run-1-train-0001"),
+  attemptId: AttemptId.make("run-1-train-0001:attempt-1"),
+  sequenceId: 1,
+  name: "chat gpt",
+  kind: "llm" as const,
+  state: "done" as const,
+  method: "POST",
+  path: "/v1/chat/completions?api-version=1",
+  statusCode: 200,
+  model: "gpt",
+  inputTokens: 12,
+  outputTokens: 3,
+  attributes: {},
+  events: [],
+  // One more digit than a double holds once it is nanoseconds.
+  startTimeUs: 1_795_675_024_272_037,
+  endTimeUs: 1_795_675_024_308_247,
+  resourcesVersion: 1,
+  requestBytes: 88,
+  responseBytes: 531,
+  requestSha256: null,
+  responseSha256: null,
+  answerSha256: null,
+  retriedBy: null
+}
+const span = (changes: Partial<typeof Span.Type>) => Span.make({ ...fields, ...changes })
+
+describe("OtlpSpans", () => {
+  it("writes a call as a client span of OpenTelemetry, to the microsecond", () => {
+    const told = otlpSpan(span({}), {
+      "gen_ai.request.temperature": 0.5,
+      "gen_ai.request.stream": true,
+      "gen_ai.response.finish_reasons": ["stop"],
+      "gen_ai.usage.input_tokens": 12,
+      nested: { of: null, a: [1] }
+    })
+    assert.deepInclude(told, {
+      traceId: "8cef04eaced0a65e54fbc97d3f940e87",
+      spanId: "6b07d3903c538f55",
+      name: "chat gpt",
+      kind: 3,
+      startTimeUnixNano: "1795675024272037000",
+      endTimeUnixNano: "1795675024308247000",
+      events: [],
+      status: {}
+    })
+    assert.notProperty(told, "parentSpanId")
+    assert.includeDeepMembers((told as { readonly attributes: ReadonlyArray<unknown> }).attributes.slice(), [
+      { key: "gen_ai.request.temperature", value: { doubleValue: 0.5 } },
+      { key: "gen_ai.request.stream", value: { boolValue: true } },
+      { key: "gen_ai.response.finish_reasons", value: { arrayValue: { values: [{ stringValue: "stop" }] } } },
+      { key: "gen_ai.usage.input_tokens", value: { intValue: "12" } },
+      {
+        key: "nested",
+        value: { kvlistValue: { values: [{ key: "a", value: { arrayValue: { values: [{ intValue: "1" }] } } }] } }
+      },
+      { key: "tau.rollout.id", value: { stringValue: "run-1-train-0001" } },
+      { key: "http.response.status_code", value: { intValue: "200" } },
+      // A query may name what nobody else should read.
+      { key: "url.path", value: { stringValue: "/v1/chat/completions" } }
+    ])
+  })
+
+  it("calls what did not go well an error, with its event at its end", () => {
+    const told = (changes: Parameters<typeof span>[0]) => otlpSpan(span(changes), {}) as Record<string, unknown>
+    assert.deepStrictEqual(told({ statusCode: 429 })["status"], { code: 2, message: "HTTP 429" })
+    assert.deepStrictEqual(told({ state: "client_cancel" })["status"], { code: 2, message: "client_cancel" })
+    assert.deepStrictEqual(told({ events: [{ name: "exception", message: "overloaded" }] })["events"], [{
+      timeUnixNano: "1795675024308247000",
+      name: "exception",
+      attributes: [{ key: "message", value: { stringValue: "overloaded" } }]
+    }])
+  })
+
+  it("leaves out a call under way, and gives ids that are none of the protocol's a place in it", () => {
+    assert.isNull(otlpSpan(span({ state: "open", endTimeUs: null }), {}))
+    const [one, same, other] = ["my trace", "my trace", "another"].map((traceId) =>
+      otlpSpan(span({ traceId, parentId: "no span" }), {}) as Record<string, unknown>
+    )
+    assert.match(String(one!["traceId"]), /^[0-9a-f]{32}$/)
+    assert.strictEqual(one!["traceId"], same!["traceId"])
+    assert.notStrictEqual(one!["traceId"], other!["traceId"])
+    assert.notProperty(one, "parentSpanId")
+  })
+
+  it("names the conventions only of the dialect that has them", () => {
+    assert.include(JSON.stringify(otlpRequest([{}], "genai")), "schemaUrl")
+    assert.notInclude(JSON.stringify(otlpRequest([{}], "openinference")), "schemaUrl")
+  })
+})

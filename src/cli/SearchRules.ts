@@ -121,9 +121,10 @@ export const componentProblems = (
 
 /** A search compares scores: an example that cannot be scored would count as a miss of every candidate. */
 const referenceProblems = (config: RunConfig): ReadonlyArray<Problem> => {
-  const wanted = config.scoring === undefined
+  const { scoring } = config
+  const wanted = scoring === undefined
     ? ["expected"]
-    : config.scoring.flatMap((scorer) =>
+    : scoring.flatMap((scorer) =>
       scorer.kind === "exact_match" || scorer.kind === "contains" || scorer.kind === "numeric" ||
         scorer.kind === "json_equal" || (scorer.kind === "regex" && scorer.pattern === undefined)
         ? [scorer.expected]
@@ -131,10 +132,15 @@ const referenceProblems = (config: RunConfig): ReadonlyArray<Problem> => {
     )
   return (["optimize", "validate"] as const).flatMap((key) =>
     config[key].flatMap((example, index): ReadonlyArray<Problem> => {
+      const path = pathOf(pathOf("$", key), index)
       const missing = wanted.find((field) => !Object.hasOwn(example, field))
-      return missing === undefined ? [] : [{
-        path: pathOf(pathOf("$", key), index),
-        text: `expected the field ${shown(missing)} to score an answer by, found none`
+      if (missing !== undefined) {
+        return [{ path, text: `expected the field ${shown(missing)} to score an answer by, found none` }]
+      }
+      // Without scorers only texts are compared.
+      return scoring !== undefined || typeof example["expected"] === "string" ? [] : [{
+        path: pathOf(path, "expected"),
+        text: `expected a text, for "scoring" names no scorer, found ${shown(example["expected"])}`
       }]
     })
   )

@@ -142,6 +142,13 @@ describe("interval", () => {
     assert.isBelow(of([0.9, 0.9], 4)!.low, 0.1)
     assert.isNull(of([0.5]))
   })
+
+  it("leaves room for examples that did not show themselves where all scores are the same", () => {
+    const equal = of([0.1, 0.1, 0.1, 0.1, 0.1, 0.1])!
+    assert.strictEqual(equal.method, "rule-of-three")
+    assert.strictEqual(equal.low, 0)
+    assert.closeTo(equal.high, 0.1 + 0.9 * (1 - 0.025 ** (1 / 6)), 1e-9)
+  })
 })
 
 describe("progressLine", () => {

@@ -15,14 +15,15 @@ import { providers } from "./Providers.js"
 import { searchProblems } from "./SearchRules.js"
 import { nearest, shown } from "./Suggestion.js"
 
-export const ruleProblems = (config: RunConfig): ReadonlyArray<Problem> => [
+/** `givenOptimizer` are the keys of `optimizer` that stand in the file. */
+export const ruleProblems = (config: RunConfig, givenOptimizer: ReadonlyArray<string>): ReadonlyArray<Problem> => [
   ...(config.optimize.length + config.validate.length === 0
     ? [{ path: "$", text: "expected at least one example in \"optimize\" or \"validate\", found none" }]
     : []),
   ...upstreamProblems(config.upstream_url),
   ...scoringProblems(config),
   ...executorProblems(config),
-  ...searchProblems(config),
+  ...searchProblems(config, givenOptimizer),
   ...rewriteProblems(config)
 ]
 

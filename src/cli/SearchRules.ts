@@ -55,13 +55,14 @@ const searchOnly: ReadonlyArray<keyof OptimizerConfig> = [
   "max_tokens",
   "max_usd",
   "max_seconds",
-  "target"
+  "target",
+  "stallLimit"
 ]
 
-export const searchProblems = (config: RunConfig): ReadonlyArray<Problem> => {
-  const { optimizer } = config
-  const { algorithm } = optimizer
-  const misplaced = Object.keys(optimizer).flatMap((key): ReadonlyArray<Problem> => {
+/** `given` are the keys of `optimizer` that its author wrote: a default is nobody's mistake. */
+export const searchProblems = (config: RunConfig, given: ReadonlyArray<string>): ReadonlyArray<Problem> => {
+  const { algorithm } = config.optimizer
+  const misplaced = given.flatMap((key): ReadonlyArray<Problem> => {
     const of = owners[key as keyof OptimizerConfig]
     const isMisplaced = of === undefined
       ? algorithm === "evaluate" && searchOnly.includes(key as keyof OptimizerConfig)
@@ -73,7 +74,9 @@ export const searchProblems = (config: RunConfig): ReadonlyArray<Problem> => {
       text: `expected a setting of ${shown(algorithm)}, found ${shown(key)}, which is of ${meant}`
     }]
   })
-  if (algorithm === "evaluate") return misplaced
+  if (algorithm === "evaluate") {
+    return [...misplaced, ...(given.includes("max_rollouts") ? evaluationProblems(config) : [])]
+  }
   return [
     ...misplaced,
     ...(["optimize", "validate"] as const).flatMap((key) =>
@@ -82,13 +85,13 @@ export const searchProblems = (config: RunConfig): ReadonlyArray<Problem> => {
         : [{ path: pathOf("$", key), text: `expected examples, found none: ${shown(algorithm)} searches on them` }]
     ),
     // Without resources of its own the run is under the latest version, which only the store knows.
-    ...(config.resources === undefined ? [] : componentProblems(optimizer, config.resources, "\"resources\"")),
+    ...(config.resources === undefined ? [] : componentProblems(config.optimizer, config.resources, "\"resources\"")),
     ...referenceProblems(config),
     ...budgetProblems(config),
     ...parameterProblems(config),
-    ...parentProblems(optimizer),
-    ...modelProblems(optimizer.reflection_model),
-    ...urlProblems(optimizer.reflection_url)
+    ...parentProblems(config.optimizer),
+    ...modelProblems(config.optimizer.reflection_model),
+    ...urlProblems(config.optimizer.reflection_url)
   ]
 }
 
@@ -144,6 +147,16 @@ const referenceProblems = (config: RunConfig): ReadonlyArray<Problem> => {
       }]
     })
   )
+}
+
+/** An evaluation is never cut short: half of the examples would have another mean. */
+const evaluationProblems = ({ optimize, optimizer, validate }: RunConfig): ReadonlyArray<Problem> => {
+  const { max_rollouts: max, samples = 1 } = optimizer
+  const all = (optimize.length + validate.length) * samples
+  return max >= all ? [] : [{
+    path: "$.optimizer.max_rollouts",
+    text: `expected at least the ${all} rollouts of all examples, found ${max}`
+  }]
 }
 
 /** The seed's own evaluation and the gate must fit. */

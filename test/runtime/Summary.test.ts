@@ -84,6 +84,14 @@ describe("Summary", () => {
     assert.strictEqual(lines.at(-1), "Note: the model is a simulation: these scores say nothing about a real model.")
   })
 
+  it("tells a long name of a reward from its mean, and how many rollouts have it", () => {
+    const rewards = [{ mode: "train" as const, name: "safety.hard_gate_penalty", n: 2, mean: -1 }]
+    assert.include(
+      summaryText({ ...summary, rewards }).split("\n"),
+      "    safety.hard_gate_penalty  -1.000  mean of the 2 that have it"
+    )
+  })
+
   it("is one JSON object with documented names for programs", () => {
     const json = JSON.parse(summaryJson(summary)) as Record<string, unknown>
     assert.deepInclude(json, {

@@ -142,7 +142,10 @@ const executorProblems = (config: RunConfig): ReadonlyArray<Problem> => {
   if (executor.kind === "http") return httpProblems(executor, "$.executor")
   if (executor.kind !== "chat") return []
   return [
-    ...examplesOf(config).flatMap(([path, example]) => messageProblems(path, example, executor.user, resources)),
+    ...examplesOf(config).flatMap(([path, example]) => [
+      ...messageProblems(path, example, executor.user, resources),
+      ...(executor.seed_field === undefined ? [] : seedProblems(path, example, executor.seed_field))
+    ]),
     ...resourceProblems("$.resources.system_prompt", resources["system_prompt"], resources),
     ...(["parameters", "tools"] as const).flatMap((key) =>
       resourceProblems(pathOf("$.executor", key), executor[key], resources)
@@ -173,6 +176,13 @@ const messageProblems = (
     }],
     onRight: () => []
   })
+}
+
+const seedProblems = (path: string, example: Example, field: string): ReadonlyArray<Problem> => {
+  const seed = Object.hasOwn(example, field) ? example[field] : undefined
+  return Number.isSafeInteger(seed)
+    ? []
+    : [mismatch(pathOf(path, field), "the whole number that $.executor.seed_field names", seed)]
 }
 
 const keysOf = (example: Example): string => {

@@ -232,8 +232,10 @@ const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): 
     gain: gate.gain,
     interval: gate.interval,
     p: gate.test?.p ?? gate.evidence.anytimeP,
-    // A gate that was worn out looked at nothing.
-    opening: gate.n === 0 && gate.decision === "not_testable" ? 0 : gate.plan.opening,
+    // A gate that was worn out, or had nothing to test, looked at nothing.
+    opening: gate.n === 0 && (gate.decision === "not_testable" || gate.decision === "identical")
+      ? 0
+      : gate.plan.opening,
     openingsLeft: gate.plan.openingsLeft,
     leftOut
   }

@@ -117,7 +117,7 @@ export const checkConfig = (text: string): CheckedConfig => {
   const { clashes, canonical, written } = renameOldKeys(json.value as Record<string, unknown>)
   const problems = [...json.problems, ...clashes, ...shapeProblems(RunConfig.ast, canonical, "$")]
   const config = problems.length === 0 ? Schema.decodeUnknownSync(RunConfig)(canonical) : undefined
-  const all = config === undefined ? problems : ruleProblems(config)
+  const all = config === undefined ? problems : ruleProblems(config, Object.keys(canonical["optimizer"] ?? {}))
   return config !== undefined && all.length === 0
     ? { _tag: "valid", config }
     : invalid(...all.map((problem) => ({ ...problem, path: written(problem.path) })))

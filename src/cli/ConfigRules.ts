@@ -15,14 +15,15 @@ import { providers } from "./Providers.js"
 import { searchProblems } from "./SearchRules.js"
 import { nearest, shown } from "./Suggestion.js"
 
-export const ruleProblems = (config: RunConfig): ReadonlyArray<Problem> => [
+/** `givenOptimizer` are the keys of `optimizer` that stand in the file. */
+export const ruleProblems = (config: RunConfig, givenOptimizer: ReadonlyArray<string>): ReadonlyArray<Problem> => [
   ...(config.optimize.length + config.validate.length === 0
     ? [{ path: "$", text: "expected at least one example in \"optimize\" or \"validate\", found none" }]
     : []),
   ...upstreamProblems(config.upstream_url),
   ...scoringProblems(config),
   ...executorProblems(config),
-  ...searchProblems(config),
+  ...searchProblems(config, givenOptimizer),
   ...rewriteProblems(config)
 ]
 
@@ -141,7 +142,10 @@ const executorProblems = (config: RunConfig): ReadonlyArray<Problem> => {
   if (executor.kind === "http") return httpProblems(executor, "$.executor")
   if (executor.kind !== "chat") return []
   return [
-    ...examplesOf(config).flatMap(([path, example]) => messageProblems(path, example, executor.user, resources)),
+    ...examplesOf(config).flatMap(([path, example]) => [
+      ...messageProblems(path, example, executor.user, resources),
+      ...(executor.seed_field === undefined ? [] : seedProblems(path, example, executor.seed_field))
+    ]),
     ...resourceProblems("$.resources.system_prompt", resources["system_prompt"], resources),
     ...(["parameters", "tools"] as const).flatMap((key) =>
       resourceProblems(pathOf("$.executor", key), executor[key], resources)
@@ -172,6 +176,13 @@ const messageProblems = (
     }],
     onRight: () => []
   })
+}
+
+const seedProblems = (path: string, example: Example, field: string): ReadonlyArray<Problem> => {
+  const seed = Object.hasOwn(example, field) ? example[field] : undefined
+  return Number.isSafeInteger(seed)
+    ? []
+    : [mismatch(pathOf(path, field), "the whole number that $.executor.seed_field names", seed)]
 }
 
 const keysOf = (example: Example): string => {

@@ -55,13 +55,14 @@ const searchOnly: ReadonlyArray<keyof OptimizerConfig> = [
   "max_tokens",
   "max_usd",
   "max_seconds",
-  "target"
+  "target",
+  "stallLimit"
 ]
 
-export const searchProblems = (config: RunConfig): ReadonlyArray<Problem> => {
-  const { optimizer } = config
-  const { algorithm } = optimizer
-  const misplaced = Object.keys(optimizer).flatMap((key): ReadonlyArray<Problem> => {
+/** `given` are the keys of `optimizer` that its author wrote: a default is nobody's mistake. */
+export const searchProblems = (config: RunConfig, given: ReadonlyArray<string>): ReadonlyArray<Problem> => {
+  const { algorithm } = config.optimizer
+  const misplaced = given.flatMap((key): ReadonlyArray<Problem> => {
     const of = owners[key as keyof OptimizerConfig]
     const isMisplaced = of === undefined
       ? algorithm === "evaluate" && searchOnly.includes(key as keyof OptimizerConfig)
@@ -73,7 +74,9 @@ export const searchProblems = (config: RunConfig): ReadonlyArray<Problem> => {
       text: `expected a setting of ${shown(algorithm)}, found ${shown(key)}, which is of ${meant}`
     }]
   })
-  if (algorithm === "evaluate") return misplaced
+  if (algorithm === "evaluate") {
+    return [...misplaced, ...(given.includes("max_rollouts") ? evaluationProblems(config) : [])]
+  }
   return [
     ...misplaced,
     ...(["optimize", "validate"] as const).flatMap((key) =>
@@ -82,13 +85,13 @@ export const searchProblems = (config: RunConfig): ReadonlyArray<Problem> => {
         : [{ path: pathOf("$", key), text: `expected examples, found none: ${shown(algorithm)} searches on them` }]
     ),
     // Without resources of its own the run is under the latest version, which only the store knows.
-    ...(config.resources === undefined ? [] : componentProblems(optimizer, config.resources, "\"resources\"")),
+    ...(config.resources === undefined ? [] : componentProblems(config.optimizer, config.resources, "\"resources\"")),
     ...referenceProblems(config),
     ...budgetProblems(config),
     ...parameterProblems(config),
-    ...parentProblems(optimizer),
-    ...modelProblems(optimizer.reflection_model),
-    ...urlProblems(optimizer.reflection_url)
+    ...parentProblems(config.optimizer),
+    ...modelProblems(config.optimizer.reflection_model),
+    ...urlProblems(config.optimizer.reflection_url)
   ]
 }
 
@@ -121,9 +124,10 @@ export const componentProblems = (
 
 /** A search compares scores: an example that cannot be scored would count as a miss of every candidate. */
 const referenceProblems = (config: RunConfig): ReadonlyArray<Problem> => {
-  const wanted = config.scoring === undefined
+  const { scoring } = config
+  const wanted = scoring === undefined
     ? ["expected"]
-    : config.scoring.flatMap((scorer) =>
+    : scoring.flatMap((scorer) =>
       scorer.kind === "exact_match" || scorer.kind === "contains" || scorer.kind === "numeric" ||
         scorer.kind === "json_equal" || (scorer.kind === "regex" && scorer.pattern === undefined)
         ? [scorer.expected]
@@ -131,13 +135,28 @@ const referenceProblems = (config: RunConfig): ReadonlyArray<Problem> => {
     )
   return (["optimize", "validate"] as const).flatMap((key) =>
     config[key].flatMap((example, index): ReadonlyArray<Problem> => {
+      const path = pathOf(pathOf("$", key), index)
       const missing = wanted.find((field) => !Object.hasOwn(example, field))
-      return missing === undefined ? [] : [{
-        path: pathOf(pathOf("$", key), index),
-        text: `expected the field ${shown(missing)} to score an answer by, found none`
+      if (missing !== undefined) {
+        return [{ path, text: `expected the field ${shown(missing)} to score an answer by, found none` }]
+      }
+      // Without scorers only texts are compared.
+      return scoring !== undefined || typeof example["expected"] === "string" ? [] : [{
+        path: pathOf(path, "expected"),
+        text: `expected a text, for "scoring" names no scorer, found ${shown(example["expected"])}`
       }]
     })
   )
+}
+
+/** An evaluation is never cut short: half of the examples would have another mean. */
+const evaluationProblems = ({ optimize, optimizer, validate }: RunConfig): ReadonlyArray<Problem> => {
+  const { max_rollouts: max, samples = 1 } = optimizer
+  const all = (optimize.length + validate.length) * samples
+  return max >= all ? [] : [{
+    path: "$.optimizer.max_rollouts",
+    text: `expected at least the ${all} rollouts of all examples, found ${max}`
+  }]
 }
 
 /** The seed's own evaluation and the gate must fit. */

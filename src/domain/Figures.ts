@@ -17,3 +17,6 @@ export const compact = (n: number): string => {
   if (n < 1_000) return `${n}`
   return n < 999_950 ? `${(n / 1_000).toFixed(1)}k` : `${(n / 1_000_000).toFixed(1)}M`
 }
+
+/** `1 example`, `2 examples`. */
+export const counted = (n: number, one: string, more = `${one}s`): string => `${n} ${n === 1 ? one : more}`

@@ -1,5 +1,5 @@
 /** What a published benchmark report must hold, recomputed where it can be. */
-import { failedCriteria } from "./Criteria.js"
+import { type Criterion, failedCriteria } from "./Criteria.js"
 import { Fields, type Problem } from "./Fields.js"
 import { metricsOf, readOutcomes } from "./Outcomes.js"
 import {
@@ -154,6 +154,15 @@ const checkSignificance = (report: Fields) => {
   if (isWrong) {
     part.refuse("pass", failed.length === 0 ? "true: every criterion holds" : `false: not met ${failed.join(", ")}`)
   }
+  if (stated !== undefined) checkFailedCriteria(report, failed)
+}
+
+/** Where an artifact names the criteria that do not hold, it names these, all of them and no other. */
+export const checkFailedCriteria = (artifact: Fields, failed: ReadonlyArray<Criterion>): void => {
+  if (!artifact.has("failed_criteria")) return
+  const named = artifact.array("failed_criteria")
+  if (named === undefined || (named.length === failed.length && failed.every((one) => named.includes(one)))) return
+  artifact.refuse("failed_criteria", failed.length === 0 ? "none: every criterion holds" : failed.join(", "))
 }
 
 /** The group of criteria of a report or a proof; undefined when any of it is wrong. */

@@ -1,4 +1,5 @@
 /** A gate's decision and the sentence that gives the reason. */
+import { counted } from "../domain/Figures.js"
 import type { GatePlan } from "./GatePlan.js"
 import type { GateEnding, GateVerdict } from "./GateVerdict.js"
 import type { GuardRail } from "./GuardRails.js"
@@ -95,8 +96,6 @@ const seen = ({ gain, interval, losses, n, wins }: GateFigures): string =>
   `${signed(gain)} points [${tenths(interval!.low)}, ${tenths(interval!.high)}] on ${counted(n, "pair")}, ${
     counted(wins, "win")
   } and ${counted(losses, "loss", "losses")}`
-
-const counted = (n: number, one: string, more = `${one}s`): string => `${n} ${n === 1 ? one : more}`
 
 const signed = (share: number): string => Math.round(1000 * share) < 0 ? tenths(share) : `+${tenths(share)}`
 /** In points, with a true minus; what rounds to nothing has no sign. */

@@ -1,4 +1,5 @@
 /** Which of the `validate` examples a search selects on, and which only the gate sees. */
+import { counted } from "../domain/Figures.js"
 import { Chance } from "./Chance.js"
 import { validateNeeded } from "./GatePlan.js"
 import type { GateSettings } from "./GateSettings.js"
@@ -29,7 +30,7 @@ export const splitValidate = (
   const untestable = (gate: number): Split => ({
     selection: validate,
     gate: [],
-    untestable: `not testable: ${validate.length} examples${
+    untestable: `not testable: ${counted(validate.length, "example")}${
       gate === 0 ? "" : `, ${gate} of them for the gate`
     }; at least ${Math.max(validateMin, validateNeeded(settings))} needed to find a gain of 20 points`
   })

@@ -1,3 +1,4 @@
+import { unanimousBounds } from "../statistics/Bootstrap.js"
 import { studentTQuantile } from "../statistics/StudentT.js"
 import { wilson } from "../statistics/Wilson.js"
 import type { ModeScore } from "../store/RunStore.js"
@@ -6,14 +7,15 @@ import type { ModeScore } from "../store/RunStore.js"
 export interface Interval {
   readonly low: number
   readonly high: number
-  readonly method: "wilson" | "student-t"
+  readonly method: "wilson" | "student-t" | "rule-of-three"
 }
 
 /**
  * The 95 % interval of the mean of `n` scores of which the failed ones are 0.
  *
  * Wilson's score interval where every score is 0 or 1 (Wilson 1927, JASA 22:209), Student's t otherwise, cut to [0, 1].
- * Null where a single score between 0 and 1 says nothing about the spread.
+ * Scores that are all the same leave room for examples that did not show themselves: the rule of three says how much. Null
+ * where a single score between 0 and 1 says nothing about the spread.
  */
 export const interval = (
   { partial, scoreSquareSum, scoreSum }: Pick<ModeScore, "partial" | "scoreSum" | "scoreSquareSum">,
@@ -24,6 +26,11 @@ export const interval = (
   if (n < 2) return null
   const mean = scoreSum / n
   const variance = Math.max(0, (scoreSquareSum - n * mean ** 2) / (n - 1))
+  // What is left of equal scores after rounding.
+  if (variance < 1e-12) {
+    const { high, low } = unanimousBounds(mean, n, 0.95)
+    return { low: Math.max(0, low), high: Math.min(1, high), method: "rule-of-three" }
+  }
   const half = studentTQuantile(0.975, n - 1) * Math.sqrt(variance / n)
   return { low: Math.max(0, mean - half), high: Math.min(1, mean + half), method: "student-t" }
 }

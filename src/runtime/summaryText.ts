@@ -16,7 +16,7 @@ export const summaryText = (summary: Summary): string => {
     ...scores.flatMap((score) => [
       row(`${score.mode} score`, scoreText(score)),
       ...rewards.filter(({ mode }) => mode === score.mode).map(({ mean, n, name }) =>
-        row(`  ${name}`, `${mean.toFixed(3)}  mean of the ${n} that succeeded`)
+        row(`  ${name}`, `${mean.toFixed(3)}  mean of the ${n} that ${isOfSome(name) ? "have it" : "succeeded"}`)
       )
     ]),
     row("model", `${summary.modelRef}${summary.simulated ? "  (simulated)" : ""}`),
@@ -58,7 +58,10 @@ const rewriteText = ({ component, matched, missed, rule }: Summary["rewrites"][n
 const versions = (numbers: ReadonlyArray<number>) =>
   numbers.length === 1 ? `version ${numbers[0]}` : `versions ${numbers.join(", ")}`
 
-const row = (label: string, value: string) => `  ${label.padEnd(16)}${value}`
+const row = (label: string, value: string) => `  ${label.padEnd(14)}  ${value}`
+
+/** Scorers look at every rollout that succeeded; what unsafe behaviour costs, only those have that showed any. */
+const isOfSome = (reward: string) => reward.startsWith("safety.")
 
 const scoreText = ({ interval, mean, n }: ScoreSummary): string => {
   if (mean === null) return "none: no scorer applied to these examples"

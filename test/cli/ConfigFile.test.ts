@@ -279,6 +279,14 @@ describe("problems", () => {
     ],
     [{ val: [{ messages: [] }] }, "$.val[0].messages: expected an array of messages, found an empty array"],
     [
+      { executor: { kind: "chat", seed_field: "draw" }, validate: [{ prompt: "?", draw: 7 }] },
+      "$.optimize[0].draw: expected the whole number that $.executor.seed_field names, found nothing"
+    ],
+    [
+      { executor: { kind: "chat", seed_field: "draw" }, optimize: [{ prompt: "?", draw: "7" }] },
+      "$.optimize[0].draw: expected the whole number that $.executor.seed_field names, found \"7\""
+    ],
+    [
       { executor: { kind: "chat", user: "{{ prompt }} {{topic}}" } },
       "$.optimize[0]: expected the field \"topic\" that $.executor.user names, found only \"prompt\", \"expected\""
     ],

@@ -69,6 +69,18 @@ describe("the optimizer and the gate of a config", () => {
       "$.validate[0]: expected the field \"expected\" to score an answer by, found none"
     ],
     [
+      { optimizer: { stallLimit: 3 } },
+      "$.optimizer.stallLimit: expected a setting of \"evaluate\", found \"stallLimit\", which is of a search"
+    ],
+    [
+      { validate: [{ prompt: "b", expected: "c" }], optimizer: { samples: 3, max_rollouts: 5 } },
+      "$.optimizer.max_rollouts: expected at least the 6 rollouts of all examples, found 5"
+    ],
+    [
+      { validate: [{ prompt: "b", expected: 4 }], optimizer: { algorithm: "gepa" } },
+      "$.validate[0].expected: expected a text, for \"scoring\" names no scorer, found 4"
+    ],
+    [
       { validate: [{ prompt: "b", expected: "c" }], optimizer: { algorithm: "gepa", max_rollouts: 1 } },
       "$.optimizer.max_rollouts: expected more than the 1 rollouts of the selection examples and 0 of the gate, found 1"
     ],

@@ -265,6 +265,24 @@ describe("the rules of the evidence", () => {
     assert.deepStrictEqual(proofProblems(withField(failing, "significance.pass", false)), [])
   })
 
+  it("refuses a proof or a report that names other criteria than those that fail", () => {
+    const failing = withField(withField(template(proof), "significance.p_value", 0.2), "significance.pass", false)
+    const named = (names: unknown) =>
+      proofProblems(withField(failing, "failed_criteria", names)).map(({ field }) => field)
+    assert.deepStrictEqual(named(["statistical_significance"]), [])
+    for (const names of [[], ["confidence_floor"], ["statistical_significance", "confidence_floor"], null, "none"]) {
+      assert.deepStrictEqual(named(names), ["failed_criteria"])
+    }
+    const judged = withField(template(report), "criteria", {
+      min_reward_delta: 0,
+      max_safety_regression: 0,
+      max_p_value: 0.05
+    })
+    const [problem] = reportProblems(withField(judged, "failed_criteria", ["confidence_floor"]))
+    assert.deepInclude(problem, { field: "failed_criteria" })
+    assert.include(problem?.text, "none: every criterion holds")
+  })
+
   it("refuses a proof that fails although every criterion holds", () => {
     const [problem] = proofProblems(withField(template(proof), "significance.pass", false))
     assert.include(problem?.text, "true: every criterion holds")

@@ -4,6 +4,7 @@ import { tau } from "../support/command.js"
 import { query, type Result, resultIn, searched, storeIn } from "../support/searchRuns.js"
 import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
 import { scratchFolder } from "../support/store.js"
+import { upstream } from "../support/upstream.js"
 
 const lastResultIn = (folder: string) =>
   JSON.parse(
@@ -31,6 +32,41 @@ describe("The gate of a search, end to end", { timeout: 240_000 }, () => {
       assert.deepStrictEqual(drawn(">= 1000").filter((input) => searchedOn.has(input)), [])
       const { stdout } = yield* tau(folder, ["report", `--store=${storeIn(folder)}`])
       assert.match(stdout, new RegExp(`left out +${result.gateLeftOut.seen} that an earlier search had seen`))
+    }))
+
+  it.scopedLive("uses no examples up when a search finds what is in place already", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin } = yield* searchUpstream()
+      const config = (seed: number) =>
+        searchConfig(origin, { validate: 100, optimizer: { algorithm: "gepa", seed, max_rollouts: 600 } })
+      yield* searched(folder, config(1))
+      const first = lastResultIn(folder)
+      assert.strictEqual(first.gate?.decision, "promote")
+      const [found] = query<{ texts: string }>(folder, `SELECT texts FROM search_candidates WHERE n = ${first.best}`)
+      const { system_prompt } = JSON.parse(found!.texts) as { system_prompt: string }
+      // The reflection model of the second search knows the text that the first one found.
+      const reflection_url = yield* upstream((request, response) => {
+        request.resume()
+        const message = { role: "assistant", content: "```\n" + system_prompt + "\n```" }
+        response.writeHead(200, { "content-type": "application/json" })
+        response.end(JSON.stringify({ object: "chat.completion", choices: [{ index: 0, message }] }))
+      })
+      const known = config(2)
+      const { code, stderr } = yield* searched(folder, {
+        ...known,
+        optimizer: { ...known.optimizer, reflection_url, stallLimit: 2 }
+      })
+      assert.strictEqual(code, 0, stderr)
+      assert.strictEqual(lastResultIn(folder).gate?.decision, "identical")
+      const openings = query<{ runs: number; sets: number }>(
+        folder,
+        "SELECT count(DISTINCT run_id) AS runs, count(DISTINCT gate_set) AS sets FROM gate_openings"
+      )
+      assert.deepStrictEqual(openings, [{ runs: 2, sets: 2 }])
+      const { stdout } = yield* tau(folder, ["report", `--store=${storeIn(folder)}`])
+      assert.match(stdout, /^ {2}decision +identical$/m)
+      assert.notMatch(stdout, /opening/)
     }))
 
   it.scopedLive("is held over new examples alone once the old ones are worn out", () =>

@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readdirSync } from "node:fs"
+import { tau } from "../support/command.js"
 import { query, resultIn, searched, storeIn } from "../support/searchRuns.js"
 import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
 import { scratchFolder } from "../support/store.js"
+import { upstream } from "../support/upstream.js"
 
 describe("The settings of a search, end to end", { timeout: 120_000 }, () => {
   it.scopedLive("is refused before anything is written where there is no text to search over", () =>
@@ -69,6 +71,53 @@ describe("The settings of a search, end to end", { timeout: 120_000 }, () => {
       assert.strictEqual(reason, "tokens")
       assert.isAbove(Number(calls), 40)
       assert.isAtMost(15 * Number(calls), 900)
+    }))
+
+  it.scopedLive("tell what a search cost that came to no end, and that a price is unknown", () =>
+    Effect.gen(function*() {
+      const { origin } = yield* searchUpstream()
+      const spentWith = (prices: object) =>
+        Effect.gen(function*() {
+          const folder = yield* scratchFolder
+          const config = searchConfig(origin, {
+            scoring: [{ kind: "command", command: ["false"] }],
+            optimizer: { prices }
+          })
+          assert.strictEqual((yield* searched(folder, { ...config, max_attempts: 1 })).code, 1)
+          const { stdout } = yield* tau(folder, ["report", `--store=${storeIn(folder)}`, "--json"])
+          const { budget: { tokens, usd } } = JSON.parse(stdout) as {
+            budget: { tokens: { spent: number }; usd: { spent: number; unpriced: string | null } }
+          }
+          assert.isAbove(tokens.spent, 0)
+          return { perToken: usd.spent / tokens.spent, unpriced: usd.unpriced }
+        })
+      assert.deepStrictEqual(yield* spentWith({}), { perToken: 0, unpriced: "agent" })
+      const { perToken, unpriced } = yield* spentWith({ agent: { input: 3, output: 3 } })
+      assert.closeTo(perToken, 3e-6, 1e-12)
+      assert.isNull(unpriced)
+    }))
+
+  it.scopedLive("tell how many proposals were known already", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin } = yield* searchUpstream()
+      const reflection_url = yield* upstream((request, response) => {
+        request.resume()
+        const message = { role: "assistant", content: "```\nAnswer.\n```" }
+        response.writeHead(200, { "content-type": "application/json" })
+        response.end(JSON.stringify({ object: "chat.completion", choices: [{ index: 0, message }] }))
+      })
+      const config = searchConfig(origin, {
+        optimizer: { algorithm: "gepa", reflection_url, max_rollouts: 120, stallLimit: 3 }
+      })
+      assert.strictEqual((yield* searched(folder, config)).code, 0)
+      const { n } = query<{ n: number }>(
+        folder,
+        "SELECT count(*) AS n FROM search_events WHERE data LIKE '%\"seen\"%'"
+      )[0]!
+      assert.isAbove(n, 0)
+      const { stdout } = yield* tau(folder, ["report", `--store=${storeIn(folder)}`])
+      assert.include(stdout, n === 1 ? "  1 answers (seen):" : `  ${n} answers (seen), the last:`)
     }))
 
   it.scopedLive("is refused where dollars are limited and a judge's price is unknown", () =>

@@ -84,6 +84,14 @@ describe("Summary", () => {
     assert.strictEqual(lines.at(-1), "Note: the model is a simulation: these scores say nothing about a real model.")
   })
 
+  it("tells a long name of a reward from its mean, and how many rollouts have it", () => {
+    const rewards = [{ mode: "train" as const, name: "safety.hard_gate_penalty", n: 2, mean: -1 }]
+    assert.include(
+      summaryText({ ...summary, rewards }).split("\n"),
+      "    safety.hard_gate_penalty  -1.000  mean of the 2 that have it"
+    )
+  })
+
   it("is one JSON object with documented names for programs", () => {
     const json = JSON.parse(summaryJson(summary)) as Record<string, unknown>
     assert.deepInclude(json, {
@@ -141,6 +149,13 @@ describe("interval", () => {
     assert.closeTo(graded.high - 0.5, 2.5706 * 0.2 / Math.sqrt(6), 1e-3)
     assert.isBelow(of([0.9, 0.9], 4)!.low, 0.1)
     assert.isNull(of([0.5]))
+  })
+
+  it("leaves room for examples that did not show themselves where all scores are the same", () => {
+    const equal = of([0.1, 0.1, 0.1, 0.1, 0.1, 0.1])!
+    assert.strictEqual(equal.method, "rule-of-three")
+    assert.strictEqual(equal.low, 0)
+    assert.closeTo(equal.high, 0.1 + 0.9 * (1 - 0.025 ** (1 / 6)), 1e-9)
   })
 })
 

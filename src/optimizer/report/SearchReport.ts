@@ -44,7 +44,8 @@ export interface Budget {
   readonly rollouts: Spent
   readonly reflections: Spent
   readonly tokens: Spent
-  readonly usd: Spent
+  /** Without what a model costs that nobody knows the price of: `unpriced` names the first of them. */
+  readonly usd: Spent & { readonly unpriced: string | null }
   readonly seconds: Spent
 }
 

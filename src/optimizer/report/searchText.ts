@@ -1,5 +1,5 @@
 /** A search for a person: what came of it in one sentence, then the text that won, where it came from, and what it cost. */
-import { compact, elapsed } from "../../domain/Figures.js"
+import { compact, counted, elapsed } from "../../domain/Figures.js"
 import { visibleLines, wrapped } from "../../domain/TerminalText.js"
 import { unifiedDiff } from "../../domain/UnifiedDiff.js"
 import {
@@ -53,7 +53,7 @@ export const verdict = (report: SearchReport): string => {
       : "The search ended before anything was scored."
   }
   const against = seed?.mean === null || seed === undefined ? "" : `, the seed ${score(seed.mean)}`
-  const over = `over ${best.examples} examples`
+  const over = `over ${counted(best.examples, "example")}`
   if (ended === null) {
     return winner === null
       ? `The search is under way; nothing is better than the seed yet, which scores ${score(best.mean)} ${over}.`
@@ -75,11 +75,26 @@ const headLines = (
   return [
     fact("run", oneLine(runId)),
     fact("algorithm", `${oneLine(algorithm)}, random seed ${randomSeed}`),
-    fact("ended", ended === null ? "not yet" : oneLine(ended)),
+    fact("ended", ended === null ? "not yet" : ending(ended)),
     fact("candidates", `${proposed.length} tried, ${accepted} accepted`),
     ...(promotedVersion === null ? [] : [fact("promoted", `version ${promotedVersion} of the resources`)])
   ]
 }
+
+/** Why a search ended, in words where its reason is a budget: less than all of it may be spent. */
+const ending = (reason: string): string => {
+  const limit = limits.get(reason)
+  return limit === undefined ? oneLine(reason) : `${reason}: ${limit}`
+}
+
+const limits: ReadonlyMap<string, string> = new Map([
+  ["rollouts", "the next batch did not fit into max_rollouts"],
+  ["reflections", "the next batch did not fit into max_reflections"],
+  ["tokens", "the next batch did not fit into max_tokens"],
+  ["usd", "the next batch did not fit into max_usd"],
+  ["seconds", "max_seconds have passed"],
+  ["stalled", "too many iterations in a row asked for nothing new"]
+])
 
 const fact = (label: string, value: string): string => fitting(`  ${label.padEnd(14)}${value}`)
 
@@ -164,7 +179,16 @@ const cost = ({ reflections, rollouts, seconds, tokens, usd }: Budget): Readonly
   budgetLine("rollouts", rollouts, String),
   budgetLine("reflections", reflections, String),
   budgetLine("tokens", tokens, compact),
-  budgetLine("dollars", usd, (value) => value.toFixed(value > 0 && value < 0.01 ? 4 : 2)),
+  budgetLine(
+    "dollars",
+    usd,
+    (value) => usd.unpriced !== null && value === 0 ? "unknown" : value.toFixed(value > 0 && value < 0.01 ? 4 : 2)
+  ),
+  ...(usd.unpriced === null
+    ? []
+    : wrapped(`nobody says what ${oneLine(usd.unpriced)} costs: optimizer.prices can`, inner - 14).map((line) =>
+      `${" ".repeat(14)}${line}`
+    )),
   budgetLine("time", seconds, (value) => elapsed(value * 1_000))
 ]
 

@@ -40,5 +40,5 @@ export const priceOf = (
     const price = Object.hasOwn(own, name) ? own[name] : Object.hasOwn(table, name) ? table[name] : undefined
     if (price !== undefined) return price
   }
-  return bare.startsWith("sim") || model.startsWith("sim/") ? { input: 0, output: 0 } : undefined
+  return model.startsWith("sim/") ? { input: 0, output: 0 } : undefined
 }

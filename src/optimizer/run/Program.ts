@@ -136,8 +136,14 @@ export const searchProgram = (
     const isSeed = keyOf(found.best) === keyOf(seed)
     const use = yield* store.gateUse(runId, planned.map(({ id }) => id), gateFirstSample)
     const { leftOut, pairs, usedBefore } = freshPairs(planned, use, settings)
-    const gateSet = gateSetOf(pairs.map(({ id }) => id))
-    const isOpen = yield* store.hasOpened(runId, gateSet)
+    const pairsSet = gateSetOf(pairs.map(({ id }) => id))
+    // A candidate that is the incumbent already is put down under the run's own name: it uses no examples up.
+    const ownSet = gateSetOf([runId])
+    const latest = Option.getOrThrow(yield* Effect.flatMap(ResourceStore, ({ latest }) => latest))
+    const isIdentical = (yield* store.hasOpened(runId, ownSet)) || (!(yield* store.hasOpened(runId, pairsSet)) &&
+      keyOf(yield* incumbentOf(latest.version, resourcesVersion, resources, seed)) === keyOf(found.best))
+    const gateSet = isIdentical ? ownSet : pairsSet
+    const isOpen = isIdentical || (yield* store.hasOpened(runId, gateSet))
     const noGate = isSeed
       ? "nothing better than the seed was found"
       : planned.length === 0

@@ -19,8 +19,7 @@ export class Spending {
   private reflections = 0
   private readonly ofRollouts = { tokens: 0, usd: 0 }
   private readonly ofReflections = { tokens: 0, usd: 0 }
-  /** A model that was called and that nobody knows the price of. */
-  private unpriced: string | null = null
+  private firstUnpriced: string | null = null
 
   constructor(
     private readonly limits: SpendingLimits,
@@ -31,6 +30,12 @@ export class Spending {
     return this.ofRollouts.tokens + this.ofReflections.tokens
   }
 
+  /** A model that was called and that nobody knows the price of; null when there is none. */
+  get unpriced(): string | null {
+    return this.firstUnpriced
+  }
+
+  /** Without what an unpriced model costs. */
   get usd(): number {
     return this.ofRollouts.usd + this.ofReflections.usd
   }
@@ -91,7 +96,7 @@ export class Spending {
       const price = model === null ? undefined : this.priceOf(model)
       // What the upstream itself says a call cost is better than a table.
       if (cost === 0 && price === undefined && inputTokens + outputTokens > 0) {
-        this.unpriced ??= model ?? "a model without a name"
+        this.firstUnpriced ??= model ?? "a model without a name"
       }
       sum.usd += cost > 0
         ? cost

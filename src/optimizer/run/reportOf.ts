@@ -12,7 +12,9 @@ import type { Budget, ExampleScores, GateOutcome, SearchReport, Slice, SliceScor
 import type { Change, SearchEvent, Texts } from "../Search.js"
 import { slicesOf } from "../Slices.js"
 import { gateFirstSample } from "./gateSamples.js"
+import { priceOf } from "./Prices.js"
 import type { SearchResult } from "./Program.js"
+import { Spending } from "./Spending.js"
 import { Watched } from "./Standing.js"
 
 /** The report of a run's search as it stands; null when the run searches nothing. */
@@ -62,11 +64,12 @@ export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, S
 const lastIncumbent = (events: ReadonlyArray<DatedStep>): number =>
   events.findLast(({ event }) => event.type === "incumbent")?.event.candidate ?? 0
 
-/** Proposals without a text, by why there was none. */
+/** Proposals without a text, or with one that was known already, by why it was so. */
 const troublesOf = ({ failedReflections }: SearchRecord, events: ReadonlyArray<DatedStep>) => {
   const kinds = new Map<string, { n: number; last: string }>()
   for (const { event } of events) {
-    if (event.type !== "rejected" || (event.candidate ?? null) !== null || event.reason === "reflection") continue
+    if (event.type !== "rejected" || event.reason === "reflection") continue
+    if ((event.candidate ?? null) !== null && event.reason !== "seen") continue
     const kind = `answers (${event.reason ?? "unknown"})`
     kinds.set(kind, { n: (kinds.get(kind)?.n ?? 0) + 1, last: event.detail ?? "" })
   }
@@ -117,11 +120,16 @@ const eventOf = ({ candidate, parents, ...event }: StoredEvent, texts: ReadonlyA
   }) as SearchEvent
 
 const budgetOf = (
-  { run, steps }: SearchRecord,
+  { run, steps, usage }: SearchRecord,
   optimizer: OptimizerConfig,
   result: SearchResult | null
 ): Budget => {
   const sum = (of: "rollouts" | "reflections") => steps.reduce((total, step) => total + step[of], 0)
+  const spending = new Spending(
+    { tokensMax: Infinity, usdMax: Infinity, secondsMax: Infinity },
+    (model) => priceOf(optimizer.prices ?? {}, model)
+  )
+  spending.addRollout(usage)
   const lastAt = steps.at(-1)?.atMs ?? run.createdAtMs
   return {
     rollouts: { spent: sum("rollouts"), limit: optimizer.max_rollouts },
@@ -130,7 +138,11 @@ const budgetOf = (
       limit: optimizer.max_reflections ?? Math.ceil(optimizer.max_rollouts / 5)
     },
     tokens: { spent: result?.spent.tokens ?? run.tokens, limit: optimizer.max_tokens ?? null },
-    usd: { spent: result?.spent.usd ?? 0, limit: optimizer.max_usd ?? null },
+    usd: {
+      spent: result?.spent.usd ?? spending.usd,
+      limit: optimizer.max_usd ?? null,
+      unpriced: spending.unpriced
+    },
     seconds: { spent: Math.round((lastAt - (steps[0]?.atMs ?? lastAt)) / 1_000), limit: optimizer.max_seconds ?? null }
   }
 }
@@ -220,8 +232,10 @@ const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): 
     gain: gate.gain,
     interval: gate.interval,
     p: gate.test?.p ?? gate.evidence.anytimeP,
-    // A gate that was worn out looked at nothing.
-    opening: gate.n === 0 && gate.decision === "not_testable" ? 0 : gate.plan.opening,
+    // A gate that was worn out, or had nothing to test, looked at nothing.
+    opening: gate.n === 0 && (gate.decision === "not_testable" || gate.decision === "identical")
+      ? 0
+      : gate.plan.opening,
     openingsLeft: gate.plan.openingsLeft,
     leftOut
   }

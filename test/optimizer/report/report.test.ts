@@ -62,7 +62,13 @@ const reports: FastCheck.Arbitrary<SearchReport> = FastCheck.record({
   winner: FastCheck.option(texts),
   candidates,
   incumbents: FastCheck.array(FastCheck.record({ rollouts: count, mean, low: mean, high: mean }), { maxLength: 20 }),
-  budget: FastCheck.record({ rollouts: spent, reflections: spent, tokens: spent, usd: spent, seconds: spent }),
+  budget: FastCheck.record({
+    rollouts: spent,
+    reflections: spent,
+    tokens: spent,
+    usd: FastCheck.record({ spent: count, limit: FastCheck.option(count), unpriced: FastCheck.option(text) }),
+    seconds: spent
+  }),
   examples: FastCheck.array(
     FastCheck.record({ id: text, input: text, seed: score, winner: score, feedback: FastCheck.option(text) }),
     { maxLength: 20 }
@@ -97,7 +103,7 @@ two differ (p = 0.0042).
 
   run           run-0007-abc123
   algorithm     rgepa, random seed 1
-  ended         rollouts
+  ended         rollouts: the next batch did not fit into max_rollouts
   candidates    4 tried, 2 accepted
 
 Winning text
@@ -170,6 +176,16 @@ describe("searchText", () => {
       "The search has ended and its gate is open: 20 of 40 pairs, 7 won, 1 lost."
     )
     assert.strictEqual(first({ candidates: [] }), "The search ended before anything was scored.")
+  })
+
+  it("gives no sum of dollars where nobody says what a model costs", () => {
+    const cost = (spent: number) => {
+      const usd = { spent, limit: null, unpriced: "my-model" }
+      return /dollars.*\n.*/.exec(searchText({ ...report, budget: { ...report.budget, usd } }))?.[0]
+    }
+    const why = "nobody says what my-model costs: optimizer.prices can"
+    assert.strictEqual(cost(0), `dollars       unknown\n${" ".repeat(16)}${why}`)
+    assert.strictEqual(cost(0.5), `dollars       0.50\n${" ".repeat(16)}${why}`)
   })
 
   it("shows ten examples and counts the others", () => {

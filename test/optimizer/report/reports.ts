@@ -84,7 +84,7 @@ export const report: SearchReport = {
     rollouts: { spent: 112, limit: 120 },
     reflections: { spent: 5, limit: 40 },
     tokens: { spent: 81_250, limit: null },
-    usd: { spent: 0.125, limit: 5 },
+    usd: { spent: 0.125, limit: 5, unpriced: null },
     seconds: { spent: 95, limit: null }
   },
   examples: [

@@ -82,6 +82,8 @@ describe("Prices", () => {
       output: 9
     })
     assert.deepStrictEqual(priceOf({}, "sim/arithmetic"), { input: 0, output: 0 })
-    for (const name of ["vllm/my-model", "constructor", "openai/toString"]) assert.isUndefined(priceOf({}, name), name)
+    for (const name of ["vllm/my-model", "openai/simple-1", "constructor", "openai/toString"]) {
+      assert.isUndefined(priceOf({}, name), name)
+    }
   })
 })

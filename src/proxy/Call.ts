@@ -4,6 +4,7 @@ import { TerminalScanner } from "../openai/TerminalEvent.js"
 import { UsageFilter } from "../openai/UsageFilter.js"
 import type { FinishedSpan, RewriteOutcome, SpanIntent } from "../store/writer/spans.js"
 import * as Headers from "./Headers.js"
+import { peculiarityOf } from "./Peculiarity.js"
 import { causeOf, failureOf, messageOf, type Refusal, refusals, refuse } from "./ProxyError.js"
 import { Recording } from "./Recording.js"
 import type { RecordingBudget } from "./RecordingBudget.js"
@@ -462,15 +463,10 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       isFirst,
       wasOpened
     }
-    const isPlain = this.replayOf === null && !this.hasDiverged && this.rewrite === null && !this.usageAsked
+    const { hasDiverged, replayOf, rewrite, usageAsked } = this
+    const special = peculiarityOf(replayOf, hasDiverged, rewrite, usageAsked, this.drainTimer !== null)
     this.settings.recorder.close(
-      isPlain ? span : {
-        ...span,
-        ...(this.replayOf !== null && { replayOf: this.replayOf }),
-        ...(this.hasDiverged && { hasDiverged: true }),
-        ...(this.rewrite !== null && { rewrite: this.rewrite }),
-        ...(this.usageAsked && { usageAsked: true })
-      },
+      special === null ? span : { ...span, ...special },
       this.original === null
         ? [this.request.content, this.response.content]
         : [this.request.content, this.response.content, this.original.content],

@@ -3,6 +3,7 @@ import { type Dispatcher, errors } from "undici"
 import { TerminalScanner } from "../openai/TerminalEvent.js"
 import { UsageFilter } from "../openai/UsageFilter.js"
 import type { FinishedSpan, RewriteOutcome, SpanIntent } from "../store/writer/spans.js"
+import { breakOff } from "./BreakOff.js"
 import * as Headers from "./Headers.js"
 import { peculiarityOf } from "./Peculiarity.js"
 import { causeOf, failureOf, messageOf, type Refusal, refusals, refuse } from "./ProxyError.js"
@@ -204,7 +205,8 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     this.controller?.abort(new errors.RequestAbortedError())
     if (!isStarted) this.statusCode = status
     this.close(isStarted && state === "upstream_error" ? "upstream_cut" : state, { code, message }, () => {
-      if (isStarted) this.outgoing.destroy()
+      if (isStarted && kind === "unread") this.outgoing.destroy()
+      else if (isStarted) breakOff(this.outgoing)
       else refuse(this.outgoing, kind, message)
       this.end()
     })
@@ -248,7 +250,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
 
   /** Bytes that have left on the client's connection while more must wait for it; null while nothing waits. */
   get sentWhilePaused(): number | null {
-    return this.isPaused ? this.outgoing.socket?.bytesWritten ?? 0 : null
+    return this.isPaused ? this.outgoing.socket?.bytesWritten ?? null : null
   }
 
   /** Ends a call that outlived the proxy's patience at shutdown. */
@@ -464,7 +466,8 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       wasOpened
     }
     const { hasDiverged, replayOf, rewrite, usageAsked } = this
-    const special = peculiarityOf(replayOf, hasDiverged, rewrite, usageAsked, this.drainTimer !== null)
+    const wasReadOn = this.drainTimer !== null && this.response.bytes > this.bytesBeforeDrain
+    const special = peculiarityOf(replayOf, hasDiverged, rewrite, usageAsked, wasReadOn)
     this.settings.recorder.close(
       special === null ? span : { ...span, ...special },
       this.original === null
@@ -486,7 +489,3 @@ const blankLineMs = 20
 
 /** The start of a line of an event stream. */
 const eventField = /^\uFEFF?(?:data|event|id|retry|):/
-
-/** Breaks the connection once what was written has left: Node holds writes back to the end of the turn. */
-const breakOff = (outgoing: ServerResponse) =>
-  void setImmediate(() => outgoing.socket === null ? outgoing.destroy() : outgoing.socket.destroySoon())

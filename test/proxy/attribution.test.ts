@@ -87,6 +87,29 @@ describe("The attempt that a call belongs to", () => {
       )
     }))
 
+  it.scopedLive("is told by a prefix whatever its query is, and however little of a path is left", () =>
+    Effect.gen(function*() {
+      const seen: Array<string> = []
+      const url = yield* upstream((req, res) => {
+        seen.push(req.url!)
+        res.end("{}")
+      })
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { origin } = yield* Proxy
+          for (const prefix of ["/rollout/r/attempt/0", "/proxy/rollout/r/attempt/0/mode/val/openai"]) {
+            for (const rest of ["", "?x=1", "/?x=/#", "/v1/models?q=a#b/../c"]) {
+              assert.strictEqual((yield* call(origin + prefix + rest, { method: "GET", body: null })).statusCode, 200)
+            }
+          }
+          const expected = ["/", "/?x=1", "/?x=/#", "/v1/models?q=a#b/../c"]
+          assert.deepStrictEqual(seen, [...expected, ...expected])
+          yield* finishedSpans(8, AttemptId.make("0"))
+        })
+      )
+    }))
+
   it.scopedLive("takes any unsigned integer as a sequence id, and keeps to itself those that are too large to go on from", () =>
     Effect.gen(function*() {
       const url = yield* upstream((_req, res) => void res.end("{}"))

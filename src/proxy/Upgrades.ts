@@ -68,16 +68,18 @@ const declineOffer = (server: Server, request: IncomingMessage, socket: Socket, 
 
 /** A client may have sent its offer behind requests that are still being answered, on the same connection. */
 const whenAnswered = (socket: Answering, then: () => void) => {
-  // Node has left the connection: an error that nobody listens for would end the process, and answers wait for word of room.
+  // Node has left the connection: an error that nobody listens for would end the process, answers wait for word of room, and
+  // nobody closes what a client has left.
+  const left = () => void socket.destroy()
   const drained = () => {
     if (socket._httpMessage?.writableNeedDrain === true) socket._httpMessage.emit("drain")
   }
-  socket.on("error", ignore).on("drain", drained)
+  socket.on("error", left).on("end", left).on("drain", drained)
   const wait = () => {
     if (socket.destroyed || socket.writableEnded) return
     const answer = socket._httpMessage
     if (answer === undefined || answer === null) {
-      socket.off("error", ignore).off("drain", drained)
+      socket.off("error", left).off("end", left).off("drain", drained)
       then()
     } else {
       // Node itself goes on to the next answer when one has ended: this listener comes after its own.
@@ -86,8 +88,6 @@ const whenAnswered = (socket: Answering, then: () => void) => {
   }
   wait()
 }
-
-const ignore = () => {}
 
 /** A connection, and the answer that has its turn on it. */
 type Answering = Socket & { readonly _httpMessage?: ServerResponse | null }

@@ -15,8 +15,8 @@ export interface PrefixedPath {
   readonly rest: string
 }
 
-const pattern = /^\/rollout\/([^/?#]*)\/attempt\/([^/?#]*)(\/[^#]*)?$/
-const lightning = /^\/proxy\/rollout\/([^/?#]*)\/attempt\/([^/?#]*)\/mode\/(train|val|test)\/openai(\/[^#]*)?$/
+const pattern = /^\/rollout\/([^/?#]*)\/attempt\/([^/?#]*)(\/[^?#]*)?(\?.*)?$/
+const lightning = /^\/proxy\/rollout\/([^/?#]*)\/attempt\/([^/?#]*)\/mode\/(train|val|test)\/openai(\/[^?#]*)?(\?.*)?$/
 
 /** The parts of a prefixed path, `"malformed"` when the prefix is there but unusable, or null when there is none. */
 export const parsePrefix = (path: string): PrefixedPath | "malformed" | null => {
@@ -27,7 +27,8 @@ export const parsePrefix = (path: string): PrefixedPath | "malformed" | null => 
   const rolloutId = unescape(match[1]!)
   const attemptId = unescape(match[2]!)
   if (!isAttributionId(rolloutId) || !isAttributionId(attemptId)) return "malformed"
-  return { rolloutId, attemptId, mode: isLightning ? match[3]! : null, rest: match[isLightning ? 4 : 3] ?? "/" }
+  const [rest = "/", query = ""] = match.slice(isLightning ? 4 : 3)
+  return { rolloutId, attemptId, mode: isLightning ? match[3]! : null, rest: rest + query }
 }
 
 /** An id that may name a rollout, an attempt or a trace: 1 to 200 visible ASCII characters. */

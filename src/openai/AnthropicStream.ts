@@ -59,6 +59,7 @@ export const assembleMessage = (stream: Uint8Array | Iterable<SseEvent>): Assemb
     const isError = assembly.reports(payload)
     if (isError || type === "ping") continue
     seen = true
+    if (type === "message_stop") assembly.isOver = true
     if (type === "message_start") Object.assign(message, draftOf(at(payload, "message")))
     else if (type === "content_block_start") {
       const block = assembly.part(blocks, index, emptyRecord)

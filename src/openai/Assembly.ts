@@ -10,6 +10,8 @@ export interface Assembled {
   readonly object: Record<string, unknown> | null
   /** An error that the upstream reported after it had answered 200. */
   readonly error: ReportedError | null
+  /** The event came after which nothing more of an answer does: who leaves then has all of it. */
+  readonly isOver: boolean
   /** What of the stream is not in the object, in a few words; null when all of it is. */
   readonly reason: string | null
 }
@@ -35,6 +37,8 @@ export class Assembly {
   private unreadable = 0
   private parts = 0
   private shape: EventShape | null = null
+  /** Set where the last event of an answer was read. */
+  isOver = false
 
   /** Keeps the first error that is reported. True when the object reports one. */
   reports(object: unknown): boolean {
@@ -52,6 +56,7 @@ export class Assembly {
     let types: Array<string | undefined> = []
     for (const { data, event } of eventsOf(stream)) {
       const text = data.trim()
+      if (text === "[DONE]") this.isOver = true
       if (text === "" || text === "[DONE]") continue
       texts.push(text)
       types.push(event)
@@ -108,7 +113,7 @@ export class Assembly {
       ...(this.parts > partsMax ? [`more than ${partsMax} parts`] : []),
       ...(object === null && this.error === null ? ["no event that could be read"] : [])
     ]
-    return { object, error: this.error, reason: reasons.length === 0 ? null : reasons.join(", ") }
+    return { object, error: this.error, isOver: this.isOver, reason: reasons.length === 0 ? null : reasons.join(", ") }
   }
 }
 

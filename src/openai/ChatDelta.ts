@@ -75,8 +75,9 @@ class ToolCalls {
     }
   }
 
+  /** In the order of their numbers, which need not be that of their first pieces; those without one in the order they came. */
   toList(): ReadonlyArray<unknown> {
-    return [...this.drafts.values()]
+    return [...this.drafts].toSorted(([a], [b]) => numberOf(a) - numberOf(b)).map(([, draft]) => draft)
   }
 
   private keyOf(call: JsonObject, place: number): string {
@@ -106,6 +107,9 @@ class ToolCalls {
     return draft
   }
 }
+
+/** The number in the key of a tool call; one without it comes last. */
+const numberOf = (key: string): number => Number(/^index (-?[\d.]+)/.exec(key)?.[1] ?? Number.MAX_VALUE)
 
 /** One choice of a streamed answer, chat or text completion, while its pieces arrive. */
 export class ChoiceDraft {

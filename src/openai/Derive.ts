@@ -40,6 +40,8 @@ export interface Derived {
   /** For a stream, the object it amounts to; null for every other answer, which is its own object. */
   readonly assembled: Record<string, unknown> | null
   readonly attributes: Attributes
+  /** The answer was a stream, and its last event came. */
+  readonly isOver: boolean
   /** What the upstream reported as an error in an answer that had begun with status 200. */
   readonly streamError?: string
   readonly inputTokens: number | null
@@ -71,25 +73,27 @@ interface Answer {
   readonly object: unknown
   readonly assembled: Record<string, unknown> | null
   readonly error: ReportedError | null
+  readonly isOver: boolean
   /** What of the body could not be read. */
   readonly reason: string | null
 }
 
 const readAnswer = (api: Endpoint["api"], call: RecordedCall): Answer => {
   const wire = call.isOverWebSocket === true ? "ws" as const : null
-  const none = { wire, object: undefined, assembled: null, error: null }
+  const none = { wire, object: undefined, assembled: null, error: null, isOver: false }
   const decoded = decodeBody(call.responseBytes, call.responseContentEncoding)
   if ("reason" in decoded) return { ...none, reason: `response: ${decoded.reason}` }
   if (decoded.bytes.length === 0) return { ...none, reason: "response: empty" }
   if (wire === "ws" || isStream(decoded.bytes, call.responseContentType)) {
-    const { error, object, reason } = wire === "ws"
-      ? assembleResponse(eventsOfLines(decoded.bytes))
+    const { error, isOver, object, reason } = wire === "ws"
+      ? assembleResponse({ [Symbol.iterator]: () => eventsOfLines(decoded.bytes) })
       : assemble(api, decoded.bytes)
     return {
       wire: wire ?? "sse",
       object: object ?? undefined,
       assembled: object,
       error,
+      isOver,
       reason: reason === null ? null : `response: ${reason}`
     }
   }
@@ -144,6 +148,7 @@ const plainRequest = (call: RecordedCall, endpoint: Endpoint): Derived => {
     operation: endpoint.operation,
     assembled: null,
     attributes,
+    isOver: false,
     inputTokens: null,
     outputTokens: null,
     model: null
@@ -193,6 +198,7 @@ export const derive = (call: RecordedCall): Derived => {
     operation,
     assembled: answer.assembled,
     attributes,
+    isOver: answer.isOver,
     ...(error !== null && { streamError: error.message.slice(0, streamErrorMax) }),
     inputTokens: usage.inputTokens,
     outputTokens: usage.outputTokens,

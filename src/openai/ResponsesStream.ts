@@ -1,8 +1,8 @@
 /** Streams of the Responses API. */
 import { type Assembled, Assembly, inOrder } from "./Assembly.js"
-import { at, emptyRecord, isObject, type JsonObject, listAt, numberAt, textAt } from "./Json.js"
+import { at, emptyRecord, isObject, type JsonObject, listAt, numberAt, parseJson, textAt } from "./Json.js"
 import { terminalTypes } from "./SocketEvents.js"
-import type { SseEvent } from "./Sse.js"
+import { eventsOf, type SseEvent } from "./Sse.js"
 
 type Draft = Record<string, unknown>
 
@@ -112,15 +112,39 @@ class Items {
   }
 }
 
+/** The events by their `sequence_number`; one without it stays behind the one that it came after. */
+const inSequence = (stream: Uint8Array | Iterable<SseEvent>): ReadonlyArray<SseEvent> => {
+  let latest = 0
+  const numbered = Array.from(eventsOf(stream), (event) => {
+    latest = numberAt(parseJson(event.data), "sequence_number") ?? latest
+    return [latest, event] as const
+  })
+  return numbered.toSorted(([a], [b]) => a - b).map(([, event]) => event)
+}
+
 /**
  * The Responses object of a stream: the one that the terminal event carries. Without a terminal event (the stream was cut),
- * or where its `output` is empty (Codex's own backend), the output is put together from the items and their pieces.
+ * or where its `output` is empty (Codex's own backend), the output is put together from the items and their pieces, in the
+ * order of their sequence numbers where they came in another one.
  */
 export const assembleResponse = (stream: Uint8Array | Iterable<SseEvent>): Assembled => {
+  const { assembled, isInSequence } = assembleInOrder(stream)
+  return isInSequence ? assembled : assembleInOrder(inSequence(stream)).assembled
+}
+
+/** `isInSequence` is false where the order of the events counts and is not that of their numbers. */
+const assembleInOrder = (
+  stream: Uint8Array | Iterable<SseEvent>
+): { readonly assembled: Assembled; readonly isInSequence: boolean } => {
   const assembly = new Assembly()
   const items = new Items(assembly)
   let response: JsonObject | null = null
+  let latest = -Infinity
+  let isInSequence = true
   for (const { payload, type } of assembly.events(stream)) {
+    const sequence = numberAt(payload, "sequence_number") ?? latest
+    if (sequence < latest) isInSequence = false
+    latest = sequence
     if (assembly.reports(payload) || type === undefined) continue
     const carried = at(payload, "response")
     if (isObject(carried)) {
@@ -129,12 +153,14 @@ export const assembleResponse = (stream: Uint8Array | Iterable<SseEvent>): Assem
         const isReported = assembly.reports(carried) || assembly.reports(at(carried, "status_details"))
         const isFailed = type === "response.failed" || at(carried, "status") === "failed"
         if (!isReported && isFailed) assembly.reports({ error: "the response failed" })
+        assembly.isOver = true
         break
       }
     } else items.take(type, payload)
   }
-  if (response === null && items.size === 0) return assembly.result(null)
+  if (response === null && items.size === 0) return { assembled: assembly.result(null), isInSequence: true }
   const object: Draft = Object.assign(emptyRecord(), response ?? { object: "response" })
-  if (listAt(object, "output").length === 0) object["output"] = items.toList()
-  return assembly.result(object)
+  if (listAt(object, "output").length > 0) return { assembled: assembly.result(object), isInSequence: true }
+  object["output"] = items.toList()
+  return { assembled: assembly.result(object), isInSequence }
 }

@@ -76,7 +76,7 @@ export const lineOf = (message: Uint8Array): Uint8Array => {
 }
 
 /** The events of recorded lines, in order. */
-export function* eventsOfLines(lines: Uint8Array): Iterable<SseEvent> {
+export function* eventsOfLines(lines: Uint8Array): Generator<SseEvent, void> {
   const text = utf8Of(lines)
   for (let start = 0; start < text.length;) {
     const found = text.indexOf("\n", start)

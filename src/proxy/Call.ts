@@ -3,7 +3,9 @@ import { type Dispatcher, errors } from "undici"
 import { TerminalScanner } from "../openai/TerminalEvent.js"
 import { UsageFilter } from "../openai/UsageFilter.js"
 import type { FinishedSpan, RewriteOutcome, SpanIntent } from "../store/writer/spans.js"
+import { breakOff } from "./BreakOff.js"
 import * as Headers from "./Headers.js"
+import { peculiarityOf } from "./Peculiarity.js"
 import { causeOf, failureOf, messageOf, type Refusal, refusals, refuse } from "./ProxyError.js"
 import { Recording } from "./Recording.js"
 import type { RecordingBudget } from "./RecordingBudget.js"
@@ -203,7 +205,8 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     this.controller?.abort(new errors.RequestAbortedError())
     if (!isStarted) this.statusCode = status
     this.close(isStarted && state === "upstream_error" ? "upstream_cut" : state, { code, message }, () => {
-      if (isStarted) this.outgoing.destroy()
+      if (isStarted && kind === "unread") this.outgoing.destroy()
+      else if (isStarted) breakOff(this.outgoing)
       else refuse(this.outgoing, kind, message)
       this.end()
     })
@@ -247,7 +250,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
 
   /** Bytes that have left on the client's connection while more must wait for it; null while nothing waits. */
   get sentWhilePaused(): number | null {
-    return this.isPaused ? this.outgoing.socket?.bytesWritten ?? 0 : null
+    return this.isPaused ? this.outgoing.socket?.bytesWritten ?? null : null
   }
 
   /** Ends a call that outlived the proxy's patience at shutdown. */
@@ -462,15 +465,11 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       isFirst,
       wasOpened
     }
-    const isPlain = this.replayOf === null && !this.hasDiverged && this.rewrite === null && !this.usageAsked
+    const { hasDiverged, replayOf, rewrite, usageAsked } = this
+    const wasReadOn = this.drainTimer !== null && this.response.bytes > this.bytesBeforeDrain
+    const special = peculiarityOf(replayOf, hasDiverged, rewrite, usageAsked, wasReadOn)
     this.settings.recorder.close(
-      isPlain ? span : {
-        ...span,
-        ...(this.replayOf !== null && { replayOf: this.replayOf }),
-        ...(this.hasDiverged && { hasDiverged: true }),
-        ...(this.rewrite !== null && { rewrite: this.rewrite }),
-        ...(this.usageAsked && { usageAsked: true })
-      },
+      special === null ? span : { ...span, ...special },
       this.original === null
         ? [this.request.content, this.response.content]
         : [this.request.content, this.response.content, this.original.content],
@@ -492,7 +491,3 @@ const blankLineMs = 20
 
 /** The start of a line of an event stream. */
 const eventField = /^\uFEFF?(?:data|event|id|retry|):/
-
-/** Breaks the connection once what was written has left: Node holds writes back to the end of the turn. */
-const breakOff = (outgoing: ServerResponse) =>
-  void setImmediate(() => outgoing.socket === null ? outgoing.destroy() : outgoing.socket.destroySoon())

@@ -44,6 +44,8 @@ export const listen = (gateway: Listener, { bind, limits, upstreamUrl }: ProxyOp
       (request, response) => gateway.handle(request, response)
     )
     server.maxConnections = limits.connectionsMax
+    // Node would drop what is beyond a thousand headers without a word; their bytes are limited already.
+    server.maxHeadersCount = 0
     const { sockets } = gateway
     listenForUpgrades(server, gateway)
     server.on("connection", (socket) => {

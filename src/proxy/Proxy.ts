@@ -43,6 +43,7 @@ import { Rewriter } from "./Rewriter.js"
 import { SpanRecorder } from "./SpanRecorder.js"
 import { StoreWatch } from "./StoreWatch.js"
 import { Tunnel, type TunnelSettings } from "./Tunnel.js"
+import { askForBody } from "./Upgrades.js"
 import { upstreamPool } from "./UpstreamPool.js"
 import { askUsage, mayAskUsage } from "./UsageAsk.js"
 
@@ -347,7 +348,7 @@ class Gateway {
         this.tunnels.add(tunnel)
       })
     this.underWay.add(call)
-    if (request.headers.expect !== undefined && request.httpVersionMinor === 1) response.writeContinue()
+    if (request.headers.expect !== undefined && request.httpVersionMinor === 1) askForBody(response)
     const { limits } = this.options
     const send = (body: Buffer | Readable | null) => {
       const given = offer === null

@@ -67,10 +67,36 @@ const declineOffer = (server: Server, request: IncomingMessage, socket: Socket, 
 }
 
 /** A client may have sent its offer behind requests that are still being answered, on the same connection. */
-const whenAnswered = (socket: Socket & { readonly _httpMessage?: ServerResponse | null }, then: () => void) => {
-  if (socket.destroyed || socket.writableEnded) return
-  const answer = socket._httpMessage
-  if (answer === undefined || answer === null) then()
-  // Node itself goes on to the next answer when one has ended: this listener comes after its own.
-  else answer.once("close", () => setImmediate(() => whenAnswered(socket, then)))
+const whenAnswered = (socket: Answering, then: () => void) => {
+  // Node has left the connection: an error that nobody listens for would end the process, answers wait for word of room, and
+  // nobody closes what a client has left.
+  const left = () => void socket.destroy()
+  const drained = () => {
+    if (socket._httpMessage?.writableNeedDrain === true) socket._httpMessage.emit("drain")
+  }
+  socket.on("error", left).on("end", left).on("drain", drained)
+  const wait = () => {
+    if (socket.destroyed || socket.writableEnded) return
+    const answer = socket._httpMessage
+    if (answer === undefined || answer === null) {
+      socket.off("error", left).off("end", left).off("drain", drained)
+      then()
+    } else {
+      // Node itself goes on to the next answer when one has ended: this listener comes after its own.
+      answer.once("close", () => setImmediate(wait))
+    }
+  }
+  wait()
+}
+
+/** A connection, and the answer that has its turn on it. */
+type Answering = Socket & { readonly _httpMessage?: ServerResponse | null }
+
+/**
+ * Asks for the body that a client holds back. Behind answers that are still under way Node would put this between the head and the
+ * body of the call's own answer: it waits for its turn.
+ */
+export const askForBody = (response: ServerResponse): void => {
+  if (response.socket !== null) response.writeContinue()
+  else response.once("socket", () => response.headersSent || response.writeContinue())
 }

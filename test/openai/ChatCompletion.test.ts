@@ -143,6 +143,25 @@ describe("assembleChat", () => {
     }])
   })
 
+  it("puts tool calls in the order of their numbers, whichever began first", () => {
+    const piece = (...calls: ReadonlyArray<object>) => ({ choices: [{ index: 0, delta: { tool_calls: calls } }] })
+    const { object } = assembleChat(sse([
+      piece(call("b", { index: 1 })),
+      piece(call("a", { index: 0 }), { index: 1, function: { arguments: "2" } }),
+      piece({ index: 0, function: { arguments: "1" } })
+    ]))
+    const calls = object!["choices"] as ReadonlyArray<
+      { readonly message: { readonly tool_calls: ReadonlyArray<object> } }
+    >
+    assert.deepStrictEqual(
+      plain(calls[0]!.message.tool_calls),
+      [call("a", {}), call("b", {})].map((known, place) => ({
+        ...known,
+        function: { ...known.function, arguments: `${known.function.arguments}${place + 1}` }
+      }))
+    )
+  })
+
   it("appends lists, keeps the last of unknown fields, and never lets null undo a value", () => {
     const object = assembleChat(sse([
       { citations: ["a"], choices: [{ delta: { reasoning_details: [1], mood: "x", content: "a" }, token_ids: [1] }] },
@@ -267,6 +286,22 @@ describe("the other streams", () => {
       event({ type: "response.failed", response: { id: "r", error: { message: "overloaded" } } })
     ])
     assert.strictEqual(failed.error?.message, "overloaded")
+  })
+
+  it("puts the events of a response without its end in the order of their numbers", () => {
+    const delta = (sequence_number: number, text: string) =>
+      event({ type: "response.output_text.delta", sequence_number, output_index: 0, content_index: 0, delta: text })
+    const created = { type: "response.created", sequence_number: 0, response: { id: "r", status: "in_progress" } }
+    const added = { type: "response.output_item.added", sequence_number: 1, output_index: 0, item: { type: "message" } }
+    const item = (text: string) => ({ type: "message", content: [{ type: "output_text", text }] })
+    const events = [delta(4, "re"), event(created), delta(2, "He"), event(added), delta(3, "llo the")]
+    assert.deepStrictEqual(plain(assembleResponse(events).object), {
+      id: "r",
+      status: "in_progress",
+      output: [item("Hello there")]
+    })
+    const doubled = [delta(2, "a"), delta(2, "b"), event({ ...added, sequence_number: undefined }), delta(1, "c")]
+    assert.deepStrictEqual(plain(assembleResponse(doubled).object?.["output"]), [item("cab")])
   })
 
   it("puts an Anthropic message together", () => {

@@ -52,6 +52,7 @@ describe("derive", () => {
       kind: "llm",
       operation: "chat",
       assembled: null,
+      isOver: false,
       attributes: {
         "gen_ai.operation.name": "chat",
         "openai.api.type": "chat_completions",

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { get } from "node:http"
 import { request } from "undici"
 import { AttemptId } from "../../src/domain/Ids.js"
 import { Proxy } from "../../src/proxy/Proxy.js"
@@ -84,6 +85,37 @@ describe("The attempt that a call belongs to", () => {
           assert.strictEqual(seen.length, 2)
         }),
         { attributionRequired: true }
+      )
+    }))
+
+  it.scopedLive("is told by a prefix whatever its query is, and however little of a path is left", () =>
+    Effect.gen(function*() {
+      const seen: Array<string> = []
+      const url = yield* upstream((req, res) => {
+        seen.push(req.url!)
+        res.end("{}")
+      })
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { origin } = yield* Proxy
+          for (const prefix of ["/rollout/r/attempt/0", "/proxy/rollout/r/attempt/0/mode/val/openai"]) {
+            for (const rest of ["", "?x=1", "/?x=/#", "/v1/models?q=a#b/../c"]) {
+              // Most clients keep what follows a # to themselves.
+              const { hostname, port } = new URL(origin)
+              const status = yield* Effect.async<number | undefined>((resume) =>
+                void get({ hostname, port, path: prefix + rest }, (answer) => {
+                  answer.resume()
+                  resume(Effect.succeed(answer.statusCode))
+                })
+              )
+              assert.strictEqual(status, 200)
+            }
+          }
+          const expected = ["/", "/?x=1", "/?x=/#", "/v1/models?q=a#b/../c"]
+          assert.deepStrictEqual(seen, [...expected, ...expected])
+          yield* finishedSpans(8, AttemptId.make("0"))
+        })
       )
     }))
 

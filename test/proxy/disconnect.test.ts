@@ -3,6 +3,7 @@ import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import type { ServerResponse } from "node:http"
 import { join } from "node:path"
+import { gzipSync } from "node:zlib"
 import { request } from "undici"
 import { toBaseUrl } from "../../src/domain/Attribution.js"
 import { Proxy } from "../../src/proxy/Proxy.js"
@@ -135,6 +136,54 @@ describe("A client that leaves", () => {
         { onDisconnect: "drain", timeoutMs: 60_000 }
       )
     }))
+
+  const lastEvents: ReadonlyArray<readonly [name: string, path: string, event: string, state: string]> = [
+    [
+      "an error",
+      "/chat/completions",
+      event({ error: { message: "overloaded", type: "server_error" } }),
+      "upstream_error"
+    ],
+    ["an event named error", "/responses", `event: error\n${event({ type: "error", code: "c" })}`, "upstream_error"],
+    [
+      "an end that names its type last",
+      "/responses",
+      event({ response: { id: "r" }, type: "response.completed" }),
+      "done"
+    ],
+    ["a compressed end", "/chat/completions", first + end, "done"],
+    ["a compressed piece", "/chat/completions", first, "client_cancel"]
+  ]
+  for (const [name, path, last, state] of lastEvents) {
+    it.scopedLive(`has left for the reason that it read in ${name}: ${state}`, () =>
+      Effect.gen(function*() {
+        const isCompressed = name.includes("compressed")
+        const url = yield* upstream((_req, res) => {
+          res.writeHead(200, {
+            "content-type": "text/event-stream",
+            ...(isCompressed && { "content-encoding": "gzip" })
+          })
+          res.write(isCompressed ? gzipSync(last) : last)
+        })
+        yield* withProxy(
+          url,
+          Effect.gen(function*() {
+            const { origin } = yield* Proxy
+            yield* Effect.promise(async () => {
+              const answer = await request(toBaseUrl(origin, attribution) + path, { method: "POST", body: "{}" })
+              answer.body.on("error", () => {})
+              let bytes = 0
+              for await (const chunk of answer.body) {
+                bytes += (chunk as Buffer).length
+                if (bytes >= (isCompressed ? gzipSync(last) : Buffer.from(last)).length) break
+              }
+            })
+            assert.strictEqual((yield* oneSpan).state, state)
+          }),
+          { timeoutMs: 60_000 }
+        )
+      }))
+  }
 
   it.scopedLive("is not followed for longer than the limit, nor for more bytes", () =>
     Effect.gen(function*() {

@@ -62,6 +62,22 @@ describe("Proxy, whatever a peer does", () => {
       )
     }))
 
+  it.scopedLive("reads every header of a request, however many stand before it", () =>
+    Effect.gen(function*() {
+      const url = yield* upstream((_request, response) => void response.end("hi"))
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { socket } = yield* rawClient
+          const headers = Array.from({ length: 1_500 }, (_, n) => `A${n}:b\r\n`).join("")
+          const { attemptId, rolloutId } = attribution
+          const last = `X-Rollout-Id: ${rolloutId}\r\nX-Attempt-Id: ${attemptId}\r\n`
+          socket.write(`GET /v1/models HTTP/1.1\r\nHost: localhost\r\n${headers}${last}\r\n`)
+          assert.strictEqual((yield* oneSpan).state, "done")
+        })
+      )
+    }))
+
   it.scopedLive("records an answer that claims an impossible number of tokens, without the number", () =>
     Effect.gen(function*() {
       let tokens = "3.5"

@@ -49,6 +49,7 @@ const spans = FastCheck.record({
   replayOf: text,
   hasDiverged: flag,
   usageAsked: flag,
+  wasReadOn: flag,
   rewrite: FastCheck.record({
     components: FastCheck.array(text),
     matched: FastCheck.array(count),
@@ -56,7 +57,7 @@ const spans = FastCheck.record({
   })
 }, { noNullPrototype: true })
 
-const optional = ["webSocket", "replayOf", "hasDiverged", "rewrite", "usageAsked"] as const
+const optional = ["webSocket", "replayOf", "hasDiverged", "rewrite", "usageAsked", "wasReadOn"] as const
 
 describe("The row of a span", () => {
   it.prop("says all that the span says", [spans, FastCheck.subarray([...optional])], ([whole, left]) => {

@@ -9,7 +9,8 @@ const byName: Record<Exclude<Optional<FinishedSpan>, "secrets" | "mode">, true> 
   replayOf: true,
   hasDiverged: true,
   rewrite: true,
-  usageAsked: true
+  usageAsked: true,
+  wasReadOn: true
 }
 const names = Object.keys(byName) as ReadonlyArray<keyof typeof byName>
 

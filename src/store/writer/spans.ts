@@ -69,6 +69,8 @@ export interface FinishedSpan extends SpanIntent {
   readonly rewrite?: RewriteOutcome
   /** The request asks for its usage although the client's did not. */
   readonly usageAsked?: boolean
+  /** The client had left before the last of the answer came. */
+  readonly wasReadOn?: boolean
 }
 
 /** Which rules found their text in a call. Rules are named by their position in the config. */
@@ -207,6 +209,16 @@ export interface Tokens {
   readonly outputTokens: number
 }
 
+/**
+ * How a call ended, now that its answer has been read. Clients leave at an error that they read in it, and at its last event, which
+ * need not show as it passes: it may be compressed.
+ */
+const stateOf = ({ state, wasReadOn }: FinishedSpan, { isOver, streamError }: Derived): FinishedSpan["state"] => {
+  if (state !== "done" && (state !== "client_cancel" || wasReadOn === true)) return state
+  if (streamError !== undefined) return "upstream_error"
+  return isOver ? "done" : state
+}
+
 /** The finished span; `bodies` are the recorded bytes of the request, the response, and the request before a rewrite. Null for a later version or a replay. */
 export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>): Tokens | null => {
   const { answer, derived, original, request, response } = prepareSpan(span, bodies)
@@ -223,7 +235,7 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
       ? `${span.method} ${span.path}`
       : clean(`${derived.operation} ${derived.model ?? "unknown"}`),
     derived.kind,
-    span.state === "done" && streamError !== undefined ? "upstream_error" : span.state,
+    stateOf(span, derived),
     span.statusCode,
     derived.model === null ? null : clean(derived.model),
     derived.inputTokens,

@@ -5,6 +5,7 @@ import { UsageFilter } from "../openai/UsageFilter.js"
 import type { FinishedSpan, RewriteOutcome, SpanIntent } from "../store/writer/spans.js"
 import { breakOff } from "./BreakOff.js"
 import * as Headers from "./Headers.js"
+import { nowUs } from "./nowUs.js"
 import { peculiarityOf } from "./Peculiarity.js"
 import { causeOf, failureOf, messageOf, type Refusal, refusals, refuse } from "./ProxyError.js"
 import { Recording } from "./Recording.js"
@@ -477,11 +478,6 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     )
   }
 }
-
-const { timeOrigin } = performance
-
-/** Unix microseconds. */
-export const nowUs = (): number => Math.round((timeOrigin + performance.now()) * 1000)
 
 /** Most informational answers (1xx) before an answer: each sets undici's patience back to its beginning. */
 const informationalMax = 100

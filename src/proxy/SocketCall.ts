@@ -1,7 +1,7 @@
 import { lineOf, type SocketEvent } from "../openai/SocketEvents.js"
 import type { FinishedSpan, SpanIntent } from "../store/writer/spans.js"
-import { nowUs } from "./Call.js"
 import type { Message } from "./MessageReader.js"
+import { nowUs } from "./nowUs.js"
 import { Recording } from "./Recording.js"
 import type { RecordingBudget } from "./RecordingBudget.js"
 import type { SpanRecorder } from "./SpanRecorder.js"

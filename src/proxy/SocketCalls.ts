@@ -1,9 +1,9 @@
 import { type Endpoint, socketEndpointOf } from "../openai/Endpoint.js"
 import { SocketEvent } from "../openai/SocketEvents.js"
 import type { FinishedSpan, SpanIntent } from "../store/writer/spans.js"
-import { nowUs } from "./Call.js"
 import { newSpanId } from "./CallIdentity.js"
 import type { Message } from "./MessageReader.js"
+import { nowUs } from "./nowUs.js"
 import { SocketCall, type SocketSettings } from "./SocketCall.js"
 
 /** The model calls under way on one WebSocket connection, told apart from its messages. */

@@ -1,0 +1,335 @@
+import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Socket } from "node:net"
+import type { Duplex, Readable } from "node:stream"
+import type { Dispatcher } from "undici"
+import { upstreamPath, type UpstreamUrl } from "../openai/UpstreamUrl.js"
+import type { Writer } from "../store/Writer.js"
+import type { SpanIntent } from "../store/writer/spans.js"
+import { Admission } from "./Admission.js"
+import { Call, type CallSettings } from "./Call.js"
+import { CallClock, type UnderWay } from "./CallClock.js"
+import { type CallIdentity, identify, newSpanId, randomHex } from "./CallIdentity.js"
+import { CallQueue } from "./CallQueue.js"
+import { answerClientError, noteRefused } from "./ClientError.js"
+import { Handshake } from "./Handshake.js"
+import * as Headers from "./Headers.js"
+import { bareHealth, type Health, healthBytes, statusOf } from "./Health.js"
+import type { Journal } from "./Journal.js"
+import type { KeyRing } from "./KeyRing.js"
+import { Metrics } from "./Metrics.js"
+import { nowUs } from "./nowUs.js"
+import { Offer } from "./Offer.js"
+import { type Refusal, refuse } from "./ProxyError.js"
+import type { ProxyOptions } from "./ProxyOptions.js"
+import { RecordingBudget } from "./RecordingBudget.js"
+import { answerAgain } from "./Replay.js"
+import { sendUpstream } from "./RequestBody.js"
+import { answerCors, type RequestGuard, requestGuard } from "./RequestGuard.js"
+import { pathWithoutSecrets } from "./RequestSecrets.js"
+import type { Rewriter } from "./Rewriter.js"
+import { SpanRecorder } from "./SpanRecorder.js"
+import { StoreWatch } from "./StoreWatch.js"
+import { Tunnel, type TunnelSettings } from "./Tunnel.js"
+import { askForBody } from "./Upgrades.js"
+import { askUsage, mayAskUsage } from "./UsageAsk.js"
+
+/** Decides over each request; plain functions from here on. */
+export class Gateway {
+  readonly captureSession: string
+  private readonly settings: CallSettings
+  private readonly tunnelSettings: TunnelSettings
+  readonly underWay = new Set<UnderWay>()
+  private readonly tunnels = new Set<Tunnel>()
+  private readonly queue: CallQueue
+  private readonly clock: CallClock
+  private readonly budget: RecordingBudget
+  private readonly metrics = new Metrics()
+  private readonly recorder: SpanRecorder
+  private readonly watch: StoreWatch
+  private readonly admission: Admission
+  private readonly guard: RequestGuard
+  readonly sockets = new Set<Socket>()
+  private handled = 0
+  private refused = 0
+
+  constructor(
+    private readonly options: ProxyOptions,
+    private readonly upstream: UpstreamUrl,
+    private readonly dispatcher: Dispatcher,
+    private readonly writer: Writer["Type"],
+    private readonly process: { readonly id: string; readonly path: string },
+    private readonly journal: Journal | null,
+    ring: KeyRing | null,
+    private readonly rewriter: Rewriter | null
+  ) {
+    this.captureSession = `capture-${new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}-${randomHex(3)}`
+    this.admission = new Admission(options, upstream.origin, ring)
+    const { allowedHosts = [], allowedOrigins = [], limits, onDisconnect } = options
+    this.guard = requestGuard({ bindHost: options.bind.host, allowedHosts, allowedOrigins })
+    this.queue = new CallQueue(limits.queueMax, limits.queueMs)
+    this.clock = new CallClock(this.underWay, limits)
+    this.budget = new RecordingBudget(limits.recordingBytesMax)
+    this.recorder = new SpanRecorder(writer, process.id, this.metrics, this.budget, options)
+    this.watch = new StoreWatch(process.path, this.recorder, limits, options.warn)
+    this.settings = {
+      recorder: this.recorder,
+      recordedBytesMax: limits.recordedBytesMax,
+      budget: this.budget,
+      recordingRequired: options.recordPolicy === "required",
+      timeoutMs: options.timeoutMs,
+      drain: onDisconnect === "drain" ? { ms: limits.drainMs, bytesMax: limits.drainBytesMax } : null,
+      onEnd: (call) => this.ended(call)
+    }
+    this.tunnelSettings = {
+      ...this.settings,
+      callsMax: limits.socketCallsMax,
+      idleMs: limits.socketIdleMs,
+      trouble: () => this.trouble(),
+      onEnd: (tunnel) => {
+        this.tunnels.delete(tunnel)
+        this.ended(tunnel)
+      }
+    }
+  }
+
+  close(): void {
+    this.clock.close()
+    this.rewriter?.close()
+    this.watch.close()
+    this.metrics.close()
+  }
+
+  /** At shutdown nobody waits for a place any more, and connections without a call under way are closed. */
+  retire(): void {
+    this.options.admin?.close()
+    this.queue.refuseAll()
+    for (const tunnel of this.tunnels) tunnel.retire()
+  }
+
+  private ended(call: UnderWay) {
+    if (this.underWay.delete(call)) this.queue.startNext()
+  }
+
+  health(): Health {
+    const trouble = this.recorder.failure()
+    return {
+      upstreamUrl: `${this.upstream.origin}${this.upstream.basePath}`,
+      upstreamChatCompletionsUrl: this.upstream.origin + upstreamPath(this.upstream.basePath, "/v1/chat/completions"),
+      attributionLogPath: this.options.attributionLogPath,
+      attributionRequired: this.options.attributionRequired,
+      captureSession: this.captureSession,
+      callsUnderWay: this.underWay.size,
+      callsQueued: this.queue.size,
+      calls: this.handled,
+      callsRefused: this.refused,
+      spansCommitted: this.recorder.counters.committed,
+      spansLost: this.recorder.counters.lost,
+      status: statusOf(trouble, this.watch.isLow),
+      storeFailure: trouble?.message ?? null,
+      storeFreeBytes: this.watch.freeBytes,
+      attributionLogLost: this.writer.health().logLost
+    }
+  }
+
+  private metricsText(): string {
+    const { commits, logLost, waiting, waitingBytes } = this.writer.health()
+    return this.metrics.text({
+      connections: this.sockets.size,
+      callsUnderWay: this.underWay.size,
+      callsQueued: this.queue.size,
+      spansCommitted: this.recorder.counters.committed,
+      spansLost: this.recorder.counters.lost,
+      requestsWaiting: waiting,
+      waitingBytes,
+      recordedBytes: this.budget.used,
+      recordingsCut: this.budget.cuts,
+      commits,
+      storeFailed: this.recorder.failure() !== null,
+      logLinesLost: logLost,
+      walBytes: this.watch.walBytes,
+      freeBytes: this.watch.freeBytes,
+      rewrites: this.rewriter?.counts ?? []
+    })
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    const problem = this.guard(request)
+    if (problem !== null) {
+      this.refuse(response, problem.kind, problem.message)
+      return
+    }
+    if (answerCors(request, response)) return
+    if (request.url === "/training/proxy/health" || request.url?.startsWith("/training/proxy/health?") === true) {
+      const { body, status } = this.admission.mayWatch(request) ? healthBytes(this.health()) : bareHealth(this.health())
+      response.writeHead(status, { "content-type": "application/json", "content-length": body.length })
+      response.end(body)
+      return
+    }
+    if (request.method === "GET" && request.url === "/metrics") {
+      if (!this.admission.mayWatch(request)) {
+        this.refuse(response, "key", "the metrics of this proxy need a key")
+        return
+      }
+      response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" })
+      response.end(this.metricsText())
+      return
+    }
+    if (this.options.admin !== undefined && request.url?.startsWith("/dashboard/") === true) {
+      this.options.admin.handle(request, response)
+      return
+    }
+    if (request.httpVersionMajor < 1) {
+      this.refuse(response, "malformed", "HTTP/1.1 is spoken here")
+      return
+    }
+    const identity = identify(request)
+    if (typeof identity === "string") {
+      this.refuse(response, "attribution", identity)
+      return
+    }
+    if (identity.attribution === null && this.options.attributionRequired) {
+      this.refuse(
+        response,
+        "attribution",
+        "x-rollout-id and x-attempt-id (or a /rollout/<id>/attempt/<id> prefix) are required"
+      )
+      return
+    }
+    if (identity.attribution !== null && response instanceof Offer && this.rewriter?.declines(identity.path) === true) {
+      this.refuse(response, "rewrite", "texts of this run's agents are rewritten, over HTTP only")
+      return
+    }
+    const credentials = this.admission.credentialsFor(request, identity)
+    if (Array.isArray(credentials)) {
+      this.refuse(response, ...credentials)
+    } else if (Number(request.headers["content-length"] ?? 0) > this.options.limits.requestBytesMax) {
+      this.refuse(response, "tooLarge", `the request is larger than ${this.options.limits.requestBytesMax} bytes`)
+    } else if (this.underWay.size < this.options.limits.callsMax) {
+      this.admit(request, response, identity, credentials)
+    } else {
+      const refuse = () => this.refuse(response, "busy", `${this.underWay.size} calls are under way, the limit`)
+      const isQueued = this.queue.enter(response, () => this.admit(request, response, identity, credentials), refuse)
+      if (!isQueued) refuse()
+    }
+  }
+
+  /** There is a place for the call: it is forwarded if it can be recorded, or need not be. */
+  private admit(
+    request: IncomingMessage,
+    response: ServerResponse,
+    identity: CallIdentity,
+    credentials: Headers.Credentials
+  ) {
+    const trouble = this.trouble()
+    if (trouble === null) {
+      this.forward(request, response, identity, credentials)
+      return
+    }
+    this.refuse(response, ...trouble)
+    this.queue.startNext()
+  }
+
+  /** Why no call can be recorded that must be; null when one may be made. */
+  private trouble(): readonly [kind: Refusal, message: string] | null {
+    if (this.options.recordPolicy !== "required") return null
+    const trouble = this.recorder.failure()
+    if (trouble !== null) {
+      const status = statusOf(trouble, false)
+      return ["store", `the store cannot record this call (${status}): it was not forwarded`]
+    }
+    if (this.budget.room > 0) return null
+    return ["recording", "calls under way hold all the memory there is for recording"]
+  }
+
+  private forward(
+    request: IncomingMessage,
+    response: ServerResponse,
+    identity: CallIdentity,
+    credentials: Headers.Credentials
+  ) {
+    this.handled += 1
+    const path = upstreamPath(this.upstream.basePath, identity.path)
+    const attribution = identity.attribution
+    const intent: SpanIntent = {
+      spanId: newSpanId(),
+      traceId: identity.traceId,
+      parentId: identity.parentId,
+      rolloutId: attribution?.rolloutId ?? this.captureSession,
+      attemptId: attribution?.attemptId ?? `${this.captureSession}:attempt-1`,
+      clientSequenceId: identity.sequenceId,
+      mode: identity.mode,
+      processId: this.process.id,
+      method: request.method ?? "GET",
+      path: pathWithoutSecrets(identity.path),
+      startTimeUs: nowUs(),
+      caller: identity.caller,
+      secrets: this.admission.secretsOf(request, identity, credentials)
+    }
+    const upstreamUrl = this.upstream.origin + path.replace(/\?.*$/, "")
+    const offer = response instanceof Offer ? response : null
+    const call: Call = offer === null
+      ? new Call(this.settings, intent, upstreamUrl, request, response)
+      : new Handshake(this.settings, intent, upstreamUrl, request, offer, (taken) => {
+        this.underWay.delete(call)
+        const tunnel = new Tunnel(this.tunnelSettings, taken, offer)
+        this.underWay.add(tunnel)
+        this.tunnels.add(tunnel)
+      })
+    this.underWay.add(call)
+    if (request.headers.expect !== undefined && request.httpVersionMinor === 1) askForBody(response)
+    const { limits } = this.options
+    const send = (body: Buffer | Readable | null) => {
+      const given = offer === null
+        ? Headers.toUpstream(request.rawHeaders, credentials)
+        : Headers.toSocketUpstream(request.rawHeaders, credentials)
+      const headers = call.usageAsked ? Headers.uncompressed(given) : given
+      this.dispatcher.dispatch(
+        {
+          path,
+          method: (request.method ?? "GET") as Dispatcher.HttpMethod,
+          headers: call.isChanged ? Headers.resized(headers, (body as Buffer).length) : headers,
+          body,
+          upgrade: offer === null ? null : "websocket"
+        },
+        call
+      )
+    }
+    const { journal, rewriter } = this
+    const isReplayed = journal !== null && offer === null && journal.concerns(intent)
+    const answer = !isReplayed ? send : (body: Buffer | Readable | null) => {
+      // A body too long to be recorded whole has no equal among the recorded.
+      if (body === null || Buffer.isBuffer(body)) answerAgain(journal, call, intent, body, () => send(body))
+      else send(body)
+    }
+    const mayAsk = this.options.streamUsage === "ask" && mayAskUsage(intent)
+    // The journal compares what is sent with what was sent: after the rewrite, and with the usage asked for.
+    const take = (body: Buffer) => {
+      const sent = mayAsk ? askUsage(call, body, request.headers["content-encoding"]) : body
+      call.request.add(sent)
+      answer(sent)
+    }
+    if (rewriter !== null && offer === null && attribution !== null && rewriter.concerns(intent)) {
+      rewriter.send(request, call, intent, answer, take)
+    } else {
+      if (offer !== null && attribution !== null) rewriter?.passOver(intent)
+      const wholeBytesMax = isReplayed || mayAsk ? limits.recordedBytesMax : 0
+      sendUpstream(request, call, limits, answer, wholeBytesMax, mayAsk ? take : undefined)
+    }
+  }
+
+  refuse(response: ServerResponse, ...refusal: readonly [kind: Refusal, message: string]): void {
+    this.refused += 1
+    // A client that waits for a 100 may send its body all the same, or not: what follows could not be told apart.
+    if (response.req.headers.expect !== undefined) response.shouldKeepAlive = false
+    noteRefused(response.req)
+    this.metrics.refuse(refusal[0])
+    refuse(response, ...refusal)
+  }
+
+  clientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const refused = answerClientError(error, socket, this.underWay)
+    if (refused === null) return
+    this.refused += 1
+    this.metrics.refuse(refused)
+  }
+}

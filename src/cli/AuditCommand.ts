@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { existsSync } from "node:fs"
 import { dirname } from "node:path"
+import { counted } from "../domain/Figures.js"
 import { wrapped } from "../domain/TerminalText.js"
 import { type AuditVerdict, verifyAudit } from "../runtime/AuditVerification.js"
 import { auditFile } from "../runtime/ControlFiles.js"
@@ -101,7 +102,7 @@ const toJson = (entry: ControlEntry) => ({
   hash: entry.hash
 })
 
-const rowsOf = (count: number) => `${count} ${count === 1 ? "row" : "rows"}`
+const rowsOf = (count: number) => counted(count, "row")
 
 const listText = (entries: ReadonlyArray<ControlEntry>): string =>
   entries.length === 0

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
+import { counted } from "../domain/Figures.js"
 import { isLoopback } from "../http/HostName.js"
 import { defaultRules } from "../openai/Redaction.js"
 import { Proxy } from "../proxy/Proxy.js"
@@ -89,7 +90,7 @@ const announce = Effect.fnUntraced(function*(mode: ProxyMode, options: ProxyOpti
   yield* Effect.addFinalizer(() => {
     const { spansCommitted, spansLost } = proxy.health()
     const lost = spansLost === 0 ? "" : `, ${spansLost} could not be recorded`
-    return Console.error(`tau: stopping; ${count(spansCommitted, "call")} recorded so far in ${storePath}${lost}`)
+    return Console.error(`tau: stopping; ${counted(spansCommitted, "call")} recorded so far in ${storePath}${lost}`)
   })
   yield* Console.log([
     `tau proxy listening on ${proxy.origin}/v1`,
@@ -106,12 +107,10 @@ const announce = Effect.fnUntraced(function*(mode: ProxyMode, options: ProxyOpti
   ].join("\n"))
   if (unknownCalls > 0) {
     yield* Console.error(
-      `tau: ${count(unknownCalls, "call")} under way when an earlier process died, marked unknown_after_crash`
+      `tau: ${counted(unknownCalls, "call")} under way when an earlier process died, marked unknown_after_crash`
     )
   }
 })
-
-const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? "" : "s"}`
 
 const redactionOf = ({ redactDefaults, redactPath }: ProxyMode) =>
   redactPath === undefined

@@ -3,10 +3,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { RunId } from "../domain/Ids.js"
-import { GenAi } from "../openai/GenAi.js"
 import { type Page, pageOf, type PageRequest } from "./Page.js"
 import { orStoreError } from "./reading.js"
-import type { Usage } from "./SearchStore.js"
+import { isPaid, isUnpriced, type Usage, usageColumns } from "./spanUsage.js"
 import type { StoreError } from "./StoreError.js"
 
 /** A search as its rows tell it; JSON as text, as it was written. */
@@ -130,13 +129,10 @@ const record = (sql: SqlClient.SqlClient, runId: RunId) =>
       FROM search_reflections WHERE run_id = ${runId} AND failure IS NOT NULL`
     // Ids of what a run calls for begin with its own: the spans have an index by them, and none by run.
     const usage = yield* sql<Usage>`
-      SELECT s.model, coalesce(s.attributes ->> ${`$."${GenAi.callRole}"`} = 'judge', 0) AS is_judge,
-             coalesce(sum(s.input_tokens), 0) AS input_tokens, coalesce(sum(s.output_tokens), 0) AS output_tokens,
-             coalesce(sum(s.attributes ->> ${`$."${GenAi.usageCost}"`}), 0.0) AS cost
+      SELECT ${usageColumns(sql)}
       FROM spans s
-      WHERE s.rollout_id >= ${`${runId}-`} AND s.rollout_id < ${`${runId}.`} AND s.run_id = ${runId}
-        AND s.kind = 'llm' AND s.attributes ->> ${`$."${GenAi.replayed}"`} IS NULL
-      GROUP BY s.model, is_judge, s.attributes ->> ${`$."${GenAi.usageCost}"`} IS NULL`
+      WHERE s.rollout_id >= ${`${runId}-`} AND s.rollout_id < ${`${runId}.`} AND s.run_id = ${runId} AND ${isPaid(sql)}
+      GROUP BY s.model, is_judge, ${isUnpriced(sql)}`
     return {
       run,
       steps,

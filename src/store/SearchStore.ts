@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { RunId } from "../domain/Ids.js"
 import { type Conversation, conversationOf, jsonOfBody } from "../openai/Conversation.js"
-import { GenAi } from "../openai/GenAi.js"
 import { orStoreError } from "./reading.js"
+import { isPaid, type Usage, usageColumns } from "./spanUsage.js"
 import type { StoreError } from "./StoreError.js"
 import { Writer } from "./Writer.js"
 import type { Input, Output } from "./writer/operations.js"
@@ -23,17 +23,6 @@ export interface SearchOutcome {
   readonly usage: ReadonlyArray<Usage>
   /** Its last calls failed for want of capacity or connection, or its scorer could not judge: not the agent's failure. */
   readonly isInfrastructure: boolean
-}
-
-/** What the calls of one rollout or reflection used of one model. */
-export interface Usage {
-  readonly model: string | null
-  /** 1 where the calls were a judge's. */
-  readonly isJudge: 0 | 1
-  readonly inputTokens: number
-  readonly outputTokens: number
-  /** What the upstream itself said it cost, in dollars; 0 where it says nothing. */
-  readonly cost: number
 }
 
 export interface StoredReflection {
@@ -194,11 +183,9 @@ const outcomes = (sql: SqlClient.SqlClient, ids: ReadonlyArray<string>) =>
 
 const usage = (sql: SqlClient.SqlClient, rolloutIds: ReadonlyArray<string>) =>
   sql<Usage & { readonly rolloutId: string }>`
-    SELECT s.rollout_id, s.model, coalesce(s.attributes ->> ${`$."${GenAi.callRole}"`} = 'judge', 0) AS is_judge, coalesce(sum(s.input_tokens), 0) AS input_tokens,
-           coalesce(sum(s.output_tokens), 0) AS output_tokens,
-           coalesce(sum(s.attributes ->> ${`$."${GenAi.usageCost}"`}), 0.0) AS cost
+    SELECT s.rollout_id, ${usageColumns(sql)}
     FROM json_each(${JSON.stringify(rolloutIds)}) AS wanted JOIN spans s ON s.rollout_id = wanted.value
-    WHERE s.kind = 'llm' AND s.attributes ->> ${`$."${GenAi.replayed}"`} IS NULL
+    WHERE ${isPaid(sql)}
     GROUP BY s.rollout_id, s.model, is_judge`
 
 const gateUse = (

@@ -1,22 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { Proxy } from "../../src/proxy/Proxy.js"
 import { attribution, finishedSpans, oneSpan, withProxy } from "../support/proxy.js"
-import { eventually, upstream } from "../support/upstream.js"
-import { rawClient } from "../support/webSocket.js"
+import { upstream } from "../support/upstream.js"
+import { h2c, sending, until } from "../support/webSocketClient.js"
 
 const path = `/rollout/${attribution.rolloutId}/attempt/${attribution.attemptId}/v1`
-const h2c = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
-
-const sending = (text: string) =>
-  Effect.gen(function*() {
-    const client = yield* rawClient((yield* Proxy).origin)
-    client.socket.write(text)
-    return client
-  })
-
-const until = (what: string, read: () => boolean) => eventually(what, Effect.sync(() => read() || undefined))
-
 /** An upstream that answers what is asked of it: `/large` 3 MB, `/broken` half of it, `/held` when the test says so. */
 const various = Effect.gen(function*() {
   const held: Array<() => void> = []

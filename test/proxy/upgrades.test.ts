@@ -4,8 +4,8 @@ import type { IncomingMessage } from "node:http"
 import { Proxy } from "../../src/proxy/Proxy.js"
 import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
 import { attribution, finishedSpans, oneSpan, requestText, withProxy } from "../support/proxy.js"
-import { eventually, upstream } from "../support/upstream.js"
-import { rawClient } from "../support/webSocket.js"
+import { upstream } from "../support/upstream.js"
+import { h2c, sending, until } from "../support/webSocketClient.js"
 
 const path = `/rollout/${attribution.rolloutId}/attempt/${attribution.attemptId}/v1/x`
 
@@ -21,17 +21,6 @@ const repeating = Effect.gen(function*() {
   })
   return { url, requests }
 })
-
-const sending = (text: string) =>
-  Effect.gen(function*() {
-    const client = yield* rawClient((yield* Proxy).origin)
-    client.socket.write(text)
-    return client
-  })
-
-const until = (what: string, read: () => boolean) => eventually(what, Effect.sync(() => read() || undefined))
-
-const h2c = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
 
 describe("Proxy, offers and expectations", () => {
   it.scopedLive("answers an h2c offer as HTTP/1.1, with its body and what is pipelined behind it", () =>

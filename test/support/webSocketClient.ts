@@ -61,11 +61,21 @@ export const connected = (rest: string) =>
 export const until = (what: string, read: () => unknown) =>
   eventually(what, Effect.sync(() => read() === true ? true : undefined))
 
+/** The headers of a client that would speak HTTP/2 without TLS. */
+export const h2c = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+
+/** A client of the proxy that has sent these bytes. */
+export const sending = (text: string) =>
+  Effect.gen(function*() {
+    const client = yield* rawClient((yield* Proxy).origin)
+    client.socket.write(text)
+    return client
+  })
+
 /** A client that has sent its handshake, and whose offer was taken. */
 export const rawConnected = (rest: string) =>
   Effect.gen(function*() {
-    const client = yield* rawClient((yield* Proxy).origin)
-    client.socket.write(handshake(path(rest)))
+    const client = yield* sending(handshake(path(rest)))
     yield* until("the 101", () => client.bytes().includes("\r\n\r\n"))
     return client
   })

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import { diff, type Edit } from "../../domain/Diff.js"
+import { counted } from "../../domain/Figures.js"
 import { type Resources, resourceText } from "../../domain/Resources.js"
 import { visible, visibleLines, wrapped } from "../../domain/TerminalText.js"
 import { ResourceReader } from "../../store/ResourceReader.js"
@@ -89,7 +90,7 @@ const lineText = (edits: ReadonlyArray<Edit>): ReadonlyArray<string> => {
   let hidden = 0
   const lines: Array<string> = []
   const tellHidden = () => {
-    if (hidden > 0) lines.push(paint("dim", `    (${hidden} ${hidden === 1 ? "line" : "lines"} alike)`))
+    if (hidden > 0) lines.push(paint("dim", `    (${counted(hidden, "line")} alike)`))
     hidden = 0
   }
   for (const [place, { op, text }] of edits.entries()) {

@@ -1,5 +1,6 @@
 /** What runs scored under a version of the resources, by mode. */
 import * as Effect from "effect/Effect"
+import { counted } from "../../domain/Figures.js"
 import type { RolloutMode } from "../../domain/Rollout.js"
 import { totalsOf } from "../../store/RowJson.js"
 import { RunReader } from "../../store/RunReader.js"
@@ -39,7 +40,7 @@ export const scoreText = (version: number, scores: ReadonlyArray<VersionScore>):
     ? [`  version ${version}: no run has used it yet`]
     : scores.map(({ failed, meanScore, mode, rollouts, runs }) =>
       `  version ${version}  ${mode.padEnd(5)}  ${meanScore === null ? "no score" : points(meanScore)}` +
-      `  ${rollouts} rollouts of ${runs} ${runs === 1 ? "run" : "runs"}${failed === 0 ? "" : `, ${failed} failed`}`
+      `  ${rollouts} rollouts of ${counted(runs, "run")}${failed === 0 ? "" : `, ${failed} failed`}`
     )
 
 export const scoresJson = (scores: ReadonlyArray<VersionScore>) =>

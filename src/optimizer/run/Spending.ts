@@ -1,5 +1,5 @@
 /** What a search has used, and whether the next batch still fits: by what rollouts and reflections used so far. */
-import type { Usage } from "../../store/SearchStore.js"
+import type { Usage } from "../../store/spanUsage.js"
 import { SearchStopped } from "../Search.js"
 
 export interface SpendingLimits {

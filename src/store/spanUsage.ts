@@ -1,0 +1,28 @@
+/** What calls used of their models, added up from their spans. */
+import type * as SqlClient from "@effect/sql/SqlClient"
+import { GenAi } from "../openai/GenAi.js"
+
+export interface Usage {
+  readonly model: string | null
+  /** 1 where the calls were a judge's. */
+  readonly isJudge: 0 | 1
+  readonly inputTokens: number
+  readonly outputTokens: number
+  /** What the upstream itself said it cost, in dollars; 0 where it says nothing. */
+  readonly cost: number
+}
+
+/** Sums over spans named `s`, to be grouped by `s.model` and `is_judge`. */
+export const usageColumns = (sql: SqlClient.SqlClient) =>
+  sql`s.model, coalesce(s.attributes ->> ${at(GenAi.callRole)} = 'judge', 0) AS is_judge,
+      coalesce(sum(s.input_tokens), 0) AS input_tokens, coalesce(sum(s.output_tokens), 0) AS output_tokens,
+      coalesce(sum(s.attributes ->> ${at(GenAi.usageCost)}), 0.0) AS cost`
+
+/** Of these spans: calls of a model that were paid for. An answer that is given again was paid for the first time. */
+export const isPaid = (sql: SqlClient.SqlClient) =>
+  sql`s.kind = 'llm' AND s.attributes ->> ${at(GenAi.replayed)} IS NULL`
+
+/** Which calls the upstream itself priced: a sum over both kinds would hide those that it did not. */
+export const isUnpriced = (sql: SqlClient.SqlClient) => sql`s.attributes ->> ${at(GenAi.usageCost)} IS NULL`
+
+const at = (attribute: string) => `$."${attribute}"`

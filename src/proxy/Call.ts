@@ -3,6 +3,7 @@ import { type Dispatcher, errors } from "undici"
 import { TerminalScanner } from "../openai/TerminalEvent.js"
 import { UsageFilter } from "../openai/UsageFilter.js"
 import type { FinishedSpan, RewriteOutcome, SpanIntent } from "../store/writer/spans.js"
+import { AnswerBody } from "./AnswerBody.js"
 import { breakOff } from "./BreakOff.js"
 import * as Headers from "./Headers.js"
 import { nowUs } from "./nowUs.js"
@@ -46,6 +47,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   /** The request as the client sent it, where another one is sent on. */
   private original: Recording | null = null
   private readonly response: Recording
+  private readonly body: AnswerBody
   protected readonly pendingIntent: { readonly cancel: () => boolean }
   private controller: Dispatcher.DispatchController | null = null
   private scanner: TerminalScanner | null = null
@@ -85,6 +87,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   ) {
     this.request = new Recording(settings.recordedBytesMax, settings.budget)
     this.response = new Recording(settings.recordedBytesMax, settings.budget)
+    this.body = new AnswerBody(outgoing, this.waitForClient)
     this.pendingIntent = settings.recorder.open(intent)
     outgoing.sendDate = false
     outgoing.on("close", this.clientClosed)
@@ -144,7 +147,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     }
     // What follows a committed terminal event is no answer any more, and often the blank line that a client waits for.
     if (this.committedBytes !== null) {
-      this.write(controller, chunk)
+      this.body.write(chunk)
       return
     }
     if (this.held !== null) {
@@ -156,10 +159,10 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     const holdFrom = this.holdFrom(chunk)
     if (holdFrom > 0) this.sendHead()
     if (holdFrom === chunk.length) {
-      this.write(controller, chunk)
+      this.body.write(chunk)
       return
     }
-    if (holdFrom > 0) this.write(controller, chunk.subarray(0, holdFrom))
+    if (holdFrom > 0) this.body.write(chunk.subarray(0, holdFrom))
     this.held = [chunk.subarray(holdFrom)]
     this.commitWhenWhole(controller)
   }
@@ -306,7 +309,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     const rest = this.filter?.end()
     if (rest === undefined || rest.length === 0) return
     if (this.committedBytes === null) (this.held ??= []).push(rest)
-    else this.outgoing.write(rest)
+    else this.body.write(rest)
   }
 
   /** First byte of the chunk that must wait, or its length when all may pass. */
@@ -323,9 +326,9 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     this.outgoing.writeHead(status, message, headers)
   }
 
-  private write(controller: Dispatcher.DispatchController, bytes: Uint8Array) {
-    if (this.outgoing.write(bytes)) return
-    controller.pause()
+  private readonly waitForClient = () => {
+    if (this.upstreamEnded) return
+    this.controller?.pause()
     if (this.isPaused) return
     this.isPaused = true
     this.outgoing.once("drain", this.drained)
@@ -352,11 +355,11 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
         held.length === 1 && this.upstreamEnded && !this.upstreamBroke && this.trailers === null &&
         this.response.bytes === bytes
       ) {
-        this.outgoing.end(held[0])
+        this.body.end(held[0]!, null)
         this.end()
         return
       }
-      for (const part of held) this.outgoing.write(part)
+      for (const part of held) this.body.write(part)
       if (this.upstreamEnded || this.upstreamBroke) this.release()
       else this.controller?.resume()
     })
@@ -365,9 +368,8 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   /** Everything has passed: the connection ends as the upstream's did. */
   private release() {
     const end = () => {
-      if (this.trailers !== null) this.outgoing.addTrailers(this.trailers)
       if (this.upstreamBroke) breakOff(this.outgoing)
-      else this.outgoing.end()
+      else this.body.end(none, this.trailers)
       this.end()
     }
     // Bytes after the terminal event are rare, and part of the answer all the same.
@@ -478,6 +480,8 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     )
   }
 }
+
+const none = new Uint8Array(0)
 
 /** Most informational answers (1xx) before an answer: each sets undici's patience back to its beginning. */
 const informationalMax = 100

@@ -1,0 +1,98 @@
+import type { ServerResponse } from "node:http"
+
+/** Longer pieces are left to Node: copying them would cost more than the writes it saves. */
+const smallMax = 4_096
+/** So much is gathered of one turn. */
+const gatheredMax = 16_384
+const none = new Uint8Array(0)
+const lastChunk = Buffer.from("0\r\n\r\n")
+const carriageReturn = 13
+const lineFeed = 10
+const digits = Buffer.from("0123456789abcdef")
+
+/**
+ * The body of an answer on its way to the client. Node writes each chunk in four pieces; here the small chunks of one turn leave
+ * as one piece, each still a chunk of its own.
+ */
+export class AnswerBody {
+  private gathered: Array<Uint8Array> = []
+  private gatheredBytes = 0
+
+  /** `onFull` is called when the client takes bytes more slowly than they come. */
+  constructor(private readonly outgoing: ServerResponse, private readonly onFull: () => void) {}
+
+  /** Its head was handed to Node before. Small pieces leave at the end of the turn. */
+  write(bytes: Uint8Array): void {
+    if (bytes.length === 0) return
+    if (!this.outgoing.chunkedEncoding || bytes.length > smallMax) {
+      this.flush()
+      if (!this.outgoing.write(bytes)) this.onFull()
+      return
+    }
+    if (this.gathered.length === 0) process.nextTick(flush, this)
+    this.gathered.push(bytes)
+    this.gatheredBytes += bytes.length
+    if (this.gatheredBytes > gatheredMax) this.flush()
+  }
+
+  /** What was written before, these last bytes, and the end. */
+  end(bytes: Uint8Array, trailers: ReadonlyArray<[string, string]> | null): void {
+    const { outgoing } = this
+    if (!outgoing.chunkedEncoding) {
+      outgoing.end(bytes.length > 0 ? bytes : undefined)
+      return
+    }
+    this.write(bytes)
+    if (trailers !== null) outgoing.addTrailers(trailers)
+    else if (this.gathered.length > 0) {
+      this.send(lastChunk)
+      outgoing.chunkedEncoding = false
+    }
+    this.flush()
+    outgoing.end()
+  }
+
+  /** What was gathered leaves now. */
+  flush(): void {
+    if (this.gathered.length > 0) this.send(none)
+  }
+
+  /** In chunks of our own making: Node is to pass them on as they are. */
+  private send(last: Uint8Array) {
+    const { gathered, outgoing } = this
+    const chunks = chunksOf(gathered, this.gatheredBytes, last)
+    this.gathered = []
+    this.gatheredBytes = 0
+    if (outgoing.destroyed) return
+    // Else Node holds it back until the end of the turn.
+    outgoing.socket?.cork()
+    outgoing.chunkedEncoding = false
+    if (!outgoing.write(chunks)) this.onFull()
+    outgoing.chunkedEncoding = true
+    outgoing.socket?.uncork()
+  }
+}
+
+const flush = (body: AnswerBody) => body.flush()
+
+/** Pieces of up to `smallMax` bytes as chunks (RFC 9112, 7.1), and what follows them. */
+const chunksOf = (pieces: ReadonlyArray<Uint8Array>, bytes: number, last: Uint8Array): Uint8Array => {
+  // Up to four digits of a length, and the ends of two lines.
+  const chunks = Buffer.allocUnsafe(bytes + 8 * pieces.length + last.length)
+  let at = 0
+  for (const piece of pieces) {
+    const { length } = piece
+    if (length > 0xfff) chunks[at++] = digits[length >> 12]!
+    if (length > 0xff) chunks[at++] = digits[length >> 8 & 15]!
+    if (length > 0xf) chunks[at++] = digits[length >> 4 & 15]!
+    chunks[at++] = digits[length & 15]!
+    chunks[at++] = carriageReturn
+    chunks[at++] = lineFeed
+    chunks.set(piece, at)
+    at += length
+    chunks[at++] = carriageReturn
+    chunks[at++] = lineFeed
+  }
+  chunks.set(last, at)
+  return chunks.subarray(0, at + last.length)
+}

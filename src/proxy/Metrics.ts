@@ -44,7 +44,7 @@ const waits = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 
 const commits = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
 /** How often the event loop is asked how late it is. */
-const lagResolutionMs = 20
+const lagResolutionMs = 100
 
 /** What is known only at the moment somebody asks. Sizes in bytes. */
 export interface Gauges {

@@ -164,11 +164,16 @@ interface Prepared {
   readonly responseContentEncoding: string | null
 }
 
-/** Of the batch under way. */
-const prepared = new Map<FinishedSpan, Prepared>()
+/**
+ * Of the batch under way. A new map for each: the table of a cleared one leads to the table after it, so that what was once moved to
+ * the old generation would keep every later batch from the young collector.
+ */
+let prepared = new Map<FinishedSpan, Prepared>()
 
 /** The batch is over, whatever became of it. */
-export const forgetPrepared = (): void => prepared.clear()
+export const forgetPrepared = (): void => {
+  prepared = new Map()
+}
 
 export const prepareSpan = (
   span: FinishedSpan,

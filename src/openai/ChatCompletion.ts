@@ -107,10 +107,17 @@ export const answerText = (object: unknown): string | null => {
 
 /** Why each choice ended, in the words of the wire: `finish_reason`, `stop_reason`, or the status of a Responses object. */
 export const finishReasons = (object: unknown): ReadonlyArray<string> => {
-  const choices = listAt(object, "choices").map((choice) => textAt(choice, "finish_reason"))
+  const reasons: Array<string> = []
+  for (const choice of listAt(object, "choices")) {
+    const reason = textAt(choice, "finish_reason")
+    if (reason !== null) reasons.push(reason)
+  }
+  const type = at(object, "object")
+  const isResponse = type === "response" || type === "realtime.response"
   const reason = textAt(object, "stop_reason") ?? textAt(object, "incomplete_details", "reason") ??
-    (/^(realtime\.)?response$/.test(textAt(object, "object") ?? "") ? textAt(object, "status") : null)
-  return [...choices, reason].filter((text) => text !== null)
+    (isResponse ? textAt(object, "status") : null)
+  if (reason !== null) reasons.push(reason)
+  return reasons
 }
 
 /** The model that answered, by its own word. */

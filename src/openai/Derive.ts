@@ -43,7 +43,7 @@ export interface Derived {
   /** The answer was a stream, and its last event came. */
   readonly isOver: boolean
   /** What the upstream reported as an error in an answer that had begun with status 200. */
-  readonly streamError?: string
+  readonly streamError: string | undefined
   readonly inputTokens: number | null
   readonly outputTokens: number | null
   /** The model that answered, else the one that was asked for. */
@@ -80,10 +80,9 @@ interface Answer {
 
 const readAnswer = (api: Endpoint["api"], call: RecordedCall): Answer => {
   const wire = call.isOverWebSocket === true ? "ws" as const : null
-  const none = { wire, object: undefined, assembled: null, error: null, isOver: false }
   const decoded = decodeBody(call.responseBytes, call.responseContentEncoding)
-  if ("reason" in decoded) return { ...none, reason: `response: ${decoded.reason}` }
-  if (decoded.bytes.length === 0) return { ...none, reason: "response: empty" }
+  if ("reason" in decoded) return plainAnswer(wire, undefined, null, `response: ${decoded.reason}`)
+  if (decoded.bytes.length === 0) return plainAnswer(wire, undefined, null, "response: empty")
   if (wire === "ws" || isStream(decoded.bytes, call.responseContentType)) {
     const { error, isOver, object, reason } = wire === "ws"
       ? assembleResponse({ [Symbol.iterator]: () => eventsOfLines(decoded.bytes) })
@@ -104,8 +103,15 @@ const readAnswer = (api: Endpoint["api"], call: RecordedCall): Answer => {
     : isObject(object) || error !== null
     ? null
     : "response: not a JSON object"
-  return { ...none, wire: "http", object, error, reason }
+  return plainAnswer("http", object, error, reason)
 }
+
+const plainAnswer = (
+  wire: Answer["wire"],
+  object: unknown,
+  error: ReportedError | null,
+  reason: string | null
+): Answer => ({ wire, object, assembled: null, error, isOver: false, reason })
 
 /** An answer of status 200 may be an error all the same. */
 const reportedIn = (object: unknown): ReportedError | null => {
@@ -149,6 +155,7 @@ const plainRequest = (call: RecordedCall, endpoint: Endpoint): Derived => {
     assembled: null,
     attributes,
     isOver: false,
+    streamError: undefined,
     inputTokens: null,
     outputTokens: null,
     model: null
@@ -199,7 +206,7 @@ export const derive = (call: RecordedCall): Derived => {
     assembled: answer.assembled,
     attributes,
     isOver: answer.isOver,
-    ...(error !== null && { streamError: error.message.slice(0, streamErrorMax) }),
+    streamError: error?.message.slice(0, streamErrorMax),
     inputTokens: usage.inputTokens,
     outputTokens: usage.outputTokens,
     model: modelOf(failed ? undefined : answer.object) ?? textAt(request.object, "model") ??

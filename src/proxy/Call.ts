@@ -35,6 +35,7 @@ export interface CallSettings {
  */
 export class Call implements Dispatcher.DispatchHandler, Pausing {
   readonly request: Recording
+  place = -1
   /** The span whose answer this call is given again; null when it goes upstream. */
   replayOf: string | null = null
   /** It is the first call of its attempt that differs from the attempt before. */

@@ -1,5 +1,7 @@
+import type { Member } from "./Members.js"
+
 /** What is looked at: a call, or a WebSocket connection. */
-export interface UnderWay {
+export interface UnderWay extends Member {
   /** Unix milliseconds. */
   readonly startedAtMs: number
   /** Bytes sent on the client's connection while more must wait for it; null while nothing waits. */
@@ -22,7 +24,7 @@ export class CallClock {
   private lookedAt = performance.now()
 
   constructor(
-    private readonly calls: ReadonlySet<UnderWay>,
+    private readonly calls: Iterable<UnderWay>,
     private readonly limits: { readonly callMs: number; readonly clientIdleMs: number; readonly uploadIdleMs: number }
   ) {
     const shortestMs = Math.min(limits.callMs, limits.clientIdleMs, limits.uploadIdleMs)

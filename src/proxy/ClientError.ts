@@ -24,7 +24,7 @@ export const noteRefused = (request: IncomingMessage): void => void refusedLast.
 export const answerClientError = (
   error: NodeJS.ErrnoException,
   socket: Duplex,
-  calls: ReadonlySet<unknown>
+  calls: Iterable<unknown>
 ): Refusal | null => {
   const { kind, message } = kinds[error.code ?? ""] ?? {
     kind: "malformed" as const,

@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
-import type { Socket } from "node:net"
 import type { Duplex, Readable } from "node:stream"
 import type { Dispatcher } from "undici"
 import { upstreamPath, type UpstreamUrl } from "../openai/UpstreamUrl.js"
@@ -16,6 +15,8 @@ import * as Headers from "./Headers.js"
 import { bareHealth, type Health, healthBytes, statusOf } from "./Health.js"
 import type { Journal } from "./Journal.js"
 import type { KeyRing } from "./KeyRing.js"
+import type { Connection } from "./Listener.js"
+import { Members } from "./Members.js"
 import { Metrics } from "./Metrics.js"
 import { nowUs } from "./nowUs.js"
 import { Offer } from "./Offer.js"
@@ -38,8 +39,7 @@ export class Gateway {
   readonly captureSession: string
   private readonly settings: CallSettings
   private readonly tunnelSettings: TunnelSettings
-  readonly underWay = new Set<UnderWay>()
-  private readonly tunnels = new Set<Tunnel>()
+  readonly underWay = new Members<UnderWay>()
   private readonly queue: CallQueue
   private readonly clock: CallClock
   private readonly budget: RecordingBudget
@@ -48,7 +48,7 @@ export class Gateway {
   private readonly watch: StoreWatch
   private readonly admission: Admission
   private readonly guard: RequestGuard
-  readonly sockets = new Set<Socket>()
+  readonly connections = new Members<Connection>()
   private handled = 0
   private refused = 0
 
@@ -85,10 +85,7 @@ export class Gateway {
       callsMax: limits.socketCallsMax,
       idleMs: limits.socketIdleMs,
       trouble: () => this.trouble(),
-      onEnd: (tunnel) => {
-        this.tunnels.delete(tunnel)
-        this.ended(tunnel)
-      }
+      onEnd: (tunnel) => this.ended(tunnel)
     }
   }
 
@@ -103,7 +100,7 @@ export class Gateway {
   retire(): void {
     this.options.admin?.close()
     this.queue.refuseAll()
-    for (const tunnel of this.tunnels) tunnel.retire()
+    for (const each of this.underWay) if (each instanceof Tunnel) each.retire()
   }
 
   private ended(call: UnderWay) {
@@ -134,7 +131,7 @@ export class Gateway {
   private metricsText(): string {
     const { commits, logLost, waiting, waitingBytes } = this.writer.health()
     return this.metrics.text({
-      connections: this.sockets.size,
+      connections: this.connections.size,
       callsUnderWay: this.underWay.size,
       callsQueued: this.queue.size,
       spansCommitted: this.recorder.counters.committed,
@@ -273,7 +270,6 @@ export class Gateway {
         this.underWay.delete(call)
         const tunnel = new Tunnel(this.tunnelSettings, taken, offer)
         this.underWay.add(tunnel)
-        this.tunnels.add(tunnel)
       })
     this.underWay.add(call)
     if (request.headers.expect !== undefined && request.httpVersionMinor === 1) askForBody(response)

@@ -5,18 +5,23 @@ import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { isReachedAs } from "../http/HostName.js"
 import type { UnderWay } from "./CallClock.js"
+import type { Member, Members } from "./Members.js"
 import { ProxyStartError } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
 import { type Handler, listenForUpgrades } from "./Upgrades.js"
 
 /** Who is told what comes in. */
 export interface Listener extends Handler {
-  readonly sockets: Set<Socket>
-  readonly underWay: ReadonlySet<UnderWay>
+  readonly connections: Members<Connection>
+  readonly underWay: Iterable<UnderWay>
   /** For a client that sent what is no request. */
   readonly clientError: (error: NodeJS.ErrnoException, socket: Duplex) => void
   /** The proxy stops: nobody waits for a place any more. */
   readonly retire: () => void
+}
+
+export interface Connection extends Member {
+  readonly socket: Socket
 }
 
 export const listen = (gateway: Listener, { bind, limits, upstreamUrl }: ProxyOptions) =>
@@ -46,15 +51,17 @@ export const listen = (gateway: Listener, { bind, limits, upstreamUrl }: ProxyOp
     server.maxConnections = limits.connectionsMax
     // Node would drop what is beyond a thousand headers without a word; their bytes are limited already.
     server.maxHeadersCount = 0
-    const { sockets } = gateway
+    const known = new WeakSet<Socket>()
     listenForUpgrades(server, gateway)
     server.on("connection", (socket) => {
       // One whose offer was declined comes a second time.
-      if (sockets.has(socket)) return
+      if (known.has(socket)) return
+      known.add(socket)
       // Each call watches its socket, and a client may pipeline many calls on one.
       socket.setMaxListeners(0)
-      sockets.add(socket)
-      socket.once("close", () => sockets.delete(socket))
+      const connection = { socket, place: -1 }
+      gateway.connections.add(connection)
+      socket.once("close", () => gateway.connections.delete(connection))
     })
     server.on("clientError", (error: NodeJS.ErrnoException, socket) => gateway.clientError(error, socket))
     server.once("error", (error: NodeJS.ErrnoException) =>
@@ -79,7 +86,7 @@ export const stop = (server: Server, gateway: Listener, { limits }: ProxyOptions
     const closeIdle = () => {
       server.closeIdleConnections()
       // Connections that were opened and never used are not idle to Node, and clients keep some in reserve.
-      for (const socket of gateway.sockets) if (socket.bytesRead === 0) socket.destroy()
+      for (const { socket } of gateway.connections) if (socket.bytesRead === 0) socket.destroy()
     }
     gateway.retire()
     server.close(() => resume(Effect.void))

@@ -35,6 +35,7 @@ const keepAliveMs = 60_000
  * A message of the upstream that ends a model call, and what follows it, leaves once the call's span is committed.
  */
 export class Tunnel implements UnderWay {
+  place = -1
   private readonly client: Socket
   private readonly upstream: Duplex
   private readonly fromClient: MessageReader

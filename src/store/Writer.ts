@@ -183,8 +183,8 @@ interface Entry {
 /** Small batches leave one at a time, and the next one collects meanwhile. Plain callbacks: this is the hot path. */
 class WriterQueue {
   private waiting: Array<Entry> = []
-  /** Those that are not due, in the order in which they will be. */
-  private readonly lazy = new Set<Entry>()
+  /** Those that are not due, in the order in which they will be. Few, and no `Set`: see `proxy/Members.ts`. */
+  private lazy: Array<Entry> = []
   private waitingBytes = 0
   /** Batches that were posted, in order. */
   private inFlight: Array<ReadonlyArray<Entry>> = []
@@ -222,21 +222,23 @@ class WriterQueue {
       this.schedule()
       return notCancellable
     }
-    this.lazy.add(entry)
+    this.lazy.push(entry)
     this.lazyTimer ??= setTimeout(this.wake, lazyMs)
     return {
       cancel: () => {
-        const isCancelled = this.lazy.delete(entry)
-        if (isCancelled && this.cancelled < cancelledMax) this.cancelled += 1
-        if (this.scheduled && this.lazy.size === 0) setImmediate(this.gather)
-        return isCancelled
+        const place = this.lazy.indexOf(entry)
+        if (place === -1) return false
+        this.lazy.splice(place, 1)
+        if (this.cancelled < cancelledMax) this.cancelled += 1
+        if (this.scheduled && this.lazy.length === 0) setImmediate(this.gather)
+        return true
       }
     }
   }
 
   health(): WriterHealth {
     return {
-      waiting: this.waiting.length + this.lazy.size,
+      waiting: this.waiting.length + this.lazy.length,
       waitingBytes: this.waitingBytes,
       commits: this.commits,
       lastCommitMs: this.lastCommitMs,
@@ -254,7 +256,7 @@ class WriterQueue {
     }
     if (this.inFlight.length > 0 || this.scheduled || this.waiting.length === 0) return
     // A call that ends while no other began just now has nobody to wait for.
-    if (this.lazy.size === 0 && this.waiting.length === 1 && this.waiting[0]!.operation === "closeSpan") {
+    if (this.lazy.length === 0 && this.waiting.length === 1 && this.waiting[0]!.operation === "closeSpan") {
       this.post()
       return
     }
@@ -273,15 +275,14 @@ class WriterQueue {
 
   private takeDue() {
     const now = performance.now()
-    for (const entry of this.lazy) {
-      if (entry.dueAt > now) {
-        this.lazyTimer ??= setTimeout(this.wake, entry.dueAt - now)
-        return
-      }
-      this.lazy.delete(entry)
-      this.waiting.push(entry)
+    let due = 0
+    while (due < this.lazy.length && this.lazy[due]!.dueAt <= now) {
+      this.waiting.push(this.lazy[due]!)
       if (this.cancelled > 0) this.cancelled -= 1
+      due += 1
     }
+    if (due > 0) this.lazy.splice(0, due)
+    if (this.lazy.length > 0) this.lazyTimer ??= setTimeout(this.wake, this.lazy[0]!.dueAt - now)
   }
 
   /**
@@ -290,7 +291,7 @@ class WriterQueue {
    * that began just now, where most calls end soon.
    */
   private readonly gather = () => {
-    if (!this.scheduled || this.lazy.size > 0 && this.cancelled > cancelledMax / 2) return
+    if (!this.scheduled || this.lazy.length > 0 && this.cancelled > cancelledMax / 2) return
     const gathered = this.waiting.length
     if (gathered > this.gatheredBefore) {
       this.gatheredBefore = gathered
@@ -353,7 +354,7 @@ class WriterQueue {
     const entries = [...this.inFlight.flat(), ...this.waiting, ...this.lazy]
     this.inFlight = []
     this.waiting = []
-    this.lazy.clear()
+    this.lazy = []
     for (const entry of entries) tell(entry, { ok: false, failure })
     this.onDeath(failure)
   }

@@ -53,6 +53,7 @@ describe("derive", () => {
       operation: "chat",
       assembled: null,
       isOver: false,
+      streamError: undefined,
       attributes: {
         "gen_ai.operation.name": "chat",
         "openai.api.type": "chat_completions",

@@ -135,7 +135,7 @@ const withoutContent = (derived: Derived, call: RecordedCall, marks: Record<stri
   return {
     ...derived,
     assembled: null,
-    ...(derived.streamError !== undefined && { streamError: "the upstream reported an error" })
+    streamError: derived.streamError === undefined ? undefined : "the upstream reported an error"
   }
 }
 

@@ -374,9 +374,11 @@ const attributionLine = (span: FinishedSpan): string =>
     request_bytes: span.requestBytes,
     response_bytes: span.responseBytes,
     duration_ms: Math.round((span.endTimeUs - span.startTimeUs) / 1000),
-    ...(span.statusCode !== null && { status_code: span.statusCode }),
-    ...(span.replayOf !== undefined && { replay_of: span.replayOf }),
-    ...(span.errorCode !== null && { error_code: span.errorCode, error_message: span.errorMessage })
+    // What is undefined is left out.
+    status_code: span.statusCode ?? undefined,
+    replay_of: span.replayOf,
+    error_code: span.errorCode ?? undefined,
+    error_message: span.errorCode === null ? undefined : span.errorMessage
   })
 
 let attributionLines: Array<string> = []

@@ -14,7 +14,6 @@ const here = (file) => fileURLToPath(new URL(file, import.meta.url))
 export const serve = async (...args) => {
   const startedAt = performance.now()
   const child = spawn(process.execPath, [
-    ...(args[0] === "tau" ? (process.env.TAUFLAGS ?? "").split(" ").filter(Boolean) : []),
     here("./server.mjs"),
     ...args
   ], { stdio: ["ignore", "pipe", "inherit"] })

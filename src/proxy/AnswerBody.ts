@@ -4,7 +4,7 @@ import type { ServerResponse } from "node:http"
 const smallMax = 4_096
 /** So much is gathered of one turn. */
 const gatheredMax = 16_384
-const none = new Uint8Array(0)
+const none: Uint8Array = new Uint8Array(0)
 const lastChunk = Buffer.from("0\r\n\r\n")
 const carriageReturn = 13
 const lineFeed = 10
@@ -17,16 +17,31 @@ const digits = Buffer.from("0123456789abcdef")
 export class AnswerBody {
   private gathered: Array<Uint8Array> = []
   private gatheredBytes = 0
+  private isPaused = false
 
-  /** `onFull` is called when the client takes bytes more slowly than they come. */
-  constructor(private readonly outgoing: ServerResponse, private readonly onFull: () => void) {}
+  /** When the client takes bytes more slowly than they come, `pause` is called, and `resume` once it has taken them. */
+  constructor(
+    private readonly outgoing: ServerResponse,
+    private readonly pause: () => void,
+    private readonly resume: () => void
+  ) {}
+
+  /** Bytes that have left on the client's connection while more must wait for it; null while nothing waits. */
+  get sentWhilePaused(): number | null {
+    return this.isPaused ? this.outgoing.socket?.bytesWritten ?? null : null
+  }
+
+  /** The client has left: nothing waits for it any more. */
+  giveUp(): void {
+    this.isPaused = false
+  }
 
   /** Its head was handed to Node before. Small pieces leave at the end of the turn. */
   write(bytes: Uint8Array): void {
     if (bytes.length === 0) return
     if (!this.outgoing.chunkedEncoding || bytes.length > smallMax) {
       this.flush()
-      if (!this.outgoing.write(bytes)) this.onFull()
+      if (!this.outgoing.write(bytes)) this.wait()
       return
     }
     if (this.gathered.length === 0) process.nextTick(flush, this)
@@ -36,7 +51,7 @@ export class AnswerBody {
   }
 
   /** What was written before, these last bytes, and the end. */
-  end(bytes: Uint8Array, trailers: ReadonlyArray<[string, string]> | null): void {
+  end(bytes = none, trailers: ReadonlyArray<[string, string]> | null = null): void {
     const { outgoing } = this
     if (!outgoing.chunkedEncoding) {
       outgoing.end(bytes.length > 0 ? bytes : undefined)
@@ -67,9 +82,21 @@ export class AnswerBody {
     // Else Node holds it back until the end of the turn.
     outgoing.socket?.cork()
     outgoing.chunkedEncoding = false
-    if (!outgoing.write(chunks)) this.onFull()
+    if (!outgoing.write(chunks)) this.wait()
     outgoing.chunkedEncoding = true
     outgoing.socket?.uncork()
+  }
+
+  private wait() {
+    this.pause()
+    if (this.isPaused) return
+    this.isPaused = true
+    this.outgoing.once("drain", this.drained)
+  }
+
+  private readonly drained = () => {
+    this.isPaused = false
+    this.resume()
   }
 }
 

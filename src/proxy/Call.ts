@@ -59,8 +59,6 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   private sizedTo: number | null = null
   /** Bytes that must not leave before the commit; null while everything may pass. */
   private held: Array<Uint8Array> | null = null
-  /** The client takes bytes more slowly than the upstream sends them. */
-  private isPaused = false
   private informational = 0
   private chunks = 0
   private firstByteUs: number | null = null
@@ -88,7 +86,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   ) {
     this.request = new Recording(settings.recordedBytesMax, settings.budget)
     this.response = new Recording(settings.recordedBytesMax, settings.budget)
-    this.body = new AnswerBody(outgoing, this.waitForClient)
+    this.body = new AnswerBody(outgoing, this.pauseUpstream, this.resumeUpstream)
     this.pendingIntent = settings.recorder.open(intent)
     outgoing.sendDate = false
     outgoing.on("close", this.clientClosed)
@@ -253,9 +251,8 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     return this.intent.startTimeUs / 1000
   }
 
-  /** Bytes that have left on the client's connection while more must wait for it; null while nothing waits. */
   get sentWhilePaused(): number | null {
-    return this.isPaused ? this.outgoing.socket?.bytesWritten ?? null : null
+    return this.body.sentWhilePaused
   }
 
   /** Ends a call that outlived the proxy's patience at shutdown. */
@@ -327,12 +324,12 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     this.outgoing.writeHead(status, message, headers)
   }
 
-  private readonly waitForClient = () => {
-    if (this.upstreamEnded) return
-    this.controller?.pause()
-    if (this.isPaused) return
-    this.isPaused = true
-    this.outgoing.once("drain", this.drained)
+  private readonly pauseUpstream = () => {
+    if (!this.upstreamEnded) this.controller?.pause()
+  }
+
+  private readonly resumeUpstream = () => {
+    this.controller?.resume()
   }
 
   private commit(state: FinishedSpan["state"]) {
@@ -356,7 +353,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
         held.length === 1 && this.upstreamEnded && !this.upstreamBroke && this.trailers === null &&
         this.response.bytes === bytes
       ) {
-        this.body.end(held[0]!, null)
+        this.body.end(held[0])
         this.end()
         return
       }
@@ -370,17 +367,12 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   private release() {
     const end = () => {
       if (this.upstreamBroke) breakOff(this.outgoing)
-      else this.body.end(none, this.trailers)
+      else this.body.end(undefined, this.trailers)
       this.end()
     }
     // Bytes after the terminal event are rare, and part of the answer all the same.
     if (this.response.bytes > (this.committedBytes ?? 0)) this.close("done", null, end, false)
     else end()
-  }
-
-  private readonly drained = () => {
-    this.isPaused = false
-    this.controller?.resume()
   }
 
   private readonly clientClosed = () => {
@@ -400,7 +392,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   private beginDrain(ms: number) {
     this.bytesBeforeDrain = this.response.bytes
     this.drainTimer = setTimeout(() => this.endDrain(), ms)
-    this.isPaused = false
+    this.body.giveUp()
     this.controller?.resume()
   }
 
@@ -481,8 +473,6 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     )
   }
 }
-
-const none = new Uint8Array(0)
 
 /** Most informational answers (1xx) before an answer: each sets undici's patience back to its beginning. */
 const informationalMax = 100

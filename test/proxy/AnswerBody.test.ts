@@ -42,7 +42,7 @@ const serving = (scripts: ReadonlyArray<Script>) =>
         void (async () => {
           outgoing.writeHead(200, { ...hasTrailer && { trailer: "x-checksum" } })
           outgoing.flushHeaders()
-          const body = new AnswerBody(outgoing, () => {})
+          const body = new AnswerBody(outgoing, () => {}, () => {})
           let n = 0
           for (const sizes of turns) {
             for (const bytes of sizes) body.write(pieceOf(bytes, n++))
@@ -144,7 +144,7 @@ describe("The body of an answer", () => {
         const server = createServer((_, outgoing) => {
           outgoing.on("error", (error) => resume(Effect.die(error)))
           outgoing.writeHead(200).flushHeaders()
-          const body = new AnswerBody(outgoing, () => {})
+          const body = new AnswerBody(outgoing, () => {}, () => {})
           body.write(pieceOf(10, 0))
           outgoing.destroy()
           setImmediate(() => resume(Effect.succeed(outgoing.destroyed)))

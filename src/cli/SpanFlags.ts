@@ -2,7 +2,7 @@
 import { spanStates } from "../domain/Lifecycle.js"
 import type { SpanFilter } from "../store/SpanStore.js"
 import type { Flag } from "./flags.js"
-import { readTime } from "./FlagValue.js"
+import { Mistake, readTime } from "./FlagValue.js"
 import type { GivenFlags } from "./GivenFlags.js"
 import { choice, choiceOf, failed, kinds, optional, roles, text, textOf, time } from "./ReadingFlags.js"
 
@@ -20,8 +20,18 @@ export const spanFlags: ReadonlyArray<Flag> = [
   time("until", "Only calls that began before")
 ]
 
-export const readSpanFilter = (flags: GivenFlags): SpanFilter => {
+/** From when to when. */
+const spanTimes = (flags: GivenFlags): Pick<SpanFilter, "sinceMs" | "untilMs"> => {
   const nowMs = Date.now()
+  const sinceMs = optional(flags, "since", (given) => readTime(given, nowMs))
+  const untilMs = optional(flags, "until", (given) => readTime(given, nowMs))
+  if (sinceMs !== null && untilMs !== null && sinceMs >= untilMs) {
+    throw new Mistake("--since is not before --until: no call began between them")
+  }
+  return { sinceMs, untilMs }
+}
+
+export const readSpanFilter = (flags: GivenFlags): SpanFilter => {
   return {
     runId: textOf(flags, "run"),
     rolloutId: textOf(flags, "rollout"),
@@ -32,8 +42,7 @@ export const readSpanFilter = (flags: GivenFlags): SpanFilter => {
     session: textOf(flags, "session"),
     role: choiceOf(flags, "role", roles),
     failed: flags.isOn("failed"),
-    sinceMs: optional(flags, "since", (given) => readTime(given, nowMs)),
-    untilMs: optional(flags, "until", (given) => readTime(given, nowMs))
+    ...spanTimes(flags)
   }
 }
 
@@ -43,7 +52,6 @@ export const trafficFlags = spanFlags.filter(({ name }) =>
 )
 
 export const readTrafficFilter = (flags: GivenFlags): SpanFilter => {
-  const nowMs = Date.now()
   return {
     runId: textOf(flags, "run"),
     rolloutId: textOf(flags, "rollout"),
@@ -54,7 +62,6 @@ export const readTrafficFilter = (flags: GivenFlags): SpanFilter => {
     session: textOf(flags, "session"),
     role: null,
     failed: false,
-    sinceMs: optional(flags, "since", (given) => readTime(given, nowMs)),
-    untilMs: optional(flags, "until", (given) => readTime(given, nowMs))
+    ...spanTimes(flags)
   }
 }

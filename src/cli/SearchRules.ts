@@ -88,6 +88,10 @@ export const searchProblems = (config: RunConfig, given: ReadonlyArray<string>):
     ...(config.resources === undefined ? [] : componentProblems(config.optimizer, config.resources, "\"resources\"")),
     ...referenceProblems(config),
     ...budgetProblems(config),
+    ...(config.optimizer.mergesMax === undefined || config.optimizer.merge === true ? [] : [{
+      path: "$.optimizer.mergesMax",
+      text: "expected beside \"merge\": true, without which nothing is crossed"
+    }]),
     ...parameterProblems(config),
     ...parentProblems(config.optimizer),
     ...modelProblems(config.optimizer.reflection_model),

@@ -227,11 +227,13 @@ class WriterQueue {
     return {
       cancel: () => {
         const place = this.lazy.indexOf(entry)
-        if (place === -1) return false
-        this.lazy.splice(place, 1)
-        if (this.cancelled < cancelledMax) this.cancelled += 1
+        const isCancelled = place !== -1
+        if (isCancelled) {
+          this.lazy.splice(place, 1)
+          if (this.cancelled < cancelledMax) this.cancelled += 1
+        }
         if (this.scheduled && this.lazy.length === 0) setImmediate(this.gather)
-        return true
+        return isCancelled
       }
     }
   }

@@ -69,6 +69,10 @@ describe("the optimizer and the gate of a config", () => {
       "$.validate[0]: expected the field \"expected\" to score an answer by, found none"
     ],
     [
+      { validate: [{ prompt: "b", expected: "c" }], optimizer: { algorithm: "gepa", mergesMax: 3 } },
+      "$.optimizer.mergesMax: expected beside \"merge\": true, without which nothing is crossed"
+    ],
+    [
       { optimizer: { stallLimit: 3 } },
       "$.optimizer.stallLimit: expected a setting of \"evaluate\", found \"stallLimit\", which is of a search"
     ],

@@ -262,8 +262,7 @@ export class Gateway {
       caller: identity.caller,
       secrets: this.admission.secretsOf(request, identity, credentials)
     }
-    const query = path.indexOf("?")
-    const upstreamUrl = this.upstream.origin + (query === -1 ? path : path.slice(0, query))
+    const upstreamUrl = this.upstream.origin + path.replace(/\?.*$/, "")
     const offer = response instanceof Offer ? response : null
     const call: Call = offer === null
       ? new Call(this.settings, intent, upstreamUrl, request, response)

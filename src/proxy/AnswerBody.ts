@@ -5,7 +5,6 @@ const smallMax = 4_096
 /** So much is gathered of one turn. */
 const gatheredMax = 16_384
 const none: Uint8Array = new Uint8Array(0)
-const lastChunk = Buffer.from("0\r\n\r\n")
 const carriageReturn = 13
 const lineFeed = 10
 const digits = Buffer.from("0123456789abcdef")
@@ -57,25 +56,19 @@ export class AnswerBody {
       outgoing.end(bytes.length > 0 ? bytes : undefined)
       return
     }
+    // Until Node's own end, which lets it all go: in one write with the last chunk.
+    outgoing.socket?.cork()
     this.write(bytes)
-    if (trailers !== null) outgoing.addTrailers(trailers)
-    else if (this.gathered.length > 0) {
-      this.send(lastChunk)
-      outgoing.chunkedEncoding = false
-    }
     this.flush()
+    if (trailers !== null) outgoing.addTrailers(trailers)
     outgoing.end()
   }
 
-  /** What was gathered leaves now. */
+  /** What was gathered leaves now, in chunks of our own making: Node is to pass them on as they are. */
   flush(): void {
-    if (this.gathered.length > 0) this.send(none)
-  }
-
-  /** In chunks of our own making: Node is to pass them on as they are. */
-  private send(last: Uint8Array) {
     const { gathered, outgoing } = this
-    const chunks = chunksOf(gathered, this.gatheredBytes, last)
+    if (gathered.length === 0) return
+    const chunks = chunksOf(gathered, this.gatheredBytes)
     this.gathered = []
     this.gatheredBytes = 0
     if (outgoing.destroyed) return
@@ -102,10 +95,10 @@ export class AnswerBody {
 
 const flush = (body: AnswerBody) => body.flush()
 
-/** Pieces of up to `smallMax` bytes as chunks (RFC 9112, 7.1), and what follows them. */
-const chunksOf = (pieces: ReadonlyArray<Uint8Array>, bytes: number, last: Uint8Array): Uint8Array => {
+/** Pieces of up to `smallMax` bytes, so many together, as chunks (RFC 9112, 7.1). */
+const chunksOf = (pieces: ReadonlyArray<Uint8Array>, bytes: number): Uint8Array => {
   // Up to four digits of a length, and the ends of two lines.
-  const chunks = Buffer.allocUnsafe(bytes + 8 * pieces.length + last.length)
+  const chunks = Buffer.allocUnsafe(bytes + 8 * pieces.length)
   let at = 0
   for (const piece of pieces) {
     const { length } = piece
@@ -120,6 +113,5 @@ const chunksOf = (pieces: ReadonlyArray<Uint8Array>, bytes: number, last: Uint8A
     chunks[at++] = carriageReturn
     chunks[at++] = lineFeed
   }
-  chunks.set(last, at)
-  return chunks.subarray(0, at + last.length)
+  return chunks.subarray(0, at)
 }

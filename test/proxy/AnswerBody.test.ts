@@ -88,14 +88,14 @@ const readChunked = (bytes: Buffer, from: number) => {
   }
 }
 
-/** All that a client hears that asks so often on one connection, closed after the last answer. */
-const heard = (port: number, asked: number) =>
+const ask = "GET / HTTP/1.1\r\nhost: localhost\r\n"
+
+/** All that a client hears that sends this, until its connection is closed. */
+const heard = (port: number, sent: string) =>
   Effect.promise(async () => {
     const socket = connect(port, "127.0.0.1")
     const parts: Array<Buffer> = []
-    socket.on("data", (part) => parts.push(part))
-    const ask = "GET / HTTP/1.1\r\nhost: localhost\r\n"
-    socket.write(`${ask}\r\n`.repeat(asked - 1) + `${ask}connection: close\r\n\r\n`)
+    socket.on("data", (part) => parts.push(part)).write(sent)
     await once(socket, "close")
     return Buffer.concat(parts)
   })
@@ -106,7 +106,8 @@ describe("The body of an answer", () => {
       FastCheck.assert(
         FastCheck.asyncProperty(FastCheck.array(script, { minLength: 1, maxLength: 3 }), (scripts) =>
           Effect.gen(function*() {
-            const bytes = yield* heard(yield* serving(scripts), scripts.length)
+            const sent = `${ask}\r\n`.repeat(scripts.length - 1) + `${ask}connection: close\r\n\r\n`
+            const bytes = yield* heard(yield* serving(scripts), sent)
             let from = 0
             for (const each of scripts) {
               const answer = readChunked(bytes, from)
@@ -126,15 +127,8 @@ describe("The body of an answer", () => {
   it.scopedLive("goes bare to a client that knows no chunks", () =>
     Effect.gen(function*() {
       const script = { turns: [[10, 20], [5_000, 3]], last: 7, hasTrailer: false }
-      const port = yield* serving([script])
-      const body = yield* Effect.promise(async () => {
-        const socket = connect(port, "127.0.0.1")
-        const parts: Array<Buffer> = []
-        socket.on("data", (part) => parts.push(part)).write("GET / HTTP/1.0\r\nhost: localhost\r\n\r\n")
-        await once(socket, "close")
-        const bytes = Buffer.concat(parts)
-        return bytes.subarray(bytes.indexOf("\r\n\r\n") + 4)
-      })
+      const bytes = yield* heard(yield* serving([script]), "GET / HTTP/1.0\r\nhost: localhost\r\n\r\n")
+      const body = bytes.subarray(bytes.indexOf("\r\n\r\n") + 4)
       assert.isTrue(body.equals(Buffer.concat(piecesOf(script))))
     }))
 

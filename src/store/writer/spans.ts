@@ -226,7 +226,8 @@ const stateOf = ({ state, wasReadOn }: FinishedSpan, { isOver, streamError }: De
 
 /** The finished span; `bodies` are the recorded bytes of the request, the response, and the request before a rewrite. Null for a later version or a replay. */
 export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>): Tokens | null => {
-  const { answer, derived, original, request, response } = prepareSpan(span, bodies)
+  const ready = prepareSpan(span, bodies)
+  const { answer, derived, original, request, response } = ready
   const owner = ownerOf(db, span.attemptId)
   for (const payload of [request, response, answer, original]) if (payload !== null) storePayload(db, payload)
   const { streamError } = derived
@@ -245,7 +246,7 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
     derived.model === null ? null : clean(derived.model),
     derived.inputTokens,
     derived.outputTokens,
-    cleanAttributes(withOwnAttributes(span, owner, derived, logicalCall), span.secrets),
+    cleanAttributes(withOwnAttributes(span, owner, ready, logicalCall), span.secrets),
     streamError === undefined ? "[]" : clean(JSON.stringify([{ name: "exception", message: streamError }])),
     span.endTimeUs,
     span.requestBytes,
@@ -302,7 +303,7 @@ const empty = new Uint8Array(0)
 const withOwnAttributes = (
   span: FinishedSpan,
   owner: Owner | undefined,
-  { attributes }: Derived,
+  { derived: { attributes }, original, responseContentEncoding }: Prepared,
   logicalCall: Try | null
 ): Attributes => {
   attributes.put(GenAi.chunks, span.chunks)
@@ -323,8 +324,7 @@ const withOwnAttributes = (
     attributes.put(GenAi.errorMessage, span.errorMessage)
   }
   if (isShort(span.responseContentType)) attributes.put(GenAi.responseContentType, span.responseContentType)
-  const encoding = prepared.get(span)?.responseContentEncoding ?? null
-  if (isShort(encoding)) attributes.put(GenAi.responseContentEncoding, encoding)
+  if (isShort(responseContentEncoding)) attributes.put(GenAi.responseContentEncoding, responseContentEncoding)
   if (span.replayOf !== undefined) {
     attributes.put(GenAi.replayed, true)
     attributes.put(GenAi.replayOf, span.replayOf)
@@ -333,7 +333,6 @@ const withOwnAttributes = (
   if (span.hasDiverged === true) attributes.put(GenAi.diverged, true)
   if (span.rewrite !== undefined) attributes.putAll(rewriteAttributes(span.rewrite))
   if (span.usageAsked === true) attributes.put(GenAi.usageAsked, true)
-  const original = prepared.get(span)?.original ?? null
   if (original !== null) attributes.put(GenAi.rewriteOriginal, original.sha256)
   if (span.requestTruncated) attributes.put(GenAi.requestTruncated, true)
   if (span.responseTruncated) attributes.put(GenAi.responseTruncated, true)

@@ -13,10 +13,7 @@ const here = (file) => fileURLToPath(new URL(file, import.meta.url))
 /** A server of server.mjs: `upstream`, `bare` or `tau`. */
 export const serve = async (...args) => {
   const startedAt = performance.now()
-  const child = spawn(process.execPath, [
-    here("./server.mjs"),
-    ...args
-  ], { stdio: ["ignore", "pipe", "inherit"] })
+  const child = spawn(process.execPath, [here("./server.mjs"), ...args], { stdio: ["ignore", "pipe", "inherit"] })
   const [url] = await once(createInterface({ input: child.stdout }), "line")
   return { url, child, headers: "", startMs: performance.now() - startedAt }
 }

@@ -77,12 +77,14 @@ const verdictJson = ({ broken, file, headHash, rows }: AuditVerdict, places: Pla
 
 const verdictText = ({ broken, file, headHash, rows }: AuditVerdict, { file: path, storePath }: Places): string =>
   [
-    broken === null ? `The audit log is intact: ${rowsOf(rows)}.` : `The audit log is broken: ${broken}.`,
+    broken === null ? `The audit log is intact: ${counted(rows, "row")}.` : `The audit log is broken: ${broken}.`,
     `  head      ${headHash ?? "none"}`,
-    `  store     ${storePath}, ${rowsOf(rows)} good`,
-    `  file      ${path}, ${file.present ? rowsOf(file.rows) : "not there"}`,
-    ...(file.behind === 0 ? [] : [`            ${rowsOf(file.behind)} behind; the next verb makes that good`]),
-    ...(file.withoutStore === 0 ? [] : [`            ${rowsOf(file.withoutStore)} of verbs that found no store`])
+    `  store     ${storePath}, ${counted(rows, "row")} good`,
+    `  file      ${path}, ${file.present ? counted(file.rows, "row") : "not there"}`,
+    ...(file.behind === 0 ? [] : [`            ${counted(file.behind, "row")} behind; the next verb makes that good`]),
+    ...(file.withoutStore === 0
+      ? []
+      : [`            ${counted(file.withoutStore, "row")} of verbs that found no store`])
   ].join("\n")
 
 const toJson = (entry: ControlEntry) => ({
@@ -101,8 +103,6 @@ const toJson = (entry: ControlEntry) => ({
   prev_hash: entry.prevHash,
   hash: entry.hash
 })
-
-const rowsOf = (count: number) => counted(count, "row")
 
 const listText = (entries: ReadonlyArray<ControlEntry>): string =>
   entries.length === 0

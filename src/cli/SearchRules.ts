@@ -88,16 +88,20 @@ export const searchProblems = (config: RunConfig, given: ReadonlyArray<string>):
     ...(config.resources === undefined ? [] : componentProblems(config.optimizer, config.resources, "\"resources\"")),
     ...referenceProblems(config),
     ...budgetProblems(config),
-    ...(config.optimizer.mergesMax === undefined || config.optimizer.merge === true ? [] : [{
-      path: "$.optimizer.mergesMax",
-      text: "expected beside \"merge\": true, without which nothing is crossed"
-    }]),
+    ...crossingProblems(config.optimizer),
     ...parameterProblems(config),
     ...parentProblems(config.optimizer),
     ...modelProblems(config.optimizer.reflection_model),
     ...urlProblems(config.optimizer.reflection_url)
   ]
 }
+
+/** Of another algorithm it is misplaced already. */
+const crossingProblems = ({ algorithm, merge, mergesMax }: OptimizerConfig): ReadonlyArray<Problem> =>
+  algorithm !== "gepa" || mergesMax === undefined || merge === true ? [] : [{
+    path: "$.optimizer.mergesMax",
+    text: "expected beside \"merge\": true, without which nothing is crossed"
+  }]
 
 /** Whether the search has texts to search over; `where` names the resources. */
 export const componentProblems = (

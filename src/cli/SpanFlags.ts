@@ -31,37 +31,33 @@ const spanTimes = (flags: GivenFlags): Pick<SpanFilter, "sinceMs" | "untilMs"> =
   return { sinceMs, untilMs }
 }
 
-export const readSpanFilter = (flags: GivenFlags): SpanFilter => {
-  return {
-    runId: textOf(flags, "run"),
-    rolloutId: textOf(flags, "rollout"),
-    attemptId: textOf(flags, "attempt"),
-    kind: choiceOf(flags, "kind", kinds),
-    state: choiceOf(flags, "state", spanStates),
-    model: textOf(flags, "model"),
-    session: textOf(flags, "session"),
-    role: choiceOf(flags, "role", roles),
-    failed: flags.isOn("failed"),
-    ...spanTimes(flags)
-  }
-}
+export const readSpanFilter = (flags: GivenFlags): SpanFilter => ({
+  runId: textOf(flags, "run"),
+  rolloutId: textOf(flags, "rollout"),
+  attemptId: textOf(flags, "attempt"),
+  kind: choiceOf(flags, "kind", kinds),
+  state: choiceOf(flags, "state", spanStates),
+  model: textOf(flags, "model"),
+  session: textOf(flags, "session"),
+  role: choiceOf(flags, "role", roles),
+  failed: flags.isOn("failed"),
+  ...spanTimes(flags)
+})
 
 /** Which calls of agents are meant, where their kind and their end are not the question. */
 export const trafficFlags = spanFlags.filter(({ name }) =>
   ["run", "rollout", "model", "session", "since", "until"].includes(name)
 )
 
-export const readTrafficFilter = (flags: GivenFlags): SpanFilter => {
-  return {
-    runId: textOf(flags, "run"),
-    rolloutId: textOf(flags, "rollout"),
-    attemptId: null,
-    kind: null,
-    state: null,
-    model: textOf(flags, "model"),
-    session: textOf(flags, "session"),
-    role: null,
-    failed: false,
-    ...spanTimes(flags)
-  }
-}
+export const readTrafficFilter = (flags: GivenFlags): SpanFilter => ({
+  runId: textOf(flags, "run"),
+  rolloutId: textOf(flags, "rollout"),
+  attemptId: null,
+  kind: null,
+  state: null,
+  model: textOf(flags, "model"),
+  session: textOf(flags, "session"),
+  role: null,
+  failed: false,
+  ...spanTimes(flags)
+})

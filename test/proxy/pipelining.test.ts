@@ -5,6 +5,7 @@ import { upstream } from "../support/upstream.js"
 import { h2c, sending, until } from "../support/webSocketClient.js"
 
 const path = `/rollout/${attribution.rolloutId}/attempt/${attribution.attemptId}/v1`
+
 /** An upstream that answers what is asked of it: `/large` 3 MB, `/broken` half of it, `/held` when the test says so. */
 const various = Effect.gen(function*() {
   const held: Array<() => void> = []

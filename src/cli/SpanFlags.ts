@@ -26,7 +26,8 @@ const spanTimes = (flags: GivenFlags): Pick<SpanFilter, "sinceMs" | "untilMs"> =
   const sinceMs = optional(flags, "since", (given) => readTime(given, nowMs))
   const untilMs = optional(flags, "until", (given) => readTime(given, nowMs))
   if (sinceMs !== null && untilMs !== null && sinceMs >= untilMs) {
-    throw new Mistake("--since is not before --until: no call began between them")
+    const [since, until] = [flags.get("since").source, flags.get("until").source]
+    throw new Mistake(`${since} is not before ${until}: no call began between them`)
   }
   return { sinceMs, untilMs }
 }

@@ -4,7 +4,7 @@ import { TerminalScanner } from "../openai/TerminalEvent.js"
 import { UsageFilter } from "../openai/UsageFilter.js"
 import type { FinishedSpan, RewriteOutcome, SpanIntent } from "../store/writer/spans.js"
 import { AnswerBody } from "./AnswerBody.js"
-import { breakOff } from "./BreakOff.js"
+import { breakOff, breakOffNow } from "./BreakOff.js"
 import * as Headers from "./Headers.js"
 import { nowUs } from "./nowUs.js"
 import { peculiarityOf } from "./Peculiarity.js"
@@ -208,7 +208,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     this.controller?.abort(new errors.RequestAbortedError())
     if (!isStarted) this.statusCode = status
     this.close(isStarted && state === "upstream_error" ? "upstream_cut" : state, { code, message }, () => {
-      if (isStarted && kind === "unread") this.outgoing.destroy()
+      if (isStarted && kind === "unread") breakOffNow(this.outgoing)
       else if (isStarted) breakOff(this.outgoing)
       else refuse(this.outgoing, kind, message)
       this.end()
@@ -263,7 +263,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       const message = "the proxy was stopped before the call had ended"
       this.close("timeout", { code: "training_proxy_shutdown", message }, () => this.end())
     }
-    this.outgoing.destroy()
+    breakOffNow(this.outgoing)
   }
 
   /** False when it is over already; else its end is from here on the affair of whoever takes it over. */
@@ -340,7 +340,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       this.isCommitting = false
       if (!committed && this.settings.recordingRequired) {
         this.controller?.abort(new errors.RequestAbortedError())
-        this.outgoing.destroy()
+        breakOffNow(this.outgoing)
         this.end()
         return
       }

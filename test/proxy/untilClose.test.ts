@@ -24,28 +24,31 @@ const closing = (answer: (socket: Socket) => void) =>
   ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as { port: number }).port}`))
 
 /** A client that reads only when it is told to, and what it has heard. */
-const reader = Effect.gen(function*() {
-  const { origin } = yield* Proxy
-  const base = toBaseUrl(origin, attribution)
-  const socket = yield* Effect.acquireRelease(
-    Effect.sync(() => connect(Number(new URL(origin).port), "127.0.0.1")),
-    (opened) => Effect.sync(() => opened.destroy())
-  )
-  const heard: Array<Buffer> = []
-  let ending: "open" | "whole" | "broken" = "open"
-  // The last chunk is all that tells a whole body from a broken one.
-  const text = () => Buffer.concat(heard).toString("latin1").replaceAll(/\r\n(?:[0-9a-f]+\r\n)/g, "")
-  socket.on("data", (part) => heard.push(part)).on("error", () => {
-    ending = "broken"
-  }).on("close", () => {
-    if (ending === "open") ending = heard.at(-1)?.toString("latin1").endsWith("0\r\n\r\n") === true ? "whole" : "broken"
+const readerOf = (version: "1.0" | "1.1") =>
+  Effect.gen(function*() {
+    const { origin } = yield* Proxy
+    const base = toBaseUrl(origin, attribution)
+    const socket = yield* Effect.acquireRelease(
+      Effect.sync(() => connect(Number(new URL(origin).port), "127.0.0.1")),
+      (opened) => Effect.sync(() => opened.destroy())
+    )
+    const heard: Array<Buffer> = []
+    let ending: "open" | "whole" | "cut" | "reset" = "open"
+    // The last chunk is all that tells a whole body from a cut one.
+    const text = () => Buffer.concat(heard).toString("latin1").replaceAll(/\r\n(?:[0-9a-f]+\r\n)/g, "")
+    socket.on("data", (part) => heard.push(part)).on("error", () => {
+      ending = "reset"
+    }).on("close", () => {
+      if (ending === "open") ending = heard.at(-1)?.toString("latin1").endsWith("0\r\n\r\n") === true ? "whole" : "cut"
+    })
+    socket.write(
+      `POST ${new URL(base).pathname}/chat/completions HTTP/${version}\r\nhost: localhost\r\nconnection: close\r\n` +
+        "content-length: 2\r\n\r\n{}"
+    )
+    return { socket, text, ending: () => ending }
   })
-  socket.write(
-    `POST ${new URL(base).pathname}/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n` +
-      "content-length: 2\r\n\r\n{}"
-  )
-  return { socket, text, ending: () => ending }
-})
+
+const reader = readerOf("1.1")
 
 const soon = (what: string, isSo: () => boolean) => eventually(what, Effect.sync(() => isSo() ? true : undefined))
 
@@ -85,8 +88,29 @@ describe("An answer that only the close of its connection ends", () => {
           yield* soon("the event", () => text().includes("more"))
           upstream!.resetAndDestroy()
           yield* soon("the end", () => ending() !== "open")
-          assert.strictEqual(ending(), "broken")
+          assert.strictEqual(ending(), "cut")
           assert.deepInclude({ ...yield* oneSpan }, { state: "upstream_cut", responseBytes: event.length })
+        })
+      )
+    }))
+
+  it.scopedLive("is a reset to a client of HTTP/1.0 when it is cut, after all that had come", () =>
+    Effect.gen(function*() {
+      const body = event.repeat(50_000)
+      const chunked = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+      const url = yield* closing((socket) => void socket.end(`${chunked}fffffff\r\n${body}`))
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { ending, socket, text } = yield* readerOf("1.0")
+          socket.on("data", () => {
+            socket.pause()
+            setImmediate(() => socket.resume())
+          })
+          yield* soon("the end", () => ending() !== "open")
+          assert.strictEqual(ending(), "reset")
+          assert.strictEqual(text().split("more").length - 1, 50_000)
+          assert.deepInclude({ ...yield* oneSpan }, { state: "upstream_cut", responseBytes: body.length })
         })
       )
     }))

@@ -70,12 +70,17 @@ export const readChoice = <Word extends string>(given: Given, words: ReadonlyArr
 
 const msOf: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
+/** Whether the calendar has this day: `Date.parse` takes 30 February for 2 March. */
+const isDay = (day: string) => {
+  const ms = Date.parse(day)
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(day)
+}
+
 /** Unix milliseconds of a date (`2026-11-25`, `2026-11-25T20:00:00Z`), or of an age (`90s`, `15m`, `2h`, `3d`). */
 export const readTime = (given: Given, nowMs: number): number => {
   const [, count, unit] = /^(\d{1,9})([smhd])$/.exec(given.text) ?? []
-  const date = /^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2})?)?$/.test(given.text)
-    ? Date.parse(given.text)
-    : Number.NaN
+  const [, day] = /^(\d{4}-\d{2}-\d{2})(?:T[\d:.]+(?:Z|[+-]\d{2}:\d{2})?)?$/.exec(given.text) ?? []
+  const date = day !== undefined && isDay(day) ? Date.parse(given.text) : Number.NaN
   const ms = count === undefined ? date : nowMs - Number(count) * msOf[unit!]!
   if (Number.isNaN(ms)) {
     throw wrong(given, "expected a date such as 2026-11-25T20:00:00Z, or an age such as 15m, 2h or 3d")

@@ -88,9 +88,16 @@ const announce = Effect.fnUntraced(function*(mode: ProxyMode, options: ProxyOpti
   const { unknownCalls } = yield* StoreProcess
   // Closed before the proxy is: what it says is what the proxy had recorded when it was told to stop.
   yield* Effect.addFinalizer(() => {
-    const { spansCommitted, spansLost } = proxy.health()
+    const { callsUnderWay, spansCommitted, spansLost } = proxy.health()
     const lost = spansLost === 0 ? "" : `, ${spansLost} could not be recorded`
-    return Console.error(`tau: stopping; ${counted(spansCommitted, "call")} recorded so far in ${storePath}${lost}`)
+    const { shutdownGraceMs } = options.limits
+    const patience = `may finish within ${shutdownGraceMs / 1_000} s; a second signal stops at once`
+    return Console.error([
+      `tau: stopping; ${counted(spansCommitted, "call")} recorded so far in ${storePath}${lost}`,
+      ...(callsUnderWay > 0 && shutdownGraceMs > 0
+        ? [`tau: ${counted(callsUnderWay, "call")} under way ${patience}`]
+        : [])
+    ].join("\n"))
   })
   yield* Console.log([
     `tau proxy listening on ${proxy.origin}/v1`,

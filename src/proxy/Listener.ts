@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { createServer, type Server } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
+import { counted } from "../domain/Figures.js"
 import { isReachedAs } from "../http/HostName.js"
 import type { UnderWay } from "./CallClock.js"
 import type { Member, Members } from "./Members.js"
@@ -13,7 +14,7 @@ import { type Handler, listenForUpgrades } from "./Upgrades.js"
 /** Who is told what comes in. */
 export interface Listener extends Handler {
   readonly connections: Members<Connection>
-  readonly underWay: Iterable<UnderWay>
+  readonly underWay: Iterable<UnderWay> & { readonly size: number }
   /** For a client that sent what is no request. */
   readonly clientError: (error: NodeJS.ErrnoException, socket: Duplex) => void
   /** The proxy stops: nobody waits for a place any more. */
@@ -81,7 +82,7 @@ const startErrors: Record<string, string> = {
 }
 
 /** Takes no new calls, lets those under way finish for a while, then breaks what is left. */
-export const stop = (server: Server, gateway: Listener, { limits }: ProxyOptions) =>
+export const stop = (server: Server, gateway: Listener, { limits, warn }: ProxyOptions) =>
   Effect.async<void>((resume) => {
     const closeIdle = () => {
       server.closeIdleConnections()
@@ -92,6 +93,8 @@ export const stop = (server: Server, gateway: Listener, { limits }: ProxyOptions
     server.close(() => resume(Effect.void))
     closeIdle()
     const patience = setTimeout(() => {
+      const { size } = gateway.underWay
+      if (size > 0) warn(`tau: ${counted(size, "call")} under way broken off after ${limits.shutdownGraceMs / 1_000} s`)
       for (const call of gateway.underWay) call.abandon()
       server.closeAllConnections()
     }, limits.shutdownGraceMs)

@@ -294,6 +294,7 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
         [["spans", "--limit", "0"], "--limit: expected a whole number from 1 to 1000"],
         [["spans", "--limit", "1e9"], "--limit: expected a whole number"],
         [["spans", "--since", "yesterday"], "--since: expected a date such as"],
+        [["spans", "--since", "2026-02-30"], "--since: expected a date such as"],
         [["spans", "--since", "1h", "--until", "2h"], "--since is not before --until"],
         [["spans", "--kind", "tool"], "--kind: expected llm or embedding or http"],
         [["rollouts", "--min-score", "2"], "--min-score: expected a number from 0 to 1"],

@@ -147,6 +147,25 @@ describe("tau --prompt-optimization-proxy-server", () => {
       finish()
       assert.strictEqual(yield* Effect.promise(() => whole), "data: 1\n\ndata: [DONE]\n\n")
       assert.strictEqual(yield* proxy.exit, 0)
+      // What found that no more is taken may have been under way with it.
+      assert.match(
+        proxy.stderr(),
+        /^tau: [12] calls? under way may finish within 10 s; a second signal stops at once$/m
+      )
+    }))
+
+  it.scopedLive("says how many calls it broke off that did not finish in time when it was told to stop", () =>
+    Effect.gen(function*() {
+      const cwd = yield* scratchFolder
+      const url = yield* upstream((_req, res) => void res.writeHead(200).write("part"))
+      const flags = ["--prompt-optimization-proxy-upstream-url", url, "--prompt-optimization-proxy-limits"]
+      const proxy = yield* startTau(cwd, [...proxyFlags, ...flags, "shutdownGraceMs=200"])
+      const origin = yield* printed(proxy, listening)
+      const { body } = yield* Effect.promise(() => request(`${origin}/v1/models`))
+      proxy.process.kill("SIGTERM")
+      assert.strictEqual(yield* Effect.promise(() => body.text().then(() => "whole", () => "broken")), "broken")
+      assert.strictEqual(yield* proxy.exit, 0)
+      assert.include(proxy.stderr(), "tau: 1 call under way broken off after 0.2 s")
     }))
 
   it.scopedLive("knows after kill -9 which calls were under way, and keeps every answer that was delivered", () =>

@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http"
+import { Buffers } from "./Buffers.js"
 
 /** Longer pieces are left to Node: copying them would cost more than the writes it saves. */
 const smallMax = 4_096
@@ -8,6 +9,7 @@ const none: Uint8Array = new Uint8Array(0)
 const carriageReturn = 13
 const lineFeed = 10
 const digits = Buffer.from("0123456789abcdef")
+const buffers = new Buffers()
 
 /**
  * The body of an answer on its way to the client. Node writes each chunk in four pieces; here the small chunks of one turn leave
@@ -68,14 +70,17 @@ export class AnswerBody {
   flush(): void {
     const { gathered, outgoing } = this
     if (gathered.length === 0) return
-    const chunks = chunksOf(gathered, this.gatheredBytes)
+    const bytes = this.gatheredBytes
     this.gathered = []
     this.gatheredBytes = 0
     if (outgoing.destroyed) return
+    // Up to four digits of each length, and the ends of two lines.
+    const buffer = buffers.take(bytes + 8 * gathered.length)
+    const chunks = buffer.subarray(0, writeChunks(gathered, buffer))
     // Else Node holds it back until the end of the turn.
     outgoing.socket?.cork()
     outgoing.chunkedEncoding = false
-    if (!outgoing.write(chunks)) this.wait()
+    if (!outgoing.write(chunks, () => buffers.giveBack(buffer))) this.wait()
     outgoing.chunkedEncoding = true
     outgoing.socket?.uncork()
   }
@@ -95,23 +100,21 @@ export class AnswerBody {
 
 const flush = (body: AnswerBody) => body.flush()
 
-/** Pieces of up to `smallMax` bytes, so many together, as chunks (RFC 9112, 7.1). */
-const chunksOf = (pieces: ReadonlyArray<Uint8Array>, bytes: number): Uint8Array => {
-  // Up to four digits of a length, and the ends of two lines.
-  const chunks = Buffer.allocUnsafe(bytes + 8 * pieces.length)
+/** Writes pieces of up to `smallMax` bytes down as chunks (RFC 9112, 7.1). The number of bytes that they are. */
+const writeChunks = (pieces: ReadonlyArray<Uint8Array>, buffer: Uint8Array): number => {
   let at = 0
   for (const piece of pieces) {
     const { length } = piece
-    if (length > 0xfff) chunks[at++] = digits[length >> 12]!
-    if (length > 0xff) chunks[at++] = digits[length >> 8 & 15]!
-    if (length > 0xf) chunks[at++] = digits[length >> 4 & 15]!
-    chunks[at++] = digits[length & 15]!
-    chunks[at++] = carriageReturn
-    chunks[at++] = lineFeed
-    chunks.set(piece, at)
+    if (length > 0xfff) buffer[at++] = digits[length >> 12]!
+    if (length > 0xff) buffer[at++] = digits[length >> 8 & 15]!
+    if (length > 0xf) buffer[at++] = digits[length >> 4 & 15]!
+    buffer[at++] = digits[length & 15]!
+    buffer[at++] = carriageReturn
+    buffer[at++] = lineFeed
+    buffer.set(piece, at)
     at += length
-    chunks[at++] = carriageReturn
-    chunks[at++] = lineFeed
+    buffer[at++] = carriageReturn
+    buffer[at++] = lineFeed
   }
-  return chunks.subarray(0, at)
+  return at
 }

@@ -31,7 +31,7 @@ const pieceOf = (bytes: number, n: number) => Buffer.alloc(bytes, 97 + n % 26)
 const piecesOf = ({ last, turns }: Script) => [...turns.flat(), last].map(pieceOf)
 
 /** Answers each request as the next script says, each body chunked unless the request asks for HTTP/1.0. */
-const serving = (scripts: ReadonlyArray<Script>) =>
+const serving = (scripts: ReadonlyArray<Script>, isWritten = () => {}) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
       let served = 0
@@ -49,6 +49,7 @@ const serving = (scripts: ReadonlyArray<Script>) =>
             await turn()
           }
           body.end(pieceOf(last, n), hasTrailer ? [["x-checksum", "7"]] : null)
+          isWritten()
         })()
       }).listen(0, "127.0.0.1")
       await once(server, "listening")
@@ -123,6 +124,24 @@ describe("The body of an answer", () => {
           }).pipe(Effect.scoped, Effect.runPromise))
       )
     ))
+
+  it.scopedLive("is not written over while its client reads nothing", () =>
+    Effect.gen(function*() {
+      // More than the system holds for a client, in turns of 10 kB.
+      const turns = Array.from({ length: 1_500 }, () => [2_500, 2_501, 2_502, 2_503])
+      let isWritten = () => {}
+      const written = new Promise<void>((resolve) => isWritten = resolve)
+      const script = { turns, last: 1, hasTrailer: false }
+      const port = yield* serving([script], () => isWritten())
+      const bytes = yield* Effect.promise(async () => {
+        const socket = connect(port, "127.0.0.1").pause()
+        socket.write(`${ask}connection: close\r\n\r\n`)
+        await written
+        return Buffer.concat(await socket.toArray())
+      })
+      const { chunks } = readChunked(bytes, 0)
+      assert.isTrue(Buffer.concat(chunks).equals(Buffer.concat(piecesOf(script))))
+    }))
 
   it.scopedLive("goes bare to a client that knows no chunks", () =>
     Effect.gen(function*() {

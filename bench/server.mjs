@@ -1,8 +1,5 @@
 // One server of the proxy bench in a process of its own: `upstream`, `bare` or `tau`. Prints its URL, runs until killed.
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import { createServer } from "node:http"
-import { Pool } from "undici"
 
 const [kind, upstreamUrl, storePath] = process.argv.slice(2)
 
@@ -72,7 +69,8 @@ const upstream = () => {
 }
 
 /** The least a proxy on this stack can do: node:http into undici's dispatcher, nothing recorded. */
-const bare = () => {
+const bare = async () => {
+  const { Pool } = await import("undici")
   const pool = new Pool(upstreamUrl, { connections: 1024 })
   listen((request, response) => {
     const chunks = []
@@ -100,6 +98,8 @@ const bare = () => {
 
 /** The product: every call recorded, committed with synchronous=FULL before its last byte leaves. */
 const tau = async () => {
+  const Effect = await import("effect/Effect")
+  const Layer = await import("effect/Layer")
   const { collectAlone } = await import("../dist/process/collection.js")
   const { Proxy } = await import("../dist/proxy/Proxy.js")
   const { defaultLimits } = await import("../dist/proxy/ProxyOptions.js")

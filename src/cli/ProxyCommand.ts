@@ -21,8 +21,6 @@ import { dashboardToken } from "./DashboardToken.js"
 import type { ProxyMode } from "./Mode.js"
 import { proxyActors } from "./ProxyActors.js"
 import { proxyWithDashboard } from "./ProxyWithDashboard.js"
-import { loadRedaction } from "./RedactionFile.js"
-import { simulatedUpstream } from "./SimulatedUpstream.js"
 
 /** Records calls until SIGINT or SIGTERM, which is success; fails when it cannot start or loses its store. */
 export const run = (mode: ProxyMode): Effect.Effect<number, CommandError> => Effect.scoped(serve(mode))
@@ -30,7 +28,7 @@ export const run = (mode: ProxyMode): Effect.Effect<number, CommandError> => Eff
 const serve = Effect.fnUntraced(function*(mode: ProxyMode) {
   const storePath = join(mode.stateDir, "training", "store.sqlite")
   const attributionLogPath = join(mode.stateDir, "training", "proxy-attribution.jsonl")
-  const upstreamUrl = mode.upstreamUrl ?? (yield* simulatedUpstream(mode.model?.name ?? "arithmetic")).url
+  const upstreamUrl = mode.upstreamUrl ?? (yield* simulated(mode.model?.name ?? "arithmetic")).url
   const redaction = yield* redactionOf(mode)
   const required = mode.requireKey || !isLoopback(mode.bind.host)
   if (required && !(yield* hasUsableKey(storePath))) {
@@ -122,7 +120,17 @@ const announce = Effect.fnUntraced(function*(mode: ProxyMode, options: ProxyOpti
 const redactionOf = ({ redactDefaults, redactPath }: ProxyMode) =>
   redactPath === undefined
     ? Effect.succeed({ ...defaultRules, defaults: redactDefaults })
-    : loadRedaction(redactPath, redactDefaults)
+    : Effect.flatMap(
+      Effect.promise(() => import("./RedactionFile.js")),
+      ({ loadRedaction }) => loadRedaction(redactPath, redactDefaults)
+    )
+
+/** Loaded where nobody names an upstream, as few do. */
+const simulated = (name: string) =>
+  Effect.flatMap(
+    Effect.promise(() => import("./SimulatedUpstream.js")),
+    ({ simulatedUpstream }) => simulatedUpstream(name)
+  )
 
 const hasUsableKey = (storePath: string) =>
   existsSync(storePath)

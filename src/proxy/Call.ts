@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { type Dispatcher, errors } from "undici"
+import type { Dispatcher } from "undici"
 import { TerminalScanner } from "../openai/TerminalEvent.js"
 import { UsageFilter } from "../openai/UsageFilter.js"
 import type { FinishedSpan, RewriteOutcome, SpanIntent } from "../store/writer/spans.js"
@@ -12,6 +12,7 @@ import { causeOf, failureOf, messageOf, type Refusal, refusals, refuse } from ".
 import { Recording } from "./Recording.js"
 import type { RecordingBudget } from "./RecordingBudget.js"
 import type { SpanRecorder } from "./SpanRecorder.js"
+import { errors } from "./Undici.js"
 import type { Pausing } from "./UpstreamPool.js"
 
 /** What every call of a proxy shares. */

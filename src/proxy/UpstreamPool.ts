@@ -1,9 +1,10 @@
-import { buildConnector, Client, type Dispatcher, Pool } from "undici"
+import type { Dispatcher, Pool as DispatcherPool } from "undici"
 import { resetCode } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
+import { buildConnector, Client, Pool } from "./Undici.js"
 
 /** undici's own retries, redirects and decompression stay out: what the upstream says is what the client gets. */
-export const upstreamPool = (origin: string, { limits, timeoutMs }: ProxyOptions): Pool =>
+export const upstreamPool = (origin: string, { limits, timeoutMs }: ProxyOptions): DispatcherPool =>
   new Connections(origin, {
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,

@@ -154,6 +154,30 @@ describe("tau --prompt-optimization-proxy-server", () => {
       )
     }))
 
+  it.scopedLive("has its dashboard on the same port, for all who ask at once, and ends its stream to stop", () =>
+    Effect.gen(function*() {
+      const proxy = yield* startTau(yield* scratchFolder, [...proxyFlags, "--model", "sim/arithmetic"])
+      const origin = yield* printed(proxy, listening)
+      const ask = (path: string, body?: string) =>
+        request(`${origin}/dashboard/${path}`, {
+          ...body !== undefined && { method: "POST", body, headers: { "content-type": "application/json" } }
+        })
+      // The first of them makes it load, the others find it loading.
+      const [health, rollouts, missing, action, stream] = yield* Effect.promise(() =>
+        Promise.all([ask("health"), ask("api/rollouts"), ask("nothing"), ask("actions", "{}"), ask("stream")])
+      )
+      assert.deepStrictEqual(
+        [health, rollouts, missing, action, stream].map(({ statusCode }) => statusCode),
+        [200, 200, 404, 400, 200]
+      )
+      const read = [health, rollouts, missing, action].map(({ body }) => body.json())
+      assert.include((yield* Effect.promise(() => Promise.all(read)))[0], { schema_version: 1 })
+      const ended = stream.body.text().catch(() => "")
+      proxy.process.kill("SIGTERM")
+      yield* Effect.promise(() => ended)
+      assert.strictEqual(yield* proxy.exit, 0)
+    }))
+
   it.scopedLive("says how many calls it broke off that did not finish in time when it was told to stop", () =>
     Effect.gen(function*() {
       const cwd = yield* scratchFolder

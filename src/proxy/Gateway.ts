@@ -162,13 +162,17 @@ export class Gateway {
       response.end(body)
       return
     }
-    if (request.method === "GET" && request.url === "/metrics") {
+    if ((request.method === "GET" || request.method === "HEAD") && request.url === "/metrics") {
       if (!this.admission.mayWatch(request)) {
         this.refuse(response, "key", "the metrics of this proxy need a key")
         return
       }
-      response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" })
-      response.end(this.metricsText())
+      const body = Buffer.from(this.metricsText())
+      response.writeHead(200, {
+        "content-type": "text/plain; version=0.0.4; charset=utf-8",
+        "content-length": body.length
+      })
+      response.end(body)
       return
     }
     if (this.options.admin !== undefined && request.url?.startsWith("/dashboard/") === true) {

@@ -101,7 +101,7 @@ describe("GET /metrics", () => {
       )
     }))
 
-  it.scopedLive("is a page of the upstream's under a rollout's prefix, and for any other method", () =>
+  it.scopedLive("is a page of the upstream's under a rollout's prefix, and for any method but GET and HEAD", () =>
     Effect.gen(function*() {
       const seen: Array<string> = []
       const url = yield* upstream((req, res) => {
@@ -112,6 +112,7 @@ describe("GET /metrics", () => {
         url,
         Effect.gen(function*() {
           yield* call("/metrics")
+          yield* call("/metrics", { method: "HEAD", body: null })
           yield* call("/rollout/r1/attempt/a1/metrics", { method: "GET", body: null })
           assert.deepStrictEqual(seen, ["POST /metrics", "GET /metrics"])
         }),

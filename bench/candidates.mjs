@@ -10,13 +10,28 @@ import { fileURLToPath } from "node:url"
 
 const here = (file) => fileURLToPath(new URL(file, import.meta.url))
 
-/** A server of server.mjs: `upstream`, `bare` or `tau`. */
-export const serve = async (...args) => {
+/** A process whose first line names its URL. */
+const start = async (...args) => {
   const startedAt = performance.now()
-  const child = spawn(process.execPath, [here("./server.mjs"), ...args], { stdio: ["ignore", "pipe", "inherit"] })
-  const [url] = await once(createInterface({ input: child.stdout }), "line")
-  return { url, child, headers: "", startMs: performance.now() - startedAt }
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] })
+  const [line] = await once(createInterface({ input: child.stdout }), "line")
+  return { url: /http:\/\/[\d.:]+/.exec(line)[0], child, headers: "", startMs: performance.now() - startedAt }
 }
+
+/** A server of server.mjs: `upstream` or `bare`. */
+export const serve = (...args) => start(here("./server.mjs"), ...args)
+
+/** The product, as its users start it: every call recorded, committed with synchronous=FULL before its last byte leaves. */
+export const serveTau = async (upstreamUrl, folder) => ({
+  ...await start(
+    here("../dist/cli/main.js"),
+    "--prompt-optimization-proxy-server",
+    "--prompt-optimization-proxy-bind=127.0.0.1:0",
+    `--prompt-optimization-proxy-upstream-url=${upstreamUrl}`,
+    `--prompt-optimization-proxy-state-dir=${folder}`
+  ),
+  storePath: join(folder, "training/store.sqlite")
+})
 
 const freePort = async () => {
   const server = createServer().listen(0, "127.0.0.1")

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { open } from "../dist/store/writer/Database.js"
 import { repeatingPayload, storePayload, wholePayload } from "../dist/store/writer/payloads.js"
-import { serve } from "./candidates.mjs"
+import { serve, serveTau } from "./candidates.mjs"
 
 const steps = 50
 const rounds = 9
@@ -48,9 +48,9 @@ const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.le
 const kB = (bytes) => (bytes / 1000).toFixed(0)
 
 const throughTheProxy = async (folder) => {
-  const path = join(folder, "store.sqlite")
   const upstream = await serve("upstream")
-  const proxy = await serve("tau", upstream.url, path)
+  const proxy = await serveTau(upstream.url, folder)
+  const path = proxy.storePath
   const headers = { "content-type": "application/json", "x-rollout-id": "r", "x-attempt-id": "r:attempt-1" }
   const bodies = conversation(steps, 2_000, 1)
   for (const body of bodies) {

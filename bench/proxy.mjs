@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { commandMs, cpuUs, median, nginx, portkey, residentMb, serve } from "./candidates.mjs"
+import { commandMs, cpuUs, median, nginx, portkey, residentMb, serve, serveTau } from "./candidates.mjs"
 import { load } from "./load.mjs"
 
 const rounds = 5
@@ -96,7 +96,7 @@ const targets = (of, startUp, memory) => {
 export const benchProxy = async () => {
   const folder = mkdtempSync(join(tmpdir(), "tau-bench-"))
   const upstream = await serve("upstream")
-  const tau = await serve("tau", upstream.url, join(folder, "store.sqlite"))
+  const tau = await serveTau(upstream.url, folder)
   const candidates = new Map(
     [
       ["direct", upstream],

@@ -1,7 +1,7 @@
-// One server of the proxy bench in a process of its own: `upstream`, `bare` or `tau`. Prints its URL, runs until killed.
+// One server of the proxy bench in a process of its own: `upstream` or `bare`. Prints its URL, runs until killed.
 import { createServer } from "node:http"
 
-const [kind, upstreamUrl, storePath] = process.argv.slice(2)
+const [kind, upstreamUrl] = process.argv.slice(2)
 
 const listen = (handler) => {
   const server = createServer(handler)
@@ -96,33 +96,4 @@ const bare = async () => {
   })
 }
 
-/** The product: every call recorded, committed with synchronous=FULL before its last byte leaves. */
-const tau = async () => {
-  const Effect = await import("effect/Effect")
-  const Layer = await import("effect/Layer")
-  const { collectAlone } = await import("../dist/process/collection.js")
-  const { Proxy } = await import("../dist/proxy/Proxy.js")
-  const { defaultLimits } = await import("../dist/proxy/ProxyOptions.js")
-  const Sqlite = await import("../dist/store/Sqlite.js")
-  // As `tau` does when it starts.
-  collectAlone()
-  const proxy = Proxy.layer({
-    bind: { host: "127.0.0.1", port: 0 },
-    upstreamUrl,
-    timeoutMs: 30_000,
-    attributionRequired: true,
-    clientKey: null,
-    upstreamKey: null,
-    attributionLogPath: `${storePath}.jsonl`,
-    recordPolicy: "required",
-    limits: defaultLimits,
-    warn: console.error
-  }).pipe(Layer.provide(Sqlite.layer({ path: storePath, kind: "bench", attributionLogPath: `${storePath}.jsonl` })))
-  await Effect.runPromise(Effect.scoped(Effect.gen(function*() {
-    const context = yield* Layer.build(proxy)
-    console.log(context.unsafeMap.get(Proxy.key).origin)
-    yield* Effect.never
-  })))
-}
-
-await { upstream, bare, tau }[kind]()
+await { upstream, bare }[kind]()

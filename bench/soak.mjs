@@ -6,7 +6,7 @@ import { Agent, request } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
-import { residentMb, serve } from "./candidates.mjs"
+import { residentMb, serve, serveTau } from "./candidates.mjs"
 
 const connections = 256
 const meanPauseMs = 400
@@ -58,9 +58,9 @@ const p99 = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.lengt
 
 export const benchSoak = async (minutes) => {
   const folder = mkdtempSync(join(tmpdir(), "tau-soak-"))
-  const store = join(folder, "store.sqlite")
   const upstream = await serve("upstream")
-  const tau = await serve("tau", upstream.url, store)
+  const tau = await serveTau(upstream.url, folder)
+  const store = tau.storePath
   const agent = new Agent({ keepAlive: true, maxSockets: connections })
   const until = performance.now() + minutes * 60_000
   let calls = 0

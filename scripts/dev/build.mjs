@@ -1,9 +1,10 @@
 // Compiles src to dist, incrementally: a build with nothing to do takes about a second. Outputs whose source is gone are
 // removed first, so that dist always equals what a fresh clone would build.
 import { spawnSync } from "node:child_process"
-import { chmodSync, existsSync, readdirSync, rmSync } from "node:fs"
+import { existsSync, readdirSync, rmSync } from "node:fs"
 import { dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
+import { bundle } from "./bundle.mjs"
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..")
 const dist = join(root, "dist")
@@ -11,6 +12,7 @@ const dist = join(root, "dist")
 if (existsSync(dist)) {
   for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
     const file = join(entry.parentPath ?? entry.path, entry.name)
+    if (entry.parentPath?.endsWith("bundle")) continue
     const source = join(root, "src", relative(dist, file).replace(/(\.d\.ts|\.js)(\.map)?$/, ".ts"))
     if (entry.isFile() && /\.(d\.ts|js)(\.map)?$/.test(entry.name) && !existsSync(source)) rmSync(file)
   }
@@ -22,4 +24,4 @@ const tsc = spawnSync(process.execPath, [join(root, "node_modules/typescript/bin
   stdio: "inherit"
 })
 if (tsc.status !== 0) process.exit(tsc.status ?? 1)
-chmodSync(join(dist, "cli/main.js"), 0o755)
+await bundle(root)

@@ -49,16 +49,12 @@ describe("help", () => {
 
   it("and version and mistakes need none of the packages, so that they answer at once", () => {
     const bare = join(scratch, "bare")
-    for (
-      const part of [
-        "dist/cli",
-        "dist/openai",
-        "dist/domain/Lifecycle.js",
-        "dist/proxy/ProxyOptions.js",
-        "package.json"
-      ]
-    ) {
+    for (const part of ["dist/cli", "dist/bundle", "package.json"]) {
       cpSync(join(root, part), join(bare, part), { recursive: true })
+    }
+    const bundled = join(bare, "dist/bundle")
+    for (const name of readdirSync(bundled)) {
+      if (readFileSync(join(bundled, name), "utf8").includes("// node_modules/")) rmSync(join(bundled, name))
     }
     const run = (...args: ReadonlyArray<string>) =>
       spawnSync(process.execPath, [join(bare, "dist/cli/main.js"), ...args], { encoding: "utf8", cwd: bare })

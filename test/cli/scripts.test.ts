@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll } from "vitest"
@@ -74,8 +74,11 @@ describe("m22-compatibility-alias-validation.sh", () => {
     for (const part of ["dist", "docs", "package.json"]) {
       cpSync(join(root, part), join(broken, part), { recursive: true })
     }
-    const flags = join(broken, "dist/cli/flags.js")
-    writeFileSync(flags, readFileSync(flags, "utf8").replace("\"train-json\"", "\"train-jsonl\""))
+    const bundled = join(broken, "dist/bundle")
+    for (const name of readdirSync(bundled)) {
+      const text = readFileSync(join(bundled, name), "utf8")
+      writeFileSync(join(bundled, name), text.replaceAll("\"train-json\"", "\"train-jsonl\""))
+    }
     const page = join(broken, "docs/cli.md")
     writeFileSync(page, readFileSync(page, "utf8").replace("`--train-config`", ""))
     const { status, stdout } = run(script, "--repo-root", broken, ...outputs("bad"))

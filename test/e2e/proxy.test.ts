@@ -154,7 +154,7 @@ describe("tau --prompt-optimization-proxy-server", () => {
       )
     }))
 
-  it.scopedLive("has its dashboard on the same port, for all who ask at once, and ends its stream to stop", () =>
+  it.scopedLive("has its dashboard on the same port, and ends its stream to stop", () =>
     Effect.gen(function*() {
       const proxy = yield* startTau(yield* scratchFolder, [...proxyFlags, "--model", "sim/arithmetic"])
       const origin = yield* printed(proxy, listening)
@@ -162,7 +162,6 @@ describe("tau --prompt-optimization-proxy-server", () => {
         request(`${origin}/dashboard/${path}`, {
           ...body !== undefined && { method: "POST", body, headers: { "content-type": "application/json" } }
         })
-      // The first of them makes it load, the others find it loading.
       const [health, rollouts, missing, action, stream] = yield* Effect.promise(() =>
         Promise.all([ask("health"), ask("api/rollouts"), ask("nothing"), ask("actions", "{}"), ask("stream")])
       )

@@ -13,15 +13,12 @@ const graceMs = 1_000
 export const breakOff = (outgoing: ServerResponse): void => {
   const leave = (socket: Socket) =>
     void setImmediate(() => {
-      socket.setTimeout(lingerMs, () => cut(outgoing, socket))
-      if (!endsWithClose(outgoing)) {
+      if (socket.destroyed) return
+      if (endsWithClose(outgoing)) resetLater(socket)
+      else {
+        socket.setTimeout(lingerMs, () => socket.destroy())
         socket.destroySoon()
-        return
       }
-      socket.write("", () => {
-        const timer = setTimeout(() => socket.resetAndDestroy(), graceMs)
-        socket.once("close", () => clearTimeout(timer))
-      })
     })
   if (outgoing.socket === null) outgoing.once("socket", leave)
   else leave(outgoing.socket)
@@ -29,14 +26,38 @@ export const breakOff = (outgoing: ServerResponse): void => {
 
 /** Breaks a connection off at once, whatever of it has not left yet. */
 export const breakOffNow = (outgoing: ServerResponse): void => {
-  if (outgoing.socket === null) outgoing.destroy()
-  else cut(outgoing, outgoing.socket)
+  const { socket } = outgoing
+  if (socket !== null && endsWithClose(outgoing)) socket.resetAndDestroy()
+  else outgoing.destroy()
 }
 
-const cut = (outgoing: ServerResponse, socket: Socket) => {
-  if (endsWithClose(outgoing)) socket.resetAndDestroy()
+/** Connections that a reset ends soon, which a close must not overtake. */
+const leaving = new WeakSet<Socket>()
+
+/** Closes a connection: by a reset where a close would make a whole answer of one that is none. */
+export const closeNow = (socket: Socket): void => {
+  if (leaving.has(socket) || socket.writableLength > 0) socket.resetAndDestroy()
   else socket.destroy()
 }
 
 /** To a client of HTTP/1.0 the close of the connection is the end of an answer that names no length: only a reset tells it of a cut. */
 const endsWithClose = (outgoing: ServerResponse) => outgoing.req.httpVersionMinor === 0
+
+const resetLater = (socket: Socket) => {
+  leaving.add(socket)
+  // No further request of this connection is heard, and no end of it, which Node would answer with an end of ours.
+  socket.pause()
+  let timer: NodeJS.Timeout | undefined
+  const linger = (unsent: number) => {
+    timer = setTimeout(() => {
+      if (socket.writableLength < unsent) linger(socket.writableLength)
+      else socket.resetAndDestroy()
+    }, lingerMs)
+  }
+  linger(socket.writableLength)
+  socket.write("", () => {
+    clearTimeout(timer)
+    timer = setTimeout(() => socket.resetAndDestroy(), graceMs)
+  })
+  socket.once("close", () => clearTimeout(timer))
+}

@@ -1,10 +1,11 @@
 /** The socket that a proxy listens on: how it opens, what it is told of, and how it stops. */
 import * as Effect from "effect/Effect"
 import { createServer, type Server } from "node:http"
-import type { Socket } from "node:net"
+import { Server as NetServer, type Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { counted } from "../domain/Figures.js"
 import { isReachedAs } from "../http/HostName.js"
+import { closeNow } from "./BreakOff.js"
 import type { UnderWay } from "./CallClock.js"
 import type { Member, Members } from "./Members.js"
 import { ProxyStartError } from "./ProxyError.js"
@@ -84,23 +85,40 @@ const startErrors: Record<string, string> = {
 /** Takes no new calls, lets those under way finish for a while, then breaks what is left. */
 export const stop = (server: Server, gateway: Listener, { limits, warn }: ProxyOptions) =>
   Effect.async<void>((resume) => {
-    const closeIdle = () => {
-      server.closeIdleConnections()
-      // Connections that were opened and never used are not idle to Node, and clients keep some in reserve.
-      for (const { socket } of gateway.connections) if (socket.bytesRead === 0) socket.destroy()
+    let isClosed = false
+    let isPatient = true
+    const lookIfOver = () => {
+      // A call that is read on after its client left has no connection.
+      if (!isClosed || isPatient && gateway.underWay.size > 0) return
+      clearTimeout(patience)
+      clearInterval(looking)
+      resume(Effect.void)
     }
-    gateway.retire()
-    server.close(() => resume(Effect.void))
-    closeIdle()
+    const look = () => {
+      let isSending = false
+      for (const { socket } of gateway.connections) {
+        isSending ||= socket.writableLength > 0
+        // Connections that were opened and never used are not idle to Node, and clients keep some in reserve.
+        if (socket.bytesRead === 0) socket.destroy()
+      }
+      // To Node a connection is idle as soon as its answer is written, whether or not all of it has left.
+      if (!isSending) server.closeIdleConnections()
+      lookIfOver()
+    }
     const patience = setTimeout(() => {
+      isPatient = false
       const { size } = gateway.underWay
       if (size > 0) warn(`tau: ${counted(size, "call")} under way broken off after ${limits.shutdownGraceMs / 1_000} s`)
       for (const call of gateway.underWay) call.abandon()
-      server.closeAllConnections()
+      for (const { socket } of gateway.connections) closeNow(socket)
+      lookIfOver()
     }, limits.shutdownGraceMs)
-    const idle = setInterval(closeIdle, 50)
-    server.once("close", () => {
-      clearTimeout(patience)
-      clearInterval(idle)
+    const looking = setInterval(look, 50)
+    gateway.retire()
+    // Not as the HTTP server's own, which closes idle connections first.
+    NetServer.prototype.close.call(server, () => {
+      isClosed = true
+      lookIfOver()
     })
+    look()
   })

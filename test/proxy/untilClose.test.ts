@@ -5,6 +5,7 @@ import { connect, createServer, type Socket } from "node:net"
 import { join } from "node:path"
 import { toBaseUrl } from "../../src/domain/Attribution.js"
 import { Proxy } from "../../src/proxy/Proxy.js"
+import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
 import { attribution, finishedSpans, oneSpan, proxyAt, withProxy } from "../support/proxy.js"
 import { scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
@@ -29,7 +30,9 @@ const readerOf = (version: "1.0" | "1.1") =>
     const { origin } = yield* Proxy
     const base = toBaseUrl(origin, attribution)
     const socket = yield* Effect.acquireRelease(
-      Effect.sync(() => connect(Number(new URL(origin).port), "127.0.0.1")),
+      Effect.sync(() =>
+        connect({ port: Number(new URL(origin).port), host: "127.0.0.1", allowHalfOpen: version === "1.0" })
+      ),
       (opened) => Effect.sync(() => opened.destroy())
     )
     const heard: Array<Buffer> = []
@@ -113,6 +116,51 @@ describe("An answer that only the close of its connection ends", () => {
           assert.deepInclude({ ...yield* oneSpan }, { state: "upstream_cut", responseBytes: body.length })
         })
       )
+    }))
+
+  it.scopedLive("is the last that is heard of a client of HTTP/1.0 when it is cut, whatever that sends and however it leaves", () =>
+    Effect.gen(function*() {
+      const sockets: Array<Socket> = []
+      const url = yield* closing((socket) => {
+        sockets.push(socket)
+        socket.end("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nff\r\npart")
+      })
+      const endings = yield* withProxy(
+        url,
+        Effect.forEach(
+          ["", "GET /v1/models HTTP/1.0\r\nhost: localhost\r\n\r\n", "no request\r\n\r\n"],
+          (text, n) =>
+            Effect.gen(function*() {
+              const { ending, socket, text: heard } = yield* readerOf("1.0")
+              yield* soon("the part", () => heard().endsWith("part"))
+              yield* finishedSpans(n + 1)
+              socket.end(text)
+              yield* soon("the end", () => ending() !== "open")
+              assert.isTrue(heard().endsWith("part"))
+              return ending()
+            })
+        )
+      )
+      assert.deepStrictEqual(endings, ["reset", "reset", "reset"])
+      assert.strictEqual(sockets.length, 3)
+    }))
+
+  it.scopedLive("is a reset to a client of HTTP/1.0 when it is cut and the proxy stops", () =>
+    Effect.gen(function*() {
+      const url = yield* closing((socket) =>
+        void socket.end("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nff\r\npart")
+      )
+      const ending = yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { ending, text } = yield* readerOf("1.0")
+          yield* soon("the part", () => text().endsWith("part"))
+          return ending
+        }),
+        { limits: { ...defaultLimits, shutdownGraceMs: 50 } }
+      )
+      yield* soon("the end", () => ending() !== "open")
+      assert.strictEqual(ending(), "reset")
     }))
 
   it.scopedLive("takes nothing else with it when the connection is reset while the client reads nothing", () =>

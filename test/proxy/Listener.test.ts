@@ -1,0 +1,67 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { once } from "node:events"
+import { createServer } from "node:http"
+import { type AddressInfo, connect } from "node:net"
+import type { UnderWay } from "../../src/proxy/CallClock.js"
+import { type Connection, type Listener, stop } from "../../src/proxy/Listener.js"
+import { Members } from "../../src/proxy/Members.js"
+import { defaultLimits, type ProxyOptions } from "../../src/proxy/ProxyOptions.js"
+
+/** More than the system holds for a client that does not read. */
+const bytes = 16 * 1024 * 1024
+
+/** A server that has ended its answer, of which most has not left yet, and the client that reads nothing of it. */
+const unread = Effect.acquireRelease(
+  Effect.promise(async () => {
+    const connections = new Members<Connection>()
+    const server = createServer((_, outgoing) => void outgoing.end(Buffer.alloc(bytes)))
+    server.on("connection", (socket) => {
+      const connection = { socket, place: -1 }
+      connections.add(connection)
+      socket.once("close", () => connections.delete(connection))
+    })
+    server.listen(0, "127.0.0.1")
+    await once(server, "listening")
+    const client = connect((server.address() as AddressInfo).port, "127.0.0.1")
+    client.on("error", () => {}).write("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+    await once(client, "readable")
+    const underWay = new Members<UnderWay>()
+    const gateway = { connections, underWay, retire: () => {} } as unknown as Listener
+    return { client, gateway, server }
+  }),
+  ({ client, server }) => Effect.sync(() => void (client.destroy(), server.closeAllConnections(), server.close()))
+)
+
+const options = (shutdownGraceMs: number) =>
+  ({ limits: { ...defaultLimits, shutdownGraceMs }, warn: () => {} }) as unknown as ProxyOptions
+
+describe("A proxy that stops", () => {
+  it.scopedLive("lets an answer leave that is over for it, though not for its client", () =>
+    Effect.gen(function*() {
+      const { client, gateway, server } = yield* unread
+      const stopping = yield* Effect.fork(stop(server, gateway, options(60_000)))
+      yield* Effect.yieldNow()
+      assert.isFalse(server.listening)
+      const read = yield* Effect.promise(async () => {
+        let sum = 0
+        for await (const part of client) {
+          sum += (part as Buffer).length
+          // It stays open while it may carry another request: the client is who ends it here.
+          if (sum > bytes) client.end()
+        }
+        return sum
+      })
+      assert.isAbove(read, bytes)
+      yield* Fiber.join(stopping)
+    }))
+
+  it.scopedLive("waits for no client that reads nothing", () =>
+    Effect.gen(function*() {
+      const { gateway, server } = yield* unread
+      const [connection] = gateway.connections
+      yield* stop(server, gateway, options(50))
+      assert.isTrue(connection!.socket.destroyed)
+    }))
+})

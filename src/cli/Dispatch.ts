@@ -7,6 +7,7 @@ import * as Logger from "effect/Logger"
 import { collectAlone } from "../process/collection.js"
 import type { CommandError } from "./CliError.js"
 import { endingOf } from "./CliError.js"
+import { ExitCode } from "./ExitCode.js"
 import type { Mode } from "./Mode.js"
 
 const command = (mode: Mode, conclude: (code: number) => void): Effect.Effect<number, CommandError> => {
@@ -61,8 +62,12 @@ export const dispatch = (mode: Mode): void => {
         ? { code: concluded, lines: [] }
         : endingOf(exit as Exit.Exit<number, CommandError>, isUntilStopped(mode))
       for (const line of ending.lines) process.stderr.write(`${line}\n`)
-      process.exitCode = ending.code
-      onExit(ending.code)
+      // What was printed may have failed already, as on a full disk; what fails after this sets the code by itself.
+      const code = ending.code === ExitCode.success && process.exitCode === ExitCode.failure
+        ? ExitCode.failure
+        : ending.code
+      process.exitCode = code
+      onExit(code)
     }
   })
 }

@@ -8,14 +8,13 @@ import { parseArguments } from "./ParseArguments.js"
 import { version } from "./version.js"
 
 // A reader that leaves early (`tau … | head -1`) is no failure, and a log on a full disk must not end the work: what is
-// printed after that goes nowhere.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE" || stream === process.stderr) return
-    process.stderr.write(`tau: stdout could not be written: ${error.message}\n`)
-    process.exitCode = ExitCode.failure
-  })
-}
+// printed after that goes nowhere. An answer that is cut short must not pass for a whole one: `dispatch` keeps the exit code.
+process.stderr.on("error", () => {})
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE" || process.exitCode === ExitCode.failure) return
+  process.exitCode = ExitCode.failure
+  process.stderr.write(`tau: stdout could not be written: ${error.message}\n`)
+})
 
 const { args, warnings } = rewriteAliases(process.argv.slice(2))
 for (const warning of warnings) process.stderr.write(`${warning}\n`)

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import { spawn, spawnSync } from "node:child_process"
-import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { closeSync, copyFileSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
@@ -250,6 +250,31 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
       status: 1,
       stderr: "tau: there is no run nobody in .tau/training/store.sqlite; tau runs lists them\n"
     })
+  })
+
+  it.skipIf(process.platform !== "linux")("fails, and says so once, when stdout is on a full disk", () => {
+    const full = openSync("/dev/full", "w")
+    try {
+      for (
+        const args of [
+          ["export", "spans"],
+          ["runs", "--json"],
+          ["resources", "latest", "--text", "system_prompt"],
+          ["--model=sim/arithmetic", "--prompt-optimization-config=0.json", "--prompt-optimization-json"],
+          ["--help"]
+        ]
+      ) {
+        const { status, stderr } = spawnSync(process.execPath, [join(root, "dist/cli/main.js"), ...args], {
+          cwd: folder,
+          encoding: "utf8",
+          stdio: ["ignore", full, "pipe"]
+        })
+        assert.strictEqual(status, 1, `${args.join(" ")}: ${stderr}`)
+        assert.strictEqual(stderr.split("stdout could not be written").length, 2, `${args.join(" ")}: ${stderr}`)
+      }
+    } finally {
+      closeSync(full)
+    }
   })
 
   it("ends well when its reader leaves early", async () => {

@@ -38,7 +38,13 @@ export const write = (chunk: string | Uint8Array): Effect.Effect<boolean> =>
     return Effect.sync(() => void stream.off("drain", done).off("close", done).off("error", done))
   })
 
-const hasGone = () => stream.destroyed || stream.errored !== null || !stream.writable
+// Node revives its own stdout after an error, as of a full disk: the stream itself forgets that it failed.
+let hasFailed = false
+stream.on("error", () => {
+  hasFailed = true
+})
+
+const hasGone = () => hasFailed || stream.destroyed || stream.errored !== null || !stream.writable
 
 /** A text of whole lines, and success as the exit code. */
 export const print = (lines: ReadonlyArray<string>): Effect.Effect<number> =>

@@ -209,10 +209,15 @@ const significanceOf = (
 
 const publish = ({ files, root }: PublishInput): Effect.Effect<number, CommandError> =>
   Effect.gen(function*() {
-    for (const file of files) {
-      const value = yield* artifact(file, "FILE")
-      const path = yield* Retention.publish(root, yield* existing(file, "FILE"), value)
-      yield* Console.log(`published ${file} at ${relative("", join(root, path))}`)
+    const reports = yield* Effect.forEach(
+      files,
+      (file) => Effect.all({ file: Effect.succeed(file), text: existing(file, "FILE"), value: artifact(file, "FILE") })
+    )
+    // All of them first: a mistake in the last file is no reason to have published the others.
+    yield* Effect.forEach(reports, (report) => Retention.checkPublishable(root, report))
+    for (const report of reports) {
+      const path = yield* Retention.publish(root, report)
+      yield* Console.log(`published ${report.file} at ${relative("", join(root, path))}`)
     }
     return ExitCode.success
   })

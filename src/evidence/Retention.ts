@@ -37,11 +37,27 @@ interface Due {
   readonly purgeAtMs: number
 }
 
+/** A report to publish, as its file has it. */
+export interface Publishable {
+  readonly file: string
+  readonly text: string
+  readonly value: unknown
+}
+
+/** Fails as `publish` would, and writes nothing. */
+export const checkPublishable = (
+  root: string,
+  { file, text, value }: Publishable
+): Effect.Effect<void, RetentionError> =>
+  attempt(file, async () => {
+    const { reportPath } = dueOrRefused(value)
+    if (await realFolders(root, dirname(reportPath), false)) await refuseAnother(root, reportPath, text)
+  })
+
 /** Puts a report at its publication path. The same report again is fine; another one at that path is not replaced. */
-export const publish = (root: string, text: string, value: unknown): Effect.Effect<string, RetentionError> =>
-  attempt(root, async () => {
-    const due = dueOf(value)
-    if (typeof due === "string") throw new Refused(due)
+export const publish = (root: string, { file, text, value }: Publishable): Effect.Effect<string, RetentionError> =>
+  attempt(file, async () => {
+    const due = dueOrRefused(value)
     await realFolders(root, dirname(due.reportPath), true)
     const path = join(root, due.reportPath)
     const temporary = `${path}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`
@@ -53,7 +69,7 @@ export const publish = (root: string, text: string, value: unknown): Effect.Effe
       await link(temporary, path)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error
-      if (await readRegular(path) !== text) throw new Refused(`another report is published at ${due.reportPath}`)
+      await refuseAnother(root, due.reportPath, text)
     } finally {
       await handle.close()
       await unlink(temporary)
@@ -109,21 +125,30 @@ const dueOf = (value: unknown): Due | string => {
   }
 }
 
+const dueOrRefused = (value: unknown): Due => {
+  const due = dueOf(value)
+  if (typeof due === "string") throw new Refused(due)
+  return due
+}
+
+const refuseAnother = async (root: string, reportPath: string, text: string) => {
+  const path = join(root, reportPath)
+  if (await exists(path) && await readRegular(path) !== text) {
+    throw new Refused(`another report is published at ${reportPath}`)
+  }
+}
+
 /** A reason to leave something alone. */
 class Refused extends Error {}
 
-const attempt = <A>(root: string, run: () => Promise<A>): Effect.Effect<A, RetentionError> =>
+const attempt = <A>(file: string, run: () => Promise<A>): Effect.Effect<A, RetentionError> =>
   Effect.tryPromise({
     try: run,
-    catch: (error) =>
-      new RetentionError({
-        file: join(root, reportsRoot),
-        detail: error instanceof Error ? error.message : String(error)
-      })
+    catch: (error) => new RetentionError({ file, detail: error instanceof Error ? error.message : String(error) })
   })
 
 const sweep = (root: string, under: string, decide: (file: string, due: Due) => Promise<Action>) =>
-  attempt(root, async () => {
+  attempt(join(root, reportsRoot), async () => {
     const actions: Array<Action> = []
     for (const file of await reportFiles(root, `${reportsRoot}/${under}`)) {
       try {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { proofProblems } from "../../src/evidence/ProofRules.js"
 import { reportProblems } from "../../src/evidence/ReportRules.js"
@@ -111,6 +111,18 @@ describe("tau benchmark", () => {
         assert.strictEqual(proof.significance["pass"], true)
         const published = yield* benchmark(folder, "publish", `${reports}/m24-benchmark-summary.json`)
         assert.include(published.stdout, `.tau/reports/m24/${runId}/m24-benchmark-report-summary.json`)
+
+        writeFileSync(join(folder, "none.json"), "{}")
+        const refused = yield* tau(folder, [
+          "benchmark",
+          "publish",
+          `${reports}/m24-benchmark-baseline.json`,
+          "none.json"
+        ])
+        assert.strictEqual(refused.code, 1)
+        assert.match(refused.stderr, /^tau: none\.json: no valid report: /)
+        assert.lengthOf(readdirSync(join(folder, `.tau/reports/m24/${runId}`)), 1)
+        assert.deepStrictEqual(readdirSync(join(folder, ".tau/reports/m24")), [runId])
         yield* benchmark(folder, "archive", "--now=2027-01-01T00:00:00Z")
         const archived = join(folder, ".tau/reports/archive/m24/2026/11", `m24-benchmark-report-${runId}-summary.json`)
         yield* benchmark(folder, "purge", "--now=2028-01-01T00:00:00Z", "--dry-run")

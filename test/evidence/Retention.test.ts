@@ -20,7 +20,8 @@ const report = (kind: ReportKind = "summary", retention = policy, runId = id) =>
     {}
   )
 
-const put = (root: string, value: ReturnType<typeof report>) => publish(root, JSON.stringify(value), value)
+const put = (root: string, value: ReturnType<typeof report>) =>
+  publish(root, { file: "report.json", text: JSON.stringify(value), value })
 
 const active = `.tau/reports/m24/${id}/m24-benchmark-report-summary.json`
 const archived = `.tau/reports/archive/m24/2026/01/m24-benchmark-report-${id}-summary.json`
@@ -39,7 +40,7 @@ describe("retention", () => {
       assert.include(refused.message, "another report is published")
       assert.deepStrictEqual(JSON.parse(readFileSync(join(root, active), "utf8")), report())
       const broken = { ...report(), run_id: "m24-../../escape" }
-      assert.include((yield* Effect.flip(put(root, broken))).message, "run_id")
+      assert.match((yield* Effect.flip(put(root, broken))).message, /^report\.json: no valid report: run_id/)
     }))
 
   it.scoped("archives after archive_after_days and purges after retain_days, not a millisecond before", () =>

@@ -37,21 +37,19 @@ import { SpanStore } from "../store/SpanStore.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { WorkerStore } from "../store/WorkerStore.js"
 import type { CommandError } from "./CliError.js"
-import { loadConfig } from "./ConfigFile.js"
 import { configHash } from "./ConfigHash.js"
 import { dashboardToken } from "./DashboardToken.js"
 import { dryRun } from "./DryRun.js"
 import { ExitCode } from "./ExitCode.js"
 import type { OptimizeMode } from "./Mode.js"
+import { preparation } from "./Preparation.js"
 import { localPrincipal } from "./Principal.js"
 import type { Environment } from "./Providers.js"
 import { proxyActors } from "./ProxyActors.js"
 import { proxyWithDashboard } from "./ProxyWithDashboard.js"
 import { restartCommand } from "./RestartCommand.js"
-import { reflectionModel, searchPart } from "./SearchPart.js"
-import { seedResources } from "./SeedResources.js"
-import { sideEndpoints, type SideModel, sideModel } from "./SideModel.js"
-import { upstreamOf } from "./Upstream.js"
+import { searchPart } from "./SearchPart.js"
+import { sideEndpoints, type SideModel } from "./SideModel.js"
 
 /**
  * Runs the config to its end, through a proxy of its own, and prints the summary. Exit code 0 when the run completed, which
@@ -65,15 +63,8 @@ const optimize = Effect.fnUntraced(function*(
   environment: Environment,
   conclude: (code: number) => void
 ) {
-  const { config, folder, path } = yield* loadConfig(mode.configPath)
-  const seed = yield* seedResources(mode, config)
+  const { config, folder, judges, path, reflection, seed, upstream } = yield* preparation(mode, environment)
   if (mode.dryRun) return yield* dryRun(mode, config, seed)
-  const upstream = yield* upstreamOf(mode, config, environment)
-  const judges = yield* Effect.forEach(
-    judgeModels(config, mode.modelRef),
-    (model) => sideModel(mode, model, environment)
-  )
-  const reflection = yield* reflectionModel(config, mode, environment)
   const attributionLogPath = join(dirname(mode.storePath), "proxy-attribution.jsonl")
   const agentKey = `tau-run-${randomBytes(16).toString("hex")}`
   const proxy: ProxyOptions = {
@@ -175,11 +166,6 @@ const scoring = (
   )
   return safety === undefined ? plain : Layer.provide(SafetyScoring.layer(safety), plain)
 }
-
-/** The models that the config's judges are. */
-const judgeModels = ({ scoring }: RunConfig, ofRun: string): ReadonlyArray<string> => [
-  ...new Set((scoring ?? []).flatMap((scorer) => scorer.kind === "judge" ? [scorer.model ?? ofRun] : []))
-]
 
 const executor = ({ executor: chosen }: RunConfig, folder: string) => {
   switch (chosen.kind) {

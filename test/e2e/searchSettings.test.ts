@@ -125,16 +125,16 @@ describe("The settings of a search, end to end", { timeout: 120_000 }, () => {
       const folder = yield* scratchFolder
       const { origin } = yield* searchUpstream()
       const price = { input: 1, output: 1 }
-      const { code, stderr } = yield* searched(
-        folder,
-        searchConfig(origin, {
-          scoring: [{ kind: "judge", rubric: "Good?", model: "openai/judge-of-mine" }],
-          optimizer: { max_usd: 1, prices: { "openai/agent": price, "openai/reflector": price } }
-        }),
-        []
-      )
-      assert.strictEqual(code, 2, stderr)
-      assert.match(stderr, /\$\.optimizer\.max_usd needs the price of openai\/judge-of-mine/)
+      const config = searchConfig(origin, {
+        scoring: [{ kind: "judge", rubric: "Good?", model: "openai/judge-of-mine" }],
+        optimizer: { max_usd: 1, prices: { "openai/agent": price, "openai/reflector": price } }
+      })
+      // What a dry run lets pass, the run must not refuse.
+      for (const flags of [[], ["--dry-run"]]) {
+        const { code, stderr } = yield* searched(folder, config, flags)
+        assert.strictEqual(code, 2, stderr)
+        assert.match(stderr, /\$\.optimizer\.max_usd needs the price of openai\/judge-of-mine/)
+      }
     }))
 
   it.scopedLive("reach the algorithm under its own names", () =>

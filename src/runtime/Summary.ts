@@ -68,7 +68,8 @@ export interface Summary {
   }
   /** In how many calls each rule of `rewrite` found its text, and in how many not; over all starts of the run. */
   readonly rewrites: ReadonlyArray<RewriteCount & { readonly component: string }>
-  readonly failures: ReadonlyArray<{ readonly rolloutId: string; readonly error: string }>
+  /** The first errors, each once: the first rollout that failed with it, and how many did. */
+  readonly failures: ReadonlyArray<{ readonly rolloutId: string; readonly error: string; readonly rollouts: number }>
   /** The parts of the run that died during this start and were started again. */
   readonly deaths: ReadonlyArray<Deaths>
 }
@@ -141,7 +142,7 @@ export const summarize = ({ begun, isSearch, recovery, rules, samples, ...facts 
         const { matched, missed } = rewritten.find((count) => count.rule === rule) ?? { matched: 0, missed: 0 }
         return { rule, component, matched, missed }
       }),
-      failures: failures.map(({ error, id }) => ({ rolloutId: id, error }))
+      failures: failures.map(({ error, id, rollouts }) => ({ rolloutId: id, error, rollouts }))
     }
     return summary
   })
@@ -203,7 +204,7 @@ export const summaryJson = (summary: Summary, more: Readonly<Record<string, unkn
         checkpoint_source: summary.resume.checkpointSource
       },
       rewrites: summary.rewrites,
-      failures: summary.failures.map(({ error, rolloutId }) => ({ rollout_id: rolloutId, error })),
+      failures: summary.failures.map(({ error, rolloutId, rollouts }) => ({ rollout_id: rolloutId, error, rollouts })),
       actor_deaths: summary.deaths,
       ...more
     },

@@ -1,9 +1,10 @@
-import { compact, elapsed } from "../domain/Figures.js"
+import { compact, counted, elapsed } from "../domain/Figures.js"
+import { cut, visible, wrapped } from "../domain/TerminalText.js"
 import { type ScoreSummary, simulatedNote, type Summary } from "./Summary.js"
 
 /** The summary for a person, at most 80 columns wide save for paths and the model's name. */
 export const summaryText = (summary: Summary): string => {
-  const { calls, elapsedMs, failures, inputTokens, outputTokens, resume, rewards, scores } = summary
+  const { calls, elapsedMs, inputTokens, outputTokens, resume, rewards, scores } = summary
   const counts = [
     `${summary.succeeded} of ${summary.total} rollouts succeeded`,
     summary.failed > 0 && `${summary.failed} failed`,
@@ -22,7 +23,7 @@ export const summaryText = (summary: Summary): string => {
     row("model", `${summary.modelRef}${summary.simulated ? "  (simulated)" : ""}`),
     row("resources", `version ${summary.resourcesVersion}`),
     row("calls", `${compact(calls)}, ${compact(inputTokens)} tokens in, ${compact(outputTokens)} out`),
-    ...summary.rewrites.map(rewriteText),
+    ...summary.rewrites.filter(({ matched, missed }) => matched + missed > 0).map(rewriteText),
     row("elapsed", elapsed(elapsedMs)),
     ...(resume.resumed
       ? [
@@ -40,19 +41,40 @@ export const summaryText = (summary: Summary): string => {
     ),
     row("store", summary.storePath),
     row("status", summary.statusPath),
-    ...(failures.length === 0 ? [] : ["", failures.length < summary.failed ? "First failures:" : "Failures:"]),
-    ...failures.flatMap(({ error, rolloutId }) => [`  ${rolloutId}`, `    ${oneLine(error)}`]),
+    ...failureText(summary),
     ...(summary.simulated ? ["", `Note: ${simulatedNote}.`] : [])
   ].join("\n")
 }
+
+const failureText = ({ failed, failures, storePath }: Summary): ReadonlyArray<string> => {
+  const [first] = failures
+  if (first === undefined) return []
+  const told = failures.reduce((sum, { rollouts }) => sum + rollouts, 0)
+  const store = storePath === defaultStore ? "" : ` --store ${storePath}`
+  return [
+    "",
+    told < failed ? "First failures:" : "Failures:",
+    ...failures.flatMap(({ error, rolloutId, rollouts }) => [
+      `  ${rolloutId}${rollouts === 1 ? "" : ` and ${rollouts - 1} more`}`,
+      ...wrapped(bothEnds(visible(flat(error))), 76).map((line) => `    ${line}`)
+    ]),
+    `One of them: tau rollout ${first.rolloutId}${store}`
+  ]
+}
+
+/** Where the commands that read look, unless they are told. */
+const defaultStore = ".tau/training/store.sqlite"
+
+/** A cause stands at the end of what it caused: a long message is cut in the middle. */
+const bothEnds = (text: string) => text.length > 300 ? `${text.slice(0, 150)} … ${text.slice(-147)}` : text
 
 /** A rule that found nothing is the first thing to mend: what it was to put in place was never tried. */
 const rewriteText = ({ component, matched, missed, rule }: Summary["rewrites"][number]) =>
   row(
     `rewrite[${rule}]`,
     matched === 0
-      ? `${component}: its text was found in NONE of ${missed} calls`
-      : `${component}: in place in ${matched} of ${matched + missed} calls`
+      ? `${component}: its text was found in NONE of ${counted(missed, "call")}`
+      : `${component}: in place in ${matched} of ${counted(matched + missed, "call")}`
   )
 
 const versions = (numbers: ReadonlyArray<number>) =>
@@ -69,7 +91,6 @@ const scoreText = ({ interval, mean, n }: ScoreSummary): string => {
   return `${mean.toFixed(3)}  n=${n}, 95% [${interval.low.toFixed(3)}, ${interval.high.toFixed(3)}] ${interval.method}`
 }
 
-const oneLine = (text: string) => {
-  const flat = text.replaceAll(/\s+/g, " ").trim()
-  return flat.length > 74 ? `${flat.slice(0, 73)}…` : flat
-}
+const flat = (text: string) => text.replaceAll(/\s+/g, " ").trim()
+
+const oneLine = (text: string) => cut(flat(text), 62)

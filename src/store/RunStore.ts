@@ -110,11 +110,14 @@ export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
 
   readonly rewards: (runId: RunId) => Effect.Effect<ReadonlyArray<RewardMean>, StoreError>
 
-  /** The first failures of a run, as rollout id and error, in order of position. */
+  /** What the failed rollouts of a run failed with: each error once, with the first rollout that had it, and how many did. */
   readonly failures: (
     runId: RunId,
     limit: number
-  ) => Effect.Effect<ReadonlyArray<{ readonly id: string; readonly error: string }>, StoreError>
+  ) => Effect.Effect<
+    ReadonlyArray<{ readonly id: string; readonly error: string; readonly rollouts: number }>,
+    StoreError
+  >
 }>() {
   static readonly layer = Layer.effect(
     RunStore,
@@ -179,10 +182,11 @@ export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
 
       const failures = SqlSchema.findAll({
         Request: Schema.Struct({ runId: RunId, limit: Schema.Int }),
-        Result: Schema.Struct({ id: Schema.String, error: Schema.String }),
+        Result: Schema.Struct({ id: Schema.String, error: Schema.String, rollouts: Schema.Int }),
+        // Of a bare column SQLite takes the row that min() is of.
         execute: ({ limit, runId }) =>
-          sql`SELECT id, coalesce(error, 'unknown') AS error FROM rollouts
-              WHERE run_id = ${runId} AND status = 'failed' ORDER BY ordinal LIMIT ${limit}`
+          sql`SELECT id, coalesce(error, 'unknown') AS error, count(*) AS rollouts, min(ordinal) AS first FROM rollouts
+              WHERE run_id = ${runId} AND status = 'failed' GROUP BY 2 ORDER BY first LIMIT ${limit}`
       })
 
       return RunStore.of({

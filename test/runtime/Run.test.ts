@@ -118,6 +118,23 @@ describe("Run", () => {
       }])
     }))
 
+  it.scopedLive("tells equal failures once, with the first rollout that had them and how many did", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { failures } = yield* execute(
+        folder,
+        {
+          execute: ({ example }) => Effect.fail(failed(example["prompt"] === "question 2" ? "another" : "exit code 3"))
+        },
+        3,
+        { max_attempts: 1 }
+      )
+      assert.deepStrictEqual(failures, [
+        { rolloutId: "run-0001-c0ffee-train-0001", error: "exit code 3", rollouts: 2 },
+        { rolloutId: "run-0001-c0ffee-train-0002", error: "another", rollouts: 1 }
+      ])
+    }))
+
   it.scopedLive("tries a failing agent again until it succeeds or its attempts are used up", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
@@ -134,7 +151,9 @@ describe("Run", () => {
       )
       assert.deepStrictEqual(statusesIn(folder), ["1:1 failed", "1:2 succeeded", "2:1 failed", "2:2 failed"])
       assert.deepInclude(summary, { runState: "completed", succeeded: 1, failed: 1 })
-      assert.deepStrictEqual(summary.failures, [{ rolloutId: "run-0001-c0ffee-train-0002", error: "exit code 3" }])
+      assert.deepStrictEqual(summary.failures, [
+        { rolloutId: "run-0001-c0ffee-train-0002", error: "exit code 3", rollouts: 1 }
+      ])
       // The failed rollout counts as 0.
       assert.deepInclude(summary.scores[0], { n: 2, mean: 0.5 })
     }))

@@ -52,7 +52,7 @@ const summary: Summary = {
     { rule: 0, component: "system_prompt", matched: 57, missed: 4 },
     { rule: 1, component: "find_description", matched: 0, missed: 61 }
   ],
-  failures: [{ rolloutId: "run-0001-c0ffee-train-0007", error: "exit code 3\n" + "x".repeat(200) }]
+  failures: [{ rolloutId: "run-0001-c0ffee-train-0007", error: "exit code 3\n" + "x".repeat(200), rollouts: 1 }]
 }
 
 const progress = (overrides: object = {}) =>
@@ -90,6 +90,36 @@ describe("Summary", () => {
       summaryText({ ...summary, rewards }).split("\n"),
       "    safety.hard_gate_penalty  -1.000  mean of the 2 that have it"
     )
+  })
+
+  it("tells each failure once, to its end, and where to read on", () => {
+    const unreachable = "the model call was answered with 502: the upstream could not be reached "
+      + `(http://127.0.0.1:9/${"v1/".repeat(100)}: connect ECONNREFUSED)`
+    const failures = [
+      { rolloutId: "run-0001-c0ffee-train-0001", error: unreachable, rollouts: 4 },
+      { rolloutId: "run-0001-c0ffee-train-0003", error: "the agent exited with code 2", rollouts: 1 }
+    ]
+    const lines = summaryText({ ...summary, simulated: false, failed: 5, failures }).split("\n")
+    assert.deepStrictEqual(lines.filter((line) => line.length > 80), [])
+    const told = lines.slice(lines.indexOf("Failures:") + 1)
+    assert.strictEqual(told[0], "  run-0001-c0ffee-train-0001 and 3 more")
+    assert.match(told.join("\n"), /^ {4}the model call was answered with 502: .*ECONNREFUSED\)\n/ms)
+    assert.deepStrictEqual(told.slice(-3), [
+      "  run-0001-c0ffee-train-0003",
+      "    the agent exited with code 2",
+      "One of them: tau rollout run-0001-c0ffee-train-0001"
+    ])
+    assert.include(
+      summaryText({ ...summary, storePath: "s.sqlite" }),
+      "tau rollout run-0001-c0ffee-train-0007 --store s.sqlite\n"
+    )
+  })
+
+  it("blames no rule where there were no calls", () => {
+    const rewrites = [{ rule: 0, component: "system_prompt", matched: 0, missed: 0 }]
+    assert.notInclude(summaryText({ ...summary, rewrites }), "rewrite[0]")
+    const one = [{ rule: 0, component: "system_prompt", matched: 0, missed: 1 }]
+    assert.include(summaryText({ ...summary, rewrites: one }), "found in NONE of 1 call\n")
   })
 
   it("is one JSON object with documented names for programs", () => {

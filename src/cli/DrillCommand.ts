@@ -15,6 +15,8 @@ import { SimulatedModel } from "../testing/SimulatedModel.js"
 import { type CommandError, CommandFailed, UsageError } from "./CliError.js"
 import { drillJson, drillText, killLine } from "./DrillReport.js"
 import { ExitCode } from "./ExitCode.js"
+import { parseArguments } from "./ParseArguments.js"
+import { preparation } from "./Preparation.js"
 
 export interface DrillInput {
   readonly kills: number
@@ -55,6 +57,7 @@ const drilled = (input: DrillInput) =>
       })
     }
     const folder = join(stateDir, "drill", runId)
+    if (input.own !== null) yield* checkOwn(input.own, storePath)
     yield* Effect.try({
       try: () => makePrivateFolder(folder),
       catch: (cause) => new CommandFailed({ detail: `${folder} could not be made: ${String(cause)}`, cause })
@@ -64,13 +67,7 @@ const drilled = (input: DrillInput) =>
       : Effect.succeed({ ...input.own, witness: () => ({ held: null, served: null }) })
     const command = {
       file: process.execPath,
-      args: [
-        fileURLToPath(new URL("./main.js", import.meta.url)),
-        `--model=${model}`,
-        `--prompt-optimization-config=${resolve(configPath)}`,
-        `--prompt-optimization-store-sqlite=${storePath}`,
-        "--prompt-optimization-json"
-      ],
+      args: [fileURLToPath(new URL("./main.js", import.meta.url)), ...argumentsOf({ configPath, model }, storePath)],
       cwd: process.cwd(),
       env: process.env
     }
@@ -103,6 +100,24 @@ const drilled = (input: DrillInput) =>
     yield* Console.log(input.json ? drillJson(report) : drillText(report))
     return passed ? ExitCode.success : ExitCode.failure
   })
+
+const argumentsOf = (
+  { configPath, model }: { readonly configPath: string; readonly model: string },
+  storePath: string
+) => [
+  `--model=${model}`,
+  `--prompt-optimization-config=${resolve(configPath)}`,
+  `--prompt-optimization-store-sqlite=${storePath}`,
+  "--prompt-optimization-json"
+]
+
+/** What the run would be refused for is a mistake of this command too, and nothing is written then. */
+const checkOwn = (own: NonNullable<DrillInput["own"]>, storePath: string) => {
+  const parsed = parseArguments(argumentsOf(own, storePath), process.env)
+  return parsed._tag === "mode" && parsed.mode._tag === "optimize"
+    ? Effect.scoped(preparation({ ...parsed.mode, configPath: own.configPath }, process.env))
+    : Effect.fail(new UsageError({ detail: parsed._tag === "mistake" ? parsed.message : "no optimization" }))
+}
 
 /** `20261125-213000`, in UTC. */
 const stamp = (ms: number): string =>

@@ -4,7 +4,8 @@ import type * as Scope from "effect/Scope"
 import { BehaviourInvalid, loadBehaviour } from "../testing/Behaviour.js"
 import { SimulatedModel } from "../testing/SimulatedModel.js"
 import { taskModelNames } from "../testing/taskWorld/TaskModel.js"
-import { CommandFailed } from "./CliError.js"
+import { CommandFailed, UsageError } from "./CliError.js"
+import { nearest } from "./Suggestion.js"
 
 export interface SimulatedUpstream {
   /** OpenAI-compatible base URL on loopback, closed with the scope. */
@@ -17,13 +18,17 @@ export interface SimulatedUpstream {
 const builtIn: ReadonlyArray<string> = ["arithmetic", ...taskModelNames]
 
 /** The name of a built-in model, or the path of a behaviour file ending in `.json`, whose model is served beside those. */
-export const simulatedUpstream = (name: string): Effect.Effect<SimulatedUpstream, CommandFailed, Scope.Scope> =>
+export const simulatedUpstream = (
+  name: string
+): Effect.Effect<SimulatedUpstream, CommandFailed | UsageError, Scope.Scope> =>
   Effect.gen(function*() {
     const behaviour = name.endsWith(".json") ? yield* behaviourAt(name) : undefined
     if (behaviour === undefined && !builtIn.includes(name)) {
       const known = builtIn.map((known) => `sim/${known}`).join(", ")
-      return yield* new CommandFailed({
-        detail: `there is no simulated model ${name}; there are ${known}, and sim/<behaviour file>.json`
+      const meant = nearest(name, builtIn)
+      const hint = meant === undefined ? "" : ` (did you mean sim/${meant}?)`
+      return yield* new UsageError({
+        detail: `there is no simulated model ${name}${hint}; there are ${known}, and sim/<behaviour file>.json`
       })
     }
     const { url } = yield* SimulatedModel.scoped({ behaviours: behaviour === undefined ? [] : [behaviour] }).pipe(

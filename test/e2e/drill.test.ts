@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Playbook } from "../../src/runtime/DrillEvidence.js"
 import { tau } from "../support/command.js"
@@ -117,17 +117,22 @@ describe("tau drill", () => {
       assert.include(named.stderr, "--run-id: expected a text that matches")
     }), 60_000)
 
-  it.scopedLive("says why a run cannot be drilled that ends by itself with an error", () =>
+  it.scopedLive("refuses what the run would refuse, and writes nothing", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
-      writeFileSync(join(folder, "config.json"), JSON.stringify({ optimize: [{ prompt: "1 + 1?" }], nonsense: 1 }))
-      const { code, stderr } = yield* tau(folder, [
-        "drill",
-        "--kills=1",
-        "--config=config.json",
-        "--model=sim/arithmetic"
-      ])
-      assert.strictEqual(code, 1)
-      assert.match(stderr, /the drill could not go on: start 1 ended by itself with 2: .*nonsense/)
+      const example = { optimize: [{ prompt: "1 + 1?" }] }
+      writeFileSync(join(folder, "config.json"), JSON.stringify(example))
+      writeFileSync(join(folder, "wrong.json"), JSON.stringify({ ...example, nonsense: 1 }))
+      const cases: ReadonlyArray<readonly [config: string, model: string, message: RegExp]> = [
+        ["absent.json", "sim/arithmetic", /^tau: absent\.json: expected a config file, found no such file$/m],
+        ["wrong.json", "sim/arithmetic", /^tau: wrong\.json: \$\.nonsense: /m],
+        ["config.json", "sim/arithmetik", /there is no simulated model arithmetik \(did you mean sim\/arithmetic\?\)/]
+      ]
+      for (const [config, model, message] of cases) {
+        const { code, stderr } = yield* tau(folder, ["drill", "--kills=1", `--config=${config}`, `--model=${model}`])
+        assert.strictEqual(code, 2, stderr)
+        assert.match(stderr, message)
+      }
+      assert.deepStrictEqual(readdirSync(folder).toSorted(), ["config.json", "wrong.json"])
     }), 60_000)
 })

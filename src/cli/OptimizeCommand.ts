@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import { randomBytes } from "node:crypto"
 import { dirname, join } from "node:path"
 import type { RunConfig } from "../domain/RunConfig.js"
+import { reachable } from "../http/HostName.js"
 import { searchJson } from "../optimizer/report/searchJson.js"
 import type { SearchReport } from "../optimizer/report/SearchReport.js"
 import { searchText } from "../optimizer/report/searchText.js"
@@ -193,6 +194,3 @@ export const endpoint = (model: string, apiKey: string) =>
   )
 
 const passing: ReadonlySet<Status> = new Set<Status>(["storage_full", "store_locked", "store_busy"])
-
-/** An agent on this machine cannot call "every interface". */
-const reachable = (origin: string) => origin.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")

@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { counted } from "../domain/Figures.js"
-import { isLoopback } from "../http/HostName.js"
+import { isLoopback, reachable } from "../http/HostName.js"
 import { defaultRules } from "../openai/Redaction.js"
 import { Proxy } from "../proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../proxy/ProxyOptions.js"
@@ -97,18 +97,26 @@ const announce = Effect.fnUntraced(function*(mode: ProxyMode, options: ProxyOpti
         : [])
     ].join("\n"))
   })
+  const origin = reachable(proxy.origin)
   yield* Console.log([
     `tau proxy listening on ${proxy.origin}/v1`,
     `  upstream   ${options.upstreamUrl}${mode.upstreamUrl === undefined ? " (simulated, not a real model)" : ""}`,
     `  store      ${storePath}`,
     `  log        ${options.attributionLogPath}`,
-    `  dashboard  ${proxy.origin}/dashboard/health`,
+    `  dashboard  ${origin}/dashboard/health`,
     `  unnamed    recorded under ${proxy.captureSession}`,
     "",
     "Point an agent at it:",
-    `  export OPENAI_BASE_URL=${proxy.origin}/v1`,
+    `  export OPENAI_BASE_URL=${origin}/v1`,
+    ...(origin === proxy.origin ? [] : ["From another machine, with an address of this one in its place."]),
+    ...(options.keys?.required === true
+      ? [
+        "With a key of tau, which every client must show (tau keys create makes one):",
+        "  export OPENAI_API_KEY=tau_..."
+      ]
+      : []),
     "Name its rollout and attempt, by prefix or by x-rollout-id and x-attempt-id:",
-    `  ${proxy.origin}/rollout/<id>/attempt/<id>/v1`
+    `  ${origin}/rollout/<id>/attempt/<id>/v1`
   ].join("\n"))
   if (unknownCalls > 0) {
     yield* Console.error(

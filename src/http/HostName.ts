@@ -21,6 +21,9 @@ export const isReachedAs = (bindHost: string, name: string): boolean => {
   return bound === called || isHere(bound) && isHere(called)
 }
 
+/** Where a client on this machine calls the server of that origin: nobody can call "every interface". */
+export const reachable = (origin: string) => origin.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
 /** Whether an `Origin` is that of the server called by this `Host`. */
 export const isSame = (origin: string, host: string) =>
   origin.replace(/^https?:\/\//i, "").toLowerCase() === host.toLowerCase()

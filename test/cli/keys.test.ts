@@ -29,6 +29,9 @@ describe("tau keys", () => {
       assert.include(listed.stdout, `${id}  capture  good`)
       const proxy = yield* startTau(cwd, open)
       const port = new URL(yield* printed(proxy, /listening on (\S+)\/v1/)).port
+      assert.include(proxy.stdout(), `export OPENAI_BASE_URL=http://127.0.0.1:${port}/v1\n`)
+      assert.include(proxy.stdout(), "From another machine, with an address of this one in its place.\n")
+      assert.match(proxy.stdout(), /^With a key of tau, .*\n {2}export OPENAI_API_KEY=tau_\.\.\.$/m)
       const url = `http://127.0.0.1:${port}/v1/models`
       assert.strictEqual(yield* get(url, {}), 401)
       assert.strictEqual(yield* get(url, { authorization: `Bearer ${key}` }), 200)

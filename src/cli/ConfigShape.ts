@@ -73,6 +73,12 @@ const arrayProblems = (ast: AST.TupleType, value: ReadonlyArray<unknown>, path: 
 /** A choice of words, or of objects that a `kind` tells apart. */
 const unionProblems = (ast: AST.Union, value: unknown, path: string): ReadonlyArray<Problem> => {
   const kinds = ast.types.map((type) => [literalKind(type), type] as const)
+  const words = ast.types.flatMap((type) => type._tag === "Literal" ? [type.literal] : [])
+  if (words.length === ast.types.length) {
+    if (words.some((word) => word === value)) return []
+    const known = words.filter((word) => typeof word === "string")
+    return [mismatch(path, expectation(ast), value, typeof value === "string" ? nearest(value, known) : undefined)]
+  }
   if (kinds.some(([kind]) => kind === undefined)) {
     return ast.types.some((type) => shapeProblems(type, value, path).length === 0)
       ? []

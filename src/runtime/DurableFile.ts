@@ -96,8 +96,11 @@ const syncFolder = async (file: string) => {
 const attempt = (file: string, run: () => Promise<void>): Effect.Effect<void, FileError> =>
   Effect.tryPromise({ try: run, catch: (error) => failed(file, error as NodeJS.ErrnoException) })
 
-const failed = (file: string, { code, message }: NodeJS.ErrnoException) =>
-  new FileError({ file, detail: code === undefined ? message : explanations[code] ?? message })
+const failed = (file: string, error: NodeJS.ErrnoException) => new FileError({ file, detail: explained(error) })
+
+/** Why a file could not be read or written, without the system's own words where there are better ones. */
+export const explained = ({ code, message }: NodeJS.ErrnoException) =>
+  code === undefined ? message : explanations[code] ?? message
 
 const explanations: Record<string, string> = {
   EACCES: "permission denied",

@@ -154,10 +154,16 @@ export class SimulatedModelFailed extends Schema.TaggedError<SimulatedModelFaile
   cause: Schema.Defect
 }) {
   override get message() {
-    return `the simulated model could not start: ${
-      this.cause instanceof Error ? this.cause.message : String(this.cause)
-    }`
+    return `the simulated model could not start: ${reasonOf(this.cause)}`
   }
+}
+
+const reasonOf = (cause: unknown) => {
+  if (!(cause instanceof Error)) return String(cause)
+  const { address, code, message, port } = cause as NodeJS.ErrnoException & { address?: string; port?: number }
+  return code === "EADDRINUSE" && address !== undefined
+    ? `cannot listen on ${address}:${port}: the port is in use by another process`
+    : message
 }
 
 /** A simulated model server as a service: it lives as long as the scope of its layer. */

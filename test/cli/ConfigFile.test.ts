@@ -163,6 +163,10 @@ describe("problems", () => {
       { resume: { replay: "sometimes" } },
       "$.resume.replay: expected one of \"after-crash\", \"always\", \"never\", found \"sometimes\""
     ],
+    [
+      { optimizer: { algorithm: "rgpa" } },
+      "$.optimizer.algorithm: expected one of \"evaluate\", \"apo\", \"gepa\", \"rgepa\", found \"rgpa\"; did you mean \"rgepa\"?"
+    ],
     [{ resume: { reply: "never" } }, "$.resume.reply: unknown key \"reply\"; did you mean \"replay\"?"],
     [
       { executor: { kind: "docker" } },

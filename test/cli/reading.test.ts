@@ -96,6 +96,15 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     })
   })
 
+  it("says of a run that searched nothing where its results are", () => {
+    const { id } = json("runs")["runs"]![0]!
+    assert.deepInclude(read("report"), {
+      status: 1,
+      stderr:
+        `tau: run ${id} only evaluated its texts, and searched for none; what came of it: tau rollouts --run ${id}\n`
+    })
+  })
+
   it("shows a rollout with its rewards and its calls along their time, and every id can be pasted", () => {
     const { id } = json("rollouts")["rollouts"]![2]!
     const { stdout } = read("rollout", id)

@@ -71,6 +71,11 @@ const assertTold = (folder: string, stdout: string, result: Result) =>
     assert.match(text.stdout, /^ {2}\+Obey rule number \d\.$/m)
     const listed = yield* tau(folder, ["candidates", store])
     assert.match(listed.stdout, new RegExp(`^ *${result.best} .*winner`, "m"))
+    const nowhere = yield* tau(folder, ["lineage", store, "--svg=nowhere/search.svg"])
+    assert.deepStrictEqual(
+      [nowhere.code, nowhere.stderr],
+      [1, "tau: nowhere/search.svg could not be written: there is no folder nowhere\n"]
+    )
     const tree = yield* tau(folder, ["lineage", store, "--svg=search.svg"])
     assert.match(tree.stdout, /^0 /m)
     assert.match(readFileSync(join(folder, "search.svg"), "utf8"), /^<svg /)

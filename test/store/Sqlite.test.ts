@@ -49,7 +49,7 @@ describe("Sqlite", () => {
         database.exec("CREATE TABLE theirs (a)")
         database.close()
         assert.strictEqual((yield* refusal(other)).reason, "foreign")
-        assert.strictEqual((yield* refusal(join(path, ".."))).reason, "read-only")
+        assert.strictEqual((yield* refusal(join(path, ".."))).reason, "foreign")
       })
     ))
 
@@ -68,6 +68,18 @@ describe("Sqlite", () => {
         assert.include((yield* refusal(path)).message, "0001_initial differs")
         truncateSync(path)
         assert.strictEqual((yield* refusal(path)).reason, "corrupt")
+      })
+    ))
+
+  it.scopedLive("says what stands in the way where no store can be made", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        mkdirSync(path, { recursive: true })
+        assert.include((yield* refusal(path)).message, `not a tau store: ${path} is a folder`)
+        writeFileSync(`${path}/file`, "")
+        const { message } = yield* refusal(`${path}/file/below/store.sqlite`)
+        assert.include(message, `the store cannot be written: its folder ${path}/file/below cannot be made there`)
+        assert.notMatch(message, /ENOENT|ENOTDIR|mkdir/)
       })
     ))
 

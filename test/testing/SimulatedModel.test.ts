@@ -231,6 +231,9 @@ describe("SimulatedModel.layer", () => {
   it.effect("says why it cannot start", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(Effect.scoped(SimulatedModel.scoped({ port: model.port })))
-      assert.match(error.message, /^the simulated model could not start: .*EADDRINUSE/)
+      assert.match(
+        error.message,
+        /^the simulated model could not start: cannot listen on .*:\d+: the port is in use by another process$/
+      )
     }))
 })

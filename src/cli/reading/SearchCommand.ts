@@ -2,6 +2,7 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { writeFile } from "node:fs/promises"
+import { dirname } from "node:path"
 import { visible } from "../../domain/TerminalText.js"
 import { candidatesTable } from "../../optimizer/report/candidatesTable.js"
 import { lineageText } from "../../optimizer/report/lineageText.js"
@@ -10,9 +11,10 @@ import { candidatesJson, searchJson } from "../../optimizer/report/searchJson.js
 import type { SearchReport } from "../../optimizer/report/SearchReport.js"
 import { searchText } from "../../optimizer/report/searchText.js"
 import { searchReport } from "../../optimizer/run/reportOf.js"
+import { explained } from "../../runtime/DurableFile.js"
 import { CommandFailed } from "../CliError.js"
 import type { Place } from "../ReadingFlags.js"
-import { reading, runOf } from "./reading.js"
+import { reading, runOf, storeHint } from "./reading.js"
 import { write } from "./Terminal.js"
 
 export interface SearchMode extends Place {
@@ -31,7 +33,8 @@ export const run = (mode: SearchMode) =>
       const report = yield* searchReport(found.id)
       if (report === null) {
         return yield* new CommandFailed({
-          detail: `run ${visible(found.id)} searched nothing: its config has no optimizer.algorithm but evaluate`
+          detail: `run ${visible(found.id)} only evaluated its texts, and searched for none; what came of it: `
+            + `tau rollouts --run ${visible(found.id)}${storeHint(mode.storePath)}`
         })
       }
       if (mode.svgPath !== undefined) {
@@ -59,5 +62,9 @@ const jsonOf = ({ shown }: SearchMode, report: SearchReport): string =>
 const draw = (report: SearchReport, path: string) =>
   Effect.tryPromise({
     try: () => writeFile(path, scorePlot(report)),
-    catch: (cause) => new CommandFailed({ detail: `${path} could not be written: ${String(cause)}`, cause })
+    catch: (cause) => {
+      const error = cause as NodeJS.ErrnoException
+      const why = error.code === "ENOENT" ? `there is no folder ${dirname(path)}` : explained(error)
+      return new CommandFailed({ detail: `${path} could not be written: ${why}`, cause })
+    }
   })

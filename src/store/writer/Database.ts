@@ -11,7 +11,7 @@ export const applicationId = 0x74617531
 
 /** A file we refuse to touch, with the words for its owner. `reason` is one of `StoreError`'s. */
 export class RefusedFile extends Error {
-  constructor(readonly reason: "corrupt" | "foreign" | "other", message: string) {
+  constructor(readonly reason: "corrupt" | "foreign" | "read-only" | "other", message: string) {
     super(message)
   }
 }
@@ -36,9 +36,12 @@ export const lostWords = (path: string): string =>
 /** `bytesMax` is the largest size of the file; null leaves it to the disk. */
 export const open = (path: string, bytesMax: number | null = null): Db => {
   const marker = markerOf(path)
+  if (existsSync(path) && statSync(path).isDirectory()) {
+    throw new RefusedFile("foreign", `${path} is a folder; give the store's file`)
+  }
   const isNew = !existsSync(path) || statSync(path).size === 0
   if (isNew && existsSync(marker)) throw new RefusedFile("corrupt", lostWords(path))
-  makePrivateFolder(dirname(path))
+  makeFolderOf(path)
   const connection = new Sqlite(path, { timeout: 60_000 })
   try {
     if (isNew) chmodSync(path, 0o600)
@@ -69,6 +72,17 @@ export const open = (path: string, bytesMax: number | null = null): Db => {
       if (statement === undefined) statements.set(sql, statement = connection.prepare(sql))
       return statement
     }
+  }
+}
+
+/** A full disk and missing rights are told of as they are of the file itself. */
+const makeFolderOf = (path: string) => {
+  try {
+    makePrivateFolder(dirname(path))
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== "ENOENT" && code !== "ENOTDIR" && code !== "EEXIST") throw error
+    throw new RefusedFile("read-only", `its folder ${dirname(path)} cannot be made there`)
   }
 }
 

@@ -6,6 +6,7 @@ import type * as Scope from "effect/Scope"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
+import { counted } from "../domain/Figures.js"
 import { drillIdPattern } from "../evidence/PlaybookRules.js"
 import * as Drill from "../runtime/Drill.js"
 import type { Witness } from "../runtime/DrillChecks.js"
@@ -72,7 +73,7 @@ const drilled = (input: DrillInput) =>
       env: process.env
     }
     const evidence = evidenceOf({ runId, stateDir, storePath, command, folder })
-    yield* Console.error(`drill ${runId}: ${input.kills} kills, seed ${input.seed}, in ${stateDir}`)
+    yield* Console.error(`drill ${runId}: ${counted(input.kills, "kill")}, seed ${input.seed}, in ${stateDir}`)
     const result = yield* Drill.drill({
       kills: input.kills,
       seed: input.seed,

@@ -1,4 +1,5 @@
 /** What a drill found, for people and as JSON. */
+import { counted } from "../domain/Figures.js"
 import type { DrillResult, Kill } from "../runtime/Drill.js"
 import { breachLine } from "../runtime/DrillChecks.js"
 
@@ -36,12 +37,20 @@ export const drillText = (
     ["kill", "where it hit".padEnd(44), "recovered in", "put back", "calls unknown", "invariants"].join("  "),
     ...kills.map(cells),
     "",
-    `${passed ? "PASSED" : "FAILED"}: ${runId}, seed ${seed}, ${kills.length} kills, ${checks} checks of the store`,
-    `  rollouts  ${totals.succeeded} of ${totals.rollouts} succeeded, ${totals.failed} failed, in ${totals.attempts} attempts of ${totals.runs} runs`,
+    `${passed ? "PASSED" : "FAILED"}: ${runId}, seed ${seed}, ${counted(kills.length, "kill")}, ${
+      counted(checks, "check")
+    } of the store`,
+    `  rollouts  ${totals.succeeded} of ${totals.rollouts} succeeded, ${totals.failed} failed, in ${
+      counted(totals.attempts, "attempt")
+    } of ${counted(totals.runs, "run")}`,
     `  calls     ${totals.calls}, ${totals.callsUnknown} cut off by kills, ${totals.callsReplayed} replayed (${totals.tokensSaved} tokens saved)`,
     ...(recovery === null
       ? []
-      : [`  recovery  p50 ${recovery.p50} ms, longest ${recovery.max} ms, over ${recovery.n} recoveries`]),
+      : [
+        `  recovery  p50 ${recovery.p50} ms, longest ${recovery.max} ms, over ${
+          counted(recovery.n, "recovery", "recoveries")
+        }`
+      ]),
     ...[
       ...kills.flatMap((kill) => kill.breaches.map((found) => `kill ${kill.n}: ${breachLine(found)}`)),
       ...breaches.map(breachLine)

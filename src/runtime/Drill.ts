@@ -8,6 +8,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { existsSync } from "node:fs"
+import { counted } from "../domain/Figures.js"
 import { AuditTrail } from "../store/AuditTrail.js"
 import type { Breach } from "../store/Invariants.js"
 import { orStoreError } from "../store/reading.js"
@@ -142,6 +143,11 @@ export const drill = (
         const last = rows.at(-1)
         if (last === undefined) return
         const found = yield* checkNow
+        // A run that was over before its kill came is followed by another one: the kill before that is settled already.
+        if (last.recoveredInMs !== null) {
+          rows[rows.length - 1] = { ...last, breaches: [...last.breaches, ...found] }
+          return
+        }
         const { requeued, unknownCalls } = yield* Effect.provide(lastStart, readerOf(storePath))
         rows[rows.length - 1] = {
           ...last,
@@ -286,7 +292,7 @@ const phaseOf = (storePath: string, pid: number) =>
     if (Either.isLeft(stand) || stand.right === undefined) return { phase: "starting", runId: null }
     const { active, calls, left, runId } = stand.right
     if (left === 0) return { phase: "ending", runId }
-    return { phase: `working: ${active} rollouts, ${calls} calls under way`, runId }
+    return { phase: `working: ${counted(active, "rollout")}, ${counted(calls, "call")} under way`, runId }
   })
 
 const readTotals = Effect.map(

@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { hostname } from "node:os"
 import { dirname } from "node:path"
+import { counted } from "../domain/Figures.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import type { SearchFailed } from "../domain/SearchFailed.js"
 import * as OwnerLock from "../store/OwnerLock.js"
@@ -215,7 +216,7 @@ const stoppedLine = (begun: BegunRun, handedBack: number) =>
     const runs = yield* RunStore
     const { finished, total } = yield* runs.progress(begun.runId)
     const back = handedBack === 0 ? "nothing was under way" : `${handedBack} under way handed back, uncharged`
-    return `stopped with ${finished} of ${total} rollouts finished; ${back}; run the same command to resume`
+    return `stopped with ${finished} of ${counted(total, "rollout")} finished; ${back}; run the same command to resume`
   }).pipe(Effect.orElseSucceed(() => "stopped; run the same command to resume"))
 
 /** The writer thread cannot be started again in this process: what was handed to it is lost, and only a new start settles that. */
@@ -339,9 +340,9 @@ const announce = (
     const announcer = yield* Announcer
     yield* announcer.say(
       start === 1
-        ? `new run ${runId}: ${search === null ? `${total} rollouts` : search.title}`
-        : `resuming run ${runId}: ${finishedBefore} of ${total} rollouts already finished, ` +
-          `${requeued} put back in the queue that a dead process held, ${unknownCalls} calls ended unknown`
+        ? `new run ${runId}: ${search === null ? counted(total, "rollout") : search.title}`
+        : `resuming run ${runId}: ${finishedBefore} of ${counted(total, "rollout")} already finished, ` +
+          `${requeued} put back in the queue that a dead process held, ${counted(unknownCalls, "call")} ended unknown`
     )
     for (const other of otherUnfinished) {
       yield* announcer.say(
@@ -351,5 +352,5 @@ const announce = (
   })
 
 const timedOutLine = ({ cancelled, failed, succeeded, total }: Summary, secs: number) =>
-  `timed out after ${secs} s with ${succeeded + failed + cancelled} of ${total} rollouts finished; ` +
+  `timed out after ${secs} s with ${succeeded + failed + cancelled} of ${counted(total, "rollout")} finished; ` +
   "run the same command to resume, or raise completion_timeout_secs"

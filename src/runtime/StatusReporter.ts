@@ -62,11 +62,15 @@ export class StatusReporter extends Context.Tag("tau/runtime/StatusReporter")<St
           Effect.catchAll(warnOnce)
         )
 
+      let shown = ""
       const show = (run: ReportedRun, progress: RunProgress) =>
-        Effect.flatMap(
-          Clock.currentTimeMillis,
-          (nowMs) => announcer.show((run.line ?? progressLine)(progress, nowMs - run.startedAtMs, announcer))
-        )
+        Effect.flatMap(Clock.currentTimeMillis, (nowMs) => {
+          const line = (run.line ?? progressLine)(progress, nowMs - run.startedAtMs, announcer)
+          // The last word may be what the line before it said already; below one another the two are no news.
+          if (line === shown && !announcer.redraws) return Effect.void
+          shown = line
+          return announcer.show(line)
+        })
 
       return StatusReporter.of({
         report: (run) =>

@@ -16,7 +16,7 @@ export const progressLine = (progress: RunProgress, elapsedMs: number, { colours
     cancelled === 0 ? null : `${cancelled} cancelled`,
     progress.desired === "pause" ? "paused" : null,
     elapsed(elapsedMs),
-    `${compact(calls)} calls`,
+    calls === 1 ? "1 call" : `${compact(calls)} calls`,
     `${compact(inputTokens + outputTokens)} tokens`
   ].filter((fact) => fact !== null)
   const bar = progressBar(finished, total)

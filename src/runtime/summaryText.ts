@@ -6,7 +6,7 @@ import { type ScoreSummary, simulatedNote, type Summary } from "./Summary.js"
 export const summaryText = (summary: Summary): string => {
   const { calls, elapsedMs, inputTokens, outputTokens, resume, rewards, scores } = summary
   const counts = [
-    `${summary.succeeded} of ${summary.total} rollouts succeeded`,
+    `${summary.succeeded} of ${counted(summary.total, "rollout")} succeeded`,
     summary.failed > 0 && `${summary.failed} failed`,
     summary.cancelled > 0 && `${summary.cancelled} cancelled`
   ].filter(Boolean).join(", ")

@@ -6,7 +6,7 @@ const kill = {
   n: 1,
   pid: 4711,
   runId: "run-0001-c0ffee",
-  phase: "working: 2 rollouts, 1 calls under way",
+  phase: "working: 2 rollouts, 1 call under way",
   recoveredInMs: 640.4,
   requeued: 2,
   unknownCalls: 1,
@@ -49,11 +49,21 @@ describe("the report of a drill", () => {
     const text = drillText(report)
     expect(text).toContain("FAILED: m24-recovery-20261125-220000, seed 1, 3 kills, 6 checks of the store")
     expect(text).toContain("BROKEN    kill 3: I8 (one success): run-0001-c0ffee-train-0002")
-    expect(text).toMatch(/^ {3}1 {2}working: 2 rollouts, 1 calls under way +640 ms +2 +1 {2}hold$/m)
+    expect(text).toMatch(/^ {3}1 {2}working: 2 rollouts, 1 call under way +640 ms +2 +1 {2}hold$/m)
     expect(text).toMatch(/^ {3}2 .* killed again +- +- {2}hold$/m)
     expect(text).toMatch(/^ {3}3 .* BROKEN I8$/m)
     expect(text).toContain("p50 640 ms, longest 640 ms, over 2 recoveries")
     expect(text).toContain("3 replayed (99 tokens saved)")
+  })
+
+  it("counts one as one", () => {
+    const { result } = report
+    const one = drillText({
+      ...report,
+      result: { ...result, checks: 1, totals: { ...result.totals, attempts: 1, runs: 1 } }
+    })
+    expect(one).toContain("3 kills, 1 check of the store")
+    expect(one).toContain("in 1 attempt of 1 run\n")
   })
 
   it("says the same as JSON", () => {

@@ -117,7 +117,7 @@ describe("The settings of a search, end to end", { timeout: 120_000 }, () => {
       )[0]!
       assert.isAbove(n, 0)
       const { stdout } = yield* tau(folder, ["report", `--store=${storeIn(folder)}`])
-      assert.include(stdout, n === 1 ? "  1 answers (seen):" : `  ${n} answers (seen), the last:`)
+      assert.include(stdout, n === 1 ? "  1 answer (seen):" : `  ${n} answers (seen), the last:`)
     }))
 
   it.scopedLive("is refused where dollars are limited and a judge's price is unknown", () =>

@@ -135,7 +135,7 @@ describe("stopping", () => {
         assert.strictEqual(yield* command.exit, 1)
         assert.include(
           command.stderr(),
-          "stopped with 0 of 1 rollouts finished; 1 under way handed back, uncharged; run the same command to resume"
+          "stopped with 0 of 1 rollout finished; 1 under way handed back, uncharged; run the same command to resume"
         )
         assert.isFalse(alive(pid))
         writeFileSync(join(folder, "go"), "")
@@ -197,7 +197,7 @@ describe("stopping", () => {
         const command = yield* running(folder)
         command.process.kill("SIGTERM")
         assert.strictEqual(yield* command.exit, 0, command.stderr())
-        assert.include(command.stdout(), "1 of 1 rollouts succeeded")
+        assert.include(command.stdout(), "1 of 1 rollout succeeded")
         assert.deepStrictEqual(query(folder, "SELECT state FROM runs"), [{ state: "completed" }])
       }),
     60_000

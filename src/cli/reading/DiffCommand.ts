@@ -43,12 +43,13 @@ export const run = (mode: DiffMode) =>
           components
         })
       }
+      const widest = Math.max(...[mode.from, mode.to].map((version) => String(version).length))
       return yield* print([
         ...components.flatMap((component) => [...componentText(component, mode.words), ""]),
         ...(components.length === 0 ? ["Neither version has any resources.", ""] : []),
         paint("strong", "scores"),
-        ...scoreText(mode.from, from),
-        ...(mode.to === mode.from ? [] : scoreText(mode.to, to))
+        ...scoreText(mode.from, from, widest),
+        ...(mode.to === mode.from ? [] : scoreText(mode.to, to, widest))
       ])
     })
   )

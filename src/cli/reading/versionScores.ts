@@ -35,12 +35,19 @@ export const scoresOf = (version: number) =>
       })
   )
 
-export const scoreText = (version: number, scores: ReadonlyArray<VersionScore>): ReadonlyArray<string> =>
+/** One line for each mode; `widest` is the longest number of a version beside which they stand. */
+export const scoreText = (
+  version: number,
+  scores: ReadonlyArray<VersionScore>,
+  widest = String(version).length
+): ReadonlyArray<string> =>
   scores.length === 0
     ? [`  version ${version}: no run has used it yet`]
     : scores.map(({ failed, meanScore, mode, rollouts, runs }) =>
-      `  version ${version}  ${mode.padEnd(5)}  ${meanScore === null ? "no score" : points(meanScore)}` +
-      `  ${rollouts} rollouts of ${counted(runs, "run")}${failed === 0 ? "" : `, ${failed} failed`}`
+      `  version ${String(version).padEnd(widest)}  ${mode.padEnd(5)}  ${
+        meanScore === null ? "no score" : points(meanScore)
+      }` +
+      `  ${counted(rollouts, "rollout")} of ${counted(runs, "run")}${failed === 0 ? "" : `, ${failed} failed`}`
     )
 
 export const scoresJson = (scores: ReadonlyArray<VersionScore>) =>

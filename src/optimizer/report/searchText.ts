@@ -171,7 +171,7 @@ const exampleLines = ({ feedback, id, input, seed, winner }: ComparedExample): R
 
 const troubles = (report: SearchReport): ReadonlyArray<string> =>
   report.troubles.flatMap(({ kind, last, n }) => [
-    `${n} ${oneLine(kind)}${n === 1 ? "" : ", the last"}:`,
+    `${n} ${oneLine(n === 1 ? kind.replace(/^answers\b/, "answer") : kind)}${n === 1 ? "" : ", the last"}:`,
     ...wrapped(oneLine(last), inner - 2).slice(0, 3).map((line) => `  ${line}`)
   ])
 

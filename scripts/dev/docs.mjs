@@ -60,7 +60,7 @@ const commandSection = ({ description, examples, flags, name, usage }) =>
   `### tau ${name}
 
 \`\`\`
-${[usage, ...examples].join("\n")}
+${[...new Set([usage, ...examples])].join("\n")}
 \`\`\`
 
 ${description}

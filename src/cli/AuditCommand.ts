@@ -106,7 +106,7 @@ const toJson = (entry: ControlEntry) => ({
 
 const listText = (entries: ReadonlyArray<ControlEntry>): string =>
   entries.length === 0
-    ? "No verb was asked for yet. tau --prompt-optimization-control-status says how the run stands."
+    ? "No verb was asked for yet. How the run stands:\n  tau --prompt-optimization-control-status"
     : entries.flatMap(({ action, atMs, decision, detail, idempotent, n, outcome, principal }) => [
       `${String(n).padStart(4)}  ${DateTime.formatIso(DateTime.unsafeMake(atMs))}  ${action} by ${visible(principal)}: `
       + `${outcome ?? "logged"}${outcome === "done" && idempotent === 1 ? ", nothing changed" : ""}`,

@@ -123,7 +123,7 @@ const significance = (input: SignificanceInput): Effect.Effect<number, CommandEr
       const out = numbered(input.out ?? `${artifactsFolder}/m24-benchmark-significance.json`, index)
       yield* writeArtifact(out, significanceReportJson(one, one.trained.head.runId, generatedAtMs))
       yield* replace(out.replace(/(\.json)?$/, ".svg"), comparisonSvg(one))
-      yield* Console.log(verdictLine(one, out))
+      yield* Console.log(verdictText(one, out))
     }
     return ExitCode.success
   })
@@ -131,14 +131,15 @@ const significance = (input: SignificanceInput): Effect.Effect<number, CommandEr
 /** The second candidate's report stands beside the first one's: `….json`, `…-2.json`. */
 const numbered = (file: string, index: number) => index === 0 ? file : file.replace(/(\.json)?$/, `-${index + 1}$1`)
 
-const verdictLine = ({ alpha, comparison, failed, pValue, trained }: Judged, out: string) => {
+const verdictText = ({ alpha, comparison, failed, pValue, trained }: Judged, out: string) => {
   const { bounds, meanDelta, n, test } = comparison
   const level = `${Number((100 * (1 - alpha)).toPrecision(6))}%`
-  return `${failed.length === 0 ? "pass" : `no pass (${failed.join(", ")})`}: ${trained.checkpoint.checkpointId} `
-    + `${meanDelta >= 0 ? "+" : ""}${meanDelta.toFixed(4)} ${level} [${bounds.low.toFixed(4)}, ${
-      bounds.high.toFixed(4)
-    }], `
-    + `p=${pValue.toPrecision(3)}, ${test}, n=${n}  ${out}`
+  const interval = `${level} [${bounds.low.toFixed(4)}, ${bounds.high.toFixed(4)}]`
+  return [
+    `${failed.length === 0 ? "pass" : `no pass (${failed.join(", ")})`}: ${trained.checkpoint.checkpointId}`,
+    `  ${meanDelta >= 0 ? "+" : ""}${meanDelta.toFixed(4)} ${interval}, p=${pValue.toPrecision(3)}, ${test}, n=${n}`,
+    `  ${out}`
+  ].join("\n")
 }
 
 const stable = (input: StabilityInput): Effect.Effect<number, CommandError> =>
@@ -176,7 +177,7 @@ const proof = (input: ProofInput): Effect.Effect<number, CommandError> =>
     const summary = join(dirname(out), "m24-benchmark-summary.json")
     yield* writeArtifact(summary, summaryReportJson(compared, made, runId, generatedAtMs))
     const verdict = made.significance.pass ? "pass" : `no pass: ${made.failed_criteria.join(", ")}`
-    yield* Console.log(`${verdict}  ${out}\nsummary  ${summary}`)
+    yield* Console.log(`${verdict}\n  proof    ${out}\n  summary  ${summary}`)
     return ExitCode.success
   })
 

@@ -6,6 +6,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { createHash, randomBytes } from "node:crypto"
 import { dirname, join } from "node:path"
+import { counted } from "../domain/Figures.js"
 import { RunId } from "../domain/Ids.js"
 import { ResourceValues } from "../domain/Resources.js"
 import { type PlainScorerConfig, PlainScorerConfig as ScorerSchema, RunConfig } from "../domain/RunConfig.js"
@@ -170,8 +171,13 @@ export const runBenchmark = Effect.fnUntraced(
       yield* writeArtifact(out, report)
       const { episodes, meanReward, meanSafetyPenalty } = metricsOf(cases)
       yield* Console.log(
-        `${input.kind} ${checkpointId}: mean reward ${meanReward.toFixed(4)}, mean safety penalty `
-          + `${meanSafetyPenalty.toFixed(4)}, ${episodes} episodes of ${suite.cases.length} cases  ${out}`
+        [
+          `${input.kind} ${checkpointId}: mean reward ${meanReward.toFixed(4)}`,
+          `  mean safety penalty ${meanSafetyPenalty.toFixed(4)}, ${counted(episodes, "episode")} of ${
+            counted(suite.cases.length, "case")
+          }`,
+          `  ${out}`
+        ].join("\n")
       )
       return ExitCode.success
     }).pipe(Effect.provide(layer))

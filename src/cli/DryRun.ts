@@ -3,6 +3,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type { ResourceValues } from "../domain/Resources.js"
 import type { RunConfig } from "../domain/RunConfig.js"
+import { wrapped } from "../domain/TerminalText.js"
 import { priceOf } from "../optimizer/run/Prices.js"
 import { searchPlan } from "../optimizer/run/SearchPlan.js"
 import { searchExamples } from "../optimizer/run/SearchTask.js"
@@ -103,7 +104,7 @@ const planText = (plan: Plan): string => {
       ),
       row("examples", `${search.train} to learn from, ${search.selection} to select by`),
       ...(search.gatePairs === 0
-        ? [row("gate", search.untestable ?? "none: max_rollouts leaves no rollouts for it")]
+        ? rows("gate", search.untestable ?? "none: max_rollouts leaves no rollouts for it")
         : [
           row("gate", `${search.gatePairs} pairs, ${search.gateRollouts} of the rollouts`),
           row(
@@ -148,3 +149,6 @@ const costLines = ({ cost, hasJudge, reflectionsMax, rolloutsMax, usdMax }: Plan
 }
 
 const row = (label: string, value: string) => `  ${label.padEnd(14)}${value}`
+
+/** A sentence, in as many rows as it takes. */
+const rows = (label: string, value: string) => wrapped(value, 64).map((line, n) => row(n === 0 ? label : "", line))

@@ -3,6 +3,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { elapsed } from "../domain/Figures.js"
+import { wrapped } from "../domain/TerminalText.js"
 import type { ActorReport } from "../runtime/Actor.js"
 import { TreeReport } from "../runtime/ActorTree.js"
 import { ask } from "../runtime/ControlSocketClient.js"
@@ -65,21 +66,34 @@ const toJson = (tree: TreeReport) => ({
 const toText = (tree: TreeReport): string => {
   const { actors, kind, nowMs, pid, runId, startedAtMs, storePath } = tree
   const nameWidth = Math.max(...actors.map(({ name }) => name.length), 4)
-  const rows = actors.map((actor, n) =>
-    `${n === actors.length - 1 ? "└─" : "├─"} ${actor.name.padEnd(nameWidth)}  ${actorText(actor, nowMs)}`.trimEnd()
-  )
+  const rows = actors.flatMap((actor, n) => {
+    const isLast = n === actors.length - 1
+    const line = `${isLast ? "└─" : "├─"} ${actor.name.padEnd(nameWidth)}  ${stateText(actor, nowMs)}`.trimEnd()
+    const told = tidings(actor, nowMs)
+    const whole = [line, ...told].join("  ")
+    if (whole.length <= columns) return [whole]
+    // What does not fit beside it stands below its name.
+    const branch = isLast ? "       " : "│      "
+    return [line, ...told.flatMap((text) => wrapped(text, columns - branch.length)).map((text) => branch + text)]
+  })
   const title = `${kind}${runId === null ? "" : ` ${runId}`}, process ${pid}, up ${elapsed(nowMs - startedAtMs)}`
-  return [`${title}, ${storePath}`, ...rows].join("\n")
+  return [title, storePath, ...rows].join("\n")
 }
 
-const actorText = ({ detail, lastDeath, mailbox, restarts, startedAtMs, state, work }: ActorReport, nowMs: number) =>
+const columns = 80
+
+const stateText = ({ mailbox, restarts, startedAtMs, state }: ActorReport, nowMs: number) =>
   [
     state.padEnd(10),
     (startedAtMs === null ? "" : elapsed(nowMs - startedAtMs)).padStart(6),
     `restarts ${restarts}`.padEnd(11),
     mailbox === null ? "" : `mailbox ${mailbox.size}/${mailbox.capacity}`,
-    mailbox === null || mailbox.dropped === 0 ? "" : `(${mailbox.dropped} dropped)`,
+    mailbox === null || mailbox.dropped === 0 ? "" : `(${mailbox.dropped} dropped)`
+  ].filter((text) => text !== "").join("  ")
+
+const tidings = ({ detail, lastDeath, work }: ActorReport, nowMs: number) =>
+  [
     work === null ? "" : `${work.rolloutId} attempt ${work.attempt} for ${elapsed(nowMs - work.sinceMs)}`,
     detail ?? "",
     lastDeath === null ? "" : `last death: ${lastDeath}`
-  ].filter((text) => text !== "").join("  ")
+  ].filter((text) => text !== "")

@@ -96,6 +96,18 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     })
   })
 
+  it("says what there is not yet, and how to make it, in 80 columns", () => {
+    assert.strictEqual(read("keys", "create", "--state-dir", "bare").status, 0)
+    for (const args of [["runs"], ["rollouts"], ["spans"]]) {
+      const { status, stdout } = read(...args, "--store", "bare/training/store.sqlite")
+      assert.strictEqual(status, 0)
+      assert.match(stdout, /^No (runs|calls) in .* yet\. .*:\n {2}tau --\S+/)
+      assert.deepStrictEqual(lines(stdout).filter((line) => line.length > 80), [])
+    }
+    const { stdout } = read("audit", "list")
+    assert.deepStrictEqual(lines(stdout).filter((line) => line.length > 80), [])
+  })
+
   it("says of a run that searched nothing where its results are", () => {
     const { id } = json("runs")["runs"]![0]!
     assert.deepInclude(read("report"), {
@@ -174,6 +186,7 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
         "scores"
       ].join("\n")
     )
+    assert.match(stdout, /^ {2}version 1 {2}val {4}\d\.\d{3} {2}1 rollout of 1 run$/m)
     assert.match(stdout, /^ {2}version 2 {2}train {2}0\.667 {2}3 rollouts of 1 run$/m)
     assert.include(read("diff", "1", "2", "--words").stdout, "[-Say-]{+Reply+}")
     assert.include(read("resources").stdout, "Compare: tau diff 1 2")

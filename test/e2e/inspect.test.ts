@@ -104,8 +104,9 @@ describe("tau inspect tree", () => {
         )
         assert.match(
           text,
-          /^└─ runner 2 +running +[\d.]+ m?s +restarts 0 +mailbox 1\/16 +run-0001-\S+ attempt 1 for \d/m
+          /^└─ runner 2 +running +[\d.]+ m?s +restarts 0 +mailbox 1\/16\n? +run-0001-\S+ attempt 1 for \d/m
         )
+        assert.deepStrictEqual(text.split("\n").filter((line) => line.length > 80), [])
 
         run.process.kill("SIGTERM")
         yield* run.exit

@@ -118,23 +118,6 @@ describe("Run", () => {
       }])
     }))
 
-  it.scopedLive("tells equal failures once, with the first rollout that had them and how many did", () =>
-    Effect.gen(function*() {
-      const folder = yield* scratchFolder
-      const { failures } = yield* execute(
-        folder,
-        {
-          execute: ({ example }) => Effect.fail(failed(example["prompt"] === "question 2" ? "another" : "exit code 3"))
-        },
-        3,
-        { max_attempts: 1 }
-      )
-      assert.deepStrictEqual(failures, [
-        { rolloutId: "run-0001-c0ffee-train-0001", error: "exit code 3", rollouts: 2 },
-        { rolloutId: "run-0001-c0ffee-train-0002", error: "another", rollouts: 1 }
-      ])
-    }))
-
   it.scopedLive("tries a failing agent again until it succeeds or its attempts are used up", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder

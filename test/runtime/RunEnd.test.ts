@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
-import { runIn, runtimeAt, storePathIn } from "../support/runtime.js"
+import { AttemptFailed } from "../../src/runtime/Executor.js"
+import { type FakeAgent, runIn, runtimeAt, storePathIn } from "../support/runtime.js"
 import { scratchFolder } from "../support/store.js"
 
 describe("The end of a run", () => {
@@ -18,5 +19,20 @@ describe("The end of a run", () => {
         }))
       yield* Effect.provide(once, runtimeAt(folder, { execute: () => Effect.succeed({ output: "4" }) }))
       assert.deepStrictEqual(seen, ["completed, told while running"])
+    }))
+
+  it.scopedLive("tells equal failures once, with the first rollout that had them and how many did", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const failed = (detail: string) =>
+        new AttemptFailed({ reason: "exit-code", detail, permanent: false, stderrTail: "" })
+      const agent: FakeAgent = {
+        execute: ({ example }) => Effect.fail(failed(example["prompt"] === "question 2" ? "another" : "exit code 3"))
+      }
+      const { failures } = yield* Effect.provide(runIn(folder, 3, { max_attempts: 1 }), runtimeAt(folder, agent))
+      assert.deepStrictEqual(failures, [
+        { rolloutId: "run-0001-c0ffee-train-0001", error: "exit code 3", rollouts: 2 },
+        { rolloutId: "run-0001-c0ffee-train-0002", error: "another", rollouts: 1 }
+      ])
     }))
 })

@@ -25,9 +25,8 @@ export const run = (mode: RolloutsMode) =>
       if (run === null) {
         if (mode.json) return yield* printJson({ store_path: mode.storePath, run_id: null, rollouts: [], next: null })
         return yield* print([
-          `No runs in ${
-            visible(mode.storePath)
-          } yet: tau --model PROVIDER/MODEL --prompt-optimization-config FILE makes one.`,
+          `No runs in ${visible(mode.storePath)} yet. To make one:`,
+          "  tau --model PROVIDER/MODEL --prompt-optimization-config FILE",
           `Calls that a proxy recorded: tau spans${storeHint(mode.storePath)}`
         ])
       }

@@ -51,9 +51,8 @@ export const run = (mode: RunsMode) =>
           : [`Its rollouts: tau rollouts --run ${first.run.id}${storeHint(mode.storePath)}`],
         empty: mode.state === null
           ? [
-            `No runs in ${
-              visible(mode.storePath)
-            } yet: tau --model PROVIDER/MODEL --prompt-optimization-config FILE makes one.`,
+            `No runs in ${visible(mode.storePath)} yet. To make one:`,
+            "  tau --model PROVIDER/MODEL --prompt-optimization-config FILE",
             `Calls that a proxy recorded: tau spans${storeHint(mode.storePath)}`
           ]
           : [`No run of ${visible(mode.storePath)} is ${mode.state}.`]

@@ -50,7 +50,8 @@ export const run = (mode: SpansMode) =>
           ],
         empty: isAny
           ? [
-            `No calls in ${visible(mode.storePath)} yet. To record an agent's: tau --prompt-optimization-proxy-server,`,
+            `No calls in ${visible(mode.storePath)} yet. To record an agent's:`,
+            "  tau --prompt-optimization-proxy-server",
             "and point the agent's OPENAI_BASE_URL at the address that it prints."
           ]
           : [`No recorded call fits; tau spans${storeHint(mode.storePath)} lists all.`]

@@ -2,12 +2,16 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { RunId } from "../domain/Ids.js"
+import { existsSync } from "node:fs"
+import { visible } from "../domain/TerminalText.js"
 import type { SearchResult } from "../optimizer/run/Program.js"
+import { refuseLost } from "../store/ReadOnlyStore.js"
+import { RunReader } from "../store/RunReader.js"
 import { SearchStore } from "../store/SearchStore.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { CommandFailed } from "./CliError.js"
 import { localPrincipal } from "./Principal.js"
+import { runNamed } from "./reading/reading.js"
 
 export interface PromoteMode {
   readonly storePath: string
@@ -15,13 +19,29 @@ export interface PromoteMode {
   readonly reason: string | null
 }
 
-export const run = ({ reason, runId, storePath }: PromoteMode) =>
+export const run = (mode: PromoteMode) =>
+  Effect.gen(function*() {
+    const { storePath } = mode
+    yield* refuseLost(storePath)
+    // What opens a store for writing makes one where there is none.
+    if (!existsSync(storePath)) return yield* new CommandFailed({ detail: `there is no store at ${storePath}` })
+    return yield* Effect.provide(
+      promote(mode),
+      Layer.merge(RunReader.layer, SearchStore.layer).pipe(
+        Layer.provide(Sqlite.layer({ path: storePath, kind: "control" }))
+      )
+    )
+  })
+
+const promote = ({ reason, runId, storePath }: PromoteMode) =>
   Effect.gen(function*() {
     const store = yield* SearchStore
-    const id = RunId.make(runId)
+    const { id } = yield* runNamed(runId, storePath)
     const stored = yield* store.result(id)
     if (stored === null) {
-      return yield* new CommandFailed({ detail: `there is no search of a run ${runId} that has ended in ${storePath}` })
+      return yield* new CommandFailed({
+        detail: `run ${visible(runId)} has no search that has ended; tau report ${visible(runId)} says how it stands`
+      })
     }
     const { bestVersion, promotedVersion, seedVersion } = JSON.parse(stored) as SearchResult
     if (bestVersion === null || bestVersion === seedVersion) {
@@ -33,6 +53,4 @@ export const run = ({ reason, runId, storePath }: PromoteMode) =>
     yield* store.promote(id, bestVersion, localPrincipal(), reason)
     yield* Console.log(`Version ${bestVersion} is the latest now, by force.`)
     return 0
-  }).pipe(
-    Effect.provide(SearchStore.layer.pipe(Layer.provide(Sqlite.layer({ path: storePath, kind: "control" }))))
-  )
+  })

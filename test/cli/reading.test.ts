@@ -76,6 +76,20 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     assert.strictEqual(read("runs", "--state", "failed").stdout, "No run of .tau/training/store.sqlite is failed.\n")
   })
 
+  it("promotes nothing of a run that is not there, or that searched nothing, and makes no store for it", () => {
+    assert.deepInclude(read("promote", "none", "--force"), {
+      status: 1,
+      stderr: "tau: there is no run none in .tau/training/store.sqlite; tau runs lists them\n"
+    })
+    const { id } = json("runs")["runs"]![0]!
+    assert.deepInclude(read("promote", id, "--force"), {
+      status: 1,
+      stderr: `tau: run ${id} has no search that has ended; tau report ${id} says how it stands\n`
+    })
+    assert.match(read("promote", id, "--force", "--store=not-there.sqlite").stderr, /there is no store at not-there/)
+    assert.notInclude(readdirSync(folder), "not-there.sqlite")
+  })
+
   it("lists the rollouts of the last run, or of another, as filters say", () => {
     const all = json("rollouts")["rollouts"]!
     assert.deepStrictEqual(all.map(({ mode, score }) => [mode, score]), [

@@ -49,16 +49,24 @@ export const found = <A, E, R>(
     })
   )
 
+/** The run of this id, which must be there. */
+export const runNamed = (
+  runId: string,
+  storePath: string
+): Effect.Effect<Run, StoreError | CommandFailed, RunReader> =>
+  Effect.flatMap(
+    RunReader,
+    (runs) => found(runs.get(runId), `there is no run ${visible(runId)} in ${storePath}; tau runs lists them`)
+  )
+
 /** The run that is asked for, else the one that was made last, if there is one. */
 export const runOf = (
   runId: string | null,
   storePath: string
 ): Effect.Effect<Run | null, StoreError | CommandFailed, RunReader> =>
-  Effect.gen(function*() {
-    const runs = yield* RunReader
-    if (runId === null) return Option.getOrNull(yield* runs.latest)
-    return yield* found(runs.get(runId), `there is no run ${visible(runId)} in ${storePath}; tau runs lists them`)
-  })
+  runId === null
+    ? Effect.map(Effect.flatMap(RunReader, ({ latest }) => latest), Option.getOrNull)
+    : runNamed(runId, storePath)
 
 export const printJson = (value: object): Effect.Effect<number> =>
   Effect.as(write(`${safeJson({ schema_version: 1, ...value }, 2)}\n`), 0)

@@ -39,32 +39,43 @@ export interface Asked extends Omit<ControlMode, "_tag" | "json"> {
   readonly note?: string
 }
 
+/** What the policy says of a verb on the store in this file. A denial is logged, and fails. */
+export const permitted = (
+  { note, principal, rbacPolicyPath, stateDir, verb }: Omit<Asked, "checkpoint">,
+  storePath: string
+): Effect.Effect<RbacDecision, Control.ControlDenied | FileError | StoreError> =>
+  Effect.gen(function*() {
+    // Who may not use the store must not be the one who makes it.
+    const deny = (decision: RbacDecision) => {
+      const request = { stateDir, principal, decision, note }
+      return existsSync(storePath)
+        ? Effect.provide(Control.deny(request, verb), writable(storePath))
+        : Control.denyWithoutStore(request, verb)
+    }
+    const decision = yield* Effect.tapErrorTag(
+      Control.authorize(rbacPolicyPath, principal, verb),
+      "FileError",
+      () => Effect.ignore(deny(Control.undecided))
+    )
+    return decision.allowed ? decision : yield* deny(decision)
+  })
+
 /** Carries out a verb on the store in this file, by way of the policy and the logs. */
 export const ask = (mode: Asked, storePath: string): Effect.Effect<Control.ControlAnswer, ControlError> =>
   Effect.gen(function*() {
     const { checkpoint = "", note, principal, stateDir, verb } = mode
-    const request = (decision: RbacDecision) => ({ stateDir, principal, decision, note })
-    // Who may not use the store, and who only asks, must not be the one who makes it.
-    const deny = (decision: RbacDecision) =>
-      existsSync(storePath)
-        ? Effect.provide(Control.deny(request(decision), verb), writable(storePath))
-        : Control.denyWithoutStore(request(decision), verb)
-    const decision = yield* Effect.tapErrorTag(
-      Control.authorize(mode.rbacPolicyPath, principal, verb),
-      "FileError",
-      () => Effect.ignore(deny(Control.undecided))
-    )
-    if (!decision.allowed) return yield* deny(decision)
+    const request = { stateDir, principal, decision: yield* permitted(mode, storePath), note }
+    // Who only asks must not be the one who makes the store.
     if (verb === "status") {
       yield* refuseLost(storePath)
       if (note !== undefined && existsSync(storePath)) {
-        return yield* Effect.provide(Control.loggedStatus(request(decision)), writable(storePath))
+        return yield* Effect.provide(Control.loggedStatus(request), writable(storePath))
       }
       return existsSync(storePath)
-        ? yield* Effect.provide(Control.status(request(decision)), readable(storePath))
-        : yield* Control.statusWithoutStore(request(decision))
+        ? yield* Effect.provide(Control.status(request), readable(storePath))
+        : yield* Control.statusWithoutStore(request)
     }
-    return yield* Control.carryOut({ ...request(decision), ...(verb === "rollback" ? { verb, checkpoint } : { verb }) })
+    return yield* Control.carryOut({ ...request, ...(verb === "rollback" ? { verb, checkpoint } : { verb }) })
       .pipe(
         Effect.tap(({ run }) => run === null ? Effect.void : StatusFile.followAtRest(storePath, run)),
         Effect.tap(() => RuntimeFiles.followQuietly(storePath)),

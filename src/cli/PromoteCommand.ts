@@ -1,15 +1,25 @@
 /** A version made the latest by a person, against the gate or without one. */
+import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { existsSync } from "node:fs"
+import { dirname } from "node:path"
+import { actionKeyOf } from "../domain/Control.js"
 import { visible } from "../domain/TerminalText.js"
 import type { SearchResult } from "../optimizer/run/Program.js"
+import { ControlDenied } from "../runtime/Control.js"
+import { FileError } from "../runtime/DurableFile.js"
+import * as PolicyCheckpoint from "../runtime/PolicyCheckpoint.js"
 import { refuseLost } from "../store/ReadOnlyStore.js"
-import { RunReader } from "../store/RunReader.js"
+import { ResourceStore } from "../store/ResourceStore.js"
+import { totalsOf } from "../store/RowJson.js"
+import { type Run, RunReader } from "../store/RunReader.js"
+import { RunStanding } from "../store/RunStanding.js"
 import { SearchStore } from "../store/SearchStore.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { CommandFailed } from "./CliError.js"
+import { permitted } from "./ControlCommand.js"
 import { localPrincipal } from "./Principal.js"
 import { runNamed } from "./reading/reading.js"
 
@@ -17,40 +27,90 @@ export interface PromoteMode {
   readonly storePath: string
   readonly runId: string
   readonly reason: string | null
+  readonly rbacPolicyPath: string
 }
 
 export const run = (mode: PromoteMode) =>
   Effect.gen(function*() {
     const { storePath } = mode
+    yield* mayPromote(mode)
     yield* refuseLost(storePath)
     // What opens a store for writing makes one where there is none.
     if (!existsSync(storePath)) return yield* new CommandFailed({ detail: `there is no store at ${storePath}` })
     return yield* Effect.provide(
       promote(mode),
-      Layer.merge(RunReader.layer, SearchStore.layer).pipe(
+      Layer.mergeAll(ResourceStore.layer, RunReader.layer, RunStanding.layer, SearchStore.layer).pipe(
         Layer.provide(Sqlite.layer({ path: storePath, kind: "control" }))
       )
     )
   })
 
+/** The policy has no action of its own for a promotion. It moves the same mark as a rollback: whom that is denied may not. */
+const mayPromote = ({ rbacPolicyPath, runId, storePath }: PromoteMode) =>
+  permitted(
+    {
+      verb: "rollback",
+      principal: localPrincipal(),
+      stateDir: dirname(storePath),
+      rbacPolicyPath,
+      note: `tau promote ${runId}`
+    },
+    storePath
+  ).pipe(
+    Effect.catchTag("ControlDenied", ({ decision, principal }) =>
+      new ControlDenied({ verb: "promote", principal, decision: `${decision} of ${actionKeyOf("rollback")}` }))
+  )
+
 const promote = ({ reason, runId, storePath }: PromoteMode) =>
   Effect.gen(function*() {
     const store = yield* SearchStore
-    const { id } = yield* runNamed(runId, storePath)
-    const stored = yield* store.result(id)
+    const run = yield* runNamed(runId, storePath)
+    const stored = yield* store.result(run.id)
     if (stored === null) {
       return yield* new CommandFailed({
         detail: `run ${visible(runId)} has no search that has ended; tau report ${visible(runId)} says how it stands`
       })
     }
-    const { bestVersion, promotedVersion, seedVersion } = JSON.parse(stored) as SearchResult
+    const result = JSON.parse(stored) as SearchResult
+    const { bestVersion, promotedVersion, seedVersion } = result
     if (bestVersion === null || bestVersion === seedVersion) {
       return yield* new CommandFailed({ detail: `run ${runId} found nothing better than its seed` })
     }
     if (promotedVersion === bestVersion) {
       return yield* new CommandFailed({ detail: `run ${runId} made version ${bestVersion} the latest itself` })
     }
-    yield* store.promote(id, bestVersion, localPrincipal(), reason)
+    yield* store.promote(run.id, bestVersion, localPrincipal(), reason)
+    yield* saveCheckpoint(run, bestVersion, result, dirname(storePath)).pipe(
+      Effect.catchTag("FileError", ({ detail, file }) =>
+        new FileError({ file, detail: `${detail} (the promotion itself is in the store)` }))
+    )
     yield* Console.log(`Version ${bestVersion} is the latest now, by force.`)
     return 0
+  })
+
+/** What the run itself would have saved, had it promoted the version: what a rollback to it takes. */
+const saveCheckpoint = (
+  { id, resourcesVersion }: Run,
+  version: number,
+  { algorithm, spent }: SearchResult,
+  stateDir: string
+) =>
+  Effect.gen(function*() {
+    const results = yield* Effect.flatMap(RunReader, ({ results }) => results(id))
+    const promoted = yield* Effect.flatMap(ResourceStore, ({ promotedAfter }) => promotedAfter(resourcesVersion))
+    const { run } = yield* Effect.flatMap(RunStanding, ({ now }) => now)
+    const { cancelled, failed, succeeded } = totalsOf(results)
+    const nowMs = yield* Clock.currentTimeMillis
+    // What a run that is not over would go on from stays its own.
+    const isOver = run === null || (run.state !== "running" && run.state !== "paused")
+    const save = isOver ? PolicyCheckpoint.save : PolicyCheckpoint.saveOfVersion
+    yield* save(stateDir, {
+      checkpoint_version: 1,
+      run_id: id,
+      policy_state: { resources_version: version },
+      optimizer_state: { algorithm, phase: "ended", ...spent },
+      global_step: succeeded + failed + cancelled,
+      optimizer_step: promoted.length,
+      saved_at_unix_seconds: Math.floor(nowMs / 1000)
+    })
   })

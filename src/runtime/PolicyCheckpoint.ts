@@ -21,7 +21,9 @@ export type PolicyCheckpoint = typeof PolicyCheckpoint.Type
 
 const primaryFile = (stateDir: string) => join(stateDir, "policy-checkpoint.json")
 const fallbackFile = (stateDir: string) => join(stateDir, "policy-checkpoint.rollback.json")
-const versionFile = (stateDir: string, version: number) => join(stateDir, `policy-checkpoint.version-${version}.json`)
+/** What a rollback to this version takes. */
+export const versionFile = (stateDir: string, version: number): string =>
+  join(stateDir, `policy-checkpoint.version-${version}.json`)
 
 /** A checkpoint that must be there. */
 export const read = (file: string): Effect.Effect<PolicyCheckpoint, FileError> =>
@@ -79,11 +81,16 @@ export const load = (stateDir: string): Effect.Effect<Found, FileError> =>
  */
 export const save = (stateDir: string, checkpoint: PolicyCheckpoint): Effect.Effect<void, FileError> =>
   Effect.gen(function*() {
-    const version = checkpoint.policy_state["resources_version"]
-    if (Schema.is(PositiveInt)(version)) yield* replace(versionFile(stateDir, version), text(checkpoint))
+    yield* saveOfVersion(stateDir, checkpoint)
     const primary = primaryFile(stateDir)
     const earlier = yield* Effect.option(read(primary))
     const content = earlier._tag === "None" ? null : yield* readText(primary)
     if (content !== null) yield* replace(fallbackFile(stateDir), content)
     yield* replace(primary, text(checkpoint))
   })
+
+/** Only the one under the name of its version: the other two are those of a run that is not over. */
+export const saveOfVersion = (stateDir: string, checkpoint: PolicyCheckpoint): Effect.Effect<void, FileError> => {
+  const version = checkpoint.policy_state["resources_version"]
+  return Schema.is(PositiveInt)(version) ? replace(versionFile(stateDir, version), text(checkpoint)) : Effect.void
+}

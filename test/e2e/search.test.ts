@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
-import { readdirSync, readFileSync } from "node:fs"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { tau } from "../support/command.js"
 import { randomFrom } from "../support/random.js"
@@ -275,12 +275,43 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       const store = `--store=${storeIn(folder)}`
       const refused = yield* tau(folder, ["promote", store, id])
       assert.deepStrictEqual([refused.code, /needs --force/.test(refused.stderr)], [2, true])
+      const policy = join(folder, "rbac.json")
+      writeFileSync(policy, JSON.stringify({ schema_version: 1, team_mode: true }))
+      const denied = yield* tau(folder, ["promote", store, id, "--force", `--rbac-policy=${policy}`])
+      assert.strictEqual(denied.code, 1)
+      assert.match(
+        denied.stderr,
+        /^tau: promote denied to "local:.+": deny_unbound_principal of control:rl:rollback\n$/
+      )
+      assert.deepStrictEqual(query(folder, "SELECT action, outcome, detail FROM control_log"), [
+        { action: "rollback", outcome: "denied", detail: `denied by policy (tau promote ${id})` }
+      ])
       const done = yield* tau(folder, ["promote", store, id, "--force", "--reason", "read by hand"])
       assert.strictEqual(done.stdout, `Version ${bestVersion} is the latest now, by force.\n`)
       assert.deepStrictEqual(query(folder, "SELECT version, decision, reason FROM promotions"), [
         { version: bestVersion, decision: "forced", reason: "read by hand" }
       ])
       assert.match((yield* tau(folder, ["report", store])).stdout, /by force: read by hand/)
+      // As after a promotion by the run itself, every version that was the latest can be gone back to, this one too.
+      const rolledBack = (version: number) =>
+        Effect.map(
+          tau(folder, [
+            `--prompt-optimization-control-rollback=policy-checkpoint.version-${version}.json`,
+            "--prompt-optimization-control-state-dir=."
+          ]),
+          ({ stderr }) => [
+            stderr,
+            query<{ version: number }>(folder, "SELECT version FROM resources WHERE is_latest = 1")[0]!.version
+          ]
+        )
+      assert.deepStrictEqual(yield* rolledBack(1), ["", 1])
+      assert.deepStrictEqual(yield* rolledBack(bestVersion), ["", bestVersion])
+      const checkpoint = JSON.parse(readFileSync(join(folder, "policy-checkpoint.json"), "utf8")) as object
+      assert.deepInclude(checkpoint, {
+        run_id: id,
+        policy_state: { resources_version: bestVersion },
+        optimizer_step: 1
+      })
     }))
 
   it.scopedLive("makes a version the latest against the gate when it is forced, and says so", () =>

@@ -1,4 +1,5 @@
 import { defineCommand } from "../Command.js"
+import { path } from "../flags.js"
 import { Mistake, readPath } from "../FlagValue.js"
 import { store, text } from "../ReadingFlags.js"
 
@@ -7,19 +8,32 @@ export const promote = defineCommand({
   summary: "Make the best version of a search the latest against its gate, on record",
   description:
     "tau promote makes the best version that a search found the latest resources although its gate did not, because it could " +
-    "not be tested, say. It wants --force, and the promotion is recorded as forced, with who did it and why.",
+    "not be tested, say. It wants --force, and the promotion is recorded as forced, with who did it and why. " +
+    "Whom the policy lets use the verb rollback may promote too.",
   examples: ["tau promote run-0002-a1b2c3 --force --reason \"reviewed by hand\""],
   operands: [{ name: "run" }],
   flags: [
     { ...store, description: "The store that holds the run" },
     { name: "force", value: { kind: "switch" }, description: "Yes, against the gate" },
-    text("reason", "TEXT", "Why, for the record")
+    text("reason", "TEXT", "Why, for the record"),
+    {
+      name: "rbac-policy",
+      value: path,
+      placeholder: "FILE",
+      default: ".tau/security/rbac.json",
+      description: "Who may use rollback, and so promote; no file means everybody may"
+    }
   ],
   read: ({ flags, operands: [runId] }) => {
     if (!flags.isOn("force")) {
       throw new Mistake("tau promote needs --force: versions that pass the gate are promoted by their run")
     }
-    return { storePath: readPath(flags.get("store")), runId: runId!, reason: flags.find("reason")?.text ?? null }
+    return {
+      storePath: readPath(flags.get("store")),
+      runId: runId!,
+      reason: flags.find("reason")?.text ?? null,
+      rbacPolicyPath: readPath(flags.get("rbac-policy"))
+    }
   },
   load: () => import("../PromoteCommand.js")
 })

@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { existsSync } from "node:fs"
 import { dirname } from "node:path"
 import { actionKeyOf } from "../domain/Control.js"
@@ -21,7 +22,7 @@ import * as Sqlite from "../store/Sqlite.js"
 import { CommandFailed } from "./CliError.js"
 import { permitted } from "./ControlCommand.js"
 import { localPrincipal } from "./Principal.js"
-import { runNamed } from "./reading/reading.js"
+import { defaultStore, runNamed, shellWord } from "./reading/reading.js"
 
 export interface PromoteMode {
   readonly storePath: string
@@ -77,7 +78,16 @@ const promote = ({ reason, runId, storePath }: PromoteMode) =>
       return yield* new CommandFailed({ detail: `run ${runId} found nothing better than its seed` })
     }
     if (promotedVersion === bestVersion) {
-      return yield* new CommandFailed({ detail: `run ${runId} made version ${bestVersion} the latest itself` })
+      const itself = `run ${runId} made version ${bestVersion} the latest itself`
+      const latest = yield* Effect.flatMap(ResourceStore, ({ latest }) => latest)
+      const version = Option.match(latest, { onNone: () => null, onSome: (resources) => resources.version })
+      return yield* new CommandFailed({
+        detail: version === bestVersion
+          ? itself
+          : `${itself}; the latest is version ${version} now: ${
+            rollbackTo(bestVersion, dirname(storePath))
+          } goes back to it`
+      })
     }
     yield* store.promote(run.id, bestVersion, localPrincipal(), reason)
     yield* saveCheckpoint(run, bestVersion, result, dirname(storePath)).pipe(
@@ -87,6 +97,15 @@ const promote = ({ reason, runId, storePath }: PromoteMode) =>
     yield* Console.log(`Version ${bestVersion} is the latest now, by force.`)
     return 0
   })
+
+/** The gate was for the version, or somebody forced it: what is wanted is no promotion once more. */
+const rollbackTo = (version: number, stateDir: string): string => {
+  const flag = "--prompt-optimization-control"
+  return [
+    `tau ${flag}-rollback ${shellWord(PolicyCheckpoint.versionFile(stateDir, version))}`,
+    ...(stateDir === dirname(defaultStore) ? [] : [`${flag}-state-dir ${shellWord(stateDir)}`])
+  ].join(" ")
+}
 
 /** What the run itself would have saved, had it promoted the version: what a rollback to it takes. */
 const saveCheckpoint = (

@@ -328,6 +328,21 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
           { version: bestVersion, decision: "forced", named: 1 }
         ]
       )
+      // Once it was rolled back, what brings it back is said, ready to paste.
+      const verb = "--prompt-optimization-control-rollback"
+      const rollback = (version: number) => [
+        `${verb}=${join(folder, `policy-checkpoint.version-${version}.json`)}`,
+        `--prompt-optimization-control-state-dir=${folder}`
+      ]
+      assert.strictEqual((yield* tau(folder, rollback(1))).code, 0)
+      const { id } = query<{ id: string }>(folder, "SELECT id FROM runs")[0]!
+      const refused = yield* tau(folder, ["promote", `--store=${storeIn(folder)}`, id, "--force"])
+      assert.deepStrictEqual(refused, {
+        code: 1,
+        stdout: "",
+        stderr: `tau: run ${id} made version ${bestVersion} the latest itself; the latest is version 1 now: `
+          + `tau ${rollback(bestVersion).join(" ").replaceAll("=", " ")} goes back to it\n`
+      })
     }))
 })
 

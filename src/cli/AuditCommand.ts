@@ -61,31 +61,37 @@ interface Places {
   readonly file: string
 }
 
-const verdictJson = ({ broken, file, headHash, rows }: AuditVerdict, places: Places) => ({
+const verdictJson = ({ broken, brokenChain, file, headHash, rows }: AuditVerdict, places: Places) => ({
   schema_version: 1,
   intact: broken === null,
   broken,
   store_path: places.storePath,
+  store_intact: brokenChain === null,
   rows,
   head_hash: headHash,
   audit_path: places.file,
   audit_present: file.present,
+  audit_intact: file.broken === null,
   audit_rows: file.rows,
   audit_rows_behind: file.behind,
   audit_rows_without_store: file.withoutStore
 })
 
-const verdictText = ({ broken, file, headHash, rows }: AuditVerdict, { file: path, storePath }: Places): string =>
+/** The store's chain and the file are two: what is wrong with one is not held against the other. */
+const verdictText = ({ broken, brokenChain, file, headHash, rows }: AuditVerdict, places: Places): string =>
   [
     broken === null ? `The audit log is intact: ${counted(rows, "row")}.` : `The audit log is broken: ${broken}.`,
     `  head      ${headHash ?? "none"}`,
-    `  store     ${storePath}, ${counted(rows, "row")} good`,
-    `  file      ${path}, ${file.present ? counted(file.rows, "row") : "not there"}`,
+    `  store     ${places.storePath}, ${soFar(rows, brokenChain)}`,
+    `  file      ${places.file}, ${file.present ? soFar(file.rows, file.broken) : "not there"}`,
     ...(file.behind === 0 ? [] : [`            ${counted(file.behind, "row")} behind; the next verb makes that good`]),
     ...(file.withoutStore === 0
       ? []
       : [`            ${counted(file.withoutStore, "row")} of verbs that found no store`])
   ].join("\n")
+
+const soFar = (rows: number, broken: string | null) =>
+  broken === null ? `${counted(rows, "row")} good` : `broken after ${counted(rows, "good row")}`
 
 const toJson = (entry: ControlEntry) => ({
   n: entry.n,

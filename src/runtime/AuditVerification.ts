@@ -6,14 +6,18 @@ import { auditRowOf } from "./ControlFiles.js"
 import { type FileError, readText } from "./DurableFile.js"
 
 export interface AuditVerdict {
-  /** The first thing that is wrong, in words; null when nothing is. */
+  /** The first thing that is wrong, in words; null when nothing is. What the store itself shows comes first. */
   readonly broken: string | null
-  /** Rows of the store that were checked, and the hash of the last good one: it stands for all of them. */
+  /** Rows of the store whose chain holds, and the hash of the last of them: it stands for all of them. */
   readonly rows: number
   readonly headHash: string | null
+  /** The first row of the store that breaks the chain, in words; null when it is whole. */
+  readonly brokenChain: string | null
   readonly file: {
     readonly present: boolean
-    /** Rows of the store that it shows. */
+    /** The first line that does not show what the store has, in words; null when all do. */
+    readonly broken: string | null
+    /** Rows of the store that it shows as they are, up to the first that it does not. */
     readonly rows: number
     /** Rows that it does not show yet: the next verb adds them. */
     readonly behind: number
@@ -24,33 +28,47 @@ export interface AuditVerdict {
 
 const pageRows = 500
 
-/** Reads every row of both, and stops at the first that is wrong. */
+/** Reads every row of both. Each is followed to its own first fault: a line that was changed says nothing of the store. */
 export const verifyAudit = (auditFile: string): Effect.Effect<AuditVerdict, FileError | StoreError, AuditTrail> =>
   Effect.gen(function*() {
     const trail = yield* AuditTrail
     const content = yield* readText(auditFile)
     const { broken: malformed, lines, withoutStore } = linesOf(content ?? "")
-    const shown = lines.length
     let before: ControlEntry | null = null
     let seen = 0
-    let broken: string | null = null
-    while (broken === null) {
+    let alike = 0
+    let brokenChain: string | null = null
+    let unlikeLine: string | null = null
+    while (brokenChain === null) {
       const page: ReadonlyArray<ControlEntry> = yield* trail.after(before?.n ?? 0, pageRows)
       if (page.length === 0) break
       for (const entry of page) {
-        broken = breakIn(before, entry) ?? (seen < shown ? unlike(lines[seen]!, entry) : null)
-        if (broken !== null) break
+        brokenChain = breakIn(before, entry)
+        if (brokenChain !== null) break
+        const line = lines[seen]
+        if (unlikeLine === null && line !== undefined) unlikeLine = unlike(line, entry)
+        if (unlikeLine === null && line !== undefined) alike += 1
         before = entry
         seen += 1
       }
     }
-    const beyond = lines[seen]
+    // From the row on that breaks the chain there is nothing that the file could be held against.
+    const beyond = brokenChain === null ? lines[seen] : undefined
+    const brokenFile = unlikeLine ?? malformed
+      ?? (beyond === undefined ? null : `line ${beyond.line} shows row ${beyond.n}, which the store does not have`)
     return {
-      broken: broken ?? malformed
-        ?? (beyond === undefined ? null : `line ${beyond.line} shows row ${beyond.n}, which the store does not have`),
+      broken: brokenChain ?? brokenFile,
       rows: seen,
       headHash: before?.hash ?? null,
-      file: { present: content !== null, rows: shown, behind: Math.max(0, seen - shown), withoutStore }
+      brokenChain,
+      file: {
+        present: content !== null,
+        broken: brokenFile,
+        rows: alike,
+        // What comes after a line that is no row was not counted.
+        behind: malformed === null ? Math.max(0, seen - lines.length) : 0,
+        withoutStore
+      }
     }
   })
 

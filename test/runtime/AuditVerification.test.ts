@@ -39,13 +39,14 @@ describe("the verification of the audit log", () => {
         assert.match(String(headHash), /^[0-9a-f]{64}$/)
         assert.deepStrictEqual(rest, {
           broken: null,
+          brokenChain: null,
           rows: 4,
-          file: { present: true, rows: 3, behind: 1, withoutStore: 1 }
+          file: { present: true, broken: null, rows: 3, behind: 1, withoutStore: 1 }
         })
         rmSync(auditFile(folder))
         assert.deepInclude(yield* verdict(folder), {
           broken: null,
-          file: { present: false, rows: 0, behind: 4, withoutStore: 0 }
+          file: { present: false, broken: null, rows: 0, behind: 4, withoutStore: 0 }
         })
       })
     ))
@@ -65,12 +66,29 @@ describe("the verification of the audit log", () => {
         yield* withControl((folder) =>
           Effect.gen(function*() {
             yield* threeRows(folder)
+            const { headHash } = yield* verdict(folder)
             edit(folder, change)
-            assert.strictEqual(yield* brokenIn(folder), message)
+            // The store's own chain is as it was, and its head is there to be compared.
+            assert.deepInclude(yield* verdict(folder), { broken: message, brokenChain: null, rows: 3, headHash })
           })
         )
       }
     }))
+
+  it.scoped("tells the file up to the row where the store's own chain breaks, and holds nothing after it against the file", () =>
+    withControl((folder) =>
+      Effect.gen(function*() {
+        yield* threeRows(folder)
+        const file = new Sqlite(join(folder, "store.sqlite"))
+        file.exec("DROP TRIGGER control_log_is_immutable; UPDATE control_log SET principal = 'ada' WHERE n = 2")
+        file.close()
+        const { broken, brokenChain, file: shown, rows } = yield* verdict(folder)
+        assert.match(String(brokenChain), /row 2/)
+        assert.strictEqual(broken, brokenChain)
+        assert.deepInclude(shown, { broken: null, rows: 1 })
+        assert.strictEqual(rows, 1)
+      })
+    ))
 
   it.scoped("sees rows that are cut off the end of the store, which its chain alone cannot show", () =>
     withControl((folder) =>

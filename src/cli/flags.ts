@@ -99,7 +99,8 @@ export const rootFlags: ReadonlyArray<RootFlag> = [
   {
     name: "force",
     value: { kind: "switch" },
-    description: "Make the best version found the latest even if the gate does not promote it; recorded as forced",
+    description:
+      "Make the best version found the latest even if the gate does not promote it; recorded as forced; needs a search",
     modes: ["optimize"]
   },
   {

@@ -14,6 +14,19 @@ const p = "--prompt-optimization"
 const scratch = mkdtempSync(join(tmpdir(), "tau-cli-"))
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 
+describe("a run without a search", () => {
+  it("refuses to force a version that nothing will find, and writes nothing", () => {
+    const folder = mkdtempSync(join(scratch, "force-"))
+    writeFileSync(join(folder, "c.json"), JSON.stringify({ optimize: [{ prompt: "2 + 2" }] }))
+    const { status, stderr } = tau(["--model=sim/arithmetic", `${p}-config=c.json`, "--force"], {}, folder)
+    expect(status).toBe(2)
+    expect(stderr).toBe(
+      "tau: --force needs a search, and c.json has none: its $.optimizer.algorithm is \"evaluate\"\n"
+    )
+    expect(readdirSync(folder)).toEqual(["c.json"])
+  })
+})
+
 describe("help", () => {
   it("names every flag, in lines of 80 columns, without colours for a program", () => {
     const { status, stderr, stdout } = tau(["--help"])

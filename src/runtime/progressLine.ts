@@ -8,9 +8,11 @@ export interface ProgressStyle {
 
 /** Where a run stands in one line of at most `columns` characters; the least important facts give way first. */
 export const progressLine = (progress: RunProgress, elapsedMs: number, { colours, columns }: ProgressStyle): string => {
-  const { calls, cancelled, failed, finished, inputTokens, meanScore, outputTokens, total } = progress
+  const { calls, cancelled, failed, inputTokens, meanScore, outputTokens, succeeded, total } = progress
+  // What was cancelled was not done: the bar of a cancelled run stays where the run was.
+  const done = succeeded + failed
   const facts = [
-    `${finished}/${total} rollouts`,
+    `${done}/${total} rollouts`,
     meanScore === null ? null : `score ${meanScore.toFixed(3)}`,
     failed === 0 ? null : `${failed} failed`,
     cancelled === 0 ? null : `${cancelled} cancelled`,
@@ -19,7 +21,7 @@ export const progressLine = (progress: RunProgress, elapsedMs: number, { colours
     calls === 1 ? "1 call" : `${compact(calls)} calls`,
     `${compact(inputTokens + outputTokens)} tokens`
   ].filter((fact) => fact !== null)
-  const bar = progressBar(finished, total)
+  const bar = progressBar(done, total)
   let text = `${bar} ${facts.join(" · ")}`
   while (text.length > columns - 1 && facts.length > 1) {
     facts.pop()

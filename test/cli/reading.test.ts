@@ -145,6 +145,32 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     assert.strictEqual(read("rollout", "none").status, 1)
   })
 
+  it("tells what was cancelled or handed back from what was done or failed", () => {
+    const copy = join(folder, "stopped.sqlite")
+    const original = new Sqlite(join(folder, ".tau/training/store.sqlite"))
+    original.exec(`VACUUM INTO '${copy}'`)
+    original.close()
+    const [first, second] = json("rollouts")["rollouts"]!
+    const store = new Sqlite(copy)
+    for (
+      const { name } of store.prepare("SELECT name FROM sqlite_master WHERE type = 'trigger'").all() as {
+        name: string
+      }[]
+    ) {
+      store.exec(`DROP TRIGGER ${name}`)
+    }
+    store.prepare("UPDATE run_counts SET succeeded = succeeded - 1, cancelled = 1 WHERE run_id = ? AND mode = 'train'")
+      .run(first!.run_id)
+    const end = store.prepare("UPDATE attempts SET status = 'failed', error = ? WHERE rollout_id = ?")
+    end.run("the run was cancelled", first!.id)
+    end.run("handed back before it finished; not counted as a failure", second!.id)
+    store.close()
+    const told = (...args: ReadonlyArray<string>) => read(...args, "--store=stopped.sqlite").stdout
+    assert.match(told("runs"), /^run-0002-\w{6} +completed +3\/4 +1 +[\d.]+ +sim/m)
+    assert.match(told("rollout", first!.id), /:attempt-1 {2}cancelled$/m)
+    assert.match(told("rollout", second!.id), /:attempt-1 {2}handed back$/m)
+  })
+
   it("shows what others wrote without letting it act on the terminal", () => {
     const { id } = json("rollouts")["rollouts"]![1]!
     const span = json("spans", "--rollout", id)["spans"]![0]!.span_id

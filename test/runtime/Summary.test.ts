@@ -200,6 +200,11 @@ describe("progressLine", () => {
       progressLine(progress({ failed: 0 }), 5_000, style),
       "[#####-------] 99/200 rollouts · score 0.831 · 5.0 s · 1.2k calls · 1.5M tokens"
     )
+    // A run that was cancelled half way stays there.
+    assert.strictEqual(
+      progressLine(progress({ cancelled: 100 }), 65_000, style),
+      "[######------] 100/200 rollouts · score 0.831 · 1 failed · 100 cancelled"
+    )
     assert.isBelow(progressLine(progress({ desired: "pause" }), 65_000, { columns: 40, colours: false }).length, 40)
     assert.include(progressLine(progress(), 0, { columns: 80, colours: true }), "\u001B[32m")
   })

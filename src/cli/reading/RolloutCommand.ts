@@ -10,6 +10,7 @@ import type { Page } from "../../store/Page.js"
 import { RolloutStore } from "../../store/RolloutStore.js"
 import { attemptJson, snake } from "../../store/RowJson.js"
 import { anySpan, type SpanFilter, SpanStore } from "../../store/SpanStore.js"
+import { cancelledWithRun, handedBack } from "../../store/writer/rollouts.js"
 import { CommandFailed } from "../CliError.js"
 import type { Place } from "../ReadingFlags.js"
 import { block, fact } from "./facts.js"
@@ -137,11 +138,12 @@ const header = (rollout: Rollout, nowMs: number): ReadonlyArray<string> => {
 }
 
 const attemptText = ({ attempt, rewards, spans }: Told, nowMs: number, mode: RolloutMode): ReadonlyArray<string> => {
-  const { endedAtMs, startedAtMs, status } = attempt
+  const { endedAtMs, startedAtMs } = attempt
+  const stands = standsOf(attempt)
   const times = { startMs: startedAtMs, endMs: endedAtMs ?? nowMs }
   return [
     "",
-    `${paint("strong", visible(attempt.id))}  ${paint(colourOf(status), status)}`,
+    `${paint("strong", visible(attempt.id))}  ${paint(colourOf(stands), stands)}`,
     ...fact("took", endedAtMs === null ? `${took(startedAtMs, nowMs)} so far` : took(startedAtMs, endedAtMs)),
     ...fact("worker", visible(attempt.workerId)),
     ...fact("error", attempt.error === null ? "" : inline(attempt.error)),
@@ -155,6 +157,12 @@ const attemptText = ({ attempt, rewards, spans }: Told, nowMs: number, mode: Rol
     ...(spans.items.length === 0 ? ["  It made no model calls."] : waterfall(spans.items, times)),
     ...more(spans.next, "attempt", attempt.id, mode)
   ]
+}
+
+/** Attempts have no status of their own for an end that was nobody's failure: the reason tells them apart. */
+const standsOf = ({ error, status }: Attempt): string => {
+  if (status !== "failed") return status
+  return error === handedBack ? "handed back" : error === cancelledWithRun ? "cancelled" : status
 }
 
 const more = (next: string | null, flag: string, id: string, { storePath }: RolloutMode): ReadonlyArray<string> =>

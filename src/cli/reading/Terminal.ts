@@ -66,6 +66,7 @@ const statusColours: Readonly<Record<string, Colour>> = {
   client_cancel: "warn",
   paused: "warn",
   cancelled: "warn",
+  "handed back": "warn",
   requeuing: "warn"
 }
 

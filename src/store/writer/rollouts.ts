@@ -167,6 +167,9 @@ export const fail = (db: Db, input: Fail): Refusal => {
 /** Why an attempt ended that was handed back. */
 export const handedBack = "handed back before it finished; not counted as a failure"
 
+/** Why an attempt ended whose run was cancelled. */
+export const cancelledWithRun = "the run was cancelled"
+
 /** Hands a claim back unfinished, at shutdown say: nothing is charged, the rollout is due at once. */
 export const release = (db: Db, fence: Fence): Refusal => {
   const refusal = refuse(db, fence, "requeuing")
@@ -234,7 +237,7 @@ export const cancelRun = (db: Db, { runId }: { readonly runId: string }): number
   const live = db.prepare(
     "SELECT a.id FROM rollouts r JOIN attempts a ON a.rollout_id = r.id AND a.epoch = r.epoch WHERE r.run_id = ? AND r.status IN ('preparing', 'running')"
   ).all(runId) as ReadonlyArray<{ id: string }>
-  for (const { id } of live) endAttempt(db, id, "failed", "the run was cancelled", null)
+  for (const { id } of live) endAttempt(db, id, "failed", cancelledWithRun, null)
   return db.prepare(
     `UPDATE rollouts SET status = 'cancelled', epoch = epoch + 1, owner = NULL, lease_until_ms = NULL, ended_at_ms = ?
      WHERE run_id = ? AND status IN ('queuing', 'requeuing', 'preparing', 'running')`

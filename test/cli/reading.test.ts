@@ -145,12 +145,12 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     assert.strictEqual(read("rollout", "none").status, 1)
   })
 
-  it("tells what was cancelled or handed back from what was done or failed", () => {
+  it("tells what was cancelled, handed back or replayed from what was done, failed or paid for", () => {
     const copy = join(folder, "stopped.sqlite")
     const original = new Sqlite(join(folder, ".tau/training/store.sqlite"))
     original.exec(`VACUUM INTO '${copy}'`)
     original.close()
-    const [first, second] = json("rollouts")["rollouts"]!
+    const [first, second, third] = json("rollouts")["rollouts"]!
     const store = new Sqlite(copy)
     for (
       const { name } of store.prepare("SELECT name FROM sqlite_master WHERE type = 'trigger'").all() as {
@@ -164,11 +164,15 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     const end = store.prepare("UPDATE attempts SET status = 'failed', error = ? WHERE rollout_id = ?")
     end.run("the run was cancelled", first!.id)
     end.run("handed back before it finished; not counted as a failure", second!.id)
+    store.prepare(
+      "UPDATE spans SET attributes = json_set(attributes, '$.\"tau.replayed\"', json('true'), '$.\"tau.replay_of\"', 'abc') WHERE rollout_id = ?"
+    ).run(third!.id)
     store.close()
     const told = (...args: ReadonlyArray<string>) => read(...args, "--store=stopped.sqlite").stdout
     assert.match(told("runs"), /^run-0002-\w{6} +completed +3\/4 +1 +[\d.]+ +sim/m)
     assert.match(told("rollout", first!.id), /:attempt-1 {2}cancelled$/m)
     assert.match(told("rollout", second!.id), /:attempt-1 {2}handed back$/m)
+    assert.match(told("rollout", third!.id), /^ +replayed: the answer of abc, not paid for again$/m)
   })
 
   it("shows what others wrote without letting it act on the terminal", () => {

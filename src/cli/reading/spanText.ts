@@ -14,14 +14,18 @@ export const outcomeColour = ({ state, statusCode }: Span): Colour | null => {
   return statusCode !== null && statusCode >= 400 ? "bad" : null
 }
 
-/** What is out of the ordinary: a side call, a try of several, an error, a call after its attempt's end. */
+/** What is out of the ordinary: an answer that no upstream gave, a side call, a try of several, an error, a call after its attempt's end. */
 export const marksOf = (span: Span): ReadonlyArray<string> => {
   const { attributes, retriedBy } = span
   const role = attributes[GenAi.callRole]
   const attempt = attributes[GenAi.callAttempt]
   const error = attributes[GenAi.errorType]
+  const replayOf = attributes[GenAi.replayOf]
   const message = attributes[GenAi.errorMessage]
   return [
+    ...(attributes[GenAi.replayed] === true
+      ? [`replayed: the answer${typeof replayOf === "string" ? ` of ${replayOf}` : ""}, not paid for again`]
+      : []),
     ...(typeof role === "string" && role !== "main" ? [`side call: ${role}`] : []),
     ...(typeof attempt === "number" && attempt > 1 ? [`try ${attempt}`] : []),
     ...(retriedBy === null ? [] : [`tried again as ${retriedBy}`]),

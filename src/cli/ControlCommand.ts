@@ -151,9 +151,12 @@ const toText = (answer: Control.ControlAnswer, store: StorePlace): string => {
   const { lifecycleState, recovery, run: standing } = answer
   const outcome = answer.verb === "status" || hasNoRun(answer)
     ? ""
+    : answer.changed
+    ? " (done)"
     : answer.idempotent
     ? " (nothing changed)"
-    : " (done)"
+    // The first rollback to what is the latest already, say: only where the last verb left the store is another.
+    : " (nothing else changed)"
   return [
     `${answer.verb}: ${headline(answer, store)}${outcome}`,
     ...fact("detail", answer.detail),
@@ -180,21 +183,26 @@ const toText = (answer: Control.ControlAnswer, store: StorePlace): string => {
         + `, ${recovery.run.requeued} of them to be put back, ${recovery.run.calls_replayed} calls replayed`
     )),
     ...(recovery?.diagnostics ?? []).flatMap((line) => fact("note", line)),
-    ...(answer.verb === "status" && lifecycleState !== null
-      ? fact("verbs", `the last one left ${lifecycleState}`)
+    // Where no verb was used it is `running`, which no verb left.
+    ...(answer.verb === "status" && lifecycleState !== null && lifecycleState !== "running"
+      ? fact(
+        "verbs",
+        `the last one left ${lifecycleState}${isUnfinished(standing) ? "" : "; the next start sets it back"}`
+      )
       : []),
     ...fact("store", store.present ? store.path : `${store.path} (not there)`)
   ].map((line) => `${line}\n`).join("")
 }
 
+const isUnfinished = (run: StandingRun | null) => run !== null && (run.state === "running" || run.state === "paused")
+
 /** Unfinished, and no process works on it: no verb can move it, only its own command. */
-const isAtRest = ({ isLive, state }: StandingRun) => !isLive && (state === "running" || state === "paused")
+const isAtRest = (run: StandingRun) => !run.isLive && isUnfinished(run)
 
 /** A verb found no run that it could be about; only where the last verb left the store is another now. */
 const hasNoRun = ({ run, verb }: Control.ControlAnswer) =>
   verb !== "status" && verb !== "rollback"
-  && (run === null ||
-    (run.state !== "running" && run.state !== "paused" && !(verb === "cancel" && run.state === "cancelled")))
+  && !isUnfinished(run) && !(verb === "cancel" && run?.state === "cancelled")
 
 /** In a word or two: of a question how the run stands, of a verb what the store holds now. */
 const headline = (answer: Control.ControlAnswer, { present }: StorePlace): string => {

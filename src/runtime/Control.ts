@@ -73,6 +73,9 @@ export interface ControlAnswer {
   readonly decision: string
   /** Null only when there is neither a store nor a state file. */
   readonly lifecycleState: ControlLifecycle | null
+  /** The run or the versions are another than before. */
+  readonly changed: boolean
+  /** Nothing had to change, `lifecycleState` included. */
   readonly idempotent: boolean
   /** In one sentence, without its full stop. */
   readonly detail: string
@@ -190,6 +193,7 @@ export const carryOut = (
       ...blank(request, verb),
       ...prepared,
       lifecycleState: applied.lifecycleState,
+      changed: applied.changed,
       idempotent: applied.idempotent,
       detail: applied.detail,
       run
@@ -282,6 +286,7 @@ const blank = ({ decision, principal }: ControlRequest, verb: ControlVerb): Cont
   principal,
   decision: decision.reason,
   lifecycleState: null,
+  changed: false,
   idempotent: true,
   detail: "",
   run: null,

@@ -199,7 +199,22 @@ describe("tau's control verbs", () => {
         const { stdout } = yield* control(folder, verb)
         assert.match(stdout, new RegExp(`^${verb}: no run to ${verb}\\n  detail    the store has no unfinished run\\n`))
       }
-      assert.match((yield* control(folder, "status")).stdout, /^status: no run\n/)
+      const { stdout } = yield* control(folder, "status")
+      assert.match(stdout, /^status: no run\n/)
+      assert.include(stdout, "  verbs     the last one left cancelled; the next start sets it back\n")
+    }))
+
+  it.scopedLive("say what a verb changed: nothing, where it left the store, or a version", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      writeFileSync(join(folder, "c.json"), JSON.stringify({ optimize: [{ prompt: "2 + 2" }] }))
+      const { code } = yield* tau(folder, ["--model=sim/arithmetic", "--prompt-optimization-config=c.json"])
+      assert.strictEqual(code, 0)
+      assert.notInclude((yield* control(folder, "status")).stdout, "  verbs ")
+      const rollback = () => control(folder, "rollback", ".tau/training/policy-checkpoint.version-1.json")
+      const first = yield* rollback()
+      assert.match(first.stdout, /^rollback: rollback_requested \(nothing else changed\)\n.*is the latest already\n/)
+      assert.match((yield* rollback()).stdout, /^rollback: rollback_requested \(nothing changed\)\n/)
     }))
 
   it.scopedLive("roll back to nothing but a checkpoint", () =>

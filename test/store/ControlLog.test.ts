@@ -164,7 +164,7 @@ describe("ControlLog", () => {
       Effect.gen(function*() {
         assert.deepStrictEqual(yield* standing, { lifecycleState: "running", run: null })
         const paused = yield* apply("pause")
-        assert.deepInclude(paused, { lifecycleState: "paused", idempotent: false, refused: false })
+        assert.deepInclude(paused, { lifecycleState: "paused", changed: false, idempotent: false, refused: false })
         assert.include(paused.detail, "no unfinished run")
         assert.isTrue((yield* apply("pause")).idempotent)
         assert.isFalse((yield* apply("resume")).idempotent)

@@ -32,7 +32,9 @@ export interface ApplyControl {
 
 export interface AppliedControl {
   readonly lifecycleState: ControlLifecycle
-  /** Nothing had to change. */
+  /** The run or the versions are another than before. */
+  readonly changed: boolean
+  /** Nothing had to change, `lifecycleState` included. */
   readonly idempotent: boolean
   /** The verb does not fit the run's state and changed nothing; `detail` says why. */
   readonly refused: boolean
@@ -47,9 +49,10 @@ export const applyControl = (db: Db, input: ApplyControl): AppliedControl => {
   const run = row !== undefined && isUnfinished(row) ? row : undefined
   const consequence = verbs[input.verb](db, run, input)
   const applied: AppliedControl = consequence.refused
-    ? { lifecycleState: before, idempotent: true, refused: true, detail: consequence.detail }
+    ? { lifecycleState: before, changed: false, idempotent: true, refused: true, detail: consequence.detail }
     : {
       lifecycleState: lifecycleAfter[input.verb],
+      changed: consequence.changed,
       idempotent: !consequence.changed && before === lifecycleAfter[input.verb],
       refused: false,
       detail: consequence.detail
@@ -187,7 +190,7 @@ const append = (
     & Omit<RecordControl, "detail" | "outcome">
     & Pick<ApplyControl, "rollbackCheckpoint" | "checkpointSource">,
   { detail, idempotent, lifecycleState, outcome }:
-    & Omit<AppliedControl, "refused">
+    & Omit<AppliedControl, "changed" | "refused">
     & { readonly outcome: ControlOutcome }
 ) =>
   appendAudited(db, {

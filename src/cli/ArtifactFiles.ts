@@ -1,9 +1,9 @@
 /** Reads and writes the JSON files of the evidence. */
 import * as Effect from "effect/Effect"
+import { parseJson } from "../domain/JsonText.js"
 import type { Problem } from "../evidence/Fields.js"
 import { type FileError, readText, replace } from "../runtime/DurableFile.js"
 import { UsageError } from "./CliError.js"
-import { parseJson } from "./JsonText.js"
 
 export type Artifact =
   | { readonly _tag: "json"; readonly value: unknown }

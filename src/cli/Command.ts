@@ -4,12 +4,13 @@
  * To add one: a file in `commands/` and a row in `commands.ts`. The parser, the help and `docs/cli.md` follow. Loads no Effect.
  */
 import type * as Effect from "effect/Effect"
+import { shown } from "../domain/shown.js"
 import type { CommandError } from "./CliError.js"
 import type { Flag } from "./flags.js"
 import { Mistake } from "./FlagValue.js"
 import { explicitOf, GivenFlags } from "./GivenFlags.js"
 import type { Environment } from "./Providers.js"
-import { nearest, shown } from "./Suggestion.js"
+import { nearest } from "./Suggestion.js"
 
 /** An argument that is no flag: `<id>`, or one of a few words, as in `tau keys create`. */
 export interface Operand {

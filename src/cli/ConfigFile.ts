@@ -5,12 +5,12 @@ import { constants } from "node:fs"
 import type { FileHandle } from "node:fs/promises"
 import { open } from "node:fs/promises"
 import { dirname, resolve } from "node:path"
+import { parseJson } from "../domain/JsonText.js"
 import { RunConfig } from "../domain/RunConfig.js"
 import { ConfigError } from "./CliError.js"
 import { ruleProblems } from "./ConfigRules.js"
 import type { Problem } from "./ConfigShape.js"
 import { mismatch, shapeProblems } from "./ConfigShape.js"
-import { parseJson } from "./JsonText.js"
 
 export interface LoadedConfig {
   readonly config: RunConfig

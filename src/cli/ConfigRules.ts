@@ -1,19 +1,20 @@
 /** What must hold between the parts of a config that has the right shape. */
 import * as Either from "effect/Either"
+import { pathOf } from "../domain/JsonText.js"
 import type { ResourceValues } from "../domain/Resources.js"
 import { type RewriteWhere, waysToFind } from "../domain/Rewrite.js"
 import type { Example } from "../domain/Rollout.js"
 import type { RunConfig, ScorerConfig } from "../domain/RunConfig.js"
+import { shown } from "../domain/shown.js"
 import { render, renderResources } from "../domain/Template.js"
 import { ownHeaders } from "../http/PostJson.js"
 import { patternProblem } from "../openai/BoundedPatterns.js"
 import { parseHttpUrl, parseUpstream } from "../openai/UpstreamUrl.js"
 import type { Problem } from "./ConfigShape.js"
 import { mismatch } from "./ConfigShape.js"
-import { pathOf } from "./JsonText.js"
 import { providers } from "./Providers.js"
 import { searchProblems } from "./SearchRules.js"
-import { nearest, shown } from "./Suggestion.js"
+import { nearest } from "./Suggestion.js"
 
 /** `givenOptimizer` are the keys of `optimizer` that stand in the file. */
 export const ruleProblems = (config: RunConfig, givenOptimizer: ReadonlyArray<string>): ReadonlyArray<Problem> => [

@@ -2,8 +2,9 @@
 import * as Option from "effect/Option"
 import type * as AST from "effect/SchemaAST"
 import { getDescriptionAnnotation } from "effect/SchemaAST"
-import { pathOf } from "./JsonText.js"
-import { nearest, shown } from "./Suggestion.js"
+import { pathOf } from "../domain/JsonText.js"
+import { shown } from "../domain/shown.js"
+import { nearest } from "./Suggestion.js"
 
 /** One thing wrong with the config. */
 export interface Problem {

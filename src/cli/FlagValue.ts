@@ -1,11 +1,12 @@
 /** Reads the values of flags and of the variables that stand in for them. */
 import { isIPv6 } from "node:net"
+import { shown } from "../domain/shown.js"
 import { parseUpstream } from "../openai/UpstreamUrl.js"
 import type { Flag } from "./flags.js"
 import { switchWords } from "./flags.js"
 import type { Bind, ModelRef } from "./Mode.js"
 import { providers } from "./Providers.js"
-import { nearest, shown } from "./Suggestion.js"
+import { nearest } from "./Suggestion.js"
 
 /** A mistake of whoever typed the command: one line, exit code 2. Thrown and caught inside the parser only. */
 export class Mistake extends Error {}

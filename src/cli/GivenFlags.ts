@@ -1,11 +1,12 @@
 /** What the arguments and the variables give for each flag, before it is known what that means. Loads no Effect. */
 import { parseArgs } from "node:util"
+import { shown } from "../domain/shown.js"
 import type { Flag } from "./flags.js"
 import { switchWords, variableOf } from "./flags.js"
 import type { Given } from "./FlagValue.js"
 import { Mistake, readSwitch } from "./FlagValue.js"
 import type { Environment } from "./Providers.js"
-import { nearest, shown } from "./Suggestion.js"
+import { nearest } from "./Suggestion.js"
 
 export interface Explicit {
   readonly explicit: ReadonlyMap<string, Given>

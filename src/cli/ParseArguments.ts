@@ -1,4 +1,5 @@
 /** From arguments and environment to a mode, or to the one line that says what is wrong. Loads no Effect. */
+import { shown } from "../domain/shown.js"
 import { commandNamed, commands } from "./commands.js"
 import type { ControlVerb, ModeName, RootFlag } from "./flags.js"
 import { controlVerbs, rootFlags } from "./flags.js"
@@ -19,7 +20,7 @@ import {
   readRecordPolicy,
   readStreamUsage
 } from "./ProxyFlags.js"
-import { nearest, shown } from "./Suggestion.js"
+import { nearest } from "./Suggestion.js"
 
 export type Parsed =
   | { readonly _tag: "mode"; readonly mode: Mode }

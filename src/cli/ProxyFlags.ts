@@ -1,9 +1,10 @@
 /** Reads the values of flags that only the proxy has. Loads no Effect. */
+import { shown } from "../domain/shown.js"
 import { defaultLimits, type ProxyLimits } from "../proxy/ProxyOptions.js"
 import { timerMsMax } from "./flags.js"
 import { type Given, Mistake, readChoice } from "./FlagValue.js"
 import type { Environment } from "./Providers.js"
-import { nearest, shown } from "./Suggestion.js"
+import { nearest } from "./Suggestion.js"
 
 export const readRecordPolicy = (given: Given) => readChoice(given, ["required", "best-effort"])
 export const readOnDisconnect = (given: Given) => readChoice(given, ["cancel", "drain"])

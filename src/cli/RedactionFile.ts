@@ -1,12 +1,12 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { parseJson } from "../domain/JsonText.js"
 import { patternProblem } from "../openai/BoundedPatterns.js"
 import { parseJsonPath } from "../openai/JsonPath.js"
 import type { RedactionRules } from "../openai/Redaction.js"
 import type { ConfigError } from "./CliError.js"
 import { problemsIn, readConfigText } from "./ConfigFile.js"
 import { type Problem, shapeProblems } from "./ConfigShape.js"
-import { parseJson } from "./JsonText.js"
 
 const RedactionFile = Schema.Struct({
   patterns: Schema.optionalWith(

@@ -1,15 +1,16 @@
 /** What must hold for a search: that it has something to search over, and that its settings are those of its algorithm. */
+import { pathOf } from "../domain/JsonText.js"
 import type { Algorithm, OptimizerConfig } from "../domain/OptimizerConfig.js"
 import type { ResourceValues } from "../domain/Resources.js"
 import type { RunConfig } from "../domain/RunConfig.js"
+import { shown } from "../domain/shown.js"
 import { parseUpstream } from "../openai/UpstreamUrl.js"
 import { divided } from "../optimizer/run/SearchPlan.js"
 import { searchExamples } from "../optimizer/run/SearchTask.js"
 import type { Problem } from "./ConfigShape.js"
-import { pathOf } from "./JsonText.js"
 import { type ModelRef } from "./Mode.js"
 import { providers } from "./Providers.js"
-import { nearest, shown } from "./Suggestion.js"
+import { nearest } from "./Suggestion.js"
 
 /** Settings that only some algorithms know; all others are for every search. */
 const owners: { readonly [Key in keyof OptimizerConfig]?: ReadonlyArray<Algorithm> } = {

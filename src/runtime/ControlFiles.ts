@@ -4,6 +4,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { join } from "node:path"
 import { ControlLifecycle, ControlOutcome, ControlVerb } from "../domain/Control.js"
+import { parseJson } from "../domain/JsonText.js"
 import { RbacPolicy } from "../domain/Rbac.js"
 import { AuditTrail, type ControlEntry } from "../store/AuditTrail.js"
 import type { StoreError } from "../store/StoreError.js"
@@ -130,7 +131,7 @@ export const readAudit = (stateDir: string): Effect.Effect<ReadonlyArray<AuditRo
     if (lines.at(-1) === "") lines.pop()
     return Effect.forEach(lines, (line, index) =>
       Effect.mapError(
-        decode(file, AuditRow, "ignore")(line),
+        decode(file, AuditRow)(line),
         ({ detail }) => new FileError({ file, detail: `line ${index + 1} is not an audit row: ${detail}` })
       ))
   })
@@ -148,11 +149,25 @@ export const readJson = <A, I>(
 ): Effect.Effect<A | null, FileError> =>
   Effect.flatMap(
     readText(file),
-    (content) => content === null ? Effect.succeed(null) : decode(file, schema, onExcessProperty)(content)
+    (content) => {
+      if (content === null) return Effect.succeed(null)
+      const json = parseJson(content)
+      if (json._tag === "syntax") {
+        return new FileError({ file, detail: `line ${json.line}, column ${json.column}: ${json.text}` })
+      }
+      // Where a key that is misspelt must not pass, one that is there twice must not either: readers would disagree over it.
+      if (onExcessProperty === "error" && json.problems.length > 0) {
+        return new FileError({ file, detail: json.problems.map(({ path, text }) => `${path}: ${text}`).join("; ") })
+      }
+      return Effect.mapError(
+        Schema.decodeUnknown(schema, { errors: "all", onExcessProperty })(json.value),
+        (error) => new FileError({ file, detail: detailOf(error) })
+      )
+    }
   )
 
-const decode = <A, I>(file: string, schema: Schema.Schema<A, I>, onExcessProperty: "ignore" | "error") => {
-  const decodeText = Schema.decode(Schema.parseJson(schema), { errors: "all", onExcessProperty })
+const decode = <A, I>(file: string, schema: Schema.Schema<A, I>) => {
+  const decodeText = Schema.decode(Schema.parseJson(schema), { errors: "all" })
   return (content: string): Effect.Effect<A, FileError> =>
     Effect.mapError(decodeText(content), (error) => new FileError({ file, detail: detailOf(error) }))
 }

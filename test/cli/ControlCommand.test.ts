@@ -124,6 +124,17 @@ describe("tau's control verbs", () => {
       const broken = yield* control(folder, "pause")
       assert.strictEqual(broken.code, 1)
       assert.match(broken.stderr, /^tau: .*rbac\.json: \$\.bindings\[0\]\.principal: must not be empty\n$/)
+      // As of a config: where it is no JSON, and what is there twice.
+      writeFileSync(policy, "{")
+      assert.match(
+        (yield* control(folder, "pause")).stderr,
+        /^tau: .*rbac\.json: line 1, column 2: expected a key in double quotes, found the end of the file\n$/
+      )
+      writeFileSync(policy, "{\"schema_version\":1,\"team_mode\":true,\n\"team_mode\":false}")
+      assert.match(
+        (yield* control(folder, "pause")).stderr,
+        /rbac\.json: \$\.team_mode: expected each key once, found "team_mode" again at line 2, column 1\n$/
+      )
       assert.isFalse(existsSync(join(folder, ".tau/training/store.sqlite")))
     }))
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import { parseJson } from "../../src/cli/JsonText.js"
+import { parseJson } from "../../src/domain/JsonText.js"
 
 const mayParse = (text: string): boolean => {
   try {

@@ -1,8 +1,8 @@
+import { shown } from "../../domain/shown.js"
 import { type CommandArguments, defineCommand } from "../Command.js"
 import { Mistake, readInteger, readModel, readNumber, readPath, readUrl } from "../FlagValue.js"
 import type { GivenFlags } from "../GivenFlags.js"
 import type { ModelRef } from "../Mode.js"
-import { shown } from "../Suggestion.js"
 import { type BenchmarkAction, benchmarkActions, flagTable } from "./benchmarkFlags.js"
 
 interface Common {

@@ -1,5 +1,5 @@
 /** A JSON parser that knows where things are: syntax errors have a line and a column, and no key is lost unseen. */
-import { shown } from "./Suggestion.js"
+import { shown } from "./shown.js"
 
 /** A key that the JSON grammar allows and that would do something else than the author meant. */
 export interface KeyProblem {

@@ -16,8 +16,9 @@ import { SimulatedModel } from "../testing/SimulatedModel.js"
 import { type CommandError, CommandFailed, UsageError } from "./CliError.js"
 import { drillJson, drillText, killLine } from "./DrillReport.js"
 import { ExitCode } from "./ExitCode.js"
-import { parseArguments } from "./ParseArguments.js"
+import { Mistake } from "./FlagValue.js"
 import { preparation } from "./Preparation.js"
+import { rootMode } from "./RootMode.js"
 
 export interface DrillInput {
   readonly kills: number
@@ -113,12 +114,17 @@ const argumentsOf = (
 ]
 
 /** What the run would be refused for is a mistake of this command too, and nothing is written then. */
-const checkOwn = (own: NonNullable<DrillInput["own"]>, storePath: string) => {
-  const parsed = parseArguments(argumentsOf(own, storePath), process.env)
-  return parsed._tag === "mode" && parsed.mode._tag === "optimize"
-    ? Effect.scoped(preparation({ ...parsed.mode, configPath: own.configPath }, process.env))
-    : Effect.fail(new UsageError({ detail: parsed._tag === "mistake" ? parsed.message : "no optimization" }))
-}
+const checkOwn = (own: NonNullable<DrillInput["own"]>, storePath: string) =>
+  Effect.try({
+    try: () => rootMode(argumentsOf(own, storePath), process.env),
+    catch: (mistake) => new UsageError({ detail: mistake instanceof Mistake ? mistake.message : String(mistake) })
+  }).pipe(
+    Effect.flatMap((mode) =>
+      mode?._tag === "optimize"
+        ? Effect.scoped(preparation({ ...mode, configPath: own.configPath }, process.env))
+        : Effect.dieMessage("these arguments are those of a run")
+    )
+  )
 
 /** `20261125-213000`, in UTC. */
 const stamp = (ms: number): string =>

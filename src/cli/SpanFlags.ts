@@ -34,6 +34,7 @@ const spanTimes = (flags: GivenFlags): Pick<SpanFilter, "sinceMs" | "untilMs"> =
 
 export const readSpanFilter = (flags: GivenFlags): SpanFilter => ({
   runId: textOf(flags, "run"),
+  captured: false,
   rolloutId: textOf(flags, "rollout"),
   attemptId: textOf(flags, "attempt"),
   kind: choiceOf(flags, "kind", kinds),
@@ -46,19 +47,27 @@ export const readSpanFilter = (flags: GivenFlags): SpanFilter => ({
 })
 
 /** Which calls of agents are meant, where their kind and their end are not the question. */
-export const trafficFlags = spanFlags.filter(({ name }) =>
-  ["run", "rollout", "model", "session", "since", "until"].includes(name)
-)
+export const trafficFlags: ReadonlyArray<Flag> = [
+  text("run", "ID", "Calls of this run; without it only what a proxy captured"),
+  text("rollout", "ID", "Only calls of this rollout, of a run too, or capture session"),
+  ...spanFlags.filter(({ name }) => ["model", "session", "since", "until"].includes(name))
+]
 
-export const readTrafficFilter = (flags: GivenFlags): SpanFilter => ({
-  runId: textOf(flags, "run"),
-  rolloutId: textOf(flags, "rollout"),
-  attemptId: null,
-  kind: null,
-  state: null,
-  model: textOf(flags, "model"),
-  session: textOf(flags, "session"),
-  role: null,
-  failed: false,
-  ...spanTimes(flags)
-})
+/** A run answers with whatever texts it tries: its calls are taken only where they are named. */
+export const readTrafficFilter = (flags: GivenFlags): SpanFilter => {
+  const runId = textOf(flags, "run")
+  const rolloutId = textOf(flags, "rollout")
+  return {
+    runId,
+    captured: runId === null && rolloutId === null,
+    rolloutId,
+    attemptId: null,
+    kind: null,
+    state: null,
+    model: textOf(flags, "model"),
+    session: textOf(flags, "session"),
+    role: null,
+    failed: false,
+    ...spanTimes(flags)
+  }
+}

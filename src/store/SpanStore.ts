@@ -15,6 +15,8 @@ import type { StoreError } from "./StoreError.js"
 /** Which recorded calls are meant; null leaves a property open. */
 export interface SpanFilter {
   readonly runId: string | null
+  /** Only calls that belong to no run of the store: what a proxy captured. */
+  readonly captured: boolean
   readonly rolloutId: string | null
   readonly attemptId: string | null
   readonly kind: Span["kind"] | null
@@ -32,6 +34,7 @@ export interface SpanFilter {
 
 export const anySpan: SpanFilter = {
   runId: null,
+  captured: false,
   rolloutId: null,
   attemptId: null,
   kind: null,

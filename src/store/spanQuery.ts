@@ -100,6 +100,7 @@ export const conditionsOf = (sql: SqlClient.SqlClient, filter: SpanFilter): Frag
   return sql.and([
     sql`TRUE`,
     ...(filter.runId === null ? [] : [sql`run_id = ${filter.runId}`]),
+    ...(filter.captured ? [sql`run_id IS NULL`] : []),
     ...(filter.rolloutId === null ? [] : [sql`rollout_id = ${filter.rolloutId}`]),
     ...(filter.kind === null ? [] : [sql`kind = ${filter.kind}`]),
     ...(filter.state === null ? [] : [sql`state = ${filter.state}`]),

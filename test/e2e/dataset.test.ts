@@ -34,7 +34,6 @@ const jsonOf = (text: string) => JSON.parse(text) as Record<string, never>
 const runArgs = (config: string, url: string) => [
   "--model=openai/gpt-4o-mini",
   `--prompt-optimization-config=${config}`,
-  "--prompt-optimization-store-sqlite=runs/store.sqlite",
   `--prompt-optimization-proxy-upstream-url=${url}`,
   "--prompt-optimization-json"
 ]
@@ -122,6 +121,13 @@ describe("from traffic to a run", { timeout: 240_000 }, () => {
       assert.notProperty(chat, "scoring")
       const asked2 = yield* tau(folder, runArgs("out/config.json", url), { OPENAI_API_KEY: "k" })
       assert.strictEqual(asked2.code, 0, asked2.stderr)
+      // The two runs have made calls by now: none of them is taken unasked.
       assert.include((yield* tau(folder, ["dataset", "build", "--out=no", "--min-input=99"])).stderr, "4 too short")
+      const { runs } = jsonOf((yield* tau(folder, ["runs", "--json"])).stdout) as unknown as {
+        readonly runs: ReadonlyArray<{ readonly id: string }>
+      }
+      const ofRun = yield* tau(folder, ["dataset", "build", "--out=run", "--json", `--run=${runs[1]!.id}`])
+      assert.strictEqual(ofRun.code, 0, ofRun.stderr)
+      assert.deepInclude(jsonOf(ofRun.stdout) as object, { sessions: 3 })
     }))
 })

@@ -23,7 +23,7 @@ interface StoredSpan {
   readonly start_time_us: number
   readonly model: string
   readonly status_code: number
-  readonly run_id: string
+  readonly run_id: string | null
 }
 
 /** A store with two runs of 30 rollouts, and 240 calls: many in one second, over two rollouts and three attempts. */
@@ -61,7 +61,7 @@ const filledStore = Effect.gen(function*() {
     const second = 1_700_000_000 + Math.floor(n / 50)
     insert.run(
       second.toString(16).padStart(8, "0") + n.toString(16).padStart(8, "0"),
-      runIds[n % 2]!,
+      n % 5 === 4 ? null : runIds[n % 2]!,
       `r${n % 2}`,
       `r${n % 2}:attempt-${n % 3}`,
       n + 1,
@@ -103,6 +103,7 @@ const spanChoice = FastCheck.record({
   limit: FastCheck.integer({ min: 1, max: 300 }),
   newest: FastCheck.boolean(),
   run: orNull(0, 1),
+  captured: FastCheck.boolean(),
   rolloutId: orNull("r0", "r1", "none"),
   attemptId: orNull("r0:attempt-0", "r1:attempt-1"),
   model: orNull("a", "b"),
@@ -135,6 +136,7 @@ describe("paging", () => {
         )
         const fits = spans.filter((span) =>
           (filter.runId === null || span.run_id === filter.runId) &&
+          (!filter.captured || span.run_id === null) &&
           (filter.rolloutId === null || span.rollout_id === filter.rolloutId) &&
           (filter.attemptId === null || span.attempt_id === filter.attemptId) &&
           (filter.model === null || span.model === filter.model) &&

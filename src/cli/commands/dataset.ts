@@ -11,7 +11,7 @@ export const dataset = defineCommand({
   name: "dataset",
   summary: "Build examples and a config out of recorded traffic",
   description:
-    "tau dataset build makes an example of each recorded session whose calls ended well: what the user said first, and what was "
+    "tau dataset build makes an example of each captured session whose calls ended well: what the user said first, and what was "
     + "answered last. It writes DIR/dataset.jsonl and DIR/config.json, which runs as it stands: against the model alone, with the "
     + "agent's system message as the prompt; or, with --command, with the agent itself, whose texts are rewritten on the wire. "
     + "docs/datasets.md tells more.",

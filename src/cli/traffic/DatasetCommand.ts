@@ -49,9 +49,10 @@ export const run = (mode: DatasetMode) =>
       const { isOpenAi, sessions } = yield* sessionsOf(mode.filter)
       const dataset = datasetOf(sessions, mode.rules)
       if (dataset.examples.length === 0) {
+        const hint = sessions.length === 0 && mode.filter.captured ? " (--run takes the calls of a run)" : ""
         return yield* new CommandFailed({
-          detail: `none of ${sessions.length} sessions in ${visible(mode.storePath)} gives an example` +
-            `${skippedText(dataset)}; nothing was written`
+          detail: `none of ${sessions.length} ${mode.filter.captured ? "captured " : ""}sessions in ` +
+            `${visible(mode.storePath)} gives an example${skippedText(dataset)}${hint}; nothing was written`
         })
       }
       const discovery = yield* discover(mode.filter, componentsMax)

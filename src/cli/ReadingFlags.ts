@@ -75,7 +75,7 @@ export const rolloutStatuses = [
 ] as const
 export const modes = ["train", "val", "test"] as const
 export const kinds = ["llm", "embedding", "http"] as const
-export const roles = ["main", "title", "compaction", "warm_up", "ping", "judge"] as const
+export const roles = ["main", "title", "compaction", "warm_up", "ping", "judge", "reflection"] as const
 
 /** Every reading command is told these. */
 export interface Place {

@@ -1,7 +1,8 @@
 /** What a model call is for: the agent's work, or one of the side calls that agents make around it. */
 import { at, listAt, numberAt, textAt } from "./Json.js"
 
-export type CallRole = "main" | "title" | "compaction" | "warm_up" | "ping" | "judge"
+/** A `reflection` is told by whom it is attributed to, not by its request. */
+export type CallRole = "main" | "title" | "compaction" | "warm_up" | "ping" | "judge" | "reflection"
 
 /** How the system prompt of the `judge` scorer begins, and how its calls are told from the agent's. */
 export const judgeOpening = "You grade an answer of another program by a rubric."

@@ -115,6 +115,14 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
         query(folder, "SELECT 1 FROM spans WHERE rollout_id LIKE '%-reflect-%' AND run_id IS NOT NULL").length,
         reflections
       )
+      assert.deepStrictEqual(
+        query(
+          folder,
+          `SELECT rollout_id LIKE '%-reflect-%' AS reflects, attributes ->> '$."tau.call.role"' AS role
+                       FROM spans GROUP BY reflects, role`
+        ),
+        [{ reflects: 0, role: "main" }, { reflects: 1, role: "reflection" }]
+      )
     }))
 
   it.scopedLive("must beat what is the latest by now, on the same examples, which it wears out", () =>

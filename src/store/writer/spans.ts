@@ -1,6 +1,7 @@
 /** Recorded calls: the intent while a call is under way, and the finished span with its bodies. */
 import type { Attributes } from "../../openai/Attributes.js"
 import type { CallerHeaders } from "../../openai/CallerHeaders.js"
+import type { CallRole } from "../../openai/CallRole.js"
 import type { Derived } from "../../openai/Derive.js"
 import { GenAi } from "../../openai/GenAi.js"
 import type { Db } from "./Database.js"
@@ -275,6 +276,7 @@ interface Owner {
   /** Null for the calls of a run's own optimizer. */
   readonly resourcesVersion: number | null
   readonly isLive: number
+  readonly isReflection: number
 }
 
 /** The run that made this attempt; a call attributed from outside, by another harness, has none. */
@@ -287,13 +289,15 @@ const reflectionAttempt = /^(.+)-reflect-(\d{4,}):attempt-\d+$/
 const reflectionOwner = (db: Db, attemptId: string): Owner | undefined => {
   const match = reflectionAttempt.exec(attemptId)
   return match === null ? undefined : db.prepare(
-    "SELECT run_id AS runId, NULL AS resourcesVersion, 1 AS isLive FROM search_reflections WHERE run_id = ? AND n = ?"
+    `SELECT run_id AS runId, NULL AS resourcesVersion, 1 AS isLive, 1 AS isReflection
+     FROM search_reflections WHERE run_id = ? AND n = ?`
   ).get(match[1], Number(match[2])) as Owner | undefined
 }
 
 const attemptOwner = (db: Db, attemptId: string): Owner | undefined =>
   db.prepare(
-    `SELECT r.run_id AS runId, a.resources_version AS resourcesVersion, a.status IN ('preparing', 'running') AS isLive
+    `SELECT r.run_id AS runId, a.resources_version AS resourcesVersion, a.status IN ('preparing', 'running') AS isLive,
+       0 AS isReflection
      FROM attempts a JOIN rollouts r ON r.id = a.rollout_id WHERE a.id = ?`
   ).get(attemptId) as Owner | undefined
 
@@ -325,6 +329,10 @@ const withOwnAttributes = (
   }
   if (isShort(span.responseContentType)) attributes.put(GenAi.responseContentType, span.responseContentType)
   if (isShort(responseContentEncoding)) attributes.put(GenAi.responseContentEncoding, responseContentEncoding)
+  // The optimizer's own call: nothing in its request tells it from an agent's.
+  if (owner?.isReflection === 1 && attributes.get(GenAi.callRole) !== undefined) {
+    attributes.put(GenAi.callRole, "reflection" satisfies CallRole)
+  }
   if (span.replayOf !== undefined) {
     attributes.put(GenAi.replayed, true)
     attributes.put(GenAi.replayOf, span.replayOf)

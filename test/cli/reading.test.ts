@@ -214,6 +214,17 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     assert.isTrue(json("spans", "--run", run)["spans"]!.every(({ run_id }) => run_id === run))
   })
 
+  it("makes examples of a run's calls only where the run is named, and says which model answered", () => {
+    const unasked = read("dataset", "build", "--out", "unasked")
+    assert.strictEqual(unasked.status, 1)
+    assert.include(unasked.stderr, "none of 0 captured sessions")
+    assert.include(unasked.stderr, "--run")
+    const run = json("runs")["runs"]![0]!.id
+    const { status, stderr, stdout } = read("dataset", "build", "--run", run, "--out", "asked")
+    assert.strictEqual(status, 0, stderr)
+    assert.include(stdout, "To run it: tau --model sim/arithmetic --prompt")
+  })
+
   it("compares two versions of the resources and their scores", () => {
     const { stdout } = read("diff", "1", "2")
     assert.include(

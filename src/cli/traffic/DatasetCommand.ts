@@ -82,7 +82,7 @@ export const run = (mode: DatasetMode) =>
           config_path: files.config
         })
       }
-      const model = `${isOpenAi ? "openai" : "PROVIDER"}/${modelOf(dataset.examples) ?? "MODEL"}`
+      const model = modelRefOf(modelOf(dataset.examples), isOpenAi)
       return yield* print([
         `${told.optimize} examples to optimize on and ${told.validate} to validate on, of ${told.sessions} sessions` +
         `${skippedText(dataset)}.`,
@@ -194,6 +194,10 @@ const modelOf = (examples: ReadonlyArray<DatasetExample>): string | null => {
   for (const { model } of examples) if (model !== null) counts.set(model, (counts.get(model) ?? 0) + 1)
   return [...counts].toSorted(([, a], [, b]) => b - a)[0]?.[0] ?? null
 }
+
+/** As `--model` wants it. The simulated models are the only ones whose own names say who serves them. */
+const modelRefOf = (model: string | null, isOpenAi: boolean): string =>
+  model?.startsWith("sim/") === true ? model : `${isOpenAi ? "openai" : "PROVIDER"}/${model ?? "MODEL"}`
 
 const reasons: Readonly<Record<keyof Dataset["skipped"], string>> = {
   no_input: "without a user's words",

@@ -103,6 +103,8 @@ export interface SearchReport {
   /** Null when nothing could be scored. */
   readonly winner: Texts | null
   readonly candidates: ReadonlyArray<ReportedCandidate>
+  /** Number of the candidate that `examples` and `slices` call the winner: while the search is under way, the best so far. */
+  readonly best: number
   readonly incumbents: ReadonlyArray<Incumbent>
   readonly budget: Budget
   readonly examples: ReadonlyArray<ExampleScores>
@@ -143,9 +145,9 @@ export const winsAndLosses = ({ examples }: Pick<SearchReport, "examples">): Win
 /** A component's text; empty where there is none. Names are a config's own: `constructor` is one like any other. */
 export const textAt = (texts: Texts, name: string): string => Object.hasOwn(texts, name) ? texts[name]! : ""
 
-/** The candidate that won; null when the seed was not beaten. */
-export const winnerOf = ({ candidates }: Pick<SearchReport, "candidates">): ReportedCandidate | null =>
-  candidates.find(({ n, state }) => state === "winner" && n > 0) ?? null
+/** The candidate that won, or is the best so far; null when the seed is not beaten. */
+export const bestOf = ({ best, candidates }: Pick<SearchReport, "best" | "candidates">): ReportedCandidate | null =>
+  candidates.find(({ n }) => n === best && n > 0) ?? null
 
 /** From the seed to a candidate, each one the first parent of the next. */
 export const ancestry = (

@@ -1,6 +1,6 @@
 /** The best score over the rollouts that it took, with its interval, as SVG text that needs nothing else. */
 import { visible } from "../../domain/TerminalText.js"
-import { type Incumbent, type SearchReport, winnerOf } from "./SearchReport.js"
+import { bestOf, type Incumbent, type SearchReport } from "./SearchReport.js"
 import { score } from "./words.js"
 
 const width = 640
@@ -69,7 +69,7 @@ export const scorePlot = (report: SearchReport): string => {
 }
 
 const wonBy = (report: SearchReport) => {
-  const winner = winnerOf(report)
+  const winner = bestOf(report)
   return winner === null ? "" : `, by candidate ${winner.n}`
 }
 

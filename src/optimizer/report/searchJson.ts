@@ -1,6 +1,6 @@
 import { safeJson } from "../../domain/TerminalText.js"
 import { unifiedDiff } from "../../domain/UnifiedDiff.js"
-import { type ReportedCandidate, type SearchReport, textAt, winnerOf, winsAndLosses } from "./SearchReport.js"
+import { bestOf, type ReportedCandidate, type SearchReport, textAt, winsAndLosses } from "./SearchReport.js"
 import { verdict } from "./searchText.js"
 
 /** All of a report as one JSON object with `schema_version` 1, harmless for a terminal. */
@@ -16,7 +16,7 @@ export const searchJson = (report: SearchReport): string => {
     ended: report.ended,
     seed: { texts: seed },
     winner: winner === null ? null : {
-      candidate: winnerOf(report)?.n ?? 0,
+      candidate: bestOf(report)?.n ?? 0,
       texts: winner,
       diff: Object.fromEntries(
         [...new Set([...Object.keys(seed), ...Object.keys(winner)])].map((name) =>
@@ -25,6 +25,7 @@ export const searchJson = (report: SearchReport): string => {
       )
     },
     candidates: report.candidates.map(candidateJson),
+    best: report.best,
     incumbents: report.incumbents,
     budget: report.budget,
     examples: { wins: wins.length, losses: losses.length, ties, scores: report.examples },

@@ -4,6 +4,7 @@ import { visibleLines, wrapped } from "../../domain/TerminalText.js"
 import { unifiedDiff } from "../../domain/UnifiedDiff.js"
 import {
   ancestry,
+  bestOf,
   type Budget,
   type ComparedExample,
   type GateOutcome,
@@ -11,7 +12,6 @@ import {
   type Slice,
   type Spent,
   textAt,
-  winnerOf,
   winsAndLosses
 } from "./SearchReport.js"
 import { bounds, columnsMax, fitting, oneLine, score, scoreWithBounds, signed, table } from "./words.js"
@@ -24,8 +24,8 @@ export const searchText = (report: SearchReport): string =>
     ...headLines(report),
     ...section("Winning text", winningText(report)),
     ...section("Lineage", lineage(report)),
-    ...section("Scores", scores(report.slices)),
-    ...section("Examples, winner against seed", examples(report)),
+    ...section("Scores", scores(report)),
+    ...section(`Examples, ${leaderOf(report)} against seed`, examples(report)),
     ...section("Cost", cost(report.budget)),
     ...section("Gate", gate(report.gate)),
     ...section("Came to nothing", troubles(report))
@@ -45,7 +45,7 @@ export const verdict = (report: SearchReport): string => {
     return `The search has ended and its gate is open: ${n} of ${pairs} pairs, ${wins} won, ${losses} lost.`
   }
   const seed = candidates.find(({ n }) => n === 0)
-  const winner = winnerOf(report)
+  const winner = bestOf(report)
   const best = winner ?? seed
   if (best === undefined || best.mean === null) {
     return ended === null
@@ -118,7 +118,7 @@ const diffLine = (line: string): ReadonlyArray<string> =>
 
 /** For each component, the candidates that changed it on the way from the seed to the winner. */
 const lineage = (report: SearchReport): ReadonlyArray<string> => {
-  const winner = winnerOf(report)
+  const winner = bestOf(report)
   if (winner === null) return []
   const line = ancestry(report.candidates, winner).filter(({ change }) => change !== null)
   const components = [...new Set(line.map(({ change }) => change!.component))]
@@ -134,12 +134,15 @@ const lineage = (report: SearchReport): ReadonlyArray<string> => {
   ])
 }
 
-const scores = (slices: ReadonlyArray<Slice>): ReadonlyArray<string> =>
-  slices.length === 0 ? [] : table<Slice>(slices, [
+/** Nobody has won a search that is under way. */
+const leaderOf = ({ ended }: SearchReport): "winner" | "best so far" => ended === null ? "best so far" : "winner"
+
+const scores = (report: SearchReport): ReadonlyArray<string> =>
+  report.slices.length === 0 ? [] : table<Slice>(report.slices, [
     { title: "examples", cell: ({ name }) => fitting(oneLine(name), 18) },
     { title: "n", align: "right", cell: ({ n }) => String(n) },
     { title: "seed", cell: ({ seed }) => scoreWithBounds(seed) },
-    { title: "winner", cell: ({ winner }) => scoreWithBounds(winner) },
+    { title: leaderOf(report), cell: ({ winner }) => scoreWithBounds(winner) },
     {
       title: "gain",
       align: "right",

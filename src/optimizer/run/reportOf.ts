@@ -50,6 +50,7 @@ export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, S
         ...candidate,
         resourcesVersion: versions.get(candidate.n) ?? null
       })),
+      best,
       incumbents,
       budget: budgetOf(record, optimizer, result),
       examples: examplesOf(scored, best),

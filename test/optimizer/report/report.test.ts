@@ -61,6 +61,7 @@ const reports: FastCheck.Arbitrary<SearchReport> = FastCheck.record({
   seed: texts,
   winner: FastCheck.option(texts),
   candidates,
+  best: FastCheck.nat(30),
   incumbents: FastCheck.array(FastCheck.record({ rollouts: count, mean, low: mean, high: mean }), { maxLength: 20 }),
   budget: FastCheck.record({
     rollouts: spent,
@@ -170,6 +171,16 @@ describe("searchText", () => {
     assert.strictEqual(
       first({ ended: null }),
       "The search is under way; candidate 4 scores 0.833, the seed 0.500, over 12 examples."
+    )
+    const undecided = report.candidates.map((candidate) => ({ ...candidate, state: "accepted" as const }))
+    assert.strictEqual(
+      first({ ended: null, candidates: undecided, winner: null }),
+      "The search is under way; candidate 4 scores 0.833, the seed 0.500, over 12 examples."
+    )
+    assert.match(searchText({ ...report, ended: null, winner: null }), /^ {2}examples +n +seed +best so far +gain$/m)
+    assert.strictEqual(
+      first({ ended: null, candidates: undecided, best: 0 }),
+      "The search is under way; nothing is better than the seed yet, which scores 0.500 over 12 examples."
     )
     assert.strictEqual(
       first({ ended: null, openGate: { pairs: 40, n: 20, wins: 7, losses: 1 } }),

@@ -75,6 +75,7 @@ export const report: SearchReport = {
       }
     })
   ],
+  best: 4,
   incumbents: [
     { rollouts: 12, mean: 0.5, low: 0.254, high: 0.746 },
     { rollouts: 52, mean: 0.667, low: 0.391, high: 0.862 },

@@ -74,6 +74,7 @@ const planJson = ({ search, ...plan }: Plan) => {
     ...(search !== null && {
       train_examples: search.train,
       selection_examples: search.selection,
+      search_rollouts_max: plan.rolloutsMax - search.gateRollouts,
       gate: {
         pairs: search.gatePairs,
         rollouts: search.gateRollouts,
@@ -106,7 +107,12 @@ const planText = (plan: Plan): string => {
       ...(search.gatePairs === 0
         ? rows("gate", search.untestable ?? "none: max_rollouts leaves no rollouts for it")
         : [
-          row("gate", `${search.gatePairs} pairs, ${search.gateRollouts} of the rollouts`),
+          row(
+            "gate",
+            `${search.gatePairs} pairs, ${search.gateRollouts} of the rollouts: the search has the other ${
+              plan.rolloutsMax - search.gateRollouts
+            }`
+          ),
           row(
             "",
             `chance to find a gain of ${

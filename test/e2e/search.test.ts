@@ -267,6 +267,7 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       assert.deepInclude(plan["estimate"] as object, { usd: null, rollout_tokens: { input: 13, output: 300 } })
       const { pairs, rollouts } = plan["gate"] as { pairs: number; rollouts: number }
       assert.strictEqual(rollouts, 2 * pairs)
+      assert.strictEqual(plan["search_rollouts_max"], 300 - rollouts)
       assert.strictEqual(pairs + (plan["selection_examples"] as number), 100)
       assert.deepStrictEqual(readdirSync(folder), ["config.json"])
       assert.lengthOf(served, 0)

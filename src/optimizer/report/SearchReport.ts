@@ -41,7 +41,8 @@ export interface Spent {
 }
 
 export interface Budget {
-  readonly rollouts: Spent
+  /** `gate` of the limit are kept back for the gate, and no search may spend them; null while the search is under way. */
+  readonly rollouts: Spent & { readonly gate: number | null }
   readonly reflections: Spent
   readonly tokens: Spent
   /** Without what a model costs that nobody knows the price of: `unpriced` names the first of them. */

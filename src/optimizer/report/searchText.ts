@@ -68,21 +68,24 @@ const asSentence = (text: string): string =>
   `${text.slice(0, 1).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`
 
 const headLines = (
-  { algorithm, candidates, ended, promotedVersion, randomSeed, runId }: SearchReport
+  { algorithm, budget, candidates, ended, promotedVersion, randomSeed, runId }: SearchReport
 ): ReadonlyArray<string> => {
   const proposed = candidates.filter(({ n }) => n > 0)
   const accepted = proposed.filter(({ state }) => state === "accepted" || state === "winner").length
   return [
     fact("run", oneLine(runId)),
     fact("algorithm", `${oneLine(algorithm)}, random seed ${randomSeed}`),
-    fact("ended", ended === null ? "not yet" : ending(ended)),
+    fact("ended", ended === null ? "not yet" : ending(ended, budget)),
     fact("candidates", `${proposed.length} tried, ${accepted} accepted`),
     ...(promotedVersion === null ? [] : [fact("promoted", `version ${promotedVersion} of the resources`)])
   ]
 }
 
 /** Why a search ended, in words where its reason is a budget: less than all of it may be spent. */
-const ending = (reason: string): string => {
+const ending = (reason: string, { rollouts: { gate, limit: rolloutsMax } }: Budget): string => {
+  if (reason === "rollouts" && gate !== null && gate > 0 && rolloutsMax !== null) {
+    return `rollouts: the next batch did not fit into the search's ${rolloutsMax - gate}`
+  }
   const limit = limits.get(reason)
   return limit === undefined ? oneLine(reason) : `${reason}: ${limit}`
 }
@@ -179,7 +182,9 @@ const troubles = (report: SearchReport): ReadonlyArray<string> =>
   ])
 
 const cost = ({ reflections, rollouts, seconds, tokens, usd }: Budget): ReadonlyArray<string> => [
-  budgetLine("rollouts", rollouts, String),
+  `${budgetLine("rollouts", rollouts, String)}${
+    rollouts.gate === null || rollouts.gate === 0 ? "" : `, of which ${rollouts.gate} are kept for the gate`
+  }`,
   budgetLine("reflections", reflections, String),
   budgetLine("tokens", tokens, compact),
   budgetLine(

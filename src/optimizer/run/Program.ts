@@ -60,6 +60,8 @@ export interface SearchResult {
   readonly selectionExamples: number
   readonly gateExamples: number
   readonly gateLeftOut: LeftOut
+  /** What of `max_rollouts` was kept back for the gate; missing in results of before it was told. */
+  readonly gateRollouts?: number
   readonly spent: Spent
   readonly gate: GateVerdict | null
   /** Why no gate was held, in a sentence; null when one was. */
@@ -186,6 +188,7 @@ export const searchProgram = (
       selectionExamples: selection.length,
       gateExamples: pairs.length,
       gateLeftOut: leftOut,
+      gateRollouts,
       spent: spent(),
       gate: verdict,
       noGate

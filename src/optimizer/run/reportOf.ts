@@ -133,7 +133,7 @@ const budgetOf = (
   spending.addRollout(usage)
   const lastAt = steps.at(-1)?.atMs ?? run.createdAtMs
   return {
-    rollouts: { spent: sum("rollouts"), limit: optimizer.max_rollouts },
+    rollouts: { spent: sum("rollouts"), limit: optimizer.max_rollouts, gate: result?.gateRollouts ?? null },
     reflections: {
       spent: sum("reflections"),
       limit: optimizer.max_reflections ?? Math.ceil(optimizer.max_rollouts / 5)

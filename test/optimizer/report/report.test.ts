@@ -64,7 +64,7 @@ const reports: FastCheck.Arbitrary<SearchReport> = FastCheck.record({
   best: FastCheck.nat(30),
   incumbents: FastCheck.array(FastCheck.record({ rollouts: count, mean, low: mean, high: mean }), { maxLength: 20 }),
   budget: FastCheck.record({
-    rollouts: spent,
+    rollouts: FastCheck.record({ spent: count, limit: FastCheck.option(count), gate: FastCheck.option(count) }),
     reflections: spent,
     tokens: spent,
     usd: FastCheck.record({ spent: count, limit: FastCheck.option(count), unpriced: FastCheck.option(text) }),
@@ -104,7 +104,7 @@ two differ (p = 0.0042).
 
   run           run-0007-abc123
   algorithm     rgepa, random seed 1
-  ended         rollouts: the next batch did not fit into max_rollouts
+  ended         rollouts: the next batch did not fit into the search's 80
   candidates    4 tried, 2 accepted
 
 Winning text
@@ -137,7 +137,7 @@ Examples, winner against seed
   won   0.500 → 1.000  c  How much is it?
 
 Cost
-  rollouts      112 of 120
+  rollouts      112 of 120, of which 40 are kept for the gate
   reflections   5 of 40
   tokens        81.3k
   dollars       0.13 of 5.00

@@ -82,7 +82,7 @@ export const report: SearchReport = {
     { rollouts: 92, mean: 0.833, low: 0.552, high: 0.953 }
   ],
   budget: {
-    rollouts: { spent: 112, limit: 120 },
+    rollouts: { spent: 112, limit: 120, gate: 40 },
     reflections: { spent: 5, limit: 40 },
     tokens: { spent: 81_250, limit: null },
     usd: { spent: 0.125, limit: 5, unpriced: null },

@@ -8,11 +8,13 @@ import { searchProgress } from "../optimizer/report/searchProgress.js"
 import { priceOf } from "../optimizer/run/Prices.js"
 import { searchProgram } from "../optimizer/run/Program.js"
 import { Reflector } from "../optimizer/run/Reflector.js"
+import { storedStanding } from "../optimizer/run/reportOf.js"
 import { notBegun, type Standing } from "../optimizer/run/Standing.js"
 import type { ProxyOptions } from "../proxy/ProxyOptions.js"
 import type { SearchPart } from "../runtime/Run.js"
 import type { ResourceStore } from "../store/ResourceStore.js"
 import type { RunStore } from "../store/RunStore.js"
+import type { SearchReader } from "../store/SearchReader.js"
 import type { SearchStore } from "../store/SearchStore.js"
 import { UsageError } from "./CliError.js"
 import type { OptimizeMode } from "./Mode.js"
@@ -36,11 +38,24 @@ export const searchPart = (options: SearchPartOptions) =>
     const { optimizer } = config
     if (reflection === null) return null
     const reflector = yield* Layer.build(yield* reflectorOf(options, reflection))
-    const services = Context.merge(yield* Effect.context<SearchStore | ResourceStore | RunStore>(), reflector)
+    const services = Context.merge(
+      yield* Effect.context<SearchReader | SearchStore | ResourceStore | RunStore>(),
+      reflector
+    )
     let standing: Standing = notBegun
     const pace = new Pace(optimizer)
     const part: SearchPart = {
       title: `${optimizer.algorithm} with at most ${optimizer.max_rollouts} rollouts`,
+      recall: (runId) =>
+        storedStanding(runId).pipe(
+          Effect.provide(services),
+          Effect.match({
+            onFailure: () => {},
+            onSuccess: (stored) => {
+              standing = stored
+            }
+          })
+        ),
       run: ({ begun, onEnqueued, onProgress }) =>
         searchProgram({
           runId: begun.runId,
@@ -50,7 +65,8 @@ export const searchPart = (options: SearchPartOptions) =>
           onProgress,
           onEnqueued,
           onStanding: (now) => {
-            standing = now
+            // What is on record is gone through again: until that is done, the record knows more.
+            if (now.rollouts >= standing.rollouts && now.reflections >= standing.reflections) standing = now
           }
         }).pipe(Effect.provide(services), Effect.asVoid),
       state: () => ({ algorithm: optimizer.algorithm, ...standing }),

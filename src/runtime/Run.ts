@@ -12,6 +12,7 @@ import * as Exit from "effect/Exit"
 import { hostname } from "node:os"
 import { dirname } from "node:path"
 import { counted } from "../domain/Figures.js"
+import type { RunId } from "../domain/Ids.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import type { SearchFailed } from "../domain/SearchFailed.js"
 import * as OwnerLock from "../store/OwnerLock.js"
@@ -61,6 +62,8 @@ export interface RunOptions {
 export interface SearchPart {
   /** `rgepa, at most 600 rollouts`. */
   readonly title: string
+  /** Before it goes on where earlier starts left it: finds out where that was, so that the first line tells it. */
+  readonly recall: (runId: RunId) => Effect.Effect<void>
   /** Searches to the end, enqueuing rollouts as it goes. Begun anew, it goes on where it stood. */
   readonly run: (place: SearchPlace) => Effect.Effect<void, SearchFailed | StoreError>
   /** What a checkpoint says of it. */
@@ -107,6 +110,7 @@ export const run = (options: RunOptions) =>
       const checkpoints = yield* checkpointsOf(storePath, begun, search === null ? evaluated : search.state)
       yield* checkpoints.save
       yield* reporter.followRuns(storePath)
+      if (search !== null && begun.start > 1) yield* search.recall(begun.runId)
       const reported: ReportedRun = { begun, modelRef, storePath, startedAtMs, line: search?.line }
 
       const { ended, tree } = yield* treeOf({ begun, checkpoints, config, reported, search })

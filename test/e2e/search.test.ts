@@ -206,6 +206,34 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       assert.isAtMost(again, kills * 5, `seed ${testSeed}`)
     }))
 
+  it.scopedLive("tells where it stands when it was killed, and begins with that when it is resumed", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin, pace } = yield* searchUpstream()
+      const config = searchConfig(origin)
+      pace.latencyMs = 5
+      yield* Effect.scoped(Effect.gen(function*() {
+        const command = yield* startSearch(folder, config)
+        yield* eventually(
+          "a better candidate",
+          Effect.sync(() => finishedIn(folder) >= 50 && ledIn(folder).length > 1 ? true : undefined)
+        )
+        command.process.kill("SIGKILL")
+        yield* command.exit
+      }))
+      const told = yield* tau(folder, ["report", `--store=${storeIn(folder)}`, "--json"])
+      const { best, verdict } = JSON.parse(told.stdout) as { readonly best: number; readonly verdict: string }
+      assert.strictEqual(best, ledIn(folder).at(-1))
+      assert.match(
+        verdict,
+        new RegExp(`^The search is under way; candidate ${best} scores 0\\.\\d+, the seed 0\\.\\d+, over`)
+      )
+      const resumed = yield* searched(folder, config)
+      assert.strictEqual(resumed.code, 0, resumed.stderr)
+      const first = resumed.stderr.split("\n").find((line) => /\d+\/300 rollouts/.test(line))
+      assert.match(first!, /^best 0\.\d+ .* · [1-9]\d* tried, [1-9]\d* accepted · \d\d+\/300 rollouts/)
+    }))
+
   it.scopedLive("refuses to go on when the search has changed", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
@@ -360,5 +388,17 @@ const finishedIn = (folder: string): number => {
     return query<{ n: number }>(folder, "SELECT count(*) AS n FROM rollouts WHERE status = 'succeeded'")[0]!.n
   } catch {
     return 0
+  }
+}
+
+/** The candidates that led one after the other, the seed first. */
+const ledIn = (folder: string): ReadonlyArray<number> => {
+  try {
+    return query<{ candidate: number }>(
+      folder,
+      "SELECT data ->> 'candidate' AS candidate FROM search_events WHERE data ->> 'type' = 'incumbent' ORDER BY n"
+    ).map(({ candidate }) => candidate)
+  } catch {
+    return []
   }
 }

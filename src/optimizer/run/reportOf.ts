@@ -15,7 +15,7 @@ import { gateFirstSample } from "./gateSamples.js"
 import { priceOf } from "./Prices.js"
 import type { SearchResult } from "./Program.js"
 import { Spending } from "./Spending.js"
-import { Watched } from "./Standing.js"
+import { notBegun, type Standing, Watched } from "./Standing.js"
 
 /** The report of a run's search as it stands; null when the run searches nothing. */
 export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, StoreError, SearchReader> =>
@@ -59,6 +59,27 @@ export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, S
       openGate: isOver ? null : watched.standing.gate,
       troubles: troublesOf(record, events),
       promotedVersion: record.promotion?.version ?? null
+    }
+  })
+
+/** Where a run's search stands by its rows, before it goes on. */
+export const storedStanding = (runId: RunId): Effect.Effect<Standing, StoreError, SearchReader> =>
+  Effect.gen(function*() {
+    const record = yield* Effect.flatMap(SearchReader, (reader) => reader.record(runId))
+    if (record === null) return notBegun
+    const texts = record.candidates.map((candidate) => JSON.parse(candidate.texts) as Texts)
+    const watched = new Watched(texts[0] ?? {})
+    const events = record.events.map(({ data, step }) => ({ step, event: JSON.parse(data) as StoredEvent }))
+    for (const { event } of eventsOf(record, events, texts)) watched.see(event)
+    const { optimizer } = JSON.parse(record.run.config) as { readonly optimizer: OptimizerConfig }
+    const { reflections, rollouts, tokens, usd } = budgetOf(record, optimizer, null)
+    return {
+      ...watched.standing,
+      phase: watched.standing.gate === null ? "search" : "gate",
+      rollouts: rollouts.spent,
+      reflections: reflections.spent,
+      tokens: tokens.spent,
+      usd: usd.spent
     }
   })
 

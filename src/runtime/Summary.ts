@@ -132,7 +132,7 @@ export const summarize = ({ begun, isSearch, recovery, rules, samples, ...facts 
         requeued: begun.requeued,
         unknownCalls: begun.unknownCalls,
         crashed: recovery.crashed,
-        resumedRollouts: recovery.findings.resumed,
+        resumedRollouts: begun.start === 1 ? 0 : yield* findings.takenUpAgain(begun.runId, begun.start),
         callsReplayed: found.callsReplayed,
         tokensSaved: found.tokensSaved,
         resourcesVersions: found.resourcesVersions,

@@ -29,7 +29,7 @@ export const summaryText = (summary: Summary): string => {
       ? [
         row("resumed", `start ${summary.start}; ${resume.finishedBefore} rollouts were finished before,`),
         row("", `${resume.requeued} were put back, ${resume.unknownCalls} calls ended unknown`),
-        row("", `${resume.resumedRollouts} taken up again, under resources ${versions(resume.resourcesVersions)}`),
+        row("", takenUpAgain(resume)),
         row("", `${resume.callsReplayed} calls replayed, ${compact(resume.tokensSaved)} tokens saved`),
         ...(resume.crashed
           ? [row("", `after a crash, ${resume.checkpointSource ?? "no"} checkpoint: recovery-report.json`)]
@@ -77,8 +77,20 @@ const rewriteText = ({ component, matched, missed, rule }: Summary["rewrites"][n
       : `${component}: in place in ${matched} of ${counted(matched + missed, "call")}`
   )
 
-const versions = (numbers: ReadonlyArray<number>) =>
-  numbers.length === 1 ? `version ${numbers[0]}` : `versions ${numbers.join(", ")}`
+const takenUpAgain = ({ resourcesVersions, resumedRollouts }: Summary["resume"]) =>
+  resumedRollouts === 0
+    ? "none taken up again"
+    : `${resumedRollouts} taken up again, under ${versions(resourcesVersions)}`
+
+/** In ascending order. A search has a version for each of its candidates: of many only the ends are told. */
+const versions = (numbers: ReadonlyArray<number>) => {
+  const [first, last] = [numbers[0]!, numbers.at(-1)!]
+  if (numbers.length === 1) return `resources version ${first}`
+  if (numbers.length <= 3) return `resources versions ${numbers.join(", ")}`
+  return last - first === numbers.length - 1
+    ? `resources versions ${first} to ${last}`
+    : `${numbers.length} resources versions, ${first} to ${last}`
+}
 
 const row = (label: string, value: string) => `  ${label.padEnd(14)}  ${value}`
 

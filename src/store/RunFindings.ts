@@ -34,6 +34,8 @@ export interface RewriteCount {
 /** What a start of a run, or an operator, finds of it. */
 export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFindings, {
   readonly of: (runId: RunId) => Effect.Effect<Findings, StoreError>
+  /** Rollouts that were tried before this start of the run, and tried again since. */
+  readonly takenUpAgain: (runId: RunId, start: number) => Effect.Effect<number, StoreError>
   /** In how many calls each rule of the run's `rewrite` found its text, and in how many not. In no order. */
   readonly rewrites: (runId: RunId) => Effect.Effect<ReadonlyArray<RewriteCount>, StoreError>
 }>() {
@@ -41,6 +43,14 @@ export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFinding
     RunFindings,
     Effect.map(SqlClient.SqlClient, (sql) =>
       RunFindings.of({
+        takenUpAgain: (runId, start) =>
+          orStoreError(
+            "reading what was taken up again",
+            sql<{ n: number }>`SELECT count(*) AS n FROM rollouts r, run_starts s
+              WHERE s.run_id = ${runId} AND s.n = ${start} AND r.run_id = ${runId} AND r.attempts > 1
+                AND EXISTS (SELECT 1 FROM attempts a WHERE a.rollout_id = r.id AND a.started_at_ms < s.started_at_ms)
+                AND EXISTS (SELECT 1 FROM attempts a WHERE a.rollout_id = r.id AND a.started_at_ms >= s.started_at_ms)`
+          ).pipe(Effect.map(([row]) => row!.n)),
         rewrites: (runId) =>
           orStoreError(
             "reading what was rewritten",

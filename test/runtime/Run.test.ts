@@ -231,6 +231,7 @@ describe("Run", () => {
       const said: Array<string> = []
       const summary = yield* execute(folder, { ...answering, said }, 3, { max_attempts: 1 })
       assert.deepInclude(summary, { succeeded: 3, start: 2 })
+      assert.strictEqual(summary.resume.resumedRollouts, 2)
       assert.deepStrictEqual(
         statusesIn(folder),
         ["1:1 failed", "1:2 succeeded", "2:1 failed", "2:2 succeeded", "3:1 succeeded"]
@@ -288,6 +289,9 @@ describe("Run", () => {
       )
       assert.deepInclude(runRowIn(folder), { state: "running", stopReason: "completion_timeout" })
       assert.deepInclude(statusIn(folder), { run_state: "failed", stopped_reason: "completion_timeout" })
+      const slow = { worker_count: 1, completion_timeout_secs: 1 }
+      const { resume } = yield* execute(folder, { execute: () => Effect.never }, 3, slow)
+      assert.strictEqual(resume.resumedRollouts, 1)
       const resumed = yield* execute(folder, {
         execute: ({ example }) => Effect.sync(() => (executed.push(example["prompt"]), { output: "4" }))
       }, 3)

@@ -84,6 +84,17 @@ describe("Summary", () => {
     assert.strictEqual(lines.at(-1), "Note: the model is a simulation: these scores say nothing about a real model.")
   })
 
+  it("says what was taken up again in one line, however many versions of the resources there are", () => {
+    const line = (resumedRollouts: number, resourcesVersions: ReadonlyArray<number>) =>
+      summaryText({ ...summary, resume: { ...summary.resume, resumedRollouts, resourcesVersions } }).split("\n")
+        .find((line) => line.includes("taken up again"))?.trim()
+    assert.strictEqual(line(5, [1]), "5 taken up again, under resources version 1")
+    assert.strictEqual(line(5, [1, 3]), "5 taken up again, under resources versions 1, 3")
+    assert.strictEqual(line(5, [1, 2, 3, 4, 5]), "5 taken up again, under resources versions 1 to 5")
+    assert.strictEqual(line(5, [1, 2, 4, 27]), "5 taken up again, under 4 resources versions, 1 to 27")
+    assert.strictEqual(line(0, [1, 2, 4, 27]), "none taken up again")
+  })
+
   it("tells a long name of a reward from its mean, and how many rollouts have it", () => {
     const rewards = [{ mode: "train" as const, name: "safety.hard_gate_penalty", n: 2, mean: -1 }]
     assert.include(

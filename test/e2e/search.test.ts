@@ -38,7 +38,12 @@ const record = (folder: string) => ({
 interface Told {
   readonly ended: string
   readonly candidates: ReadonlyArray<
-    { readonly n: number; readonly state: string; readonly resources_version: number | null }
+    {
+      readonly n: number
+      readonly state: string
+      readonly interval: object | null
+      readonly resources_version: number | null
+    }
   >
   readonly gate: { readonly decision: string }
   readonly budget: { readonly rollouts: { readonly spent: number } }
@@ -67,6 +72,11 @@ const assertTold = (folder: string, stdout: string, result: Result) =>
     assert.deepStrictEqual(events.map(({ sequence_id: at }) => at), events.map((_, at) => at))
     assert.includeMembers(events.map(({ type }) => type), ["iteration", "proposed", "accepted", "gate_opened"])
     assert.deepInclude(events.at(-1)!, { type: "gate_decided", candidate: result.best, decision: "promote" })
+    // Also of those that never led, whose intervals the optimizer does not tell.
+    assert.isNotEmpty(told.candidates.filter(({ state }) => state === "accepted"))
+    for (const { interval, n, state } of told.candidates) {
+      if (state === "accepted") assert.isNotNull(interval, String(n))
+    }
     const text = yield* tau(folder, ["report", store])
     assert.match(text.stdout, /^ {2}\+Obey rule number \d\.$/m)
     const listed = yield* tau(folder, ["candidates", store])

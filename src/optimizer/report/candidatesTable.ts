@@ -10,7 +10,7 @@ export const candidatesTable = ({ candidates }: Pick<SearchReport, "candidates">
     { title: "#", align: "right", cell: ({ n }) => String(n) },
     { title: "from", cell: ({ parents }) => parents.length > 3 ? `${parents.slice(0, 2)},…` : parents.join(",") },
     { title: "mean", align: "right", cell: ({ mean }) => score(mean) },
-    { title: "95 %", cell: ({ interval }) => bounds(interval) },
+    { title: "95 %", cell: ({ interval }) => interval === null ? "-" : bounds(interval) },
     { title: "n", align: "right", cell: ({ examples }) => String(examples) },
     { title: "v", align: "right", cell: ({ resourcesVersion }) => String(resourcesVersion ?? "-") },
     { title: "at", align: "right", cell: ({ rollouts }) => String(rollouts) },

@@ -129,7 +129,7 @@ const lineage = (report: SearchReport): ReadonlyArray<string> => {
     oneLine(component),
     ...line.filter(({ change }) => change!.component === component).flatMap((candidate) => [
       `  ${candidate.n} ${candidate.change!.kind} of ${candidate.parents.join(" and ")}: ${
-        candidate.mean === null ? "no score" : `${score(candidate.mean)} ${bounds(candidate.interval)}`
+        candidate.mean === null ? "no score" : `${score(candidate.mean)} ${bounds(candidate.interval) || "-"}`
       } n=${candidate.examples}`,
       ...candidate.change!.hypotheses.slice(0, 3).map((text) => `    because ${oneLine(text)}`),
       ...candidate.change!.edits.slice(0, 5).map((text) => `    ${oneLine(text)}`)

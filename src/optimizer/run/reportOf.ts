@@ -8,7 +8,16 @@ import { type ScoredExample, SearchReader, type SearchRecord } from "../../store
 import type { StoreError } from "../../store/StoreError.js"
 import { meanBounds } from "../MeanBounds.js"
 import { decided } from "../report/decided.js"
-import type { Budget, ExampleScores, GateOutcome, SearchReport, Slice, SliceScore } from "../report/SearchReport.js"
+import type {
+  Bounds,
+  Budget,
+  ExampleScores,
+  GateOutcome,
+  ReportedCandidate,
+  SearchReport,
+  Slice,
+  SliceScore
+} from "../report/SearchReport.js"
 import type { Change, SearchEvent, Texts } from "../Search.js"
 import { slicesOf } from "../Slices.js"
 import { gateFirstSample } from "./gateSamples.js"
@@ -37,7 +46,8 @@ export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, S
     for (const { event } of dated) watched.see(event)
     const versions = new Map(record.candidates.map(({ n, resourcesVersion }) => [n, resourcesVersion]))
     const best = result?.best ?? standing
-    const scored = yield* reader.scored(runId, [...new Set([0, best])], gateFirstSample)
+    const without = candidates.filter(({ interval, mean }) => mean !== null && interval === null).map(({ n }) => n)
+    const scored = yield* reader.scored(runId, [...new Set([0, best, ...without])], gateFirstSample)
     const { optimizer } = JSON.parse(record.run.config) as { readonly optimizer: OptimizerConfig }
     return {
       runId,
@@ -48,6 +58,7 @@ export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, S
       winner,
       candidates: candidates.map((candidate) => ({
         ...candidate,
+        interval: candidate.interval ?? intervalOf(candidate, scored),
         resourcesVersion: versions.get(candidate.n) ?? null
       })),
       best,
@@ -176,6 +187,17 @@ const scoresOf = (scored: ReadonlyArray<ScoredExample>, candidate: number) => {
     if (one.candidate === candidate && !byExample.has(one.example)) byExample.set(one.example, one)
   }
   return byExample
+}
+
+/**
+ * An optimizer tells the interval of the best alone. Of another candidate it follows from its scores, where those are the ones
+ * that its mean is over; else there is none.
+ */
+const intervalOf = (candidate: ReportedCandidate, scored: ReadonlyArray<ScoredExample>): Bounds | null => {
+  const scores = [...scoresOf(scored, candidate.n).values()].map(({ score }) => score)
+  const isOverThese = candidate.mean !== null && scores.length === candidate.examples && scores.length > 0
+    && Math.abs(mean(scores) - candidate.mean) < 1e-9
+  return isOverThese ? meanBounds(scores) : null
 }
 
 const examplesOf = (scored: ReadonlyArray<ScoredExample>, best: number): ReadonlyArray<ExampleScores> => {

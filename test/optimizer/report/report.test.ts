@@ -215,7 +215,7 @@ describe("candidatesTable", () => {
 0        0.500  [0.254, 0.746]  12  1  12  accepted          seed
 1  0     0.333  [0.097, 0.700]   6  2  32  rejected: screen  edits system_prompt
 2  0     0.667  [0.391, 0.862]  12  3  52  accepted          edits system_prompt
-3  0         -                   0  -  72  rejected: parse   rewrite tool_note
+3  0         -  -                0  -  72  rejected: parse   rewrite tool_note
 4  2,1   0.833  [0.552, 0.953]  12  4  92  winner            edits system_prompt`
     )
   })

@@ -145,6 +145,7 @@ export const run = (options: RunOptions) =>
       const close = yield* settle
       const summary: Summary = yield* summarize({
         begun,
+        config,
         recovery,
         deaths: tree.deaths(),
         runState: close.runState,

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { RunId } from "../domain/Ids.js"
 import type { RewriteRule } from "../domain/Rewrite.js"
 import type { RolloutMode } from "../domain/Rollout.js"
+import type { RunConfig } from "../domain/RunConfig.js"
 import { type Findings, type RewriteCount, RunFindings } from "../store/RunFindings.js"
 import { type BegunRun, type ExampleScores, type ModeScore, type RunState, RunStore } from "../store/RunStore.js"
 import { type Interval, interval } from "./interval.js"
@@ -19,6 +20,8 @@ export interface ScoreSummary {
   /** Null when nothing could be scored. */
   readonly mean: number | null
   readonly interval: Interval | null
+  /** How many examples no scorer applied to, and what they lack; null where the config says what scores. */
+  readonly unscored: { readonly examples: number; readonly lacking: string } | null
 }
 
 export interface Summary {
@@ -81,6 +84,7 @@ export interface SummaryFacts {
   /** Rollouts per example. */
   readonly samples: number
   readonly begun: BegunRun
+  readonly config: Pick<RunConfig, "optimize" | "validate" | "scoring">
   /** What was found of the run when it was taken up. */
   readonly recovery: {
     readonly findings: Findings
@@ -100,7 +104,7 @@ export interface SummaryFacts {
 }
 
 /** Reads the run's final figures from the store. */
-export const summarize = ({ begun, isSearch, recovery, rules, samples, ...facts }: SummaryFacts) =>
+export const summarize = ({ begun, config, isSearch, recovery, rules, samples, ...facts }: SummaryFacts) =>
   Effect.gen(function*() {
     const runs = yield* RunStore
     const progress = yield* runs.progress(begun.runId)
@@ -121,7 +125,10 @@ export const summarize = ({ begun, isSearch, recovery, rules, samples, ...facts 
       succeeded: progress.succeeded,
       failed: progress.failed,
       cancelled: progress.cancelled,
-      scores: scores.map((row) => scoreSummary(row, byExample.find(({ mode }) => mode === row.mode))),
+      scores: scores.map((row) => ({
+        ...scoreSummary(row, byExample.find(({ mode }) => mode === row.mode)),
+        unscored: row.scored < row.succeeded ? unscoredOf(config, row.mode) : null
+      })),
       rewards: rewards.map(({ count, mean, mode, name }) => ({ mode, name, n: count, mean })),
       calls: progress.calls,
       inputTokens: progress.inputTokens,
@@ -147,8 +154,19 @@ export const summarize = ({ begun, isSearch, recovery, rules, samples, ...facts 
     return summary
   })
 
+/** Without `scoring` only the texts in `expected` are compared with: an example without one is often a slip of the pen. */
+const unscoredOf = (
+  { optimize, scoring, validate }: SummaryFacts["config"],
+  mode: RolloutMode
+): ScoreSummary["unscored"] => {
+  const unscored = (mode === "train" ? optimize : validate).filter(({ expected }) => typeof expected !== "string")
+  if (scoring !== undefined || unscored.length === 0) return null
+  const isMissing = unscored.some((example) => !Object.hasOwn(example, "expected"))
+  return { examples: unscored.length, lacking: `${isMissing ? "field" : "text in"} "expected"` }
+}
+
 /** Several rollouts of an example are no several examples: where there are, its mean is what counts. */
-const scoreSummary = (row: ModeScore, byExample: ExampleScores | undefined): ScoreSummary => {
+const scoreSummary = (row: ModeScore, byExample: ExampleScores | undefined): Omit<ScoreSummary, "unscored"> => {
   const { failed, mode, rollouts, succeeded } = row
   if (byExample !== undefined) {
     const { examples: n, scoreSum } = byExample

@@ -16,6 +16,7 @@ export const summaryText = (summary: Summary): string => {
     "",
     ...scores.flatMap((score) => [
       row(`${score.mode} score`, scoreText(score)),
+      ...(score.unscored === null || score.mean === null ? [] : [row("", unscoredText(score.unscored))]),
       ...rewards.filter(({ mode }) => mode === score.mode).map(({ mean, n, name }) =>
         row(`  ${name}`, `${mean.toFixed(3)}  mean of the ${n} that ${isOfSome(name) ? "have it" : "succeeded"}`)
       )
@@ -97,8 +98,13 @@ const row = (label: string, value: string) => `  ${label.padEnd(14)}  ${value}`
 /** Scorers look at every rollout that succeeded; what unsafe behaviour costs, only those have that showed any. */
 const isOfSome = (reward: string) => reward.startsWith("safety.")
 
-const scoreText = ({ interval, mean, n }: ScoreSummary): string => {
-  if (mean === null) return "none: no scorer applied to these examples"
+const unscoredText = ({ examples, lacking }: NonNullable<ScoreSummary["unscored"]>) =>
+  `${counted(examples, "example")} not scored: no ${lacking}, and no scoring is set`
+
+const scoreText = ({ interval, mean, n, unscored }: ScoreSummary): string => {
+  if (mean === null) {
+    return `none: ${unscored === null ? "no scorer applied to these examples" : unscoredText(unscored)}`
+  }
   if (interval === null) return `${mean.toFixed(3)}  n=${n}`
   return `${mean.toFixed(3)}  n=${n}, 95% [${interval.low.toFixed(3)}, ${interval.high.toFixed(3)}] ${interval.method}`
 }

@@ -225,6 +225,21 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     assert.include(stdout, "To run it: tau --model sim/arithmetic --prompt")
   })
 
+  it("names the field that an example lacks to be scored", () => {
+    const misspelt = {
+      optimize: [{ prompt: "What is 2 + 2?", expcted: "4" }],
+      resources: { system_prompt: "Calculate." }
+    }
+    writeFileSync(join(folder, "misspelt.json"), JSON.stringify(misspelt))
+    const { status, stderr, stdout } = read(
+      "--model=sim/arithmetic",
+      "--prompt-optimization-config=misspelt.json",
+      "--prompt-optimization-store-sqlite=misspelt.sqlite"
+    )
+    assert.strictEqual(status, 0, stderr)
+    assert.include(stdout, "none: 1 example not scored: no field \"expected\"")
+  })
+
   it("compares two versions of the resources and their scores", () => {
     const { stdout } = read("diff", "1", "2")
     assert.include(

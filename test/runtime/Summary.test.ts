@@ -28,7 +28,8 @@ const summary: Summary = {
     failed: 1,
     n: 60,
     mean: 0.75,
-    interval: { low: 0.6277, high: 0.8422, method: "wilson" }
+    interval: { low: 0.6277, high: 0.8422, method: "wilson" },
+    unscored: null
   }],
   rewards: [{ mode: "train", name: "exact_match", n: 59, mean: 0.1 + 0.2 }],
   calls: 61,
@@ -93,6 +94,21 @@ describe("Summary", () => {
     assert.strictEqual(line(5, [1, 2, 3, 4, 5]), "5 taken up again, under resources versions 1 to 5")
     assert.strictEqual(line(5, [1, 2, 4, 27]), "5 taken up again, under 4 resources versions, 1 to 27")
     assert.strictEqual(line(0, [1, 2, 4, 27]), "none taken up again")
+  })
+
+  it("names the field that the examples without a score lack", () => {
+    const [score] = summary.scores
+    const lines = (mean: number | null, examples: number) =>
+      summaryText({ ...summary, scores: [{ ...score!, mean, unscored: { examples, lacking: "field \"expected\"" } }] })
+        .split("\n")
+    assert.include(
+      lines(null, 60),
+      "  train score     none: 60 examples not scored: no field \"expected\", and no scoring is set"
+    )
+    assert.include(
+      lines(0.75, 1),
+      "                  1 example not scored: no field \"expected\", and no scoring is set"
+    )
   })
 
   it("tells a long name of a reward from its mean, and how many rollouts have it", () => {

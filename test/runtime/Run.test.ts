@@ -411,23 +411,4 @@ describe("Run", () => {
       assert.deepStrictEqual(outputs, ["from the second"])
       assert.deepStrictEqual(statusesIn(folder), ["1:1 unresponsive", "1:2 succeeded"])
     }))
-
-  it.scopedLive("ends with a clear error when the store is taken away, never in silence", () =>
-    Effect.gen(function*() {
-      const folder = yield* scratchFolder
-      const error = yield* Effect.flip(execute(
-        folder,
-        {
-          execute: () =>
-            Effect.promise(async () => {
-              const { renameSync } = await import("node:fs")
-              renameSync(storePathIn(folder), join(folder, "elsewhere.sqlite"))
-              await new Promise((resolve) => setTimeout(resolve, 1_100))
-              return { output: "4" }
-            })
-        },
-        1
-      ))
-      assert.include(error.message, "was moved or deleted while in use")
-    }))
 })

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
+import { renameSync } from "node:fs"
+import { join } from "node:path"
 import { AttemptFailed } from "../../src/runtime/Executor.js"
 import { type FakeAgent, runIn, runtimeAt, storePathIn } from "../support/runtime.js"
 import { scratchFolder } from "../support/store.js"
@@ -34,5 +36,20 @@ describe("The end of a run", () => {
         { rolloutId: "run-0001-c0ffee-train-0001", error: "exit code 3", rollouts: 2 },
         { rolloutId: "run-0001-c0ffee-train-0002", error: "another", rollouts: 1 }
       ])
+    }))
+
+  it.scopedLive("is a clear error when the store is taken away, never silence", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const agent: FakeAgent = {
+        execute: () =>
+          Effect.promise(async () => {
+            renameSync(storePathIn(folder), join(folder, "elsewhere.sqlite"))
+            await new Promise((resolve) => setTimeout(resolve, 1_100))
+            return { output: "4" }
+          })
+      }
+      const error = yield* Effect.flip(Effect.provide(runIn(folder, 1), runtimeAt(folder, agent)))
+      assert.include(error.message, "was moved or deleted while in use")
     }))
 })

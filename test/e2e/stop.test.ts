@@ -3,6 +3,7 @@ import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { counted } from "../../src/domain/Figures.js"
 import { printed, type RunningCommand, startTau, tau } from "../support/command.js"
 import { alive } from "../support/processes.js"
 import { scratchFolder } from "../support/store.js"
@@ -71,7 +72,7 @@ const assertResumes = (folder: string, total: number) =>
   Effect.gen(function*() {
     const { code, stderr, stdout } = yield* tau(folder, args)
     assert.strictEqual(code, 0, stderr)
-    assert.include(stdout, `${total} of ${total} rollouts succeeded`)
+    assert.include(stdout, `${total} of ${counted(total, "rollout")} succeeded`)
     assert.deepStrictEqual(
       query(folder, "SELECT 1 FROM rollouts WHERE status <> 'succeeded' OR failures > 0"),
       []

@@ -11,15 +11,18 @@ const graceMs = 1_000
  * turn, and an answer behind others to the end of theirs.
  */
 export const breakOff = (outgoing: ServerResponse): void => {
-  const leave = (socket: Socket) =>
-    void setImmediate(() => {
+  const leave = (socket: Socket) => {
+    const isReset = endsWithClose(outgoing)
+    if (isReset) hearNoMore(socket)
+    setImmediate(() => {
       if (socket.destroyed) return
-      if (endsWithClose(outgoing)) resetLater(socket)
+      if (isReset) resetLater(socket)
       else {
         socket.setTimeout(lingerMs, () => socket.destroy())
         socket.destroySoon()
       }
     })
+  }
   if (outgoing.socket === null) outgoing.once("socket", leave)
   else leave(outgoing.socket)
 }
@@ -43,10 +46,13 @@ export const closeNow = (socket: Socket): void => {
 /** To a client of HTTP/1.0 the close of the connection is the end of an answer that names no length: only a reset tells it of a cut. */
 const endsWithClose = (outgoing: ServerResponse) => outgoing.req.httpVersionMinor === 0
 
-const resetLater = (socket: Socket) => {
+/** Neither a further request of this connection, nor its end, which Node would answer with an end of ours. */
+const hearNoMore = (socket: Socket) => {
   leaving.add(socket)
-  // No further request of this connection is heard, and no end of it, which Node would answer with an end of ours.
   socket.pause()
+}
+
+const resetLater = (socket: Socket) => {
   let timer: NodeJS.Timeout | undefined
   const linger = (unsent: number) => {
     timer = setTimeout(() => {

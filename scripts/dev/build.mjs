@@ -12,8 +12,9 @@ const dist = join(root, "dist")
 if (existsSync(dist)) {
   for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
     const file = join(entry.parentPath ?? entry.path, entry.name)
-    if (entry.parentPath?.endsWith("bundle")) continue
-    const source = join(root, "src", relative(dist, file).replace(/(\.d\.ts|\.js)(\.map)?$/, ".ts"))
+    const place = relative(dist, file)
+    if (place.startsWith("bundle")) continue
+    const source = join(root, "src", place.replace(/(\.d\.ts|\.js)(\.map)?$/, ".ts"))
     if (entry.isFile() && /\.(d\.ts|js)(\.map)?$/.test(entry.name) && !existsSync(source)) rmSync(file)
   }
   if (!existsSync(join(dist, "cli/main.js"))) rmSync(join(dist, ".tsbuildinfo"), { force: true })

@@ -1,7 +1,7 @@
 // The `tau` command as a few files in dist/bundle: one for what every call needs, one for each command's own. Loading the 600 modules
 // of the command and its libraries one by one takes three times as long. What runs in worker threads stays as tsc compiled it.
 import { build } from "esbuild"
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { basename, join, relative } from "node:path"
 
 /** Loaded from the package's own dependencies: one is native, of the other the proxy takes single files. */
@@ -42,7 +42,6 @@ export const bundle = async (root) => {
     logLevel: "warning"
   })
   const written = new Set(Object.keys(metafile.outputs).map((path) => basename(path)))
-  mkdirSync(folder, { recursive: true })
   for (const name of readdirSync(folder)) if (!written.has(name)) rmSync(join(folder, name))
   writeFileSync(join(folder, "LICENSES.txt"), licences(root, usedIn(metafile)))
   writeFileSync(join(root, "dist/cli/main.js"), "#!/usr/bin/env node\nimport \"../bundle/main.js\"\n", { mode: 0o755 })

@@ -6,7 +6,7 @@ import { type FileError, readText, replace } from "../runtime/DurableFile.js"
 import { UsageError } from "./CliError.js"
 
 export type Artifact =
-  | { readonly _tag: "json"; readonly value: unknown }
+  | { readonly _tag: "json"; readonly text: string; readonly value: unknown }
   | { readonly _tag: "unreadable"; readonly problems: ReadonlyArray<Problem> }
 
 /** The parsed file, or why it is no JSON: a key given twice counts, for readers would disagree over it. */
@@ -17,7 +17,7 @@ export const readArtifact = (file: string, given: string): Effect.Effect<Artifac
       return { _tag: "unreadable", problems: [{ field: `line ${json.line}, column ${json.column}`, text: json.text }] }
     }
     return json.problems.length === 0
-      ? { _tag: "json", value: json.value }
+      ? { _tag: "json", text, value: json.value }
       : { _tag: "unreadable", problems: json.problems.map(({ path, text }) => ({ field: path.slice(2), text })) }
   })
 

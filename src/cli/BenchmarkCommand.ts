@@ -20,7 +20,7 @@ import {
 import { stability, stabilityJson } from "../evidence/Stability.js"
 import { replace } from "../runtime/DurableFile.js"
 import { SampleInvalid } from "../statistics/SampleInvalid.js"
-import { existing, readArtifact, writeArtifact } from "./ArtifactFiles.js"
+import { readArtifact, writeArtifact } from "./ArtifactFiles.js"
 import { runBenchmark } from "./BenchmarkRun.js"
 import { type CommandError, CommandFailed, UsageError } from "./CliError.js"
 import type {
@@ -65,11 +65,13 @@ const timeOf = (text: string | null, flag: string): Effect.Effect<number, UsageE
 const wrong = (file: string, problems: ReadonlyArray<Problem>) =>
   new CommandFailed({ detail: `${file}: ${problems[0]!.field}: ${problems[0]!.text}` })
 
-const artifact = (file: string, given: string) =>
+const readable = (file: string, given: string) =>
   Effect.flatMap(
     readArtifact(file, given),
-    (read) => read._tag === "json" ? Effect.succeed(read.value) : wrong(file, read.problems)
+    (read) => read._tag === "json" ? Effect.succeed(read) : wrong(file, read.problems)
   )
+
+const artifact = (file: string, given: string) => Effect.map(readable(file, given), ({ value }) => value)
 
 const benchmarkReport = (file: string, kind: BenchmarkReport["kind"]) =>
   Effect.gen(function*() {
@@ -212,7 +214,7 @@ const publish = ({ files, root }: PublishInput): Effect.Effect<number, CommandEr
   Effect.gen(function*() {
     const reports = yield* Effect.forEach(
       files,
-      (file) => Effect.all({ file: Effect.succeed(file), text: existing(file, "FILE"), value: artifact(file, "FILE") })
+      (file) => Effect.map(readable(file, "FILE"), ({ text, value }) => ({ file, text, value }))
     )
     // All of them first: a mistake in the last file is no reason to have published the others.
     yield* Effect.forEach(reports, (report) => Retention.checkPublishable(root, report))

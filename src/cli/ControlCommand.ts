@@ -17,6 +17,7 @@ import { RunFindings } from "../store/RunFindings.js"
 import { RunStanding, type StandingRun } from "../store/RunStanding.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { StoreError } from "../store/StoreError.js"
+import { isUnfinished } from "../store/writer/standing.js"
 import type { CommandFailed } from "./CliError.js"
 import { controlledStore } from "./ControlledStore.js"
 import { ExitCode } from "./ExitCode.js"
@@ -187,14 +188,14 @@ const toText = (answer: Control.ControlAnswer, store: StorePlace): string => {
     ...(answer.verb === "status" && lifecycleState !== null && lifecycleState !== "running"
       ? fact(
         "verbs",
-        `the last one left ${lifecycleState}${isUnfinished(standing) ? "" : "; the next start sets it back"}`
+        `the last one left ${lifecycleState}${
+          standing !== null && isUnfinished(standing) ? "" : "; the next start sets it back"
+        }`
       )
       : []),
     ...fact("store", store.present ? store.path : `${store.path} (not there)`)
   ].map((line) => `${line}\n`).join("")
 }
-
-const isUnfinished = (run: StandingRun | null) => run !== null && (run.state === "running" || run.state === "paused")
 
 /** Unfinished, and no process works on it: no verb can move it, only its own command. */
 const isAtRest = (run: StandingRun) => !run.isLive && isUnfinished(run)
@@ -202,7 +203,7 @@ const isAtRest = (run: StandingRun) => !run.isLive && isUnfinished(run)
 /** A verb found no run that it could be about; only where the last verb left the store is another now. */
 const hasNoRun = ({ run, verb }: Control.ControlAnswer) =>
   verb !== "status" && verb !== "rollback"
-  && !isUnfinished(run) && !(verb === "cancel" && run?.state === "cancelled")
+  && !(run !== null && isUnfinished(run)) && !(verb === "cancel" && run?.state === "cancelled")
 
 /** In a word or two: of a question how the run stands, of a verb what the store holds now. */
 const headline = (answer: Control.ControlAnswer, { present }: StorePlace): string => {

@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { existsSync } from "node:fs"
 import { dirname } from "node:path"
+import { defaultStore, shellWord } from "../domain/CommandText.js"
 import { actionKeyOf } from "../domain/Control.js"
 import { visible } from "../domain/TerminalText.js"
 import type { SearchResult } from "../optimizer/run/Program.js"
@@ -19,10 +20,11 @@ import { type Run, RunReader } from "../store/RunReader.js"
 import { RunStanding } from "../store/RunStanding.js"
 import { SearchStore } from "../store/SearchStore.js"
 import * as Sqlite from "../store/Sqlite.js"
+import { isUnfinished } from "../store/writer/standing.js"
 import { CommandFailed } from "./CliError.js"
 import { permitted } from "./ControlCommand.js"
 import { localPrincipal } from "./Principal.js"
-import { defaultStore, runNamed, shellWord } from "./reading/reading.js"
+import { runNamed } from "./reading/reading.js"
 
 export interface PromoteMode {
   readonly storePath: string
@@ -121,7 +123,7 @@ const saveCheckpoint = (
     const { cancelled, failed, succeeded } = totalsOf(results)
     const nowMs = yield* Clock.currentTimeMillis
     // What a run that is not over would go on from stays its own.
-    const isOver = run === null || (run.state !== "running" && run.state !== "paused")
+    const isOver = run === null || !isUnfinished(run)
     const save = isOver ? PolicyCheckpoint.save : PolicyCheckpoint.saveOfVersion
     yield* save(stateDir, {
       checkpoint_version: 1,

@@ -1,4 +1,5 @@
 /** The flags that commands which read a store have in common, and what they were given. Loads no Effect. */
+import { defaultStore } from "../domain/CommandText.js"
 import { type Flag, path } from "./flags.js"
 import { type Given, Mistake, readChoice, readInteger, readPath } from "./FlagValue.js"
 import type { GivenFlags } from "./GivenFlags.js"
@@ -7,9 +8,17 @@ export const store: Flag = {
   name: "store",
   value: path,
   placeholder: "FILE",
-  default: ".tau/training/store.sqlite",
+  default: defaultStore,
   variable: "TAU_STORE",
   description: "The store to read; it is opened read-only, also while others write"
+}
+
+export const rbacPolicy: Flag = {
+  name: "rbac-policy",
+  value: path,
+  placeholder: "FILE",
+  default: ".tau/security/rbac.json",
+  description: "Who may use which action"
 }
 
 export const json: Flag = {

@@ -1,4 +1,5 @@
-/** Every flag of the command, once: parsing, help and `docs/cli.md` are made from these tables. Loads nothing. */
+/** Every flag of the command, once: parsing, help and `docs/cli.md` are made from these tables. Loads no Effect. */
+import { defaultStore } from "../domain/CommandText.js"
 
 export const controlVerbs = ["status", "pause", "resume", "cancel", "rollback"] as const
 export type ControlVerb = typeof controlVerbs[number]
@@ -80,7 +81,7 @@ export const rootFlags: ReadonlyArray<RootFlag> = [
     name: `${p}-store-sqlite`,
     value: path,
     placeholder: "FILE",
-    default: ".tau/training/store.sqlite",
+    default: defaultStore,
     description: "The durable store; the status file is written beside it",
     modes: ["optimize"]
   },

@@ -46,8 +46,10 @@ export const verifyAudit = (auditFile: string): Effect.Effect<AuditVerdict, File
         brokenChain = breakIn(before, entry)
         if (brokenChain !== null) break
         const line = lines[seen]
-        if (unlikeLine === null && line !== undefined) unlikeLine = unlike(line, entry)
-        if (unlikeLine === null && line !== undefined) alike += 1
+        if (line !== undefined && unlikeLine === null) {
+          unlikeLine = unlike(line, entry)
+          if (unlikeLine === null) alike += 1
+        }
         before = entry
         seen += 1
       }

@@ -14,6 +14,7 @@ import { ControlLog } from "../store/ControlLog.js"
 import { RunFindings } from "../store/RunFindings.js"
 import { RunStanding, type StandingRun } from "../store/RunStanding.js"
 import type { StoreError } from "../store/StoreError.js"
+import { isUnfinished } from "../store/writer/standing.js"
 import {
   appendAudit,
   checkAudit,
@@ -295,14 +296,15 @@ const blank = ({ decision, principal }: ControlRequest, verb: ControlVerb): Cont
   recovery: null
 })
 
-const describe = ({ configPath, hasCrashed, id, isLive, silence, state }: StandingRun): string => {
+const describe = (run: StandingRun): string => {
+  const { configPath, hasCrashed, id, isLive, silence, state } = run
   if (isLive) {
     return silence === null
       ? `a process works on ${id}`
       : `a process works on ${id} and seems stuck: ${silence}`
   }
   if (hasCrashed) return `the process of ${id} died; running ${configPath} again continues it`
-  return state === "running" || state === "paused"
+  return isUnfinished(run)
     ? `${id} was stopped before its end; running ${configPath} again continues it`
     : `${id} is ${state}`
 }

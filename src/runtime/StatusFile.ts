@@ -5,6 +5,7 @@ import { open, readFile, rename, rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import type { StandingRun } from "../store/RunStanding.js"
 import type { RunState } from "../store/RunStore.js"
+import { isUnfinished } from "../store/writer/standing.js"
 
 /** `status.json` beside the store, for dashboards and scripts: where the run of this store stands. */
 export interface Status {
@@ -69,11 +70,10 @@ export const followAtRest = (storePath: string, run: StandingRun): Effect.Effect
     const path = statusPathOf(storePath)
     const before = yield* Effect.tryPromise(async () => JSON.parse(await readFile(path, "utf8")) as Status | null)
     if (before?.run_id !== run.id) return
-    const isUnfinished = run.state === "running" || run.state === "paused"
     yield* write(path, {
       ...before,
       updated_unix_ms: yield* Clock.currentTimeMillis,
-      run_state: isUnfinished && run.desired === "pause" ? "paused" : run.state,
+      run_state: isUnfinished(run) && run.desired === "pause" ? "paused" : run.state,
       total_rollouts: run.total,
       succeeded: run.succeeded,
       failed: run.failed,

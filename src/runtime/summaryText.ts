@@ -1,3 +1,4 @@
+import { storeHint } from "../domain/CommandText.js"
 import { compact, counted, elapsed } from "../domain/Figures.js"
 import { cut, visible, wrapped } from "../domain/TerminalText.js"
 import { type ScoreSummary, simulatedNote, type Summary } from "./Summary.js"
@@ -51,7 +52,6 @@ const failureText = ({ failed, failures, storePath }: Summary): ReadonlyArray<st
   const [first] = failures
   if (first === undefined) return []
   const told = failures.reduce((sum, { rollouts }) => sum + rollouts, 0)
-  const store = storePath === defaultStore ? "" : ` --store ${storePath}`
   return [
     "",
     told < failed ? "First failures:" : "Failures:",
@@ -59,12 +59,9 @@ const failureText = ({ failed, failures, storePath }: Summary): ReadonlyArray<st
       `  ${rolloutId}${rollouts === 1 ? "" : ` and ${rollouts - 1} more`}`,
       ...wrapped(bothEnds(visible(flat(error))), 76).map((line) => `    ${line}`)
     ]),
-    `One of them: tau rollout ${first.rolloutId}${store}`
+    `One of them: tau rollout ${first.rolloutId}${storeHint(storePath)}`
   ]
 }
-
-/** Where the commands that read look, unless they are told. */
-const defaultStore = ".tau/training/store.sqlite"
 
 /** A cause stands at the end of what it caused: a long message is cut in the middle. */
 const bothEnds = (text: string) => text.length > 300 ? `${text.slice(0, 150)} … ${text.slice(-147)}` : text

@@ -53,6 +53,13 @@ const readerOf = (version: "1.0" | "1.1") =>
 
 const reader = readerOf("1.1")
 
+/** More slowly than it comes. */
+const readSlowly = (socket: Socket) =>
+  socket.on("data", () => {
+    socket.pause()
+    setImmediate(() => socket.resume())
+  })
+
 const soon = (what: string, isSo: () => boolean) => eventually(what, Effect.sync(() => isSo() ? true : undefined))
 
 describe("An answer that only the close of its connection ends", () => {
@@ -64,10 +71,7 @@ describe("An answer that only the close of its connection ends", () => {
         url,
         Effect.gen(function*() {
           const { ending, socket, text } = yield* reader
-          socket.on("data", () => {
-            socket.pause()
-            setImmediate(() => socket.resume())
-          })
+          readSlowly(socket)
           yield* soon("the end", () => ending() !== "open")
           assert.strictEqual(ending(), "whole")
           assert.strictEqual(text().split("more").length - 1, 150_000)
@@ -106,10 +110,7 @@ describe("An answer that only the close of its connection ends", () => {
         url,
         Effect.gen(function*() {
           const { ending, socket, text } = yield* readerOf("1.0")
-          socket.on("data", () => {
-            socket.pause()
-            setImmediate(() => socket.resume())
-          })
+          readSlowly(socket)
           yield* soon("the end", () => ending() !== "open")
           assert.strictEqual(ending(), "reset")
           assert.strictEqual(text().split("more").length - 1, 50_000)

@@ -1,4 +1,5 @@
 /** The flags of `tau benchmark`, and the actions in which each means something. */
+import { defaultStore } from "../../domain/CommandText.js"
 import { type Flag, path } from "../flags.js"
 
 export const benchmarkActions = [
@@ -72,7 +73,7 @@ export const flagTable: ReadonlyArray<ActionFlag> = [
     name: "store",
     value: path,
     placeholder: "FILE",
-    default: ".tau/training/store.sqlite",
+    default: defaultStore,
     description: "run: the durable store",
     actions: ["run"]
   },

@@ -1,7 +1,7 @@
 import { defineCommand } from "../Command.js"
 import { path } from "../flags.js"
 import { Mistake, readBind, readPath } from "../FlagValue.js"
-import { json } from "../ReadingFlags.js"
+import { json, rbacPolicy } from "../ReadingFlags.js"
 
 export const dashboard = defineCommand({
   name: "dashboard",
@@ -27,13 +27,7 @@ export const dashboard = defineCommand({
       default: ".tau/training",
       description: "Folder of the control files, and of the store unless --store names it"
     },
-    {
-      name: "rbac-policy",
-      value: path,
-      placeholder: "FILE",
-      default: ".tau/security/rbac.json",
-      description: "Who may use which action"
-    },
+    rbacPolicy,
     {
       name: "bind",
       value: { kind: "bind" },

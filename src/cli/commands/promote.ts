@@ -1,7 +1,6 @@
 import { defineCommand } from "../Command.js"
-import { path } from "../flags.js"
 import { Mistake, readPath } from "../FlagValue.js"
-import { store, text } from "../ReadingFlags.js"
+import { rbacPolicy, store, text } from "../ReadingFlags.js"
 
 export const promote = defineCommand({
   name: "promote",
@@ -16,13 +15,7 @@ export const promote = defineCommand({
     { ...store, description: "The store that holds the run" },
     { name: "force", value: { kind: "switch" }, description: "Yes, against the gate" },
     text("reason", "TEXT", "Why, for the record"),
-    {
-      name: "rbac-policy",
-      value: path,
-      placeholder: "FILE",
-      default: ".tau/security/rbac.json",
-      description: "Who may use rollback, and so promote; no file means everybody may"
-    }
+    { ...rbacPolicy, description: "Who may use rollback, and so promote; no file means everybody may" }
   ],
   read: ({ flags, operands: [runId] }) => {
     if (!flags.isOn("force")) {

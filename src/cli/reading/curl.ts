@@ -1,7 +1,7 @@
 /** A recorded call as a command for a shell. Keys are not recorded; the command takes them from variables. */
+import { shellWord } from "../../domain/CommandText.js"
 import type { Span } from "../../domain/Span.js"
 import { parseJson } from "../../openai/Json.js"
-import { shellWord } from "./reading.js"
 
 /** Longer bodies are better read from the store than from a command line. */
 const inlineMax = 16_384

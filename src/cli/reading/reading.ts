@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import { shellWord } from "../../domain/CommandText.js"
 import { safeJson, visible } from "../../domain/TerminalText.js"
 import type { Page } from "../../store/Page.js"
 import * as ReadOnlyStore from "../../store/ReadOnlyStore.js"
@@ -117,12 +118,3 @@ export const again = (command: string, flags: Readonly<Record<string, string | n
         : [`--${name} ${shellWord(String(value))}`]
     )
   ].join(" ")
-
-export const shellWord = (word: string): string =>
-  /^[\w./:@%+=,-]+$/.test(word) ? word : `'${visible(word).replaceAll("'", "'\\''")}'`
-
-export const defaultStore = ".tau/training/store.sqlite"
-
-/** The `--store` flag of a hint, where it is needed. */
-export const storeHint = (storePath: string): string =>
-  storePath === defaultStore ? "" : ` --store ${shellWord(storePath)}`

@@ -33,22 +33,16 @@ export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, S
     const record = yield* reader.record(runId)
     if (record === null) return null
     const result = record.result === null ? null : JSON.parse(record.result) as SearchResult
-    const texts = record.candidates.map((candidate) => JSON.parse(candidate.texts) as Texts)
-    const seed = texts[0] ?? {}
+    const { dated, events, optimizer, seed, texts, watched } = replayed(record)
     // A run that ended otherwise than by its search has what was best until then.
     const isOver = result !== null || record.run.state === "cancelled" || record.run.state === "failed"
-    const events = record.events.map(({ data, step }) => ({ step, event: JSON.parse(data) as StoredEvent }))
     const standing = lastIncumbent(events)
     const winner = isOver ? texts[result?.best ?? standing] ?? null : null
-    const dated = eventsOf(record, events, texts)
     const { candidates, incumbents } = decided(seed, dated, winner)
-    const watched = new Watched(seed)
-    for (const { event } of dated) watched.see(event)
     const versions = new Map(record.candidates.map(({ n, resourcesVersion }) => [n, resourcesVersion]))
     const best = result?.best ?? standing
     const without = candidates.filter(({ interval, mean }) => mean !== null && interval === null).map(({ n }) => n)
     const scored = yield* reader.scored(runId, [...new Set([0, best, ...without])], gateFirstSample)
-    const { optimizer } = JSON.parse(record.run.config) as { readonly optimizer: OptimizerConfig }
     return {
       runId,
       algorithm: optimizer.algorithm,
@@ -78,11 +72,7 @@ export const storedStanding = (runId: RunId): Effect.Effect<Standing, StoreError
   Effect.gen(function*() {
     const record = yield* Effect.flatMap(SearchReader, (reader) => reader.record(runId))
     if (record === null) return notBegun
-    const texts = record.candidates.map((candidate) => JSON.parse(candidate.texts) as Texts)
-    const watched = new Watched(texts[0] ?? {})
-    const events = record.events.map(({ data, step }) => ({ step, event: JSON.parse(data) as StoredEvent }))
-    for (const { event } of eventsOf(record, events, texts)) watched.see(event)
-    const { optimizer } = JSON.parse(record.run.config) as { readonly optimizer: OptimizerConfig }
+    const { optimizer, watched } = replayed(record)
     const { reflections, rollouts, tokens, usd } = budgetOf(record, optimizer, null)
     return {
       ...watched.standing,
@@ -93,6 +83,18 @@ export const storedStanding = (runId: RunId): Effect.Effect<Standing, StoreError
       usd: usd.spent
     }
   })
+
+/** What a search's rows say, its events seen again in their order. */
+const replayed = (record: SearchRecord) => {
+  const texts = record.candidates.map((candidate) => JSON.parse(candidate.texts) as Texts)
+  const seed = texts[0] ?? {}
+  const events = record.events.map(({ data, step }) => ({ step, event: JSON.parse(data) as StoredEvent }))
+  const dated = eventsOf(record, events, texts)
+  const watched = new Watched(seed)
+  for (const { event } of dated) watched.see(event)
+  const { optimizer } = JSON.parse(record.run.config) as { readonly optimizer: OptimizerConfig }
+  return { dated, events, optimizer, seed, texts, watched }
+}
 
 const lastIncumbent = (events: ReadonlyArray<DatedStep>): number =>
   events.findLast(({ event }) => event.type === "incumbent")?.event.candidate ?? 0

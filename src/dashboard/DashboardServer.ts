@@ -23,7 +23,7 @@ export class DashboardServer extends Context.Tag("tau/dashboard/DashboardServer"
     Layer.scoped(
       DashboardServer,
       Effect.gen(function*() {
-        const { handle } = yield* Dashboard
+        const dashboard = yield* Dashboard
         const server = createServer(
           {
             maxHeaderSize: 16 * 1024,
@@ -33,13 +33,14 @@ export class DashboardServer extends Context.Tag("tau/dashboard/DashboardServer"
           },
           (request, response) => {
             if (request.url?.startsWith("/api/") === true) request.url = `/dashboard${request.url}`
-            handle(request, response)
+            dashboard.handle(request, response)
           }
         )
         server.maxConnections = connectionsMax
         yield* Effect.acquireRelease(listen(server, bind), () =>
           Effect.async<void>((resume) => {
             server.close(() => resume(Effect.void))
+            dashboard.close()
             server.closeAllConnections()
           }))
         const { port } = server.address() as AddressInfo

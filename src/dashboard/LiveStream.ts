@@ -51,9 +51,13 @@ export class LiveStream {
     for (const response of this.listeners) this.send(response, ": here\n\n")
   }
 
+  /** The streams end whole, save those of listeners that leave unread what they have: nobody waits for them. */
   close(): void {
     this.isClosed = true
-    for (const response of this.listeners) response.destroy()
+    for (const response of this.listeners) {
+      if (response.writableLength > 0) response.destroy()
+      else response.end()
+    }
     this.listeners.clear()
   }
 

@@ -173,6 +173,8 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     assert.match(told("rollout", first!.id), /:attempt-1 {2}cancelled$/m)
     assert.match(told("rollout", second!.id), /:attempt-1 {2}handed back$/m)
     assert.match(told("rollout", third!.id), /^ +replayed: the answer of abc, not paid for again$/m)
+    assert.match(told("spans", "--rollout", third!.id), /^[0-9a-f]{16} .*  200 replayed  /m)
+    assert.notInclude(told("spans", "--rollout", first!.id), "replayed")
   })
 
   it("shows what others wrote without letting it act on the terminal", () => {

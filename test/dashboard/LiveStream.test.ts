@@ -11,14 +11,16 @@ const reading = (origin: string) =>
     Effect.sync(() => {
       let bytes = 0
       let over = false
+      let whole = false
       const sent = request(origin, { agent: false }, (response) => {
         response.on("data", (chunk: Buffer) => bytes += chunk.length)
         response.on("error", () => {})
+        response.on("end", () => whole = true)
         response.on("close", () => over = true)
       })
       sent.on("error", () => {})
       sent.end()
-      return { bytes: () => bytes, isOver: () => over, close: () => sent.destroy() }
+      return { bytes: () => bytes, isOver: () => over, isWhole: () => whole, close: () => sent.destroy() }
     }),
     ({ close }) => Effect.sync(close)
   )
@@ -51,5 +53,11 @@ describe("the listeners of the stream", { timeout: 60_000 }, () => {
       )
       assert.strictEqual(stream.size, 49)
       assert.isTrue(readers.every(({ isOver }) => !isOver()))
+      stream.close()
+      yield* eventually(
+        "all streams end",
+        Effect.sync(() => readers.every(({ isOver }) => isOver()) ? true : undefined)
+      )
+      assert.isTrue(readers.every(({ isWhole }) => isWhole()))
     }))
 })

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { AttemptFailed } from "../../src/runtime/Executor.js"
@@ -255,5 +257,17 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
           Effect.sync(() => listener.events().find(({ data }) => data.health?.control_mode === "paused"))
         )
       }
+    }))
+
+  it.scopedLive("ends its streams whole when it stops", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const scope = yield* Scope.make()
+      const { origin } = yield* Effect.provideService(dashboardIn(folder), Scope.Scope, scope)
+      const listener = yield* listening(origin)
+      yield* eventually("a snapshot", Effect.sync(() => listener.events()[0]))
+      yield* Scope.close(scope, Exit.void)
+      yield* eventually("the stream ends", Effect.sync(() => listener.isOver() ? true : undefined))
+      assert.isTrue(listener.isWhole())
     }))
 })

@@ -107,6 +107,8 @@ describe("the rows of a store over HTTP", { timeout: 240_000 }, () => {
       proxy.process.kill("SIGTERM")
       assert.strictEqual(yield* proxy.exit, 0)
       assert.isBelow(performance.now() - told, 8_000)
+      yield* eventually("the stream ends", Effect.sync(() => listener.isOver() ? true : undefined))
+      assert.isTrue(listener.isWhole())
     }))
 
   it.scopedLive("is served by the proxy of a live run, which a pause holds", () =>

@@ -82,6 +82,8 @@ export const asking = (origin: string) => ({
 export interface Heard {
   readonly events: () => ReadonlyArray<{ readonly id: string; readonly event: string; readonly data: Body }>
   readonly isOver: () => boolean
+  /** It ended as a stream ends, and was not broken off. */
+  readonly isWhole: () => boolean
   readonly close: () => void
 }
 
@@ -94,6 +96,8 @@ export const listening = (origin: string, headers: Readonly<Record<string, strin
         let over = response.statusCode !== 200
         response.on("data", (chunk: Buffer) => text += chunk.toString())
         response.on("error", () => {})
+        let whole = false
+        response.on("end", () => whole = true)
         response.on("close", () => over = true)
         resume(
           Effect.succeed({
@@ -103,6 +107,7 @@ export const listening = (origin: string, headers: Readonly<Record<string, strin
                 return { id, event, data: JSON.parse(data) as Body }
               }),
             isOver: () => over,
+            isWhole: () => whole,
             close: () => sent.destroy()
           })
         )

@@ -6,7 +6,7 @@ import { visible } from "../../domain/TerminalText.js"
 import { type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import type { Paging, Place } from "../ReadingFlags.js"
 import { again, filled, printJson, printPage, reading } from "./reading.js"
-import { outcomeColour, outcomeOf, spanJson } from "./spanText.js"
+import { listedOutcomeOf, outcomeColour, spanJson } from "./spanText.js"
 import { table } from "./Table.js"
 import { ago, tokens, took } from "./text.js"
 
@@ -66,7 +66,7 @@ const dateOf = (ms: number | null): string | null => ms === null ? null : new Da
 const columnsAt = (nowMs: number) => [
   { title: "span", cell: ({ spanId }: Span) => visible(spanId) },
   { title: "call", least: 14, cell: ({ name }: Span) => visible(name) },
-  { title: "outcome", cell: outcomeOf, colour: outcomeColour },
+  { title: "outcome", cell: listedOutcomeOf, colour: outcomeColour },
   {
     title: "tokens",
     align: "right" as const,

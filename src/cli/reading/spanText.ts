@@ -14,6 +14,10 @@ export const outcomeColour = ({ state, statusCode }: Span): Colour | null => {
   return statusCode !== null && statusCode >= 400 ? "bad" : null
 }
 
+/** The same in a list, where no line below it says that the answer was an earlier one's. */
+export const listedOutcomeOf = (span: Span): string =>
+  span.attributes[GenAi.replayed] === true ? `${outcomeOf(span)} replayed` : outcomeOf(span)
+
 /** What is out of the ordinary: an answer that no upstream gave, a side call, a try of several, an error, a call after its attempt's end. */
 export const marksOf = (span: Span): ReadonlyArray<string> => {
   const { attributes, retriedBy } = span

@@ -1,5 +1,5 @@
 /** Who is calling: read from the path prefix and the headers of a request, in plain functions. */
-import { randomBytes, randomFillSync } from "node:crypto"
+import { randomBytes } from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import { isAttributionId, parsePrefix } from "../domain/AttributionPath.js"
 import { type CallerHeaders, callerHeadersOf } from "../openai/CallerHeaders.js"
@@ -64,7 +64,10 @@ const sequenceOf = (text: string): number | string => Number(text) <= sequenceMa
 const traceparent =
   /^(?:00(?=-.{52}$)|(?!00|ff)[0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?=-|$)/
 
+const hex32 = (value: number) => value.toString(16).padStart(8, "0")
+
 let counter = randomBytes(4).readUInt32BE()
+let latest = { second: 0, digits: hex32(0) }
 
 /**
  * A span id: the second it was made in, then a count that starts anywhere. Ids that grow are appended to the store's index,
@@ -72,20 +75,21 @@ let counter = randomBytes(4).readUInt32BE()
  */
 export const newSpanId = (): string => {
   counter = (counter + 1) >>> 0
-  return hex32(Math.floor(Date.now() / 1000)) + hex32(counter)
+  const second = Math.floor(Date.now() / 1000)
+  if (second !== latest.second) latest = { second, digits: hex32(second) }
+  return latest.digits + hex32(counter)
 }
 
-const hex32 = (value: number) => value.toString(16).padStart(8, "0")
-
-const pool = Buffer.alloc(4096)
-let used = pool.length
+const poolBytes = 4096
+let pool = ""
+let used = 0
 
 /** Random lower-case hex digits, two per byte, from a pool: one system call per hundreds of ids. */
 export const randomHex = (bytes: number): string => {
-  if (used + bytes > pool.length) {
-    randomFillSync(pool)
+  if (used + 2 * bytes > pool.length) {
+    pool = randomBytes(poolBytes).toString("hex")
     used = 0
   }
-  used += bytes
-  return pool.toString("hex", used - bytes, used)
+  used += 2 * bytes
+  return pool.slice(used - 2 * bytes, used)
 }

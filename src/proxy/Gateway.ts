@@ -266,7 +266,7 @@ export class Gateway {
       caller: identity.caller,
       secrets: this.admission.secretsOf(request, identity, credentials)
     }
-    const upstreamUrl = this.upstream.origin + path.replace(/\?.*$/, "")
+    const upstreamUrl = this.upstream.origin + path.split("?", 1)[0]!
     const offer = response instanceof Offer ? response : null
     const call: Call = offer === null
       ? new Call(this.settings, intent, upstreamUrl, request, response)

@@ -127,8 +127,8 @@ export const trailersOf = (raw: ReadonlyArray<string>): Array<[string, string]> 
 }
 
 /** A reason phrase that may be sent on: what is not Latin-1 text is dropped, for it would not pass (RFC 9112, section 4). */
-export const phraseOf = (message: string | undefined): string =>
-  (message ?? "").replaceAll(/[^\t\u0020-\u007E\u0080-\u00FF]/g, "")
+export const phraseOf = (message = ""): string =>
+  /^[\u0020-\u007E]*$/.test(message) ? message : message.replaceAll(/[^\t\u0020-\u007E\u0080-\u00FF]/g, "")
 
 /** Whether a body may follow the head of this answer. */
 export const hasBody = (method: string | undefined, status: number): boolean =>

@@ -93,15 +93,20 @@ const collectUpTo = (
 
 const pass = (request: IncomingMessage, call: Call, bytesMax: number, dispatch: (body: Readable) => void) => {
   const body = new PassThrough()
-  body.on("error", () => request.resume())
+  const readOn = () => {
+    request.unpipe(body)
+    request.resume()
+  }
+  body.on("error", () => {})
+  // Nobody takes more of it when an answer came before its end: many clients read that only once they have sent the rest.
+  body.on("close", readOn)
   request.on("data", (chunk: Buffer) => {
     call.heardAt = performance.now()
     call.request.add(chunk)
     if (call.request.bytes > bytesMax) {
       call.fail("tooLarge", `the request is larger than ${bytesMax} bytes`)
       body.destroy()
-      request.unpipe(body)
-      request.resume()
+      readOn()
     }
   })
   request.on("end", () => {

@@ -106,4 +106,47 @@ describe("Proxy, requests behind others on one connection", () => {
         })
       )
     }))
+
+  it.scopedLive("takes the rest of an upload that was answered before its end, and the request behind it", () =>
+    Effect.gen(function*() {
+      const url = yield* upstream((req, res) => {
+        if (req.method === "GET") res.end("<small>")
+        else res.writeHead(413, { "content-length": 7 }).end("<early>")
+      })
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const client = yield* sending("")
+          client.socket.pause()
+          const length = 12_000_000
+          client.socket.write(`POST ${path}/small HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${length}\r\n\r\n`)
+          client.socket.write("x".repeat(length))
+          yield* until("all of it has left", () => client.socket.writableLength === 0)
+          client.socket.resume()
+          yield* until("the answer", () => client.bytes().toString().endsWith("<early>"))
+          client.socket.write(get("small"))
+          yield* until("the next answer", () => client.bytes().toString().endsWith("<small>"))
+          const [early] = yield* finishedSpans(2)
+          assert.deepInclude(early, { state: "done", statusCode: 413 })
+        })
+      )
+    }))
+
+  it.scopedLive("answers every whole request that came before one that cannot be read", () =>
+    Effect.gen(function*() {
+      const { held, url } = yield* various
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const client = yield* sending(`${get("held")}${get("small")}garbage\r\n\r\n`)
+          yield* until("the call", () => held.length === 1)
+          held[0]!()
+          yield* until("the end", () => client.state() !== "open")
+          const text = client.bytes().toString()
+          assert.match(text, /^HTTP\/1\.1 200 [^]*<held>HTTP\/1\.1 200 [^]*<small>$/)
+          assert.strictEqual(text.match(/^connection: close$/gim)?.length, 1)
+          assert.deepStrictEqual((yield* finishedSpans(2)).map(({ state }) => state), ["done", "done"])
+        })
+      )
+    }))
 })

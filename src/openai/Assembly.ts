@@ -1,7 +1,7 @@
 /** What the assemblers of all dialects share: reading the events of a stream, the errors in it, and the limit on its parts. */
 import { EventShape } from "./EventShape.js"
 import { isObject, type JsonObject, parseEach, textAt } from "./Json.js"
-import { errorOf, type ReportedError } from "./ReportedError.js"
+import { errorOf, namedError, type ReportedError } from "./ReportedError.js"
 import { eventsOf, type SseEvent } from "./Sse.js"
 
 /** The answer rebuilt from a stream, as the endpoint would have given it without streaming. */
@@ -27,6 +27,9 @@ export const partsMax = 4096
 /** Most events that are no JSON: each costs what hundreds that are cost. What follows is not read. */
 const unreadableMax = 1024
 
+/** Most events of one stream that are read: an answer of a million tokens in threes, and half a second of the writer thread. */
+export const eventsMax = 500_000
+
 /** So many events are parsed in one go, which takes half the time of one by one. */
 const parsedTogether = 64
 /** Of fewer events it is not worth it to find out how they are alike. */
@@ -35,6 +38,7 @@ const likeMin = 8
 export class Assembly {
   private error: ReportedError | null = null
   private unreadable = 0
+  private count = 0
   private parts = 0
   private shape: EventShape | null = null
   /** Set where the last event of an answer was read. */
@@ -58,6 +62,8 @@ export class Assembly {
       const text = data.trim()
       if (text === "[DONE]") this.isOver = true
       if (text === "" || text === "[DONE]") continue
+      this.count += 1
+      if (this.count > eventsMax) break
       texts.push(text)
       types.push(event)
       if (texts.length < parsedTogether) continue
@@ -82,7 +88,9 @@ export class Assembly {
       const piece = pieces[place]
       const parsed = piece === undefined ? values[next++] : shape!.eventWith(piece)
       const type = types[place]
-      if (isObject(parsed)) yield { type: textAt(parsed, "type") ?? type, payload: parsed }
+      // Clients go by the name, whatever the data is.
+      if (type === "error" && errorOf(parsed) === null) this.error ??= namedError(parsed, texts[place]!)
+      else if (isObject(parsed)) yield { type: textAt(parsed, "type") ?? type, payload: parsed }
       else if (Array.isArray(parsed)) {
         for (const payload of parsed as ReadonlyArray<unknown>) {
           if (isObject(payload)) yield { type: textAt(payload, "type") ?? type, payload }
@@ -110,6 +118,7 @@ export class Assembly {
   result(object: Record<string, unknown> | null): Assembled {
     const reasons = [
       ...(this.unreadable > 0 ? [`${this.unreadableText} of its events are not JSON objects`] : []),
+      ...(this.count > eventsMax ? [`more than ${eventsMax} events`] : []),
       ...(this.parts > partsMax ? [`more than ${partsMax} parts`] : []),
       ...(object === null && this.error === null ? ["no event that could be read"] : [])
     ]

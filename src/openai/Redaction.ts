@@ -3,9 +3,11 @@
  *
  * Where it cannot be sure, a body is not kept at all: a record that lacks something can be lived with, a leaked key cannot.
  */
+import { eventsMax } from "./Assembly.js"
 import { BoundedPatterns, type Pattern } from "./BoundedPatterns.js"
 import { decodeBody } from "./Decode.js"
 import { isObject, parseJson, utf8Of } from "./Json.js"
+import { backslash, quote } from "./jsonBytes.js"
 import { type JsonPath, parseJsonPath, replaceAt } from "./JsonPath.js"
 import { type Cleaned, mayHoldSecrets, redacted, withoutSecrets } from "./Secrets.js"
 import { eventsOf, type SseEvent } from "./Sse.js"
@@ -40,6 +42,7 @@ export class Redactor {
   private readonly encoding: "latin1" | "utf8"
 
   private readonly hasOwnPatterns: boolean
+  private readonly beginnings: ReadonlyArray<string>
   private latest: Redactor | null = null
 
   /** `known` are texts that are taken out wherever they stand. */
@@ -53,6 +56,7 @@ export class Redactor {
     this.hasOwnPatterns = rules.patterns.length > 0
     this.isActive = rules.defaults || hasOwn || known.length > 0
     this.encoding = hasOwn ? "utf8" : "latin1"
+    this.beginnings = known.map(beginningOf)
   }
 
   /** One by the same rules that also takes these texts out. Calls of one client come one after another: the last is kept. */
@@ -74,7 +78,7 @@ export class Redactor {
 
   /** Whether none of the texts and nothing that looks like a secret is in it. */
   private isClean(plain: string): boolean {
-    for (const secret of this.known) if (plain.includes(secret)) return false
+    for (const beginning of this.beginnings) if (plain.includes(beginning)) return false
     return !this.rules.defaults || !mayHoldSecrets(plain)
   }
 
@@ -83,10 +87,11 @@ export class Redactor {
     const plain = plainText(text)
     if (!this.hasOwnPatterns && this.isClean(plain)) return { text, count: 0 }
     // Before patterns, which may take a part of one and leave the rest.
-    const first = withoutTexts(plain, this.known)
+    const whole = withoutTexts(plain, this.known)
+    const first = withoutCutTexts(whole.text, this.known)
     const second = this.rules.defaults ? withoutSecrets(first.text) : { text: first.text, count: 0 }
     const third = this.own.clean(second.text)
-    const count = first.count + second.count + third.count
+    const count = whole.count + first.count + second.count + third.count
     return count === 0 ? { text, count } : { text: third.text, count }
   }
 
@@ -96,8 +101,12 @@ export class Redactor {
     if (typeof text !== "string") return text
     try {
       const clean = this.text(text)
-      const decoded = clean.text.includes("%") ? this.text(unescaped(clean.text)).count : 0
-      return decoded === 0 ? clean.text : clean.text.startsWith("/") ? `/${redacted}` : redacted
+      let decoded = clean.text
+      for (let depth = 0; depth < escapesMax && decoded.includes("%"); depth++) {
+        decoded = unescaped(decoded)
+        if (this.text(decoded).count > 0) return clean.text.startsWith("/") ? `/${redacted}` : redacted
+      }
+      return clean.text
     } catch {
       return redacted
     }
@@ -141,7 +150,9 @@ export class Redactor {
   isSpread(stream: Uint8Array | Iterable<SseEvent>): boolean {
     const texts = new Map<string, string>()
     let broken = 0
+    let events = 0
     for (const { data } of eventsOf(stream)) {
+      if (++events > eventsMax) return true
       const value = parseJson(data)
       if (value === undefined && data.startsWith("{") && ++broken > brokenMax) return true
       collect(value ?? data, "", texts)
@@ -210,6 +221,44 @@ const withoutTexts = (text: string, known: ReadonlyArray<string>): Cleaned => {
   return { text: clean, count }
 }
 
+/**
+ * A body, or a text in it, may have been cut within a secret. What is left of it goes as well where it is more than half: a
+ * shorter beginning gives little away, and may be a word of its own.
+ */
+const withoutCutTexts = (text: string, known: ReadonlyArray<string>): Cleaned => {
+  let clean = text
+  let count = 0
+  for (const secret of known) {
+    const beginning = beginningOf(secret)
+    let rest = 0
+    const parts: Array<string> = []
+    for (let at = clean.indexOf(beginning); at !== -1;) {
+      const end = endOfSame(clean, at, secret)
+      const isCut = (end === clean.length || /["\\]/.test(clean[end]!)) && !isWithinEscape(clean, at)
+      if (isCut) {
+        parts.push(clean.slice(rest, at))
+        rest = end
+      }
+      at = clean.indexOf(beginning, isCut ? end : Math.max(at, end - beginning.length) + 1)
+    }
+    if (parts.length === 0) continue
+    count += parts.length
+    clean = [...parts, clean.slice(rest)].join(redacted)
+  }
+  return { text: clean, count }
+}
+
+const beginningMin = 8
+
+const beginningOf = (secret: string): string => secret.slice(0, Math.max(beginningMin, Math.ceil(secret.length / 2)))
+
+/** Where a text that has a secret's beginning at this place no longer says what the secret does. */
+const endOfSame = (text: string, at: number, secret: string): number => {
+  let same = 0
+  while (same < secret.length && at + same < text.length && text[at + same] === secret[same]) same += 1
+  return at + same
+}
+
 /** Whether a place in a text, were it JSON, is the letter of an escape such as `\n`: no secret begins there. */
 const isWithinEscape = (text: string, at: number): boolean => {
   if (!/[bfnrtu"\\]/.test(text[at]!)) return false
@@ -221,15 +270,53 @@ const isWithinEscape = (text: string, at: number): boolean => {
 const textOf = (bytes: Uint8Array, encoding: "latin1" | "utf8"): string =>
   encoding === "utf8" ? utf8Of(bytes) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1")
 
-/** JSON may write any character as an escape: those of printable ASCII say nothing, save quote and backslash. */
-const plainText = (text: string): string =>
-  text.includes("\\u00") || text.includes("\\/")
-    ? text.replace(/\\(?:u00([2-7][0-9a-fA-F])|\/|[^])/g, (escape, code: string | undefined) => {
-      if (escape === "\\/") return "/"
-      const plain = code === undefined ? escape : String.fromCharCode(Number.parseInt(code, 16))
-      return plain === "\"" || plain === "\\" || plain === "\u007F" ? escape : plain
-    })
-    : text
+/**
+ * JSON may write any character as an escape: those of printable ASCII say nothing, save quote and backslash. Character by character,
+ * as a text may be escapes from end to end.
+ */
+const plainText = (text: string): string => {
+  if (!text.includes("\\u00") && !text.includes("\\/")) return text
+  const bytes = Buffer.from(text, "utf16le")
+  const codes = new Uint16Array(bytes.buffer, bytes.byteOffset, text.length)
+  let length = 0
+  for (let at = 0; at < text.length; at++) {
+    const code = codes[at]!
+    if (code !== backslash) {
+      codes[length++] = code
+      continue
+    }
+    const plain = plainCode(codes, at)
+    if (plain !== null) {
+      codes[length++] = plain
+      at += codes[at + 1] === slash ? 1 : 5
+    } else {
+      codes[length++] = code
+      if (at + 1 < text.length) codes[length++] = codes[++at]!
+    }
+  }
+  return bytes.toString("utf16le", 0, 2 * length)
+}
+
+const slash = 0x2f
+const del = 0x7f
+
+/** What the escape at this place stands for; null where it must stay as it is. */
+const plainCode = (codes: Uint16Array, at: number): number | null => {
+  if (codes[at + 1] === slash) return slash
+  if (codes[at + 1] !== 0x75 || codes[at + 2] !== 0x30 || codes[at + 3] !== 0x30) return null
+  const code = 16 * hexDigit(codes[at + 4]) + hexDigit(codes[at + 5])
+  return code >= 0x20 && code < del && code !== quote && code !== backslash ? code : null
+}
+
+/** NaN for what is none. */
+const hexDigit = (code = 0): number => {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30
+  const lower = code | 0x20
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : Number.NaN
+}
+
+/** How often a text of a path may be escaped and still be looked through. */
+const escapesMax = 3
 
 const unescaped = (text: string): string =>
   text.replace(/%([2-7][0-9a-fA-F])/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))

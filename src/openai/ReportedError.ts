@@ -15,7 +15,8 @@ const typeOf = (error: unknown): string | null =>
 
 /**
  * The error that an object or an event reports, or null when it reports none: OpenAI's `{error: {…}}`, Gemini's list around
- * it, Ollama's `{error: "…"}`, vLLM's `{object: "error", …}`, and the flat `error` event of the Responses API.
+ * it, Ollama's `{error: "…"}`, vLLM's `{object: "error", …}`, the flat `error` event of the Responses API, and what llama.cpp
+ * has inside its `error` field, `{type: "server_error", …}`.
  */
 export const errorOf = (object: unknown): ReportedError | null => {
   const error = at(object, "error") ?? at(object, 0, "error")
@@ -23,7 +24,9 @@ export const errorOf = (object: unknown): ReportedError | null => {
   if (isObject(error)) {
     return { message: textAt(error, "message") ?? JSON.stringify(error).slice(0, messageMax), type: typeOf(error) }
   }
-  const isFlat = at(object, "type") === "error" || at(object, "object") === "error"
+  const kind = textAt(object, "type") ?? ""
+  const isFlat = kind === "error" || at(object, "object") === "error" ||
+    kind.endsWith("_error") && textAt(object, "message") !== null
   if (!isFlat) return null
   const { type, ...rest } = object as { readonly [key: string]: unknown }
   return {
@@ -31,3 +34,9 @@ export const errorOf = (object: unknown): ReportedError | null => {
     type: typeOf(type === "error" ? rest : object)
   }
 }
+
+/** The error that the data of an event named `error` tells, of whatever shape it is. */
+export const namedError = (data: unknown, text: string): ReportedError => ({
+  message: textAt(data, "message") ?? text.slice(0, messageMax),
+  type: typeOf(data)
+})

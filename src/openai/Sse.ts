@@ -37,8 +37,9 @@ class LineEnds {
 
 /**
  * The events of a whole recorded stream, in order, by the rules of the WHATWG specification (any mix of CRLF, LF and CR,
- * comments, several data lines, a byte order mark), save one: an event that the end of the stream cut off before its
- * blank line counts, since clients of model APIs count it too. Bytes that are not UTF-8 become U+FFFD.
+ * comments, several data lines, a byte order mark), save two: an event that the end of the stream cut off before its
+ * blank line counts, since clients of model APIs count it too, and llama.cpp's field `error` is an event of that name. Bytes that
+ * are not UTF-8 become U+FFFD.
  */
 export function* parseSse(stream: Uint8Array): Iterable<SseEvent> {
   const text = utf8Of(stream)
@@ -64,6 +65,10 @@ export function* parseSse(stream: Uint8Array): Iterable<SseEvent> {
         ? value()
         : `${data}\n${value()}`
     } else if (fieldEnd === start + 5 && text.startsWith("event", start)) name = value() || undefined
+    else if (fieldEnd === start + 5 && text.startsWith("error", start)) {
+      name = "error"
+      data = value()
+    }
   }
   if (data !== undefined) yield { ...(name !== undefined && { event: name }), data }
 }

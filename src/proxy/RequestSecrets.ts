@@ -42,7 +42,8 @@ export class RequestSecrets {
     const add = (text: string, lengthMin = keyLengthMin) => {
       const isLong = text.length >= lengthMin
       const isKey = lengthMin < keyLengthMin || text.length > wordLengthMax || /\d/.test(text)
-      if (isLong && isKey && secrets.length < secretsMax && !secrets.includes(text)) secrets.push(text)
+      if (!isLong || !isKey) return
+      for (const form of formsOf(text)) if (secrets.length < secretsMax && !secrets.includes(form)) secrets.push(form)
     }
     if (upstreamKey !== null) add(upstreamKey)
     for (let index = 0; index < raw.length; index += 2) {
@@ -61,20 +62,30 @@ export class RequestSecrets {
   }
 }
 
+/** A secret as it is, and as JSON quotes it; of one that is itself in quotes, as a cookie may be, what they hold. */
+const formsOf = (text: string): ReadonlyArray<string> => {
+  const inner = /^"(.{8,})"$/.exec(text)?.[1] ?? text
+  return /["\\]/.test(inner) ? [inner, JSON.stringify(inner).slice(1, -1)] : [inner]
+}
+
 /** Some APIs take their key as a query parameter: its value is not for the record. */
 export const pathWithoutSecrets = (path: string): string => {
   const start = path.indexOf("?")
   if (start === -1) return path
   const parameters = parametersOf(path).map(({ isSecret, name, text }) => isSecret ? `${name}=REDACTED` : text)
-  return `${path.slice(0, start)}?${parameters.join("&")}`
+  return `${path.slice(0, start)}?${parameters.join("")}`
 }
 
+/** As they are written, which is how an upstream may quote a URL, and as they are meant. */
 const secretParameters = (path: string): ReadonlyArray<string> =>
-  parametersOf(path).flatMap(({ isSecret, name, text }) => isSecret ? [decoded(text.slice(name.length + 1))] : [])
+  parametersOf(path).flatMap(({ isSecret, name, text }) => {
+    const value = text.slice(name.length + 1)
+    return isSecret ? [value, decoded(value)] : []
+  })
 
-/** The parameters of a path's query; one without a value is no secret. */
+/** The parameters of a path's query, each behind what parts it from the one before it; one without a value is no secret. */
 const parametersOf = (path: string) =>
-  path.slice(path.indexOf("?") + 1).split("&").map((text) => {
+  path.slice(path.indexOf("?") + 1).split(/([&;])/).map((text) => {
     const equals = text.indexOf("=")
     const name = equals === -1 ? text : text.slice(0, equals)
     return { text, name, isSecret: equals !== -1 && secretName.test(decoded(name)) }

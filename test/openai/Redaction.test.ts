@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { gzipSync } from "node:zlib"
+import { eventsMax } from "../../src/openai/Assembly.js"
 import { patternProblem } from "../../src/openai/BoundedPatterns.js"
 import { parseJsonPath, replaceAt } from "../../src/openai/JsonPath.js"
 import { defaultRules, type RedactionRules, Redactor } from "../../src/openai/Redaction.js"
@@ -54,6 +55,36 @@ describe("texts that are known to be secret", () => {
     const started = performance.now()
     expect(bodyText(redactor.knowing(["k1234567"]), "k1234567 ".repeat(1_000_000)).count).toBe(1_000_000)
     expect(performance.now() - started).toBeLessThan(5_000)
+  })
+
+  it("are gone where a text was cut within one, if more than half of it is there", () => {
+    const by = redactor.knowing(["k-0123456789abcdef"])
+    expect(bodyText(by, "{\"a\":\"see k-0123456789abcde").text).toBe("{\"a\":\"see [REDACTED]")
+    expect(bodyText(by, "{\"a\":\"k-0123456789\",\"b\":\"k-0123456x\"}").text).toBe(
+      "{\"a\":\"[REDACTED]\",\"b\":\"k-0123456x\"}"
+    )
+    expect(bodyText(by, "k-012345")).toMatchObject({ text: "k-012345", count: 0 })
+    const repeating = redactor.knowing(["abababababababababab"])
+    expect(bodyText(repeating, "x ababababababababababab").text).toBe("x [REDACTED]ab")
+    expect(bodyText(repeating, "abababababcabababababab").text).toBe("abababababc[REDACTED]")
+  })
+
+  it.prop("are found however they are escaped", [
+    word,
+    FastCheck.array(FastCheck.nat(2), { minLength: 20, maxLength: 20 }),
+    FastCheck.string()
+  ], ([secret, ways, around]) => {
+    const quoted = JSON.stringify(around).slice(1, -1)
+    const escaped = [...secret].map((letter, place) =>
+      ways[place] === 0
+        ? `\\u00${letter.charCodeAt(0).toString(16)}`
+        : letter === "/" && ways[place] === 1
+        ? "\\/"
+        : letter
+    ).join("")
+    const { text } = bodyText(redactor.knowing([secret]), `{"a":"${quoted} ${escaped} ${quoted}"}`)
+    expect(text).not.toContain(secret)
+    expect(JSON.parse(text)).toEqual({ a: `${around} [REDACTED] ${around}` })
   })
 
   it("are each caller's own", () => {
@@ -129,7 +160,9 @@ describe("secrets by their shape", () => {
     expect(bodyText(redactor, `{"a":"${escaped}","b":"\\u0022"}`).text).toBe("{\"a\":\"[REDACTED]\",\"b\":\"\\u0022\"}")
     const twice = `{"a":"\\\\u0073k-abcdefghijklmnop"}`
     expect(bodyText(redactor, twice)).toMatchObject({ text: twice, count: 0 })
-    expect(redactor.label("/v1/x?q=%73k%2Dabcdefghijklmnop")).toBe("/[REDACTED]")
+    for (const q of ["%73k%2D", "%2573k-", "%252573k%25252D"]) {
+      expect(redactor.label(`/v1/x?q=${q}abcdefghijklmnop`)).toBe("/[REDACTED]")
+    }
   })
 
   it("leaves bytes that hold none as they were, whatever they are", () => {
@@ -228,6 +261,8 @@ it("tells a secret that is spread over events", () => {
   expect(redactor.isSpread(stream("{\"t\":\"sk-abcd\"}", "{\"t\":\"efghijklmnop\"}"))).toBe(true)
   expect(redactor.isSpread(stream("sk-abcd", "efghijklmnop"))).toBe(true)
   expect(redactor.isSpread(stream("{\"t\":\"sk-abcd\"}", "{\"u\":\"efghijklmnop\"}"))).toBe(false)
+  // Of more events than are read nobody knows.
+  expect(redactor.isSpread(Buffer.from("data:1\n\n".repeat(eventsMax + 1)))).toBe(true)
 })
 
 it.prop("has a text that is sure to be clean only where each text in it is", [

@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "effect/FastCheck"
+import { eventsMax } from "../../src/openai/Assembly.js"
+import { answerText } from "../../src/openai/ChatCompletion.js"
 import { derive, type Derived } from "../../src/openai/Derive.js"
 import { attributeMeanings } from "../../src/openai/GenAi.js"
 import { chat } from "./fixtures/chat.js"
@@ -72,6 +74,36 @@ describe("the streams of every dialect", () => {
     const derived = read(path, stream)
     assert.strictEqual(derived.attributes.record["tau.unassembled"], "response: more than 4096 parts")
     assert.isBelow(JSON.stringify(derived.assembled).length, 500_000)
+  })
+
+  it("keeps a limited number of events, and says so", () => {
+    const stream = `data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n${"data:{}\n\n".repeat(eventsMax)}`
+    const derived = read("/v1/chat/completions", stream)
+    assert.strictEqual(derived.attributes.record["tau.unassembled"], "response: more than 500000 events")
+    assert.strictEqual(answerText(derived.assembled), "x")
+  })
+
+  const streamed = { error: { message: "gone", type: "server_error" } }
+  it.each([
+    ["named", "event: error\ndata: {\"message\":\"gone\",\"code\":\"503\"}\n\n", "503"],
+    ["named, in words", "event: error\ndata: gone\n\n", "stream_error"],
+    ["named, and of the usual shape", `event: error\ndata: ${JSON.stringify(streamed)}\n\n`, "server_error"],
+    ["llama.cpp's field", `error: ${JSON.stringify({ code: 500, ...streamed.error })}\n\n`, "server_error"],
+    ["what that field holds, as data", `data: ${JSON.stringify({ code: 500, ...streamed.error })}\n\n`, "server_error"]
+  ])("reads an error in a stream: %s", (_, event, type) => {
+    const begun = {
+      "/v1/chat/completions": "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}]}\n\n",
+      "/v1/messages":
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"role\":\"assistant\"}}\n\n",
+      "/v1/responses": "data: {\"type\":\"response.created\",\"response\":{\"id\":\"r\",\"object\":\"response\"}}\n\n"
+    }
+    for (const [path, beginning] of Object.entries(begun)) {
+      const derived = read(path, beginning + event)
+      assert.strictEqual(derived.streamError, "gone", path)
+      assert.strictEqual(derived.attributes.record["error.type"], type, path)
+      assert.isUndefined(derived.attributes.record["tau.unassembled"], path)
+      assert.isUndefined(derived.assembled?.["message"], path)
+    }
   })
 
   it("reads an answer of status 200 that is an error, whatever it is called", () => {

@@ -20,7 +20,7 @@ const keys = {
   "x-goog-api-key": "goog.1234",
   cookie: "jar4cookies"
 }
-const inQuery = "inquery99"
+const inQuery = "query/key+99="
 const ofUpstream = "the-upstream-key-itself"
 
 /** Says in its answer whatever it was asked: as an error, as a stream in small pieces, or compressed. */
@@ -48,7 +48,7 @@ const post = (body: string, headers: Readonly<Record<string, string>>) =>
   Effect.flatMap(Proxy, ({ origin }) =>
     Effect.promise(async () => {
       const attribution = { "x-rollout-id": "r1", "x-attempt-id": "r1:attempt-1" }
-      const url = `${origin}/v1/chat/completions?api_key=${inQuery}`
+      const url = `${origin}/v1/chat/completions?theme=dark;api_key=${encodeURIComponent(inQuery)}`
       const answer = await request(url, { method: "POST", headers: { ...headers, ...attribution }, body })
       return Buffer.from(await answer.body.arrayBuffer()).toString("latin1")
     }))
@@ -80,10 +80,11 @@ describe("A key that a request shows in its headers", () => {
   for (const [name, key] of Object.entries(keys)) {
     it.scopedLive(`is written nowhere, though the upstream repeats it: ${name}`, () =>
       Effect.gen(function*() {
-        const value = { authorization: `Bearer ${key}`, cookie: `theme=dark; session=${key}` }[name] ?? key
+        const value = { authorization: `Bearer ${key}`, cookie: `theme=dark; session="${key}"` }[name] ?? key
         const all = yield* written({}, { [name]: value }, `my key is ${key}`)
-        for (const secret of [key, inQuery]) assert.notInclude(all, secret)
+        for (const secret of [key, inQuery, encodeURIComponent(inQuery)]) assert.notInclude(all, secret)
         assert.include(all, "my key is [REDACTED]")
+        assert.include(all, "?theme=dark;api_key=REDACTED")
       }))
   }
 

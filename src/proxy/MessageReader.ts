@@ -4,7 +4,10 @@ import type { RecordingBudget } from "./RecordingBudget.js"
 
 /** A message that has passed whole. */
 export interface Message {
+  /** What is kept of it. */
   readonly bytes: Uint8Array
+  /** Bytes of all of it. */
+  readonly length: number
   readonly isText: boolean
   /** It was longer than what is kept of it. */
   readonly isTruncated: boolean
@@ -22,12 +25,11 @@ export class MessageReader {
   private isText = false
   private ended: Array<Message> = []
 
-  /** With 0 for the longest message, frames are counted and no message is kept or told of. */
   constructor(private readonly bytesMax: number, private readonly budget: RecordingBudget) {
     this.frames = new FrameReader({
       begin: (opcode) => {
         this.isText = opcode === 1
-        if (this.bytesMax > 0) this.current = new Recording(this.bytesMax, this.budget)
+        this.current = new Recording(this.bytesMax, this.budget)
       },
       part: (part) => this.current?.add(part),
       end: (start) => this.end(start),
@@ -68,7 +70,8 @@ export class MessageReader {
     const message = this.current
     if (message === null) return
     this.current = null
-    this.ended.push({ bytes: message.content, isText: this.isText, isTruncated: message.isTruncated, start })
+    const { bytes: length, content: bytes, isTruncated } = message
+    this.ended.push({ bytes, length, isText: this.isText, isTruncated, start })
     message.release()
   }
 }

@@ -17,10 +17,11 @@ export class Recording {
 
   constructor(private readonly bytesMax: number, private readonly budget: RecordingBudget) {}
 
-  add(chunk: Uint8Array): void {
+  /** `length` is more than the chunk's where that is the beginning of what passed. */
+  add(chunk: Uint8Array, length = chunk.length): void {
     // Once cut, nothing follows: a record with a hole in it would read as something that was never said.
     const isWhole = this.bytes === this.kept
-    this.bytes += chunk.length
+    this.bytes += length
     if (!isWhole || this.isReleased) return
     const room = Math.min(this.bytesMax - this.kept, this.budget.roomFor(this.kept))
     if (room < chunk.length) this.budget.cuts += 1

@@ -42,20 +42,20 @@ export class SocketCall {
     this.streamId = asked?.event.streamId ?? null
     this.eventId = asked?.event.eventId ?? null
     if (asked !== null) this.request.add(asked.message.bytes)
-    this.isRequestTruncated = asked?.message.isTruncated === true
+    this.requestBytes = asked?.message.length ?? 0
     this.pendingIntent = recorder.open(intent)
   }
 
-  private readonly isRequestTruncated: boolean
+  private readonly requestBytes: number
 
   /**
    * Keeps an event while there is room, whole or not at all: half a line could not be read. The last one has room of its
    * own, for it tells what the call came to.
    */
-  add({ bytes, isTruncated }: Message, isLast: boolean): void {
+  add({ bytes, isTruncated, length }: Message, isLast: boolean): void {
     this.firstByteUs ??= nowUs()
     this.events += 1
-    this.responseBytes += bytes.length + 1
+    this.responseBytes += length + 1
     const { budget, recordedBytesMax } = this.settings
     const place = isLast ? this.last : this.response
     const room = Math.min(recordedBytesMax - place.bytes, budget.room)
@@ -86,9 +86,9 @@ export class SocketCall {
         upstreamUrl: this.upstreamUrl,
         firstByteUs: this.firstByteUs,
         chunks: this.events,
-        requestBytes: request.bytes,
+        requestBytes: this.requestBytes,
         responseBytes: this.responseBytes,
-        requestTruncated: this.isRequestTruncated || request.isTruncated,
+        requestTruncated: this.requestBytes > request.bytes || request.isTruncated,
         responseTruncated: this.isTruncated,
         requestContentEncoding: null,
         responseContentType: null,

@@ -5,7 +5,7 @@ import { closeFrame } from "../openai/WebSocketFrames.js"
 import type { FinishedSpan } from "../store/writer/spans.js"
 import type { UnderWay } from "./CallClock.js"
 import type { Taken } from "./Handshake.js"
-import { MessageReader } from "./MessageReader.js"
+import { type Message, MessageReader } from "./MessageReader.js"
 import { nowUs } from "./nowUs.js"
 import type { Offer } from "./Offer.js"
 import { causeOf, type Refusal, refusals } from "./ProxyError.js"
@@ -41,7 +41,7 @@ export class Tunnel implements UnderWay {
   private readonly fromClient: MessageReader
   private readonly fromUpstream: MessageReader
   private readonly calls: SocketCalls
-  /** What belongs to no model call: frames as they came, or where messages are read, those messages as lines. */
+  /** The messages that belong to no model call: texts a line each, anything else as it is. */
   private readonly sent: Recording
   private readonly received: Recording
   /** Bytes for the client that wait for a commit. */
@@ -64,9 +64,8 @@ export class Tunnel implements UnderWay {
     this.client = client
     this.upstream = begun.upstream
     this.calls = new SocketCalls(settings, begun.intent, begun.upstreamUrl)
-    const messageBytesMax = this.calls.isRead ? settings.recordedBytesMax : 0
-    this.fromClient = new MessageReader(messageBytesMax, settings.budget)
-    this.fromUpstream = new MessageReader(messageBytesMax, settings.budget)
+    this.fromClient = new MessageReader(settings.recordedBytesMax, settings.budget)
+    this.fromUpstream = new MessageReader(settings.recordedBytesMax, settings.budget)
     this.sent = new Recording(settings.recordedBytesMax, settings.budget)
     this.received = new Recording(settings.recordedBytesMax, settings.budget)
     this.listen()
@@ -151,11 +150,10 @@ export class Tunnel implements UnderWay {
     if (this.isSettled) return
     const messages = this.fromClient.read(chunk)
     if (this.fromClient.closeCode !== null) this.leaver ??= "client"
-    if (!this.calls.isRead) this.sent.add(chunk)
     for (const message of messages) {
-      const event = new SocketEvent(message.bytes)
-      if (!event.isRequest) {
-        this.sent.add(lineOf(message.bytes))
+      const event = this.calls.isRead ? new SocketEvent(message.bytes) : null
+      if (event?.isRequest !== true) {
+        keep(this.sent, message)
         continue
       }
       const trouble = this.calls.underWay < this.settings.callsMax
@@ -179,12 +177,11 @@ export class Tunnel implements UnderWay {
     this.chunks += 1
     const messages = this.fromUpstream.read(chunk)
     if (this.fromUpstream.closeCode !== null) this.leaver ??= "upstream"
-    if (!this.calls.isRead) this.received.add(chunk)
     const ended: Array<SocketCall> = []
     let holdFrom = this.commitsAwaited > 0 ? 0 : chunk.length
     for (const message of messages) {
-      const { ended: call, isOfCall } = this.calls.take(message)
-      if (!isOfCall) this.received.add(lineOf(message.bytes))
+      const { ended: call, isOfCall } = this.calls.isRead ? this.calls.take(message) : ofNoCall
+      if (!isOfCall) keep(this.received, message)
       if (call === null) continue
       ended.push(call)
       holdFrom = Math.min(holdFrom, message.start)
@@ -306,6 +303,11 @@ export class Tunnel implements UnderWay {
     this.client.setTimeout(lingerMs, () => this.client.destroy())
   }
 }
+
+const ofNoCall = { isOfCall: false, ended: null }
+
+const keep = (recording: Recording, { bytes, isText, length }: Message) =>
+  isText ? recording.add(lineOf(bytes), length + 1) : recording.add(bytes, length)
 
 const unreadOf = (request: string | null, response: string | null): string | null => {
   const reasons = [request === null ? [] : [`request: ${request}`], response === null ? [] : [`response: ${response}`]]

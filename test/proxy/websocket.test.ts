@@ -23,6 +23,8 @@ import {
   until
 } from "../support/webSocketClient.js"
 
+const key = "sk-abcdefghijklmnop"
+
 describe("Proxy, WebSocket", () => {
   it.scopedLive("records each response of a connection as a model call, and the connection as a call of its own", () =>
     Effect.gen(function*() {
@@ -145,17 +147,25 @@ describe("Proxy, WebSocket", () => {
           client.socket.send(event("session.update", { session: {} }))
           client.socket.send(event("response.create", { response: { instructions: "sing" } }))
           yield* until("both", () => server.peers[0]?.messages.length === 2)
-          const { send } = server.peers[0]!
+          let bytes = 0
+          const send = (text: string) => {
+            bytes += text.length + 1
+            server.peers[0]!.send(text)
+          }
           send(event("error", { error: { message: "of another message", event_id: "e9" } }))
           for (const id of ["r1", "r2"]) {
+            bytes = 0
             send(event("response.created", { response: { id } }))
-            for (let n = 0; n < 3; n++) send(event("response.output_audio.delta", { response_id: id, delta: audio }))
+            for (const delta of [audio, audio, audio + audio]) {
+              send(event("response.output_audio.delta", { response_id: id, delta }))
+            }
             const usage = { input_tokens: 7, output_tokens: 3, input_token_details: { cached_tokens: 4 } }
             send(event("response.done", { response: { object: "realtime.response", id, status: "completed", usage } }))
           }
           const spans = yield* finishedSpans(2)
           for (const span of spans) {
             assert.deepInclude(span, { kind: "llm", model: "gpt-realtime", inputTokens: 7, outputTokens: 3 })
+            assert.strictEqual(span.responseBytes, bytes)
             assert.deepInclude(span.attributes, {
               "openai.api.type": "realtime",
               "tau.response.truncated": true,
@@ -173,15 +183,19 @@ describe("Proxy, WebSocket", () => {
       )
     }))
 
-  it.scopedLive("keeps the frames of any other connection as they passed, without the client's offer of extensions", () =>
+  it.scopedLive("keeps the messages of any other connection, without keys and without the client's offer of extensions", () =>
     Effect.gen(function*() {
       const server = yield* webSocketUpstream(echo)
       yield* withProxy(
         server.url,
         Effect.gen(function*() {
           const client = yield* connected("/ws")
-          client.socket.send("hello")
-          yield* until("the echo", () => client.messages[0] === "you said hello")
+          client.socket.send(`{"text":"hello","xi_api_key":"${key}"}`)
+          yield* until("the echo", () => client.messages[0]?.includes(key) === true)
+          const { socket } = server.peers[0]!
+          socket.write(frame(`{"key":"${key.slice(0, 9)}`, { isFinal: false }))
+          socket.write(Buffer.concat([frame(`${key.slice(9)}"}`, { opcode: 0 }), frame("\r\n", { opcode: 2 })]))
+          yield* until("the rest", () => client.messages.length === 3)
           client.socket.close(4001, "bye")
           yield* until("the close", () => client.closed() === 4001)
           const span = yield* oneSpan
@@ -189,7 +203,11 @@ describe("Proxy, WebSocket", () => {
           assert.deepInclude(span, { kind: "http", state: "done", statusCode: 101, path: "/ws" })
           assert.strictEqual(span.attributes["tau.close_code"], 4001)
           assert.strictEqual(span.requestBytes, server.peers[0]!.bytes().length)
-          assert.include(yield* responseText(span), "you said hello")
+          assert.strictEqual(yield* requestText(span), `{"text":"hello","xi_api_key":"[REDACTED]"}\n`)
+          assert.strictEqual(
+            yield* responseText(span),
+            `you said {"text":"hello","xi_api_key":"[REDACTED]"}\n{"key":"[REDACTED]"}\n\r\n`
+          )
           assert.isUndefined(headers["sec-websocket-extensions"])
           assert.isUndefined(headers["x-rollout-id"])
         })

@@ -138,7 +138,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     this.chunks += 1
     this.response.add(received)
     // Some servers stream events under another content type.
-    if (this.chunks === 1 && this.scanner === null && eventField.test(received.toString("latin1", 0, 8))) this.scan()
+    if (this.chunks === 1 && this.scanner === null && eventField.test(received.toString("latin1", 0, 12))) this.scan()
     const chunk = this.filter?.filter(received) ?? received
     if (chunk.length === 0) return
     if (this.drainTimer !== null) {
@@ -481,5 +481,5 @@ const informationalMax = 100
 /** How long the blank line of a terminal event may take that came without it. */
 const blankLineMs = 20
 
-/** The start of a line of an event stream. */
-const eventField = /^\uFEFF?(?:data|event|id|retry|):/
+/** The start of an event stream, in Latin-1, perhaps behind the three bytes of a mark. */
+const eventField = /^(?:\u00EF\u00BB\u00BF)?(?:data|event|id|retry|):/

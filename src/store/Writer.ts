@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import { Worker } from "node:worker_threads"
 import { StoreError } from "./StoreError.js"
 import type { Input, OperationName, Output } from "./writer/operations.js"
-import type { Failure, FromWriter, ToWriter, WriterOptions } from "./writer/protocol.js"
+import type { Failure, FromWriter, ToWriter, WriterData, WriterOptions } from "./writer/protocol.js"
 import { lazyMs, type WriterHealth, WriterQueue } from "./WriterQueue.js"
 
 /** V8 lets the garbage of a thread pile up to three times 16 MB before it looks; the thread's garbage is short-lived. */
@@ -48,13 +48,15 @@ export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
     Layer.scoped(
       Writer,
       Effect.gen(function*() {
+        const storingSince = new BigInt64Array(new SharedArrayBuffer(8))
+        const workerData: WriterData = { ...options, storingSince }
         const worker = yield* Effect.acquireRelease(
-          Effect.sync(() => new Worker(entry, { workerData: options, resourceLimits })),
+          Effect.sync(() => new Worker(entry, { workerData, resourceLimits })),
           stop
         )
         yield* ready(worker)
         const death = yield* Deferred.make<never, StoreError>()
-        const queue = new WriterQueue(worker, (failure) => {
+        const queue = new WriterQueue(worker, storingSince, (failure) => {
           Deferred.unsafeDone(
             death,
             new StoreError({ operation: "writer", reason: failure.reason, detail: failure.message })

@@ -25,6 +25,10 @@ const groupsMax = 2
 /** How long requests are gathered for one group while more keep coming. */
 const gatherMaxMs = 3
 const batchRequestsMax = 500
+/** A batch that takes longer may be one whose calls take long to read: the thread is asked. */
+const longMs = 100
+/** Reading never takes this long. */
+const readingMaxMs = 60_000
 const batchBytesMax = 32 * 1024 * 1024
 
 export interface WriterHealth {
@@ -33,7 +37,7 @@ export interface WriterHealth {
   readonly waitingBytes: number
   readonly commits: number
   readonly lastCommitMs: number
-  /** How long the batch under way has been so; 0 when none is. */
+  /** How long the store has been at the batch under way; 0 when none is, or while its calls are still read. */
   readonly inFlightMs: number
   /** Why the store cannot commit; null once it can again. A request that failed for its own content is not such a reason. */
   readonly failure: Failure | null
@@ -77,7 +81,11 @@ export class WriterQueue {
   /** How many lazy requests were cancelled of late, more or less: whether those that wait will be. */
   private cancelled = 0
 
-  constructor(private readonly worker: Worker, private readonly onDeath: (failure: Failure) => void) {
+  constructor(
+    private readonly worker: Worker,
+    private readonly storingSince: BigInt64Array,
+    private readonly onDeath: (failure: Failure) => void
+  ) {
     worker.on("message", (message: FromWriter) => {
       if (typeof message === "string") this.committed(JSON.parse(message) as Committed)
     })
@@ -118,11 +126,19 @@ export class WriterQueue {
       waitingBytes: this.waitingBytes,
       commits: this.commits,
       lastCommitMs: this.lastCommitMs,
-      inFlightMs: this.inFlight.length === 0 ? 0 : performance.now() - this.firstSince,
+      inFlightMs: this.inFlightMs,
       failure: this.dead ?? this.failure,
       logLost: this.log.lost,
       logFailure: this.log.failure
     }
+  }
+
+  private get inFlightMs(): number {
+    if (this.inFlight.length === 0) return 0
+    const wholeMs = performance.now() - this.firstSince
+    if (wholeMs < longMs || wholeMs > readingMaxMs) return wholeMs
+    const since = Atomics.load(this.storingSince, 0)
+    return since === 0n ? 0 : Math.min(wholeMs, Number(process.hrtime.bigint() - since) / 1e6)
   }
 
   private schedule() {

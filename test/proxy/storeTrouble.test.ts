@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { randomBytes } from "node:crypto"
 import { mkdirSync, renameSync, rmSync } from "node:fs"
 import { join } from "node:path"
@@ -201,6 +202,31 @@ describe("Proxy, when its store is held or gone", () => {
         assert.strictEqual((yield* Proxy).health().attributionLogLost, 3)
       }).pipe(Effect.provide(proxyAt(path, yield* echo, { warn: (message) => void warnings.push(message) })))
     }))
+})
+
+describe("Proxy, beside an answer that takes seconds to read", () => {
+  it.scopedLive("refuses nobody: the store is well", () =>
+    Effect.gen(function*() {
+      const keys = Array.from({ length: 1_200_000 }, (_, n) => `"k${n}":0`)
+      const heavy = `{${keys.join(",")}}`
+      const url = yield* upstream((req, res) => {
+        req.resume().on("end", () => res.end(req.url === "/v1/chat/completions" ? heavy : "ok"))
+      })
+      yield* Effect.gen(function*() {
+        let isOver = false
+        const long = yield* Effect.fork(Effect.tap(send("/v1/chat/completions"), () => {
+          isOver = true
+        }))
+        const others: Array<Fiber.RuntimeFiber<{ readonly statusCode: number }>> = []
+        while (!isOver) {
+          others.push(yield* Effect.fork(send("/v1/models")))
+          assert.strictEqual((yield* health).status, "ready")
+          yield* Effect.sleep(50)
+        }
+        assert.strictEqual((yield* Fiber.join(long)).statusCode, 200)
+        for (const other of others) assert.strictEqual((yield* Fiber.join(other)).statusCode, 200)
+      }).pipe(Effect.provide(proxyAt(join(yield* scratchFolder, "store.sqlite"), url)))
+    }), 60_000)
 })
 
 it("has a word for each trouble of the store, whichever it is", () => {

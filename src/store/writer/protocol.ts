@@ -45,6 +45,12 @@ export interface WriterOptions {
   readonly recording: RecordingRules | null
 }
 
+/** What the thread is given at its start. */
+export interface WriterData extends WriterOptions {
+  /** Shared: since when the store has been asked to take the batch under way, by `process.hrtime`; 0 while its calls are read. */
+  readonly storingSince: BigInt64Array
+}
+
 /** How the attribution log stands: lines lost so far, and why the last could not be appended, if it could not. */
 export interface LogState {
   readonly lost: number

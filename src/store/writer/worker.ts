@@ -21,7 +21,7 @@ import type {
   SentOutcome,
   SentRequest,
   ToWriter,
-  WriterOptions
+  WriterData
 } from "./protocol.js"
 import { cleanSpan, recordBy } from "./recorded.js"
 import { spanOf } from "./SpanRow.js"
@@ -29,7 +29,7 @@ import { type FinishedSpan, forgetPrepared, prepareSpan, type SpanIntent, takeAt
 import { StoreClock } from "./StoreClock.js"
 
 const port = parentPort!
-const { attributionLogPath, bytesMax, path, recording } = workerData as WriterOptions
+const { attributionLogPath, bytesMax, path, recording, storingSince } = workerData as WriterData
 if (recording !== null) recordBy(recording)
 
 const clock = new StoreClock(() => performance.now())
@@ -68,10 +68,12 @@ const main = () => {
       return
     }
     // Unpacking, parsing and hashing take their time outside the transaction: other processes wait for its lock.
+    Atomics.store(storingSince, 0, 0n)
     for (const { bodies, input, operation } of requests) {
       if (operation === "openSpan" || operation === "closeSpan") cleanSpan(input as SpanIntent | FinishedSpan)
       if (operation === "closeSpan") prepareSpan(input as FinishedSpan, bodies)
     }
+    Atomics.store(storingSince, 0, process.hrtime.bigint())
     const outcomes = commit(db, requests)
     forgetPrepared()
     const lines = takeAttributionLines()

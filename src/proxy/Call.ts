@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Dispatcher } from "undici"
-import { TerminalScanner } from "../openai/TerminalEvent.js"
 import { UsageFilter } from "../openai/UsageFilter.js"
 import type { FinishedSpan, RewriteOutcome, SpanIntent } from "../store/writer/spans.js"
 import { AnswerBody } from "./AnswerBody.js"
+import { AnswerEnd } from "./AnswerEnd.js"
 import { breakOff, breakOffNow } from "./BreakOff.js"
 import * as Headers from "./Headers.js"
 import { nowUs } from "./nowUs.js"
 import { peculiarityOf } from "./Peculiarity.js"
-import { causeOf, failureOf, messageOf, type Refusal, refusals, refuse } from "./ProxyError.js"
+import { causeOf, failureOf, messageOf, type Refusal, refusals, refuse, stateOf } from "./ProxyError.js"
 import { Recording } from "./Recording.js"
 import type { RecordingBudget } from "./RecordingBudget.js"
 import type { SpanRecorder } from "./SpanRecorder.js"
@@ -31,8 +31,8 @@ export interface CallSettings {
 /**
  * One call on its way through: an undici handler whose every event is a plain function.
  *
- * Bytes pass as they come. What must wait is only the end: the terminal event of a stream, the last bytes of a sized body,
- * the close of any other. It leaves once the span is committed, so an answer that an agent has seen whole is never lost.
+ * Bytes pass as they come. What must wait is only the end (`AnswerEnd`), or the close where it cannot be told. It leaves once the
+ * span is committed, so an answer that an agent has seen whole is never lost.
  */
 export class Call implements Dispatcher.DispatchHandler, Pausing {
   readonly request: Recording
@@ -52,12 +52,11 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   private readonly body: AnswerBody
   protected readonly pendingIntent: { readonly cancel: () => boolean }
   private controller: Dispatcher.DispatchController | null = null
-  private scanner: TerminalScanner | null = null
+  private readonly ending = new AnswerEnd()
   private filter: UsageFilter | null = null
   /** Response head not yet sent: it goes out with the first byte, or with the end of an empty answer. */
   private head: { readonly status: number; readonly message: string; readonly headers: Array<string> } | null = null
   private statusCode: number | null = null
-  private sizedTo: number | null = null
   /** Bytes that must not leave before the commit; null while everything may pass. */
   private held: Array<Uint8Array> | null = null
   private informational = 0
@@ -122,12 +121,13 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     this.contentType = Headers.valueOf(raw, "content-type")
     this.contentEncoding = Headers.valueOf(raw, "content-encoding")
     const length = Headers.valueOf(raw, "content-length")
-    if (length !== null && /^\d+$/.test(length)) this.sizedTo = Number(length)
-    if (!Headers.hasBody(this.incoming.method, status) || this.sizedTo === 0) return
-    if (this.contentType?.toLowerCase().startsWith("text/event-stream") === true) this.scan()
+    if (length !== null && /^\d+$/.test(length)) this.ending.sizedTo = Number(length)
+    if (!Headers.hasBody(this.incoming.method, status) || this.ending.sizedTo === 0) return
+    if (this.isOf("text/event-stream")) this.scan()
+    else if (this.ending.sizedTo === null && this.isOf("application/json") && this.isPlain) this.ending.scanJson()
     if (this.drainTimer !== null) return
     // The head of a sized answer goes with its first byte: until then a broken upstream can still be told as an error.
-    if (this.scanner === null && this.sizedTo !== null) return
+    if (!this.ending.isStream && this.ending.sizedTo !== null) return
     this.sendHead()
     this.outgoing.flushHeaders()
   }
@@ -138,7 +138,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     this.chunks += 1
     this.response.add(received)
     // Some servers stream events under another content type.
-    if (this.chunks === 1 && this.scanner === null && eventField.test(received.toString("latin1", 0, 12))) this.scan()
+    if (this.chunks === 1 && !this.ending.isStream && eventField.test(received.toString("latin1", 0, 12))) this.scan()
     const chunk = this.filter?.filter(received) ?? received
     if (chunk.length === 0) return
     if (this.drainTimer !== null) {
@@ -152,11 +152,11 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     }
     if (this.held !== null) {
       this.held.push(chunk)
-      this.scanner?.scan(chunk)
-      this.commitWhenWhole(controller)
+      if (this.ending.goesOn(chunk)) this.sendHeld()
+      else this.commitWhenWhole(controller)
       return
     }
-    const holdFrom = this.holdFrom(chunk)
+    const holdFrom = this.ending.holdFrom(chunk, this.response.bytes)
     if (holdFrom > 0) this.sendHead()
     if (holdFrom === chunk.length) {
       this.body.write(chunk)
@@ -199,19 +199,18 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     if (this.isSettled || this.outgoing.destroyed) return
     const { code, status } = refusals[kind]
     const message = messageOf(kind, cause, this.settings.timeoutMs)
-    const state = kind === "silent" || kind === "stalled" || kind === "overlong" || kind === "unread"
-      ? "timeout"
-      : kind === "tooLarge" || kind === "malformed"
-      ? "refused"
-      : "upstream_error"
+    const state = stateOf(kind)
     const isStarted = this.outgoing.headersSent
     this.isSettled = true
     this.controller?.abort(new errors.RequestAbortedError())
     if (!isStarted) this.statusCode = status
-    this.close(isStarted && state === "upstream_error" ? "upstream_cut" : state, { code, message }, () => {
+    this.close(isStarted && state === "upstream_error" ? "upstream_cut" : state, { code, message }, (committed) => {
       if (isStarted && kind === "unread") breakOffNow(this.outgoing)
-      else if (isStarted) breakOff(this.outgoing)
-      else refuse(this.outgoing, kind, message)
+      else if (isStarted) {
+        // Half of a terminal event might be taken for all of it.
+        if (!this.ending.isStream && (committed || !this.settings.recordingRequired)) this.sendHeld()
+        breakOff(this.outgoing)
+      } else refuse(this.outgoing, kind, message)
       this.end()
     })
   }
@@ -283,23 +282,23 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
    * chunk of its own, and belongs into the same commit; it is not waited for long, as not every server sends one.
    */
   private commitWhenWhole(controller: Dispatcher.DispatchController) {
-    if (this.scanner?.isWhole !== true || this.isCommitting) return
+    if (!this.ending.isWhole || this.isCommitting) return
     const commit = () => {
       if (this.isSettled) return
       controller.pause()
       this.commit("done")
     }
-    if (this.scanner.isClosed) commit()
+    if (this.ending.isClosed) commit()
     else this.blankLineTimer ??= setTimeout(commit, blankLineMs)
   }
 
   /** A compressed stream cannot be scanned as it passes: only its close waits for the commit. */
   private scan() {
-    if (this.contentEncoding !== null && this.contentEncoding !== "identity") return
-    this.scanner = new TerminalScanner()
+    if (!this.isPlain) return
+    this.ending.scanEvents()
     if (!this.usageAsked) return
     this.filter = new UsageFilter()
-    this.sizedTo = null
+    this.ending.sizedTo = null
     if (this.head !== null) this.head = { ...this.head, headers: Headers.unsized(this.head.headers) }
   }
 
@@ -311,11 +310,18 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     else this.body.write(rest)
   }
 
-  /** First byte of the chunk that must wait, or its length when all may pass. */
-  private holdFrom(chunk: Uint8Array): number {
-    const offset = this.scanner?.scan(chunk) ?? -1
-    if (offset !== -1) return offset
-    return this.sizedTo !== null && this.response.bytes >= this.sizedTo ? 0 : chunk.length
+  private sendHeld() {
+    const held = this.held ?? []
+    this.held = null
+    for (const part of held) this.body.write(part)
+  }
+
+  private get isPlain(): boolean {
+    return this.contentEncoding === null || this.contentEncoding === "identity"
+  }
+
+  private isOf(type: string): boolean {
+    return this.contentType?.toLowerCase().startsWith(type) === true
   }
 
   private sendHead() {
@@ -347,18 +353,16 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       }
       this.committedBytes = bytes
       this.sendHead()
-      const held = this.held ?? []
-      this.held = null
       // In one go: an answer is most often one piece that came with its end.
       if (
-        held.length === 1 && this.upstreamEnded && !this.upstreamBroke && this.trailers === null &&
+        this.held?.length === 1 && this.upstreamEnded && !this.upstreamBroke && this.trailers === null &&
         this.response.bytes === bytes
       ) {
-        this.body.end(held[0])
+        this.body.end(this.held[0])
         this.end()
         return
       }
-      for (const part of held) this.body.write(part)
+      this.sendHeld()
       if (this.upstreamEnded || this.upstreamBroke) this.release()
       else this.controller?.resume()
     })
@@ -398,9 +402,9 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   }
 
   private drain(chunk: Uint8Array) {
-    this.scanner?.scan(chunk)
+    this.ending.goesOn(chunk)
     const isOver = this.response.bytes - this.bytesBeforeDrain > this.settings.drain!.bytesMax
-    if (isOver || this.scanner?.isWhole === true) this.endDrain()
+    if (isOver || this.ending.isWhole) this.endDrain()
   }
 
   private endDrain() {

@@ -50,6 +50,12 @@ export const failureOf = (error: Error, headSeen: boolean): "unreachable" | "unr
   return "unreachable"
 }
 
+/** How a call ended that was refused or failed so. */
+export const stateOf = (kind: Refusal): "timeout" | "refused" | "upstream_error" => {
+  if (kind === "silent" || kind === "stalled" || kind === "overlong" || kind === "unread") return "timeout"
+  return kind === "tooLarge" || kind === "malformed" ? "refused" : "upstream_error"
+}
+
 /** Codes of undici's that speak of an answer which came and could not be understood. */
 const senseless = new Set(["UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"])
 

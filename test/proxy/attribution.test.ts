@@ -1,10 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { readFileSync } from "node:fs"
 import { get } from "node:http"
+import { join } from "node:path"
 import { request } from "undici"
 import { AttemptId } from "../../src/domain/Ids.js"
 import { Proxy } from "../../src/proxy/Proxy.js"
-import { finishedSpans, oneSpan, withProxy } from "../support/proxy.js"
+import { finishedSpans, oneSpan, proxyAt, withProxy } from "../support/proxy.js"
+import { scratchFolder } from "../support/store.js"
 import { upstream } from "../support/upstream.js"
 
 type Options = NonNullable<Parameters<typeof request>[1]>
@@ -122,8 +125,8 @@ describe("The attempt that a call belongs to", () => {
   it.scopedLive("takes any unsigned integer as a sequence id, and keeps to itself those that are too large to go on from", () =>
     Effect.gen(function*() {
       const url = yield* upstream((_req, res) => void res.end("{}"))
-      yield* withProxy(
-        url,
+      const path = join(yield* scratchFolder, "store.sqlite")
+      yield* Effect.provide(
         Effect.gen(function*() {
           const { origin } = yield* Proxy
           const ask = (sequence: string) =>
@@ -146,7 +149,13 @@ describe("The attempt that a call belongs to", () => {
             spans.map(({ attributes }) => attributes["tau.client_sequence_id"]),
             [7, first, "1795661447560821000", "18446744073709551615", 7]
           )
-        })
+          const log = readFileSync(`${path}.attribution.jsonl`, "utf8")
+          assert.deepStrictEqual(
+            Array.from(log.matchAll(/"sequence_id":([^,]*),/g), ([, sequence]) => sequence),
+            ["7", "1795661447560821", "1795661447560821000", "18446744073709551615", "7"]
+          )
+        }),
+        proxyAt(path, url)
       )
     }))
 

@@ -101,6 +101,51 @@ describe("An answer that only the close of its connection ends", () => {
       )
     }))
 
+  it.scopedLive("keeps back the bracket that makes its JSON whole until it is recorded, but not JSON behind JSON", () =>
+    Effect.gen(function*() {
+      let upstream: Socket | undefined
+      const url = yield* closing((socket) => {
+        upstream = socket
+        socket.write("HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\n\r\n")
+      })
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const say = (text: string) =>
+            Effect.zipRight(
+              soon("the upstream", () => upstream !== undefined),
+              Effect.sync(() => void upstream!.write(text))
+            )
+          const whole = yield* reader
+          yield* say(`{"id":"}","choices":[`)
+          yield* soon("its beginning", () => whole.text().trimEnd().endsWith(`"choices":[`))
+          yield* say(`]}\n`)
+          yield* soon("all but its end", () => whole.text().trimEnd().endsWith(`"choices":[]`))
+          upstream!.end()
+          yield* soon("its end", () => whole.ending() === "whole")
+          assert.isTrue(whole.text().trimEnd().endsWith(`"choices":[]}`))
+
+          upstream = undefined
+          const lines = yield* reader
+          yield* say(`{"a":1}`)
+          yield* soon("all but its end", () => lines.text().trimEnd().endsWith(`{"a":1`))
+          yield* say(`\n{"a":2}`)
+          yield* soon("both", () => lines.text().trimEnd().endsWith(`{"a":1}\n{"a":2}`))
+          upstream!.end()
+          yield* soon("its end", () => lines.ending() === "whole")
+
+          upstream = undefined
+          const cut = yield* reader
+          yield* say(`{"a":1}`)
+          yield* soon("all but its end", () => cut.text().trimEnd().endsWith(`{"a":1`))
+          upstream!.resetAndDestroy()
+          yield* soon("all that came", () => cut.ending() === "cut")
+          assert.isTrue(cut.text().trimEnd().endsWith(`{"a":1}`))
+          assert.deepStrictEqual((yield* finishedSpans(3)).map(({ state }) => state), ["done", "done", "upstream_cut"])
+        })
+      )
+    }))
+
   it.scopedLive("is a reset to a client of HTTP/1.0 when it is cut, after all that had come", () =>
     Effect.gen(function*() {
       const body = event.repeat(50_000)

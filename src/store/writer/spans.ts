@@ -367,8 +367,8 @@ const rewriteAttributes = ({ components, matched, missed }: RewriteOutcome) => (
   ...(missed.length > 0 && { [GenAi.rewriteMissed]: missed })
 })
 
-const attributionLine = (span: FinishedSpan): string =>
-  JSON.stringify({
+const attributionLine = (span: FinishedSpan): string => {
+  const line = JSON.stringify({
     schema_version: 1,
     timestamp_unix_ms: Math.floor(span.endTimeUs / 1000),
     method: span.method,
@@ -387,6 +387,9 @@ const attributionLine = (span: FinishedSpan): string =>
     error_code: span.errorCode ?? undefined,
     error_message: span.errorCode === null ? undefined : span.errorMessage
   })
+  // Beyond what a number holds here; readers of the log may hold more.
+  return typeof span.clientSequenceId === "number" ? line : line.replace(/("sequence_id":)"0*(\d+)"/, "$1$2")
+}
 
 let attributionLines: Array<string> = []
 

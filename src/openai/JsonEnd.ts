@@ -1,0 +1,46 @@
+/** Finds, while a JSON document passes by in pieces, the bracket that closes it. */
+import { backslash, listCloses, listOpens, objectCloses, objectOpens, quote } from "./jsonBytes.js"
+
+const isSpace = (byte: number) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
+
+export class JsonEnd {
+  private depth = 0
+  private inText = false
+  private isEscaped = false
+  private hasEnded = false
+  private isOther = false
+
+  /** What passes is no object and no list, or more than one: where it ends cannot be told. */
+  get isUnknown(): boolean {
+    return this.isOther
+  }
+
+  /** The offset in this chunk of the bracket after which nothing but space comes, or -1. */
+  scan(chunk: Uint8Array): number {
+    let end = -1
+    for (let at = 0; at < chunk.length && !this.isOther; at++) {
+      const byte = chunk[at]!
+      if (this.inText) this.readText(byte)
+      else if (byte === objectOpens || byte === listOpens) this.open()
+      else if (byte === objectCloses || byte === listCloses) {
+        this.depth -= 1
+        this.hasEnded = this.depth === 0
+        if (this.hasEnded) end = at
+        else this.isOther = this.depth < 0
+      } else if (this.depth === 0) this.isOther = !isSpace(byte)
+      else this.inText = byte === quote
+    }
+    return this.isOther ? -1 : end
+  }
+
+  private open() {
+    this.isOther = this.hasEnded
+    this.depth += 1
+  }
+
+  private readText(byte: number) {
+    if (this.isEscaped) this.isEscaped = false
+    else if (byte === backslash) this.isEscaped = true
+    else this.inText = byte !== quote
+  }
+}

@@ -166,7 +166,7 @@ const toText = (answer: Control.ControlAnswer, store: StorePlace): string => {
       ...(standing.restartCommand === null || !isAtRest(standing)
         ? []
         : [`${"  continue".padEnd(indent)}${standing.restartCommand}`]),
-      ...fact("run", `${standing.id}, ${standing.state}, told to ${standing.desired}`),
+      ...fact("run", `${standing.id}, ${standing.stands}, told to ${standing.desired}`),
       ...fact(
         "rollouts",
         `${standing.total}: ${standing.succeeded} succeeded, ${standing.failed} failed, ${standing.cancelled} cancelled`

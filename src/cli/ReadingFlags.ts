@@ -72,7 +72,7 @@ export const score = (name: string, description: string): Flag => ({
 
 export const failed = (description: string): Flag => ({ name: "failed", value: { kind: "switch" }, description })
 
-export const runStates = ["running", "paused", "completed", "failed", "cancelled"] as const
+export const runStates = ["running", "paused", "stopped", "crashed", "completed", "failed", "cancelled"] as const
 export const rolloutStatuses = [
   "queuing",
   "preparing",

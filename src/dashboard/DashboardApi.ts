@@ -7,7 +7,7 @@ import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { RolloutMode, RolloutStatus } from "../domain/Rollout.js"
 import { SpanState } from "../domain/Span.js"
-import { RunState } from "../store/RunStore.js"
+import { Run } from "../store/RunReader.js"
 import { ActionAnswer, ActionRequest, Alerts, Health, QueueTimeline, Widgets } from "./Payloads.js"
 import { problems } from "./Problem.js"
 import { AttemptRow, ResourcesRow, RolloutRow, RunRow, SpanRow, WorkerRow } from "./Rows.js"
@@ -107,7 +107,7 @@ const dashboard = HttpApiGroup.make("dashboard", { topLevel: true })
 const rows = HttpApiGroup.make("store", { topLevel: true })
   .add(
     get("runs", "/dashboard/api/runs")
-      .setUrlParams(query({ ...paging, state: Schema.optional(RunState) }))
+      .setUrlParams(query({ ...paging, state: Schema.optional(Run.fields.stands) }))
       .addSuccess(page("runs", RunRow))
   )
   .add(

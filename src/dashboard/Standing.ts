@@ -82,7 +82,7 @@ export const alertsOf = (facts: Facts): ReadonlyArray<Alert> => {
         ? `${queueDepth} rollouts wait for a worker`
         : `${queueDepth} rollouts wait and no process works on them`
     },
-    (control_mode === "paused" || run?.state === "paused") && {
+    (control_mode === "paused" || run?.stands === "paused") && {
       code: "dashboard_operator_pause_active",
       severity: "info",
       message: "an operator paused the run; resume lets it go on"

@@ -9,7 +9,6 @@ import { ResourceReader } from "../store/ResourceReader.js"
 import { RolloutStore } from "../store/RolloutStore.js"
 import { attemptJson, runJson, snake, totalsOf } from "../store/RowJson.js"
 import { RunReader } from "../store/RunReader.js"
-import { RunStanding } from "../store/RunStanding.js"
 import { anySpan, SpanStore } from "../store/SpanStore.js"
 import type { StoreError } from "../store/StoreError.js"
 import { WorkerReader } from "../store/WorkerReader.js"
@@ -45,12 +44,11 @@ export const storeHandlers = HttpApiBuilder.group(DashboardApi, "store", (handle
       .handle("runs", ({ urlParams }) =>
         ask(Effect.gen(function*() {
           const runs = yield* RunReader
-          const { run: standing } = yield* (yield* RunStanding).now
-          const page = yield* runs.page({ ...requestOf(urlParams), state: urlParams.state ?? null, order: "newest" })
+          const page = yield* runs.page({ ...requestOf(urlParams), stands: urlParams.state ?? null, order: "newest" })
           const items = yield* Effect.forEach(page.items, (run) =>
             Effect.map(
               runs.results(run.id),
-              (results) => runJson(run, totalsOf(results), standing?.id === run.id && standing.hasCrashed)
+              (results) => runJson(run, totalsOf(results))
             ))
           return { ...head, runs: items, next: page.next }
         })))

@@ -54,7 +54,7 @@ export const training = (
 
 const fromStore = (run: (StandingRun & { readonly modelRef: string | null }) | null) =>
   run === null ? null : {
-    run_state: run.state,
+    run_state: run.statusState,
     model_ref: run.modelRef,
     total_rollouts: run.total,
     succeeded: run.succeeded,

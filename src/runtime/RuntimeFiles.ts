@@ -93,6 +93,7 @@ const manifestOf = (run: RunManifest, found: Findings, storePath: string) => ({
   start: run.start,
   started_at: iso(run.startedAtMs),
   created_at: iso(run.createdAtMs),
+  stopped_at: run.stoppedAtMs === null ? null : iso(run.stoppedAtMs),
   ended_at: run.runEndedAtMs === null ? null : iso(run.runEndedAtMs),
   config_path: run.configPath,
   config_hash: run.configHash,

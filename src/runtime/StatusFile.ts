@@ -5,7 +5,6 @@ import { open, readFile, rename, rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import type { StandingRun } from "../store/RunStanding.js"
 import type { RunState } from "../store/RunStore.js"
-import { isUnfinished } from "../store/writer/standing.js"
 
 /** `status.json` beside the store, for dashboards and scripts: where the run of this store stands. */
 export interface Status {
@@ -73,7 +72,7 @@ export const followAtRest = (storePath: string, run: StandingRun): Effect.Effect
     yield* write(path, {
       ...before,
       updated_unix_ms: yield* Clock.currentTimeMillis,
-      run_state: isUnfinished(run) && run.desired === "pause" ? "paused" : run.state,
+      run_state: run.statusState,
       total_rollouts: run.total,
       succeeded: run.succeeded,
       failed: run.failed,

@@ -37,9 +37,9 @@ export const totalsOf = (results: ReadonlyArray<RunResult>): Totals => {
 }
 
 /** A run with what its rollouts came to. `crashed`: its process died over it. */
-export const runJson = (run: Run, totals: Totals, crashed: boolean): RowJson => ({
+export const runJson = (run: Run, totals: Totals): RowJson => ({
   ...snake(run),
-  crashed,
+  crashed: run.stands === "crashed",
   ...snake(totals)
 })
 

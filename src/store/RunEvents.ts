@@ -32,6 +32,8 @@ export class RunManifest extends Schema.Class<RunManifest>("RunManifest")({
   resourcesVersion: Schema.Int,
   createdAtMs: Schema.Int,
   runEndedAtMs: Schema.NullOr(Schema.Int),
+  /** When its last start was closed; null while a process works on it, and after one died over it. */
+  stoppedAtMs: Schema.NullOr(Schema.Int),
   start: Schema.Int,
   host: Schema.String,
   pid: Schema.Int,
@@ -74,7 +76,7 @@ export class RunEvents extends Context.Tag("tau/store/RunEvents")<
         execute: (n) =>
           sql`SELECT r.id AS run_id, r.state, r.desired, r.stop_reason, r.config_path, r.config_hash, r.model_ref,
                      r.resources_version, r.created_at_ms, r.ended_at_ms AS run_ended_at_ms, s.n AS start, p.host, p.pid,
-                     s.started_at_ms, s.finished_before, s.requeued, s.unknown_calls, s.command
+                     s.started_at_ms, s.ended_at_ms AS stopped_at_ms, s.finished_before, s.requeued, s.unknown_calls, s.command
               FROM runs r
               JOIN run_starts s ON s.run_id = r.id AND s.n = (SELECT max(n) FROM run_starts WHERE run_id = r.id)
               JOIN processes p ON p.id = s.process_id

@@ -1,5 +1,7 @@
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as SqlSchema from "@effect/sql/SqlSchema"
+import type * as Statement from "@effect/sql/Statement"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,13 +13,17 @@ import { type Page, pageOf, type PageRequest, positionOf, type UnknownCursor } f
 import { orStoreError } from "./reading.js"
 import { RunState } from "./RunStore.js"
 import type { StoreError } from "./StoreError.js"
+import { type RunStands, runStands, standsAs, type Watched } from "./writer/standing.js"
 
 /** A run as it stands in the store. Times are Unix milliseconds. */
 export class Run extends Schema.Class<Run>("Run")({
   id: RunId,
   /** Position among the runs of the store, from 1. */
   ordinal: Schema.Int,
+  /** What the store says: an unfinished run is `running` or `paused` there also when nothing works on it. */
   state: RunState,
+  /** How it stands: `stopped` when it is unfinished and no process works on it, `crashed` when its process died over it. */
+  stands: Schema.Literal(...runStands),
   desired: Schema.Literal("run", "pause", "cancel"),
   /** Why it stopped early; null when it did not. */
   stopReason: Schema.NullOr(Schema.String),
@@ -48,9 +54,9 @@ export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
   readonly get: (id: string) => Effect.Effect<Option.Option<Run>, StoreError>
   /** The run that was made last. */
   readonly latest: Effect.Effect<Option.Option<Run>, StoreError>
-  /** Newest first, or oldest first. */
+  /** Newest first, or oldest first; all, or those that stand so. */
   readonly page: (
-    request: PageRequest & { readonly state: RunState | null; readonly order: "newest" | "oldest" }
+    request: PageRequest & { readonly stands: RunStands | null; readonly order: "newest" | "oldest" }
   ) => Effect.Effect<Page<Run>, StoreError | UnknownCursor>
   /** Results of a run, also while it is worked on: they are counted as its rollouts move. */
   readonly results: (id: RunId) => Effect.Effect<ReadonlyArray<RunResult>, StoreError>
@@ -62,29 +68,40 @@ export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
 
+      const runs = (rest: Statement.Fragment) =>
+        Effect.zipWith(
+          sql<Watched & object>`
+            SELECT r.*, s.ended_at_ms AS stopped_at_ms, p.host, p.pid, p.pid_started, p.heartbeat_at_ms,
+                   p.ended_at_ms AS process_ended_at_ms
+            FROM runs r
+            LEFT JOIN run_starts s ON s.run_id = r.id AND s.n = (SELECT max(n) FROM run_starts WHERE run_id = r.id)
+            LEFT JOIN processes p ON p.id = s.process_id ${rest}`,
+          Clock.currentTimeMillis,
+          (rows, nowMs) => rows.map((row) => ({ ...row, stands: standsAs(row, nowMs) }))
+        )
       const get = SqlSchema.findOne({
         Request: Schema.String,
         Result: Run,
-        execute: (id) => sql`SELECT * FROM runs WHERE id = ${id}`
+        execute: (id) => runs(sql`WHERE r.id = ${id}`)
       })
       const latest = SqlSchema.findOne({
         Request: Schema.Void,
         Result: Run,
-        execute: () => sql`SELECT * FROM runs ORDER BY ordinal DESC LIMIT 1`
+        execute: () => runs(sql`ORDER BY r.ordinal DESC LIMIT 1`)
       })
       const page = SqlSchema.findAll({
         Request: Schema.Struct({
           position: Schema.Number,
           limit: Schema.Int,
-          state: Schema.NullOr(RunState),
+          states: Schema.NullOr(Schema.Array(RunState)),
           order: Schema.Literal("newest", "oldest")
         }),
         Result: Run,
-        execute: ({ limit, order, position, state }) =>
-          sql`SELECT * FROM runs
-              WHERE ${order === "newest" ? sql`ordinal < ${position}` : sql`ordinal > ${position}`}
-                AND ${state === null ? sql`TRUE` : sql`state = ${state}`}
-              ORDER BY ordinal ${order === "newest" ? sql`DESC` : sql`ASC`} LIMIT ${limit}`
+        execute: ({ limit, order, position, states }) =>
+          runs(sql`
+            WHERE ${order === "newest" ? sql`r.ordinal < ${position}` : sql`r.ordinal > ${position}`}
+              AND ${states === null ? sql`TRUE` : sql.in("r.state", states)}
+            ORDER BY r.ordinal ${order === "newest" ? sql`DESC` : sql`ASC`} LIMIT ${limit}`)
       })
       const results = SqlSchema.findAll({
         Request: RunId,
@@ -101,7 +118,7 @@ export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
       return RunReader.of({
         get: (id) => orStoreError("reading a run", get(id)),
         latest: orStoreError("reading the latest run", latest()),
-        page: ({ after, limit, order, state }) =>
+        page: ({ after, limit, order, stands }) =>
           positionOf(
             "run",
             after,
@@ -109,9 +126,17 @@ export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
             (id) => orStoreError("reading runs", sql<{ ordinal: number }>`SELECT ordinal FROM runs WHERE id = ${id}`)
           ).pipe(
             Effect.flatMap(({ ordinal }) =>
-              orStoreError("reading runs", page({ position: ordinal, limit: limit + 1, order, state }))
+              orStoreError(
+                "reading runs",
+                page({ position: ordinal, limit: limit + 1, order, states: statesOf(stands) })
+              )
             ),
-            Effect.map((rows) => pageOf(rows, limit, ({ id }) => id))
+            Effect.map((rows) => pageOf(rows, limit, ({ id }) => id)),
+            // How an unfinished run stands no row says: a page may have fewer than it could.
+            Effect.map(({ items, next }) => ({
+              items: items.filter((run) => stands === null || run.stands === stands),
+              next
+            }))
           ),
         results: (id) => orStoreError("reading a run's results", results(id)),
         resultsOfVersion: (version) => orStoreError("reading a version's results", resultsOfVersion(version))
@@ -119,3 +144,13 @@ export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
     })
   )
 }
+
+const unfinished: ReadonlyArray<RunState> = ["running", "paused"]
+
+/** The states in the store of runs that may stand so; null for all. */
+const statesOf = (stands: RunStands | null): ReadonlyArray<RunState> | null =>
+  stands === null
+    ? null
+    : stands === "completed" || stands === "failed" || stands === "cancelled"
+    ? [stands]
+    : unfinished

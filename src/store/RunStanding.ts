@@ -13,9 +13,12 @@ import {
   type LastControl,
   lastControlSql,
   lifecycleOf,
+  type RunStands,
   silenceOf,
   type StandingRow,
-  standingSql
+  standingSql,
+  standsAs,
+  statusStateOf
 } from "./writer/standing.js"
 
 /** The run that control verbs are about. */
@@ -23,6 +26,10 @@ export interface StandingRun {
   readonly id: RunId
   readonly state: StandingRow["state"]
   readonly desired: StandingRow["desired"]
+  /** How it stands, in the word that everybody is told. */
+  readonly stands: RunStands
+  /** The state that the status file has for that. */
+  readonly statusState: StandingRow["state"]
   readonly configPath: string
   /** What continues it, for a shell; null where it was begun by a program. */
   readonly restartCommand: string | null
@@ -73,6 +80,8 @@ export class RunStanding extends Context.Tag("tau/store/RunStanding")<RunStandin
                 id: RunId.make(row.runId),
                 state: row.state,
                 desired: row.desired,
+                stands: standsAs(row, nowMs),
+                statusState: statusStateOf(row),
                 configPath: row.configPath,
                 restartCommand: row.restartCommand,
                 isLive: isWorkedOn(row, nowMs),

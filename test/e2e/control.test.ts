@@ -85,6 +85,8 @@ describe("control of a live run, from other processes", () => {
         assert.deepInclude(yield* control(folder, "pause"), { code: 0, lifecycle_state: "paused", idempotent: true })
         assert.strictEqual(count(folder, "attempts > 0"), finished, "a paused run starts nothing")
         yield* wait("the status file follows", () => json(folder, `${stateDir}/status.json`)["run_state"] === "paused")
+        assert.match((yield* tau(folder, ["runs", "--state=paused"])).stdout, /^run-0001-\w+ +paused /m)
+        assert.include((yield* tau(folder, ["runs", "--state=running"])).stdout, "No run of")
 
         assert.deepInclude(yield* control(folder, "resume"), { lifecycle_state: "running", idempotent: false })
         yield* succeeded(folder, finished + 1)

@@ -102,6 +102,9 @@ describe("stopping", () => {
             command.stderr(),
             /^stopped with [1-4] of 6 rollouts finished; nothing was under way; run the same command to resume$/m
           )
+          // Nobody paused it, and nothing works on it.
+          assert.match((yield* tau(folder, ["runs"])).stdout, /^run-0001-\w+ +stopped +[1-4]\/6 /m)
+          assert.include((yield* tau(folder, ["runs", "--state=paused"])).stdout, "No run of")
           const attempts = attemptsIn(folder)
           assert.isAtMost(attempts.length - begun, 2)
           assert.deepStrictEqual(attempts.filter((status) => status !== "succeeded"), [])
@@ -144,6 +147,34 @@ describe("stopping", () => {
       }),
     60_000
   )
+
+  it.scopedLive("has nothing told as running that its time was up for, and no score of what never finished", () =>
+    Effect.gen(function*() {
+      const folder = yield* slowRun(4, 20_000, {
+        completion_timeout_secs: 1,
+        scoring: [{ kind: "exact_match" }, { kind: "contains" }]
+      })
+      const { code, stdout } = yield* tau(folder, args)
+      assert.strictEqual(code, 1)
+      assert.match((yield* tau(folder, ["runs"])).stdout, /^run-0001-\w+ +stopped +0\/4 /m)
+      assert.include((yield* tau(folder, ["runs", "--state=running"])).stdout, "No run of")
+      const { stdout: asked } = yield* tau(folder, ["runs", "--state=stopped", "--json"])
+      const [run] = (JSON.parse(asked) as { readonly runs: ReadonlyArray<Record<string, unknown>> }).runs
+      assert.deepInclude(run!, {
+        state: "running",
+        stands: "stopped",
+        stop_reason: "completion_timeout",
+        crashed: false
+      })
+      const manifest = JSON.parse(
+        readFileSync(join(folder, `.tau/runtime/jobs/${String(run!["id"])}.json`), "utf8")
+      ) as object
+      assert.deepInclude(manifest, { state: "running", stop_reason: "completion_timeout", ended_at: null })
+      assert.match(String((manifest as Record<string, unknown>)["stopped_at"]), /^\d{4}-/)
+      const { stdout: status } = yield* tau(folder, ["--prompt-optimization-control-status"])
+      assert.match(status, /^status: stopped\n/)
+      assert.match(status, /^ {2}run +run-0001-\w+, stopped, told to run$/m)
+    }))
 
   it.scopedLive("stops at once on the second SIGINT with 130, and the store resumes", () =>
     Effect.gen(function*() {

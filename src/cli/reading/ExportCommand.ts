@@ -144,7 +144,7 @@ const exportRuns = <E, R>(mode: ExportMode, ofRun: (run: Run) => Effect.Effect<b
     const only = mode.spans.runId === null ? null : yield* runOf(mode.spans.runId, mode.storePath)
     if (only !== null) return yield* ofRun(only)
     for (let after: string | null = null;;) {
-      const { items, next }: Page<Run> = yield* runs.page({ after, limit: pageSize, state: null, order: "oldest" })
+      const { items, next }: Page<Run> = yield* runs.page({ after, limit: pageSize, stands: null, order: "oldest" })
       for (const run of items) if (!(yield* ofRun(run))) return false
       if (next === null) return true
       after = next

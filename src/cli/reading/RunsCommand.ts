@@ -4,21 +4,19 @@ import { defaultStore, storeHint } from "../../domain/CommandText.js"
 import { visible } from "../../domain/TerminalText.js"
 import { runJson, type Totals, totalsOf } from "../../store/RowJson.js"
 import { type Run, RunReader } from "../../store/RunReader.js"
-import { RunStanding } from "../../store/RunStanding.js"
-import type { Paging, Place, runStates } from "../ReadingFlags.js"
+import type { RunStands } from "../../store/writer/standing.js"
+import type { Paging, Place } from "../ReadingFlags.js"
 import { again, filled, printJson, printPage, reading } from "./reading.js"
 import { table } from "./Table.js"
 import { colourOf } from "./Terminal.js"
 import { ago, points } from "./text.js"
 
 export interface RunsMode extends Place, Paging {
-  readonly state: typeof runStates[number] | null
+  readonly state: RunStands | null
 }
 
 interface Row {
   readonly run: Run
-  /** The run's state, or `crashed` when its process died over it. */
-  readonly stands: string
   readonly totals: Totals
 }
 
@@ -27,19 +25,16 @@ export const run = (mode: RunsMode) =>
     mode.storePath,
     Effect.gen(function*() {
       const runs = yield* RunReader
-      const standing = yield* (yield* RunStanding).now
       const nowMs = yield* Clock.currentTimeMillis
-      const page = yield* filled(mode, (request) => runs.page({ ...request, state: mode.state, order: "newest" }))
+      const page = yield* filled(mode, (request) => runs.page({ ...request, stands: mode.state, order: "newest" }))
       const items = yield* Effect.forEach(page.items, (run) =>
-        Effect.map(runs.results(run.id), (results): Row => ({
-          run,
-          stands: standing.run?.id === run.id && standing.run.hasCrashed ? "crashed" : run.state,
-          totals: totalsOf(results)
-        })))
+        Effect.map(runs.results(run.id), (results): Row => ({ run, totals: totalsOf(results) })))
       if (mode.json) {
         return yield* printJson({
           store_path: mode.storePath,
-          runs: items.map(({ run, stands, totals }) => runJson(run, totals, stands === "crashed")),
+          runs: items.map(({ run, totals }) =>
+            runJson(run, totals)
+          ),
           next: page.next
         })
       }
@@ -63,7 +58,7 @@ export const run = (mode: RunsMode) =>
 
 const columnsAt = (nowMs: number) => [
   { title: "run", cell: ({ run }: Row) => visible(run.id) },
-  { title: "state", cell: ({ stands }: Row) => stands, colour: ({ stands }: Row) => colourOf(stands) },
+  { title: "state", cell: ({ run }: Row) => run.stands, colour: ({ run }: Row) => colourOf(run.stands) },
   {
     title: "rollouts",
     align: "right" as const,

@@ -65,6 +65,7 @@ const statusColours: Readonly<Record<string, Colour>> = {
   unknown_after_crash: "bad",
   client_cancel: "warn",
   paused: "warn",
+  stopped: "warn",
   cancelled: "warn",
   "handed back": "warn",
   requeuing: "warn"

@@ -7,7 +7,7 @@ const silentMs = 15_000
 
 /** One row with the start that control verbs are about: the latest one of an unfinished run, else the latest of all. */
 export const standingSql = `
-SELECT r.id AS runId, r.state, r.desired, r.config_path AS configPath,
+SELECT r.id AS runId, r.state, r.desired, r.stop_reason AS stopReason, r.config_path AS configPath,
        coalesce(r.config ->> '$.heartbeat_interval_ms', 1000) AS heartbeatIntervalMs,
        s.command AS restartCommand, s.started_at_ms AS startedAtMs, s.ended_at_ms AS stoppedAtMs,
        p.host, p.pid, p.pid_started AS pidStarted, p.heartbeat_at_ms AS heartbeatAtMs, p.ended_at_ms AS processEndedAtMs
@@ -19,6 +19,8 @@ export interface StandingRow {
   readonly runId: string
   readonly state: "running" | "paused" | "completed" | "failed" | "cancelled"
   readonly desired: "run" | "pause" | "cancel"
+  /** Why its last start ended before the run did; null while one works, and where nobody lived to say. */
+  readonly stopReason: string | null
   readonly configPath: string
   /** What continues the run, for a shell; null where it was begun by a program. */
   readonly restartCommand: string | null
@@ -41,11 +43,25 @@ export interface LastControl {
   readonly atMs: number
 }
 
+/** What decides whether a process works on a run. */
+export type Watched = Pick<
+  StandingRow,
+  | "state"
+  | "desired"
+  | "stopReason"
+  | "stoppedAtMs"
+  | "processEndedAtMs"
+  | "host"
+  | "pid"
+  | "pidStarted"
+  | "heartbeatAtMs"
+>
+
 export const isUnfinished = ({ state }: Pick<StandingRow, "state">): boolean =>
   state === "running" || state === "paused"
 
 /** A process works on the run now. */
-export const isWorkedOn = (row: StandingRow, nowMs: number): boolean =>
+export const isWorkedOn = (row: Watched, nowMs: number): boolean =>
   isUnfinished(row) && row.stoppedAtMs === null && row.processEndedAtMs === null && isPresent(row, nowMs)
 
 /** Why the process that works on the run is taken to be stuck, in words; null when it is not, or there is none. */
@@ -59,8 +75,26 @@ export const silenceOf = (row: StandingRow, nowMs: number): string | null => {
 }
 
 /** The run is unfinished, nobody closed its last start, and the process is not there any more. */
-export const hasCrashed = (row: StandingRow, nowMs: number): boolean =>
+export const hasCrashed = (row: Watched, nowMs: number): boolean =>
   isUnfinished(row) && row.stoppedAtMs === null && !isWorkedOn(row, nowMs)
+
+/** How a run stands, as everybody is told: an unfinished one is `running` or `paused` only as far as that is so. */
+export const runStands = ["running", "paused", "stopped", "crashed", "completed", "failed", "cancelled"] as const
+export type RunStands = typeof runStands[number]
+
+export const standsAs = (row: Watched, nowMs: number): RunStands => {
+  if (!isUnfinished(row)) return row.state
+  if (hasCrashed(row, nowMs)) return "crashed"
+  if (row.desired === "pause") return "paused"
+  return isWorkedOn(row, nowMs) ? "running" : "stopped"
+}
+
+/** The same as a run's state in the status file, which has no other words for what time, an error or a signal stopped. */
+export const statusStateOf = ({ desired, state, stopReason }: Watched): StandingRow["state"] => {
+  if (!isUnfinished({ state })) return state
+  if (desired === "pause") return "paused"
+  return stopReason === "completion_timeout" || stopReason === "error" ? "failed" : state
+}
 
 /** The last verb decides, until a run is started after it; what an unfinished run was told to do is never contradicted. */
 export const lifecycleOf = (row: StandingRow | undefined, last: LastControl | undefined): ControlLifecycle => {

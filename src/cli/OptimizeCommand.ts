@@ -119,7 +119,7 @@ const optimize = Effect.fnUntraced(function*(
         drainMs: mode.drainMs,
         report: (told) =>
           Effect.tap(
-            Effect.flatMap(searchTold(told), (searched) => Console.log(toldOf(told, searched, mode.json))),
+            Effect.flatMap(searchTold(told, path), (searched) => Console.log(toldOf(told, searched, mode.json))),
             () => Effect.sync(() => conclude(exitCodeOf(told)))
           ).pipe(Effect.provide(context))
       })
@@ -129,7 +129,13 @@ const optimize = Effect.fnUntraced(function*(
 })
 
 /** What a search came to; null where nothing was searched for, or it cannot be read now: the store keeps it. */
-const searchTold = ({ runId }: Summary) => Effect.orElseSucceed(searchReport(runId), () => null)
+const searchTold = ({ runId, runState, stoppedReason }: Summary, configPath: string) =>
+  searchReport({
+    id: runId,
+    stands: stoppedReason === null || runState === "cancelled" ? runState : "stopped",
+    stopReason: stoppedReason,
+    configPath
+  }).pipe(Effect.orElseSucceed(() => null))
 
 const toldOf = (summary: Summary, searched: SearchReport | null, json: boolean): string => {
   if (json) {

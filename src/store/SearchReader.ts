@@ -12,7 +12,6 @@ import type { StoreError } from "./StoreError.js"
 export interface SearchRecord {
   readonly run: {
     readonly id: string
-    readonly state: "running" | "paused" | "completed" | "failed" | "cancelled"
     readonly config: string
     readonly calls: number
     readonly tokens: number
@@ -111,7 +110,7 @@ interface Searched {
 const record = (sql: SqlClient.SqlClient, runId: RunId) =>
   Effect.gen(function*() {
     const [run] = yield* sql<SearchRecord["run"]>`
-      SELECT id, state, config, calls, input_tokens + output_tokens AS tokens, created_at_ms
+      SELECT id, config, calls, input_tokens + output_tokens AS tokens, created_at_ms
       FROM runs WHERE id = ${runId}`
     const steps = yield* sql<SearchRecord["steps"][number]>`
       SELECT n, rollouts, reflections, at_ms FROM search_steps WHERE run_id = ${runId} ORDER BY n`

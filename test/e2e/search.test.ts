@@ -236,12 +236,28 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       assert.strictEqual(best, ledIn(folder).at(-1))
       assert.match(
         verdict,
-        new RegExp(`^The search is under way; candidate ${best} scores 0\\.\\d+, the seed 0\\.\\d+, over`)
+        new RegExp(`^The search stopped before its end; candidate ${best} scores 0\\.\\d+, the seed 0\\.\\d+, over`)
       )
+      assert.include(verdict, `Its process died; running ${join(folder, "config.json")} again continues it.`)
       const resumed = yield* searched(folder, config)
       assert.strictEqual(resumed.code, 0, resumed.stderr)
       const first = resumed.stderr.split("\n").find((line) => /\d+\/300 rollouts/.test(line))
       assert.match(first!, /^best 0\.\d+ .* · [1-9]\d* tried, [1-9]\d* accepted · \d\d+\/300 rollouts/)
+    }))
+
+  it.scopedLive("says when it is cancelled that it has ended, as its report does afterwards", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin, pace } = yield* searchUpstream()
+      pace.latencyMs = 20
+      const command = yield* startSearch(folder, searchConfig(origin))
+      yield* eventually("work", Effect.sync(() => finishedIn(folder) >= 20 ? true : undefined))
+      yield* tau(folder, ["--prompt-optimization-control-cancel", "--prompt-optimization-control-state-dir=."])
+      assert.strictEqual(yield* command.exit, 1, command.stderr())
+      const { search } = JSON.parse(command.stdout()) as { readonly search: Record<string, unknown> }
+      assert.deepInclude(search, { ended: "cancelled", stopped: null })
+      const told = yield* tau(folder, ["report", `--store=${storeIn(folder)}`, "--json"])
+      assert.deepStrictEqual(JSON.parse(told.stdout), search)
     }))
 
   it.scopedLive("refuses to go on when the search has changed", () =>

@@ -98,8 +98,11 @@ export interface SearchReport {
   readonly algorithm: string
   /** Of the search's random numbers. */
   readonly randomSeed: number
-  /** Why the search ended; null while it is under way. */
+  /** Why the search ended; null before it has. */
   readonly ended: string | null
+  /** Why nothing works on a search that has not ended, `crashed` or the run's stop reason; null else. */
+  readonly stopped: string | null
+  readonly configPath: string
   readonly seed: Texts
   /** Null when nothing could be scored. */
   readonly winner: Texts | null

@@ -14,6 +14,7 @@ export const searchJson = (report: SearchReport): string => {
     algorithm: report.algorithm,
     random_seed: report.randomSeed,
     ended: report.ended,
+    stopped: report.stopped,
     seed: { texts: seed },
     winner: winner === null ? null : {
       candidate: bestOf(report)?.n ?? 0,

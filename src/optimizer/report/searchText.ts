@@ -38,44 +38,55 @@ const inner = columnsMax - 2
 
 /** The most important thing in one plain sentence: the gate's own where there is one. */
 export const verdict = (report: SearchReport): string => {
-  const { candidates, ended, gate, openGate } = report
+  const { candidates, configPath, ended, gate, openGate, stopped } = report
+  const goesOn = stopped === null
+    ? ""
+    : ` ${whyStopped.get(stopped) ?? "It was stopped"}; running ${configPath} again continues it.`
   if (gate !== null) return asSentence(gate.sentence)
   if (openGate !== null) {
     const { losses, n, pairs, wins } = openGate
-    return `The search has ended and its gate is open: ${n} of ${pairs} pairs, ${wins} won, ${losses} lost.`
+    return `The search has ended and its gate is open: ${n} of ${pairs} pairs, ${wins} won, ${losses} lost.${goesOn}`
   }
   const seed = candidates.find(({ n }) => n === 0)
   const winner = bestOf(report)
+  const stands = stopped === null ? "The search is under way" : "The search stopped before its end"
   const best = winner ?? seed
   if (best === undefined || best.mean === null) {
     return ended === null
-      ? "The search is under way; nothing is scored yet."
+      ? `${stands}; nothing is scored yet.${goesOn}`
       : "The search ended before anything was scored."
   }
   const against = seed?.mean === null || seed === undefined ? "" : `, the seed ${score(seed.mean)}`
   const over = `over ${counted(best.examples, "example")}`
   if (ended === null) {
     return winner === null
-      ? `The search is under way; nothing is better than the seed yet, which scores ${score(best.mean)} ${over}.`
-      : `The search is under way; candidate ${best.n} scores ${score(best.mean)}${against}, ${over}.`
+      ? `${stands}; nothing is better than the seed yet, which scores ${score(best.mean)} ${over}.${goesOn}`
+      : `${stands}; candidate ${best.n} scores ${score(best.mean)}${against}, ${over}.${goesOn}`
   }
   return winner === null
     ? `No better text was found than the seed, which scores ${score(best.mean)} ${over} and stays as it is.`
     : `Candidate ${best.n} scores ${score(best.mean)}${against}, ${over} that the search saw: no gate has judged it.`
 }
 
+const whyStopped: ReadonlyMap<string, string> = new Map([
+  ["crashed", "Its process died"],
+  ["signal", "A signal stopped it"],
+  ["completion_timeout", "Its time was up"],
+  ["error", "An error stopped it"]
+])
+
 const asSentence = (text: string): string =>
   `${text.slice(0, 1).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`
 
 const headLines = (
-  { algorithm, budget, candidates, ended, promotedVersion, randomSeed, runId }: SearchReport
+  { algorithm, budget, candidates, ended, promotedVersion, randomSeed, runId, stopped }: SearchReport
 ): ReadonlyArray<string> => {
   const proposed = candidates.filter(({ n }) => n > 0)
   const accepted = proposed.filter(({ state }) => state === "accepted" || state === "winner").length
   return [
     fact("run", oneLine(runId)),
     fact("algorithm", `${oneLine(algorithm)}, random seed ${randomSeed}`),
-    fact("ended", ended === null ? "not yet" : ending(ended, budget)),
+    fact("ended", ended !== null ? ending(ended, budget) : stopped === null ? "not yet" : "not yet, and stopped"),
     fact("candidates", `${proposed.length} tried, ${accepted} accepted`),
     ...(promotedVersion === null ? [] : [fact("promoted", `version ${promotedVersion} of the resources`)])
   ]
@@ -137,7 +148,7 @@ const lineage = (report: SearchReport): ReadonlyArray<string> => {
   ])
 }
 
-/** Nobody has won a search that is under way. */
+/** Nobody has won a search that has not ended. */
 const leaderOf = ({ ended }: SearchReport): "winner" | "best so far" => ended === null ? "best so far" : "winner"
 
 const scores = (report: SearchReport): ReadonlyArray<string> =>

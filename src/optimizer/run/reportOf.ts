@@ -4,6 +4,7 @@ import type { RunId } from "../../domain/Ids.js"
 import type { OptimizerConfig } from "../../domain/OptimizerConfig.js"
 import type { Example } from "../../domain/Rollout.js"
 import { mean } from "../../statistics/Moments.js"
+import type { Run } from "../../store/RunReader.js"
 import { type ScoredExample, SearchReader, type SearchRecord } from "../../store/SearchReader.js"
 import type { StoreError } from "../../store/StoreError.js"
 import { meanBounds } from "../MeanBounds.js"
@@ -26,8 +27,13 @@ import type { SearchResult } from "./Program.js"
 import { Spending } from "./Spending.js"
 import { notBegun, type Standing, Watched } from "./Standing.js"
 
+/** What a report needs to know of its run: a run that is about to end knows it before the store does. */
+type ReportedRun = Pick<Run, "id" | "stands" | "stopReason" | "configPath">
+
 /** The report of a run's search as it stands; null when the run searches nothing. */
-export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, StoreError, SearchReader> =>
+export const searchReport = (
+  { configPath, id: runId, stands, stopReason }: ReportedRun
+): Effect.Effect<SearchReport | null, StoreError, SearchReader> =>
   Effect.gen(function*() {
     const reader = yield* SearchReader
     const record = yield* reader.record(runId)
@@ -35,7 +41,7 @@ export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, S
     const result = record.result === null ? null : JSON.parse(record.result) as SearchResult
     const { dated, events, optimizer, seed, texts, watched } = replayed(record)
     // A run that ended otherwise than by its search has what was best until then.
-    const isOver = result !== null || record.run.state === "cancelled" || record.run.state === "failed"
+    const isOver = result !== null || stands === "cancelled" || stands === "failed"
     const standing = lastIncumbent(events)
     const winner = isOver ? texts[result?.best ?? standing] ?? null : null
     const { candidates, incumbents } = decided(seed, dated, winner)
@@ -47,7 +53,9 @@ export const searchReport = (runId: RunId): Effect.Effect<SearchReport | null, S
       runId,
       algorithm: optimizer.algorithm,
       randomSeed: optimizer.seed,
-      ended: result?.reason ?? (isOver ? record.run.state : null),
+      ended: result?.reason ?? (isOver ? stands : null),
+      stopped: isOver ? null : stands === "crashed" ? stands : stopReason,
+      configPath,
       seed,
       winner,
       candidates: candidates.map((candidate) => ({

@@ -58,6 +58,8 @@ const reports: FastCheck.Arbitrary<SearchReport> = FastCheck.record({
   algorithm: text,
   randomSeed: count,
   ended: FastCheck.option(text),
+  stopped: FastCheck.option(text),
+  configPath: text,
   seed: texts,
   winner: FastCheck.option(texts),
   candidates,
@@ -171,6 +173,11 @@ describe("searchText", () => {
     assert.strictEqual(
       first({ ended: null }),
       "The search is under way; candidate 4 scores 0.833, the seed 0.500, over 12 examples."
+    )
+    assert.strictEqual(
+      first({ ended: null, stopped: "completion_timeout" }).replaceAll("\n", " "),
+      "The search stopped before its end; candidate 4 scores 0.833, the seed 0.500, over 12 examples. "
+        + "Its time was up; running /work/config.json again continues it."
     )
     const undecided = report.candidates.map((candidate) => ({ ...candidate, state: "accepted" as const }))
     assert.strictEqual(

@@ -20,6 +20,8 @@ export const report: SearchReport = {
   algorithm: "rgepa",
   randomSeed: 1,
   ended: "rollouts",
+  stopped: null,
+  configPath: "/work/config.json",
   seed: { system_prompt: "You answer questions.\nBe brief.", tool_note: "Books a room." },
   winner: {
     system_prompt: "You answer questions.\nGive the result as a number, without its unit.\nBe brief.",

@@ -1,4 +1,5 @@
 /** The files of the control plane: projections of the store for outside tools, and the policy that guards the verbs. */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
@@ -11,7 +12,7 @@ import type { StoreError } from "../store/StoreError.js"
 import { appendLine, checkAppendable, FileError, readText, replace } from "./DurableFile.js"
 import { follow } from "./JsonLines.js"
 
-/** `control-state.json`: where the last verb left the store. */
+/** `control-state.json`: where the last verb left the store, or a start after it. */
 export const ControlState = Schema.Struct({
   schema_version: Schema.Literal(1),
   updated_unix_ms: Schema.Int,
@@ -100,6 +101,18 @@ export const readState = (stateDir: string): Effect.Effect<ControlState | null, 
 
 export const writeState = (stateDir: string, state: ControlState): Effect.Effect<void, FileError> =>
   replace(stateFile(stateDir), text(state))
+
+/** Has the file say where the store stands now, which a start sets back. Where no verb was ever carried out there is none. */
+export const followLifecycle = (
+  stateDir: string,
+  lifecycleState: ControlLifecycle
+): Effect.Effect<void, FileError> =>
+  Effect.gen(function*() {
+    const state = yield* readState(stateDir)
+    if (state === null || state.lifecycle_state === lifecycleState) return
+    const updated_unix_ms = yield* Clock.currentTimeMillis
+    yield* writeState(stateDir, { ...state, updated_unix_ms, lifecycle_state: lifecycleState })
+  })
 
 export const writeReport = (stateDir: string, report: RecoveryReport): Effect.Effect<void, FileError> =>
   replace(reportFile(stateDir), text(report))

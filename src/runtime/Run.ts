@@ -25,7 +25,7 @@ import { Self } from "./Actor.js"
 import { ActorTree } from "./ActorTree.js"
 import { Announcer } from "./Announcer.js"
 import { type Checkpoints, checkpointsOf } from "./Checkpoints.js"
-import { writeReport } from "./ControlFiles.js"
+import { followLifecycle, writeReport } from "./ControlFiles.js"
 import { drainedOnInterrupt } from "./Drain.js"
 import { awaitEnding, type Ending } from "./Ending.js"
 import { Leases } from "./Leases.js"
@@ -107,6 +107,10 @@ export const run = (options: RunOptions) =>
         command
       })
       const recovery = yield* reportRecovery({ before, begun, configPath, principal, storePath })
+      yield* Effect.flatMap(RunStanding, ({ now }) => now).pipe(
+        Effect.flatMap(({ lifecycleState }) => followLifecycle(dirname(storePath), lifecycleState)),
+        Effect.catchTag("FileError", ({ message }) => announcer.say(`${message}; the run goes on`))
+      )
       const checkpoints = yield* checkpointsOf(storePath, begun, search === null ? evaluated : search.state)
       yield* checkpoints.save
       yield* reporter.followRuns(storePath)

@@ -219,4 +219,30 @@ describe("a run whose process was killed", () => {
       }),
     240_000
   )
+
+  it.scopedLive(
+    "was paused, and says so until it is started again",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* project(60, 100)
+        const running = yield* startRun(folder)
+        yield* begun(running)
+        yield* control(folder, "pause")
+        yield* wait("the status file follows", () => json(folder, `${stateDir}/status.json`)["run_state"] === "paused")
+        running.process.kill("SIGKILL")
+        yield* running.exit
+
+        yield* control(folder, "resume")
+
+        yield* control(folder, "pause")
+        const again = yield* startRun(folder)
+        yield* begun(again)
+        assert.deepInclude(json(folder, `${stateDir}/control-state.json`), {
+          lifecycle_state: "running",
+          last_action: "pause"
+        })
+        assert.strictEqual(yield* again.exit, 0, again.stderr())
+      }),
+    240_000
+  )
 })

@@ -274,7 +274,7 @@ const prepare = (
           priorLifecycle: lifecycleState,
           run: run === null || findings === null
             ? null
-            : { ...run, findings, requeued: run.hasCrashed ? findings.held : 0 }
+            : { ...run, state: run.statusState, findings, requeued: run.hasCrashed ? findings.held : 0 }
         })
         yield* writeReport(request.stateDir, recovery)
         return { ...nothing, recovery }

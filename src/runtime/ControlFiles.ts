@@ -67,7 +67,7 @@ export const RecoveryReport = Schema.Struct({
   principal: Schema.String,
   crash_detected: Schema.Boolean,
   prior_lifecycle_state: ControlLifecycle,
-  /** State of the run in the store; null without a run. */
+  /** State of the run as the status file has it; null without a run. */
   prior_training_state: Schema.NullOr(Schema.String),
   replayed_audit_events: Schema.Int,
   replayed_actions: Schema.Array(ControlVerb),

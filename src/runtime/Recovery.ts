@@ -32,7 +32,7 @@ export interface RecoverOptions {
 
 export interface RecoveredRun {
   readonly id: RunId
-  /** Before it is resumed. */
+  /** As the status file has it, before it is resumed. */
   readonly state: string
   readonly configPath: string
   readonly hasCrashed: boolean

@@ -192,7 +192,7 @@ const reportRecovery = (
     const findings = yield* Effect.flatMap(RunFindings, ({ of }) => of(begun.runId))
     if (!findings.previousStartCrashed) return { findings, checkpointSource: null, crashed: false }
     const stateDir = dirname(storePath)
-    const state = before.run?.id === begun.runId ? before.run.state : "running"
+    const state = before.run?.id === begun.runId ? before.run.statusState : "running"
     const report = yield* recoverByRestart({
       stateDir,
       principal,

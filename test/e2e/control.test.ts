@@ -233,10 +233,15 @@ describe("a run whose process was killed", () => {
         yield* running.exit
 
         yield* control(folder, "resume")
+        assert.strictEqual(json(folder, `${stateDir}/recovery-report.json`)["prior_training_state"], "paused")
 
         yield* control(folder, "pause")
         const again = yield* startRun(folder)
         yield* begun(again)
+        assert.deepInclude(json(folder, `${stateDir}/recovery-report.json`), {
+          prior_lifecycle_state: "paused",
+          prior_training_state: "paused"
+        })
         assert.deepInclude(json(folder, `${stateDir}/control-state.json`), {
           lifecycle_state: "running",
           last_action: "pause"

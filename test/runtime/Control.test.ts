@@ -142,7 +142,7 @@ describe("resume", () => {
           principal: "local:ada",
           crash_detected: false,
           prior_lifecycle_state: "paused",
-          prior_training_state: "running",
+          prior_training_state: "paused",
           replayed_audit_events: 2,
           replayed_actions: ["pause", "pause"],
           checkpoint_source: null,

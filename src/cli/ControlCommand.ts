@@ -19,6 +19,8 @@ import * as Sqlite from "../store/Sqlite.js"
 import { StoreError } from "../store/StoreError.js"
 import { isUnfinished } from "../store/writer/standing.js"
 import type { CommandFailed } from "./CliError.js"
+import { loadConfig } from "./ConfigFile.js"
+import { configHash as hashOf } from "./ConfigHash.js"
 import { controlledStore } from "./ControlledStore.js"
 import { ExitCode } from "./ExitCode.js"
 import type { ControlMode } from "./Mode.js"
@@ -61,8 +63,40 @@ export const permitted = (
     return decision.allowed ? decision : yield* deny(decision)
   })
 
+/** An answer that says also what continues a run that no process works on. */
+interface Answer extends Control.ControlAnswer {
+  /** Its config is another than the run was made with, so that its command would start a new run. */
+  readonly configChanged: boolean
+}
+
 /** Carries out a verb on the store in this file, by way of the policy and the logs. */
-export const ask = (mode: Asked, storePath: string): Effect.Effect<Control.ControlAnswer, ControlError> =>
+export const ask = (mode: Asked, storePath: string): Effect.Effect<Answer, ControlError> =>
+  Effect.flatMap(asked(mode, storePath), (answer) => {
+    const { detail, run, verb } = answer
+    if (run === null || !isAtRest(run) || (verb !== "status" && verb !== "resume")) {
+      return Effect.succeed({ ...answer, configChanged: false })
+    }
+    return Effect.map(hasAnotherConfig(run), (configChanged) => ({
+      ...answer,
+      configChanged,
+      detail: `${detail}; ${
+        configChanged
+          ? `${run.configPath} has changed since, and must be as it was for running it to continue the run`
+          : `running ${run.configPath} again continues it`
+      }`
+    }))
+  })
+
+/** Of a run that a program began only the program knows. A file that is gone or no config is another than it was, too. */
+const hasAnotherConfig = ({ configHash, configPath, modelRef, restartCommand }: StandingRun) =>
+  restartCommand === null
+    ? Effect.succeed(false)
+    : loadConfig(configPath).pipe(
+      Effect.map(({ config, folder }) => hashOf(config, modelRef, folder) !== configHash),
+      Effect.orElseSucceed(() => true)
+    )
+
+const asked = (mode: Asked, storePath: string): Effect.Effect<Control.ControlAnswer, ControlError> =>
   Effect.gen(function*() {
     const { checkpoint = "", note, principal, stateDir, verb } = mode
     const request = { stateDir, principal, decision: yield* permitted(mode, storePath), note }
@@ -112,7 +146,7 @@ interface StorePlace {
   readonly present: boolean
 }
 
-const toJson = (answer: Control.ControlAnswer, store: StorePlace) => {
+const toJson = (answer: Answer, store: StorePlace) => {
   const { recovery, run: standing } = answer
   return {
     schema_version: 1,
@@ -134,6 +168,7 @@ const toJson = (answer: Control.ControlAnswer, store: StorePlace) => {
       silence: standing.silence,
       crashed: standing.hasCrashed,
       config_path: standing.configPath,
+      config_changed: answer.configChanged,
       restart_command: standing.restartCommand,
       total: standing.total,
       succeeded: standing.succeeded,
@@ -148,7 +183,7 @@ const toJson = (answer: Control.ControlAnswer, store: StorePlace) => {
 }
 
 /** One fact per line, within 80 columns; longer values are wrapped under their name. */
-const toText = (answer: Control.ControlAnswer, store: StorePlace): string => {
+const toText = (answer: Answer, store: StorePlace): string => {
   const { lifecycleState, recovery, run: standing } = answer
   const outcome = answer.verb === "status" || hasNoRun(answer)
     ? ""
@@ -163,7 +198,7 @@ const toText = (answer: Control.ControlAnswer, store: StorePlace): string => {
     ...fact("detail", answer.detail),
     ...(standing === null ? [] : [
       // One line, however long: it is to be copied.
-      ...(standing.restartCommand === null || !isAtRest(standing)
+      ...(standing.restartCommand === null || !isAtRest(standing) || answer.configChanged
         ? []
         : [`${"  continue".padEnd(indent)}${standing.restartCommand}`]),
       ...fact("run", `${standing.id}, ${standing.stands}, told to ${standing.desired}`),
@@ -206,10 +241,12 @@ const hasNoRun = ({ run, verb }: Control.ControlAnswer) =>
   && !(run !== null && isUnfinished(run)) && !(verb === "cancel" && run?.state === "cancelled")
 
 /** In a word or two: of a question how the run stands, of a verb what the store holds now. */
-const headline = (answer: Control.ControlAnswer, { present }: StorePlace): string => {
+const headline = (answer: Answer, { present }: StorePlace): string => {
   const { lifecycleState, run, verb } = answer
   if (hasNoRun(answer)) return `no run to ${verb}`
-  if (verb === "resume" && run !== null && isAtRest(run)) return "ready to continue"
+  if (verb === "resume" && run !== null && isAtRest(run)) {
+    return answer.configChanged ? "its config has changed" : "ready to continue"
+  }
   if (verb !== "status") return lifecycleState ?? "unknown"
   if (run === null) return present ? "no run" : "no store"
   if (run.hasCrashed) return "crashed"

@@ -26,7 +26,7 @@ export const snapshot: Effect.Effect<Snapshot, StoreError, DashboardStore> = Eff
     ...found,
     training: yield* training(
       path,
-      found.standing?.run == null ? null : { ...found.standing.run, modelRef: found.run?.modelRef ?? null },
+      found.standing?.run ?? null,
       found.diagnostics
     )
   }

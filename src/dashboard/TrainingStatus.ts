@@ -27,7 +27,7 @@ const bytesMax = 1024 * 1024
 /** The `training` of every payload. Where there is no status file, the store's own run is told of, and that it is. */
 export const training = (
   storePath: string,
-  run: (StandingRun & { readonly modelRef: string | null }) | null,
+  run: StandingRun | null,
   storeDiagnostics: ReadonlyArray<string>
 ): Effect.Effect<Training> =>
   Effect.map(read(join(dirname(storePath), "status.json")), ({ path, problem, status }) => {
@@ -52,7 +52,7 @@ export const training = (
     }
   })
 
-const fromStore = (run: (StandingRun & { readonly modelRef: string | null }) | null) =>
+const fromStore = (run: StandingRun | null) =>
   run === null ? null : {
     run_state: run.statusState,
     model_ref: run.modelRef,

@@ -297,14 +297,12 @@ const blank = ({ decision, principal }: ControlRequest, verb: ControlVerb): Cont
 })
 
 const describe = (run: StandingRun): string => {
-  const { configPath, hasCrashed, id, isLive, silence, state } = run
+  const { hasCrashed, id, isLive, silence, state } = run
   if (isLive) {
     return silence === null
       ? `a process works on ${id}`
       : `a process works on ${id} and seems stuck: ${silence}`
   }
-  if (hasCrashed) return `the process of ${id} died; running ${configPath} again continues it`
-  return isUnfinished(run)
-    ? `${id} was stopped before its end; running ${configPath} again continues it`
-    : `${id} is ${state}`
+  if (hasCrashed) return `the process of ${id} died`
+  return isUnfinished(run) ? `${id} was stopped before its end` : `${id} is ${state}`
 }

@@ -31,6 +31,9 @@ export interface StandingRun {
   /** The state that the status file has for that. */
   readonly statusState: StandingRow["state"]
   readonly configPath: string
+  /** Of the config as it was when the run was made: the same config continues it. */
+  readonly configHash: string
+  readonly modelRef: string
   /** What continues it, for a shell; null where it was begun by a program. */
   readonly restartCommand: string | null
   /** A process works on it now. */
@@ -83,6 +86,8 @@ export class RunStanding extends Context.Tag("tau/store/RunStanding")<RunStandin
                 stands: standsAs(row, nowMs),
                 statusState: statusStateOf(row),
                 configPath: row.configPath,
+                configHash: row.configHash,
+                modelRef: row.modelRef,
                 restartCommand: row.restartCommand,
                 isLive: isWorkedOn(row, nowMs),
                 pid: row.pid,

@@ -221,7 +221,7 @@ describe("a run whose process was killed", () => {
   )
 
   it.scopedLive(
-    "was paused, and says so until it is started again",
+    "was paused, and says so until it is started again; with another config it is not what goes on",
     () =>
       Effect.gen(function*() {
         const folder = yield* project(60, 100)
@@ -232,8 +232,19 @@ describe("a run whose process was killed", () => {
         running.process.kill("SIGKILL")
         yield* running.exit
 
-        yield* control(folder, "resume")
+        const config = readFileSync(join(folder, "config.json"), "utf8")
+        writeFileSync(join(folder, "config.json"), config.replace("final number", "last number"))
+        const changed = yield* tau(folder, ["--prompt-optimization-control-status"])
+        const told = changed.stdout.replaceAll(/\s+/g, " ")
+        assert.include(told, "config.json has changed since, and must be as it was for running it to continue the run")
+        assert.notInclude(told, "again continues it")
+        assert.notInclude(told, " continue cd ")
+        const resumed = yield* control(folder, "resume")
+        assert.deepInclude(resumed["run"], { config_changed: true })
+        assert.include(String(resumed["detail"]), "has changed since")
         assert.strictEqual(json(folder, `${stateDir}/recovery-report.json`)["prior_training_state"], "paused")
+        writeFileSync(join(folder, "config.json"), config)
+        assert.deepInclude((yield* control(folder, "status"))["run"], { config_changed: false })
 
         yield* control(folder, "pause")
         const again = yield* startRun(folder)

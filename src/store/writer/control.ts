@@ -130,7 +130,7 @@ const resume: Verb = (db, run) => {
   if (run.desired === "cancel") return refused(`${run.runId} is being cancelled, which cannot be undone`)
   const detail = isWorkedOn(run, db.now)
     ? followed(db, run, `${run.runId} continues`)
-    : `no process works on ${run.runId}; running ${run.configPath} again continues it`
+    : `no process works on ${run.runId}`
   if (run.desired === "run") return unchanged(detail)
   desire(db, run, "run")
   return changed(detail)

@@ -8,6 +8,7 @@ const silentMs = 15_000
 /** One row with the start that control verbs are about: the latest one of an unfinished run, else the latest of all. */
 export const standingSql = `
 SELECT r.id AS runId, r.state, r.desired, r.stop_reason AS stopReason, r.config_path AS configPath,
+       r.config_hash AS configHash, r.model_ref AS modelRef,
        coalesce(r.config ->> '$.heartbeat_interval_ms', 1000) AS heartbeatIntervalMs,
        s.command AS restartCommand, s.started_at_ms AS startedAtMs, s.ended_at_ms AS stoppedAtMs,
        p.host, p.pid, p.pid_started AS pidStarted, p.heartbeat_at_ms AS heartbeatAtMs, p.ended_at_ms AS processEndedAtMs
@@ -22,6 +23,8 @@ export interface StandingRow {
   /** Why its last start ended before the run did; null while one works, and where nobody lived to say. */
   readonly stopReason: string | null
   readonly configPath: string
+  readonly configHash: string
+  readonly modelRef: string
   /** What continues the run, for a shell; null where it was begun by a program. */
   readonly restartCommand: string | null
   readonly heartbeatIntervalMs: number

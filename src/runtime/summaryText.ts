@@ -98,8 +98,9 @@ const isOfSome = (reward: string) => reward.startsWith("safety.")
 const unscoredText = ({ examples, lacking }: NonNullable<ScoreSummary["unscored"]>) =>
   `${counted(examples, "example")} not scored: no ${lacking}, and no scoring is set`
 
-const scoreText = ({ interval, mean, n, unscored }: ScoreSummary): string => {
+const scoreText = ({ failed, interval, mean, n, succeeded, unscored }: ScoreSummary): string => {
   if (mean === null) {
+    if (succeeded + failed === 0) return "none: none of its rollouts has finished"
     return `none: ${unscored === null ? "no scorer applied to these examples" : unscoredText(unscored)}`
   }
   if (interval === null) return `${mean.toFixed(3)}  n=${n}`

@@ -156,6 +156,7 @@ describe("stopping", () => {
       })
       const { code, stdout } = yield* tau(folder, args)
       assert.strictEqual(code, 1)
+      assert.match(stdout, /^ {2}train score +none: none of its rollouts has finished$/m)
       assert.match((yield* tau(folder, ["runs"])).stdout, /^run-0001-\w+ +stopped +0\/4 /m)
       assert.include((yield* tau(folder, ["runs", "--state=running"])).stdout, "No run of")
       const { stdout: asked } = yield* tau(folder, ["runs", "--state=stopped", "--json"])

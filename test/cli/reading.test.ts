@@ -159,8 +159,8 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     ) {
       store.exec(`DROP TRIGGER ${name}`)
     }
-    store.prepare("UPDATE run_counts SET succeeded = succeeded - 1, cancelled = 1 WHERE run_id = ? AND mode = 'train'")
-      .run(first!.run_id)
+    store.exec("UPDATE runs SET model_ref = 'openrouter/someone/large'")
+    store.exec("UPDATE run_counts SET succeeded = succeeded - 2, failed = 1, cancelled = 1 WHERE mode = 'train'")
     const end = store.prepare("UPDATE attempts SET status = 'failed', error = ? WHERE rollout_id = ?")
     end.run("the run was cancelled", first!.id)
     end.run("handed back before it finished; not counted as a failure", second!.id)
@@ -169,7 +169,8 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     ).run(third!.id)
     store.close()
     const told = (...args: ReadonlyArray<string>) => read(...args, "--store=stopped.sqlite").stdout
-    assert.match(told("runs"), /^run-0002-\w{6} +completed +3\/4 +1 +[\d.]+ +sim/m)
+    assert.match(told("runs"), /^run-0002-\w{6} +completed +3\/4 +1 +[\d.]+ +openrouter/m)
+    assert.deepStrictEqual(lines(told("runs")).filter((line) => line.length > 80), [])
     assert.match(told("rollout", first!.id), /:attempt-1 {2}cancelled$/m)
     assert.match(told("rollout", second!.id), /:attempt-1 {2}handed back$/m)
     assert.match(told("rollout", third!.id), /^ +replayed: the answer of abc, not paid for again$/m)

@@ -4,6 +4,14 @@ import * as Fiber from "effect/Fiber"
 import { Announcer } from "./Announcer.js"
 import type { Supervision } from "./Supervisor.js"
 
+/** What became of the attempts that were under way at the interruption. */
+export interface Stop {
+  /** How many there were. */
+  readonly underWay: () => number
+  /** How many of them were stopped because their time was up; null where the work ended before that, and nobody counted. */
+  readonly handedBack: () => number | null
+}
+
 /**
  * Runs the work in a fiber of its own. When interrupted, it drains the runners of the tree, for `drainMs` at most, before it
  * stops the work and waits for that. Work that ends during the drain has ended.
@@ -13,22 +21,24 @@ export const drainedOnInterrupt = <A, E, R, R2>(
   tree: Supervision<R2>,
   drainMs: number
 ) => {
-  let handedBack = 0
+  let begun = 0
+  let handedBack: number | null = 0
   const underWay = () => tree.report().filter((actor) => actor.work !== null).length
   const drain = (fiber: Fiber.Fiber<A, E>) =>
     Effect.gen(function*() {
       const announcer = yield* Announcer
-      if (underWay() > 0 && drainMs > 0) {
+      begun = underWay()
+      if (begun > 0 && drainMs > 0) {
         yield* announcer.say(
-          `stopping: ${underWay()} under way may finish within ${drainMs / 1_000} s; a second signal stops at once`
+          `stopping: ${begun} under way may finish within ${drainMs / 1_000} s; a second signal stops at once`
         )
       }
-      yield* tree.drain("runners").pipe(
-        Effect.raceFirst(Fiber.await(fiber)),
+      const hasEnded = yield* Effect.as(tree.drain("runners"), false).pipe(
+        Effect.raceFirst(Effect.as(Fiber.await(fiber), true)),
         Effect.interruptible,
-        Effect.timeoutOption(drainMs)
+        Effect.timeoutTo({ duration: drainMs, onTimeout: () => false, onSuccess: (ended) => ended })
       )
-      handedBack = underWay()
+      handedBack = hasEnded ? null : underWay()
     })
   return {
     run: Effect.scoped(
@@ -37,7 +47,7 @@ export const drainedOnInterrupt = <A, E, R, R2>(
         (fiber) => Effect.onInterrupt(Fiber.join(fiber), () => drain(fiber))
       )
     ),
-    /** How many attempts were stopped because their time was up. */
+    underWay: () => begun,
     handedBack: () => handedBack
   }
 }

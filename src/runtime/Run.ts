@@ -26,7 +26,7 @@ import { ActorTree } from "./ActorTree.js"
 import { Announcer } from "./Announcer.js"
 import { type Checkpoints, checkpointsOf } from "./Checkpoints.js"
 import { followLifecycle, writeReport } from "./ControlFiles.js"
-import { drainedOnInterrupt } from "./Drain.js"
+import { drainedOnInterrupt, type Stop } from "./Drain.js"
 import { awaitEnding, type Ending } from "./Ending.js"
 import { Leases } from "./Leases.js"
 import { recoverByRestart } from "./Recovery.js"
@@ -143,7 +143,7 @@ export const run = (options: RunOptions) =>
       if (Exit.isFailure(exit)) {
         // What stopped the run is the news, not that its end could not be written as well: the next start finds out.
         yield* Effect.flatMap(settle, end).pipe(Effect.catchAll(({ message }) => announcer.say(message)))
-        if (Cause.isInterruptedOnly(exit.cause)) yield* announcer.say(yield* stoppedLine(begun, stop.handedBack()))
+        if (Cause.isInterruptedOnly(exit.cause)) yield* announcer.say(yield* stoppedLine(begun, stop))
         return yield* Effect.failCause(exit.cause)
       }
       const close = yield* settle
@@ -220,13 +220,24 @@ const endingOf = (
   })
 
 /** Nothing of what is asked here may keep a run that was told to stop from saying that it has. */
-const stoppedLine = (begun: BegunRun, handedBack: number) =>
+const stoppedLine = (begun: BegunRun, stop: Stop) =>
   Effect.gen(function*() {
     const runs = yield* RunStore
     const { finished, total } = yield* runs.progress(begun.runId)
-    const back = handedBack === 0 ? "nothing was under way" : `${handedBack} under way handed back, uncharged`
-    return `stopped with ${finished} of ${counted(total, "rollout")} finished; ${back}; run the same command to resume`
+    return `stopped with ${finished} of ${counted(total, "rollout")} finished; ${fateOf(stop)}; `
+      + "run the same command to resume"
   }).pipe(Effect.orElseSucceed(() => "stopped; run the same command to resume"))
+
+const fateOf = (stop: Stop): string => {
+  const [underWay, back] = [stop.underWay(), stop.handedBack()]
+  if (underWay === 0 && !back) return "nothing was under way"
+  if (back === null) return `${underWay} under way finished or were handed back, uncharged`
+  const finished = Math.max(0, underWay - back)
+  if (back === 0) return `${finished} under way finished`
+  return finished === 0
+    ? `${back} under way handed back, uncharged`
+    : `${finished} under way finished, ${back} handed back, uncharged`
+}
 
 /** The writer thread cannot be started again in this process: what was handed to it is lost, and only a new start settles that. */
 const never: Intensity = { restartsMax: 0, within: Duration.seconds(10), pause: Duration.zero }

@@ -100,7 +100,7 @@ describe("stopping", () => {
           )
           assert.match(
             command.stderr(),
-            /^stopped with [1-4] of 6 rollouts finished; nothing was under way; run the same command to resume$/m
+            /^stopped with [1-4] of 6 rollouts finished; [12] under way finished; run the same command to resume$/m
           )
           // Nobody paused it, and nothing works on it.
           assert.match((yield* tau(folder, ["runs"])).stdout, /^run-0001-\w+ +stopped +[1-4]\/6 /m)

@@ -353,7 +353,7 @@ const holderNote = (configPath: string) =>
   )
 
 const announce = (
-  { finishedBefore, otherUnfinished, requeued, runId, start, total, unknownCalls }: BegunRun,
+  { finishedBefore, otherUnfinished, requeued, retried, runId, start, total, unknownCalls }: BegunRun,
   search: SearchPart | null
 ) =>
   Effect.gen(function*() {
@@ -362,6 +362,7 @@ const announce = (
       start === 1
         ? `new run ${runId}: ${search === null ? counted(total, "rollout") : search.title}`
         : `resuming run ${runId}: ${finishedBefore} of ${counted(total, "rollout")} already finished, ` +
+          (retried === 0 ? "" : `${retried} that failed put back in the queue, `) +
           `${requeued} put back in the queue that a dead process held, ${counted(unknownCalls, "call")} ended unknown`
     )
     for (const other of otherUnfinished) {

@@ -8,6 +8,7 @@ import { orStoreError } from "./reading.js"
 import { isPaid, type Usage, usageColumns } from "./spanUsage.js"
 import type { StoreError } from "./StoreError.js"
 import { Writer } from "./Writer.js"
+import { brokenBy, isUnjudged } from "./writer/broken.js"
 import type { Input, Output } from "./writer/operations.js"
 import type { Opening } from "./writer/search.js"
 
@@ -21,8 +22,10 @@ export interface SearchOutcome {
   /** What scorers said of the attempt that counts, in the order of their names. */
   readonly feedback: ReadonlyArray<{ readonly name: string; readonly value: number; readonly feedback: string | null }>
   readonly usage: ReadonlyArray<Usage>
-  /** Its last calls failed for want of capacity or connection, or its scorer could not judge: not the agent's failure. */
-  readonly isInfrastructure: boolean
+  /** What broke it, where it failed for want of its model or its scorer: see `writer/broken.ts`. Null for any other end. */
+  readonly brokenBy: string | null
+  /** It failed, and no scorer has said anything of it. */
+  readonly isUnjudged: boolean
 }
 
 export interface StoredReflection {
@@ -153,9 +156,9 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
   )
 }
 
-interface OutcomeRow extends Pick<SearchOutcome, "id" | "status" | "output" | "score" | "error"> {
+interface OutcomeRow extends Pick<SearchOutcome, "id" | "status" | "output" | "score" | "error" | "brokenBy"> {
   readonly feedback: string
-  readonly isInfrastructure: number
+  readonly isUnjudged: 0 | 1
 }
 
 const outcomes = (sql: SqlClient.SqlClient, ids: ReadonlyArray<string>) =>
@@ -164,20 +167,17 @@ const outcomes = (sql: SqlClient.SqlClient, ids: ReadonlyArray<string>) =>
       SELECT r.id, r.status, r.output, r.score, r.error,
         (SELECT json_group_array(json_object('name', w.name, 'value', w.value, 'feedback', w.feedback))
          FROM rewards w WHERE w.attempt_id = r.id || ':attempt-' || r.attempts) AS feedback,
-        r.status = 'failed' AND (r.error LIKE 'scorer % failed:%' OR EXISTS (
-          SELECT 1 FROM spans s WHERE s.attempt_id = r.id || ':attempt-' || r.attempts
-            AND (s.state IN ('upstream_cut', 'upstream_error', 'timeout', 'refused') OR s.status_code = 429
-                 OR s.status_code >= 500))) AS is_infrastructure
+        ${sql.literal(brokenBy)} AS broken_by, ${sql.literal(isUnjudged)} AS is_unjudged
       FROM json_each(${JSON.stringify(ids)}) AS wanted JOIN rollouts r ON r.id = wanted.value
       WHERE r.status IN ('succeeded', 'failed', 'cancelled')`
     const used = yield* usage(sql, ids)
     const byRollout = new Map<string, Array<Usage>>()
     for (const { rolloutId, ...one } of used) byRollout.set(rolloutId, [...byRollout.get(rolloutId) ?? [], one])
-    return rows.map(({ feedback, isInfrastructure, ...row }): SearchOutcome => ({
+    return rows.map(({ feedback, isUnjudged, ...row }): SearchOutcome => ({
       ...row,
       feedback: JSON.parse(feedback) as SearchOutcome["feedback"],
       usage: byRollout.get(row.id) ?? [],
-      isInfrastructure: isInfrastructure === 1
+      isUnjudged: isUnjudged === 1
     }))
   })
 

@@ -5,7 +5,16 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { tau } from "../support/command.js"
 import { randomFrom } from "../support/random.js"
-import { query, type Result, resultIn, searched, startSearch, storeIn } from "../support/searchRuns.js"
+import {
+  finishedIn,
+  query,
+  record,
+  type Result,
+  resultIn,
+  searched,
+  startSearch,
+  storeIn
+} from "../support/searchRuns.js"
 import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
 import { testSeed } from "../support/seed.js"
 import { scratchFolder } from "../support/store.js"
@@ -13,27 +22,6 @@ import { eventually } from "../support/upstream.js"
 
 /** `TAU_TEST_KILLS=30` for a longer trial. */
 const kills = Number(process.env["TAU_TEST_KILLS"] ?? 6)
-
-/** All that a search decided and was answered, without times. */
-const record = (folder: string) => ({
-  steps: query(folder, "SELECT n, chain, stop_reason, rollouts, reflections FROM search_steps ORDER BY n"),
-  candidates: query(
-    folder,
-    "SELECT n, step, resources_version, parents, change, path FROM search_candidates ORDER BY n"
-  ),
-  events: query(folder, "SELECT n, step, data FROM search_events ORDER BY n"),
-  reflections: query(folder, "SELECT n, path, prompt_sha256, answer, failure FROM search_reflections ORDER BY n"),
-  rollouts: query(
-    folder,
-    "SELECT id, ordinal, status, output, score, resources_version FROM rollouts ORDER BY ordinal"
-  ),
-  resources: query(
-    folder,
-    "SELECT version, resources, parent_version, author, is_latest FROM resources ORDER BY version"
-  ),
-  result: query(folder, "SELECT result FROM search_results"),
-  promotions: query(folder, "SELECT version, replaced, decision FROM promotions ORDER BY n")
-})
 
 interface Told {
   readonly ended: string
@@ -300,15 +288,6 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       assert.isAbove(failed, 5)
     }))
 
-  it.scopedLive("does not optimize the noise of a model that is not there", () =>
-    Effect.gen(function*() {
-      const folder = yield* scratchFolder
-      const { origin } = yield* searchUpstream({ fault: ({ model }) => model === "agent" ? 503 : null })
-      const { code, stderr } = yield* searched(folder, searchConfig(origin, { max_attempts: 1, worker_count: 8 }))
-      assert.strictEqual(code, 1)
-      assert.match(stderr, /rollouts failed because their model could not be reached or was overloaded/)
-    }))
-
   it.scopedLive("says in a dry run what it may cost, and does nothing", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
@@ -408,14 +387,6 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       })
     }))
 })
-
-const finishedIn = (folder: string): number => {
-  try {
-    return query<{ n: number }>(folder, "SELECT count(*) AS n FROM rollouts WHERE status = 'succeeded'")[0]!.n
-  } catch {
-    return 0
-  }
-}
 
 /** The candidates that led one after the other, the seed first. */
 const ledIn = (folder: string): ReadonlyArray<number> => {

@@ -213,6 +213,7 @@ const rolloutStep = (
   const started = is.attempts > was.attempts
   const desired = before.runs.find(({ id }) => id === is.runId)?.desired
   const isPutBack = isHeld(was) && is.status === "requeuing"
+  const isRetried = operation === "beginRun" && was.status === "failed" && is.status === "requeuing"
   return [
     ...says(is.epoch >= was.epoch, "I2 the epoch fell"),
     ...says(
@@ -220,7 +221,7 @@ const rolloutStep = (
         operation === "succeedAtOnce" && was.status === "preparing" && is.status === "succeeded",
       `I3 a move from ${was.status} to ${is.status}`
     ),
-    ...says(!isTerminal(was) || same(was, is), "I3 changed after its end"),
+    ...says(!isTerminal(was) || same(was, is) || isRetried, "I3 changed after its end"),
     ...says(was.owner === null || is.owner === null || was.owner === is.owner, "I4 another owner without a requeue"),
     ...says(!(isHeld(was) && isHeld(is) && hasNewEpoch), "I5 a new epoch without a requeue"),
     ...says(!started || is.epoch === was.epoch + 1, "I2 a claim without a new epoch"),
@@ -248,7 +249,8 @@ const rolloutStep = (
     ),
     ...says(is.resourcesVersion === was.resourcesVersion, "I22 a rollout changed its resources"),
     ...says(
-      is.failures === was.failures || operation === "fail" && is.failures === was.failures + 1,
+      is.failures === was.failures || operation === "fail" && is.failures === was.failures + 1 ||
+        isRetried && is.failures === 0,
       "a failure that nobody reported"
     ),
     ...says(

@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
 import type { RunId } from "../../domain/Ids.js"
+import { brokenRemedy, brokenText, isHopeless, isNoise } from "../../domain/Noise.js"
 import type { ResourceValues } from "../../domain/Resources.js"
 import type { Example } from "../../domain/Rollout.js"
 import { SearchFailed } from "../../domain/SearchFailed.js"
@@ -55,9 +56,6 @@ const pollMinMs = 3
 const pollMaxMs = 50
 const heldPollMs = 100
 const tickMs = 1_000
-/** A search whose rollouts keep failing for want of a model would optimize noise. */
-const infrastructureShareMax = 0.2
-const infrastructureLookedAt = 20
 
 /** A search in progress: several programs may follow each other, and share its numbers and its spending. */
 export class SearchRun {
@@ -68,7 +66,9 @@ export class SearchRun {
   private events = 0
   private reflections = 0
   private rollouts = 0
-  private broken = 0
+  /** Rollouts by what broke them. */
+  private readonly broken = new Map<string, number>()
+  private unjudged = 0
   /** When the first step was taken; null before. */
   private begunAtMs: number | null = null
 
@@ -149,7 +149,7 @@ export class SearchRun {
       ], { concurrency: "unbounded" })
       this.options.onProgress()
       const byId = new Map(outcomes.map((outcome) => [outcome.id, outcome]))
-      yield* this.watchInfrastructure(outcomes)
+      yield* this.watch(outcomes)
       const traces = yield* Effect.forEach(
         work.traces,
         (key) => Effect.map(store.conversation(this.ids.get(key)!), (talk) => [key, traceText(talk)] as const)
@@ -275,20 +275,40 @@ export class SearchRun {
     })
   }
 
-  private watchInfrastructure(outcomes: ReadonlyArray<SearchOutcome>) {
-    this.broken += outcomes.filter(({ isInfrastructure }) => isInfrastructure).length
-    if (this.rollouts < infrastructureLookedAt || this.broken <= infrastructureShareMax * this.rollouts) {
-      return Effect.void
+  /** What the search stops at, the next start of the run tries anew: it asks the store by the same rules. */
+  private watch(outcomes: ReadonlyArray<SearchOutcome>) {
+    for (const { brokenBy, isUnjudged } of outcomes) {
+      if (brokenBy !== null) this.broken.set(brokenBy, (this.broken.get(brokenBy) ?? 0) + 1)
+      if (isUnjudged) this.unjudged += 1
     }
-    const example = outcomes.find(({ isInfrastructure }) => isInfrastructure)?.error ??
-      "see tau rollouts --state failed"
-    return new SearchFailed({
-      reason: "infrastructure",
-      detail:
-        `${this.broken} of ${this.rollouts} rollouts failed because their model could not be reached or was overloaded, or no scorer could judge; ` +
-        `a search would optimize noise: ${example}`
-    })
+    const { rollouts, unjudged } = this
+    const causes = [...this.broken].map(([brokenBy, rollouts]) => ({ brokenBy, rollouts }))
+    if (isNoise({ rollouts, broken: causes.reduce((sum, cause) => sum + cause.rollouts, 0) })) {
+      const example = outcomes.find(({ brokenBy }) => brokenBy !== null)?.error ?? "unknown"
+      return new SearchFailed({
+        reason: "infrastructure",
+        detail: `${brokenText(causes, rollouts, example)}: a search would optimize noise; ${brokenRemedy(causes)}`
+      })
+    }
+    if (isHopeless({ rollouts, unjudged })) {
+      const [error, alike] = mostFrequentError(outcomes)
+      const remedy = causes.length === 0
+        ? "mend the agent and run the same command again to go on"
+        : brokenRemedy(causes)
+      return new SearchFailed({
+        reason: "agent",
+        detail: `none of the seed's ${rollouts} rollouts succeeded, and there is nothing to learn from: ` +
+          `${alike.length} failed with "${error}", ${alike[0]} say; ${remedy}`
+      })
+    }
+    return Effect.void
   }
+}
+
+const mostFrequentError = (outcomes: ReadonlyArray<SearchOutcome>): readonly [string, ReadonlyArray<string>] => {
+  const alike = new Map<string, Array<string>>()
+  for (const { error, id } of outcomes) alike.set(error ?? "unknown", [...alike.get(error ?? "unknown") ?? [], id])
+  return [...alike].reduce((most, one) => one[1].length > most[1].length ? one : most)
 }
 
 /** A paused run takes no step, and a cancelled one never will: whoever cancels it also ends this wait. */

@@ -316,6 +316,14 @@ const requeue = (db: Db, rolloutId: string, runAtMs: number) =>
   )
     .run(runAtMs, rolloutId)
 
+/** A failed rollout begins anew, with all its attempts before it. Its crashes stay counted. */
+export const retry = (db: Db, rolloutId: string): void => {
+  db.prepare(
+    `UPDATE rollouts SET status = 'requeuing', failures = 0, run_at_ms = ?, ended_at_ms = NULL
+     WHERE id = ? AND status = 'failed'`
+  ).run(db.now, rolloutId)
+}
+
 const giveUp = (db: Db, rolloutId: string) =>
   db.prepare("UPDATE rollouts SET status = 'failed', owner = NULL, lease_until_ms = NULL, ended_at_ms = ? WHERE id = ?")
     .run(db.now, rolloutId)

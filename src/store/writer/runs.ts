@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto"
 import type { RolloutMode } from "../../domain/Rollout.js"
+import { retryBroken } from "./broken.js"
 import type { Db } from "./Database.js"
 import { markDeadProcesses, recoverRun } from "./processes.js"
 import { useResources } from "./resources.js"
@@ -33,6 +34,8 @@ export interface BegunRun {
   readonly finishedBefore: number
   /** Rollouts that a dead process held, put back in the queue. */
   readonly requeued: number
+  /** Rollouts that the start before stopped at, since their model was away say: put back with all their attempts before them. */
+  readonly retried: number
   /** Calls that were under way when their process died. */
   readonly unknownCalls: number
   /** Unfinished runs of other configs in this store, newest first. */
@@ -63,6 +66,7 @@ export const beginRun = (db: Db, input: BeginRun): BegunRun => {
   ).get(input.configHash) as { id: string; v: number } | undefined
   const run = earlier ?? createRun(db, input)
   const requeued = earlier === undefined ? 0 : recoverRun(db, run.id)
+  const retried = earlier === undefined ? 0 : retryBroken(db, run.id)
   correctDueTimes(db, run.id)
   db.prepare("UPDATE runs SET state = 'running', desired = 'run', stop_reason = NULL, ended_at_ms = NULL WHERE id = ?")
     .run(run.id)
@@ -89,6 +93,7 @@ export const beginRun = (db: Db, input: BeginRun): BegunRun => {
     total,
     finishedBefore: finished,
     requeued,
+    retried,
     unknownCalls,
     otherUnfinished
   }

@@ -1,0 +1,67 @@
+/**
+ * When the failures of a run tell of something else than its texts: of a model that is away, a scorer that cannot judge, an
+ * agent that does not start. Plain functions: the store's worker thread asks them too.
+ */
+
+/** Of the rollouts of a run. */
+export interface Tally {
+  readonly rollouts: number
+  /** Those that failed for want of their model or their scorer. */
+  readonly broken: number
+  /** Those that failed, and of which no scorer has said anything. */
+  readonly unjudged: number
+}
+
+const brokenShareMax = 0.2
+/** So that a single call that failed early on stops nothing. */
+const rolloutsMin = 20
+
+/** Whether so many rollouts are broken that whoever goes on decides by noise. */
+export const isNoise = ({ broken, rollouts }: Pick<Tally, "broken" | "rollouts">): boolean =>
+  broken > brokenShareMax * Math.max(rollouts, rolloutsMin)
+
+/** Whether nothing has come of any rollout, the first one alone not counted: it may be the search's trial of what one costs. */
+export const isHopeless = ({ rollouts, unjudged }: Pick<Tally, "rollouts" | "unjudged">): boolean =>
+  rollouts > 1 && unjudged === rollouts
+
+/** What broke rollouts, by the words of the store: the state of a call, a status that answered it, or the scorer. */
+export interface BrokenBy {
+  readonly brokenBy: string
+  readonly rollouts: number
+}
+
+/** `12 of 54 rollouts failed because their model could not be reached (example)`. */
+export const brokenText = (causes: ReadonlyArray<BrokenBy>, rollouts: number, example: string): string => {
+  const sorted = causes.toSorted((a, b) => b.rollouts - a.rollouts)
+  const broken = sorted.reduce((sum, cause) => sum + cause.rollouts, 0)
+  const why = sorted.length === 1
+    ? ` because ${because(sorted[0]!.brokenBy)}`
+    : `: ${sorted.map((cause) => `${cause.rollouts} because ${because(cause.brokenBy)}`).join(", ")}`
+  return `${broken} of ${rollouts} rollouts failed${why} (${example})`
+}
+
+const because = (brokenBy: string): string => {
+  switch (brokenBy) {
+    case "upstream_error":
+      return "their model could not be reached"
+    case "upstream_cut":
+      return "their model broke its answer off"
+    case "timeout":
+      return "their model did not answer in time"
+    case "refused":
+      return "their calls could not be passed on"
+    case "scorer":
+      return "their scorer could not judge"
+    default:
+      return `their model answered ${brokenBy}`
+  }
+}
+
+/** What to do about it, and then to begin again. */
+export const brokenRemedy = (causes: ReadonlyArray<BrokenBy>): string => {
+  const mend = [
+    ...(causes.some(({ brokenBy }) => brokenBy !== "scorer") ? ["bring the model back"] : []),
+    ...(causes.some(({ brokenBy }) => brokenBy === "scorer") ? ["mend the scorer"] : [])
+  ]
+  return `${mend.join(", ")} and run the same command again to go on`
+}

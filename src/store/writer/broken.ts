@@ -1,0 +1,64 @@
+/** Failures that a run does not go on over, and how the next start of it tries them anew. */
+import { isHopeless, isNoise } from "../../domain/Noise.js"
+import type { Db } from "./Database.js"
+import { crashesMax, retry } from "./rollouts.js"
+
+const lastAttempt = "r.id || ':attempt-' || r.attempts"
+
+/**
+ * What broke a failed rollout named `r`: `scorer` that could not judge, or what came of the last of its calls that failed for
+ * want of capacity or connection, a state or a status. Null for a failure of its agent.
+ */
+export const brokenBy =
+  `CASE WHEN r.status <> 'failed' THEN NULL WHEN r.error LIKE 'scorer % failed:%' THEN 'scorer' ELSE (
+  SELECT iif(s.state IN ('upstream_cut', 'upstream_error', 'timeout', 'refused'), s.state, CAST(s.status_code AS TEXT))
+  FROM spans s WHERE s.attempt_id = ${lastAttempt}
+    AND (s.state IN ('upstream_cut', 'upstream_error', 'timeout', 'refused') OR s.status_code = 429 OR s.status_code >= 500)
+  ORDER BY s.sequence_id DESC LIMIT 1) END`
+
+/** Whether a rollout named `r` failed without a word of a scorer. */
+export const isUnjudged =
+  `(r.status = 'failed' AND NOT EXISTS (SELECT 1 FROM rewards w WHERE w.attempt_id = ${lastAttempt}))`
+
+interface Failed {
+  readonly id: string
+  readonly mode: string
+  readonly ordinal: number
+  readonly crashes: number
+  readonly brokenBy: string | null
+  readonly isUnjudged: 0 | 1
+}
+
+/**
+ * What the run stopped at is put back, with all its attempts before it: of an evaluation the broken rollouts, of a search those
+ * of its last step, for its other steps were decided on and stay as they are. Nothing where the run did not, and will not, stop
+ * for them: what it goes on over must not change when it is killed.
+ */
+export const retryBroken = (db: Db, runId: string): number => {
+  const failed = db.prepare(
+    `SELECT r.id, r.mode, r.ordinal, r.crashes, ${brokenBy} AS brokenBy, ${isUnjudged} AS isUnjudged
+     FROM rollouts r WHERE r.run_id = ? AND r.status = 'failed'`
+  ).all(runId) as ReadonlyArray<Failed>
+  if (failed.length === 0) return 0
+  const modes = db.prepare(
+    `SELECT mode, sum(queuing + requeuing + preparing + running + succeeded + failed + cancelled) AS rollouts
+     FROM run_counts WHERE run_id = ? GROUP BY mode`
+  ).all(runId) as ReadonlyArray<{ mode: string; rollouts: number }>
+  const rollouts = modes.reduce((sum, mode) => sum + mode.rollouts, 0)
+  const broken = failed.filter((rollout) => rollout.brokenBy !== null)
+  const step = db.prepare("SELECT rollouts FROM search_steps WHERE run_id = ? ORDER BY n DESC LIMIT 1").get(runId) as
+    | { rollouts: number }
+    | undefined
+  const unjudged = failed.filter((rollout) => rollout.isUnjudged === 1).length
+  const stoppedAt = step === undefined
+    ? isNoise({ rollouts, broken: broken.length }) ||
+        modes.some((mode) => broken.filter((rollout) => rollout.mode === mode.mode).length === mode.rollouts)
+      ? broken
+      : []
+    : (isNoise({ rollouts, broken: broken.length }) ? broken : isHopeless({ rollouts, unjudged }) ? failed : [])
+      .filter(({ ordinal }) => ordinal >= rollouts - step.rollouts)
+  // Who kills its workers stays where it is.
+  const retried = stoppedAt.filter(({ crashes }) => crashes < crashesMax)
+  for (const { id } of retried) retry(db, id)
+  return retried.length
+}

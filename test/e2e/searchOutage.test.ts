@@ -1,0 +1,154 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { finishedIn, query, record, searched, startSearch } from "../support/searchRuns.js"
+import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
+import { scratchFolder } from "../support/store.js"
+import { eventually } from "../support/upstream.js"
+
+const lastLine = (stderr: string) => stderr.trim().split("\n").at(-1)!
+
+const attemptsIn = (folder: string) => query<{ n: number }>(folder, "SELECT count(*) AS n FROM attempts")[0]!.n
+
+/** An agent behind a command, which asks its model through the run's proxy. */
+const agentProgram = `
+let text = ""
+for await (const chunk of process.stdin) text += chunk
+const { OPENAI_API_KEY, OPENAI_BASE_URL, TAU_MODEL, TAU_RESOURCES_DIR } = process.env
+const { readFileSync } = await import("node:fs")
+const answer = await fetch(OPENAI_BASE_URL + "/chat/completions", {
+  method: "POST",
+  headers: { authorization: "Bearer " + OPENAI_API_KEY, "content-type": "application/json" },
+  body: JSON.stringify({
+    model: TAU_MODEL,
+    messages: [
+      { role: "system", content: readFileSync(TAU_RESOURCES_DIR + "/system_prompt", "utf8") },
+      { role: "user", content: JSON.parse(text).prompt }
+    ]
+  })
+})
+if (!answer.ok) process.exit(1)
+process.stdout.write((await answer.json()).choices[0].message.content)
+`
+
+describe("A search whose rollouts fail for want of what they need", { timeout: 240_000 }, () => {
+  it.scopedLive("stops while its model is away, and is then what it would have been without the outage", () =>
+    Effect.gen(function*() {
+      const outage = { from: Infinity }
+      const { origin, pace, served } = yield* searchUpstream({
+        fault: ({ model }, n) => model === "agent" && n >= outage.from ? 503 : null
+      })
+      const config = searchConfig(origin, { max_attempts: 1, worker_count: 8, optimizer: { max_rollouts: 150 } })
+      const undisturbed = yield* scratchFolder
+      assert.strictEqual((yield* searched(undisturbed, config)).code, 0)
+      const expected = record(undisturbed)
+
+      const folder = yield* scratchFolder
+      served.length = 0
+      outage.from = 25
+      const stopped = yield* searched(folder, config)
+      assert.strictEqual(stopped.code, 1)
+      const message = "tau: 15 of 40 rollouts failed because their model answered 503 "
+        + "(the model call was answered with 503: not now with [REDACTED]): a search would optimize noise; "
+        + "bring the model back and run the same command again to go on"
+      assert.strictEqual(lastLine(stopped.stderr), message)
+      assert.strictEqual(attemptsIn(folder), 40)
+
+      // The model is still away: those that failed are tried once more, and it ends as before.
+      const again = yield* searched(folder, config)
+      assert.deepStrictEqual([again.code, lastLine(again.stderr)], [1, message])
+      assert.match(
+        again.stderr,
+        /^resuming run \S+: 25 of 40 rollouts already finished, 15 that failed put back in the queue,/m
+      )
+      assert.strictEqual(attemptsIn(folder), 55)
+
+      // It is back, and the run is killed once more on its way.
+      outage.from = Infinity
+      pace.latencyMs = 5
+      yield* Effect.scoped(Effect.gen(function*() {
+        const command = yield* startSearch(folder, config)
+        yield* eventually("half of it", Effect.sync(() => finishedIn(folder) >= 70 ? true : undefined))
+        command.process.kill("SIGKILL")
+        yield* command.exit
+      }))
+      pace.latencyMs = 0
+      const last = yield* searched(folder, config)
+      assert.strictEqual(last.code, 0, last.stderr)
+      assert.deepStrictEqual(record(folder), expected)
+    }))
+
+  it.scopedLive("goes on over what it had decided on before its model was away", () =>
+    Effect.gen(function*() {
+      const outage = { from: 60 }
+      const { origin } = yield* searchUpstream({
+        fault: ({ model }, n) => model === "agent" && n >= outage.from ? 429 : null
+      })
+      const config = searchConfig(origin, { max_attempts: 1, optimizer: { algorithm: "gepa", max_rollouts: 150 } })
+      const folder = yield* scratchFolder
+      const stopped = yield* searched(folder, config)
+      assert.strictEqual(stopped.code, 1)
+      assert.match(lastLine(stopped.stderr), /^tau: \d+ of \d+ rollouts failed because their model answered 429 /)
+      const steps = query(folder, "SELECT n, chain FROM search_steps ORDER BY n")
+      outage.from = Infinity
+      const { code, stderr } = yield* searched(folder, config)
+      assert.strictEqual(code, 0, stderr)
+      assert.deepStrictEqual(
+        query(folder, "SELECT n, chain FROM search_steps ORDER BY n").slice(0, steps.length),
+        steps
+      )
+    }))
+
+  it.scopedLive("says of an agent's program which of its needs was missing, and goes on when it is there", () =>
+    Effect.gen(function*() {
+      const { origin, served } = yield* searchUpstream()
+      const folder = yield* scratchFolder
+      const config = (upstream: string) => ({
+        ...searchConfig(origin, {
+          max_attempts: 2,
+          executor: { kind: "command", command: ["node", "agent.mjs"] },
+          optimizer: { algorithm: "gepa", max_rollouts: 60, max_reflections: 4 }
+        }),
+        upstream_url: upstream
+      })
+      const started = yield* searched(folder, config(origin))
+      assert.strictEqual(started.code, 1)
+      assert.match(
+        lastLine(started.stderr),
+        /^tau: none of the seed's 40 rollouts succeeded, .*: 40 failed with "the agent exited with code 1", \S+ say; mend the agent and run the same command again to go on$/
+      )
+      assert.strictEqual(attemptsIn(folder), 80)
+      assert.lengthOf(served, 0)
+
+      writeFileSync(join(folder, "agent.mjs"), agentProgram)
+      const away = yield* searched(folder, config("http://127.0.0.1:1"))
+      assert.strictEqual(away.code, 1)
+      assert.match(
+        lastLine(away.stderr),
+        /^tau: 40 of 40 rollouts failed because their model could not be reached \(the agent exited with code 1\): /
+      )
+
+      const { code, stderr } = yield* searched(folder, config(origin))
+      assert.strictEqual(code, 0, stderr)
+      assert.strictEqual(query(folder, "SELECT 1 FROM runs").length, 1)
+      assert.isNotEmpty(served.filter(({ model }) => model === "reflector"))
+    }))
+
+  it.scopedLive("says so when a scorer could not judge", () =>
+    Effect.gen(function*() {
+      const { origin, served } = yield* searchUpstream()
+      const folder = yield* scratchFolder
+      const config = searchConfig(origin, {
+        max_attempts: 1,
+        scoring: [{ kind: "http", url: "http://127.0.0.1:1/score" }]
+      })
+      const { code, stderr } = yield* searched(folder, config)
+      assert.strictEqual(code, 1)
+      assert.match(
+        lastLine(stderr),
+        /^tau: 40 of 40 rollouts failed because their scorer could not judge \(scorer http failed: .*; mend the scorer and run/
+      )
+      assert.isEmpty(served.filter(({ model }) => model === "reflector"))
+    }))
+})

@@ -308,6 +308,8 @@ tau: tau.json: $.worker_cuont: unknown key "worker_cuont"; did you mean "worker_
 - \`train\` and \`val\` are old names of \`optimize\` and \`validate\`. Giving both names of one key is an error.
 - An unknown key is an error that names the nearest known key.
 - Counts and intervals are whole numbers greater than 0.
+- The program of a \`command\` and its \`cwd\` are there when a run, or a dry run, begins: a file that may be executed, or a name
+  in a directory of \`PATH\`.
 - With the executor \`chat\` each example must have what its message needs: the fields that \`user\` names; without \`user\` a \`prompt\`, or
   \`messages\`; and the whole number that \`seed_field\` names. A resource named in \`user\`, \`parameters\` or \`tools\` must exist in \`resources\`.
 - The component of a rule in \`rewrite\` is a text in \`resources\`.

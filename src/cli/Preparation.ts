@@ -4,6 +4,7 @@ import type { RunConfig } from "../domain/RunConfig.js"
 import { UsageError } from "./CliError.js"
 import { loadConfig } from "./ConfigFile.js"
 import type { OptimizeMode } from "./Mode.js"
+import { checkPrograms } from "./Programs.js"
 import type { Environment } from "./Providers.js"
 import { reflectionModel } from "./SearchPart.js"
 import { seedResources } from "./SeedResources.js"
@@ -14,6 +15,7 @@ import { upstreamOf } from "./Upstream.js"
 export const preparation = Effect.fnUntraced(function*(mode: OptimizeMode, environment: Environment) {
   const { config, folder, path } = yield* loadConfig(mode.configPath)
   yield* checkForce(mode, config)
+  yield* checkPrograms(mode.configPath, config, folder)
   const seed = yield* seedResources(mode, config)
   const upstream = yield* upstreamOf(mode, config, environment)
   const judges = yield* Effect.forEach(

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { readdirSync } from "node:fs"
+import { chmodSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { tau } from "../support/command.js"
 import { query, resultIn, searched, storeIn } from "../support/searchRuns.js"
 import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
@@ -135,6 +136,49 @@ describe("The settings of a search, end to end", { timeout: 120_000 }, () => {
         assert.strictEqual(code, 2, stderr)
         assert.match(stderr, /\$\.optimizer\.max_usd needs the price of openai\/judge-of-mine/)
       }
+    }))
+
+  it.scopedLive("is refused where a program that it names is not there", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin, served } = yield* searchUpstream()
+      const refused = (executor: object, scoring?: object) =>
+        Effect.gen(function*() {
+          const config = searchConfig(origin, {
+            executor: { kind: "command", ...executor },
+            ...(scoring !== undefined && { scoring: [scoring] })
+          })
+          const told = yield* Effect.forEach([[], ["--dry-run"]], (flags) => searched(folder, config, flags))
+          assert.deepStrictEqual(told.map(({ code }) => code), [2, 2])
+          assert.strictEqual(told[0]!.stderr, told[1]!.stderr)
+          return told[0]!.stderr
+        })
+      assert.strictEqual(
+        yield* refused({ command: ["python33", "agent.py"] }),
+        "tau: config.json: $.executor.command[0]: expected a program, found \"python33\", which is in no directory of PATH\n"
+      )
+      assert.strictEqual(
+        yield* refused({ command: ["node"], env: { PATH: "/nowhere" } }),
+        "tau: config.json: $.executor.command[0]: expected a program, found \"node\", which is in no directory of PATH\n"
+      )
+      assert.strictEqual(
+        yield* refused({ command: ["./agent.sh"], cwd: "agents" }, { kind: "command", command: ["./judge"] }),
+        `tau: config.json: $.executor.cwd: expected a folder, found none at ${join(folder, "agents")}\n`
+          + `tau: config.json: $.scoring[0].command[0]: expected a program, found nothing at ${join(folder, "judge")}\n`
+      )
+      writeFileSync(join(folder, "agent.sh"), "#!/bin/sh\n")
+      assert.strictEqual(
+        yield* refused({ command: ["./agent.sh"] }),
+        `tau: config.json: $.executor.command[0]: expected a program, found no executable file at ${
+          join(folder, "agent.sh")
+        }\n`
+      )
+      chmodSync(join(folder, "agent.sh"), 0o755)
+      const config = searchConfig(origin, { executor: { kind: "command", command: ["./agent.sh"], cwd: "." } })
+      assert.strictEqual((yield* searched(folder, config, ["--dry-run"])).code, 0)
+      rmSync(join(folder, "agent.sh"))
+      assert.deepStrictEqual(readdirSync(folder), ["config.json"])
+      assert.lengthOf(served, 0)
     }))
 
   it.scopedLive("reach the algorithm under its own names", () =>

@@ -20,6 +20,14 @@ const rolloutsMin = 20
 export const isNoise = ({ broken, rollouts }: Pick<Tally, "broken" | "rollouts">): boolean =>
   broken > brokenShareMax * Math.max(rollouts, rolloutsMin)
 
+/** The same of an evaluation, by its modes: one of them that is broken as a whole has no score either. */
+export const isNoEvaluation = (modes: ReadonlyArray<Pick<Tally, "broken" | "rollouts">>): boolean =>
+  modes.some(({ broken, rollouts }) => broken > 0 && broken === rollouts) ||
+  isNoise({
+    rollouts: modes.reduce((sum, { rollouts }) => sum + rollouts, 0),
+    broken: modes.reduce((sum, { broken }) => sum + broken, 0)
+  })
+
 /** Whether nothing has come of any rollout, the first one alone not counted: it may be the search's trial of what one costs. */
 export const isHopeless = ({ rollouts, unjudged }: Pick<Tally, "rollouts" | "unjudged">): boolean =>
   rollouts > 1 && unjudged === rollouts
@@ -32,7 +40,10 @@ export interface BrokenBy {
 
 /** `12 of 54 rollouts failed because their model could not be reached (example)`. */
 export const brokenText = (causes: ReadonlyArray<BrokenBy>, rollouts: number, example: string): string => {
-  const sorted = causes.toSorted((a, b) => b.rollouts - a.rollouts)
+  const counts = new Map<string, number>()
+  for (const { brokenBy, rollouts } of causes) counts.set(brokenBy, (counts.get(brokenBy) ?? 0) + rollouts)
+  const sorted = [...counts].map(([brokenBy, rollouts]) => ({ brokenBy, rollouts }))
+    .toSorted((a, b) => b.rollouts - a.rollouts)
   const broken = sorted.reduce((sum, cause) => sum + cause.rollouts, 0)
   const why = sorted.length === 1
     ? ` because ${because(sorted[0]!.brokenBy)}`

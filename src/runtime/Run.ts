@@ -13,6 +13,7 @@ import { hostname } from "node:os"
 import { dirname } from "node:path"
 import { counted } from "../domain/Figures.js"
 import type { RunId } from "../domain/Ids.js"
+import { brokenRemedy, brokenText, isNoEvaluation } from "../domain/Noise.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import type { SearchFailed } from "../domain/SearchFailed.js"
 import * as OwnerLock from "../store/OwnerLock.js"
@@ -129,10 +130,13 @@ export const run = (options: RunOptions) =>
         Effect.exit
       )
       const exit = yield* endingOf(begun, worked, search !== null)
+      const outage = search === null && Exit.isSuccess(exit) && exit.value === "finished"
+        ? yield* outageLine(begun.runId)
+        : null
       /** Leaves checkpoint and status file as they are to stay. */
       const settle = Effect.gen(function*() {
         const { succeeded } = yield* runs.progress(begun.runId)
-        const close = closingOf(exit, succeeded)
+        const close = closingOf(exit, succeeded, outage !== null)
         yield* checkpoints.savePromoted
         yield* checkpoints.save
         yield* reporter.publish(reported, close)
@@ -164,6 +168,7 @@ export const run = (options: RunOptions) =>
         elapsedMs: (yield* Clock.currentTimeMillis) - startedAtMs
       })
       if (exit.value === "timed-out") yield* announcer.say(timedOutLine(summary, config.completion_timeout_secs))
+      if (outage !== null) yield* announcer.say(outage)
       yield* options.report(summary)
       // Last of all: killed before it, the same command resumes a run with nothing left to do and tells its result; killed
       // after it, the result has been told. The other way round a kill would make it pay for everything twice.
@@ -217,6 +222,21 @@ const endingOf = (
     const runs = yield* RunStore
     const { isFinished } = yield* Effect.orElseSucceed(runs.outlook(begun.runId), () => ({ isFinished: false }))
     return isFinished ? Exit.succeed<Ending>("finished") : worked
+  })
+
+/** What an evaluation lacks whose model was away, or whose scorer could not judge; null where its scores say something. */
+const outageLine = (runId: RunId) =>
+  Effect.gen(function*() {
+    const broken = yield* Effect.flatMap(RunFindings, (findings) => findings.broken(runId))
+    const [first] = broken
+    if (first === undefined) return null
+    const modes = (yield* Effect.flatMap(RunStore, (runs) => runs.scores(runId))).map(({ mode, rollouts }) => ({
+      rollouts,
+      broken: broken.reduce((sum, cause) => cause.mode === mode ? sum + cause.rollouts : sum, 0)
+    }))
+    if (!isNoEvaluation(modes)) return null
+    const total = modes.reduce((sum, { rollouts }) => sum + rollouts, 0)
+    return `${brokenText(broken, total, first.error)}: their scores say nothing; ${brokenRemedy(broken)}`
   })
 
 /** Nothing of what is asked here may keep a run that was told to stop from saying that it has. */
@@ -330,7 +350,7 @@ interface Closing {
   readonly stoppedReason: string | null
 }
 
-const closingOf = (exit: Exit.Exit<Ending, unknown>, succeeded: number): Closing => {
+const closingOf = (exit: Exit.Exit<Ending, unknown>, succeeded: number, wasOutage: boolean): Closing => {
   if (Exit.isFailure(exit)) {
     return Cause.isInterruptedOnly(exit.cause)
       ? { runState: "paused", storedState: "paused", stoppedReason: "signal" }
@@ -342,6 +362,7 @@ const closingOf = (exit: Exit.Exit<Ending, unknown>, succeeded: number): Closing
   if (exit.value === "cancelled") {
     return { runState: "cancelled", storedState: "cancelled", stoppedReason: "cancelled" }
   }
+  if (wasOutage) return { runState: "failed", storedState: "running", stoppedReason: "error" }
   const runState = succeeded > 0 ? "completed" : "failed"
   return { runState, storedState: runState, stoppedReason: null }
 }

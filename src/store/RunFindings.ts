@@ -3,8 +3,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { RunId } from "../domain/Ids.js"
+import type { BrokenBy } from "../domain/Noise.js"
 import { orStoreError } from "./reading.js"
 import type { StoreError } from "./StoreError.js"
+import { brokenBy } from "./writer/broken.js"
 
 /** What is there of a run's work, whoever did it. */
 export interface Findings {
@@ -31,11 +33,20 @@ export interface RewriteCount {
   readonly missed: number
 }
 
+/** Rollouts that one cause broke: see `writer/broken.ts`. */
+export interface Broken extends BrokenBy {
+  readonly mode: string
+  /** Why one of them failed. */
+  readonly error: string
+}
+
 /** What a start of a run, or an operator, finds of it. */
 export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFindings, {
   readonly of: (runId: RunId) => Effect.Effect<Findings, StoreError>
   /** Rollouts that were tried before this start of the run, and tried again since. */
   readonly takenUpAgain: (runId: RunId, start: number) => Effect.Effect<number, StoreError>
+  /** What failed for want of its model or its scorer, by mode and cause. */
+  readonly broken: (runId: RunId) => Effect.Effect<ReadonlyArray<Broken>, StoreError>
   /** In how many calls each rule of the run's `rewrite` found its text, and in how many not. In no order. */
   readonly rewrites: (runId: RunId) => Effect.Effect<ReadonlyArray<RewriteCount>, StoreError>
 }>() {
@@ -51,6 +62,14 @@ export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFinding
                 AND EXISTS (SELECT 1 FROM attempts a WHERE a.rollout_id = r.id AND a.started_at_ms < s.started_at_ms)
                 AND EXISTS (SELECT 1 FROM attempts a WHERE a.rollout_id = r.id AND a.started_at_ms >= s.started_at_ms)`
           ).pipe(Effect.map(([row]) => row!.n)),
+        broken: (runId) =>
+          orStoreError(
+            "reading what broke rollouts",
+            sql<Broken>`SELECT mode, broken_by, count(*) AS rollouts, min(error) AS error
+              FROM (SELECT r.mode, r.error, ${sql.literal(brokenBy)} AS broken_by FROM rollouts r
+                    WHERE r.run_id = ${runId} AND r.status = 'failed')
+              WHERE broken_by IS NOT NULL GROUP BY 1, 2`
+          ),
         rewrites: (runId) =>
           orStoreError(
             "reading what was rewritten",

@@ -1,5 +1,5 @@
 /** Failures that a run does not go on over, and how the next start of it tries them anew. */
-import { isHopeless, isNoise } from "../../domain/Noise.js"
+import { isHopeless, isNoEvaluation, isNoise } from "../../domain/Noise.js"
 import type { Db } from "./Database.js"
 import { crashesMax, retry } from "./rollouts.js"
 
@@ -50,11 +50,12 @@ export const retryBroken = (db: Db, runId: string): number => {
     | { rollouts: number }
     | undefined
   const unjudged = failed.filter((rollout) => rollout.isUnjudged === 1).length
+  const tallies = modes.map(({ mode, rollouts }) => ({
+    rollouts,
+    broken: broken.filter((rollout) => rollout.mode === mode).length
+  }))
   const stoppedAt = step === undefined
-    ? isNoise({ rollouts, broken: broken.length }) ||
-        modes.some((mode) => broken.filter((rollout) => rollout.mode === mode.mode).length === mode.rollouts)
-      ? broken
-      : []
+    ? isNoEvaluation(tallies) ? broken : []
     : (isNoise({ rollouts, broken: broken.length }) ? broken : isHopeless({ rollouts, unjudged }) ? failed : [])
       .filter(({ ordinal }) => ordinal >= rollouts - step.rollouts)
   // Who kills its workers stays where it is.

@@ -29,7 +29,9 @@ export const rootMode = (
   const values = new GivenFlags(rootFlags, explicit, environment)
   const selected = selectedBy(values)
   for (const flag of rootFlags) {
-    if (!explicit.has(flag.name)) continue
+    const given = explicit.get(flag.name)
+    // A switch that would choose a mode and is off takes back its variable, whatever the mode.
+    if (given === undefined || (flag.selects !== undefined && !isOn(given))) continue
     const alone = selected === undefined && flag.name === "model"
     if (!alone && (selected === undefined || !flag.modes.includes(selected.mode))) {
       throw new Mistake(`--${flag.name} needs ${flag.modes.map((mode) => switchesOn[mode]).join(" or ")}`)

@@ -168,7 +168,17 @@ describe("modes do not mix", () => {
       `${p}-proxy-bind needs ${p}-proxy-server or ${p}-config`
     )
     expect(mistakeOf([...optimize, `${p}-control-json`])).toContain(`${p}-control-json needs a control verb`)
-    expect(mistakeOf([`${p}-proxy-server=false`])).toContain("needs")
+    expect(mistakeOf([`${p}-json=false`])).toBe(`${p}-json needs ${p}-config`)
+  })
+
+  it("take a switch that is off for none, and it beats its variable", () => {
+    const environment = { TAU_PROMPT_OPTIMIZATION_PROXY_SERVER: "1" }
+    const off = `${p}-proxy-server=false`
+    expect(parseArguments([off], environment)).toEqual({ _tag: "nothing" })
+    expect(modeOf([off, `${p}-control-status`], environment)).toMatchObject({ _tag: "control", verb: "status" })
+    expect(modeOf([...optimize, `${p}-control-status=0`, off], environment)).toMatchObject({ _tag: "optimize" })
+    expect(mistakeOf([off, `${p}-proxy-bind=h:1`], environment)).toContain(`${p}-proxy-bind needs`)
+    expect(mistakeOf([...optimize, `${p}-proxy-server=maybe`])).toContain(`${p}-proxy-server: expected 1, true`)
   })
 })
 

@@ -20,10 +20,10 @@ const open = (path: string) =>
 /** A process's entry with one call under way, as it stands after its process died, or while it lives. */
 const leave = (
   path: string,
-  process: { id: string; host: string; pid: number; started: string | null; ageMs: number }
+  process: { id: string; host: string; pid: number; started: string | null; ageMs: number; callAgeMs?: number }
 ) => {
   const store = new Database(path)
-  const { ageMs, host, id, pid, started } = process
+  const { ageMs, callAgeMs = ageMs, host, id, pid, started } = process
   const at = Date.now() - ageMs
   store.prepare(
     "INSERT INTO processes (id, host, pid, pid_started, kind, started_at_ms, heartbeat_at_ms) VALUES (?, ?, ?, ?, 'proxy', ?, ?)"
@@ -31,8 +31,8 @@ const leave = (
   store.prepare(
     `INSERT INTO spans (span_id, trace_id, rollout_id, attempt_id, sequence_id, process_id, name, kind, state, method, path,
                         attributes, events, start_time_us)
-     VALUES (?, 't', 'r', ?, 1, ?, 'x', 'http', 'open', 'POST', '/v1/x', '{}', '[]', 0)`
-  ).run(id, `${id}:attempt-1`, id)
+     VALUES (?, 't', 'r', ?, 1, ?, 'x', 'http', 'open', 'POST', '/v1/x', '{}', '[]', ?)`
+  ).run(id, `${id}:attempt-1`, id, (Date.now() - callAgeMs) * 1000)
   store.close()
 }
 
@@ -81,5 +81,24 @@ describe("What dead processes leave open", () => {
         ["dead", "reused-pid", "quiet", "elsewhere", "elsewhere-silent"].map((id) => stateOf(path, id)),
         ["unknown_after_crash", "unknown_after_crash", "open", "open", "unknown_after_crash"]
       )
+    }))
+
+  it.scopedLive("lasted until its process was last heard of, not until somebody came to settle it", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      yield* open(path)
+      const dead = { host: hostname(), pid: 2 ** 22 - 1, started: null, ageMs: 10 * minute }
+      leave(path, { ...dead, id: "long", callAgeMs: 11 * minute })
+      leave(path, { ...dead, id: "after-the-last-heartbeat", callAgeMs: 9 * minute })
+      yield* open(path)
+      const store = new Database(path, { readonly: true })
+      const lasted = store.prepare(
+        `SELECT span_id AS id, round((end_time_us - start_time_us) / 1e6) AS seconds FROM spans ORDER BY start_time_us`
+      ).all()
+      store.close()
+      assert.deepStrictEqual(lasted, [
+        { id: "long", seconds: 60 },
+        { id: "after-the-last-heartbeat", seconds: 0 }
+      ])
     }))
 })

@@ -29,12 +29,16 @@ export const heartbeatProcess = (db: Db, { id }: { readonly id: string }): null 
 }
 
 /** Closes the entry of a process and whatever it left open. Answers how many of its calls ended unknown. */
-export const endProcess = (db: Db, { id }: { readonly id: string }): number => {
+export const endProcess = (db: Db, { id }: { readonly id: string }): number => closeEntry(db, id, db.now)
+
+/** Nobody knows when a call ended that its process did not live to record: it was under way when that was last heard of. */
+const closeEntry = (db: Db, id: string, lastHeardOfMs: number): number => {
   db.prepare("UPDATE processes SET ended_at_ms = ? WHERE id = ?").run(db.now, id)
   db.prepare("UPDATE workers SET ended_at_ms = ? WHERE process_id = ? AND ended_at_ms IS NULL").run(db.now, id)
   return db.prepare(
-    "UPDATE spans SET state = 'unknown_after_crash', end_time_us = ? WHERE process_id = ? AND state = 'open'"
-  ).run(db.now * 1000, id).changes
+    `UPDATE spans SET state = 'unknown_after_crash', end_time_us = max(start_time_us, ?)
+     WHERE process_id = ? AND state = 'open'`
+  ).run(lastHeardOfMs * 1000, id).changes
 }
 
 export const markDeadProcesses = (db: Db, self: string): number => {
@@ -43,7 +47,9 @@ export const markDeadProcesses = (db: Db, self: string): number => {
      FROM processes WHERE ended_at_ms IS NULL AND id <> ?`
   ).all(self) as ReadonlyArray<ProcessEntry & { readonly id: string }>
   let unknownCalls = 0
-  for (const entry of running) if (!isPresent(entry, db.now)) unknownCalls += endProcess(db, { id: entry.id })
+  for (const entry of running) {
+    if (!isPresent(entry, db.now)) unknownCalls += closeEntry(db, entry.id, entry.heartbeatAtMs)
+  }
   return unknownCalls
 }
 

@@ -124,7 +124,7 @@ export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
       const writer = yield* Writer
-      const { id: processId, unknownCalls } = yield* StoreProcess
+      const { id: processId } = yield* StoreProcess
 
       const outlook = SqlSchema.single({
         Request: RunId,
@@ -196,7 +196,6 @@ export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
               ...options,
               command,
               processId,
-              unknownCalls,
               config: canonicalJson(config),
               resources: resources === null ? null : canonicalJson(resources),
               rollouts: rollouts.map(({ input, mode }) => ({ mode, input: JSON.stringify(input) }))

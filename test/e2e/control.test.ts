@@ -168,6 +168,10 @@ describe("a run whose process was killed", () => {
         const running = yield* startRun(folder)
         yield* begun(running)
         yield* succeeded(folder, 3)
+        yield* wait(
+          "a call is under way",
+          () => query(folder, "SELECT 1 FROM spans WHERE state = 'open'").length > 0
+        )
         running.process.kill("SIGKILL")
         yield* running.exit
 
@@ -180,6 +184,7 @@ describe("a run whose process was killed", () => {
         const report = json(folder, `${stateDir}/recovery-report.json`)
         assert.deepInclude(report, { crash_detected: true, checkpoint_source: "primary", replayed_actions: ["resume"] })
         const finished = count(folder, "status = 'succeeded'")
+        const unknown = query(folder, "SELECT 1 FROM spans WHERE state = 'unknown_after_crash'").length
         assert.deepInclude(report["run"], { rollouts: 30, finished, resources_versions: [1], calls_replayed: 0 })
 
         const [{ id }] = query<{ id: string }>(folder, "SELECT id FROM runs") as [{ id: string }]
@@ -197,6 +202,8 @@ describe("a run whose process was killed", () => {
         assert.deepInclude(summary.resume, {
           crash_detected: true,
           finished_before: finished,
+          // The process of the verb had marked them.
+          unknown_calls: unknown,
           resources_versions: [1],
           checkpoint_source: "primary",
           // One for each answer that came before the kill to an agent that did not live to hand its own in.

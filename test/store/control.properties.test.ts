@@ -108,7 +108,6 @@ const play = ({ live, steps }: Story) => {
     configPath: "config.json",
     modelRef: "sim/x",
     processId,
-    unknownCalls: 0,
     resources: null,
     rollouts: [1, 2, 3].map((n) => ({ mode: "train" as const, input: `{"n":${n}}` })),
     attemptsMax: 2,

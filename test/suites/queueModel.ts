@@ -207,7 +207,6 @@ class History {
       configPath: "config.json",
       modelRef: "sim/arithmetic",
       processId,
-      unknownCalls: 0,
       resources: null,
       rollouts: Array.from({ length: rolloutsPerRun }, (_, n) => ({ mode: "train" as const, input: `{"n":${n}}` })),
       attemptsMax,

@@ -131,7 +131,6 @@ class Simulation {
         configPath: "config.json",
         modelRef: "fake/model",
         processId: name,
-        unknownCalls: 0,
         resources: null,
         rollouts: Array.from({ length: rollouts }, (_, n) => ({ mode: "train" as const, input: `{"n":${n}}` })),
         attemptsMax,

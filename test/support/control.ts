@@ -49,7 +49,6 @@ export const beginCrashedRun = (count: number) =>
       processId,
       resources: null,
       rollouts: [],
-      unknownCalls: 0,
       attemptsMax: 2,
       command: null
     })

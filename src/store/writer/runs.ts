@@ -14,8 +14,6 @@ export interface BeginRun {
   readonly configPath: string
   readonly modelRef: string
   readonly processId: string
-  /** Calls of dead processes that this process found open when it opened the store. */
-  readonly unknownCalls: number
   /** Canonical JSON of the config's resources, or null to run under the latest version. */
   readonly resources: string | null
   readonly rollouts: ReadonlyArray<{ readonly mode: RolloutMode; readonly input: string }>
@@ -36,7 +34,7 @@ export interface BegunRun {
   readonly requeued: number
   /** Rollouts that the start before stopped at, since their model was away say: put back with all their attempts before them. */
   readonly retried: number
-  /** Calls that were under way when their process died. */
+  /** Calls that were under way when the process of the start before died. */
   readonly unknownCalls: number
   /** Unfinished runs of other configs in this store, newest first. */
   readonly otherUnfinished: ReadonlyArray<{ readonly id: string; readonly configPath: string }>
@@ -49,7 +47,7 @@ export interface BegunRun {
  */
 export const beginRun = (db: Db, input: BeginRun): BegunRun => {
   const now = db.now
-  const unknownCalls = input.unknownCalls + markDeadProcesses(db, input.processId)
+  markDeadProcesses(db, input.processId)
   // A cancel that nobody lived to carry out is carried out now: what was given up is not taken up again.
   for (
     const { id } of db.prepare("SELECT id FROM runs WHERE state IN ('running', 'paused') AND desired = 'cancel'")
@@ -78,6 +76,7 @@ export const beginRun = (db: Db, input: BeginRun): BegunRun => {
   const { n } = db.prepare("SELECT coalesce(max(n), 0) + 1 AS n FROM run_starts WHERE run_id = ?").get(run.id) as {
     n: number
   }
+  const unknownCalls = unknownCallsOfStart(db, run.id, n - 1)
   db.prepare(
     `INSERT INTO run_starts (run_id, n, process_id, started_at_ms, finished_before, requeued, unknown_calls, command)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
@@ -97,6 +96,17 @@ export const beginRun = (db: Db, input: BeginRun): BegunRun => {
     unknownCalls,
     otherUnfinished
   }
+}
+
+/** Whoever opened the store first after the process had died marked them: a control verb, say, or a proxy. */
+const unknownCallsOfStart = (db: Db, runId: string, n: number): number => {
+  const { calls } = db.prepare(
+    // Both conditions on the state: the first is that of the index.
+    `SELECT count(*) AS calls FROM spans
+     WHERE (state NOT IN ('open', 'done') OR status_code >= 400) AND state = 'unknown_after_crash'
+       AND process_id = (SELECT process_id FROM run_starts WHERE run_id = ? AND n = ?)`
+  ).get(runId, n) as { calls: number }
+  return calls
 }
 
 const createRun = (db: Db, input: BeginRun): { readonly id: string; readonly v: number } => {

@@ -13,7 +13,7 @@ import { parseHttpUrl, parseUpstream } from "../openai/UpstreamUrl.js"
 import type { Problem } from "./ConfigShape.js"
 import { mismatch } from "./ConfigShape.js"
 import { providers } from "./Providers.js"
-import { searchProblems } from "./SearchRules.js"
+import { missingReference, searchProblems } from "./SearchRules.js"
 import { nearest } from "./Suggestion.js"
 
 /** `givenOptimizer` are the keys of `optimizer` that stand in the file. */
@@ -23,6 +23,7 @@ export const ruleProblems = (config: RunConfig, givenOptimizer: ReadonlyArray<st
     : []),
   ...upstreamProblems(config.upstream_url),
   ...scoringProblems(config),
+  ...referenceProblems(config),
   ...executorProblems(config),
   ...searchProblems(config, givenOptimizer),
   ...rewriteProblems(config)
@@ -84,6 +85,28 @@ const scoringProblems = (config: RunConfig): ReadonlyArray<Problem> => {
   return scorers.some(({ weight }) => weight > 0)
     ? problems
     : [...problems, { path: "$.scoring", text: "expected at least one weight above 0, found none" }]
+}
+
+/** An attempt whose answer cannot be scored fails, which is known before it is paid for. */
+const referenceProblems = (config: RunConfig): ReadonlyArray<Problem> => {
+  const wanted = (config.scoring ?? []).flatMap((scorer) => referenceOf(scorer) ?? [])
+  return examplesOf(config).flatMap(([path, example]) => {
+    const missing = wanted.find((field) => !Object.hasOwn(example, field))
+    return missing === undefined ? [] : [missingReference(path, missing)]
+  })
+}
+
+/** The field that a scorer reads of each example. What a program or a server reads is their own matter. */
+const referenceOf = (scorer: ScorerConfig): string | undefined => {
+  switch (scorer.kind) {
+    case "command":
+    case "http":
+      return undefined
+    case "regex":
+      return scorer.pattern === undefined ? scorer.expected : undefined
+    default:
+      return scorer.expected
+  }
 }
 
 const judgeProblems = (

@@ -87,7 +87,7 @@ export const searchProblems = (config: RunConfig, given: ReadonlyArray<string>):
     ),
     // Without resources of its own the run is under the latest version, which only the store knows.
     ...(config.resources === undefined ? [] : componentProblems(config.optimizer, config.resources, "\"resources\"")),
-    ...referenceProblems(config),
+    ...unscoredProblems(config),
     ...budgetProblems(config),
     ...crossingProblems(config.optimizer),
     ...parameterProblems(config),
@@ -131,32 +131,25 @@ export const componentProblems = (
   })
 }
 
-/** A search compares scores: an example that cannot be scored would count as a miss of every candidate. */
-const referenceProblems = (config: RunConfig): ReadonlyArray<Problem> => {
-  const { scoring } = config
-  const wanted = scoring === undefined
-    ? ["expected"]
-    : scoring.flatMap((scorer) =>
-      scorer.kind === "exact_match" || scorer.kind === "contains" || scorer.kind === "numeric" ||
-        scorer.kind === "json_equal" || (scorer.kind === "regex" && scorer.pattern === undefined)
-        ? [scorer.expected]
-        : []
+/** A search compares scores: an example that has none would count as a miss of every candidate. Without scorers only texts are compared. */
+const unscoredProblems = (config: RunConfig): ReadonlyArray<Problem> =>
+  config.scoring !== undefined ?
+    [] :
+    (["optimize", "validate"] as const).flatMap((key) =>
+      config[key].flatMap((example, index): ReadonlyArray<Problem> => {
+        const path = pathOf(pathOf("$", key), index)
+        if (!Object.hasOwn(example, "expected")) return [missingReference(path, "expected")]
+        return typeof example["expected"] === "string" ? [] : [{
+          path: pathOf(path, "expected"),
+          text: `expected a text, for "scoring" names no scorer, found ${shown(example["expected"])}`
+        }]
+      })
     )
-  return (["optimize", "validate"] as const).flatMap((key) =>
-    config[key].flatMap((example, index): ReadonlyArray<Problem> => {
-      const path = pathOf(pathOf("$", key), index)
-      const missing = wanted.find((field) => !Object.hasOwn(example, field))
-      if (missing !== undefined) {
-        return [{ path, text: `expected the field ${shown(missing)} to score an answer by, found none` }]
-      }
-      // Without scorers only texts are compared.
-      return scoring !== undefined || typeof example["expected"] === "string" ? [] : [{
-        path: pathOf(path, "expected"),
-        text: `expected a text, for "scoring" names no scorer, found ${shown(example["expected"])}`
-      }]
-    })
-  )
-}
+
+export const missingReference = (path: string, field: string): Problem => ({
+  path,
+  text: `expected the field ${shown(field)} to score an answer by, found none`
+})
 
 /** An evaluation is never cut short: half of the examples would have another mean. */
 const evaluationProblems = ({ optimize, optimizer, validate }: RunConfig): ReadonlyArray<Problem> => {

@@ -276,6 +276,18 @@ describe("problems", () => {
       { validate: [{ prompt: "p", expected: "[" }], scoring: [{ kind: "regex" }] },
       "$.validate[0].expected: expected a regular expression, found \"[\" (Unterminated character class)"
     ],
+    [
+      { scoring: [{ kind: "exact_match", expected: "answer" }] },
+      "$.optimize[0]: expected the field \"answer\" to score an answer by, found none"
+    ],
+    [
+      { validate: [{ prompt: "p" }], scoring: [{ kind: "regex", pattern: "." }, { kind: "numeric" }] },
+      "$.validate[0]: expected the field \"expected\" to score an answer by, found none"
+    ],
+    [
+      { scoring: [{ kind: "judge", rubric: "x", expected: "gold" }] },
+      "$.optimize[0]: expected the field \"gold\" to score an answer by, found none"
+    ],
     [{ upstream_url: "localhost:1" }, "$.upstream_url: expected a URL that starts with http:// or https://"],
     [
       { validate: [example, { question: "?" }] },

@@ -306,7 +306,7 @@ tau: tau.json: $.worker_cuont: unknown key "worker_cuont"; did you mean "worker_
 - The JSON is strict. A syntax error names line and column; a key that appears twice in one object is an error, and so is
   \`__proto__\`.
 - \`train\` and \`val\` are old names of \`optimize\` and \`validate\`. Giving both names of one key is an error.
-- An unknown key is an error that names the nearest known key.
+- An unknown key is an error that names the nearest known key, or all of them when none is near.
 - Counts and intervals are whole numbers greater than 0.
 - The program of a \`command\` and its \`cwd\` are there when a run, or a dry run, begins: a file that may be executed, or a name
   in a directory of \`PATH\`.

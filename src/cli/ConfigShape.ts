@@ -49,7 +49,7 @@ const objectProblems = (ast: AST.TypeLiteral, value: JsonObject, path: string): 
   const known = new Map(ast.propertySignatures.map((property) => [String(property.name), property]))
   const strangers = ast.indexSignatures.length > 0 ? [] : Object.keys(value).filter((key) => !known.has(key))
   return [
-    ...strangers.map((key) => unknownKey(path, key, known.keys())),
+    ...strangers.map((key) => unknownKey(path, key, [...known.keys()])),
     ...[...known].flatMap(([key, property]) =>
       Object.hasOwn(value, key)
         ? shapeProblems(property.type, value[key], pathOf(path, key))
@@ -161,7 +161,7 @@ export const mismatch = (path: string, expected: string, value: unknown, meant?:
   text: `expected ${expected}, found ${found(value)}${hint(meant)}`
 })
 
-const unknownKey = (path: string, key: string, known: Iterable<string>): Problem => ({
+const unknownKey = (path: string, key: string, known: ReadonlyArray<string>): Problem => ({
   path: pathOf(path, key),
-  text: `unknown key ${shown(key)}${hint(nearest(key, known))}`
+  text: `unknown key ${shown(key)}${hint(nearest(key, known)) || `; known are ${known.join(", ")}`}`
 })

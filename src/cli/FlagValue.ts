@@ -35,7 +35,6 @@ export const readPath = (given: Given): string => {
 
 export const readUrl = (given: Given): string => {
   const parsed = parseUpstream(given.text)
-  // The value is not shown: a URL that was refused may hold a password.
   if (typeof parsed === "string") throw new Mistake(`${given.source}: ${parsed}`)
   return given.text
 }

@@ -101,7 +101,7 @@ export const searchProblems = (config: RunConfig, given: ReadonlyArray<string>):
 const crossingProblems = ({ algorithm, merge, mergesMax }: OptimizerConfig): ReadonlyArray<Problem> =>
   algorithm !== "gepa" || mergesMax === undefined || merge === true ? [] : [{
     path: "$.optimizer.mergesMax",
-    text: "expected beside \"merge\": true, without which nothing is crossed"
+    text: `expected "merge": true beside it, without which nothing is crossed, found ${merge ?? "none"}`
   }]
 
 /** Whether the search has texts to search over; `where` names the resources. */

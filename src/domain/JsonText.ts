@@ -58,7 +58,7 @@ class Parser {
   }
 
   private value(path: string, depth: number): unknown {
-    if (depth > depthMax) throw new Syntax(this.at, `expected at most ${depthMax} levels of nesting`)
+    if (depth > depthMax) throw new Syntax(this.at, `expected at most ${depthMax} levels of nesting, found more`)
     this.blanks()
     const first = this.text[this.at]
     if (first === "{") return this.object(path, depth)
@@ -68,7 +68,7 @@ class Parser {
     if (word === "true" || word === "false" || word === "null") return JSON.parse(word)
     if (word !== undefined && /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(word)) {
       if (Number.isFinite(Number(word))) return Number(word)
-      throw new Syntax(this.at - word.length, "expected a smaller number")
+      throw new Syntax(this.at - word.length, `expected a smaller number at ${path}, found ${word.slice(0, 20)}`)
     }
     this.at -= word?.length ?? 0
     throw this.expected("a value")

@@ -55,18 +55,20 @@ const probes = ["a", "0", " ", "-", "ab", "a ", "a0", "\"", "x=", "aA", ".", "@a
 
 /** What is wrong with a pattern, or null. A pattern may pass here and still be given up on some text later. */
 export const patternProblem = (pattern: Pattern): string | null => {
-  if (!/^(?!.*(.).*\1)[imsu]*$/.test(pattern.flags)) return "expected flags among i, m, s and u, each once"
+  if (!/^(?!.*(.).*\1)[imsu]*$/.test(pattern.flags)) {
+    return "expected flags among i, m, s and u, each once, found others"
+  }
   let compiled: RegExp
   try {
     compiled = new RegExp(pattern.source, pattern.flags)
   } catch (error) {
     return error instanceof Error ? error.message : "expected a regular expression"
   }
-  if (compiled.test("")) return "expected a pattern that does not match the empty text"
+  if (compiled.test("")) return "expected a pattern that does not match the empty text, found one that does"
   const bounded = new BoundedPatterns([pattern])
   return probes.every((probe) => isDecided(bounded, probe))
     ? null
-    : `expected a pattern that is decided within ${searchMsMax} ms; this one backtracks too much`
+    : `expected a pattern that is decided within ${searchMsMax} ms, found one that backtracks too much`
 }
 
 /** A machine that was busy elsewhere is no fault of the pattern. */

@@ -7,16 +7,24 @@ export interface UpstreamUrl {
   readonly basePath: string
 }
 
-const withoutUser = "expected a URL without a user name or password"
+const withoutUser = "expected a URL without a user name or password, found one with them"
+
+/** What was given instead of a URL; not where it may hold a password or a key. */
+const found = (url: string) =>
+  /[@?#]/.test(url)
+    ? "a text that may hold a password or a key"
+    : JSON.stringify(url.slice(0, 80).replaceAll(/[^ -~]/g, "?"))
 
 /** The URL, or a sentence that says what is wrong with it (and never repeats a password). */
 export const parseHttpUrl = (url: string): URL | string => {
   // URL() would silently drop blanks and line breaks, and repair missing slashes.
-  if (!/^https?:\/\/[^\s\p{Cc}]+$/iu.test(url)) return "expected a URL that starts with http:// or https://"
+  if (!/^https?:\/\/[^\s\p{Cc}]+$/iu.test(url)) {
+    return `expected a URL that starts with http:// or https://, found ${found(url)}`
+  }
   const parsed = URL.canParse(url) ? new URL(url) : undefined
-  if (parsed === undefined || parsed.hostname === "") return "expected a valid http or https URL"
+  if (parsed === undefined || parsed.hostname === "") return `expected a valid http or https URL, found ${found(url)}`
   if (parsed.username !== "" || parsed.password !== "") return withoutUser
-  return url.includes("#") ? "expected a URL without a fragment (#…)" : parsed
+  return url.includes("#") ? "expected a URL without a fragment (#…), found one" : parsed
 }
 
 /** The parts of a base URL, or a sentence that says what is wrong with it (and never repeats a password). */
@@ -24,7 +32,7 @@ export const parseUpstream = (url: string): UpstreamUrl | string => {
   const parsed = parseHttpUrl(url)
   if (parsed === withoutUser) return `${withoutUser}; keys belong in the provider's key variable`
   if (typeof parsed === "string") return parsed
-  if (url.includes("?")) return "expected a URL without a query (?…)"
+  if (url.includes("?")) return "expected a URL without a query (?…), found one"
   if (isLinkLocal(parsed.hostname)) return "expected a model server, found a link-local or cloud metadata address"
   return { origin: parsed.origin, basePath: parsed.pathname.replace(/\/+$/, "") }
 }

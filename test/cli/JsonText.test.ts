@@ -68,7 +68,7 @@ describe("parseJson", () => {
     ["[\"a", "1:2 expected a string that ends, found the end of the file"],
     ["[\"\\x\"]", "1:3 expected an escape such as \\n or \\u00e9, found \"\\\\x\""],
     ["[\"\t\"]", "1:3 expected a string on one line, found the control character \"\\t\""],
-    ["[1e999]", "1:2 expected a smaller number"],
+    ["{\"a\": [1e999]}", "1:8 expected a smaller number at $.a[0], found 1e999"],
     ["[NaN]", "1:2 expected a value, found \"NaN]\""]
   ])("says where %j is wrong", (text, message) => {
     expect(where(text)).toBe(message)

@@ -70,7 +70,7 @@ describe("the optimizer and the gate of a config", () => {
     ],
     [
       { validate: [{ prompt: "b", expected: "c" }], optimizer: { algorithm: "gepa", mergesMax: 3 } },
-      "$.optimizer.mergesMax: expected beside \"merge\": true, without which nothing is crossed"
+      "$.optimizer.mergesMax: expected \"merge\": true beside it, without which nothing is crossed, found none"
     ],
     [
       { optimizer: { stallLimit: 3 } },

@@ -15,7 +15,7 @@ interface KnownKey {
 
 /** How soon a revoked key is refused, at the latest, and how exact the time of a key's last use is. */
 const readEvery = "500 millis"
-const noteEvery = "1 minute"
+const noteEvery = "5 seconds"
 
 export class KeyRing {
   private keys: ReadonlyMap<

@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { request } from "undici"
 import { printed, startTau, tau } from "../support/command.js"
 import { scratchFolder } from "../support/store.js"
+import { eventually } from "../support/upstream.js"
 
 const p = "--prompt-optimization-proxy"
 const proxyFlags = [`${p}-server`, "--model", "sim/arithmetic"]
@@ -35,6 +36,11 @@ describe("tau keys", () => {
       const url = `http://127.0.0.1:${port}/v1/models`
       assert.strictEqual(yield* get(url, {}), 401)
       assert.strictEqual(yield* get(url, { authorization: `Bearer ${key}` }), 200)
+      // While the proxy still runs.
+      yield* eventually(
+        "a key that was used",
+        Effect.map(tau(cwd, ["keys", "list"]), ({ stdout }) => stdout.includes(", used 20") ? true : undefined)
+      )
       assert.strictEqual((yield* tau(cwd, ["keys", "revoke", id])).code, 0)
       proxy.process.kill("SIGTERM")
       assert.strictEqual(yield* proxy.exit, 0)

@@ -228,6 +228,14 @@ describe("the rules of the evidence", () => {
         { "criteria.max_p_value": 1, "significance.p_value": 1 },
         { "criteria.max_safety_regression": 0.5, "trained.mean_safety_penalty": 0.5 },
         { "baseline.mean_reward": 0, "trained.mean_reward": 0.5, "criteria.min_reward_delta": 0.5 },
+        // At the bound in decimals, though not in binary.
+        { "baseline.mean_reward": 0.4, "trained.mean_reward": 0.42, "criteria.min_reward_delta": 0.02 },
+        { "baseline.mean_reward": 0.7, "trained.mean_reward": 0.8, "criteria.min_reward_delta": 0.1 },
+        {
+          "baseline.mean_safety_penalty": 0.1,
+          "trained.mean_safety_penalty": 0.3,
+          "criteria.max_safety_regression": 0.2
+        },
         { "baseline.episodes": 1, "trained.episodes": 1 }
       ]
     ) assert.deepStrictEqual(proofProblems(changed(proof, fine)), [], JSON.stringify(fine))

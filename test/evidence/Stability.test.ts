@@ -32,4 +32,12 @@ describe("stability", () => {
     assert.deepStrictEqual(enough.bySize.map(({ n }) => n), [2, 3, 4])
     assert.deepStrictEqual(enough.bySeed.map(({ n }) => n), [3, 3, 3])
   })
+
+  it("is found where a range is as wide as its band, which 0.17 - 0.12 is in decimals only", () => {
+    const rerun = (reward: number) => ({ baseline: reportOf([0, 0, 0, 0]), trained: reportOf(Array(4).fill(reward)) })
+    const failed = (last: number) =>
+      stability([rerun(0.12), rerun(last)], options, { ...wide, seedRewardDeltaRange: 0.05 }).failed
+    assert.deepStrictEqual(failed(0.17), [])
+    assert.deepStrictEqual(failed(0.170001), ["seedRewardDeltaRange"])
+  })
 })

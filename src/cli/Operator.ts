@@ -25,10 +25,9 @@ export const operatorOf = ({ rbacPolicyPath, stateDir, storePath }: OperatorPlac
         },
         storePath
       ).pipe(
-        Effect.map(({ detail, idempotent, lifecycleState }) => ({
+        Effect.map(({ detail, idempotent }) => ({
           status: idempotent && action !== "refresh" ? "unchanged" as const : "done" as const,
-          detail,
-          controlMode: lifecycleState
+          detail
         })),
         Effect.mapError((error) => {
           switch (error._tag) {

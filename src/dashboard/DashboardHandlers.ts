@@ -69,9 +69,9 @@ export const dashboardHandlers = HttpApiBuilder.group(DashboardApi, "dashboard",
       .handle("actions", ({ payload: { action, reason }, request }) =>
         Effect.gen(function*() {
           const actor = principalOf(NodeHttpServerRequest.toIncomingMessage(request))
-          const { controlMode, detail, status } = yield* operator.act({ action, principal: actor, reason })
+          const { detail, status } = yield* operator.act({ action, principal: actor, reason })
           const now = yield* Effect.mapError(live.refresh, ({ message }) => problemOf("unavailable", message))
-          const { health_reason, health_state, rollout_gate } = now.health
+          const { control_mode, health_reason, health_state, rollout_gate } = now.health
           return {
             schema_version: 1,
             generated_unix_ms: now.generated_unix_ms,
@@ -83,7 +83,7 @@ export const dashboardHandlers = HttpApiBuilder.group(DashboardApi, "dashboard",
             status,
             detail,
             timestamp_unix_ms: yield* Clock.currentTimeMillis,
-            control_mode: controlMode ?? now.health.control_mode,
+            control_mode,
             health_state,
             health_reason,
             rollout_gate

@@ -1,6 +1,6 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import type { Action, Standing } from "./Payloads.js"
+import type { Action } from "./Payloads.js"
 import type { Problem } from "./Problem.js"
 
 /** What an action did. */
@@ -9,7 +9,6 @@ export interface Acted {
   readonly status: "done" | "unchanged"
   /** In one sentence, without its full stop. */
   readonly detail: string
-  readonly controlMode: Standing["control_mode"] | null
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The rules by which a store's run is healthy or not, and what an operator is alerted of. Plain functions. */
 import type { Standing as RunAndMode, StandingRun } from "../store/RunStanding.js"
+import { isUnfinished } from "../store/writer/standing.js"
 import type { Alert, Standing, Training } from "./Payloads.js"
 
 /** What the rules look at. */
@@ -20,14 +21,12 @@ const failingStreak = 3
 export const standingOf = (facts: Facts): Standing => {
   const { audited, failureStreak, processed, queueDepth, standing } = facts
   const run = standing?.run ?? null
-  const controlMode = standing?.lifecycleState ?? "running"
   const [state, reason] = judged(facts, run)
-  const paused = controlMode === "paused" || run?.state === "paused" || facts.training.run_state === "paused"
   return {
     health_state: state,
     health_reason: reason,
-    rollout_gate: state === "healthy" && !paused ? "pass" : "hold",
-    control_mode: controlMode,
+    rollout_gate: state === "healthy" && !isPaused(facts) ? "pass" : "hold",
+    control_mode: controlModeOf(facts),
     queue_depth: queueDepth,
     failure_streak: failureStreak,
     last_cycle_failed: run?.failed ?? 0,
@@ -35,6 +34,16 @@ export const standingOf = (facts: Facts): Standing => {
     processed_case_count: processed,
     control_audit_count: audited
   }
+}
+
+/** What the store says: the status file follows it a moment later, and is all that is known only where the store has no run. */
+const controlModeOf = ({ standing, training }: Facts): Standing["control_mode"] =>
+  (standing?.run ?? null) === null && training.run_state === "paused" ? "paused" : standing?.lifecycleState ?? "running"
+
+/** A run stays paused through a rollback. */
+const isPaused = (facts: Facts): boolean => {
+  const run = facts.standing?.run
+  return controlModeOf(facts) === "paused" || (run?.desired === "pause" && isUnfinished(run))
 }
 
 const judged = (
@@ -54,7 +63,7 @@ const judged = (
 export const alertsOf = (facts: Facts): ReadonlyArray<Alert> => {
   const { failureStreak, queueDepth, standing, training } = facts
   const run = standing?.run ?? null
-  const { control_mode, health_state } = standingOf(facts)
+  const { health_state } = standingOf(facts)
   const failed = run?.failed ?? training.failed
   const alerts: ReadonlyArray<Alert | false> = [
     run === null && !training.status_present && {
@@ -82,7 +91,7 @@ export const alertsOf = (facts: Facts): ReadonlyArray<Alert> => {
         ? `${queueDepth} rollouts wait for a worker`
         : `${queueDepth} rollouts wait and no process works on them`
     },
-    (control_mode === "paused" || run?.stands === "paused") && {
+    isPaused(facts) && {
       code: "dashboard_operator_pause_active",
       severity: "info",
       message: "an operator paused the run; resume lets it go on"

@@ -209,7 +209,13 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
       const { json: { alerts } } = yield* ask("/dashboard/alerts")
       assert.include(codes(alerts), "dashboard_operator_pause_active")
       assert.strictEqual((yield* act("refresh", "look")).json.status, "done")
-      assert.strictEqual((yield* act("resume")).json.control_mode, "running")
+      // As a run writes it, which hears of the resume a moment after it.
+      const status = { schema_version: 1, updated_unix_ms: 1, run_state: "paused", model_ref: "sim/x" }
+      const counts = { total_rollouts: 2, succeeded: 0, failed: 0, cancelled: 0 }
+      writeFileSync(join(folder, "status.json"), JSON.stringify({ ...status, ...counts }))
+      const resumed = yield* act("resume")
+      assert.deepInclude(resumed.json, { control_mode: "running", health_state: "healthy", rollout_gate: "pass" })
+      assert.strictEqual(resumed.json.training.run_state, "paused")
       assert.strictEqual((yield* ask("/dashboard/health")).json.control_audit_count, 4)
     }))
 

@@ -215,7 +215,8 @@ export const denyWithoutStore = (
       principal,
       action: verb,
       action_key: actionKeyOf(verb),
-      lifecycle_state: state?.lifecycle_state ?? null,
+      // As in a store in which no verb was used yet.
+      lifecycle_state: state?.lifecycle_state ?? "running",
       idempotent: true,
       rollback_checkpoint: null,
       recovery_checkpoint_source: null,

@@ -113,7 +113,7 @@ describe("tau's control verbs", () => {
       })
       assert.isFalse(existsSync(join(folder, ".tau/training/store.sqlite")))
       const audit = readFileSync(join(folder, ".tau/training/control-audit.jsonl"), "utf8")
-      assert.include(audit, "deny_unbound_principal")
+      assert.deepInclude(JSON.parse(audit), { decision: "deny_unbound_principal", lifecycle_state: "running" })
       const missing = yield* control(folder, "status", "--prompt-optimization-control-principal", "")
       assert.include(missing.stderr, "deny_principal_missing")
 

@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
+import { listenFailure } from "../http/ListenFailure.js"
 import { Dashboard } from "./Dashboard.js"
 
 export class DashboardStartError extends Schema.TaggedError<DashboardStartError>()("DashboardStartError", {
@@ -54,10 +55,6 @@ const connectionsMax = 1024
 
 const listen = (server: Server, bind: { readonly host: string; readonly port: number }) =>
   Effect.async<void, DashboardStartError>((resume) => {
-    server.once(
-      "error",
-      (error) =>
-        resume(new DashboardStartError({ detail: `cannot listen on ${bind.host}:${bind.port}: ${error.message}` }))
-    )
+    server.once("error", (error) => resume(new DashboardStartError({ detail: listenFailure(bind, error) })))
     server.listen(bind.port, bind.host, () => resume(Effect.void))
   })

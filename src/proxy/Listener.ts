@@ -5,6 +5,7 @@ import { Server as NetServer, type Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { counted } from "../domain/Figures.js"
 import { isReachedAs } from "../http/HostName.js"
+import { listenFailure } from "../http/ListenFailure.js"
 import { closeNow } from "./BreakOff.js"
 import type { UnderWay } from "./CallClock.js"
 import type { Member, Members } from "./Members.js"
@@ -66,21 +67,9 @@ export const listen = (gateway: Listener, { bind, limits, upstreamUrl }: ProxyOp
       socket.once("close", () => gateway.connections.delete(connection))
     })
     server.on("clientError", (error: NodeJS.ErrnoException, socket) => gateway.clientError(error, socket))
-    server.once("error", (error: NodeJS.ErrnoException) =>
-      resume(
-        new ProxyStartError({
-          detail: `cannot listen on ${bind.host}:${bind.port}: ${startErrors[error.code ?? ""] ?? error.message}`
-        })
-      ))
+    server.once("error", (error) => resume(new ProxyStartError({ detail: listenFailure(bind, error) })))
     server.listen(bind.port, bind.host, () => resume(Effect.succeed(server)))
   })
-
-const startErrors: Record<string, string> = {
-  EADDRINUSE: "the port is in use by another process",
-  EACCES: "not allowed to use this port",
-  EADDRNOTAVAIL: "this machine has no such address",
-  ENOTFOUND: "no such host"
-}
 
 /** Takes no new calls, lets those under way finish for a while, then breaks what is left. */
 export const stop = (server: Server, gateway: Listener, { limits, warn }: ProxyOptions) =>

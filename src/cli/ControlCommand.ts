@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { existsSync } from "node:fs"
 import { actionKeyOf } from "../domain/Control.js"
+import { counted } from "../domain/Figures.js"
 import type { RbacDecision } from "../domain/Rbac.js"
 import * as Control from "../runtime/Control.js"
 import type { FileError } from "../runtime/DurableFile.js"
@@ -215,8 +216,10 @@ const toText = (answer: Answer, store: StorePlace): string => {
     )),
     ...(recovery?.run == null ? [] : fact(
       "found",
-      `${recovery.run.finished} of ${recovery.run.rollouts} rollouts finished, ${recovery.run.resumed} to take up again`
-        + `, ${recovery.run.requeued} of them to be put back, ${recovery.run.calls_replayed} calls replayed`
+      `${recovery.run.finished} of ${
+        counted(recovery.run.rollouts, "rollout")
+      } finished, ${recovery.run.resumed} to take up again`
+        + `, ${recovery.run.requeued} of them to be put back, ${counted(recovery.run.calls_replayed, "call")} replayed`
     )),
     ...(recovery?.diagnostics ?? []).flatMap((line) => fact("note", line)),
     // Where no verb was used it is `running`, which no verb left.

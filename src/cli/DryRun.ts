@@ -1,6 +1,7 @@
 /** What a run may cost at most, and what its gate could find, before anything is spent or written. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import { counted } from "../domain/Figures.js"
 import type { ResourceValues } from "../domain/Resources.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { wrapped } from "../domain/TerminalText.js"
@@ -96,7 +97,7 @@ const planText = (plan: Plan): string => {
   return [
     `A dry run of ${plan.algorithm}: nothing is called, and nothing is written.`,
     "",
-    row("rollouts", `at most ${plan.rolloutsMax}, each tried up to ${plan.attemptsMax} times`),
+    row("rollouts", `at most ${plan.rolloutsMax}, each tried up to ${counted(plan.attemptsMax, "time")}`),
     ...(search === null ? [] : [
       row("reflections", `at most ${plan.reflectionsMax}`),
       row(
@@ -109,7 +110,7 @@ const planText = (plan: Plan): string => {
         : [
           row(
             "gate",
-            `${search.gatePairs} pairs, ${search.gateRollouts} of the rollouts: the search has the other ${
+            `${counted(search.gatePairs, "pair")}, ${search.gateRollouts} of the rollouts: the search has the other ${
               plan.rolloutsMax - search.gateRollouts
             }`
           ),

@@ -2,6 +2,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { counted } from "../domain/Figures.js"
 import { Proxy } from "../proxy/Proxy.js"
 import type { ActorReport } from "../runtime/Actor.js"
 import { ActorTree } from "../runtime/ActorTree.js"
@@ -32,10 +33,12 @@ export const proxyActors = Layer.scopedDiscard(Effect.gen(function*() {
       const { commits, failure, waiting } = writer.health()
       const free = storeFreeBytes === null ? "" : `, ${Math.floor(storeFreeBytes / 1_048_576)} MiB free`
       return [
-        shown("proxy", `${proxy.origin}, ${callsUnderWay} calls under way, ${callsQueued} queued`),
+        shown("proxy", `${proxy.origin}, ${counted(callsUnderWay, "call")} under way, ${callsQueued} queued`),
         shown(
           "span recorder",
-          `${waiting} waiting, ${commits} commits, ${spansCommitted} calls recorded, ${spansLost} lost`,
+          `${waiting} waiting, ${counted(commits, "commit")}, ${
+            counted(spansCommitted, "call")
+          } recorded, ${spansLost} lost`,
           failure === null
         ),
         shown("store watch", `${status}${free}${storeFailure === null ? "" : `, ${storeFailure}`}`)

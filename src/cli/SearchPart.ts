@@ -2,7 +2,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { compact } from "../domain/Figures.js"
+import { compact, counted } from "../domain/Figures.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { searchProgress } from "../optimizer/report/searchProgress.js"
 import { priceOf } from "../optimizer/run/Prices.js"
@@ -45,7 +45,7 @@ export const searchPart = (options: SearchPartOptions) =>
     let standing: Standing = notBegun
     const pace = new Pace(optimizer)
     const part: SearchPart = {
-      title: `${optimizer.algorithm} with at most ${optimizer.max_rollouts} rollouts`,
+      title: `${optimizer.algorithm} with at most ${counted(optimizer.max_rollouts, "rollout")}`,
       recall: (runId) =>
         storedStanding(runId).pipe(
           Effect.provide(services),

@@ -1,4 +1,5 @@
 /** The rules by which a store's run is healthy or not, and what an operator is alerted of. Plain functions. */
+import { counted } from "../domain/Figures.js"
 import type { Standing as RunAndMode, StandingRun } from "../store/RunStanding.js"
 import { isUnfinished } from "../store/writer/standing.js"
 import type { Alert, Standing, Training } from "./Payloads.js"
@@ -56,7 +57,7 @@ const judged = (
   if (run?.silence != null) return ["degraded", `${run.id} seems stuck: ${run.silence}`]
   if (failureStreak > 0) return ["degraded", "the last attempt did not succeed"]
   const failed = run?.failed ?? training.failed
-  if (failed > 0) return ["degraded", `${failed} rollouts of the last run failed`]
+  if (failed > 0) return ["degraded", `${counted(failed, "rollout")} of the last run failed`]
   return ["healthy", run === null ? "nothing is wrong" : `nothing is wrong with ${run.id}`]
 }
 
@@ -81,15 +82,15 @@ export const alertsOf = (facts: Facts): ReadonlyArray<Alert> => {
       code: "dashboard_training_failures",
       severity: health_state === "failing" ? "critical" : "warning",
       message: failureStreak > 0
-        ? `${failed} rollouts failed; attempts without success in a row: ${failureStreak}`
-        : `${failed} rollouts failed`
+        ? `${counted(failed, "rollout")} failed; attempts without success in a row: ${failureStreak}`
+        : `${counted(failed, "rollout")} failed`
     },
     queueDepth > 0 && {
       code: "dashboard_queue_backlog",
       severity: run?.isLive === true ? "info" : "warning",
       message: run?.isLive === true
-        ? `${queueDepth} rollouts wait for a worker`
-        : `${queueDepth} rollouts wait and no process works on them`
+        ? `${counted(queueDepth, "rollout waits", "rollouts wait")} for a worker`
+        : `${counted(queueDepth, "rollout waits", "rollouts wait")}, and no process works on the run`
     },
     isPaused(facts) && {
       code: "dashboard_operator_pause_active",

@@ -3,6 +3,7 @@
  * carried out; stops a search that has nothing new to ask. It carries nothing out itself, and knows no clock: what depends on
  * time and on tokens is told to it.
  */
+import { counted } from "../domain/Figures.js"
 import {
   type Answer,
   type Ask,
@@ -183,12 +184,15 @@ export class Conductor<A> {
   private refusal({ asks, reflections, rollouts }: Work): SearchStopped | null {
     const { reflectionsMax, rolloutsMax, stallMax } = this.options
     if (this.rollouts + rollouts.length > rolloutsMax) {
-      return new SearchStopped("rollouts", `${rollouts.length} more rollouts would exceed the budget of ${rolloutsMax}`)
+      return new SearchStopped(
+        "rollouts",
+        `${counted(rollouts.length, "more rollout")} would exceed the budget of ${rolloutsMax}`
+      )
     }
     if (this.reflections + reflections.length > reflectionsMax) {
       return new SearchStopped(
         "reflections",
-        `${reflections.length} more reflections would exceed the budget of ${reflectionsMax}`
+        `${counted(reflections.length, "more reflection")} would exceed the budget of ${reflectionsMax}`
       )
     }
     if (rollouts.length > 0) this.idle = 0

@@ -38,21 +38,21 @@ export const endingReason = (ending: GateEnding, figures: GateFigures): Decided 
     case "stopped":
       return {
         decision: "reject",
-        reason: `the budget ended the gate after ${n} of ${plan.pairs} pairs`
+        reason: `the budget ended the gate after ${n} of ${counted(plan.pairs, "pair")}`
       }
     case "futile":
       return {
         decision: "futile",
-        reason: `${seen(figures)}: after ${n} of ${plan.pairs} pairs the chance to show a gain was ${
+        reason: `${seen(figures)}: after ${n} of ${counted(plan.pairs, "pair")} the chance to show a gain was ${
           percent(ending.power)
         }, so the gate ended`
       }
     case "won early":
       return {
         decision: "promote",
-        reason: `better by ${seen(figures)}: clear enough to end after ${n} of ${plan.pairs} pairs (evidence ${
-          decimals(evidence)
-        }, ${decimals(plan.evidenceNeeded)} needed)`
+        reason: `better by ${seen(figures)}: clear enough to end after ${n} of ${
+          counted(plan.pairs, "pair")
+        } (evidence ${decimals(evidence)}, ${decimals(plan.evidenceNeeded)} needed)`
       }
     case "planned end":
       return atPlannedEnd(ending.wonAt !== null, figures)

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import type { IncomingMessage } from "node:http"
 import type { Readable } from "node:stream"
+import { counted } from "../domain/Figures.js"
 import { resourceText, type ResourceValues } from "../domain/Resources.js"
 import { type RewriteRule, ruleName } from "../domain/Rewrite.js"
 import { endpointOf, socketEndpointOf } from "../openai/Endpoint.js"
@@ -170,7 +171,7 @@ export class Rewriter {
     this.warned.add(index)
     const { missed } = this.counts[index]!
     this.warn(
-      `${ruleName(index, this.rules[index]!)} has found its text in none of ${missed} calls; ` +
+      `${ruleName(index, this.rules[index]!)} has found its text in none of ${counted(missed, "call")}; ` +
         "tau resources discover lists the texts that there are"
     )
   }

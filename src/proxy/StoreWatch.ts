@@ -1,6 +1,7 @@
 import { statSync } from "node:fs"
 import { statfs } from "node:fs/promises"
 import { dirname } from "node:path"
+import { counted } from "../domain/Figures.js"
 import type { ProxyLimits } from "./ProxyOptions.js"
 import type { SpanRecorder } from "./SpanRecorder.js"
 
@@ -52,7 +53,7 @@ export class StoreWatch {
     )
     // Trouble that came and went between two looks is told all the same.
     if (trouble === null && lost > this.lostBefore && !wasTrouble) {
-      this.warn(`tau: warning: ${lost - this.lostBefore} calls could not be recorded`)
+      this.warn(`tau: warning: ${counted(lost - this.lostBefore, "call")} could not be recorded`)
     }
     this.lostBefore = lost
     const { logFailure } = this.recorder

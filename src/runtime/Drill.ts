@@ -162,7 +162,9 @@ export const drill = (
     const startsMax = 3 * kills + 10
     for (let n = 1; rows.length < kills; n++) {
       if (n > startsMax) {
-        return yield* new DrillFailed({ detail: `${n - 1} starts made only ${rows.length} kills possible` })
+        return yield* new DrillFailed({
+          detail: `${counted(n - 1, "start")} made only ${counted(rows.length, "kill")} possible`
+        })
       }
       yield* Effect.scoped(Effect.gen(function*() {
         // Of four, one dies while it starts, one with a model call under way, and two at any moment of their work.

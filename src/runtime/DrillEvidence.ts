@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import { join, resolve } from "node:path"
+import { counted } from "../domain/Figures.js"
 import { text } from "./ControlFiles.js"
 import type { DrillEvent, DrillResult, Kill } from "./Drill.js"
 import { breachLine } from "./DrillChecks.js"
@@ -166,7 +167,9 @@ export const evidenceOf = ({ command, folder, runId, stateDir, storePath }: Evid
 const verdictOf = ({ breaches, recoveredInMs, requeued, unknownCalls }: Kill): string => {
   const recovery = recoveredInMs === null
     ? "killed again before it had recovered"
-    : `recovered in ${Math.round(recoveredInMs)} ms, ${requeued} put back, ${unknownCalls} calls unknown`
+    : `recovered in ${Math.round(recoveredInMs)} ms, ${requeued} put back, ${
+      counted(unknownCalls ?? 0, "call")
+    } unknown`
   return breaches.length === 0
     ? `${recovery}, every invariant holds`
     : `${recovery}, broken: ${breaches.map(breachLine).join("; ")}`

@@ -2,6 +2,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import { counted } from "../domain/Figures.js"
 import type { RunId } from "../domain/Ids.js"
 import { RolloutQueue } from "../store/RolloutQueue.js"
 import { RunStore } from "../store/RunStore.js"
@@ -45,7 +46,7 @@ export const awaitEnding = (
       if (outlook.desired === "cancel") {
         yield* whenWritable(queue.cancel(runId))
         const { cancelled } = yield* runs.progress(runId)
-        yield* announcer.say(`cancelled on request: ${cancelled} unfinished rollouts will not run`)
+        yield* announcer.say(`cancelled on request: ${counted(cancelled, "unfinished rollout")} will not run`)
         return "cancelled" satisfies Ending as Ending
       }
       if (over && outlook.isFinished) return "finished"

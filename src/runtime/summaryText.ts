@@ -29,10 +29,13 @@ export const summaryText = (summary: Summary): string => {
     row("elapsed", elapsed(elapsedMs)),
     ...(resume.resumed
       ? [
-        row("resumed", `start ${summary.start}; ${resume.finishedBefore} rollouts were finished before,`),
-        row("", `${resume.requeued} were put back, ${resume.unknownCalls} calls ended unknown`),
+        row(
+          "resumed",
+          `start ${summary.start}; ${counted(resume.finishedBefore, "rollout was", "rollouts were")} finished before,`
+        ),
+        row("", `${resume.requeued} put back, ${counted(resume.unknownCalls, "call")} ended unknown`),
         row("", takenUpAgain(resume)),
-        row("", `${resume.callsReplayed} calls replayed, ${compact(resume.tokensSaved)} tokens saved`),
+        row("", `${counted(resume.callsReplayed, "call")} replayed, ${compact(resume.tokensSaved)} tokens saved`),
         ...(resume.crashed
           ? [row("", `after a crash, ${resume.checkpointSource ?? "no"} checkpoint: recovery-report.json`)]
           : [])

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import { randomBytes } from "node:crypto"
 import { mkdirSync, renameSync, rmSync } from "node:fs"
 import { join } from "node:path"
@@ -213,12 +214,9 @@ describe("Proxy, beside an answer that takes seconds to read", () => {
         req.resume().on("end", () => res.end(req.url === "/v1/chat/completions" ? heavy : "ok"))
       })
       yield* Effect.gen(function*() {
-        let isOver = false
-        const long = yield* Effect.fork(Effect.tap(send("/v1/chat/completions"), () => {
-          isOver = true
-        }))
+        const long = yield* Effect.fork(send("/v1/chat/completions"))
         const others: Array<Fiber.RuntimeFiber<{ readonly statusCode: number }>> = []
-        while (!isOver) {
+        while (Option.isNone(yield* Fiber.poll(long))) {
           others.push(yield* Effect.fork(send("/v1/models")))
           assert.strictEqual((yield* health).status, "ready")
           yield* Effect.sleep(50)

@@ -79,10 +79,20 @@ describe("Summary", () => {
     assert.strictEqual(lines[0], "Run run-0001-c0ffee completed: 59 of 60 rollouts succeeded, 1 failed.")
     assert.include(lines, "  train score     0.750  n=60, 95% [0.628, 0.842] wilson")
     assert.include(lines, "  model           sim/arithmetic  (simulated)")
-    assert.include(lines, "                  4 were put back, 3 calls ended unknown")
+    assert.include(lines, "                  4 put back, 3 calls ended unknown")
     assert.include(lines, "  rewrite[0]      system_prompt: in place in 57 of 61 calls")
     assert.include(lines, "  rewrite[1]      find_description: its text was found in NONE of 61 calls")
     assert.strictEqual(lines.at(-1), "Note: the model is a simulation: these scores say nothing about a real model.")
+  })
+
+  it("counts one of a thing as one", () => {
+    const one = { finishedBefore: 1, requeued: 1, unknownCalls: 1, callsReplayed: 1 }
+    const text = summaryText({ ...summary, resume: { ...summary.resume, ...one } })
+    assert.include(
+      text,
+      "start 2; 1 rollout was finished before,\n                  1 put back, 1 call ended unknown\n"
+    )
+    assert.include(text, "1 call replayed, ")
   })
 
   it("says what was taken up again in one line, however many versions of the resources there are", () => {

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import { existsSync } from "node:fs"
 import { join, relative, resolve } from "node:path"
 import { shellWord } from "../../domain/CommandText.js"
+import { counted } from "../../domain/Figures.js"
 import type { Span } from "../../domain/Span.js"
 import { visible } from "../../domain/TerminalText.js"
 import { conversationOf } from "../../openai/Conversation.js"
@@ -85,7 +86,9 @@ export const run = (mode: DatasetMode) =>
       }
       const model = modelRefOf(modelOf(dataset.examples), isOpenAi)
       return yield* print([
-        `${told.optimize} examples to optimize on and ${told.validate} to validate on, of ${told.sessions} sessions` +
+        `${counted(told.optimize, "example")} to optimize on and ${told.validate} to validate on, of ${
+          counted(told.sessions, "session")
+        }` +
         `${skippedText(dataset)}.`,
         ...(told.components.length === 0
           ? ["The agent gave no text that could be a component."]

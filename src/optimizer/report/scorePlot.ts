@@ -1,4 +1,5 @@
 /** The best score over the rollouts that it took, with its interval, as SVG text that needs nothing else. */
+import { counted } from "../../domain/Figures.js"
 import { visible } from "../../domain/TerminalText.js"
 import { bestOf, type Incumbent, type SearchReport } from "./SearchReport.js"
 import { score } from "./words.js"
@@ -39,7 +40,7 @@ export const scorePlot = (report: SearchReport): string => {
   const title = `Best score of ${algorithm} over rollouts`
   const told = last === undefined
     ? "nothing was scored"
-    : `${score(last.mean)} [${score(last.low)}, ${score(last.high)}] after ${last.rollouts} rollouts`
+    : `${score(last.mean)} [${score(last.low)}, ${score(last.high)}] after ${counted(last.rollouts, "rollout")}`
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img">`,
     `<title>${escaped(`${title}: ${told}`)}</title>`,
@@ -95,7 +96,9 @@ const drawn = (
     `<polyline points="${points(stepped(({ mean }) => mean))}" class="best"/>`,
     ...steps.map((step) =>
       `<circle cx="${round(x(step.rollouts))}" cy="${round(y(step.mean))}" r="3" class="dot"><title>${
-        escaped(`${score(step.mean)} [${score(step.low)}, ${score(step.high)}] from ${step.rollouts} rollouts on`)
+        escaped(
+          `${score(step.mean)} [${score(step.low)}, ${score(step.high)}] from ${counted(step.rollouts, "rollout")} on`
+        )
       }</title></circle>`
     )
   ]

@@ -1,3 +1,4 @@
+import { counted } from "../../domain/Figures.js"
 import { bounds, columnsMax, fitting, score } from "./words.js"
 
 export interface SearchProgress {
@@ -27,7 +28,7 @@ export const searchProgress = (
     best === null ? "no score yet" : `best ${score(best)}${interval}`,
     gate === null
       ? `${tried} tried, ${accepted} accepted`
-      : `gate: ${gate.n} of ${gate.pairs} pairs, ${gate.wins} won, ${gate.losses} lost`,
+      : `gate: ${gate.n} of ${counted(gate.pairs, "pair")}, ${gate.wins} won, ${gate.losses} lost`,
     `${rolloutsSpent}/${rolloutsMax} rollouts`,
     ...otherBudgets,
     ...(secondsLeft === null ? [] : [`${duration(Math.max(0, secondsLeft))} left`])

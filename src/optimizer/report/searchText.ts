@@ -45,7 +45,8 @@ export const verdict = (report: SearchReport): string => {
   if (gate !== null) return asSentence(gate.sentence)
   if (openGate !== null) {
     const { losses, n, pairs, wins } = openGate
-    return `The search has ended and its gate is open: ${n} of ${pairs} pairs, ${wins} won, ${losses} lost.${goesOn}`
+    const judged = `${n} of ${counted(pairs, "pair")}, ${wins} won, ${losses} lost`
+    return `The search has ended and its gate is open: ${judged}.${goesOn}`
   }
   const seed = candidates.find(({ n }) => n === 0)
   const winner = bestOf(report)
@@ -175,7 +176,7 @@ const examples = (report: SearchReport): ReadonlyArray<string> => {
   return [
     `${wins.length} won, ${losses.length} lost, ${ties} alike`,
     ...all.slice(0, examplesShown).flatMap(exampleLines),
-    ...(left > 0 ? [`and ${left} more that differ`] : [])
+    ...(left > 0 ? [`and ${left} more that ${left === 1 ? "differs" : "differ"}`] : [])
   ]
 }
 
@@ -194,7 +195,9 @@ const troubles = (report: SearchReport): ReadonlyArray<string> =>
 
 const cost = ({ reflections, rollouts, seconds, tokens, usd }: Budget): ReadonlyArray<string> => [
   `${budgetLine("rollouts", rollouts, String)}${
-    rollouts.gate === null || rollouts.gate === 0 ? "" : `, of which ${rollouts.gate} are kept for the gate`
+    rollouts.gate === null || rollouts.gate === 0
+      ? ""
+      : `, of which ${rollouts.gate} ${rollouts.gate === 1 ? "is" : "are"} kept for the gate`
   }`,
   budgetLine("reflections", reflections, String),
   budgetLine("tokens", tokens, compact),

@@ -5,6 +5,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
+import { counted } from "../../domain/Figures.js"
 import type { RunId } from "../../domain/Ids.js"
 import { brokenRemedy, brokenText, isHopeless, isNoise } from "../../domain/Noise.js"
 import type { ResourceValues } from "../../domain/Resources.js"
@@ -297,7 +298,7 @@ export class SearchRun {
         : brokenRemedy(causes)
       return new SearchFailed({
         reason: "agent",
-        detail: `none of the seed's ${rollouts} rollouts succeeded, and there is nothing to learn from: ` +
+        detail: `none of the seed's ${counted(rollouts, "rollout")} succeeded, and there is nothing to learn from: ` +
           `${alike.length} failed with "${error}", ${alike[0]} say; ${remedy}`
       })
     }

@@ -1,5 +1,6 @@
 /** The control verbs on the store: each is one transaction with its own line in the log. */
 import type { ControlChange, ControlLifecycle, ControlOutcome, ControlVerb } from "../../domain/Control.js"
+import { counted } from "../../domain/Figures.js"
 import { appendAudited } from "./auditChain.js"
 import type { Db } from "./Database.js"
 import { cancelRun } from "./rollouts.js"
@@ -141,7 +142,7 @@ const cancel: Verb = (db, run) => {
   if (run === undefined) return noRun
   const rollouts = cancelRun(db, { runId: run.runId })
   if (isWorkedOn(run, db.now)) {
-    const detail = `${run.runId} interrupts its attempts; its ${rollouts} unfinished rollouts are cancelled`
+    const detail = `${run.runId} interrupts its attempts; ${cancelledOf(rollouts)}`
     if (run.desired === "cancel" && rollouts === 0) return unchanged(`${run.runId} was told to cancel before`)
     desire(db, run, "cancel")
     return changed(followed(db, run, detail))
@@ -153,8 +154,11 @@ const cancel: Verb = (db, run) => {
     .run(db.now, run.runId)
   db.prepare("UPDATE run_starts SET ended_at_ms = ?, end_reason = 'cancelled' WHERE run_id = ? AND ended_at_ms IS NULL")
     .run(db.now, run.runId)
-  return changed(`no process works on ${run.runId}; its ${rollouts} unfinished rollouts are cancelled`)
+  return changed(`no process works on ${run.runId}; ${cancelledOf(rollouts)}`)
 }
+
+const cancelledOf = (rollouts: number) =>
+  `its ${counted(rollouts, "unfinished rollout is", "unfinished rollouts are")} cancelled`
 
 /** Moves only the mark of the latest version: versions are immutable, and rollouts keep the one they were enqueued with. */
 const rollback: Verb = (db, _run, { resourcesVersion }) => {

@@ -141,8 +141,35 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       )
       assert.deepStrictEqual(openings.map(({ incumbent, k }) => [k, incumbent]), [[1, 1], [2, first.promotedVersion]])
       assert.notStrictEqual(openings[0]!.gate_set, openings[1]!.gate_set)
+      const { stdout } = yield* tau(folder, ["report", `--store=${storeIn(folder)}`])
+      assert.match(
+        stdout,
+        new RegExp(`^ {2}against {7}version ${first.promotedVersion}, the latest when it opened, not the seed$`, "m")
+      )
+      // To evaluate a text is not to choose it.
+      const looked = searchConfig(origin, {
+        validate: 1,
+        resources: { system_prompt: "Be rude." },
+        optimizer: { algorithm: "evaluate", reflection_model: undefined }
+      })
+      assert.strictEqual((yield* searched(folder, looked)).code, 0)
       assert.deepStrictEqual(query(folder, "SELECT version FROM resources WHERE is_latest = 1"), [
         { version: first.promotedVersion }
+      ])
+    }))
+
+  it.scopedLive("has as the latest what a config gave last, while nobody has decided which it is", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin } = yield* searchUpstream()
+      const text = (system_prompt: string) => {
+        const { optimizer: _, ...evaluated } = searchConfig(origin, { validate: 1, resources: { system_prompt } })
+        return evaluated
+      }
+      for (const prompt of ["A", "B", "A"]) assert.strictEqual((yield* searched(folder, text(prompt))).code, 0)
+      assert.deepStrictEqual(query(folder, "SELECT version, is_latest FROM resources ORDER BY version"), [
+        { version: 1, is_latest: 1 },
+        { version: 2, is_latest: 0 }
       ])
     }))
 

@@ -98,7 +98,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   ),
   elsewhere("resources", "known text becomes a new version", "if (known !== undefined)", "if (false)"),
   elsewhere(
-    "control",
+    "resources",
     "a rollback marks nothing",
     "SET is_latest = 1 WHERE version = ?",
     "SET is_latest = 1 WHERE version = ? + 1"

@@ -7,7 +7,8 @@ export const resources = defineCommand({
   summary: "List the versions of the resources, show one, or discover an agent's texts",
   description:
     "tau resources lists the versions of what agents are given, newest first; with a version it shows that one's "
-    + "texts in full, and what runs scored under it. The latest is the one that a config named or a gate promoted last. "
+    + "texts in full, and what runs scored under it. The latest is the one that a gate or a person chose last, and until one is "
+    + "chosen the one that a config gave last. "
     + "tau resources discover lists the texts that an agent gives with many of "
     + "its recorded calls, and the part of a config by which a run optimizes them; docs/rewrite.md tells more.",
   examples: [

@@ -79,6 +79,8 @@ export interface GateOutcome {
   readonly decision: string
   /** The same in one plain sentence. */
   readonly sentence: string
+  /** The version of the resources that it held the winner against; null for the search's own seed. */
+  readonly incumbent: number | null
   readonly n: number
   readonly wins: number
   readonly losses: number

@@ -219,9 +219,13 @@ const budgetLine = (label: string, { limit, spent }: Spent, shown: (value: numbe
 
 const gate = (outcome: GateOutcome | null): ReadonlyArray<string> => {
   if (outcome === null) return []
-  const { decision, gain, interval, leftOut, losses, n, opening, openingsLeft, p, wins } = outcome
+  const { decision, gain, incumbent, interval, leftOut, losses, n, opening, openingsLeft, p, wins } = outcome
   return [
     `${"decision".padEnd(14)}${oneLine(decision)}`,
+    // The scores above are against the seed.
+    ...(incumbent === null
+      ? []
+      : [`${"against".padEnd(14)}version ${incumbent}, the latest when it opened, not the seed`]),
     ...(opening === 0 ? [] : [`${"examples".padEnd(14)}${n} of its own: ${wins} won, ${losses} lost`]),
     ...(leftOut.seen === 0 ? [] : [`${"left out".padEnd(14)}${leftOut.seen} that an earlier search had seen`]),
     ...(leftOut.wornOut === 0 ? [] : [`${"left out".padEnd(14)}${leftOut.wornOut} that earlier gates have worn out`]),

@@ -64,6 +64,8 @@ export interface SearchResult {
   readonly gateRollouts?: number
   readonly spent: Spent
   readonly gate: GateVerdict | null
+  /** The version that the gate held the best one against where that was not the seed; missing in results of before it was told. */
+  readonly incumbentVersion?: number | null
   /** Why no gate was held, in a sentence; null when one was. */
   readonly noGate: string | null
 }
@@ -156,9 +158,10 @@ export const searchProgram = (
       ? "not testable: the budget leaves nothing for the gate"
       : null
     const opening = noGate === null ? yield* store.openGate(runId, gateSet, usedBefore) : null
+    const incumbent = opening === null ? seed : yield* incumbentOf(opening.incumbent, resourcesVersion, resources, seed)
     const verdict = opening === null ? null : yield* run.run(
       gate({
-        incumbent: yield* incumbentOf(opening.incumbent, resourcesVersion, resources, seed),
+        incumbent,
         candidate: found.best,
         examples: pairs,
         untestable: null,
@@ -191,6 +194,7 @@ export const searchProgram = (
       gateRollouts,
       spent: spent(),
       gate: verdict,
+      incumbentVersion: opening === null || incumbent === seed ? null : opening.incumbent,
       noGate
     }
     yield* store.end(

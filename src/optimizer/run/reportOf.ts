@@ -258,7 +258,7 @@ const sliceScore = (scores: ReadonlyArray<number>): SliceScore | null =>
 const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): GateOutcome | null => {
   if (result === null) return null
   const forced = promotion?.decision === "forced" ? forcedSentence(promotion) : ""
-  const { best, gate, gateLeftOut: leftOut, noGate } = result
+  const { best, gate, gateLeftOut: leftOut, incumbentVersion: incumbent = null, noGate } = result
   if (gate === null) {
     // A search that found nothing better has nothing for a gate to decide.
     if (best === 0) return null
@@ -266,6 +266,7 @@ const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): 
     return {
       decision: forced === "" ? "not_testable" : "forced",
       sentence: `${noGate ?? "no gate was held"}${left}`,
+      incumbent,
       n: 0,
       wins: 0,
       losses: 0,
@@ -280,6 +281,7 @@ const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): 
   return {
     decision: forced === "" ? gate.decision : "forced",
     sentence: `${gate.reason}${forced}`,
+    incumbent,
     n: gate.n,
     wins: gate.wins,
     losses: gate.losses,

@@ -3,6 +3,7 @@ import type { ControlChange, ControlLifecycle, ControlOutcome, ControlVerb } fro
 import { counted } from "../../domain/Figures.js"
 import { appendAudited } from "./auditChain.js"
 import type { Db } from "./Database.js"
+import { makeLatest } from "./resources.js"
 import { cancelRun } from "./rollouts.js"
 import {
   isUnfinished,
@@ -160,20 +161,17 @@ const cancel: Verb = (db, run) => {
 const cancelledOf = (rollouts: number) =>
   `its ${counted(rollouts, "unfinished rollout is", "unfinished rollouts are")} cancelled`
 
-/** Moves only the mark of the latest version: versions are immutable, and rollouts keep the one they were enqueued with. */
 const rollback: Verb = (db, _run, { resourcesVersion }) => {
   const target = db.prepare("SELECT is_latest AS isLatest FROM resources WHERE version = ?").get(resourcesVersion) as
     | { isLatest: number }
     | undefined
-  if (target === undefined) {
+  if (resourcesVersion === null || target === undefined) {
     const { newest } = db.prepare("SELECT max(version) AS newest FROM resources").get() as { newest: number | null }
     const has = newest === null ? "no versions" : newest === 1 ? "only version 1" : `versions 1 to ${newest}`
     return refused(`resources version ${resourcesVersion} is not in the store, which has ${has}`)
   }
   if (target.isLatest === 1) return unchanged(`resources version ${resourcesVersion} is the latest already`)
-  // In this order: at no moment may two versions be the latest.
-  db.prepare("UPDATE resources SET is_latest = 0 WHERE is_latest = 1").run()
-  db.prepare("UPDATE resources SET is_latest = 1 WHERE version = ?").run(resourcesVersion)
+  makeLatest(db, resourcesVersion)
   return changed(`resources version ${resourcesVersion} is the latest now`)
 }
 

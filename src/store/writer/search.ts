@@ -1,6 +1,7 @@
 /** A search's steps. Each is a row before it is an action, with all that it starts in the same transaction. */
 import { createHash } from "node:crypto"
 import type { Db } from "./Database.js"
+import { latestVersion, makeLatest, versionOf } from "./resources.js"
 
 export interface SearchRollout {
   readonly id: string
@@ -131,36 +132,16 @@ const takeActions = (db: Db, step: SearchStep) => {
   }
 }
 
-/** The version with these resources: one that is there, else a new one, which does not become the latest. */
-const candidateVersion = (db: Db, { author, runId }: SearchStep, n: number, resources: string): number => {
-  const sha256 = createHash("sha256").update(resources).digest("hex")
-  const known = db.prepare("SELECT version FROM resources WHERE sha256 = ?").get(sha256) as
-    | { version: number }
-    | undefined
-  if (known !== undefined) return known.version
-  const { parent, path } = db.prepare(
-    `SELECT c.path, coalesce(
-       (SELECT p.resources_version FROM search_candidates p WHERE p.run_id = c.run_id AND p.n = c.parents ->> 0),
-       (SELECT resources_version FROM runs WHERE id = c.run_id)) AS parent
-     FROM search_candidates c WHERE c.run_id = ? AND c.n = ?`
-  ).get(runId, n) as { path: string; parent: number }
-  const { version } = db.prepare("SELECT coalesce(max(version), 0) + 1 AS version FROM resources").get() as {
-    version: number
-  }
-  db.prepare(
-    `INSERT INTO resources (version, resources_id, resources, sha256, parent_version, author, created_time, is_latest)
-     VALUES (?, ?, ?, ?, ?, ?, ?, 0)`
-  ).run(
-    version,
-    `resources-${version}-${sha256.slice(0, 8)}`,
-    resources,
-    sha256,
-    parent,
-    `${author} ${runId} ${path}`,
-    db.now
-  )
-  return version
-}
+const candidateVersion = (db: Db, { author, runId }: SearchStep, n: number, resources: string): number =>
+  versionOf(db, resources, () => {
+    const { parent, path } = db.prepare(
+      `SELECT c.path, coalesce(
+         (SELECT p.resources_version FROM search_candidates p WHERE p.run_id = c.run_id AND p.n = c.parents ->> 0),
+         (SELECT resources_version FROM runs WHERE id = c.run_id)) AS parent
+       FROM search_candidates c WHERE c.run_id = ? AND c.n = ?`
+    ).get(runId, n) as { path: string; parent: number }
+    return { author: `${author} ${runId} ${path}`, parent }
+  }).version
 
 export interface BeginReflection {
   readonly runId: string
@@ -255,12 +236,9 @@ export const promote = (db: Db, input: Promote): null => {
 }
 
 const recordPromotion = (db: Db, { decision, principal, reason, runId, version }: Promote) => {
-  const latest = db.prepare("SELECT version FROM resources WHERE is_latest = 1").get() as
-    | { version: number }
-    | undefined
-  db.prepare("UPDATE resources SET is_latest = 0 WHERE is_latest = 1").run()
-  db.prepare("UPDATE resources SET is_latest = 1 WHERE version = ?").run(version)
+  const replaced = latestVersion(db)
+  makeLatest(db, version)
   db.prepare(
     "INSERT INTO promotions (at_ms, run_id, version, replaced, decision, principal, reason) VALUES (?, ?, ?, ?, ?, ?, ?)"
-  ).run(db.now, runId, version, latest?.version ?? null, decision, principal, reason)
+  ).run(db.now, runId, version, replaced, decision, principal, reason)
 }

@@ -85,6 +85,7 @@ const reports: FastCheck.Arbitrary<SearchReport> = FastCheck.record({
     leftOut: FastCheck.record({ seen: count, wornOut: count }),
     decision: text,
     sentence: text,
+    incumbent: FastCheck.option(count),
     n: count,
     wins: count,
     losses: count,

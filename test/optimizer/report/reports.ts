@@ -120,6 +120,7 @@ export const report: SearchReport = {
     interval: { low: 0.11, high: 0.49 },
     p: 0.0042,
     openingsLeft: 2,
+    incumbent: null,
     leftOut: { seen: 0, wornOut: 0 },
     opening: 1
   }

@@ -79,10 +79,10 @@ const promote = ({ reason, runId, storePath }: PromoteMode) =>
     if (bestVersion === null || bestVersion === seedVersion) {
       return yield* new CommandFailed({ detail: `run ${runId} found nothing better than its seed` })
     }
+    const latest = yield* Effect.flatMap(ResourceStore, ({ latest }) => latest)
+    const version = Option.match(latest, { onNone: () => null, onSome: (resources) => resources.version })
     if (promotedVersion === bestVersion) {
       const itself = `run ${runId} made version ${bestVersion} the latest itself`
-      const latest = yield* Effect.flatMap(ResourceStore, ({ latest }) => latest)
-      const version = Option.match(latest, { onNone: () => null, onSome: (resources) => resources.version })
       return yield* new CommandFailed({
         detail: version === bestVersion
           ? itself
@@ -90,6 +90,9 @@ const promote = ({ reason, runId, storePath }: PromoteMode) =>
             rollbackTo(bestVersion, dirname(storePath))
           } goes back to it`
       })
+    }
+    if (version === bestVersion) {
+      return yield* new CommandFailed({ detail: `version ${bestVersion} is the latest already` })
     }
     yield* store.promote(run.id, bestVersion, localPrincipal(), reason)
     yield* saveCheckpoint(run, bestVersion, result, dirname(storePath)).pipe(

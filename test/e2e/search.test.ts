@@ -355,8 +355,10 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       assert.deepStrictEqual(query(folder, "SELECT action, outcome, detail FROM control_log"), [
         { action: "rollback", outcome: "denied", detail: `denied by policy (tau promote ${id})` }
       ])
-      const done = yield* tau(folder, ["promote", store, id, "--force", "--reason", "read by hand"])
-      assert.strictEqual(done.stdout, `Version ${bestVersion} is the latest now, by force.\n`)
+      const forced = ["promote", store, id, "--force", "--reason", "read by hand"]
+      assert.strictEqual((yield* tau(folder, forced)).stdout, `Version ${bestVersion} is the latest now, by force.\n`)
+      const again = yield* tau(folder, forced)
+      assert.deepStrictEqual([again.code, again.stderr], [1, `tau: version ${bestVersion} is the latest already\n`])
       assert.deepStrictEqual(query(folder, "SELECT version, decision, reason FROM promotions"), [
         { version: bestVersion, decision: "forced", reason: "read by hand" }
       ])

@@ -321,7 +321,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   }
 
   private isOf(type: string): boolean {
-    return this.contentType?.toLowerCase().startsWith(type) === true
+    return this.contentType?.split(";", 1)[0]!.trim().toLowerCase() === type
   }
 
   private sendHead() {

@@ -65,7 +65,14 @@ export class RequestSecrets {
 /** A secret as it is, and as JSON quotes it; of one that is itself in quotes, as a cookie may be, what they hold. */
 const formsOf = (text: string): ReadonlyArray<string> => {
   const inner = /^"(.{8,})"$/.exec(text)?.[1] ?? text
-  return /["\\]/.test(inner) ? [inner, JSON.stringify(inner).slice(1, -1)] : [inner]
+  return [
+    inner,
+    ...(/["\\]/.test(inner) ? [JSON.stringify(inner).slice(1, -1)] : []),
+    // A header is read as Latin-1, whatever its sender meant, and what repeats it as bytes of UTF-8 or as their text.
+    ...(/[\u0080-\u00FF]/.test(inner)
+      ? [Buffer.from(inner).toString("latin1"), Buffer.from(inner, "latin1").toString()]
+      : [])
+  ]
 }
 
 /** Some APIs take their key as a query parameter: its value is not for the record. */

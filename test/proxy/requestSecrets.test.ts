@@ -18,6 +18,7 @@ const keys = {
   "api-key": "azure/key+7=",
   "x-api-key": "correct-horse-battery-staple",
   "x-goog-api-key": "goog.1234",
+  "x-auth-token": "schl\u00FCssel-99",
   cookie: "jar4cookies"
 }
 const inQuery = "query/key+99="
@@ -82,7 +83,8 @@ describe("A key that a request shows in its headers", () => {
       Effect.gen(function*() {
         const value = { authorization: `Bearer ${key}`, cookie: `theme=dark; session="${key}"` }[name] ?? key
         const all = yield* written({}, { [name]: value }, `my key is ${key}`)
-        for (const secret of [key, inQuery, encodeURIComponent(inQuery)]) assert.notInclude(all, secret)
+        const forms = [key, Buffer.from(key).toString("latin1"), inQuery, encodeURIComponent(inQuery)]
+        for (const secret of forms) assert.notInclude(all, secret)
         assert.include(all, "my key is [REDACTED]")
         assert.include(all, "?theme=dark;api_key=REDACTED")
       }))

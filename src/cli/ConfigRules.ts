@@ -13,7 +13,7 @@ import { parseHttpUrl, parseUpstream } from "../openai/UpstreamUrl.js"
 import type { Problem } from "./ConfigShape.js"
 import { mismatch } from "./ConfigShape.js"
 import { providers } from "./Providers.js"
-import { missingReference, searchProblems } from "./SearchRules.js"
+import { examplesOf, missingReference, searchProblems } from "./SearchRules.js"
 import { nearest } from "./Suggestion.js"
 
 /** `givenOptimizer` are the keys of `optimizer` that stand in the file. */
@@ -28,11 +28,6 @@ export const ruleProblems = (config: RunConfig, givenOptimizer: ReadonlyArray<st
   ...searchProblems(config, givenOptimizer),
   ...rewriteProblems(config)
 ]
-
-const examplesOf = (config: RunConfig): ReadonlyArray<readonly [path: string, example: Example]> =>
-  (["optimize", "validate"] as const).flatMap((key) =>
-    config[key].map((example, index) => [pathOf(pathOf("$", key), index), example] as const)
-  )
 
 const upstreamProblems = (url: string | undefined): ReadonlyArray<Problem> => {
   const parsed = url === undefined ? undefined : parseUpstream(url)

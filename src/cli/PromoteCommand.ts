@@ -81,18 +81,16 @@ const promote = ({ reason, runId, storePath }: PromoteMode) =>
     }
     const latest = yield* Effect.flatMap(ResourceStore, ({ latest }) => latest)
     const version = Option.match(latest, { onNone: () => null, onSome: (resources) => resources.version })
-    if (promotedVersion === bestVersion) {
-      const itself = `run ${runId} made version ${bestVersion} the latest itself`
-      return yield* new CommandFailed({
-        detail: version === bestVersion
-          ? itself
-          : `${itself}; the latest is version ${version} now: ${
-            rollbackTo(bestVersion, dirname(storePath))
-          } goes back to it`
-      })
-    }
+    const itself = promotedVersion === bestVersion ? `run ${runId} made version ${bestVersion} the latest itself` : null
     if (version === bestVersion) {
-      return yield* new CommandFailed({ detail: `version ${bestVersion} is the latest already` })
+      return yield* new CommandFailed({ detail: itself ?? `version ${bestVersion} is the latest already` })
+    }
+    if (itself !== null) {
+      return yield* new CommandFailed({
+        detail: `${itself}; the latest is version ${version} now: ${
+          rollbackTo(bestVersion, dirname(storePath))
+        } goes back to it`
+      })
     }
     yield* store.promote(run.id, bestVersion, localPrincipal(), reason)
     yield* saveCheckpoint(run, bestVersion, result, dirname(storePath)).pipe(

@@ -2,6 +2,7 @@
 import { pathOf } from "../domain/JsonText.js"
 import type { Algorithm, OptimizerConfig } from "../domain/OptimizerConfig.js"
 import type { ResourceValues } from "../domain/Resources.js"
+import type { Example } from "../domain/Rollout.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { shown } from "../domain/shown.js"
 import { parseUpstream } from "../openai/UpstreamUrl.js"
@@ -133,18 +134,18 @@ export const componentProblems = (
 
 /** A search compares scores: an example that has none would count as a miss of every candidate. Without scorers only texts are compared. */
 const unscoredProblems = (config: RunConfig): ReadonlyArray<Problem> =>
-  config.scoring !== undefined ?
-    [] :
-    (["optimize", "validate"] as const).flatMap((key) =>
-      config[key].flatMap((example, index): ReadonlyArray<Problem> => {
-        const path = pathOf(pathOf("$", key), index)
-        if (!Object.hasOwn(example, "expected")) return [missingReference(path, "expected")]
-        return typeof example["expected"] === "string" ? [] : [{
-          path: pathOf(path, "expected"),
-          text: `expected a text, for "scoring" names no scorer, found ${shown(example["expected"])}`
-        }]
-      })
-    )
+  config.scoring !== undefined ? [] : examplesOf(config).flatMap(([path, example]): ReadonlyArray<Problem> => {
+    if (!Object.hasOwn(example, "expected")) return [missingReference(path, "expected")]
+    return typeof example["expected"] === "string" ? [] : [{
+      path: pathOf(path, "expected"),
+      text: `expected a text, for "scoring" names no scorer, found ${shown(example["expected"])}`
+    }]
+  })
+
+export const examplesOf = (config: RunConfig): ReadonlyArray<readonly [path: string, example: Example]> =>
+  (["optimize", "validate"] as const).flatMap((key) =>
+    config[key].map((example, index) => [pathOf(pathOf("$", key), index), example] as const)
+  )
 
 export const missingReference = (path: string, field: string): Problem => ({
   path,

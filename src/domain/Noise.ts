@@ -8,8 +8,6 @@ export interface Tally {
   readonly rollouts: number
   /** Those that failed for want of their model or their scorer. */
   readonly broken: number
-  /** Those that failed, and of which no scorer has said anything. */
-  readonly unjudged: number
 }
 
 const brokenShareMax = 0.2
@@ -17,20 +15,24 @@ const brokenShareMax = 0.2
 const rolloutsMin = 20
 
 /** Whether so many rollouts are broken that whoever goes on decides by noise. */
-export const isNoise = ({ broken, rollouts }: Pick<Tally, "broken" | "rollouts">): boolean =>
+export const isNoise = ({ broken, rollouts }: Tally): boolean =>
   broken > brokenShareMax * Math.max(rollouts, rolloutsMin)
 
 /** The same of an evaluation, by its modes: one of them that is broken as a whole has no score either. */
-export const isNoEvaluation = (modes: ReadonlyArray<Pick<Tally, "broken" | "rollouts">>): boolean =>
+export const isNoEvaluation = (modes: ReadonlyArray<Tally>): boolean =>
   modes.some(({ broken, rollouts }) => broken > 0 && broken === rollouts) ||
   isNoise({
     rollouts: modes.reduce((sum, { rollouts }) => sum + rollouts, 0),
     broken: modes.reduce((sum, { broken }) => sum + broken, 0)
   })
 
-/** Whether nothing has come of any rollout, the first one alone not counted: it may be the search's trial of what one costs. */
-export const isHopeless = ({ rollouts, unjudged }: Pick<Tally, "rollouts" | "unjudged">): boolean =>
-  rollouts > 1 && unjudged === rollouts
+/**
+ * Whether nothing has come of any rollout: all failed, and no scorer has said anything of them. The first one alone does not count:
+ * it may be the search's trial of what one costs.
+ */
+export const isHopeless = (
+  { rollouts, unjudged }: { readonly rollouts: number; readonly unjudged: number }
+): boolean => rollouts > 1 && unjudged === rollouts
 
 /** What broke rollouts, by the words of the store: the state of a call, a status that answered it, or the scorer. */
 export interface BrokenBy {

@@ -1,6 +1,6 @@
 /** JSON as it comes off the wire: objects whose keys a peer chose, read by own key only. */
 
-import { backslash, listCloses, listOpens, objectCloses, objectOpens, quote } from "./jsonBytes.js"
+import { backslash, isSpace, listCloses, listOpens, objectCloses, objectOpens, quote } from "./jsonBytes.js"
 
 export type JsonObject = { readonly [key: string]: unknown }
 
@@ -40,8 +40,6 @@ const isTooDeep = (text: string): boolean => {
   }
   return false
 }
-
-const isSpace = (code: number) => code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
 
 /** Whether a text begins and ends as JSON does. That it is none costs a hundred times more to find out by parsing it. */
 const looksLikeJson = (text: string): boolean => {

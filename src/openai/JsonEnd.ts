@@ -1,24 +1,18 @@
 /** Finds, while a JSON document passes by in pieces, the bracket that closes it. */
-import { backslash, listCloses, listOpens, objectCloses, objectOpens, quote } from "./jsonBytes.js"
-
-const isSpace = (byte: number) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
+import { backslash, isSpace, listCloses, listOpens, objectCloses, objectOpens, quote } from "./jsonBytes.js"
 
 export class JsonEnd {
   private depth = 0
   private inText = false
   private isEscaped = false
   private hasEnded = false
-  private isOther = false
-
   /** What passes is no object and no list, or more than one: where it ends cannot be told. */
-  get isUnknown(): boolean {
-    return this.isOther
-  }
+  isUnknown = false
 
   /** The offset in this chunk of the bracket after which nothing but space comes, or -1. */
   scan(chunk: Uint8Array): number {
     let end = -1
-    for (let at = 0; at < chunk.length && !this.isOther; at++) {
+    for (let at = 0; at < chunk.length && !this.isUnknown; at++) {
       const byte = chunk[at]!
       if (this.inText) this.readText(byte)
       else if (byte === objectOpens || byte === listOpens) this.open()
@@ -26,15 +20,15 @@ export class JsonEnd {
         this.depth -= 1
         this.hasEnded = this.depth === 0
         if (this.hasEnded) end = at
-        else this.isOther = this.depth < 0
-      } else if (this.depth === 0) this.isOther = !isSpace(byte)
+        else this.isUnknown = this.depth < 0
+      } else if (this.depth === 0) this.isUnknown = !isSpace(byte)
       else this.inText = byte === quote
     }
-    return this.isOther ? -1 : end
+    return this.isUnknown ? -1 : end
   }
 
   private open() {
-    this.isOther = this.hasEnded
+    this.isUnknown = this.hasEnded
     this.depth += 1
   }
 

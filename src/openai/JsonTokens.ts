@@ -4,7 +4,17 @@
  */
 import { isUtf8 } from "node:buffer"
 import { closingQuote } from "./BodySections.js"
-import { backslash, colon, comma, listCloses, listOpens, objectCloses, objectOpens, quote } from "./jsonBytes.js"
+import {
+  backslash,
+  colon,
+  comma,
+  isSpace,
+  listCloses,
+  listOpens,
+  objectCloses,
+  objectOpens,
+  quote
+} from "./jsonBytes.js"
 
 /** Bytes from `start` up to `end`. */
 export interface Range {
@@ -103,8 +113,6 @@ const solid = (bytes: Buffer, at: number): number => {
   while (found < bytes.length && isSpace(bytes[found]!)) found++
   return found
 }
-
-const isSpace = (byte: number) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 
 /** Where the value that begins at `at` ends, or -1 when it does not. Without recursion: a peer chooses how deep it goes. */
 const endOfValue = (bytes: Buffer, at: number): number => {

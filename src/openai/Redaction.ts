@@ -88,7 +88,7 @@ export class Redactor {
     if (!this.hasOwnPatterns && this.isClean(plain)) return { text, count: 0 }
     // Before patterns, which may take a part of one and leave the rest.
     const whole = withoutTexts(plain, this.known)
-    const first = withoutCutTexts(whole.text, this.known)
+    const first = withoutTexts(whole.text, this.known, this.beginnings)
     const second = this.rules.defaults ? withoutSecrets(first.text) : { text: first.text, count: 0 }
     const third = this.own.clean(second.text)
     const count = whole.count + first.count + second.count + third.count
@@ -203,43 +203,26 @@ const overJson = (text: string, change: (value: unknown) => number): Cleaned | n
   return isReadable ? { text: clean, count: total } : null
 }
 
-const withoutTexts = (text: string, known: ReadonlyArray<string>): Cleaned => {
-  let clean = text
-  let count = 0
-  for (const secret of known) {
-    let rest = 0
-    const parts: Array<string> = []
-    for (let at = clean.indexOf(secret); at !== -1; at = clean.indexOf(secret, Math.max(at + 1, rest))) {
-      if (isWithinEscape(clean, at)) continue
-      parts.push(clean.slice(rest, at))
-      rest = at + secret.length
-    }
-    if (parts.length === 0) continue
-    count += parts.length
-    clean = [...parts, clean.slice(rest)].join(redacted)
-  }
-  return { text: clean, count }
-}
-
 /**
- * A body, or a text in it, may have been cut within a secret. What is left of it goes as well where it is more than half: a
- * shorter beginning gives little away, and may be a word of its own.
+ * Takes the texts out, found by how they begin: whole, or cut off by the end of the text, or of a text in JSON. A secret whose whole
+ * is looked for begins with all of itself.
  */
-const withoutCutTexts = (text: string, known: ReadonlyArray<string>): Cleaned => {
+const withoutTexts = (text: string, known: ReadonlyArray<string>, beginnings = known): Cleaned => {
   let clean = text
   let count = 0
-  for (const secret of known) {
-    const beginning = beginningOf(secret)
+  for (const [index, secret] of known.entries()) {
+    const beginning = beginnings[index]!
     let rest = 0
     const parts: Array<string> = []
     for (let at = clean.indexOf(beginning); at !== -1;) {
-      const end = endOfSame(clean, at, secret)
-      const isCut = (end === clean.length || /["\\]/.test(clean[end]!)) && !isWithinEscape(clean, at)
-      if (isCut) {
+      const end = endOfSame(clean, at, secret, beginning.length)
+      const isEnd = end - at === secret.length || end === clean.length || /["\\]/.test(clean[end]!)
+      const isOut = isEnd && !isWithinEscape(clean, at)
+      if (isOut) {
         parts.push(clean.slice(rest, at))
         rest = end
       }
-      at = clean.indexOf(beginning, isCut ? end : Math.max(at, end - beginning.length) + 1)
+      at = clean.indexOf(beginning, isOut ? end : Math.max(at, end - beginning.length) + 1)
     }
     if (parts.length === 0) continue
     count += parts.length
@@ -250,11 +233,15 @@ const withoutCutTexts = (text: string, known: ReadonlyArray<string>): Cleaned =>
 
 const beginningMin = 8
 
+/**
+ * A body, or a text in it, may have been cut within a secret. What is left of it goes as well where it is more than half: a
+ * shorter beginning gives little away, and may be a word of its own.
+ */
 const beginningOf = (secret: string): string => secret.slice(0, Math.max(beginningMin, Math.ceil(secret.length / 2)))
 
-/** Where a text that has a secret's beginning at this place no longer says what the secret does. */
-const endOfSame = (text: string, at: number, secret: string): number => {
-  let same = 0
+/** Where a text that has so much of a secret at this place no longer says what the secret does. */
+const endOfSame = (text: string, at: number, secret: string, known: number): number => {
+  let same = known
   while (same < secret.length && at + same < text.length && text[at + same] === secret[same]) same += 1
   return at + same
 }

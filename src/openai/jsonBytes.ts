@@ -7,3 +7,5 @@ export const backslash = 0x5c
 export const listCloses = 0x5d
 export const objectOpens = 0x7b
 export const objectCloses = 0x7d
+
+export const isSpace = (byte: number): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09

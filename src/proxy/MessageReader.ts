@@ -6,11 +6,9 @@ import type { RecordingBudget } from "./RecordingBudget.js"
 export interface Message {
   /** What is kept of it. */
   readonly bytes: Uint8Array
-  /** Bytes of all of it. */
+  /** Bytes of all of it, which may be more. */
   readonly length: number
   readonly isText: boolean
-  /** It was longer than what is kept of it. */
-  readonly isTruncated: boolean
   /** Where in the chunk just read its first byte is; 0 when it began in an earlier one. */
   readonly start: number
 }
@@ -70,8 +68,7 @@ export class MessageReader {
     const message = this.current
     if (message === null) return
     this.current = null
-    const { bytes: length, content: bytes, isTruncated } = message
-    this.ended.push({ bytes, length, isText: this.isText, isTruncated, start })
+    this.ended.push({ bytes: message.content, length: message.bytes, isText: this.isText, start })
     message.release()
   }
 }

@@ -41,25 +41,22 @@ export class SocketCall {
     this.last = new Recording(recordedBytesMax, budget)
     this.streamId = asked?.event.streamId ?? null
     this.eventId = asked?.event.eventId ?? null
-    if (asked !== null) this.request.add(asked.message.bytes)
-    this.requestBytes = asked?.message.length ?? 0
+    if (asked !== null) this.request.add(asked.message.bytes, asked.message.length)
     this.pendingIntent = recorder.open(intent)
   }
-
-  private readonly requestBytes: number
 
   /**
    * Keeps an event while there is room, whole or not at all: half a line could not be read. The last one has room of its
    * own, for it tells what the call came to.
    */
-  add({ bytes, isTruncated, length }: Message, isLast: boolean): void {
+  add({ bytes, length }: Message, isLast: boolean): void {
     this.firstByteUs ??= nowUs()
     this.events += 1
     this.responseBytes += length + 1
     const { budget, recordedBytesMax } = this.settings
     const place = isLast ? this.last : this.response
     const room = Math.min(recordedBytesMax - place.bytes, budget.room)
-    if (!isTruncated && room > bytes.length && (isLast || !this.isTruncated)) {
+    if (bytes.length === length && room > length && (isLast || !this.isTruncated)) {
       place.add(lineOf(bytes))
       return
     }
@@ -86,9 +83,9 @@ export class SocketCall {
         upstreamUrl: this.upstreamUrl,
         firstByteUs: this.firstByteUs,
         chunks: this.events,
-        requestBytes: this.requestBytes,
+        requestBytes: request.bytes,
         responseBytes: this.responseBytes,
-        requestTruncated: this.requestBytes > request.bytes || request.isTruncated,
+        requestTruncated: request.isTruncated,
         responseTruncated: this.isTruncated,
         requestContentEncoding: null,
         responseContentType: null,

@@ -6,9 +6,12 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { commandMs, cpuUs, median, nginx, portkey, residentMb, serve, serveTau } from "./candidates.mjs"
 import { load } from "./load.mjs"
+import { printTargets } from "./targets.mjs"
 
 const rounds = 5
 const roundMs = 1_500
+/** V8 compiles what is called often, in threads of its own: a proxy that has run for a while has that behind it. */
+const warmMs = 8_000
 const eventsPerStream = 100
 
 const cases = [
@@ -16,15 +19,16 @@ const cases = [
   { name: "32 connections", connections: 32, skip: [] },
   { name: "256 connections", connections: 256, skip: ["portkey"] },
   { name: "256, behind 50 ms", connections: 256, header: "x-bench: delay\r\n", skip: ["portkey"] },
+  { name: "16 streams at once", connections: 16, header: "x-bench: burst\r\n", skip: ["portkey"] },
   // Streams that began in step would stay so, and each first chunk would wait for fifteen others.
-  { name: "16 paced streams", connections: 16, header: "x-bench: paced\r\n", spreadMs: 525, skip: ["portkey"] },
-  { name: "16 streams at once", connections: 16, header: "x-bench: burst\r\n", skip: ["portkey"] }
+  { name: "16 paced streams", connections: 16, header: "x-bench: paced\r\n", spreadMs: 525, skip: ["portkey"] }
 ]
 
 /** One case: every candidate's medians by name. */
 const measure = async (candidates, { connections, header = "", skip, spreadMs = 0 }) => {
   const results = new Map()
   const taking = [...candidates].filter(([name]) => !skip.includes(name))
+  for (const [, candidate] of taking) await load(candidate, connections, warmMs, header, spreadMs)
   for (let round = 0; round < rounds; round++) {
     for (const [name, candidate] of taking) {
       const before = cpuUs(candidate)
@@ -102,6 +106,7 @@ export const benchProxy = async () => {
       ["direct", upstream],
       ["nginx", await nginx(upstream.url, folder)],
       ["bare", await serve("bare", upstream.url)],
+      ["committed", await serve("committed", upstream.url, join(folder, "committed.sqlite"))],
       ["portkey", await portkey(upstream.url)],
       ["tau", tau]
     ].filter(([, candidate]) => candidate !== null)
@@ -110,7 +115,7 @@ export const benchProxy = async () => {
   console.log(`medians of ${rounds} rounds of ${roundMs} ms, taking turns; CPU per request`)
   try {
     const results = new Map()
-    for (const candidate of candidates.values()) await load(candidate, 32, roundMs)
+    for (const candidate of candidates.values()) await load(candidate, 32, warmMs)
     for (const each of cases) {
       results.set(each.name, await measure(candidates, each))
       print(each.name, results.get(each.name))
@@ -119,19 +124,7 @@ export const benchProxy = async () => {
       help: commandMs(fileURLToPath(new URL("../dist/cli/main.js", import.meta.url)), "--help"),
       proxy: tau.startMs
     }
-    let missed = 0
-    console.log("\nTargets")
-    for (const [name, figure, sign, limit, unit] of targets((key) => results.get(key), startUp, residentMb(tau))) {
-      const isMet = sign === "≤" ? figure <= limit : figure >= limit
-      if (!isMet) missed += 1
-      const digits = unit === "×" || limit < 10 ? 2 : 0
-      console.log(
-        `  ${name.padEnd(36)} ${figure.toFixed(digits).padStart(7)}${unit.padEnd(3)} ${sign} ${limit}${
-          unit.padEnd(4)
-        } ${isMet ? "met" : "MISSED"}`
-      )
-    }
-    return missed
+    return printTargets(targets((key) => results.get(key), startUp, residentMb(tau)))
   } finally {
     for (const { child } of candidates.values()) child.kill("SIGKILL")
     rmSync(folder, { recursive: true, force: true })

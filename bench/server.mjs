@@ -1,7 +1,8 @@
-// One server of the proxy bench in a process of its own: `upstream` or `bare`. Prints its URL, runs until killed.
+// One server of the proxy bench in a process of its own: `upstream`, `bare` or `committed`. Prints its URL, runs until killed.
 import { createServer } from "node:http"
+import { Worker } from "node:worker_threads"
 
-const [kind, upstreamUrl] = process.argv.slice(2)
+const [kind, upstreamUrl, file] = process.argv.slice(2)
 
 const listen = (handler) => {
   const server = createServer(handler)
@@ -68,32 +69,86 @@ const upstream = () => {
   })
 }
 
-/** The least a proxy on this stack can do: node:http into undici's dispatcher, nothing recorded. */
-const bare = async () => {
+/** The calls that a thread commits, in groups: the next one collects while one is under way. */
+const recorder = () => {
+  const start = (checkpoints) =>
+    new Worker(new URL("./recorder.mjs", import.meta.url), { workerData: { file, checkpoints } })
+  start(true)
+  const thread = start(false)
+  let waiting = []
+  let underWay = null
+  const leave = () => {
+    underWay = waiting
+    waiting = []
+    const packed = Buffer.concat(underWay.flatMap(({ answer, request }) => [request, answer]))
+    const whole = packed.buffer.byteLength === packed.length ? packed.buffer : new Uint8Array(packed).buffer
+    const lengths = underWay.flatMap(({ answer, endedUs, request, startedUs }) => [
+      startedUs,
+      endedUs,
+      request.length,
+      answer.length
+    ])
+    thread.postMessage({ lengths, packed: whole }, [whole])
+  }
+  thread.on("message", () => {
+    for (const { committed } of underWay) committed()
+    underWay = null
+    if (waiting.length > 0) leave()
+  })
+  return (call) => {
+    waiting.push(call)
+    if (underWay === null && waiting.length === 1) setImmediate(() => underWay === null && leave())
+  }
+}
+
+/**
+ * The least a proxy on this stack can do: node:http into undici's dispatcher. With `record`, each call is kept, and the
+ * end of its answer is held until it is: its last piece, or the mark that no more follow.
+ */
+const proxy = async (record) => {
   const { Pool } = await import("undici")
   const pool = new Pool(upstreamUrl, { connections: 1024 })
   listen((request, response) => {
+    const startedUs = Math.floor(performance.now() * 1000)
     const chunks = []
+    const answered = []
+    let isCounted = false
     request.on("data", (chunk) => chunks.push(chunk)).on("end", () => {
+      const body = Buffer.concat(chunks)
       const { host: _, connection: __, ...headers } = request.headers
-      pool.dispatch({ path: request.url, method: request.method, headers, body: Buffer.concat(chunks) }, {
+      pool.dispatch({ path: request.url, method: request.method, headers, body }, {
         onRequestStart() {},
-        onResponseStart(_controller, status, answered) {
-          delete answered.connection
-          delete answered["keep-alive"]
-          response.writeHead(status, answered)
+        onResponseStart(_controller, status, headers) {
+          delete headers.connection
+          delete headers["keep-alive"]
+          isCounted = headers["content-length"] !== undefined
+          response.writeHead(status, headers)
         },
         onResponseData(controller, chunk) {
-          if (!response.write(chunk)) {
+          const isHeld = record !== null && isCounted
+          const leaving = isHeld ? answered.at(-1) : chunk
+          if (record !== null) answered.push(chunk)
+          if (leaving !== undefined && !response.write(leaving)) {
             controller.pause()
             response.once("drain", () => controller.resume())
           }
         },
-        onResponseEnd: () => response.end(),
+        onResponseEnd() {
+          if (record === null) response.end()
+          else {
+            record({
+              startedUs,
+              endedUs: Math.floor(performance.now() * 1000),
+              request: body,
+              answer: Buffer.concat(answered),
+              committed: () => isCounted ? response.end(answered.at(-1)) : response.end()
+            })
+          }
+        },
         onResponseError: () => response.destroy()
       })
     })
   })
 }
 
-await { upstream, bare }[kind]()
+await { upstream, bare: () => proxy(null), committed: () => proxy(recorder()) }[kind]()

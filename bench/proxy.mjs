@@ -126,7 +126,8 @@ export const benchProxy = async () => {
     }
     return printTargets(targets((key) => results.get(key), startUp, residentMb(tau)))
   } finally {
-    for (const { child } of candidates.values()) child.kill("SIGKILL")
+    // nginx, killed, would leave its worker.
+    for (const [name, { child }] of candidates) child.kill(name === "nginx" ? "SIGTERM" : "SIGKILL")
     rmSync(folder, { recursive: true, force: true })
   }
 }

@@ -3,6 +3,7 @@ import type { Command } from "./Command.js"
 import { audit } from "./commands/audit.js"
 import { benchmark } from "./commands/benchmark.js"
 import { candidates } from "./commands/candidates.js"
+import { compare } from "./commands/compare.js"
 import { dashboard } from "./commands/dashboard.js"
 import { dataset } from "./commands/dataset.js"
 import { diff } from "./commands/diff.js"
@@ -31,6 +32,7 @@ export const commands: ReadonlyArray<Command> = [
   span,
   resources,
   diff,
+  compare,
   report,
   candidates,
   lineage,

@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import { AttemptId, RolloutId, RunId } from "../domain/Ids.js"
 import type { RolloutStatus as RolloutStatusName } from "../domain/Lifecycle.js"
 import { Reward } from "../domain/Reward.js"
-import { Attempt, Rollout, type RolloutMode } from "../domain/Rollout.js"
+import { Attempt, Rollout, RolloutMode } from "../domain/Rollout.js"
 import { lookedAtMax, type Page, pageOf, type PageRequest, positionOf, type UnknownCursor } from "./Page.js"
 import { orStoreError } from "./reading.js"
 import type { StoreError } from "./StoreError.js"
@@ -21,6 +21,16 @@ export interface RolloutFilter {
   readonly scoreMin: number | null
   readonly scoreMax: number | null
 }
+
+/** A rollout that counts in a mean: it has a score, or failed and so earned 0. */
+export class CountedRollout extends Schema.Class<CountedRollout>("CountedRollout")({
+  id: RolloutId,
+  /** Equal for rollouts that were asked the same, of any run. */
+  inputSha256: Schema.String,
+  score: Schema.Number,
+  /** How long the attempt that succeeded took; null when none did. */
+  tookMs: Schema.NullOr(Schema.Int)
+}) {}
 
 /** Rollouts with their attempts and rewards, for reading. `RolloutQueue` moves them. */
 export class RolloutStore extends Context.Tag("tau/store/RolloutStore")<RolloutStore, {
@@ -38,6 +48,8 @@ export class RolloutStore extends Context.Tag("tau/store/RolloutStore")<RolloutS
     filter: RolloutFilter,
     request: PageRequest
   ) => Effect.Effect<Page<Rollout>, StoreError | UnknownCursor>
+  /** Those of a run that count in its mean score, in order of position, without what they were asked and answered. */
+  readonly counted: (runId: RunId, mode: RolloutMode | null) => Effect.Effect<ReadonlyArray<CountedRollout>, StoreError>
   /** Oldest first. */
   readonly attempts: (id: RolloutId) => Effect.Effect<ReadonlyArray<Attempt>, StoreError>
   readonly rewards: (id: AttemptId) => Effect.Effect<ReadonlyArray<Reward>, StoreError>
@@ -57,6 +69,16 @@ export class RolloutStore extends Context.Tag("tau/store/RolloutStore")<RolloutS
         Result: Rollout,
         execute: ({ afterOrdinal, limit, runId }) =>
           sql`SELECT * FROM rollouts WHERE run_id = ${runId} AND ordinal > ${afterOrdinal} ORDER BY ordinal LIMIT ${limit}`
+      })
+      const counted = SqlSchema.findAll({
+        Request: Schema.Struct({ runId: RunId, mode: Schema.NullOr(RolloutMode) }),
+        Result: CountedRollout,
+        execute: ({ mode, runId }) =>
+          sql`SELECT r.id, r.input_sha256, coalesce(r.score, 0.0) AS score, a.ended_at_ms - a.started_at_ms AS took_ms
+            FROM rollouts r LEFT JOIN attempts a ON a.rollout_id = r.id AND a.status = 'succeeded'
+            WHERE r.run_id = ${runId} AND (r.score IS NOT NULL OR r.status = 'failed')
+              AND ${mode === null ? sql`TRUE` : sql`r.mode = ${mode}`}
+            ORDER BY r.ordinal`
       })
       const attempts = SqlSchema.findAll({
         Request: RolloutId,
@@ -114,6 +136,7 @@ export class RolloutStore extends Context.Tag("tau/store/RolloutStore")<RolloutS
           }),
         get: (id) => orStoreError("reading a rollout", get(id)),
         page: (runId, afterOrdinal, limit) => orStoreError("reading rollouts", page({ runId, afterOrdinal, limit })),
+        counted: (runId, mode) => orStoreError("reading scores", counted({ runId, mode })),
         attempts: (id) => orStoreError("reading attempts", attempts(id)),
         rewards: (id) => orStoreError("reading rewards", rewards(id))
       })

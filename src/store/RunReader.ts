@@ -49,9 +49,18 @@ export class RunResult extends Schema.Class<RunResult>("RunResult")({
   scoreSum: Schema.Number
 }) {}
 
+/** What a run's config says of how its rollouts came about, and of what they are worth. */
+export interface RunRules {
+  /** Null for a config from before there were several. */
+  readonly algorithm: string | null
+  /** JSON; null for the scoring that goes without saying. */
+  readonly scoring: string | null
+}
+
 /** Runs for reading, without a writer. */
 export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
   readonly get: (id: string) => Effect.Effect<Option.Option<Run>, StoreError>
+  readonly rules: (id: RunId) => Effect.Effect<RunRules, StoreError>
   /** The run that was made last. */
   readonly latest: Effect.Effect<Option.Option<Run>, StoreError>
   /** Newest first, or oldest first; all, or those that stand so. */
@@ -117,6 +126,15 @@ export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
 
       return RunReader.of({
         get: (id) => orStoreError("reading a run", get(id)),
+        rules: (id) =>
+          orStoreError(
+            "reading a run's config",
+            Effect.map(
+              sql<RunRules>`SELECT json_extract(config, '$.optimizer.algorithm') AS algorithm,
+                json_extract(config, '$.scoring') AS scoring FROM runs WHERE id = ${id}`,
+              ([rules]) => rules ?? { algorithm: null, scoring: null }
+            )
+          ),
         latest: orStoreError("reading the latest run", latest()),
         page: ({ after, limit, order, stands }) =>
           positionOf(

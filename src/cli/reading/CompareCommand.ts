@@ -1,0 +1,241 @@
+/** Two runs side by side: whether the second is better, by how much, and where. */
+import * as Effect from "effect/Effect"
+import { storeHint } from "../../domain/CommandText.js"
+import { counted, elapsed } from "../../domain/Figures.js"
+import type { RolloutMode } from "../../domain/Rollout.js"
+import { visible, wrapped } from "../../domain/TerminalText.js"
+import type { Comparison } from "../../evidence/Comparison.js"
+import { type ComparedExample, compareRuns, type RunComparison } from "../../evidence/RunComparison.js"
+import { type CountedRollout, RolloutStore } from "../../store/RolloutStore.js"
+import { snake, snakeName, type Totals, totalsOf } from "../../store/RowJson.js"
+import { type Run, RunReader } from "../../store/RunReader.js"
+import { CommandFailed } from "../CliError.js"
+import { ExitCode } from "../ExitCode.js"
+import type { Place } from "../ReadingFlags.js"
+import { fact } from "./facts.js"
+import { printJson, reading, runNamed } from "./reading.js"
+import { table } from "./Table.js"
+import { columns, print } from "./Terminal.js"
+import { inline, points, tokens } from "./text.js"
+
+export interface CompareMode extends Place {
+  readonly baselineId: string
+  readonly runId: string
+  /** Null for the examples of every part of the config. */
+  readonly mode: RolloutMode | null
+  readonly failIfWorse: boolean
+}
+
+const alpha = 0.05
+/** What is drawn starts from it: the same runs give the same figures. */
+const seed = 1
+/** Examples of each kind that are shown. */
+const shownMax = 5
+
+/** A run, and what it came to. */
+interface Side {
+  readonly run: Run
+  readonly totals: Totals
+  readonly scoring: string | null
+  readonly rollouts: ReadonlyArray<CountedRollout>
+}
+
+export const run = (mode: CompareMode) =>
+  reading(
+    mode.storePath,
+    Effect.gen(function*() {
+      const [baseline, other] = [yield* sideOf(mode, mode.baselineId), yield* sideOf(mode, mode.runId)]
+      const found = compareRuns(scoredOf(baseline), scoredOf(other), { alpha, seed })
+      if (found === null) {
+        return yield* new CommandFailed({
+          detail: `${visible(baseline.run.id)} and ${visible(other.run.id)} have no `
+            + `${mode.mode === null ? "" : `${mode.mode} `}example in common that both have scored`
+        })
+      }
+      yield* mode.json
+        ? printJson({ store_path: mode.storePath, ...comparedJson(baseline, other, found) })
+        : Effect.flatMap(changesText(mode, other, found), (changes) =>
+          print([...comparedText(mode.mode, baseline, other, found), ...changes]))
+      return mode.failIfWorse && verdictOf(found.comparison) === "worse" ? ExitCode.failure : ExitCode.success
+    })
+  )
+
+const sideOf = ({ mode, storePath }: CompareMode, id: string) =>
+  Effect.gen(function*() {
+    const runs = yield* RunReader
+    const run = yield* runNamed(id, storePath)
+    const { algorithm, scoring } = yield* runs.rules(run.id)
+    if (algorithm !== null && algorithm !== "evaluate") {
+      return yield* new CommandFailed({
+        detail: `${visible(run.id)} is a search: its rollouts are those of many texts; what it came to: `
+          + `tau report ${visible(run.id)}${storeHint(storePath)}`
+      })
+    }
+    const results = yield* runs.results(run.id)
+    const rollouts = yield* Effect.flatMap(RolloutStore, (store) => store.counted(run.id, mode))
+    return {
+      run,
+      totals: totalsOf(results.filter((result) => mode === null || result.mode === mode)),
+      scoring,
+      rollouts
+    }
+  })
+
+const scoredOf = ({ rollouts }: Side) =>
+  rollouts.map(({ id, inputSha256, score }) => ({ rolloutId: id, example: inputSha256, score }))
+
+/** At the level of 0.05, two-sided. */
+const verdictOf = ({ meanDelta, pValue }: Comparison): "better" | "worse" | "not shown" =>
+  pValue >= alpha ? "not shown" : meanDelta > 0 ? "better" : "worse"
+
+const comparedText = (
+  mode: RolloutMode | null,
+  baseline: Side,
+  other: Side,
+  found: RunComparison
+): ReadonlyArray<string> => {
+  const { comparison, examples, onlyInBaseline, onlyInRun } = found
+  const { bounds, losses, meanDelta, pValue, smallestDetectableDelta, test, ties, wins } = comparison
+  const names = [baseline, other].map(({ run }) => visible(run.id))
+  const left = [...onlyIn(names[0]!, onlyInBaseline), ...onlyIn(names[1]!, onlyInRun)]
+  const row = (name: string, cell: (side: Side) => string) => ({ name, cells: [cell(baseline), cell(other)] })
+  const rows = [
+    row("state", ({ run }) => run.stands),
+    row("model", ({ run }) => visible(run.modelRef)),
+    row("resources", ({ run }) => `version ${run.resourcesVersion}`),
+    row("rollouts", ({ totals }) => `${totals.succeeded + totals.failed}/${totals.total}`),
+    row("failed", ({ totals }) => String(totals.failed)),
+    row("score", ({ totals }) => points(totals.meanScore)),
+    // Tokens are counted by run, not by part of the config.
+    ...(mode === null ? [row("tokens each", perRollout)] : []),
+    row("took, median", ({ rollouts }) => medianTook(rollouts))
+  ]
+  return [
+    ...table(rows, [
+      { title: "", cell: ({ name }) => name },
+      ...names.map((title, side) => ({ title, least: 12, cell: ({ cells }: typeof rows[number]) => cells[side]! }))
+    ]),
+    "",
+    ...wrapped(
+      `${counted(examples.length, "example")} that both have scored${left.length === 0 ? "" : `; ${left.join(", ")}`}`,
+      columns
+    ),
+    ...fact("change", `${signed(meanDelta)}, 95 % interval ${signed(bounds.low)} to ${signed(bounds.high)}`),
+    ...fact("p-value", `${pValue.toPrecision(2)}, two-sided, ${test}`),
+    ...fact("examples", `${wins} better, ${losses} worse, ${ties} alike`),
+    ...(baseline.scoring === other.scoring
+      ? []
+      : fact("beware", "the configs score differently: the two scores may not mean the same")),
+    "",
+    ...wrapped(verdictText(names, comparison, smallestDetectableDelta), columns)
+  ]
+}
+
+const onlyIn = (name: string, examples: number): ReadonlyArray<string> =>
+  examples === 0 ? [] : [`${examples} only in ${name}`]
+
+const verdictText = (
+  [baseline, other]: ReadonlyArray<string>,
+  comparison: Comparison,
+  detectable: number | null
+): string => {
+  const verdict = verdictOf(comparison)
+  if (verdict !== "not shown") return `${other} is ${verdict} than ${baseline}.`
+  return detectable === null
+    ? "No difference is shown, and these examples could hardly show one."
+    : `No difference is shown. A gain of ${detectable.toFixed(3)} would be, 8 times out of 10, by as many examples.`
+}
+
+const signed = (value: number): string => `${value < 0 ? "" : "+"}${value.toFixed(3)}`
+
+const perRollout = ({ run, totals }: Side): string => {
+  const ended = totals.succeeded + totals.failed
+  if (run.calls === 0 || ended === 0) return ""
+  return tokens(Math.round(run.inputTokens / ended), Math.round(run.outputTokens / ended))
+}
+
+const medianTook = (rollouts: ReadonlyArray<CountedRollout>): string => {
+  const times = rollouts.flatMap(({ tookMs }) => tookMs === null ? [] : [tookMs]).toSorted((a, b) => a - b)
+  return times.length === 0 ? "" : elapsed(times[Math.floor(times.length / 2)]!)
+}
+
+/** The examples that differ most, losses first: they are what is looked into. */
+const changesText = ({ storePath }: CompareMode, other: Side, { examples }: RunComparison) =>
+  Effect.gen(function*() {
+    const rollouts = yield* RolloutStore
+    const lines = (title: string, changed: ReadonlyArray<ComparedExample>) =>
+      Effect.gen(function*() {
+        if (changed.length === 0) return []
+        const rows = yield* Effect.forEach(changed.slice(0, shownMax), ({ baseline, run }) =>
+          Effect.map(rollouts.get(run.rolloutId as CountedRollout["id"]), (found) => ({
+            scores: `${points(baseline.score)} → ${points(run.score)}`,
+            rollout: visible(run.rolloutId),
+            asked: found._tag === "None" ? "" : inline(found.value.input["prompt"] ?? found.value.input)
+          })))
+        return [
+          "",
+          `${title}${changed.length > shownMax ? `, the ${shownMax} largest of ${changed.length}` : ""}`,
+          ...table(rows, [
+            {
+              title: "score",
+              cell: ({ scores }) => scores
+            },
+            {
+              title: `rollout of ${visible(other.run.id)}`,
+              cell: ({ rollout }) =>
+                rollout
+            },
+            { title: "asked", least: 12, cell: ({ asked }) => asked }
+          ])
+        ]
+      })
+    const by = (sign: number) =>
+      examples.filter(({ delta }) => delta * sign > 0).toSorted((a, b) => (b.delta - a.delta) * sign)
+    const [worse, better] = [by(-1), by(1)]
+    const [first] = [...worse, ...better]
+    return [
+      ...(yield* lines("worse", worse)),
+      ...(yield* lines("better", better)),
+      ...(first === undefined
+        ? []
+        : ["", `One of them: tau rollout ${visible(first.run.rolloutId)}${storeHint(storePath)}`])
+    ]
+  })
+
+const comparedJson = (baseline: Side, other: Side, found: RunComparison) => {
+  const { comparison, examples, onlyInBaseline, onlyInRun } = found
+  const { bounds, differences: _, effects, ...figures } = comparison
+  return {
+    baseline: sideJson(baseline),
+    run: sideJson(other),
+    scoring_differs: baseline.scoring !== other.scoring,
+    only_in_baseline: onlyInBaseline,
+    only_in_run: onlyInRun,
+    verdict: verdictOf(comparison),
+    comparison: {
+      alpha,
+      ...Object.fromEntries(Object.entries(figures).map(([name, value]) => [snakeName(name), value])),
+      low: bounds.low,
+      high: bounds.high,
+      effects
+    },
+    examples: examples.map(({ baseline, delta, run }) => ({
+      baseline_rollout_id: baseline.rolloutId,
+      rollout_id: run.rolloutId,
+      baseline_score: baseline.score,
+      score: run.score,
+      delta
+    }))
+  }
+}
+
+const sideJson = ({ run, totals }: Side) => ({
+  run_id: run.id,
+  stands: run.stands,
+  model_ref: run.modelRef,
+  resources_version: run.resourcesVersion,
+  ...snake(totals),
+  calls: run.calls,
+  input_tokens: run.inputTokens,
+  output_tokens: run.outputTokens
+})

@@ -1,0 +1,100 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { tau } from "./tau.js"
+
+/** What a terminal must not be told, in what an agent was asked. */
+const hostile = "\u001B[2J\u202Eevil\u0007"
+
+const sum = (one: number, other: number) => ({
+  prompt: `What is ${one} + ${other}? ${hostile}`,
+  expected: `${one + other}`
+})
+const capital = { prompt: "What is the capital of France?", expected: "Paris" }
+
+const config = (prompt: string, more: object) => ({
+  optimize: [sum(2, 2), sum(3, 4), sum(4, 5), sum(5, 6), sum(6, 7), sum(7, 8), sum(8, 9), capital],
+  validate: [sum(1, 1)],
+  resources: { system_prompt: prompt },
+  worker_count: 1,
+  ...more
+})
+
+const configs = [
+  config("You are a calculator. Say how you came to it.", {}),
+  config("You are a calculator. Reply with only the final number, no explanation.", { validate: [sum(9, 9)] }),
+  config("You are a calculator.", { scoring: [{ kind: "regex", pattern: "no such word" }] })
+]
+
+let folder = ""
+const read = (...args: ReadonlyArray<string>) => tau(args, {}, folder)
+let runs: ReadonlyArray<string> = []
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "tau-test-"))
+  for (const [index, each] of configs.entries()) {
+    writeFileSync(join(folder, `${index}.json`), JSON.stringify(each))
+    const { status, stderr } = read("--model=sim/arithmetic", `--prompt-optimization-config=${index}.json`)
+    assert.strictEqual(status, 0, stderr)
+  }
+  const listed = JSON.parse(read("runs", "--json").stdout) as { readonly runs: ReadonlyArray<{ readonly id: string }> }
+  runs = listed.runs.map(({ id }) => id).toReversed()
+}, 120_000)
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe("tau compare", () => {
+  it("tells a better run from a worse one on the examples that both have scored", () => {
+    const [worse, better] = [runs[0]!, runs[1]!]
+    const { status, stdout } = read("compare", worse, better, "--fail-if-worse")
+    assert.strictEqual(status, 0)
+    assert.match(stdout, /8 examples that both have scored; 1 only in run-0001-\S+, 1 only in\s+run-0002-/)
+    assert.match(stdout, /^ {2}change {4}\+0\.875, 95 % interval \+0\.\d{3} to \+1\.000$/m)
+    assert.include(stdout, "  p-value   0.016, two-sided, exact McNemar\n  examples  7 better, 0 worse, 1 alike\n")
+    assert.include(stdout, `\n${better} is better than ${worse}.\n`)
+    assert.include(stdout, "better, the 5 largest of 7\n")
+    assert.match(stdout, /^0\.000 → 1\.000 {2}run-0002-\S+-train-0001 {2}What is 2 \+ 2\?/m)
+    assert.isTrue(stdout.split("\n").every((line) => line.length <= 80 && !line.includes("\u202E")))
+    const back = read("compare", better, worse, "--fail-if-worse")
+    assert.strictEqual(back.status, 1)
+    assert.include(back.stdout, `${worse} is worse than ${better}.`)
+    assert.strictEqual(read("compare", better, worse).status, 0)
+  })
+
+  it("says when nothing is shown, and that the scores may not mean the same", () => {
+    const { status, stdout } = read("compare", runs[0]!, runs[2]!, "--fail-if-worse")
+    assert.strictEqual(status, 0)
+    assert.include(stdout, "No difference is shown")
+    assert.include(stdout, "the configs score differently")
+  })
+
+  it("prints JSON with every example", () => {
+    const whole = JSON.parse(read("compare", runs[0]!, runs[1]!, "--json").stdout) as Record<string, unknown>
+    assert.deepInclude(whole, { verdict: "better", only_in_run: 1, only_in_baseline: 1, scoring_differs: false })
+    assert.deepInclude(whole["comparison"] as object, { n: 8, wins: 7, losses: 0, mean_delta: 0.875, alpha: 0.05 })
+    assert.deepInclude(whole["run"] as object, { run_id: runs[1], succeeded: 9, resources_version: 2 })
+    const examples = whole["examples"] as ReadonlyArray<Record<string, unknown>>
+    assert.deepStrictEqual(examples.map(({ delta }) => delta), [1, 1, 1, 1, 1, 1, 1, 0])
+  })
+
+  it("takes one part of the config alone, and refuses what cannot be compared", () => {
+    assert.include(read("compare", runs[0]!, runs[2]!, "--mode", "val").stdout, "1 example that both have scored\n")
+    assert.deepInclude(read("compare", runs[0]!, runs[1]!, "--mode", "val"), {
+      status: 1,
+      stderr: `tau: ${runs[0]} and ${runs[1]} have no val example in common that both have scored\n`
+    })
+    writeFileSync(
+      join(folder, "search.json"),
+      JSON.stringify({ ...configs[0], optimizer: { algorithm: "gepa", max_rollouts: 20 } })
+    )
+    const searched = read(
+      "--model=sim/arithmetic",
+      "--prompt-optimization-config=search.json",
+      "--prompt-optimization-json"
+    )
+    const { run_id: search } = JSON.parse(searched.stdout) as { readonly run_id: string }
+    assert.include(read("compare", runs[0]!, search).stderr, `${search} is a search`)
+    assert.include(read("compare", runs[0]!, "run-9").stderr, "there is no run run-9")
+    assert.strictEqual(read("compare", runs[0]!).status, 2)
+  })
+})

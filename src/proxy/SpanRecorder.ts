@@ -138,7 +138,8 @@ export class SpanRecorder {
     return this.writer.health().waiting >= this.options.limits.spansWaitingMax
   }
 
-  private probe() {
+  /** Has the store asked whether it can commit. */
+  probe(): void {
     const nowMs = Date.now()
     if (this.full === null) {
       this.writer.submit("heartbeatProcess", { id: this.processId }, { nowMs, done: () => {} })

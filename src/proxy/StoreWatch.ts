@@ -2,6 +2,7 @@ import { statSync } from "node:fs"
 import { statfs } from "node:fs/promises"
 import { dirname } from "node:path"
 import { counted } from "../domain/Figures.js"
+import { StoreFiles } from "../store/writer/StoreFiles.js"
 import type { ProxyLimits } from "./ProxyOptions.js"
 import type { SpanRecorder } from "./SpanRecorder.js"
 
@@ -17,6 +18,7 @@ export class StoreWatch {
   private measuredAt = Number.NEGATIVE_INFINITY
   private readonly incidents = new Set<string>()
   private lostBefore = 0
+  private readonly files: StoreFiles
 
   constructor(
     private readonly storePath: string,
@@ -24,6 +26,7 @@ export class StoreWatch {
     private readonly limits: Pick<ProxyLimits, "freeBytesLow" | "walBytesHigh">,
     private readonly warn: (message: string) => void
   ) {
+    this.files = new StoreFiles(storePath)
     this.timer = setInterval(() => this.look(), lookEveryMs)
     this.timer.unref()
     this.look()
@@ -42,6 +45,8 @@ export class StoreWatch {
   }
 
   private look() {
+    // Without calls nobody writes, and the next call would be the one that finds out.
+    if (this.files.lost !== null) this.recorder.probe()
     const trouble = this.recorder.failure()
     const { lost } = this.recorder.counters
     const wasTrouble = this.incidents.has("store")

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { randomBytes } from "node:crypto"
-import { mkdirSync, renameSync, rmSync } from "node:fs"
+import { copyFileSync, mkdirSync, renameSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { request } from "undici"
 import { statusOf } from "../../src/proxy/Health.js"
@@ -184,6 +184,44 @@ describe("Proxy, when its store is held or gone", () => {
         renameSync(`${path}.elsewhere`, path)
         yield* until("ready")
         assert.strictEqual((yield* send("/v1/x")).statusCode, 200)
+      }).pipe(Effect.provide(proxyAt(path, yield* echo)))
+    }))
+
+  it.scopedLive("finds out that its file was moved away before a call does", () =>
+    Effect.gen(function*() {
+      let forwarded = 0
+      const url = yield* upstream((req, res) => {
+        forwarded += 1
+        req.resume().on("end", () => res.end("ok"))
+      })
+      const path = join(yield* scratchFolder, "store.sqlite")
+      yield* Effect.gen(function*() {
+        renameSync(path, `${path}.elsewhere`)
+        // The process says every 10 s that it lives, and would hear of it then.
+        yield* until("store_gone").pipe(Effect.timeout("6 seconds"))
+        assert.strictEqual((yield* send("/v1/x")).statusCode, 503)
+        assert.strictEqual(forwarded, 0)
+      }).pipe(Effect.provide(proxyAt(path, url)))
+    }))
+
+  it.scopedLive("loses nothing that was answered, and answers no more, when its write-ahead log is deleted", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const path = join(folder, "store.sqlite")
+      yield* Effect.gen(function*() {
+        assert.strictEqual((yield* send("/v1/x")).statusCode, 200)
+        rmSync(`${path}-wal`)
+        const answers: Array<number> = [200]
+        for (let n = 0; n < 20; n++) answers.push((yield* send("/v1/x")).statusCode)
+        assert.strictEqual(answers.at(-1), 503)
+        assert.strictEqual((yield* until("store_gone")).statusCode, 503)
+        // What a process finds that starts after this one was killed.
+        const found = join(folder, "found.sqlite")
+        copyFileSync(path, found)
+        const store = new Database(found)
+        const spans = store.prepare("SELECT 1 FROM spans WHERE state = 'done'").all().length
+        store.close()
+        assert.isAtLeast(spans, answers.filter((status) => status === 200).length)
       }).pipe(Effect.provide(proxyAt(path, yield* echo)))
     }))
 

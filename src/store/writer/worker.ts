@@ -4,7 +4,6 @@
  * It takes batches of requests and commits each batch as one transaction, so that many callers share one fsync and no
  * commit and no lock wait ever blocks the event loop. Loads no Effect: it must start at once.
  */
-import { statSync } from "node:fs"
 import { parentPort, workerData } from "node:worker_threads"
 import { AttributionLog } from "./AttributionLog.js"
 import { Checkpoints } from "./Checkpoints.js"
@@ -27,6 +26,7 @@ import { cleanSpan, recordBy } from "./recorded.js"
 import { spanOf } from "./SpanRow.js"
 import { type FinishedSpan, forgetPrepared, prepareSpan, type SpanIntent, takeAttributionLines } from "./spans.js"
 import { StoreClock } from "./StoreClock.js"
+import { StoreFiles } from "./StoreFiles.js"
 
 const port = parentPort!
 const { attributionLogPath, bytesMax, path, recording, storingSince } = workerData as WriterData
@@ -40,11 +40,11 @@ const pauseMaxMs = 100
 
 const main = () => {
   let db: Db
-  let inode: number
+  let files: StoreFiles
   let log: AttributionLog | null
   try {
     db = open(path, bytesMax)
-    inode = statSync(path).ino
+    files = new StoreFiles(path)
     log = attributionLogPath === null ? null : new AttributionLog(attributionLogPath)
   } catch (error) {
     say({ _tag: "refused", failure: failureOf(error) })
@@ -61,9 +61,10 @@ const main = () => {
     }
     const requests = unpack(message)
     const startedAt = performance.now()
-    // Writes to an unlinked or renamed file succeed silently and are lost.
-    if (inodeOf(path) !== inode) {
-      const failure: Failure = { reason: "gone", message: `${path} was moved or deleted while in use` }
+    const { lost } = files
+    if (lost !== null) {
+      if (files.isLogLost) saveLog(db)
+      const failure: Failure = { reason: "gone", message: `${lost} was moved or deleted while in use` }
       committed(requests.map(() => ({ ok: false, failure })), 0, log?.state ?? noLog)
       return
     }
@@ -192,11 +193,12 @@ const inSavepoint = (db: Db, body: () => unknown): Outcome => {
 const isFatal = (error: unknown) =>
   /^SQLITE_(FULL|IOERR|CORRUPT|NOTADB|READONLY|CANTOPEN|NOMEM|BUSY)/.test(codeOf(error))
 
-const inodeOf = (file: string): number | null => {
+/** What was committed to a log that nobody finds any more is still open here: the database gets it before this process may die. */
+const saveLog = (db: Db) => {
   try {
-    return statSync(file).ino
+    db.connection.pragma("wal_checkpoint(FULL)")
   } catch {
-    return null
+    // A reader of the log is in the way, say: the next request tries again, and so does a clean stop.
   }
 }
 

@@ -101,6 +101,7 @@ export class SocketCalls {
         ...this.connection,
         spanId: newSpanId(),
         parentId: spanId,
+        isOverWebSocket: true,
         clientSequenceId: null,
         startTimeUs: nowUs(),
         // A count of tries is the connection's.

@@ -222,7 +222,8 @@ const conversation = (sql: SqlClient.SqlClient, rolloutId: string) =>
       SELECT (SELECT content FROM payloads WHERE sha256 = s.request_sha256) AS request,
              (SELECT content FROM payloads WHERE sha256 = coalesce(s.answer_sha256, s.response_sha256)) AS answer
       FROM rollouts r JOIN spans s ON s.attempt_id = r.id || ':attempt-' || r.attempts
-      WHERE r.id = ${rolloutId} AND s.kind = 'llm' ORDER BY s.sequence_id DESC LIMIT 1`
+      WHERE r.id = ${rolloutId} AND s.kind = 'llm' AND s.state NOT IN ('open', 'unknown_after_crash')
+      ORDER BY s.sequence_id DESC LIMIT 1`
     if (row === undefined || row.request === null) return null
     return conversationOf(jsonOfBody(row.request), row.answer === null ? undefined : jsonOfBody(row.answer))
   })

@@ -18,9 +18,11 @@ export const usageColumns = (sql: SqlClient.SqlClient) =>
       coalesce(sum(s.input_tokens), 0) AS input_tokens, coalesce(sum(s.output_tokens), 0) AS output_tokens,
       coalesce(sum(s.attributes ->> ${at(GenAi.usageCost)}), 0.0) AS cost`
 
-/** Of these spans: calls of a model that were paid for. An answer that is given again was paid for the first time. */
+/** Of these spans: calls of a model that were paid for, as far as is known. An answer that is given again was paid for the first time. */
 export const isPaid = (sql: SqlClient.SqlClient) =>
-  sql`s.kind = 'llm' AND s.attributes ->> ${at(GenAi.replayed)} IS NULL`
+  sql`s.kind = 'llm' AND s.state NOT IN ('open', 'unknown_after_crash') AND s.attributes ->> ${
+    at(GenAi.replayed)
+  } IS NULL`
 
 /** Which calls the upstream itself priced: a sum over both kinds would hide those that it did not. */
 export const isUnpriced = (sql: SqlClient.SqlClient) => sql`s.attributes ->> ${at(GenAi.usageCost)} IS NULL`

@@ -3,8 +3,8 @@ import type { FinishedSpan } from "./spans.js"
 
 type Optional<T> = { [Key in keyof T]-?: object extends Pick<T, Key> ? Key : never }[keyof T]
 
-/** What few spans have; the compiler sees to it that nothing is missing. */
-const byName: Record<Exclude<Optional<FinishedSpan>, "secrets" | "mode">, true> = {
+/** What few spans have; the compiler sees to it that nothing is missing. `webSocket` says more than `isOverWebSocket`. */
+const byName: Record<Exclude<Optional<FinishedSpan>, "secrets" | "mode" | "isOverWebSocket">, true> = {
   webSocket: true,
   replayOf: true,
   hasDiverged: true,

@@ -3,6 +3,7 @@ import type { Attributes } from "../../openai/Attributes.js"
 import type { CallerHeaders } from "../../openai/CallerHeaders.js"
 import type { CallRole } from "../../openai/CallRole.js"
 import type { Derived } from "../../openai/Derive.js"
+import { endpointOf, socketEndpointOf } from "../../openai/Endpoint.js"
 import { GenAi } from "../../openai/GenAi.js"
 import type { Db } from "./Database.js"
 import { type Payload, repeatingPayload, storePayload, wholePayload } from "./payloads.js"
@@ -22,6 +23,8 @@ export interface SpanIntent {
   readonly processId: string
   readonly method: string
   readonly path: string
+  /** A model call made by a message over the WebSocket of that path. */
+  readonly isOverWebSocket?: boolean | undefined
   readonly startTimeUs: number
   /** What the client said of itself; null when it said nothing. */
   readonly caller: CallerHeaders | null
@@ -84,7 +87,9 @@ export interface RewriteOutcome {
 
 /** The call is under way: should the process die now, the store knows that it was made. */
 export const openSpan = (db: Db, span: SpanIntent): null => {
-  db.prepare(insertOpen).run(...beginningOf(span, ownerOf(db, span.attemptId)), `${span.method} ${span.path}`)
+  const { isOverWebSocket, method, path } = span
+  const { kind } = isOverWebSocket === true ? socketEndpointOf(path) : endpointOf(method, path)
+  db.prepare(insertOpen).run(...beginningOf(span, ownerOf(db, span.attemptId)), `${method} ${path}`, kind)
   return null
 }
 
@@ -131,7 +136,7 @@ const beginnings = beginning.map((column) => column === "sequence_id" ? sequence
 const room = " ".repeat(640)
 
 const insertOpen = `INSERT INTO spans (${beginning.join(", ")}, name, kind, state, attributes, events)
-  VALUES (${beginnings}, ?, 'http', 'open', '{${room}}', '[]')`
+  VALUES (${beginnings}, ?, ?, 'open', '{${room}}', '[]')`
 const insertFinished = `INSERT INTO spans (${[...beginning, ...ending].join(", ")})
   VALUES (${beginnings}, ${places(ending)})`
 const updateSpan = `UPDATE spans SET ${ending.map((column) => `${column} = ?`).join(", ")} WHERE span_id = ?`

@@ -83,7 +83,7 @@ const railReason = ({ bound, change, name, slice, state }: GuardRail): string =>
   const doubt = state === "broken" ? "" : ", which is not shown to be kept"
   switch (name) {
     case "tokens":
-      return `it takes ${change.toFixed(2)} times the tokens, ${bound} times allowed${doubt}`
+      return `it takes ${change.toFixed(2)} times the tokens, ${Number(bound.toFixed(2))} times allowed${doubt}`
     case "failures":
       return `its failure rate changes by ${signed(change)} points, ${signed(bound)} allowed${doubt}`
     case "slice":

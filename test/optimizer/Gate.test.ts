@@ -211,6 +211,9 @@ describe("guard rails", () => {
     assert.strictEqual(dear.decision, "reject")
     assert.strictEqual(dear.n, 100, "a win behind a broken rail goes on to the planned end")
     assert.match(dear.reason, /^better by .*, but it takes 1\.50 times the tokens, 1\.2 times allowed$/)
+    // Where a rise by 500 tokens is the bound, it is no round number.
+    const small = opened(taskOf(60), world(3, 700)).verdict
+    assert.match(small.reason, /^better by .*, but it takes 3\.00 times the tokens, 1\.71 times allowed$/)
     const fair = opened(taskOf(100), world(1.1)).verdict
     assert.strictEqual(fair.decision, "promote")
     assert.deepInclude(fair.guardRails[0], { name: "tokens", state: "kept", bound: 1.2 })

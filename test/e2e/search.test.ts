@@ -33,7 +33,11 @@ interface Told {
       readonly resources_version: number | null
     }
   >
-  readonly gate: { readonly decision: string }
+  readonly gate: {
+    readonly decision: string
+    readonly test: string
+    readonly guardRails: ReadonlyArray<{ readonly name: string }>
+  }
   readonly budget: { readonly rollouts: { readonly spent: number } }
 }
 
@@ -49,6 +53,11 @@ const assertTold = (folder: string, stdout: string, result: Result) =>
     assert.deepStrictEqual(told, summary.search)
     assert.strictEqual(told.budget.rollouts.spent, result.spent.rollouts)
     assert.strictEqual(told.gate.decision, "promote")
+    assert.deepStrictEqual(
+      told.gate.guardRails.map(({ name }) => name),
+      ["tokens", "failures"]
+    )
+    assert.match(told.gate.test, /^(exact McNemar, one-sided|e-process, at any stop)$/)
     assert.deepInclude(told.candidates.find(({ state }) => state === "winner"), {
       n: result.best,
       resources_version: result.promotedVersion

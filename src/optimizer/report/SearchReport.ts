@@ -1,4 +1,5 @@
 /** Everything a person is told of a search, as data. The other files of this folder say it in text, JSON and a picture. */
+import type { GuardRail } from "../GuardRails.js"
 import type { Change, Texts } from "../Search.js"
 
 /** Bounds of a mean at 95 %. */
@@ -87,6 +88,10 @@ export interface GateOutcome {
   readonly gain: number | null
   readonly interval: Bounds | null
   readonly p: number | null
+  /** What gave `p`: the test of the planned end, or the evidence of a gate that ended before it. */
+  readonly test: string | null
+  /** What the gain was not to be bought with. */
+  readonly guardRails: ReadonlyArray<GuardRail>
   /** How often the gate's examples were looked at, this time included; 0 where no gate was opened. */
   readonly opening: number
   /** How often more they may be. */

@@ -2,6 +2,7 @@
 import { compact, counted, elapsed } from "../../domain/Figures.js"
 import { visibleLines, wrapped } from "../../domain/TerminalText.js"
 import { unifiedDiff } from "../../domain/UnifiedDiff.js"
+import { railsTable } from "./railsTable.js"
 import {
   ancestry,
   bestOf,
@@ -28,6 +29,7 @@ export const searchText = (report: SearchReport): string =>
     ...section(`Examples, ${leaderOf(report)} against seed`, examples(report)),
     ...section("Cost", cost(report.budget)),
     ...section("Gate", gate(report.gate)),
+    ...section("Guard rails, old and new version", railsTable(report.gate?.guardRails ?? [])),
     ...section("Came to nothing", troubles(report))
   ].join("\n")
 
@@ -219,7 +221,7 @@ const budgetLine = (label: string, { limit, spent }: Spent, shown: (value: numbe
 
 const gate = (outcome: GateOutcome | null): ReadonlyArray<string> => {
   if (outcome === null) return []
-  const { decision, gain, incumbent, interval, leftOut, losses, n, opening, openingsLeft, p, wins } = outcome
+  const { decision, gain, incumbent, interval, leftOut, losses, n, opening, openingsLeft, p, test, wins } = outcome
   return [
     `${"decision".padEnd(14)}${oneLine(decision)}`,
     // The scores above are against the seed.
@@ -230,7 +232,9 @@ const gate = (outcome: GateOutcome | null): ReadonlyArray<string> => {
     ...(leftOut.seen === 0 ? [] : [`${"left out".padEnd(14)}${leftOut.seen} that an earlier search had seen`]),
     ...(leftOut.wornOut === 0 ? [] : [`${"left out".padEnd(14)}${leftOut.wornOut} that earlier gates have worn out`]),
     ...(gain === null ? [] : [`${"gain".padEnd(14)}${signed(gain)} ${bounds(interval)}`]),
-    ...(p === null ? [] : [`${"p".padEnd(14)}${Number(p.toPrecision(3))}`]),
+    ...(p === null
+      ? []
+      : [`${"p".padEnd(14)}${Number(p.toPrecision(3))}${test === null ? "" : ` (${oneLine(test)})`}`]),
     ...(opening === 0 ? [] : [
       `${"opening".padEnd(14)}${opening === 1 ? "the first" : `number ${opening}`} of these examples, ${
         openingsLeft === 0 ? "the last" : `${openingsLeft} left`

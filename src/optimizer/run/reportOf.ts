@@ -273,6 +273,8 @@ const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): 
       gain: null,
       interval: null,
       p: null,
+      test: null,
+      guardRails: [],
       opening: 0,
       openingsLeft: 0,
       leftOut
@@ -288,6 +290,8 @@ const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): 
     gain: gate.gain,
     interval: gate.interval,
     p: gate.test?.p ?? gate.evidence.anytimeP,
+    test: gate.n === 0 ? null : gate.test?.p == null ? "e-process, at any stop" : `${gate.test.method}, one-sided`,
+    guardRails: gate.guardRails,
     // A gate that was worn out, or had nothing to test, looked at nothing.
     opening: gate.n === 0 && (gate.decision === "not_testable" || gate.decision === "identical")
       ? 0

@@ -92,6 +92,21 @@ const reports: FastCheck.Arbitrary<SearchReport> = FastCheck.record({
     gain: score,
     interval: FastCheck.option(bounds),
     p: score,
+    test: FastCheck.option(text),
+    guardRails: FastCheck.array(
+      FastCheck.record({
+        name: FastCheck.constantFrom("tokens" as const, "failures" as const, "slice" as const),
+        slice: FastCheck.option(text),
+        n: count,
+        incumbent: mean,
+        candidate: mean,
+        change: mean,
+        interval: FastCheck.record({ low: mean, high: FastCheck.option(mean) }),
+        bound: mean,
+        state: FastCheck.constantFrom("kept" as const, "unproven" as const, "suspect" as const, "broken" as const)
+      }),
+      { maxLength: 4 }
+    ),
     opening: count
   }))
 })
@@ -150,8 +165,13 @@ Gate
   decision      promoted
   examples      40 of its own: 14 won, 2 lost
   gain          +0.300 [0.110, 0.490]
-  p             0.0042
-  opening       the first of these examples, 2 left`
+  p             0.0042 (exact McNemar, one-sided)
+  opening       the first of these examples, 2 left
+
+Guard rails, old and new version
+          state       old    new  change                  bound
+  tokens  unproven    812   1.2k  ×1.48 [1.30, ∞]         ≤ ×1.62
+  money   kept      0.500  0.750  +0.250 [-0.020, 0.410]  ≥ -0.050`
 
 describe("searchText", () => {
   it("says first what came of the search, then everything else", () => {

@@ -119,6 +119,31 @@ export const report: SearchReport = {
     gain: 0.3,
     interval: { low: 0.11, high: 0.49 },
     p: 0.0042,
+    test: "exact McNemar, one-sided",
+    guardRails: [
+      {
+        name: "tokens",
+        slice: null,
+        n: 40,
+        incumbent: 812.4,
+        candidate: 1_204.1,
+        change: 1.4822,
+        interval: { low: 1.3, high: null },
+        bound: 1.61546,
+        state: "unproven"
+      },
+      {
+        name: "slice",
+        slice: "money",
+        n: 31,
+        incumbent: 0.5,
+        candidate: 0.75,
+        change: 0.25,
+        interval: { low: -0.02, high: 0.41 },
+        bound: -0.05,
+        state: "kept"
+      }
+    ],
     openingsLeft: 2,
     incumbent: null,
     leftOut: { seen: 0, wornOut: 0 },

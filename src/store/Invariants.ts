@@ -96,13 +96,16 @@ export const invariants: ReadonlyArray<Invariant> = [
   },
   {
     name: "I11",
-    what: "a call belongs to an attempt of its rollout, began after it, and one that ended after it is marked late",
+    what:
+      "a call belongs to a reflection, or to an attempt of its rollout, began after it, and is marked late if it ended after it",
     sql: `SELECT s.span_id AS id FROM spans s JOIN attempts a ON a.id = s.attempt_id
       WHERE s.rollout_id <> a.rollout_id OR s.start_time_us < (a.started_at_ms - 1000) * 1000
         OR (s.state NOT IN ('open', 'unknown_after_crash') AND s.end_time_us > (a.ended_at_ms + 1000) * 1000
           AND s.attributes ->> '$."tau.late"' IS NOT 1)
       UNION ALL SELECT s.span_id FROM spans s WHERE s.run_id IS NOT NULL
-        AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.id = s.attempt_id)`
+        AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.id = s.attempt_id)
+        AND NOT EXISTS (SELECT 1 FROM search_reflections f WHERE f.run_id = s.run_id
+          AND s.rollout_id = f.run_id || printf('-reflect-%04d', f.n))`
   },
   {
     name: "I12",

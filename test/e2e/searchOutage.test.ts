@@ -2,7 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { finishedIn, query, record, searched, startSearch } from "../support/searchRuns.js"
+import { brokenInvariants } from "../../src/store/Invariants.js"
+import { readOnly } from "../../src/store/Sqlite.js"
+import { finishedIn, query, record, searched, startSearch, storeIn } from "../support/searchRuns.js"
 import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
 import { scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
@@ -77,6 +79,8 @@ describe("A search whose rollouts fail for want of what they need", { timeout: 2
       const last = yield* searched(folder, config)
       assert.strictEqual(last.code, 0, last.stderr)
       assert.deepStrictEqual(record(folder), expected)
+      // A drill asks the same of a search.
+      assert.deepStrictEqual(yield* Effect.provide(brokenInvariants, readOnly(storeIn(folder))), [])
     }))
 
   it.scopedLive("goes on over what it had decided on before its model was away", () =>

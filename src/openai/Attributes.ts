@@ -89,7 +89,8 @@ const quoted: ReadonlyMap<GenAiName, string> = new Map(
 
 export const describeRequest = (attributes: Attributes, request: unknown): void => {
   const stop = at(request, "stop") ?? at(request, "stop_sequences")
-  const format = at(request, "response_format", "type") ?? at(request, "text", "format", "type")
+  const format = at(request, "response_format", "type") ?? at(request, "text", "format", "type") ??
+    at(request, "output_config", "format", "type")
   const choices = numberAt(request, "n")
   const encoding = textAt(request, "encoding_format")
   attributes.set(GenAi.requestModel, textAt(request, "model"))

@@ -30,13 +30,23 @@ const systemText = (request: unknown): string => {
 }
 
 /** Text of the last turn; a plain `input` is one turn. */
-const lastText = (request: unknown): string => textOf(at(turnsOf(request).at(-1), "content") ?? at(request, "input"))
+const lastText = (request: unknown): string => textOf(lastContent(request))
+
+const lastContent = (request: unknown): unknown => at(turnsOf(request).at(-1), "content") ?? at(request, "input")
+
+/** The last part of the last turn: an agent may add its own request as one more part of what its user said last. */
+const lastPart = (request: unknown): string => {
+  const content = lastContent(request)
+  return textOf(Array.isArray(content) ? content.slice(-1) : content)
+}
 
 /** One search that tells whether any of the three below can be there: nearly every prompt costs only this. */
-const hint = /title|summariz|compaction/i
+const hint = /title|summar|compaction/i
 const title = /\btitle generator\b|\bgenerate an? (?:[\w-]+,? ){0,3}title\b/i
-const summary = /\btasked with summarizing conversations\b|\bcontext summarization assistant\b/i
-const checkpoint = /\bcontext checkpoint compaction\b/i
+const summary =
+  /\btasked with summarizing conversations\b|\bcontext summarization (?:assistant|agent)\b|\bsummarizes internal chat history\b/i
+const checkpoint =
+  /\bcontext checkpoint compaction\b|\byour task is to create a detailed summary of (?:the|this) (?:recent portion of the )?conversation\b/i
 
 const isPing = (request: unknown, last: string): boolean => {
   const limit = numberAt(request, "max_tokens") ?? numberAt(request, "max_completion_tokens") ??
@@ -54,7 +64,8 @@ export const roleOf = (path: string, request: unknown): CallRole => {
   if (system.startsWith(judgeOpening)) return "judge"
   const last = lastText(request)
   if (isPing(request, last)) return "ping"
-  if (hint.test(last) && checkpoint.test(last)) return "compaction"
+  const asked = lastPart(request)
+  if (hint.test(asked) && checkpoint.test(asked)) return "compaction"
   // Agents give their side calls no tools: a prompt that has some and speaks of titles is the work itself.
   if (!hint.test(system) || listAt(request, "tools").length > 0) return "main"
   if (summary.test(system)) return "compaction"

@@ -18,7 +18,8 @@ const countOf = (value: Headers[string]): number | null =>
 
 /** By lower-case names; null when none of them is there. A session counts before a thread of it. */
 export const callerHeadersOf = (headers: Headers): CallerHeaders | null => {
-  const session = headers["session-id"] ?? headers["session_id"] ?? headers["x-session-id"] ?? headers["thread-id"]
+  const session = headers["session-id"] ?? headers["session_id"] ?? headers["x-session-id"] ??
+    headers["x-claude-code-session-id"] ?? headers["thread-id"]
   const retry = headers["x-stainless-retry-count"] ?? headers["x-retry-count"]
   const key = headers["idempotency-key"]
   if (session === undefined && retry === undefined && key === undefined) return null

@@ -1,5 +1,5 @@
 /** The session that a call belongs to, by the agent's own word. */
-import { textAt } from "./Json.js"
+import { parseJson, textAt } from "./Json.js"
 
 export interface Session {
   readonly id: string
@@ -16,6 +16,12 @@ export const sessionOf = (header: string | null, request: unknown): Session | nu
   return key === null ? null : { id: key, isConversation: false }
 }
 
-/** Claude Code's user ids end in the session. A longer text is no id, and the pattern would be slow in it. */
-const sessionIn = (userId: string): string | null =>
-  userId.length > 1024 ? null : /_session_([\w-]+)$/.exec(userId)?.[1] ?? null
+/**
+ * Claude Code's user ids are JSON with the session in it, and ended in the session before that. A longer text is no id, and the
+ * pattern would be slow in it.
+ */
+const sessionIn = (userId: string): string | null => {
+  if (userId.length > 1024) return null
+  if (userId.startsWith("{")) return textAt(parseJson(userId), "session_id")
+  return /_session_([\w-]+)$/.exec(userId)?.[1] ?? null
+}

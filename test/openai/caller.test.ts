@@ -40,6 +40,15 @@ describe("sessionOf", () => {
       id: "ab-3",
       isConversation: true
     })
+    assert.deepStrictEqual(
+      sessionOf(null, { metadata: { user_id: "{\"device_id\":\"d\",\"session_id\":\"ab-4\"}" } }),
+      {
+        id: "ab-4",
+        isConversation: true
+      }
+    )
+    assert.isNull(sessionOf(null, { metadata: { user_id: "{\"session_id\":4}" } }))
+    assert.isNull(sessionOf(null, { metadata: { user_id: "{_session_a" } }))
     assert.deepStrictEqual(sessionOf(null, { prompt_cache_key: "p", metadata: { user_id: "ann" } }), {
       id: "p",
       isConversation: false
@@ -84,6 +93,15 @@ describe("roleOf", () => {
     ["compaction", path, {
       messages: [system("You are a helpful AI assistant tasked with summarizing conversations."), user("…")]
     }],
+    ["compaction", path, { messages: [system("You are a context summarization agent. You are given"), user("…")] }],
+    ["compaction", path, {
+      messages: [system("You are the component that summarizes internal chat history into a structure."), user("…")]
+    }],
+    ["compaction", "/v1/messages", {
+      tools: [{}],
+      messages: [user("Your task is to create a detailed summary of the RECENT portion of the conversation")]
+    }],
+    ["main", path, { messages: [user("Create a detailed summary of this article.")] }],
     ["warm_up", "/v1/responses", { generate: false, input: [] }],
     ["ping", "/v1/messages", { max_tokens: 1, messages: [user("quota")] }],
     ["main", path, { max_tokens: 1, logprobs: true, messages: [user("A or B?")] }],

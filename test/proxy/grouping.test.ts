@@ -93,6 +93,45 @@ describe("the grouping of calls", () => {
       )
     }))
 
+  it.scopedLive("knows the session, the compaction and the asked for JSON of Claude Code", () =>
+    Effect.gen(function*() {
+      const url = yield* answering()
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { captureSession, origin } = yield* Proxy
+          const to = `${origin}/v1/messages?beta=true`
+          const session = "0a3e3b33-089a-49d3-b58f-c5dbca49abff"
+          const userId = JSON.stringify({ device_id: "d", account_uuid: "", session_id: session })
+          const summary =
+            "Respond with TEXT ONLY.\n\nYour task is to create a detailed summary of the conversation so far"
+          const asked = {
+            model: "m",
+            tools: [{ name: "Bash" }],
+            messages: [{
+              role: "user",
+              content: [{ type: "text", text: "long".repeat(300) }, { type: "text", text: summary }]
+            }],
+            metadata: { user_id: userId }
+          }
+          const titled = {
+            model: "m",
+            messages: [{ role: "user", content: "Hi" }],
+            output_config: { format: { type: "json_schema", schema: {} } }
+          }
+          yield* post(to, {}, JSON.stringify(asked))
+          yield* post(to, { "x-claude-code-session-id": session }, JSON.stringify(titled))
+          const [compacted, title] = yield* finishedSpans(2, AttemptId.make(`${captureSession}:attempt-1`))
+          assert.deepInclude(compacted!.attributes, {
+            "tau.session.id": session,
+            "gen_ai.conversation.id": session,
+            "tau.call.role": "compaction"
+          })
+          assert.deepInclude(title!.attributes, { "tau.session.id": session, "gen_ai.output.type": "json" })
+        })
+      )
+    }))
+
   it.scopedLive("keeps the agent's session, the role of a side call, the parent's trace and the server", () =>
     Effect.gen(function*() {
       const url = yield* answering()

@@ -119,11 +119,12 @@ const runAgent = async (agent, url, log, scratch) => {
   const { code, stderr, stdout } = await run(bin, agent.args({ home, question: "What is 17 * 23?" }), work, env)
   const spans = await log.newSpans()
   const problems = code === 0 ? [] : [`ended with ${code}: ${stderr.trim().split("\n").at(-1)}`]
-  if (!stdout.includes("391")) problems.push("the answer is not in what it printed")
+  const answer = agent.answer?.() ?? "391"
+  if (!stdout.includes(answer)) problems.push("the answer is not in what it printed")
   const calls = spans.filter(({ kind }) => kind === "llm")
   const wires = new Set(calls.map(({ attributes }) => attributes["tau.wire"]))
   if (agent.wire !== undefined && !wires.has(agent.wire)) problems.push(`no call over ${agent.wire}`)
-  if (!calls.some((span) => log.answerOf(span).text.includes("391"))) problems.push("no span holds the answer")
+  if (!calls.some((span) => log.answerOf(span).text.includes(answer))) problems.push("no span holds the answer")
   for (const span of calls) {
     problems.push(...log.compare({ path: agent.path, status: agent.status }, span, way.rolloutId))
   }

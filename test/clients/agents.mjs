@@ -14,7 +14,7 @@ const codex = (name, supportsWebsockets) => ({
   name,
   folder: "codex",
   package: "@openai/codex",
-  version: "0.169.0",
+  version: "0.171.0",
   bin: "codex",
   path: "/responses",
   wire: supportsWebsockets ? "ws" : "sse",
@@ -100,6 +100,24 @@ export const agents = [
       "--json",
       question
     ]
+  },
+  {
+    name: "claude",
+    package: "@anthropic-ai/claude-code",
+    version: "2.1.197",
+    bin: "claude",
+    path: "/messages",
+    env: (base) => ({
+      ANTHROPIC_BASE_URL: base.slice(0, -"/v1".length),
+      ANTHROPIC_API_KEY: "sk-agent-key",
+      ANTHROPIC_MODEL: model
+    }),
+    // It tells the day before the question, and the simulated model calculates the first thing that looks like a sum.
+    answer: () => {
+      const now = new Date()
+      return String(now.getFullYear() - (now.getMonth() + 1) - now.getDate())
+    },
+    args: ({ question }) => ["-p", question]
   },
   codex("codex", false),
   codex("codex-websocket", true),

@@ -2,7 +2,7 @@
  * Does the verdict hang on the seed or on the size of the sample? What passes is stable within the bands; what fails is
  * evidence that does not suffice, which is not the same as a worse checkpoint.
  */
-import { Draws } from "../statistics/Draws.js"
+import { Draws, shuffled } from "../statistics/Draws.js"
 import type { BenchmarkReport } from "./BenchmarkReport.js"
 import { compare, type ComparisonOptions } from "./Comparison.js"
 import { timeText } from "./Fields.js"
@@ -85,23 +85,10 @@ export const stability = (
 }
 
 const reading = ({ baseline, trained }: Pair, n: number, options: ComparisonOptions): Reading => {
-  const chosen = new Set(shuffled(baseline.cases.map(({ caseId }) => caseId), options.seed).slice(0, n))
+  const chosen = new Set(shuffled(new Draws(options.seed), baseline.cases.map(({ caseId }) => caseId)).slice(0, n))
   const among = (cases: ReadonlyArray<CaseOutcome>) => cases.filter(({ caseId }) => chosen.has(caseId))
   const { meanDelta, pValue } = compare(among(baseline.cases), among(trained.cases), options)
   return { seed: options.seed, n: chosen.size, pValue, meanDelta }
-}
-
-/** Fisher and Yates' shuffle. */
-const shuffled = <A>(items: ReadonlyArray<A>, seed: number): ReadonlyArray<A> => {
-  const draws = new Draws(seed)
-  const result = [...items]
-  for (let last = result.length - 1; last > 0; last -= 1) {
-    const other = draws.below(last + 1)
-    const moved = result[last]!
-    result[last] = result[other]!
-    result[other] = moved
-  }
-  return result
 }
 
 const range = (values: ReadonlyArray<number>) => Math.max(...values) - Math.min(...values)

@@ -1,4 +1,4 @@
-import { Draws } from "../statistics/Draws.js"
+import { Draws, shuffled } from "../statistics/Draws.js"
 
 /**
  * Random numbers by where they are needed: the same seed and path give the same numbers, whatever was drawn before. There is
@@ -27,17 +27,9 @@ export class Chance {
     return items[this.below(path, items.length)]!
   }
 
-  /** The items in random order: Fisher and Yates's shuffle. */
+  /** The items in random order. */
   shuffled<A>(path: string, items: ReadonlyArray<A>): ReadonlyArray<A> {
-    const draws = this.at(path)
-    const order = [...items]
-    for (let last = order.length - 1; last > 0; last -= 1) {
-      const other = draws.below(last + 1)
-      const kept = order[last]!
-      order[last] = order[other]!
-      order[other] = kept
-    }
-    return order
+    return shuffled(this.at(path), items)
   }
 }
 

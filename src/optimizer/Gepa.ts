@@ -2,6 +2,7 @@
  * GEPA: reflective evolution of texts, with Pareto parents. Agrawal et al. 2025 (arXiv 2507.19457), as the reference implementation
  * (gepa 0.1.4) does it.
  */
+import { shuffled } from "../statistics/Draws.js"
 import { sum } from "../statistics/Moments.js"
 import { lengthFault, placeholderFault } from "./Guards.js"
 import { Merge } from "./Merge.js"
@@ -123,18 +124,6 @@ const randomOf = ({ chance }: Task, { rng, rngSeed }: GepaSettings): Random => {
   if (rng === "path") return { at: (path) => chance.at(path), order: (front) => front }
   const stream = new PythonRandom(rngSeed)
   return { at: () => stream, order: pythonSetOrder }
-}
-
-/** Fisher and Yates's shuffle, from the end, as `random.shuffle` does it. */
-const shuffled = <A>(stream: Stream, items: ReadonlyArray<A>): ReadonlyArray<A> => {
-  const order = [...items]
-  for (let last = order.length - 1; last > 0; last -= 1) {
-    const other = stream.below(last + 1)
-    const kept = order[last]!
-    order[last] = order[other]!
-    order[other] = kept
-  }
-  return order
 }
 
 interface Attempt {

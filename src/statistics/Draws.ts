@@ -45,3 +45,18 @@ export class Draws {
     return Math.floor(this.uniform() * n)
   }
 }
+
+/** The items in random order: Fisher and Yates's shuffle, from the end, as Python's `random.shuffle` does it. */
+export const shuffled = <A>(
+  draws: { readonly below: (n: number) => number },
+  items: ReadonlyArray<A>
+): ReadonlyArray<A> => {
+  const order = [...items]
+  for (let last = order.length - 1; last > 0; last -= 1) {
+    const other = draws.below(last + 1)
+    const kept = order[last]!
+    order[last] = order[other]!
+    order[other] = kept
+  }
+  return order
+}

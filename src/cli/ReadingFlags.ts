@@ -72,20 +72,6 @@ export const score = (name: string, description: string): Flag => ({
 
 export const failed = (description: string): Flag => ({ name: "failed", value: { kind: "switch" }, description })
 
-export const runStates = ["running", "paused", "stopped", "crashed", "completed", "failed", "cancelled"] as const
-export const rolloutStatuses = [
-  "queuing",
-  "preparing",
-  "running",
-  "failed",
-  "succeeded",
-  "cancelled",
-  "requeuing"
-] as const
-export const modes = ["train", "val", "test"] as const
-export const kinds = ["llm", "embedding", "http"] as const
-export const roles = ["main", "title", "compaction", "warm_up", "ping", "judge", "reflection"] as const
-
 /** Every reading command is told these. */
 export interface Place {
   readonly storePath: string

@@ -1,19 +1,20 @@
 /** Which spans are meant, on the command line. Loads no Effect. */
-import { spanStates } from "../domain/Lifecycle.js"
+import { spanKinds, spanStates } from "../domain/Lifecycle.js"
+import { callRoles } from "../openai/CallRole.js"
 import type { SpanFilter } from "../store/SpanStore.js"
 import type { Flag } from "./flags.js"
 import { Mistake, readTime } from "./FlagValue.js"
 import type { GivenFlags } from "./GivenFlags.js"
-import { choice, choiceOf, failed, kinds, optional, roles, text, textOf, time } from "./ReadingFlags.js"
+import { choice, choiceOf, failed, optional, text, textOf, time } from "./ReadingFlags.js"
 
 export const spanFlags: ReadonlyArray<Flag> = [
   text("run", "ID", "Only calls of this run"),
   text("rollout", "ID", "Only calls of this rollout or capture session"),
   text("attempt", "ID", "Only calls of this attempt"),
-  choice("kind", kinds, "Only this kind of call"),
+  choice("kind", spanKinds, "Only this kind of call"),
   choice("state", spanStates, "Only calls that ended so"),
   text("model", "NAME", "Only calls that this model answered"),
-  choice("role", roles, "Only calls with this part in the agent's work"),
+  choice("role", callRoles, "Only calls with this part in the agent's work"),
   text("session", "ID", "Only calls of this session of an agent's own"),
   failed("Only calls that did not end well, or were answered with an error"),
   time("since", "Only calls that began then or later: a date, or an age such as 15m, 2h, 3d"),
@@ -37,11 +38,11 @@ export const readSpanFilter = (flags: GivenFlags): SpanFilter => ({
   captured: false,
   rolloutId: textOf(flags, "rollout"),
   attemptId: textOf(flags, "attempt"),
-  kind: choiceOf(flags, "kind", kinds),
+  kind: choiceOf(flags, "kind", spanKinds),
   state: choiceOf(flags, "state", spanStates),
   model: textOf(flags, "model"),
   session: textOf(flags, "session"),
-  role: choiceOf(flags, "role", roles),
+  role: choiceOf(flags, "role", callRoles),
   failed: flags.isOn("failed"),
   ...spanTimes(flags)
 })

@@ -1,7 +1,7 @@
 /** The rules by which a store's run is healthy or not, and what an operator is alerted of. Plain functions. */
 import { counted } from "../domain/Figures.js"
+import { isUnfinished } from "../domain/Lifecycle.js"
 import type { Standing as RunAndMode, StandingRun } from "../store/RunStanding.js"
-import { isUnfinished } from "../store/writer/standing.js"
 import type { Alert, Standing, Training } from "./Payloads.js"
 
 /** What the rules look at. */

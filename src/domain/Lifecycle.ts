@@ -1,8 +1,35 @@
 /**
- * The state machines, as tables: which move each noun may make. Plain data, so that the store's worker thread can enforce
- * them without loading anything. A move to the same state is a no-op and always allowed.
+ * What the nouns can be, and the state machines as tables of which moves each may make. Plain data, so that the store's worker
+ * thread and the command line can use it without loading anything.
  */
-export const rolloutMoves = {
+
+export const runStates = ["running", "paused", "completed", "failed", "cancelled"] as const
+/** What the store says of a run: an unfinished one is `running` or `paused` there also when nothing works on it. */
+export type RunState = typeof runStates[number]
+
+export const unfinishedStates = ["running", "paused"] as const satisfies ReadonlyArray<RunState>
+
+export const isUnfinished = ({ state }: { readonly state: RunState }): boolean =>
+  (unfinishedStates as ReadonlyArray<RunState>).includes(state)
+
+/** How a run stands, as everybody is told: an unfinished one is `running` or `paused` only as far as that is so. */
+export const runStands = ["running", "paused", "stopped", "crashed", "completed", "failed", "cancelled"] as const
+export type RunStands = typeof runStands[number]
+
+export const rolloutModes = ["train", "val", "test"] as const
+
+export const rolloutStatuses = [
+  "queuing",
+  "preparing",
+  "running",
+  "failed",
+  "succeeded",
+  "cancelled",
+  "requeuing"
+] as const
+export type RolloutStatus = typeof rolloutStatuses[number]
+
+const rolloutMoves: Readonly<Record<RolloutStatus, ReadonlyArray<RolloutStatus>>> = {
   queuing: ["preparing", "running", "cancelled", "requeuing"],
   preparing: ["running", "failed", "cancelled", "requeuing"],
   running: ["succeeded", "failed", "cancelled", "requeuing"],
@@ -10,26 +37,29 @@ export const rolloutMoves = {
   failed: ["requeuing", "cancelled"],
   succeeded: [],
   cancelled: []
-} as const
+}
 
-export type RolloutStatus = keyof typeof rolloutMoves
+/** A move to the same state is a no-op and always allowed. */
+export const canMoveRollout = (from: RolloutStatus, to: RolloutStatus): boolean =>
+  from === to || rolloutMoves[from].includes(to)
 
-export const attemptMoves = {
+export const attemptStatuses = ["preparing", "running", "failed", "succeeded", "unresponsive", "timeout"] as const
+export type AttemptStatus = typeof attemptStatuses[number]
+
+const attemptMoves: Readonly<Record<AttemptStatus, ReadonlyArray<AttemptStatus>>> = {
   preparing: ["running", "failed", "succeeded", "unresponsive", "timeout"],
   running: ["failed", "succeeded", "unresponsive", "timeout"],
   failed: [],
   succeeded: [],
   unresponsive: [],
   timeout: []
-} as const
-
-export type AttemptStatus = keyof typeof attemptMoves
-
-export const canMoveRollout = (from: RolloutStatus, to: RolloutStatus): boolean =>
-  from === to || (rolloutMoves[from] as ReadonlyArray<RolloutStatus>).includes(to)
+}
 
 export const canMoveAttempt = (from: AttemptStatus, to: AttemptStatus): boolean =>
-  from === to || (attemptMoves[from] as ReadonlyArray<AttemptStatus>).includes(to)
+  from === to || attemptMoves[from].includes(to)
+
+/** `llm` and `embedding` are model calls; everything else is `http`. */
+export const spanKinds = ["llm", "embedding", "http"] as const
 
 /**
  * How a recorded call ended, as the client saw it. `open` is under way; `unknown_after_crash` was under way when its

@@ -1,28 +1,12 @@
 import * as Schema from "effect/Schema"
 import { AttemptId, RolloutId, RunId, WorkerId } from "./Ids.js"
-import type { AttemptStatus as AttemptStatusName, RolloutStatus as RolloutStatusName } from "./Lifecycle.js"
+import { attemptStatuses, rolloutModes, rolloutStatuses } from "./Lifecycle.js"
 
-export const RolloutStatus = Schema.Literal(
-  "queuing",
-  "preparing",
-  "running",
-  "failed",
-  "succeeded",
-  "cancelled",
-  "requeuing"
-) satisfies Schema.Schema<RolloutStatusName>
-
-export const AttemptStatus = Schema.Literal(
-  "preparing",
-  "running",
-  "failed",
-  "succeeded",
-  "unresponsive",
-  "timeout"
-) satisfies Schema.Schema<AttemptStatusName>
+export const RolloutStatus = Schema.Literal(...rolloutStatuses)
+export const AttemptStatus = Schema.Literal(...attemptStatuses)
 
 /** `train` comes from the config's `optimize`, `val` from `validate`. */
-export const RolloutMode = Schema.Literal("train", "val", "test")
+export const RolloutMode = Schema.Literal(...rolloutModes)
 export type RolloutMode = typeof RolloutMode.Type
 
 /** What the agent is asked, as the config gives it: an open object, `prompt` and `expected` by convention. */

@@ -1,6 +1,6 @@
 import * as Schema from "effect/Schema"
 import { AttemptId, RolloutId, RunId, SpanId } from "./Ids.js"
-import { spanStates } from "./Lifecycle.js"
+import { spanKinds, spanStates } from "./Lifecycle.js"
 
 export const SpanState = Schema.Literal(...spanStates)
 export type SpanState = typeof SpanState.Type
@@ -17,8 +17,7 @@ export class Span extends Schema.Class<Span>("Span")({
   /** Order within the attempt, strictly increasing from 1. */
   sequenceId: Schema.Int,
   name: Schema.String,
-  /** `llm` and `embedding` are model calls; everything else is `http`. */
-  kind: Schema.Literal("llm", "embedding", "http"),
+  kind: Schema.Literal(...spanKinds),
   state: SpanState,
   method: Schema.String,
   /** Path and query as sent upstream. */

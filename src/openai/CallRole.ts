@@ -2,7 +2,8 @@
 import { at, listAt, numberAt, textAt } from "./Json.js"
 
 /** A `reflection` is told by whom it is attributed to, not by its request. */
-export type CallRole = "main" | "title" | "compaction" | "warm_up" | "ping" | "judge" | "reflection"
+export const callRoles = ["main", "title", "compaction", "warm_up", "ping", "judge", "reflection"] as const
+export type CallRole = typeof callRoles[number]
 
 /** How the system prompt of the `judge` scorer begins, and how its calls are told from the agent's. */
 export const judgeOpening = "You grade an answer of another program by a rubric."

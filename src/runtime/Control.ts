@@ -8,13 +8,13 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { actionKeyOf, type ControlChange, type ControlLifecycle, type ControlVerb } from "../domain/Control.js"
+import { isUnfinished } from "../domain/Lifecycle.js"
 import { decide, type RbacDecision } from "../domain/Rbac.js"
 import type { AuditTrail } from "../store/AuditTrail.js"
 import { ControlLog } from "../store/ControlLog.js"
 import { RunFindings } from "../store/RunFindings.js"
 import { RunStanding, type StandingRun } from "../store/RunStanding.js"
 import type { StoreError } from "../store/StoreError.js"
-import { isUnfinished } from "../store/writer/standing.js"
 import {
   appendAudit,
   checkAudit,

@@ -8,12 +8,13 @@ import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { RunId } from "../domain/Ids.js"
+import { type RunStands, runStands, unfinishedStates } from "../domain/Lifecycle.js"
 import { RolloutMode, RolloutStatus } from "../domain/Rollout.js"
 import { type Page, pageOf, type PageRequest, positionOf, type UnknownCursor } from "./Page.js"
 import { orStoreError } from "./reading.js"
 import { RunState } from "./RunStore.js"
 import type { StoreError } from "./StoreError.js"
-import { type RunStands, runStands, standsAs, type Watched } from "./writer/standing.js"
+import { standsAs, type Watched } from "./writer/standing.js"
 
 /** A run as it stands in the store. Times are Unix milliseconds. */
 export class Run extends Schema.Class<Run>("Run")({
@@ -163,12 +164,8 @@ export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
   )
 }
 
-const unfinished: ReadonlyArray<RunState> = ["running", "paused"]
-
 /** The states in the store of runs that may stand so; null for all. */
-const statesOf = (stands: RunStands | null): ReadonlyArray<RunState> | null =>
-  stands === null
-    ? null
-    : stands === "completed" || stands === "failed" || stands === "cancelled"
-    ? [stands]
-    : unfinished
+const statesOf = (stands: RunStands | null): ReadonlyArray<RunState> | null => {
+  if (stands === null) return null
+  return stands === "completed" || stands === "failed" || stands === "cancelled" ? [stands] : unfinishedStates
+}

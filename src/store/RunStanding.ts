@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { ControlLifecycle } from "../domain/Control.js"
 import { RunId } from "../domain/Ids.js"
+import type { RunStands, RunState } from "../domain/Lifecycle.js"
 import { orStoreError } from "./reading.js"
 import type { StoreError } from "./StoreError.js"
 import {
@@ -13,7 +14,6 @@ import {
   type LastControl,
   lastControlSql,
   lifecycleOf,
-  type RunStands,
   silenceOf,
   type StandingRow,
   standingSql,
@@ -24,12 +24,12 @@ import {
 /** The run that control verbs are about. */
 export interface StandingRun {
   readonly id: RunId
-  readonly state: StandingRow["state"]
+  readonly state: RunState
   readonly desired: StandingRow["desired"]
   /** How it stands, in the word that everybody is told. */
   readonly stands: RunStands
   /** The state that the status file has for that. */
-  readonly statusState: StandingRow["state"]
+  readonly statusState: RunState
   readonly configPath: string
   /** Of the config as it was when the run was made: the same config continues it. */
   readonly configHash: string

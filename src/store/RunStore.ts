@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { RunId } from "../domain/Ids.js"
+import { runStates } from "../domain/Lifecycle.js"
 import type { ResourceValues } from "../domain/Resources.js"
 import { type Example, RolloutMode } from "../domain/Rollout.js"
 import { canonicalJson } from "./canonicalJson.js"
@@ -14,7 +15,7 @@ import type { StoreError } from "./StoreError.js"
 import { Writer } from "./Writer.js"
 import type { BegunRun as WrittenRun } from "./writer/runs.js"
 
-export const RunState = Schema.Literal("running", "paused", "completed", "failed", "cancelled")
+export const RunState = Schema.Literal(...runStates)
 export type RunState = typeof RunState.Type
 
 /** A run that this process works on now, and what it found when it took it up. */

@@ -1,12 +1,12 @@
 /** The control verbs on the store: each is one transaction with its own line in the log. */
 import type { ControlChange, ControlLifecycle, ControlOutcome, ControlVerb } from "../../domain/Control.js"
 import { counted } from "../../domain/Figures.js"
+import { isUnfinished } from "../../domain/Lifecycle.js"
 import { appendAudited } from "./auditChain.js"
 import type { Db } from "./Database.js"
 import { makeLatest } from "./resources.js"
 import { cancelRun } from "./rollouts.js"
 import {
-  isUnfinished,
   isWorkedOn,
   type LastControl,
   lastControlSql,

@@ -1,12 +1,11 @@
 import { createHash } from "node:crypto"
+import { isUnfinished, type RunState } from "../../domain/Lifecycle.js"
 import type { RolloutMode } from "../../domain/Rollout.js"
 import { retryBroken } from "./broken.js"
 import type { Db } from "./Database.js"
 import { markDeadProcesses, recoverRun } from "./processes.js"
 import { useResources } from "./resources.js"
 import { cancelRun, correctDueTimes } from "./rollouts.js"
-
-export type RunState = "running" | "paused" | "completed" | "failed" | "cancelled"
 
 export interface BeginRun {
   readonly configHash: string
@@ -143,9 +142,8 @@ export interface EndRun {
 
 /** A run that stops early keeps a state that the same command resumes. */
 export const endRun = (db: Db, { processId, runId, state, stopReason }: EndRun): null => {
-  const ended = state === "completed" || state === "cancelled" || state === "failed"
   db.prepare("UPDATE runs SET state = ?, stop_reason = ?, ended_at_ms = ? WHERE id = ?")
-    .run(state, stopReason, ended ? db.now : null, runId)
+    .run(state, stopReason, isUnfinished({ state }) ? null : db.now, runId)
   db.prepare("UPDATE run_starts SET ended_at_ms = ?, end_reason = ? WHERE run_id = ? AND process_id = ?")
     .run(db.now, stopReason ?? state, runId, processId)
   return null

@@ -1,5 +1,6 @@
 /** Where the store's run stands, as operators see it: what the control verbs decide by, and what `status` reads. */
 import type { ControlLifecycle } from "../../domain/Control.js"
+import { isUnfinished, type RunStands, type RunState } from "../../domain/Lifecycle.js"
 import { isPresent, isStopped } from "./processes.js"
 
 /** A live process that is silent for longer than this, and for longer than three of its heartbeats, is taken to be stuck. */
@@ -18,7 +19,7 @@ ORDER BY r.state IN ('running', 'paused') DESC, s.started_at_ms DESC, r.ordinal 
 
 export interface StandingRow {
   readonly runId: string
-  readonly state: "running" | "paused" | "completed" | "failed" | "cancelled"
+  readonly state: RunState
   readonly desired: "run" | "pause" | "cancel"
   /** Why its last start ended before the run did; null while one works, and where nobody lived to say. */
   readonly stopReason: string | null
@@ -60,9 +61,6 @@ export type Watched = Pick<
   | "heartbeatAtMs"
 >
 
-export const isUnfinished = ({ state }: Pick<StandingRow, "state">): boolean =>
-  state === "running" || state === "paused"
-
 /** A process works on the run now. */
 export const isWorkedOn = (row: Watched, nowMs: number): boolean =>
   isUnfinished(row) && row.stoppedAtMs === null && row.processEndedAtMs === null && isPresent(row, nowMs)
@@ -81,10 +79,6 @@ export const silenceOf = (row: StandingRow, nowMs: number): string | null => {
 export const hasCrashed = (row: Watched, nowMs: number): boolean =>
   isUnfinished(row) && row.stoppedAtMs === null && !isWorkedOn(row, nowMs)
 
-/** How a run stands, as everybody is told: an unfinished one is `running` or `paused` only as far as that is so. */
-export const runStands = ["running", "paused", "stopped", "crashed", "completed", "failed", "cancelled"] as const
-export type RunStands = typeof runStands[number]
-
 export const standsAs = (row: Watched, nowMs: number): RunStands => {
   if (!isUnfinished(row)) return row.state
   if (hasCrashed(row, nowMs)) return "crashed"
@@ -93,7 +87,7 @@ export const standsAs = (row: Watched, nowMs: number): RunStands => {
 }
 
 /** The same as a run's state in the status file, which has no other words for what time, an error or a signal stopped. */
-export const statusStateOf = ({ desired, state, stopReason }: Watched): StandingRow["state"] => {
+export const statusStateOf = ({ desired, state, stopReason }: Watched): RunState => {
   if (!isUnfinished({ state })) return state
   if (desired === "pause") return "paused"
   return stopReason === "completion_timeout" || stopReason === "error" ? "failed" : state

@@ -17,7 +17,7 @@ const below = {
 
 /** Modules that a worker thread or a fast start loads: they must not pull in Effect, which costs 0.3 s. */
 const light =
-  "^src/(store/writer/|statistics/|domain/(Lifecycle|AttributionPath)\\.ts|openai/|cli/((main|flags|help|version|Command|commands|ParseArguments|Principal|GivenFlags|FlagValue)\\.ts|commands/))"
+  "^src/(store/writer/|statistics/|domain/(Lifecycle|AttributionPath|AttemptName)\\.ts|openai/|cli/((main|flags|help|version|Command|commands|ParseArguments|Principal|GivenFlags|FlagValue)\\.ts|commands/))"
 
 module.exports = {
   forbidden: [

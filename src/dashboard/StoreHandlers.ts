@@ -3,6 +3,7 @@ import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { rolloutOfAttempt } from "../domain/AttemptName.js"
 import { AttemptId, RolloutId, SpanId } from "../domain/Ids.js"
 import type { UnknownCursor } from "../store/Page.js"
 import { ResourceReader } from "../store/ResourceReader.js"
@@ -138,8 +139,8 @@ class Missing extends Schema.TaggedError<Missing>()("Missing", { noun: Schema.St
 /** An attempt that has made no call yet is one all the same. */
 const isAttempt = (id: string) =>
   Effect.gen(function*() {
-    const [, rolloutId] = /^(.+):attempt-\d+$/s.exec(id) ?? []
-    if (rolloutId === undefined) return false
+    const rolloutId = rolloutOfAttempt(id)
+    if (rolloutId === null) return false
     const attempts = yield* (yield* RolloutStore).attempts(RolloutId.make(rolloutId))
     return attempts.some((attempt) => attempt.id === id)
   })

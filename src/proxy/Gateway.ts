@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex, Readable } from "node:stream"
 import type { Dispatcher } from "undici"
+import { attemptName } from "../domain/AttemptName.js"
 import { upstreamPath, type UpstreamUrl } from "../openai/UpstreamUrl.js"
 import type { Writer } from "../store/Writer.js"
 import type { SpanIntent } from "../store/writer/spans.js"
@@ -256,7 +257,7 @@ export class Gateway {
       traceId: identity.traceId,
       parentId: identity.parentId,
       rolloutId: attribution?.rolloutId ?? this.captureSession,
-      attemptId: attribution?.attemptId ?? `${this.captureSession}:attempt-1`,
+      attemptId: attribution?.attemptId ?? attemptName(this.captureSession, 1),
       clientSequenceId: identity.sequenceId,
       mode: identity.mode,
       processId: this.process.id,

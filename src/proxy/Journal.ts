@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import { attemptNumberOf } from "../domain/AttemptName.js"
 import type { CallHistory, PastCall, ReplayFrom } from "../store/CallHistory.js"
 import { canonicalHash, sha256Of } from "./CanonicalBody.js"
 import { History } from "./History.js"
@@ -56,7 +57,7 @@ export class Journal {
 
   /** Whether a call of this attempt is worth being asked about. A first attempt has nothing before it. */
   concerns({ attemptId, rolloutId }: { readonly attemptId: string; readonly rolloutId: string }): boolean {
-    const attempt = numberOf(rolloutId, attemptId)
+    const attempt = attemptNumberOf(rolloutId, attemptId)
     if (attempt < 2) return false
     const known = this.attempts.get(rolloutId)
     return known === undefined || known.attempt < attempt || (known.attemptId === attemptId && !known.isOver)
@@ -77,7 +78,7 @@ export class Journal {
     const known = this.attempts.get(rolloutId)
     const attempt = known?.attemptId === attemptId ? known : {
       attemptId,
-      attempt: numberOf(rolloutId, attemptId),
+      attempt: attemptNumberOf(rolloutId, attemptId),
       history: null,
       isOver: false,
       hashes: new WeakMap<PastCall, string>(),
@@ -166,11 +167,4 @@ const exactHash = ({ body }: AskedCall) => body.length === 0 ? null : sha256Of(b
 const end = (attempt: Retracing) => {
   attempt.isOver = true
   attempt.history = null
-}
-
-/** Which attempt of its rollout an id names, from 1; 0 when it is none that a run has made. */
-const numberOf = (rolloutId: string, attemptId: string): number => {
-  if (!attemptId.startsWith(`${rolloutId}:attempt-`)) return 0
-  const number = attemptId.slice(rolloutId.length + ":attempt-".length)
-  return /^[1-9]\d{0,8}$/.test(number) ? Number(number) : 0
 }

@@ -7,6 +7,7 @@ import type { BrokenBy } from "../domain/Noise.js"
 import { orStoreError } from "./reading.js"
 import type { StoreError } from "./StoreError.js"
 import { brokenBy } from "./writer/broken.js"
+import { allCounted } from "./writer/runCounts.js"
 
 /** What is there of a run's work, whoever did it. */
 export interface Findings {
@@ -88,7 +89,7 @@ export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFinding
             "reading what is there of the run",
             Effect.gen(function*() {
               const [work] = yield* sql<Work>`SELECT
-                  coalesce(sum(queuing + requeuing + preparing + running + succeeded + failed + cancelled), 0) AS total,
+                  coalesce(sum(${sql.literal(allCounted)}), 0) AS total,
                   coalesce(sum(succeeded + failed + cancelled), 0) AS finished,
                   coalesce(sum(requeuing + preparing + running), 0) AS resumed,
                   coalesce(sum(preparing + running), 0) AS held

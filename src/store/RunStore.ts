@@ -13,6 +13,7 @@ import { orStoreError } from "./reading.js"
 import { StoreProcess } from "./Sqlite.js"
 import type { StoreError } from "./StoreError.js"
 import { Writer } from "./Writer.js"
+import { allCounted } from "./writer/runCounts.js"
 import type { BegunRun as WrittenRun } from "./writer/runs.js"
 
 export const RunState = Schema.Literal(...runStates)
@@ -142,7 +143,7 @@ export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
         Result: RunProgress,
         execute: (id) =>
           sql`SELECT runs.state, runs.desired, runs.calls, runs.input_tokens, runs.output_tokens,
-                     coalesce(sum(queuing + requeuing + preparing + running + succeeded + failed + cancelled), 0) AS total,
+                     coalesce(sum(${sql.literal(allCounted)}), 0) AS total,
                      coalesce(sum(succeeded), 0) AS succeeded,
                      coalesce(sum(failed), 0) AS failed,
                      coalesce(sum(cancelled), 0) AS cancelled,
@@ -155,7 +156,7 @@ export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
         Request: RunId,
         Result: ModeScore,
         execute: (id) =>
-          sql`SELECT mode, sum(queuing + requeuing + preparing + running + succeeded + failed + cancelled) AS rollouts,
+          sql`SELECT mode, sum(${sql.literal(allCounted)}) AS rollouts,
                      sum(succeeded) AS succeeded, sum(failed) AS failed, sum(scored) AS scored,
                      sum(score_sum) AS score_sum, sum(score_square_sum) AS score_square_sum, sum(partial) AS partial
               FROM run_counts WHERE run_id = ${id} GROUP BY mode ORDER BY mode`

@@ -7,6 +7,7 @@ import { type Page, pageOf, type PageRequest } from "./Page.js"
 import { orStoreError } from "./reading.js"
 import { isPaid, isUnpriced, type Usage, usageColumns } from "./spanUsage.js"
 import type { StoreError } from "./StoreError.js"
+import { lastAttempt } from "./writer/rollouts.js"
 
 /** A search as its rows tell it; JSON as text, as it was written. */
 export interface SearchRecord {
@@ -92,7 +93,7 @@ export class SearchReader extends Context.Tag("tau/store/SearchReader")<SearchRe
             sql<ScoredExample>`
               SELECT r.candidate, r.example, r.input, coalesce(r.score, 0.0) AS score,
                 (SELECT group_concat(w.feedback, char(10)) FROM rewards w
-                 WHERE w.attempt_id = r.id || ':attempt-' || r.attempts AND w.feedback IS NOT NULL) AS feedback
+                 WHERE w.attempt_id = ${sql.literal(lastAttempt)} AND w.feedback IS NOT NULL) AS feedback
               FROM rollouts r
               WHERE r.run_id = ${runId} AND r.mode = 'val' AND r.status IN ('succeeded', 'failed')
                 AND r.candidate IN (SELECT value FROM json_each(${JSON.stringify(candidates)}))

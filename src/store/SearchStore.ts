@@ -10,6 +10,7 @@ import type { StoreError } from "./StoreError.js"
 import { Writer } from "./Writer.js"
 import { brokenBy, isUnjudged } from "./writer/broken.js"
 import type { Input, Output } from "./writer/operations.js"
+import { lastAttempt } from "./writer/rollouts.js"
 import type { Opening } from "./writer/search.js"
 
 /** How a rollout of a search ended, and what it used. */
@@ -166,7 +167,7 @@ const outcomes = (sql: SqlClient.SqlClient, ids: ReadonlyArray<string>) =>
     const rows = yield* sql<OutcomeRow>`
       SELECT r.id, r.status, r.output, r.score, r.error,
         (SELECT json_group_array(json_object('name', w.name, 'value', w.value, 'feedback', w.feedback))
-         FROM rewards w WHERE w.attempt_id = r.id || ':attempt-' || r.attempts) AS feedback,
+         FROM rewards w WHERE w.attempt_id = ${sql.literal(lastAttempt)}) AS feedback,
         ${sql.literal(brokenBy)} AS broken_by, ${sql.literal(isUnjudged)} AS is_unjudged
       FROM json_each(${JSON.stringify(ids)}) AS wanted JOIN rollouts r ON r.id = wanted.value
       WHERE r.status IN ('succeeded', 'failed', 'cancelled')`
@@ -221,7 +222,7 @@ const conversation = (sql: SqlClient.SqlClient, rolloutId: string) =>
     const [row] = yield* sql<{ readonly request: Uint8Array | null; readonly answer: Uint8Array | null }>`
       SELECT (SELECT content FROM payloads WHERE sha256 = s.request_sha256) AS request,
              (SELECT content FROM payloads WHERE sha256 = coalesce(s.answer_sha256, s.response_sha256)) AS answer
-      FROM rollouts r JOIN spans s ON s.attempt_id = r.id || ':attempt-' || r.attempts
+      FROM rollouts r JOIN spans s ON s.attempt_id = ${sql.literal(lastAttempt)}
       WHERE r.id = ${rolloutId} AND s.kind = 'llm' AND s.state NOT IN ('open', 'unknown_after_crash')
       ORDER BY s.sequence_id DESC LIMIT 1`
     if (row === undefined || row.request === null) return null

@@ -1,6 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { rolloutOfAttempt } from "../../domain/AttemptName.js"
 import { storeHint } from "../../domain/CommandText.js"
 import { AttemptId, RolloutId } from "../../domain/Ids.js"
 import type { Reward } from "../../domain/Reward.js"
@@ -40,9 +41,9 @@ export const run = (mode: RolloutMode) =>
     Effect.gen(function*() {
       const rollouts = yield* RolloutStore
       const nowMs = yield* Clock.currentTimeMillis
-      const [, ofAttempt] = /^(.+):attempt-\d+$/s.exec(mode.id) ?? []
+      const ofAttempt = rolloutOfAttempt(mode.id)
       const direct = yield* rollouts.get(RolloutId.make(mode.id))
-      const rollout = Option.isNone(direct) && ofAttempt !== undefined
+      const rollout = Option.isNone(direct) && ofAttempt !== null
         ? yield* rollouts.get(RolloutId.make(ofAttempt))
         : direct
       if (Option.isNone(rollout)) return yield* session(mode, nowMs)

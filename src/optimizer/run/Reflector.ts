@@ -2,6 +2,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { attemptName, reflectionName } from "../../domain/AttemptName.js"
 import { Attribution, toBaseUrl } from "../../domain/Attribution.js"
 import { AttemptId, RolloutId, type RunId } from "../../domain/Ids.js"
 import { chatCall, type ChatCallFailed, chatConnections, JsonMode } from "../../http/ChatCall.js"
@@ -70,12 +71,11 @@ export class Reflector extends Context.Tag("tau/optimizer/Reflector")<Reflector,
 }
 
 /** What the spans of a reflection are attributed to. */
-export const reflectionId = (runId: string, n: number): RolloutId =>
-  RolloutId.make(`${runId}-reflect-${String(n).padStart(4, "0")}`)
+export const reflectionId = (runId: string, n: number): RolloutId => RolloutId.make(reflectionName(runId, n))
 
 const addressOf = ({ origin }: ReflectorOptions, runId: RunId, n: number, attempt: number): string => {
   const rolloutId = reflectionId(runId, n)
-  return toBaseUrl(origin, new Attribution({ rolloutId, attemptId: AttemptId.make(`${rolloutId}:attempt-${attempt}`) }))
+  return toBaseUrl(origin, new Attribution({ rolloutId, attemptId: AttemptId.make(attemptName(rolloutId, attempt)) }))
 }
 
 /** What a failed call comes to in the search's record. */

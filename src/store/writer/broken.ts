@@ -1,9 +1,8 @@
 /** Failures that a run does not go on over, and how the next start of it tries them anew. */
 import { isHopeless, isNoEvaluation, isNoise } from "../../domain/Noise.js"
 import type { Db } from "./Database.js"
-import { crashesMax, retry } from "./rollouts.js"
-
-const lastAttempt = "r.id || ':attempt-' || r.attempts"
+import { crashesMax, lastAttempt, retry } from "./rollouts.js"
+import { allCounted } from "./runCounts.js"
 
 /**
  * What broke a failed rollout named `r`: `scorer` that could not judge, or what came of the last of its calls that failed for
@@ -41,7 +40,7 @@ export const retryBroken = (db: Db, runId: string): number => {
   ).all(runId) as ReadonlyArray<Failed>
   if (failed.length === 0) return 0
   const modes = db.prepare(
-    `SELECT mode, sum(queuing + requeuing + preparing + running + succeeded + failed + cancelled) AS rollouts
+    `SELECT mode, sum(${allCounted}) AS rollouts
      FROM run_counts WHERE run_id = ? GROUP BY mode`
   ).all(runId) as ReadonlyArray<{ mode: string; rollouts: number }>
   const rollouts = modes.reduce((sum, mode) => sum + mode.rollouts, 0)

@@ -2,6 +2,7 @@
  * The queue: claims, leases, ends. Each claim raises the rollout's epoch; every later write names the epoch it was claimed
  * under and changes nothing when that is no longer the last one, so a worker that wakes up late can do no harm.
  */
+import { attemptName } from "../../domain/AttemptName.js"
 import { canMoveAttempt, canMoveRollout, type RolloutStatus } from "../../domain/Lifecycle.js"
 import type { Db } from "./Database.js"
 
@@ -11,6 +12,9 @@ const backoffBaseMs = 250
 const backoffMaxMs = 30_000
 /** The longest pause there is: the last step and its whole spread. */
 export const pauseMaxMs = 1.5 * backoffMaxMs
+
+/** The last attempt of a rollout named `r`, in SQL: `attemptName` is how its id is made. */
+export const lastAttempt = "r.id || ':attempt-' || r.attempts"
 
 export interface Claimed {
   readonly rolloutId: string
@@ -52,7 +56,7 @@ export const claimEach = (db: Db, { leaseMs, runId, workerIds }: ClaimEach): Rea
   ).all(runId, db.now, workerIds.length) as ReadonlyArray<Omit<Claimed, "attemptId">>
   return rows.map((row, place) => {
     const workerId = workerIds[place]!
-    const attemptId = `${row.rolloutId}:attempt-${row.attempt}`
+    const attemptId = attemptName(row.rolloutId, row.attempt)
     db.prepare(
       `UPDATE rollouts SET status = 'preparing', epoch = ?, attempts = ?, owner = ?, lease_until_ms = ? WHERE id = ?`
     ).run(row.epoch, row.attempt, workerId, db.now + leaseMs, row.rolloutId)

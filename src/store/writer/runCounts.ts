@@ -4,6 +4,9 @@
  */
 const statuses = ["queuing", "preparing", "running", "requeuing", "succeeded", "failed", "cancelled"] as const
 
+/** All rollouts of a row, in SQL. */
+export const allCounted = statuses.join(" + ")
+
 /** One line for each status. */
 const each = (line: (status: string) => string) => statuses.map(line).join(",\n  ")
 

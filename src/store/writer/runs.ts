@@ -6,6 +6,7 @@ import type { Db } from "./Database.js"
 import { markDeadProcesses, recoverRun } from "./processes.js"
 import { useResources } from "./resources.js"
 import { cancelRun, correctDueTimes } from "./rollouts.js"
+import { allCounted } from "./runCounts.js"
 
 export interface BeginRun {
   readonly configHash: string
@@ -69,7 +70,7 @@ export const beginRun = (db: Db, input: BeginRun): BegunRun => {
     .run(run.id)
 
   const { finished, total } = db.prepare(
-    `SELECT coalesce(sum(queuing + requeuing + preparing + running + succeeded + failed + cancelled), 0) AS total,
+    `SELECT coalesce(sum(${allCounted}), 0) AS total,
             coalesce(sum(succeeded + failed + cancelled), 0) AS finished FROM run_counts WHERE run_id = ?`
   ).get(run.id) as { finished: number; total: number }
   const { n } = db.prepare("SELECT coalesce(max(n), 0) + 1 AS n FROM run_starts WHERE run_id = ?").get(run.id) as {

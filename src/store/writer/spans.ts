@@ -1,4 +1,5 @@
 /** Recorded calls: the intent while a call is under way, and the finished span with its bodies. */
+import { reflectionOfAttempt } from "../../domain/AttemptName.js"
 import type { Attributes } from "../../openai/Attributes.js"
 import type { CallerHeaders } from "../../openai/CallerHeaders.js"
 import type { CallRole } from "../../openai/CallRole.js"
@@ -288,15 +289,12 @@ interface Owner {
 const ownerOf = (db: Db, attemptId: string): Owner | undefined =>
   attemptOwner(db, attemptId) ?? reflectionOwner(db, attemptId)
 
-/** `<run>-reflect-<n>:attempt-<k>` */
-const reflectionAttempt = /^(.+)-reflect-(\d{4,}):attempt-\d+$/
-
 const reflectionOwner = (db: Db, attemptId: string): Owner | undefined => {
-  const match = reflectionAttempt.exec(attemptId)
-  return match === null ? undefined : db.prepare(
+  const reflection = reflectionOfAttempt(attemptId)
+  return reflection === null ? undefined : db.prepare(
     `SELECT run_id AS runId, NULL AS resourcesVersion, 1 AS isLive, 1 AS isReflection
      FROM search_reflections WHERE run_id = ? AND n = ?`
-  ).get(match[1], Number(match[2])) as Owner | undefined
+  ).get(reflection.runId, reflection.n) as Owner | undefined
 }
 
 const attemptOwner = (db: Db, attemptId: string): Owner | undefined =>

@@ -1,14 +1,11 @@
 import * as SqlClient from "@effect/sql/SqlClient"
-import * as SqlSchema from "@effect/sql/SqlSchema"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
+import type * as Option from "effect/Option"
 import type { Resources } from "../domain/Resources.js"
 import { type Page, pageOf, type PageRequest } from "./Page.js"
-import { orStoreError } from "./reading.js"
-import { fromRow, Row } from "./ResourceStore.js"
+import { resourceRows } from "./resourceRows.js"
 import type { StoreError } from "./StoreError.js"
 
 /** Versions of the resources for reading, without a writer. */
@@ -22,30 +19,17 @@ export class ResourceReader extends Context.Tag("tau/store/ResourceReader")<Reso
     ResourceReader,
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
-      const get = SqlSchema.findOne({
-        Request: Schema.Int,
-        Result: Row,
-        execute: (version) => sql`SELECT * FROM resources WHERE version = ${version}`
-      })
-      const latest = SqlSchema.findOne({
-        Request: Schema.Void,
-        Result: Row,
-        execute: () => sql`SELECT * FROM resources WHERE is_latest = 1`
-      })
-      const page = SqlSchema.findAll({
-        Request: Schema.Struct({ before: Schema.Number, limit: Schema.Int }),
-        Result: Row,
-        execute: ({ before, limit }) =>
-          sql`SELECT * FROM resources WHERE version < ${before} ORDER BY version DESC LIMIT ${limit}`
-      })
+      const { get, latest, rows } = resourceRows(sql)
       return ResourceReader.of({
-        get: (version) => orStoreError("reading resources", get(version)).pipe(Effect.map(Option.map(fromRow))),
-        latest: orStoreError("reading resources", latest()).pipe(Effect.map(Option.map(fromRow))),
-        page: ({ after, limit }) =>
-          orStoreError(
-            "reading resources",
-            page({ before: after === null ? Number.MAX_SAFE_INTEGER : Number(after), limit: limit + 1 })
-          ).pipe(Effect.map((rows) => pageOf(rows.map(fromRow), limit, ({ version }) => String(version))))
+        get,
+        latest,
+        page: ({ after, limit }) => {
+          const before = after === null ? Number.MAX_SAFE_INTEGER : Number(after)
+          return Effect.map(
+            rows(sql`WHERE version < ${before} ORDER BY version DESC LIMIT ${limit + 1}`),
+            (found) => pageOf(found, limit, ({ version }) => String(version))
+          )
+        }
       })
     })
   )

@@ -3,11 +3,12 @@ import * as SqlSchema from "@effect/sql/SqlSchema"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { Resources, type ResourceValues } from "../domain/Resources.js"
+import type { Resources, ResourceValues } from "../domain/Resources.js"
 import { canonicalJson } from "./canonicalJson.js"
 import { orStoreError } from "./reading.js"
+import { resourceRows } from "./resourceRows.js"
 import type { StoreError } from "./StoreError.js"
 import { Writer } from "./Writer.js"
 
@@ -29,22 +30,7 @@ export class ResourceStore extends Context.Tag("tau/store/ResourceStore")<Resour
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
       const writer = yield* Writer
-
-      const byVersion = SqlSchema.findOne({
-        Request: Schema.Int,
-        Result: Row,
-        execute: (version) => sql`SELECT * FROM resources WHERE version = ${version}`
-      })
-      const latest = SqlSchema.findOne({
-        Request: Schema.Void,
-        Result: Row,
-        execute: () => sql`SELECT * FROM resources WHERE is_latest = 1`
-      })
-      const list = SqlSchema.findAll({
-        Request: Schema.Void,
-        Result: Row,
-        execute: () => sql`SELECT * FROM resources ORDER BY version`
-      })
+      const { get, latest, rows } = resourceRows(sql)
 
       const promotedAfter = SqlSchema.findAll({
         Request: Schema.Int,
@@ -60,19 +46,14 @@ export class ResourceStore extends Context.Tag("tau/store/ResourceStore")<Resour
 
       return ResourceStore.of({
         publish: (values, author) => writer.run("publishResources", { resources: canonicalJson(values), author }),
-        get: (version) => orStoreError("reading resources", byVersion(version)).pipe(Effect.map(Option.map(fromRow))),
-        latest: orStoreError("reading resources", latest()).pipe(Effect.map(Option.map(fromRow))),
+        get,
+        latest,
         promotedAfter: (version) =>
           orStoreError("reading resources", promotedAfter(version)).pipe(
             Effect.map((rows) => rows.map((row) => ({ version: row.version, isLatest: row.isLatest === 1 })))
           ),
-        list: orStoreError("reading resources", list()).pipe(Effect.map((rows) => rows.map(fromRow)))
+        list: rows(sql`ORDER BY version`)
       })
     })
   )
 }
-
-/** SQLite keeps booleans as 0 and 1. */
-export const Row = Schema.Struct({ ...Resources.fields, isLatest: Schema.Literal(0, 1) })
-
-export const fromRow = (row: typeof Row.Type) => new Resources({ ...row, isLatest: row.isLatest === 1 })

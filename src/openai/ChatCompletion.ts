@@ -85,26 +85,6 @@ const timedInput = (timings: unknown): number | null => {
   return cached === null || read === null ? null : cached + read
 }
 
-const partsText = (content: unknown): string | null => {
-  if (typeof content === "string") return content
-  if (!Array.isArray(content)) return null
-  const texts = content.flatMap((part: unknown) => {
-    const text = at(part, "type") === "text" || at(part, "type") === "output_text" ? at(part, "text") : undefined
-    return typeof text === "string" ? [text] : []
-  })
-  return texts.length === 0 ? null : texts.join("")
-}
-
-/** The text a user would see of the first choice, without reasoning and tool calls; null when there is none. */
-export const answerText = (object: unknown): string | null => {
-  const choice = at(object, "choices", 0)
-  if (choice !== undefined) return partsText(at(choice, "message", "content")) ?? partsText(at(choice, "text"))
-  if (Array.isArray(at(object, "output"))) {
-    return partsText(listAt(object, "output").flatMap((item) => listAt(item, "content")))
-  }
-  return partsText(at(object, "content"))
-}
-
 /** Why each choice ended, in the words of the wire: `finish_reason`, `stop_reason`, or the status of a Responses object. */
 export const finishReasons = (object: unknown): ReadonlyArray<string> => {
   const reasons: Array<string> = []

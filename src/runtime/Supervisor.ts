@@ -39,7 +39,7 @@ export interface Intensity {
   readonly pause: Duration.Duration
 }
 
-export const defaultIntensity: Intensity = {
+const defaultIntensity: Intensity = {
   restartsMax: 10,
   within: Duration.seconds(10),
   pause: Duration.millis(50)
@@ -86,13 +86,6 @@ export interface Supervision<R> {
   /** The children that died at least once. */
   readonly deaths: () => ReadonlyArray<Deaths>
 }
-
-/** Runs children that nobody needs to ask or tell anything. */
-export const supervise = <E, R>(
-  children: ReadonlyArray<Child<E, R>>,
-  intensity: Intensity = defaultIntensity
-): Effect.Effect<never, ChildKeepsDying, Exclude<R, Self> | Announcer> =>
-  Effect.flatMap(supervision(children, intensity), ({ run }) => run)
 
 export const supervision = <E, R>(
   children: ReadonlyArray<Child<E, R>>,

@@ -6,10 +6,14 @@ import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as TestClock from "effect/TestClock"
 import { Self } from "../../src/runtime/Actor.js"
-import { deathsMetric, supervise, supervision } from "../../src/runtime/Supervisor.js"
+import { type Child, deathsMetric, type Intensity, supervision } from "../../src/runtime/Supervisor.js"
 import { announcing } from "../support/runtime.js"
 
 const intensity = { restartsMax: 2, within: Duration.seconds(10), pause: Duration.seconds(1) }
+
+/** Children that nobody needs to ask or tell anything. */
+const supervise = <E, R>(children: ReadonlyArray<Child<E, R>>, limits: Intensity) =>
+  Effect.flatMap(supervision(children, limits), ({ run }) => run)
 
 describe("Supervisor", () => {
   it.effect("starts a dead child again, alone, and says what it died of", () => {

@@ -17,7 +17,7 @@ import { inOwnFiber } from "../../src/runtime/inOwnFiber.js"
 import { Leases } from "../../src/runtime/Leases.js"
 import { rescuer } from "../../src/runtime/Rescuer.js"
 import { runner } from "../../src/runtime/Runner.js"
-import { supervise } from "../../src/runtime/Supervisor.js"
+import { supervision } from "../../src/runtime/Supervisor.js"
 import { RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { type RunProgress, RunStore } from "../../src/store/RunStore.js"
 import { StoreProcess } from "../../src/store/Sqlite.js"
@@ -188,7 +188,7 @@ class Simulation {
     const work = runner({ runId, pollIntervalMs: 250, attemptTimeoutSecs: 12 })
     return Effect.gen(function*() {
       const leases = yield* Leases
-      const children = supervise([
+      const children = yield* supervision([
         { name: "heartbeat", run: leases.heartbeat },
         { name: "rescuer", run: rescuer(runId) },
         { name: "runner 1", run: work },
@@ -197,7 +197,7 @@ class Simulation {
       return yield* inOwnFiber(
         Effect.raceFirst(
           awaitEnding({ runId, completionPollIntervalMs: 500, completionTimeoutSecs: 100_000 }),
-          children
+          children.run
         )
       )
     }).pipe(Effect.provide(services))

@@ -12,7 +12,7 @@ import { patternProblem } from "../openai/BoundedPatterns.js"
 import { parseHttpUrl, parseUpstream } from "../openai/UpstreamUrl.js"
 import type { Problem } from "./ConfigShape.js"
 import { mismatch } from "./ConfigShape.js"
-import { providers } from "./Providers.js"
+import { modelProblems } from "./ModelRule.js"
 import { examplesOf, missingReference, searchProblems } from "./SearchRules.js"
 import { nearest } from "./Suggestion.js"
 
@@ -108,7 +108,7 @@ const judgeProblems = (
   { model, parameters = {} }: Extract<ScorerConfig, { readonly kind: "judge" }>,
   path: string
 ): ReadonlyArray<Problem> => [
-  ...(model === undefined ? [] : modelProblems(model, pathOf(path, "model"))),
+  ...modelProblems(model, pathOf(path, "model")),
   ...judgeOwnKeys.filter((key) => Object.hasOwn(parameters, key)).map((key) => ({
     path: pathOf(pathOf(path, "parameters"), key),
     text: `expected a parameter that is not tau's own, found ${shown(key)}`
@@ -117,15 +117,6 @@ const judgeProblems = (
 
 /** What the judge writes into its request itself. */
 const judgeOwnKeys = ["model", "messages", "response_format", "stream", "stream_options", "n", "tools"]
-
-const modelProblems = (model: string, path: string): ReadonlyArray<Problem> => {
-  const [, provider] = /^([^/\s]+)\/[^\s\p{Cc}]+$/u.exec(model) ?? []
-  if (provider === undefined) return [mismatch(path, "provider/model such as openai/gpt-4o-mini", model)]
-  const names = providers.map(({ name }) => name)
-  return names.includes(provider)
-    ? []
-    : [mismatch(path, `a provider of ${names.join(", ")}`, provider, nearest(provider, names))]
-}
 
 const regexProblems = (
   scorer: Extract<ScorerConfig, { readonly kind: "regex" }>,

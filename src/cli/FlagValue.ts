@@ -5,7 +5,7 @@ import { parseUpstream } from "../openai/UpstreamUrl.js"
 import type { Flag } from "./flags.js"
 import { switchWords } from "./flags.js"
 import type { Bind, ModelRef } from "./Mode.js"
-import { providers } from "./Providers.js"
+import { modelRefOf, providers } from "./Providers.js"
 import { nearest } from "./Suggestion.js"
 
 /** A mistake of whoever typed the command: one line, exit code 2. Thrown and caught inside the parser only. */
@@ -99,15 +99,14 @@ export const readBind = (given: Given): Bind => {
 }
 
 export const readModel = (given: Given): ModelRef => {
-  const [, provider, name] = /^([^/\s]+)\/([^\s\p{Cc}]+)$/u.exec(given.text) ?? []
-  if (provider === undefined || name === undefined) {
-    throw wrong(given, "expected provider/model such as openai/gpt-4o-mini")
-  }
+  const model = modelRefOf(given.text)
+  if (model === null) throw wrong(given, "expected provider/model such as openai/gpt-4o-mini")
+  const { provider } = model
   const names = providers.map((known) => known.name)
   if (!names.includes(provider)) {
     const meant = nearest(provider, names)
     const hint = meant === undefined ? "" : ` (did you mean ${meant}?)`
     throw new Mistake(`${given.source}: unknown provider ${shown(provider)}${hint}; known are ${names.join(", ")}`)
   }
-  return { provider, name }
+  return model
 }

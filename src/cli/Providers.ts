@@ -1,6 +1,7 @@
 /** The providers a `--model` may name, where they are and which variable holds their key. */
 import type { UpstreamUrl } from "../openai/UpstreamUrl.js"
 import { parseUpstream } from "../openai/UpstreamUrl.js"
+import type { ModelRef } from "./Mode.js"
 
 export interface Provider {
   readonly name: string
@@ -34,6 +35,12 @@ export const providers: ReadonlyArray<Provider> = [
 
 export const providerNamed = (name: string): Provider | undefined =>
   providers.find((provider) => provider.name === name)
+
+/** The parts of `provider/model`, whose model may have slashes of its own; null when a text is not written so. */
+export const modelRefOf = (text: string): ModelRef | null => {
+  const [, provider, name] = /^([^/\s]+)\/([^\s\p{Cc}]+)$/u.exec(text) ?? []
+  return provider === undefined || name === undefined ? null : { provider, name }
+}
 
 export type Environment = Readonly<Record<string, string | undefined>>
 

@@ -9,8 +9,7 @@ import { parseUpstream } from "../openai/UpstreamUrl.js"
 import { divided } from "../optimizer/run/SearchPlan.js"
 import { searchExamples } from "../optimizer/run/SearchTask.js"
 import type { Problem } from "./ConfigShape.js"
-import { type ModelRef } from "./Mode.js"
-import { providers } from "./Providers.js"
+import { modelProblems } from "./ModelRule.js"
 import { nearest } from "./Suggestion.js"
 
 /** Settings that only some algorithms know; all others are for every search. */
@@ -93,7 +92,7 @@ export const searchProblems = (config: RunConfig, given: ReadonlyArray<string>):
     ...crossingProblems(config.optimizer),
     ...parameterProblems(config),
     ...parentProblems(config.optimizer),
-    ...modelProblems(config.optimizer.reflection_model),
+    ...modelProblems(config.optimizer.reflection_model, "$.optimizer.reflection_model"),
     ...urlProblems(config.optimizer.reflection_url)
   ]
 }
@@ -190,26 +189,7 @@ const parentProblems = ({ algorithm, proposals }: OptimizerConfig): ReadonlyArra
     text: `expected 1 parent for "rgepa", found ${proposals.parents}; "lag" runs iterations side by side`
   }]
 
-const modelProblems = (reference: string | undefined): ReadonlyArray<Problem> => {
-  if (reference === undefined) return []
-  const parsed = parseModel(reference)
-  return typeof parsed === "string" ? [{ path: "$.optimizer.reflection_model", text: parsed }] : []
-}
-
 const urlProblems = (url: string | undefined): ReadonlyArray<Problem> => {
   const parsed = url === undefined ? undefined : parseUpstream(url)
   return typeof parsed === "string" ? [{ path: "$.optimizer.reflection_url", text: parsed }] : []
-}
-
-/** The parts of `provider/model`, or what is wrong with it. */
-export const parseModel = (reference: string): ModelRef | string => {
-  const [, provider, name] = /^([^/\s]+)\/([^\s\p{Cc}]+)$/u.exec(reference) ?? []
-  if (provider === undefined || name === undefined) {
-    return `expected provider/model such as openai/gpt-4.1, found ${shown(reference)}`
-  }
-  const names = providers.map((known) => known.name)
-  if (names.includes(provider)) return { provider, name }
-  const meant = nearest(provider, names)
-  const hint = meant === undefined ? "" : `; did you mean ${meant}?`
-  return `expected a provider of ${names.join(", ")}, found ${shown(provider)}${hint}`
 }

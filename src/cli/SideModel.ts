@@ -6,7 +6,7 @@ import { Proxy } from "../proxy/Proxy.js"
 import type { ProxyOptions } from "../proxy/ProxyOptions.js"
 import { AgentEndpoint } from "../runtime/AgentEndpoint.js"
 import type { OptimizeMode } from "./Mode.js"
-import type { Environment } from "./Providers.js"
+import { type Environment, modelRefOf } from "./Providers.js"
 import { upstreamOf } from "./Upstream.js"
 
 /** Where a model is asked, and the upstream of the proxy that it needs; null where the run's proxy will do. */
@@ -27,7 +27,8 @@ export const sideModel = (
 ) =>
   Effect.gen(function*() {
     if (modelRef === mode.modelRef && url === undefined) return { modelRef, name: null, upstream: null }
-    const [provider, name] = splitModelRef(modelRef)
+    // What names it has been checked with the rest of the config.
+    const { name, provider } = modelRefOf(modelRef)!
     // A provider's models share an address. Simulated ones do not: each is a server of its own.
     if (provider === mode.model.provider && provider !== "sim" && url === undefined) {
       return { modelRef, name, upstream: null }
@@ -37,12 +38,6 @@ export const sideModel = (
     const upstream = yield* upstreamOf({ model: { provider, name }, modelRef, proxy: { bind } }, at, environment)
     return { modelRef, name, upstream }
   })
-
-/** `provider/name`; the name may have slashes of its own. */
-export const splitModelRef = (modelRef: string): readonly [provider: string, name: string] => {
-  const slash = modelRef.indexOf("/")
-  return [modelRef.slice(0, slash), modelRef.slice(slash + 1)]
-}
 
 /** Answers where each model is asked. The proxies that this takes are closed with the scope. */
 export const sideEndpoints = Effect.fnUntraced(function*(

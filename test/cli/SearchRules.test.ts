@@ -62,7 +62,7 @@ describe("the optimizer and the gate of a config", () => {
     ],
     [
       { validate: [{ prompt: "b", expected: "c" }], optimizer: { algorithm: "gepa", reflection_model: "gpt-4.1" } },
-      "$.optimizer.reflection_model: expected provider/model such as openai/gpt-4.1, found \"gpt-4.1\""
+      "$.optimizer.reflection_model: expected provider/model such as openai/gpt-4o-mini, found \"gpt-4.1\""
     ],
     [
       { validate: [{ prompt: "b" }], optimizer: { algorithm: "gepa" } },

@@ -102,7 +102,10 @@ const literalKind = (ast: AST.AST): string | undefined => {
   return kind?._tag === "Literal" && typeof kind.literal === "string" ? kind.literal : undefined
 }
 
-/** What a schema accepts, in words. */
+/**
+ * What a schema accepts, in words.
+ * @public `scripts/dev/docs.mjs` takes it out of the build.
+ */
 export const expectation = (ast: AST.AST): string => {
   const described = Option.getOrUndefined(getDescriptionAnnotation(ast))
   switch (ast._tag) {

@@ -26,13 +26,13 @@ export interface Refused {
 }
 
 /** Whom the logs name when the token was shown. */
-export const tokenPrincipal = "token:dashboard"
+const tokenPrincipal = "token:dashboard"
 
 /** A token that can be guessed is none. */
 export const tokenLengthMin = 16
 
 /** The largest body of an action. */
-export const bodyBytesMax = 64 * 1024
+const bodyBytesMax = 64 * 1024
 
 export class Access {
   private readonly tokenHash: Buffer | null

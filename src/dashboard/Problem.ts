@@ -33,6 +33,6 @@ export type Problem<Kind extends ProblemKind = ProblemKind> = typeof problems[Ki
 export const problemOf = <Kind extends ProblemKind>(kind: Kind, message: string): Problem<Kind> =>
   ({ schema_version: 1, error: { code: codeOf(kind), message } }) as Problem<Kind>
 
-export const codeOf = (kind: ProblemKind): string => problems[kind].fields.error.fields.code.literals[0]
+const codeOf = (kind: ProblemKind): string => problems[kind].fields.error.fields.code.literals[0]
 
 export const statusOf = (kind: ProblemKind): number => HttpApiSchema.getStatusErrorAST(problems[kind].ast)

@@ -5,18 +5,16 @@ const Pattern = Schema.String.pipe(
   Schema.filter((text) => text.trim() !== "" || "must not be empty")
 )
 
-export const RbacRole = Schema.Struct({
+const Role = Schema.Struct({
   allow: Schema.optionalWith(Schema.Array(Pattern), { default: () => [], exact: true }),
   /** Beats every `allow`, also that of another role. */
   deny: Schema.optionalWith(Schema.Array(Pattern), { default: () => [], exact: true })
 })
-export type RbacRole = typeof RbacRole.Type
 
-export const RbacBinding = Schema.Struct({
+const Binding = Schema.Struct({
   principal: Pattern,
   roles: Schema.Array(Schema.String)
 })
-export type RbacBinding = typeof RbacBinding.Type
 
 /** `__proto__` as a key of a decoded object would set its prototype and vanish: as a role it is refused, not lost. */
 const RoleName = Schema.String.pipe(Schema.filter((name) => name !== "__proto__"))
@@ -26,8 +24,8 @@ export const RbacPolicy = Schema.Struct({
   schema_version: Schema.Literal(1),
   /** False: everybody may do everything. There is no default, for neither choice is safe to guess. */
   team_mode: Schema.Boolean,
-  bindings: Schema.optionalWith(Schema.Array(RbacBinding), { default: () => [], exact: true }),
-  roles: Schema.optionalWith(Schema.Record({ key: RoleName, value: RbacRole }), {
+  bindings: Schema.optionalWith(Schema.Array(Binding), { default: () => [], exact: true }),
+  roles: Schema.optionalWith(Schema.Record({ key: RoleName, value: Role }), {
     default: () => ({}),
     exact: true
   })

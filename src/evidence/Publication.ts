@@ -18,7 +18,7 @@ export const reportPathOf = (runId: string, kind: ReportKind): string =>
   `${reportsRoot}/m24/${runId}/m24-benchmark-report-${kind}.json`
 
 /** Under the month of `atMs`, in UTC. */
-export const archivePathOf = (runId: string, kind: ReportKind, atMs: number): string =>
+const archivePathOf = (runId: string, kind: ReportKind, atMs: number): string =>
   `${reportsRoot}/archive/m24/${monthOf(atMs)}/m24-benchmark-report-${runId}-${kind}.json`
 
 /** `2026/11`. */

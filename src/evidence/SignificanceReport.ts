@@ -56,7 +56,7 @@ const evidenceOf = (
   confidenceLevel
 })
 
-export const criteriaJson = ({ maxPValue, maxSafetyRegression, minRewardDelta }: Criteria) => ({
+const criteriaJson = ({ maxPValue, maxSafetyRegression, minRewardDelta }: Criteria) => ({
   min_reward_delta: minRewardDelta,
   max_safety_regression: maxSafetyRegression,
   max_p_value: maxPValue

@@ -98,9 +98,6 @@ const drift = (values: ReadonlyArray<number>) =>
 
 const readingJson = ({ meanDelta, n, pValue, seed }: Reading) => ({ seed, n, p_value: pValue, mean_delta: meanDelta })
 
-export const stableVerdict = "stable within the configured bands"
-export const unstableVerdict = "insufficiently stable evidence"
-
 export const stabilityJson = (found: Stability, bands: Bands, runId: string, generatedAtMs: number) => ({
   schema_version: 1,
   artifact_kind: "m24_rl_benchmark_stability",
@@ -123,5 +120,5 @@ export const stabilityJson = (found: Stability, bands: Bands, runId: string, gen
   },
   stable: found.failed.length === 0,
   failed_bands: found.failed,
-  verdict: found.failed.length === 0 ? stableVerdict : unstableVerdict
+  verdict: found.failed.length === 0 ? "stable within the configured bands" : "insufficiently stable evidence"
 })

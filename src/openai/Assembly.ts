@@ -22,7 +22,7 @@ export interface StreamEvent {
 }
 
 /** Most choices, tool calls, blocks and items of one answer together: each costs far more memory than its bytes. */
-export const partsMax = 4096
+const partsMax = 4096
 
 /** Most events that are no JSON: each costs what hundreds that are cost. What follows is not read. */
 const unreadableMax = 1024

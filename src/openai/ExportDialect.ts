@@ -70,7 +70,7 @@ const genAiContent = ({ input, output, tools }: Conversation): Record<string, un
 })
 
 /** The text of a message; a result of a tool that is no text is its JSON. */
-export const textOfMessage = ({ parts }: Message): string =>
+const textOfMessage = ({ parts }: Message): string =>
   parts.flatMap((part) => {
     if (part.type === "text") return [part.content]
     if (part.type !== "tool_call_response") return []

@@ -204,5 +204,5 @@ export class Conductor<A> {
 }
 
 /** The same key is the same rollout. */
-export const rolloutKey = (texts: Texts, exampleId: string, sample: number): string =>
+const rolloutKey = (texts: Texts, exampleId: string, sample: number): string =>
   JSON.stringify([keyOf(texts), exampleId, sample])

@@ -8,7 +8,7 @@ export interface EvaluationSettings {
   readonly samples: number
 }
 
-export const defaultEvaluationSettings: EvaluationSettings = { samples: 1 }
+const defaultEvaluationSettings: EvaluationSettings = { samples: 1 }
 
 export function* evaluation(task: Task, given: Partial<EvaluationSettings> = {}): Steps<Found> {
   const settings = { ...defaultEvaluationSettings, ...given }

@@ -35,7 +35,7 @@ const powerWanted = 0.8
 const gainHalvings = 10
 
 /** The level of the k-th opening, α · 6/(π² k²): all of them together spend α. */
-export const openingAlpha = (alpha: number, opening: number): number => alpha * 6 / (Math.PI ** 2 * opening ** 2)
+const openingAlpha = (alpha: number, opening: number): number => alpha * 6 / (Math.PI ** 2 * opening ** 2)
 
 /** Whether the gate may be opened a k-th time. */
 export const mayOpen = (alpha: number, opening: number): boolean => openingAlpha(alpha, opening) >= openingAlphaMin

@@ -44,7 +44,7 @@ export interface ApoSettings {
   readonly target: number | null
 }
 
-export const defaultApoSettings: ApoSettings = {
+const defaultApoSettings: ApoSettings = {
   beamWidth: 4,
   branchFactor: 4,
   beamRounds: 3,

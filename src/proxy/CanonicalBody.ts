@@ -8,7 +8,7 @@ import { canonicalJson } from "../store/canonicalJson.js"
 const parsedBytesMax = 4 * 1024 * 1024
 
 /** Fields of a model call that label it and do not change what is asked; agents make up new ones at each start. */
-export const labels: ReadonlyArray<string> = [
+const labels: ReadonlyArray<string> = [
   "metadata",
   "client_metadata",
   "user",

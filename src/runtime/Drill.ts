@@ -95,7 +95,7 @@ const workingMs = 400
 const successesMax = 3
 
 /** Uniform in [0, 1), the same sequence for the same seed (Marsaglia's xorshift). */
-export const randomFrom = (seed: number): () => number => {
+const randomFrom = (seed: number): () => number => {
   let state = Math.imul(seed, 2_654_435_761) >>> 0 || 1
   return () => {
     state ^= state << 13

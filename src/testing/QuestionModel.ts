@@ -7,7 +7,7 @@ import type { Conversation, Model } from "./Model.js"
 const squeeze = (text: string): string => text.replace(/\s+/g, " ").trim()
 
 /** What the rules make of a system prompt. */
-export const conditionsFor = (
+const conditionsFor = (
   behaviour: Behaviour,
   system: string
 ): { readonly accuracy: number; readonly format: AnswerStyle | "asked" } => {

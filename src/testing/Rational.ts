@@ -21,7 +21,7 @@ const gcd = (a: bigint, b: bigint): bigint => {
   return x
 }
 
-export const rational = (numerator: bigint, denominator = 1n): Rational => {
+const rational = (numerator: bigint, denominator = 1n): Rational => {
   if (denominator === 0n) throw new NoAnswer("Division by zero is undefined.")
   if (abs(numerator) > limit * limit || abs(denominator) > limit * limit) {
     throw new NoAnswer("That number is too large for me.")

@@ -6,7 +6,7 @@ const family = /^# (HELP|TYPE) ([a-z_]+) (.+)$/
 const sample = /^([a-z_]+)(?:\{((?:[a-z]+="[^"\\\n]*",?)*)\})? (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/
 
 /** Reads Prometheus text, version 0.0.4, and throws at whatever a strict reader would not take. */
-export const parseMetrics = (text: string): ReadonlyMap<string, number> => {
+const parseMetrics = (text: string): ReadonlyMap<string, number> => {
   if (!text.endsWith("\n")) throw new Error("the last line has no end")
   const types = new Map<string, string>()
   const samples = new Map<string, number>()

@@ -44,7 +44,7 @@ const factQueries: Readonly<Record<keyof Facts, string>> = {
   counts: "SELECT run_id AS runId, status, sum(rollouts) AS rollouts FROM run_results GROUP BY run_id, status"
 }
 
-export const factsOf = (db: Db): Facts => {
+const factsOf = (db: Db): Facts => {
   const read = (name: keyof Facts) => db.prepare(factQueries[name]).all()
   return {
     rollouts: read("rollouts") as unknown as Facts["rollouts"],

@@ -31,7 +31,7 @@ export const answering = (peer: Peer, message: string) => {
 }
 
 /** A client of the WHATWG kind, with all that it has heard. */
-export const webSocketClient = (url: string) =>
+const webSocketClient = (url: string) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const socket = new WebSocket(url.replace(/^http/, "ws"))

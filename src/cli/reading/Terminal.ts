@@ -14,7 +14,7 @@ const codes: Record<Colour, readonly [number, number]> = {
 
 const stream = process.stdout
 
-export const colours = stream.isTTY && (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb"
+const colours = stream.isTTY && (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb"
 
 /** No narrower than ids and figures need, no wider than eyes can follow. */
 export const columns = Math.min(Math.max(stream.isTTY ? stream.columns || 80 : 80, 60), 160)

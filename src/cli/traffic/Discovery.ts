@@ -28,7 +28,7 @@ export interface Discovery {
 }
 
 /** The newest calls that are looked at. */
-export const discoveredCallsMax = 1_000
+const discoveredCallsMax = 1_000
 const pageSize = 200
 /** What fewer calls hold is listed, and no rule is offered for it. */
 const ruleShareMin = 0.05

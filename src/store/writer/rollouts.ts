@@ -11,7 +11,7 @@ export const crashesMax = 20
 const backoffBaseMs = 250
 const backoffMaxMs = 30_000
 /** The longest pause there is: the last step and its whole spread. */
-export const pauseMaxMs = 1.5 * backoffMaxMs
+const pauseMaxMs = 1.5 * backoffMaxMs
 
 /** The last attempt of a rollout named `r`, in SQL: `attemptName` is how its id is made. */
 export const lastAttempt = "r.id || ':attempt-' || r.attempts"

@@ -8,7 +8,7 @@ import { hear, type Hearing } from "./Hearing.js"
 import type { AgentTexts, Demand, Rule, TaskSpec } from "./Rule.js"
 
 /** Requests of a task: they are all there is, and the true score is the mean over them. */
-export const requestsPerTask = 2000
+const requestsPerTask = 2000
 
 /** Most rules one request depends on. */
 const demandsMax = 4
@@ -174,7 +174,7 @@ const requestAt = (spec: TaskSpec, number: number): TaskRequest => {
 }
 
 /** Scores an answer as the scorer `json_equal` does, and says of a miss what that says first. */
-export const verdict = (output: string, { expected }: TaskRequest): TaskOutcome => {
+const verdict = (output: string, { expected }: TaskRequest): TaskOutcome => {
   if (output === expected) return { output, score: 1, feedback: "" }
   const right = JSON.parse(expected) as Record<string, unknown>
   let got: Record<string, unknown>

@@ -4,11 +4,13 @@ import { UsageFilter } from "../openai/UsageFilter.js"
 import type { FinishedSpan, RewriteOutcome, SpanIntent } from "../store/writer/spans.js"
 import { AnswerBody } from "./AnswerBody.js"
 import { AnswerEnd } from "./AnswerEnd.js"
+import { AnswerHead } from "./AnswerHead.js"
 import { breakOff, breakOffNow } from "./BreakOff.js"
 import * as Headers from "./Headers.js"
 import { nowUs } from "./nowUs.js"
 import { peculiarityOf } from "./Peculiarity.js"
 import { causeOf, failureOf, messageOf, type Refusal, refusals, refuse, stateOf } from "./ProxyError.js"
+import { ReadOn } from "./ReadOn.js"
 import { Recording } from "./Recording.js"
 import type { RecordingBudget } from "./RecordingBudget.js"
 import type { SpanRecorder } from "./SpanRecorder.js"
@@ -54,8 +56,8 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   private controller: Dispatcher.DispatchController | null = null
   private readonly ending = new AnswerEnd()
   private filter: UsageFilter | null = null
-  /** Response head not yet sent: it goes out with the first byte, or with the end of an empty answer. */
-  private head: { readonly status: number; readonly message: string; readonly headers: Array<string> } | null = null
+  /** It goes out with the first byte, or with the end of an empty answer. */
+  private head: AnswerHead | null = null
   private statusCode: number | null = null
   /** Bytes that must not leave before the commit; null while everything may pass. */
   private held: Array<Uint8Array> | null = null
@@ -69,13 +71,10 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   private upstreamBroke = false
   /** Set once the span's end is decided; what happens after it changes nothing. */
   private isSettled = false
-  /** Runs while an answer is read on for the record alone. */
-  private drainTimer: NodeJS.Timeout | null = null
-  private bytesBeforeDrain = 0
+  /** Set once the client has left and the answer is read on. */
+  private readOn: ReadOn | null = null
   /** Runs while the blank line of the terminal event is waited for. */
   private blankLineTimer: NodeJS.Timeout | null = null
-  private contentType: string | null = null
-  private contentEncoding: string | null = null
 
   constructor(
     private readonly settings: CallSettings,
@@ -98,7 +97,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
 
   onRequestStart(controller: Dispatcher.DispatchController) {
     this.controller = controller
-    if (this.isSettled) controller.abort(new errors.RequestAbortedError())
+    if (this.isSettled) this.abort()
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _parsed: unknown, message?: string) {
@@ -111,24 +110,17 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       }
       return
     }
-    const raw = Headers.textOf(controller.rawHeaders)
     this.statusCode = status
-    this.head = {
-      status,
-      message: Headers.phraseOf(message),
-      headers: Headers.toClient(raw, this.outgoing.hasHeader("access-control-allow-origin"))
-    }
-    this.contentType = Headers.valueOf(raw, "content-type")
-    this.contentEncoding = Headers.valueOf(raw, "content-encoding")
-    const length = Headers.valueOf(raw, "content-length")
-    if (length !== null && /^\d+$/.test(length)) this.ending.sizedTo = Number(length)
+    const isShared = this.outgoing.hasHeader("access-control-allow-origin")
+    const head = this.head = new AnswerHead(status, Headers.textOf(controller.rawHeaders), message, isShared)
+    this.ending.sizedTo = head.length
     if (!Headers.hasBody(this.incoming.method, status) || this.ending.sizedTo === 0) return
-    if (this.isOf("text/event-stream")) this.scan()
-    else if (this.ending.sizedTo === null && this.isOf("application/json") && this.isPlain) this.ending.scanJson()
-    if (this.drainTimer !== null) return
+    if (head.isOf("text/event-stream")) this.scan()
+    else if (head.length === null && head.isOf("application/json") && head.isPlain) this.ending.scanJson()
+    if (this.readOn !== null) return
     // The head of a sized answer goes with its first byte: until then a broken upstream can still be told as an error.
     if (!this.ending.isStream && this.ending.sizedTo !== null) return
-    this.sendHead()
+    head.send(this.outgoing)
     this.outgoing.flushHeaders()
   }
 
@@ -141,8 +133,9 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     if (this.chunks === 1 && !this.ending.isStream && eventField.test(received.toString("latin1", 0, 12))) this.scan()
     const chunk = this.filter?.filter(received) ?? received
     if (chunk.length === 0) return
-    if (this.drainTimer !== null) {
-      this.drain(chunk)
+    if (this.readOn !== null) {
+      this.ending.goesOn(chunk)
+      if (this.ending.isWhole || this.readOn.isTooFar(this.response.bytes)) this.cancel()
       return
     }
     // What follows a committed terminal event is no answer any more, and often the blank line that a client waits for.
@@ -157,7 +150,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       return
     }
     const holdFrom = this.ending.holdFrom(chunk, this.response.bytes)
-    if (holdFrom > 0) this.sendHead()
+    if (holdFrom > 0) this.head?.send(this.outgoing)
     if (holdFrom === chunk.length) {
       this.body.write(chunk)
       return
@@ -177,7 +170,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     if (trailers.length > 0) this.trailers = Headers.trailersOf(trailers)
     this.flush()
     if (this.isCommitting) return
-    if (this.drainTimer !== null) this.endDrain()
+    if (this.readOn !== null) this.cancel()
     else if (this.committedBytes !== null) this.release()
     else if (!this.isSettled) this.commit("done")
   }
@@ -190,7 +183,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       if (this.committedBytes !== null) this.release()
       return
     }
-    if (this.drainTimer !== null) this.endDrain()
+    if (this.readOn !== null) this.cancel()
     else this.fail(failureOf(error, this.statusCode !== null), causeOf(error))
   }
 
@@ -201,8 +194,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     const message = messageOf(kind, cause, this.settings.timeoutMs)
     const state = stateOf(kind)
     const isStarted = this.outgoing.headersSent
-    this.isSettled = true
-    this.controller?.abort(new errors.RequestAbortedError())
+    this.settle()
     if (!isStarted) this.statusCode = status
     this.close(isStarted && state === "upstream_error" ? "upstream_cut" : state, { code, message }, (committed) => {
       if (isStarted && kind === "unread") breakOffNow(this.outgoing)
@@ -258,8 +250,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   /** Ends a call that outlived the proxy's patience at shutdown. */
   abandon() {
     if (!this.isSettled) {
-      this.isSettled = true
-      this.controller?.abort(new errors.RequestAbortedError())
+      this.settle()
       const message = "the proxy was stopped before the call had ended"
       this.close("timeout", { code: "training_proxy_shutdown", message }, () => this.end())
     }
@@ -268,7 +259,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
 
   /** False when it is over already; else its end is from here on the affair of whoever takes it over. */
   protected handOver(): boolean {
-    if (this.drainTimer !== null) this.endDrain()
+    if (this.readOn !== null) this.cancel()
     if (this.isSettled) return false
     this.isSettled = true
     this.outgoing.off("close", this.clientClosed)
@@ -294,12 +285,12 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
 
   /** A compressed stream cannot be scanned as it passes: only its close waits for the commit. */
   private scan() {
-    if (!this.isPlain) return
+    if (this.head?.isPlain !== true) return
     this.ending.scanEvents()
     if (!this.usageAsked) return
     this.filter = new UsageFilter()
     this.ending.sizedTo = null
-    if (this.head !== null) this.head = { ...this.head, headers: Headers.unsized(this.head.headers) }
+    this.head.unsize()
   }
 
   /** What was held back of a stream because more of it might have come. */
@@ -314,21 +305,6 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     const held = this.held ?? []
     this.held = null
     for (const part of held) this.body.write(part)
-  }
-
-  private get isPlain(): boolean {
-    return this.contentEncoding === null || this.contentEncoding === "identity"
-  }
-
-  private isOf(type: string): boolean {
-    return this.contentType?.split(";", 1)[0]!.trim().toLowerCase() === type
-  }
-
-  private sendHead() {
-    if (this.head === null) return
-    const { headers, message, status } = this.head
-    this.head = null
-    this.outgoing.writeHead(status, message, headers)
   }
 
   private readonly pauseUpstream = () => {
@@ -346,13 +322,13 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     this.close(state, null, (committed) => {
       this.isCommitting = false
       if (!committed && this.settings.recordingRequired) {
-        this.controller?.abort(new errors.RequestAbortedError())
+        this.abort()
         breakOffNow(this.outgoing)
         this.end()
         return
       }
       this.committedBytes = bytes
-      this.sendHead()
+      this.head?.send(this.outgoing)
       // In one go: an answer is most often one piece that came with its end.
       if (
         this.held?.length === 1 && this.upstreamEnded && !this.upstreamBroke && this.trailers === null &&
@@ -381,41 +357,36 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   }
 
   private readonly clientClosed = () => {
-    if (this.outgoing.writableFinished || this.drainTimer !== null) return
-    if (!this.isSettled && this.settings.drain !== null && this.incoming.complete) {
-      this.beginDrain(this.settings.drain.ms)
-      return
-    }
-    const wasSettled = this.isSettled
-    // Before the abort, which reports an error of its own at once.
-    this.isSettled = true
-    this.controller?.abort(new errors.RequestAbortedError())
-    if (!wasSettled) this.close("client_cancel", null, () => this.end())
-    else if (!this.isCommitting) this.end()
+    if (this.outgoing.writableFinished || this.readOn !== null) return
+    if (this.isSettled) {
+      this.abort()
+      if (!this.isCommitting) this.end()
+    } else if (this.settings.drain !== null && this.incoming.complete) {
+      this.readOn = new ReadOn(this.settings.drain, this.response.bytes, () => this.cancel())
+      this.body.giveUp()
+      this.controller?.resume()
+    } else this.cancel()
   }
 
-  private beginDrain(ms: number) {
-    this.bytesBeforeDrain = this.response.bytes
-    this.drainTimer = setTimeout(() => this.endDrain(), ms)
-    this.body.giveUp()
-    this.controller?.resume()
-  }
-
-  private drain(chunk: Uint8Array) {
-    this.ending.goesOn(chunk)
-    const isOver = this.response.bytes - this.bytesBeforeDrain > this.settings.drain!.bytesMax
-    if (isOver || this.ending.isWhole) this.endDrain()
-  }
-
-  private endDrain() {
+  /** The client has left, and no more of the answer is read. */
+  private cancel() {
     if (this.isSettled) return
-    this.isSettled = true
-    this.controller?.abort(new errors.RequestAbortedError())
+    this.settle()
     this.close("client_cancel", null, () => this.end())
   }
 
+  private settle() {
+    // Before the abort, which reports an error of its own at once.
+    this.isSettled = true
+    this.abort()
+  }
+
+  private abort() {
+    this.controller?.abort(new errors.RequestAbortedError())
+  }
+
   private end() {
-    if (this.drainTimer !== null) clearTimeout(this.drainTimer)
+    this.readOn?.end()
     if (this.blankLineTimer !== null) clearTimeout(this.blankLineTimer)
     this.request.release()
     this.response.release()
@@ -461,13 +432,13 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       requestTruncated: this.request.isTruncated,
       responseTruncated: this.response.isTruncated,
       requestContentEncoding: (this.incoming.headers["content-encoding"] as string | undefined) ?? null,
-      responseContentType: this.contentType,
-      responseContentEncoding: this.contentEncoding,
+      responseContentType: this.head?.contentType ?? null,
+      responseContentEncoding: this.head?.contentEncoding ?? null,
       isFirst,
       wasOpened
     }
     const { hasDiverged, replayOf, rewrite, usageAsked } = this
-    const wasReadOn = this.drainTimer !== null && this.response.bytes > this.bytesBeforeDrain
+    const wasReadOn = this.readOn?.hasRead(this.response.bytes) === true
     const special = peculiarityOf(replayOf, hasDiverged, rewrite, usageAsked, wasReadOn)
     this.settings.recorder.close(
       special === null ? span : { ...span, ...special },

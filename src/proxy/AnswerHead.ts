@@ -1,0 +1,44 @@
+import type { ServerResponse } from "node:http"
+import * as Headers from "./Headers.js"
+
+/** The head of an upstream's answer on its way to the client, and what it says of the body. */
+export class AnswerHead {
+  readonly contentType: string | null
+  readonly contentEncoding: string | null
+  /** Its `content-length`; null when it has none. */
+  readonly length: number | null
+  private readonly message: string
+  private headers: Array<string>
+  private isSent = false
+
+  /** `isShared` when the proxy itself says which web pages may read the answer. */
+  constructor(readonly status: number, raw: ReadonlyArray<string>, message: string | undefined, isShared: boolean) {
+    this.message = Headers.phraseOf(message)
+    this.headers = Headers.toClient(raw, isShared)
+    this.contentType = Headers.valueOf(raw, "content-type")
+    this.contentEncoding = Headers.valueOf(raw, "content-encoding")
+    const length = Headers.valueOf(raw, "content-length")
+    this.length = length !== null && /^\d+$/.test(length) ? Number(length) : null
+  }
+
+  /** The body can be read as it passes. */
+  get isPlain(): boolean {
+    return this.contentEncoding === null || this.contentEncoding === "identity"
+  }
+
+  isOf(type: string): boolean {
+    return this.contentType?.split(";", 1)[0]!.trim().toLowerCase() === type
+  }
+
+  /** Something may be taken out of the body. */
+  unsize(): void {
+    if (!this.isSent) this.headers = Headers.unsized(this.headers)
+  }
+
+  /** Once: later calls change nothing. */
+  send(outgoing: ServerResponse): void {
+    if (this.isSent) return
+    this.isSent = true
+    outgoing.writeHead(this.status, this.message, this.headers)
+  }
+}

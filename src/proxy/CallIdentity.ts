@@ -1,8 +1,8 @@
 /** Who is calling: read from the path prefix and the headers of a request, in plain functions. */
-import { randomBytes } from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import { isAttributionId, parsePrefix } from "../domain/AttributionPath.js"
 import { type CallerHeaders, callerHeadersOf } from "../openai/CallerHeaders.js"
+import { randomHex } from "./SpanIds.js"
 
 export interface CallIdentity {
   /** Null for a call that names no attempt: it belongs to the capture session. */
@@ -63,33 +63,3 @@ const sequenceOf = (text: string): number | string => Number(text) <= sequenceMa
 /** W3C Trace Context, section 3.2; of a version that is not known yet, its beginning (section 4.3). */
 const traceparent =
   /^(?:00(?=-.{52}$)|(?!00|ff)[0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?=-|$)/
-
-const hex32 = (value: number) => value.toString(16).padStart(8, "0")
-
-let counter = randomBytes(4).readUInt32BE()
-let latest = { second: 0, digits: hex32(0) }
-
-/**
- * A span id: the second it was made in, then a count that starts anywhere. Ids that grow are appended to the store's index,
- * where random ones would each dirty a page of their own.
- */
-export const newSpanId = (): string => {
-  counter = (counter + 1) >>> 0
-  const second = Math.floor(Date.now() / 1000)
-  if (second !== latest.second) latest = { second, digits: hex32(second) }
-  return latest.digits + hex32(counter)
-}
-
-const poolBytes = 4096
-let pool = ""
-let used = 0
-
-/** Random lower-case hex digits, two per byte, from a pool: one system call per hundreds of ids. */
-export const randomHex = (bytes: number): string => {
-  if (used + 2 * bytes > pool.length) {
-    pool = randomBytes(poolBytes).toString("hex")
-    used = 0
-  }
-  used += 2 * bytes
-  return pool.slice(used - 2 * bytes, used)
-}

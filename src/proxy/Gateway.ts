@@ -8,7 +8,7 @@ import type { SpanIntent } from "../store/writer/spans.js"
 import { Admission } from "./Admission.js"
 import { Call, type CallSettings } from "./Call.js"
 import { CallClock, type UnderWay } from "./CallClock.js"
-import { type CallIdentity, identify, newSpanId, randomHex } from "./CallIdentity.js"
+import { type CallIdentity, identify } from "./CallIdentity.js"
 import { CallQueue } from "./CallQueue.js"
 import { answerClientError, noteRefused } from "./ClientError.js"
 import { Handshake } from "./Handshake.js"
@@ -29,6 +29,7 @@ import { sendUpstream } from "./RequestBody.js"
 import { answerCors, type RequestGuard, requestGuard } from "./RequestGuard.js"
 import { pathWithoutSecrets } from "./RequestSecrets.js"
 import type { Rewriter } from "./Rewriter.js"
+import { newSpanId, randomHex } from "./SpanIds.js"
 import { SpanRecorder } from "./SpanRecorder.js"
 import { StoreWatch } from "./StoreWatch.js"
 import { Tunnel, type TunnelSettings } from "./Tunnel.js"
@@ -156,30 +157,7 @@ export class Gateway {
       this.refuse(response, problem.kind, problem.message)
       return
     }
-    if (answerCors(request, response)) return
-    if (request.url === "/training/proxy/health" || request.url?.startsWith("/training/proxy/health?") === true) {
-      const { body, status } = this.admission.mayWatch(request) ? healthBytes(this.health()) : bareHealth(this.health())
-      response.writeHead(status, { "content-type": "application/json", "content-length": body.length })
-      response.end(body)
-      return
-    }
-    if ((request.method === "GET" || request.method === "HEAD") && request.url === "/metrics") {
-      if (!this.admission.mayWatch(request)) {
-        this.refuse(response, "key", "the metrics of this proxy need a key")
-        return
-      }
-      const body = Buffer.from(this.metricsText())
-      response.writeHead(200, {
-        "content-type": "text/plain; version=0.0.4; charset=utf-8",
-        "content-length": body.length
-      })
-      response.end(body)
-      return
-    }
-    if (this.options.admin !== undefined && request.url?.startsWith("/dashboard/") === true) {
-      this.options.admin.handle(request, response)
-      return
-    }
+    if (answerCors(request, response) || this.answerItself(request, response)) return
     if (request.httpVersionMajor < 1) {
       this.refuse(response, "malformed", "HTTP/1.1 is spoken here")
       return
@@ -213,6 +191,21 @@ export class Gateway {
       const isQueued = this.queue.enter(response, () => this.admit(request, response, identity, credentials), refuse)
       if (!isQueued) refuse()
     }
+  }
+
+  /** What the proxy tells of itself, and the dashboard. False for all that is the upstream's to answer. */
+  private answerItself(request: IncomingMessage, response: ServerResponse): boolean {
+    const { method, url = "" } = request
+    const { admin } = this.options
+    if (url.startsWith(healthPath) && (url.length === healthPath.length || url[healthPath.length] === "?")) {
+      const { body, status } = this.admission.mayWatch(request) ? healthBytes(this.health()) : bareHealth(this.health())
+      answerWith(response, status, "application/json", body)
+    } else if (url === "/metrics" && (method === "GET" || method === "HEAD")) {
+      if (this.admission.mayWatch(request)) answerWith(response, 200, metricsType, Buffer.from(this.metricsText()))
+      else this.refuse(response, "key", "the metrics of this proxy need a key")
+    } else if (admin !== undefined && url.startsWith("/dashboard/")) admin.handle(request, response)
+    else return false
+    return true
   }
 
   /** There is a place for the call: it is forwarded if it can be recorded, or need not be. */
@@ -251,22 +244,7 @@ export class Gateway {
   ) {
     this.handled += 1
     const path = upstreamPath(this.upstream.basePath, identity.path)
-    const attribution = identity.attribution
-    const intent: SpanIntent = {
-      spanId: newSpanId(),
-      traceId: identity.traceId,
-      parentId: identity.parentId,
-      rolloutId: attribution?.rolloutId ?? this.captureSession,
-      attemptId: attribution?.attemptId ?? attemptName(this.captureSession, 1),
-      clientSequenceId: identity.sequenceId,
-      mode: identity.mode,
-      processId: this.process.id,
-      method: request.method ?? "GET",
-      path: pathWithoutSecrets(identity.path),
-      startTimeUs: nowUs(),
-      caller: identity.caller,
-      secrets: this.admission.secretsOf(request, identity, credentials)
-    }
+    const intent = this.intentOf(request, identity, credentials)
     const upstreamUrl = this.upstream.origin + path.split("?", 1)[0]!
     const offer = response instanceof Offer ? response : null
     const call: Call = offer === null
@@ -309,12 +287,31 @@ export class Gateway {
       call.request.add(sent)
       answer(sent)
     }
-    if (rewriter !== null && offer === null && attribution !== null && rewriter.concerns(intent)) {
+    if (rewriter !== null && offer === null && identity.attribution !== null && rewriter.concerns(intent)) {
       rewriter.send(request, call, intent, answer, take)
     } else {
-      if (offer !== null && attribution !== null) rewriter?.passOver(intent)
+      if (offer !== null && identity.attribution !== null) rewriter?.passOver(intent)
       const wholeBytesMax = isReplayed || mayAsk ? limits.recordedBytesMax : 0
       sendUpstream(request, call, limits, answer, wholeBytesMax, mayAsk ? take : undefined)
+    }
+  }
+
+  private intentOf(request: IncomingMessage, identity: CallIdentity, credentials: Headers.Credentials): SpanIntent {
+    const { attribution } = identity
+    return {
+      spanId: newSpanId(),
+      traceId: identity.traceId,
+      parentId: identity.parentId,
+      rolloutId: attribution?.rolloutId ?? this.captureSession,
+      attemptId: attribution?.attemptId ?? attemptName(this.captureSession, 1),
+      clientSequenceId: identity.sequenceId,
+      mode: identity.mode,
+      processId: this.process.id,
+      method: request.method ?? "GET",
+      path: pathWithoutSecrets(identity.path),
+      startTimeUs: nowUs(),
+      caller: identity.caller,
+      secrets: this.admission.secretsOf(request, identity, credentials)
     }
   }
 
@@ -333,4 +330,12 @@ export class Gateway {
     this.refused += 1
     this.metrics.refuse(refused)
   }
+}
+
+const healthPath = "/training/proxy/health"
+const metricsType = "text/plain; version=0.0.4; charset=utf-8"
+
+const answerWith = (response: ServerResponse, status: number, type: string, body: Buffer) => {
+  response.writeHead(status, { "content-type": type, "content-length": body.length })
+  response.end(body)
 }

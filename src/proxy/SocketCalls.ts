@@ -1,10 +1,10 @@
 import { type Endpoint, socketEndpointOf } from "../openai/Endpoint.js"
 import { SocketEvent } from "../openai/SocketEvents.js"
 import type { FinishedSpan, SpanIntent } from "../store/writer/spans.js"
-import { newSpanId } from "./CallIdentity.js"
 import type { Message } from "./MessageReader.js"
 import { nowUs } from "./nowUs.js"
 import { SocketCall, type SocketSettings } from "./SocketCall.js"
+import { newSpanId } from "./SpanIds.js"
 
 /** The model calls under way on one WebSocket connection, told apart from its messages. */
 export class SocketCalls {

@@ -26,6 +26,8 @@ import { type Summary, summaryJson } from "../runtime/Summary.js"
 import { summaryText } from "../runtime/summaryText.js"
 import * as SafetyScoring from "../scoring/SafetyScoring.js"
 import * as Scoring from "../scoring/Scoring.js"
+import { GateStore } from "../store/GateStore.js"
+import { ReflectionStore } from "../store/ReflectionStore.js"
 import { ResourceStore } from "../store/ResourceStore.js"
 import { RolloutQueue } from "../store/RolloutQueue.js"
 import { RunEvents } from "../store/RunEvents.js"
@@ -153,6 +155,8 @@ export const storeTags = Layer.mergeAll(
   RunStore.layer,
   SearchReader.layer,
   SearchStore.layer,
+  ReflectionStore.layer,
+  GateStore.layer,
   SpanStore.layer,
   WorkerStore.layer
 )

@@ -12,6 +12,7 @@ import { storedStanding } from "../optimizer/run/reportOf.js"
 import { notBegun, type Standing } from "../optimizer/run/Standing.js"
 import type { ProxyOptions } from "../proxy/ProxyOptions.js"
 import type { SearchPart } from "../runtime/Run.js"
+import type { GateStore } from "../store/GateStore.js"
 import type { ResourceStore } from "../store/ResourceStore.js"
 import type { RunStore } from "../store/RunStore.js"
 import type { SearchReader } from "../store/SearchReader.js"
@@ -39,7 +40,7 @@ export const searchPart = (options: SearchPartOptions) =>
     if (reflection === null) return null
     const reflector = yield* Layer.build(yield* reflectorOf(options, reflection))
     const services = Context.merge(
-      yield* Effect.context<SearchReader | SearchStore | ResourceStore | RunStore>(),
+      yield* Effect.context<GateStore | SearchReader | SearchStore | ResourceStore | RunStore>(),
       reflector
     )
     let standing: Standing = notBegun

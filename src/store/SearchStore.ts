@@ -11,7 +11,6 @@ import { Writer } from "./Writer.js"
 import { brokenBy, isUnjudged } from "./writer/broken.js"
 import type { Input, Output } from "./writer/operations.js"
 import { lastAttempt } from "./writer/rollouts.js"
-import type { Opening } from "./writer/search.js"
 
 /** How a rollout of a search ended, and what it used. */
 export interface SearchOutcome {
@@ -29,20 +28,6 @@ export interface SearchOutcome {
   readonly isUnjudged: boolean
 }
 
-export interface StoredReflection {
-  readonly attempts: number
-  readonly answer: string | null
-  readonly failure: string | null
-}
-
-export interface GateUse {
-  /** Examples that an earlier search ran its candidates on: they are no longer fresh. */
-  readonly seen: ReadonlyArray<string>
-  /** Examples that an earlier gate looked at, and how many gates looked at any of them. */
-  readonly used: ReadonlyArray<string>
-  readonly openings: number
-}
-
 /** A search's record: its steps, its candidates, what it was answered, what came of it. */
 export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStore, {
   /** Writes a step with all it starts, or answers what was written at its place before. */
@@ -51,26 +36,8 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
   readonly outcomes: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<SearchOutcome>, StoreError>
   /** The last model call of the attempt that ended a rollout: all that was said. Null when there was none. */
   readonly conversation: (rolloutId: string) => Effect.Effect<Conversation | null, StoreError>
-  readonly reflection: (runId: RunId, n: number) => Effect.Effect<StoredReflection, StoreError>
-  /** Counts a try and answers its number, from 1. */
-  readonly beginReflection: (runId: RunId, n: number) => Effect.Effect<number, StoreError>
-  readonly endReflection: (
-    runId: RunId,
-    n: number,
-    end: { readonly answer: string | null; readonly failure: string | null }
-  ) => Effect.Effect<void, StoreError>
   /** What the calls of an attributed id used. */
   readonly usage: (rolloutId: string) => Effect.Effect<ReadonlyArray<Usage>, StoreError>
-  /** What earlier runs of this store did with a run's gate examples. Their gates' samples are numbered from `gateSamplesFrom`. */
-  readonly gateUse: (
-    runId: RunId,
-    examples: ReadonlyArray<string>,
-    gateSamplesFrom: number
-  ) => Effect.Effect<GateUse, StoreError>
-  /** Opens the gate over these examples for the run, once. */
-  readonly openGate: (runId: RunId, gateSet: string, usedBefore: number) => Effect.Effect<Opening, StoreError>
-  /** Whether the run has opened it. */
-  readonly hasOpened: (runId: RunId, gateSet: string) => Effect.Effect<boolean, StoreError>
   readonly versionOf: (runId: RunId, candidate: number) => Effect.Effect<number | null, StoreError>
   /** What the search came to, once it has ended. */
   readonly result: (runId: RunId) => Effect.Effect<string | null, StoreError>
@@ -86,8 +53,6 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
     principal: string,
     reason: string | null
   ) => Effect.Effect<void, StoreError>
-  /** The text of the last whole answer that calls under an attributed id were given; null when there is none. */
-  readonly answered: (rolloutId: string) => Effect.Effect<string | null, StoreError>
   /** When its first step was taken, in Unix milliseconds. */
   readonly begunAt: (runId: RunId) => Effect.Effect<number | null, StoreError>
 }>() {
@@ -100,32 +65,9 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
         take: (step) => writer.run("takeSearchStep", step),
         outcomes: (ids) => orStoreError("reading the outcomes of a step", outcomes(sql, ids)),
         conversation: (rolloutId) => orStoreError("reading what an agent did", conversation(sql, rolloutId)),
-        reflection: (runId, n) =>
-          orStoreError(
-            "reading a reflection",
-            Effect.map(
-              sql<StoredReflection>`SELECT attempts, answer, failure FROM search_reflections
-                                    WHERE run_id = ${runId} AND n = ${n}`,
-              ([row]) => row!
-            )
-          ),
-        beginReflection: (runId, n) => writer.run("beginReflection", { runId, n }),
-        endReflection: (runId, n, end) => Effect.asVoid(writer.run("endReflection", { runId, n, ...end })),
         usage: (rolloutId) => orStoreError("reading what calls used", usage(sql, [rolloutId])),
         promote: (runId, version, principal, reason) =>
           Effect.asVoid(writer.run("promote", { runId, version, decision: "forced", principal, reason })),
-        answered: (rolloutId) => orStoreError("reading an answer", answered(sql, rolloutId)),
-        gateUse: (runId, examples, gateSamplesFrom) =>
-          orStoreError("reading what was seen of the gate's examples", gateUse(sql, runId, examples, gateSamplesFrom)),
-        openGate: (runId, gateSet, usedBefore) => writer.run("openGate", { runId, gateSet, usedBefore }),
-        hasOpened: (runId, gateSet) =>
-          orStoreError(
-            "reading whether a gate is open",
-            Effect.map(
-              sql`SELECT 1 FROM gate_openings WHERE run_id = ${runId} AND gate_set = ${gateSet}`,
-              (rows) => rows.length > 0
-            )
-          ),
         versionOf: (runId, candidate) =>
           orStoreError(
             "reading a candidate",
@@ -189,34 +131,6 @@ const usage = (sql: SqlClient.SqlClient, rolloutIds: ReadonlyArray<string>) =>
     WHERE ${isPaid(sql)}
     GROUP BY s.rollout_id, s.model, is_judge`
 
-const gateUse = (
-  sql: SqlClient.SqlClient,
-  runId: string,
-  examples: ReadonlyArray<string>,
-  gateSamplesFrom: number
-) =>
-  Effect.map(
-    sql<{ readonly example: string; readonly runId: string; readonly isGate: 0 | 1 }>`
-      SELECT DISTINCT example, run_id, sample >= ${gateSamplesFrom} AS is_gate FROM rollouts
-      WHERE example IS NOT NULL
-        AND run_id IN (SELECT id FROM runs WHERE ordinal < (SELECT ordinal FROM runs WHERE id = ${runId}))`,
-    (rows): GateUse => {
-      const wanted = new Set(examples.map(contentIn))
-      const met = rows.filter(({ example }) => wanted.has(contentIn(example)))
-      const contents = (isGate: 0 | 1) =>
-        new Set(met.flatMap((row) => row.isGate === isGate ? [contentIn(row.example)] : []))
-      const [searched, gated] = [contents(0), contents(1)]
-      return {
-        seen: examples.filter((example) => searched.has(contentIn(example))),
-        used: examples.filter((example) => gated.has(contentIn(example))),
-        openings: new Set(met.flatMap(({ isGate, runId }) => isGate === 1 ? [runId] : [])).size
-      }
-    }
-  )
-
-/** An example's id is `<split>-<hash of what it says>`, and a number where it is there again. */
-const contentIn = (id: string) => id.split("-")[1]
-
 const conversation = (sql: SqlClient.SqlClient, rolloutId: string) =>
   Effect.gen(function*() {
     const [row] = yield* sql<{ readonly request: Uint8Array | null; readonly answer: Uint8Array | null }>`
@@ -228,20 +142,3 @@ const conversation = (sql: SqlClient.SqlClient, rolloutId: string) =>
     if (row === undefined || row.request === null) return null
     return conversationOf(jsonOfBody(row.request), row.answer === null ? undefined : jsonOfBody(row.answer))
   })
-
-const answered = (sql: SqlClient.SqlClient, rolloutId: string) =>
-  Effect.map(
-    sql<{ readonly answer: Uint8Array | null }>`
-      SELECT (SELECT content FROM payloads WHERE sha256 = coalesce(s.answer_sha256, s.response_sha256)) AS answer
-      FROM spans s WHERE s.rollout_id = ${rolloutId} AND s.state = 'done' AND s.status_code = 200 AND s.kind = 'llm'
-      ORDER BY s.start_time_us DESC LIMIT 1`,
-    ([row]) => row === undefined || row.answer === null ? null : textOf(jsonOfBody(row.answer))
-  )
-
-/** What a model said, without what it thought. */
-const textOf = (answer: unknown): string | null => {
-  const text = conversationOf(null, answer).output[0]?.parts.flatMap((part) =>
-    part.type === "text" ? [part.content] : []
-  )
-  return text === undefined || text.length === 0 ? null : text.join("")
-}

@@ -4,6 +4,8 @@ import * as Layer from "effect/Layer"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { GateStore } from "../../src/store/GateStore.js"
+import { ReflectionStore } from "../../src/store/ReflectionStore.js"
 import { ResourceStore } from "../../src/store/ResourceStore.js"
 import { RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { RolloutStore } from "../../src/store/RolloutStore.js"
@@ -27,6 +29,8 @@ export const storeAt = (path: string) =>
   Layer.mergeAll(
     RunStore.layer,
     SearchStore.layer,
+    ReflectionStore.layer,
+    GateStore.layer,
     RunEvents.layer,
     RunFindings.layer,
     RunStanding.layer,

@@ -9,9 +9,10 @@ import type { ResourceValues } from "../../domain/Resources.js"
 import type { RunConfig } from "../../domain/RunConfig.js"
 import { SearchFailed } from "../../domain/SearchFailed.js"
 import { canonicalJson } from "../../store/canonicalJson.js"
+import { GateStore, type GateUse } from "../../store/GateStore.js"
 import { ResourceStore } from "../../store/ResourceStore.js"
 import type { RunStore } from "../../store/RunStore.js"
-import { type GateUse, SearchStore } from "../../store/SearchStore.js"
+import { SearchStore } from "../../store/SearchStore.js"
 import type { StoreError } from "../../store/StoreError.js"
 import { Chance } from "../Chance.js"
 import { gate } from "../Gate.js"
@@ -81,9 +82,14 @@ const version = 2
 
 export const searchProgram = (
   options: ProgramOptions
-): Effect.Effect<SearchResult, SearchFailed | StoreError, SearchStore | ResourceStore | RunStore | Reflector> =>
+): Effect.Effect<
+  SearchResult,
+  SearchFailed | StoreError,
+  GateStore | SearchStore | ResourceStore | RunStore | Reflector
+> =>
   Effect.gen(function*() {
     const store = yield* SearchStore
+    const gates = yield* GateStore
     const { config, resourcesVersion, runId } = options
     const ended = yield* store.result(runId)
     if (ended !== null) return JSON.parse(ended) as SearchResult
@@ -138,16 +144,16 @@ export const searchProgram = (
     }, gateRollouts)
     watched.phase = "gate"
     const isSeed = keyOf(found.best) === keyOf(seed)
-    const use = yield* store.gateUse(runId, planned.map(({ id }) => id), gateFirstSample)
+    const use = yield* gates.use(runId, planned.map(({ id }) => id), gateFirstSample)
     const { leftOut, pairs, usedBefore } = freshPairs(planned, use, settings)
     const pairsSet = gateSetOf(pairs.map(({ id }) => id))
     // A candidate that is the incumbent already is put down under the run's own name: it uses no examples up.
     const ownSet = gateSetOf([runId])
     const latest = Option.getOrThrow(yield* Effect.flatMap(ResourceStore, ({ latest }) => latest))
-    const isIdentical = (yield* store.hasOpened(runId, ownSet)) || (!(yield* store.hasOpened(runId, pairsSet)) &&
+    const isIdentical = (yield* gates.hasOpened(runId, ownSet)) || (!(yield* gates.hasOpened(runId, pairsSet)) &&
       keyOf(yield* incumbentOf(latest.version, resourcesVersion, resources, seed)) === keyOf(found.best))
     const gateSet = isIdentical ? ownSet : pairsSet
-    const isOpen = isIdentical || (yield* store.hasOpened(runId, gateSet))
+    const isOpen = isIdentical || (yield* gates.hasOpened(runId, gateSet))
     const noGate = isSeed
       ? "nothing better than the seed was found"
       : planned.length === 0
@@ -157,7 +163,7 @@ export const searchProgram = (
       : !isOpen && !(yield* run.affords(2 * settings.samples * Math.min(settings.blockPairs, pairs.length)))
       ? "not testable: the budget leaves nothing for the gate"
       : null
-    const opening = noGate === null ? yield* store.openGate(runId, gateSet, usedBefore) : null
+    const opening = noGate === null ? yield* gates.open(runId, gateSet, usedBefore) : null
     const incumbent = opening === null ? seed : yield* incumbentOf(opening.incumbent, resourcesVersion, resources, seed)
     const verdict = opening === null ? null : yield* run.run(
       gate({

@@ -6,7 +6,7 @@ import { attemptName, reflectionName } from "../../domain/AttemptName.js"
 import { Attribution, toBaseUrl } from "../../domain/Attribution.js"
 import { AttemptId, RolloutId, type RunId } from "../../domain/Ids.js"
 import { chatCall, type ChatCallFailed, chatConnections, JsonMode } from "../../http/ChatCall.js"
-import { SearchStore } from "../../store/SearchStore.js"
+import { ReflectionStore } from "../../store/ReflectionStore.js"
 import type { StoreError } from "../../store/StoreError.js"
 import type { Reflect, Reflection } from "../Search.js"
 
@@ -25,17 +25,17 @@ export class Reflector extends Context.Tag("tau/optimizer/Reflector")<Reflector,
   /** The answer to the n-th reflection of a run. One that was answered before a crash is not paid for again. */
   readonly reflect: (runId: RunId, n: number, ask: Reflect) => Effect.Effect<Reflection, StoreError>
 }>() {
-  static readonly layer = (options: ReflectorOptions): Layer.Layer<Reflector, never, SearchStore> =>
+  static readonly layer = (options: ReflectorOptions): Layer.Layer<Reflector, never, ReflectionStore> =>
     Layer.scoped(
       Reflector,
       Effect.gen(function*() {
-        const store = yield* SearchStore
+        const store = yield* ReflectionStore
         const connections = yield* chatConnections
         const json = new JsonMode()
         const call = (runId: RunId, n: number, ask: Reflect): Effect.Effect<Reflection, StoreError> =>
           chatCall(connections, {
             // Each request is a try of its own, and counted before it is sent.
-            baseUrl: Effect.map(store.beginReflection(runId, n), (attempt) => addressOf(options, runId, n, attempt)),
+            baseUrl: Effect.map(store.begin(runId, n), (attempt) => addressOf(options, runId, n, attempt)),
             apiKey: options.apiKey,
             body: {
               ...(ask.temperature !== undefined && { temperature: ask.temperature }),
@@ -53,12 +53,12 @@ export class Reflector extends Context.Tag("tau/optimizer/Reflector")<Reflector,
         return Reflector.of({
           reflect: (runId, n, ask) =>
             Effect.gen(function*() {
-              const known = yield* store.reflection(runId, n)
+              const known = yield* store.get(runId, n)
               if (known.answer !== null) return { text: known.answer }
               if (known.failure !== null) return { failure: known.failure }
               const earlier = known.attempts === 0 ? null : yield* store.answered(reflectionId(runId, n))
               const answer = earlier === null ? yield* call(runId, n, ask) : { text: earlier }
-              yield* store.endReflection(
+              yield* store.end(
                 runId,
                 n,
                 "text" in answer ? { answer: answer.text, failure: null } : { answer: null, failure: answer.failure }

@@ -4,7 +4,7 @@
  */
 export interface Mutant {
   readonly name: string
-  readonly module: "rollouts" | "resources" | "control" | "processes" | "runs" | "spans"
+  readonly module: "rollouts" | "resources" | "control" | "processes" | "runs" | "spans" | "spanAttributes"
   /** Occurs once in the module. */
   readonly find: string
   readonly replace: string
@@ -125,7 +125,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   elsewhere("runs", "a resume keeps due times of another clock", "    correctDueTimes(db, run.id);\n", ""),
   elsewhere("runs", "a resume takes up what was cancelled", "AND desired = 'cancel'", "AND desired = 'cancel' AND 0"),
   elsewhere("runs", "the same rollouts are enqueued twice", "earlier ?? createRun(db, input)", "createRun(db, input)"),
-  elsewhere("spans", "late calls are not marked", "owner.isLive === 0", "false"),
+  elsewhere("spanAttributes", "late calls are not marked", "owner.isLive === 0", "false"),
   elsewhere(
     "spans",
     "calls leave gaps",

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, statSync, writeSync } from "node:fs"
 import { dirname } from "node:path"
 import { makePrivateFolder } from "./PrivateFolder.js"
+import type { FinishedSpan } from "./spans.js"
 
 /** The log may be rotated by its owner: so often it is looked whether the path still names the open file. */
 const lookEveryMs = 1_000
@@ -46,4 +47,40 @@ export class AttributionLog {
     }
     return this.fd
   }
+}
+
+let noted: Array<string> = []
+
+/** The call gets its line once its span's transaction is over. */
+export const noteForLog = (span: FinishedSpan): void => void noted.push(lineOf(span))
+
+/** The lines noted since the last call: of one transaction, or of one that was rolled back. */
+export const takeNoted = (): ReadonlyArray<string> => {
+  const lines = noted
+  noted = []
+  return lines
+}
+
+const lineOf = (span: FinishedSpan): string => {
+  const line = JSON.stringify({
+    schema_version: 1,
+    timestamp_unix_ms: Math.floor(span.endTimeUs / 1000),
+    method: span.method,
+    path: span.path,
+    upstream_url: span.upstreamUrl,
+    rollout_id: span.rolloutId,
+    attempt_id: span.attemptId,
+    sequence_id: span.clientSequenceId,
+    trace_id: span.traceId,
+    request_bytes: span.requestBytes,
+    response_bytes: span.responseBytes,
+    duration_ms: Math.round((span.endTimeUs - span.startTimeUs) / 1000),
+    // What is undefined is left out.
+    status_code: span.statusCode ?? undefined,
+    replay_of: span.replayOf,
+    error_code: span.errorCode ?? undefined,
+    error_message: span.errorCode === null ? undefined : span.errorMessage
+  })
+  // Beyond what a number holds here; readers of the log may hold more.
+  return typeof span.clientSequenceId === "number" ? line : line.replace(/("sequence_id":)"0*(\d+)"/, "$1$2")
 }

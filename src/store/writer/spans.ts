@@ -1,15 +1,15 @@
 /** Recorded calls: the intent while a call is under way, and the finished span with its bodies. */
-import { reflectionOfAttempt } from "../../domain/AttemptName.js"
-import type { Attributes } from "../../openai/Attributes.js"
 import type { CallerHeaders } from "../../openai/CallerHeaders.js"
-import type { CallRole } from "../../openai/CallRole.js"
 import type { Derived } from "../../openai/Derive.js"
 import { endpointOf, socketEndpointOf } from "../../openai/Endpoint.js"
 import { GenAi } from "../../openai/GenAi.js"
+import { noteForLog } from "./AttributionLog.js"
 import type { Db } from "./Database.js"
 import { type Payload, repeatingPayload, storePayload, wholePayload } from "./payloads.js"
 import { cleanAttributes, cleanRequest, cleanText, recorded } from "./recorded.js"
-import { type Try, tryOf } from "./retries.js"
+import { tryOf } from "./retries.js"
+import { withOwnAttributes } from "./spanAttributes.js"
+import { type Owner, ownerOf } from "./spanOwner.js"
 
 export interface SpanIntent {
   readonly spanId: string
@@ -160,7 +160,7 @@ const beginningOf = (span: SpanIntent, owner: Owner | undefined) => [
 ]
 
 /** What is read from a finished span's bodies, worked out before its transaction begins. */
-interface Prepared {
+export interface Prepared {
   readonly derived: Derived
   readonly request: Payload | null
   readonly response: Payload | null
@@ -266,7 +266,7 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
   const isKnown = span.wasOpened && db.prepare(updateSpan).run(...ending, span.spanId).changes === 1
   if (!isKnown) db.prepare(insertFinished).run(...beginningOf(span, owner), ...ending)
   if (!span.isFirst) return null
-  attributionLines.push(attributionLine(span))
+  noteForLog(span)
   // Its tokens were counted when they were paid for.
   if (span.replayOf !== undefined) return null
   if (owner !== undefined && derived.kind === "llm") {
@@ -277,128 +277,4 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
   return { inputTokens: derived.inputTokens ?? 0, outputTokens: derived.outputTokens ?? 0 }
 }
 
-interface Owner {
-  readonly runId: string
-  /** Null for the calls of a run's own optimizer. */
-  readonly resourcesVersion: number | null
-  readonly isLive: number
-  readonly isReflection: number
-}
-
-/** The run that made this attempt; a call attributed from outside, by another harness, has none. */
-const ownerOf = (db: Db, attemptId: string): Owner | undefined =>
-  attemptOwner(db, attemptId) ?? reflectionOwner(db, attemptId)
-
-const reflectionOwner = (db: Db, attemptId: string): Owner | undefined => {
-  const reflection = reflectionOfAttempt(attemptId)
-  return reflection === null ? undefined : db.prepare(
-    `SELECT run_id AS runId, NULL AS resourcesVersion, 1 AS isLive, 1 AS isReflection
-     FROM search_reflections WHERE run_id = ? AND n = ?`
-  ).get(reflection.runId, reflection.n) as Owner | undefined
-}
-
-const attemptOwner = (db: Db, attemptId: string): Owner | undefined =>
-  db.prepare(
-    `SELECT r.run_id AS runId, a.resources_version AS resourcesVersion, a.status IN ('preparing', 'running') AS isLive,
-       0 AS isReflection
-     FROM attempts a JOIN rollouts r ON r.id = a.rollout_id WHERE a.id = ?`
-  ).get(attemptId) as Owner | undefined
-
 const empty = new Uint8Array(0)
-
-/** What the recorder itself knows of the call, added to what its bodies say. */
-const withOwnAttributes = (
-  span: FinishedSpan,
-  owner: Owner | undefined,
-  { derived: { attributes }, original, responseContentEncoding }: Prepared,
-  logicalCall: Try | null
-): Attributes => {
-  attributes.put(GenAi.chunks, span.chunks)
-  if (span.firstByteUs !== null) {
-    const waitedUs = span.firstByteUs - span.startTimeUs
-    attributes.put(GenAi.ttfbMs, waitedUs / 1000)
-    const wire = attributes.get(GenAi.wire)
-    if (wire === "sse" || wire === "ws") attributes.put(GenAi.timeToFirstChunk, waitedUs / 1_000_000)
-  }
-  if (logicalCall !== null) {
-    attributes.put(GenAi.callId, logicalCall.callId)
-    attributes.put(GenAi.callAttempt, logicalCall.attempt)
-  }
-  if (span.clientSequenceId !== null) attributes.put(GenAi.clientSequenceId, span.clientSequenceId)
-  if (span.mode != null) attributes.put(GenAi.mode, span.mode)
-  if (span.errorCode !== null) {
-    attributes.put(GenAi.errorType, span.errorCode)
-    attributes.put(GenAi.errorMessage, span.errorMessage)
-  }
-  if (isShort(span.responseContentType)) attributes.put(GenAi.responseContentType, span.responseContentType)
-  if (isShort(responseContentEncoding)) attributes.put(GenAi.responseContentEncoding, responseContentEncoding)
-  // The optimizer's own call: nothing in its request tells it from an agent's.
-  if (owner?.isReflection === 1 && attributes.get(GenAi.callRole) !== undefined) {
-    attributes.put(GenAi.callRole, "reflection" satisfies CallRole)
-  }
-  if (span.replayOf !== undefined) {
-    attributes.put(GenAi.replayed, true)
-    attributes.put(GenAi.replayOf, span.replayOf)
-    attributes.delete(GenAi.usageCost)
-  }
-  if (span.hasDiverged === true) attributes.put(GenAi.diverged, true)
-  if (span.rewrite !== undefined) attributes.putAll(rewriteAttributes(span.rewrite))
-  if (span.usageAsked === true) attributes.put(GenAi.usageAsked, true)
-  if (original !== null) attributes.put(GenAi.rewriteOriginal, original.sha256)
-  if (span.requestTruncated) attributes.put(GenAi.requestTruncated, true)
-  if (span.responseTruncated) attributes.put(GenAi.responseTruncated, true)
-  if (span.webSocket?.isCall === false) attributes.putAll(connectionAttributes(span.webSocket))
-  // The attempt had ended when this call did: evidence of what an agent did after its time, not part of its result.
-  if (owner !== undefined && owner.isLive === 0) attributes.put(GenAi.late, true)
-  return attributes
-}
-
-/** A peer may send headers of any length. */
-const isShort = (value: string | null): value is string => value !== null && value.length <= 256
-
-const connectionAttributes = ({ closeCode, requestFrames, responseFrames, unread }: OverWebSocket) => ({
-  [GenAi.wire]: "ws",
-  [GenAi.requestFrames]: requestFrames,
-  [GenAi.responseFrames]: responseFrames,
-  ...(closeCode !== null && { [GenAi.closeCode]: closeCode }),
-  ...(unread !== null && { [GenAi.unassembled]: unread })
-})
-
-const rewriteAttributes = ({ components, matched, missed }: RewriteOutcome) => ({
-  ...(components.length > 0 && { [GenAi.rewriteComponent]: components }),
-  [GenAi.rewriteMatched]: matched,
-  ...(missed.length > 0 && { [GenAi.rewriteMissed]: missed })
-})
-
-const attributionLine = (span: FinishedSpan): string => {
-  const line = JSON.stringify({
-    schema_version: 1,
-    timestamp_unix_ms: Math.floor(span.endTimeUs / 1000),
-    method: span.method,
-    path: span.path,
-    upstream_url: span.upstreamUrl,
-    rollout_id: span.rolloutId,
-    attempt_id: span.attemptId,
-    sequence_id: span.clientSequenceId,
-    trace_id: span.traceId,
-    request_bytes: span.requestBytes,
-    response_bytes: span.responseBytes,
-    duration_ms: Math.round((span.endTimeUs - span.startTimeUs) / 1000),
-    // What is undefined is left out.
-    status_code: span.statusCode ?? undefined,
-    replay_of: span.replayOf,
-    error_code: span.errorCode ?? undefined,
-    error_message: span.errorCode === null ? undefined : span.errorMessage
-  })
-  // Beyond what a number holds here; readers of the log may hold more.
-  return typeof span.clientSequenceId === "number" ? line : line.replace(/("sequence_id":)"0*(\d+)"/, "$1$2")
-}
-
-let attributionLines: Array<string> = []
-
-/** The log lines of the spans closed since the last call: of one transaction, or of one that was rolled back. */
-export const takeAttributionLines = (): ReadonlyArray<string> => {
-  const lines = attributionLines
-  attributionLines = []
-  return lines
-}

@@ -5,7 +5,7 @@
  * commit and no lock wait ever blocks the event loop. Loads no Effect: it must start at once.
  */
 import { parentPort, workerData } from "node:worker_threads"
-import { AttributionLog } from "./AttributionLog.js"
+import { AttributionLog, takeNoted } from "./AttributionLog.js"
 import { Checkpoints } from "./Checkpoints.js"
 import { type Db, open } from "./Database.js"
 import { codeOf, failureOf } from "./failures.js"
@@ -24,7 +24,7 @@ import type {
 } from "./protocol.js"
 import { cleanSpan, recordBy } from "./recorded.js"
 import { spanOf } from "./SpanRow.js"
-import { type FinishedSpan, forgetPrepared, prepareSpan, type SpanIntent, takeAttributionLines } from "./spans.js"
+import { type FinishedSpan, forgetPrepared, prepareSpan, type SpanIntent } from "./spans.js"
 import { StoreClock } from "./StoreClock.js"
 import { StoreFiles } from "./StoreFiles.js"
 
@@ -77,7 +77,7 @@ const main = () => {
     Atomics.store(storingSince, 0, process.hrtime.bigint())
     const outcomes = commit(db, requests)
     forgetPrepared()
-    const lines = takeAttributionLines()
+    const lines = takeNoted()
     log?.append(lines)
     committed(outcomes, performance.now() - startedAt, log?.state ?? noLog)
     // Callers have their answer: what the log needs is nobody's wait.
@@ -121,7 +121,7 @@ const commit = (db: Db, requests: ReadonlyArray<Request>): ReadonlyArray<Outcome
   try {
     return transaction(db, () => requests.map((request) => ({ ok: true, value: execute(db, request) })))
   } catch (error) {
-    takeAttributionLines()
+    takeNoted()
     if (requests.length === 1 || isFatal(error)) {
       const failure = failureOf(error)
       return requests.map(() => ({ ok: false, failure }))
@@ -130,7 +130,7 @@ const commit = (db: Db, requests: ReadonlyArray<Request>): ReadonlyArray<Outcome
   try {
     return transaction(db, () => requests.map((request) => inSavepoint(db, () => execute(db, request))))
   } catch (error) {
-    takeAttributionLines()
+    takeNoted()
     const failure = failureOf(error)
     return requests.map(() => ({ ok: false, failure }))
   }

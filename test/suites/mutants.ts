@@ -4,7 +4,7 @@
  */
 export interface Mutant {
   readonly name: string
-  readonly module: "rollouts" | "resources" | "control" | "processes" | "runs" | "spans" | "spanAttributes"
+  readonly module: "rollouts" | "backoff" | "resources" | "control" | "processes" | "runs" | "spans" | "spanAttributes"
   /** Occurs once in the module. */
   readonly find: string
   readonly replace: string
@@ -62,7 +62,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     ".run(failures - 1, input.error, input.rolloutId)"
   ),
   rollouts("a failed rollout is due at once", "db.now + backoffMs(input.rolloutId, failures)", "db.now"),
-  rollouts("pauses do not grow", "backoffBaseMs * 2 ** (failures - 1)", "backoffBaseMs"),
+  elsewhere("backoff", "pauses do not grow", "baseMs * 2 ** (failures - 1)", "baseMs"),
   rollouts(
     "handing back charges the agent",
     "requeue(db, fence.rolloutId, db.now);",

@@ -2,24 +2,12 @@ import { createClientKey, noteKeysUsed, revokeClientKey } from "./clientKeys.js"
 import { applyControl, recordControl } from "./control.js"
 import { endProcess, heartbeatProcess, startProcess } from "./processes.js"
 import { publishResources } from "./resources.js"
-import {
-  abandon,
-  cancelRun,
-  claim,
-  claimEach,
-  endWorker,
-  fail,
-  heartbeat,
-  release,
-  rescue,
-  start,
-  startWorker,
-  succeed
-} from "./rollouts.js"
+import { abandon, cancelRun, claim, claimEach, fail, heartbeat, release, rescue, start, succeed } from "./rollouts.js"
 import { beginRun, endRun } from "./runs.js"
 import { beginReflection, endReflection, endSearch, openGate, promote, takeSearchStep } from "./search.js"
 import { findRoom } from "./space.js"
 import { closeSpan, openSpan } from "./spans.js"
+import { endWorker, startWorker } from "./workers.js"
 
 /** Everything the writer thread can be asked to do. Each is a plain function of the connection and its input. */
 export const operations = {

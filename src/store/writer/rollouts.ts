@@ -4,14 +4,11 @@
  */
 import { attemptName } from "../../domain/AttemptName.js"
 import { canMoveAttempt, canMoveRollout, type RolloutStatus } from "../../domain/Lifecycle.js"
+import { backoffMs, pauseMaxMs } from "./backoff.js"
 import type { Db } from "./Database.js"
 
 /** A rollout whose workers died this often ends failed: it is likely what kills them. */
 export const crashesMax = 20
-const backoffBaseMs = 250
-const backoffMaxMs = 30_000
-/** The longest pause there is: the last step and its whole spread. */
-const pauseMaxMs = 1.5 * backoffMaxMs
 
 /** The last attempt of a rollout named `r`, in SQL: `attemptName` is how its id is made. */
 export const lastAttempt = "r.id || ':attempt-' || r.attempts"
@@ -282,23 +279,6 @@ const renew = (db: Db, leases: ReadonlyArray<HeldLease>, leaseMs: number): Reado
   return held.map(({ lease }) => lease)
 }
 
-export interface WorkerStart {
-  readonly workerId: string
-  readonly processId: string
-  readonly runId: string
-}
-
-export const startWorker = (db: Db, { processId, runId, workerId }: WorkerStart): null => {
-  db.prepare("INSERT INTO workers (id, process_id, run_id, started_at_ms, heartbeat_at_ms) VALUES (?, ?, ?, ?, ?)")
-    .run(workerId, processId, runId, db.now, db.now)
-  return null
-}
-
-export const endWorker = (db: Db, { workerId }: { readonly workerId: string }): null => {
-  db.prepare("UPDATE workers SET ended_at_ms = ? WHERE id = ? AND ended_at_ms IS NULL").run(db.now, workerId)
-  return null
-}
-
 const endAttempt = (
   db: Db,
   attemptId: string,
@@ -338,20 +318,4 @@ export const correctDueTimes = (db: Db, runId: string): void => {
     `UPDATE rollouts SET run_at_ms = ? WHERE run_id = ? AND status IN ('queuing', 'requeuing')
        AND run_at_ms > CASE status WHEN 'queuing' THEN ? ELSE ? END`
   ).run(db.now, runId, db.now, db.now + pauseMaxMs)
-}
-
-/**
- * Doubles with each failure, and lasts up to half as long again: rollouts that failed together do not come back together.
- * The spread follows from the id and the count, so that equal runs make equal decisions.
- */
-const backoffMs = (rolloutId: string, failures: number): number =>
-  Math.floor(Math.min(backoffMaxMs, backoffBaseMs * 2 ** (failures - 1)) * (1 + spread(`${rolloutId}#${failures}`) / 2))
-
-/** In [0, 1), far apart also for texts that differ in one digit: FNV-1a, mixed as MurmurHash3 ends. */
-const spread = (text: string): number => {
-  let hash = 0x811c9dc5
-  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
-  hash = Math.imul(hash ^ hash >>> 16, 0x85ebca6b)
-  hash = Math.imul(hash ^ hash >>> 13, 0xc2b2ae35)
-  return ((hash ^ hash >>> 16) >>> 0) / 2 ** 32
 }

@@ -1,10 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { printed, type RunningCommand, startProcess, startTau, tau } from "../support/command.js"
-import { scratchFolder } from "../support/store.js"
+import { rowsOf, scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
 
 const stateDir = ".tau/training"
@@ -45,14 +44,7 @@ const control = (folder: string, verb: string, ...more: ReadonlyArray<string>) =
 const json = (folder: string, name: string): Record<string, unknown> =>
   JSON.parse(readFileSync(join(folder, name), "utf8")) as Record<string, unknown>
 
-const query = <Row>(folder: string, sql: string): ReadonlyArray<Row> => {
-  const store = new Sqlite(join(folder, stateDir, "store.sqlite"), { readonly: true })
-  try {
-    return store.prepare(sql).all() as ReadonlyArray<Row>
-  } finally {
-    store.close()
-  }
-}
+const query = <Row>(folder: string, sql: string) => rowsOf<Row>(join(folder, stateDir, "store.sqlite"), sql)
 const count = (folder: string, condition: string) =>
   query<{ n: number }>(folder, `SELECT count(*) AS n FROM rollouts WHERE ${condition}`)[0]!.n
 

@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -8,7 +7,7 @@ import { type Input, type OperationName, operations, type Output } from "../../s
 import { startTau } from "../support/command.js"
 import { carryOut } from "../support/operations.js"
 import { alive, eventually } from "../support/processes.js"
-import { scratchFolder } from "../support/store.js"
+import { rowsOf, scratchFolder } from "../support/store.js"
 
 const heartbeatIntervalMs = 200
 const leaseMs = 3 * heartbeatIntervalMs
@@ -40,15 +39,6 @@ const intruder = (storePath: string) =>
   )
 
 const soon = <A>(what: string, ask: () => A | undefined | false) => Effect.promise(() => eventually(what, ask, 30_000))
-
-const query = <Row>(storePath: string, sql: string): ReadonlyArray<Row> => {
-  const store = new Sqlite(storePath, { readonly: true })
-  try {
-    return store.prepare(sql).all() as ReadonlyArray<Row>
-  } finally {
-    store.close()
-  }
-}
 
 describe("SIGSTOP beyond the lease", () => {
   it.scopedLive(
@@ -88,7 +78,7 @@ describe("SIGSTOP beyond the lease", () => {
         const stuck = Number((yield* written(/second attempt-1 began/)).split(" ").at(-1))
 
         const ask = yield* intruder(storePath)
-        const [{ runId }] = query<{ runId: string }>(storePath, "SELECT id AS runId FROM runs") as [{ runId: string }]
+        const [{ runId }] = rowsOf<{ runId: string }>(storePath, "SELECT id AS runId FROM runs") as [{ runId: string }]
         // Frozen within a transaction it would keep everybody waiting: then it goes on for a moment.
         command.process.kill("SIGSTOP")
         let rescued = 0
@@ -116,13 +106,13 @@ describe("SIGSTOP beyond the lease", () => {
           assert.isNull(ask("start", fence))
           assert.isNull(ask("succeed", { ...fence, output: "in time", score: 1, rewards: [] }))
         }
-        const before = query(storePath, "SELECT * FROM rollouts")
+        const before = rowsOf(storePath, "SELECT * FROM rollouts")
         command.process.kill("SIGCONT")
 
         assert.strictEqual(yield* command.exit, 0, command.stderr())
-        assert.deepStrictEqual(query(storePath, "SELECT * FROM rollouts"), before)
+        assert.deepStrictEqual(rowsOf(storePath, "SELECT * FROM rollouts"), before)
         assert.deepStrictEqual(
-          query(storePath, "SELECT n, status, error FROM attempts ORDER BY rollout_id, n"),
+          rowsOf(storePath, "SELECT n, status, error FROM attempts ORDER BY rollout_id, n"),
           [0, 1].flatMap(() => [
             { n: 1, status: "unresponsive", error: "its worker missed its heartbeats" },
             { n: 2, status: "succeeded", error: null }

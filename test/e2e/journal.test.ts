@@ -1,12 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import { writeFileSync } from "node:fs"
 import type { ServerResponse } from "node:http"
 import { join } from "node:path"
 import { startTau } from "../support/command.js"
-import { scratchFolder } from "../support/store.js"
+import { rowsOf, scratchFolder } from "../support/store.js"
 import { upstream } from "../support/upstream.js"
 
 const steps = 40
@@ -40,15 +39,6 @@ const answer = (response: ServerResponse, n: number, isStream: boolean) => {
   const chunk = { id: `a${n}`, choices: [{ index: 0, delta: { content: `${n}` }, finish_reason: "stop" }], usage }
   response.writeHead(200, { "content-type": "text/event-stream" })
     .end(`data: ${JSON.stringify(chunk)}\n\ndata: [DONE]\n\n`)
-}
-
-const query = <Row>(storePath: string, sql: string): ReadonlyArray<Row> => {
-  const store = new Sqlite(storePath, { readonly: true })
-  try {
-    return store.prepare(sql).all() as ReadonlyArray<Row>
-  } finally {
-    store.close()
-  }
 }
 
 /** Starts the command, and kills it and its agent once the model has fallen silent. */
@@ -107,7 +97,7 @@ describe("journal", () => {
 
           // Each of the deaths cost the call under way, and nothing else was asked twice.
           assert.strictEqual(seen.calls, callsOfAnAttempt + 2)
-          const replayed = query<{ attempt: string; n: number; saved: number }>(
+          const replayed = rowsOf<{ attempt: string; n: number; saved: number }>(
             storePath,
             `SELECT attempt_id AS attempt, count(*) AS n, sum(input_tokens + output_tokens) AS saved FROM spans
              WHERE attributes ->> '$."tau.replayed"' GROUP BY attempt_id ORDER BY attempt_id`
@@ -117,17 +107,17 @@ describe("journal", () => {
             ["attempt-2", before, before * 107],
             ["attempt-3", before, before * 107]
           ])
-          assert.deepStrictEqual(query(storePath, `SELECT 1 FROM spans WHERE attributes ->> '$."tau.diverged"'`), [])
+          assert.deepStrictEqual(rowsOf(storePath, `SELECT 1 FROM spans WHERE attributes ->> '$."tau.diverged"'`), [])
           // What the agent ended with is what it had been answered before.
-          const [rollout] = query<{ output: string }>(storePath, "SELECT output FROM rollouts")
-          const answers = query<{ content: Buffer }>(
+          const [rollout] = rowsOf<{ output: string }>(storePath, "SELECT output FROM rollouts")
+          const answers = rowsOf<{ content: Buffer }>(
             storePath,
             `SELECT p.content FROM spans s JOIN payloads p ON p.sha256 = s.response_sha256
              WHERE s.attempt_id LIKE '%attempt-1' AND s.state = 'done' ORDER BY s.sequence_id`
           )
           assert.strictEqual(answers.length, before)
           for (const { content } of answers) assert.include(JSON.parse(rollout!.output), content.toString())
-          const [run] = query<object>(storePath, "SELECT calls, input_tokens AS input FROM runs")
+          const [run] = rowsOf<object>(storePath, "SELECT calls, input_tokens AS input FROM runs")
           assert.deepStrictEqual(run, { calls: callsOfAnAttempt, input: 100 * callsOfAnAttempt })
           // Of all starts of the run: two attempts were given again what the first was answered.
           const { resume } = JSON.parse(last.stdout()) as { readonly resume: object }

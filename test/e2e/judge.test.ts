@@ -1,12 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { readdirSync, writeFileSync } from "node:fs"
 import type { ServerResponse } from "node:http"
 import { join } from "node:path"
 import { judgeOpening } from "../../src/openai/CallRole.js"
 import { startTau, tau } from "../support/command.js"
-import { scratchFolder } from "../support/store.js"
+import { rowsOf, scratchFolder } from "../support/store.js"
 import { eventually, upstream } from "../support/upstream.js"
 
 interface Asked {
@@ -43,14 +42,7 @@ const answer = (response: ServerResponse, content: string) =>
     usage: { prompt_tokens: 10, completion_tokens: 2 }
   }))
 
-const query = <Row>(folder: string, sql: string): ReadonlyArray<Row> => {
-  const store = new Sqlite(join(folder, "store.sqlite"), { readonly: true })
-  try {
-    return store.prepare(sql).all() as ReadonlyArray<Row>
-  } finally {
-    store.close()
-  }
-}
+const query = <Row>(folder: string, sql: string) => rowsOf<Row>(join(folder, "store.sqlite"), sql)
 
 const command = [
   "--model=vllm/m",

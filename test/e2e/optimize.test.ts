@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { printed, startTau, tau } from "../support/command.js"
-import { scratchFolder } from "../support/store.js"
+import { rowsOf, scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
 
 const guide = {
@@ -84,11 +84,11 @@ describe("tau --prompt-optimization-config", () => {
       const summary = JSON.parse(stdout) as Record<string, unknown>
       assert.deepInclude(summary, { schema_version: 1, total_rollouts: 2, succeeded: 2, simulated: true })
       assert.include(stderr, "new run run-0001-")
-      const store = new Sqlite(join(folder, ".tau/training/store.sqlite"), { readonly: true })
-      const spans = store.prepare("SELECT state, kind, rollout_id AS id FROM spans ORDER BY id").all()
-      store.close()
       assert.deepStrictEqual(
-        spans,
+        rowsOf(
+          join(folder, ".tau/training/store.sqlite"),
+          "SELECT state, kind, rollout_id AS id FROM spans ORDER BY id"
+        ),
         ["train", "val"].map((mode) => ({
           state: "done",
           kind: "llm",

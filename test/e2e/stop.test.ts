@@ -6,20 +6,13 @@ import { join } from "node:path"
 import { counted } from "../../src/domain/Figures.js"
 import { printed, type RunningCommand, startTau, tau } from "../support/command.js"
 import { alive } from "../support/processes.js"
-import { scratchFolder } from "../support/store.js"
+import { rowsOf, scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
 
 const args = ["--model=sim/arithmetic", "--prompt-optimization-config=config.json"]
 const storeIn = (folder: string) => join(folder, ".tau/training/store.sqlite")
 
-const query = <Row>(folder: string, sql: string): ReadonlyArray<Row> => {
-  const store = new Sqlite(storeIn(folder), { readonly: true })
-  try {
-    return store.prepare(sql).all() as ReadonlyArray<Row>
-  } finally {
-    store.close()
-  }
-}
+const query = <Row>(folder: string, sql: string) => rowsOf<Row>(storeIn(folder), sql)
 
 /** What a control verb does to the store, without the time that a command takes. */
 const want = (folder: string, desired: "pause" | "run") => {

@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { readdirSync, readFileSync } from "node:fs"
@@ -13,7 +12,7 @@ import { Proxy } from "../../src/proxy/Proxy.js"
 import type { ProxyOptions } from "../../src/proxy/ProxyOptions.js"
 import { ClientKeyStore } from "../../src/store/ClientKeyStore.js"
 import { proxyAt } from "../support/proxy.js"
-import { scratchFolder } from "../support/store.js"
+import { rowsOf, scratchFolder } from "../support/store.js"
 import { eventually, upstream } from "../support/upstream.js"
 
 /** Runs a test with a proxy that knows keys, and with what its upstream saw. */
@@ -175,14 +174,7 @@ describe("keys of clients", () => {
 const finishedSpan = (storePath: string) =>
   eventually(
     "a finished span",
-    Effect.sync(() => {
-      const db = new Database(storePath, { readonly: true })
-      try {
-        return db.prepare("SELECT count(*) FROM spans WHERE state = 'done'").pluck().get() === 0 ? undefined : true
-      } finally {
-        db.close()
-      }
-    })
+    Effect.sync(() => rowsOf(storePath, "SELECT 1 FROM spans WHERE state = 'done'").length === 0 ? undefined : true)
   )
 
 /** Files beside the store, it and its log included, that hold one of these texts. */

@@ -1,11 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { join } from "node:path"
 import { Proxy } from "../../src/proxy/Proxy.js"
 import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
 import { finishedSpans, oneSpan, proxyAt, withProxy } from "../support/proxy.js"
-import { scratchFolder } from "../support/store.js"
+import { rowsOf, scratchFolder } from "../support/store.js"
 import { upstream } from "../support/upstream.js"
 import { handshake, rawClient, webSocketUpstream } from "../support/webSocket.js"
 import { connected, echo, event, path, response, until } from "../support/webSocketClient.js"
@@ -113,12 +112,10 @@ describe("Proxy, WebSocket connections that are refused or ended", () => {
       yield* until("both ends", () => started.busy.closed() === 1001)
       assert.strictEqual(started.idle.closed(), 1001)
       assert.strictEqual(started.busy.messages.length, 1)
-      const db = new Database(storePath, { readonly: true })
-      assert.deepStrictEqual(db.prepare("SELECT kind, state FROM spans ORDER BY kind, state").all(), [
+      assert.deepStrictEqual(rowsOf(storePath, "SELECT kind, state FROM spans ORDER BY kind, state"), [
         { kind: "http", state: "done" },
         { kind: "http", state: "done" },
         { kind: "llm", state: "done" }
       ])
-      db.close()
     }))
 })

@@ -11,7 +11,7 @@ import { idsMax, invariants } from "../../src/store/Invariants.js"
 import { layer as storeLayer, readOnly } from "../../src/store/Sqlite.js"
 import { Writer } from "../../src/store/Writer.js"
 import { runIn, runtimeAt, storePathIn } from "../support/runtime.js"
-import { scratchFolder } from "../support/store.js"
+import { rowsOf, scratchFolder } from "../support/store.js"
 
 const answer = JSON.stringify({ id: "chatcmpl-1", choices: [] })
 
@@ -26,7 +26,7 @@ const soundStore = Effect.gen(function*() {
         : Effect.succeed({ output: "4" })
   }
   yield* runIn(folder, 4, { completion_timeout_secs: 60 }).pipe(Effect.provide(runtimeAt(folder, agent)))
-  const [first] = ask<{ rollout: string; attempt: string; startedAtMs: number }>(
+  const [first] = rowsOf<{ rollout: string; attempt: string; startedAtMs: number }>(
     path,
     "SELECT rollout_id AS rollout, id AS attempt, started_at_ms AS startedAtMs FROM attempts ORDER BY id"
   )
@@ -66,15 +66,6 @@ const soundStore = Effect.gen(function*() {
     })).pipe(Effect.provide(storeLayer({ path, kind: "test" })))
   return { folder, path, attempt: first!.attempt }
 })
-
-const ask = <Row>(path: string, sql: string): ReadonlyArray<Row> => {
-  const store = new Sqlite(path, { readonly: true })
-  try {
-    return store.prepare(sql).all() as ReadonlyArray<Row>
-  } finally {
-    store.close()
-  }
-}
 
 /** A copy of the store with what no writer of ours would do done to it. */
 const tampered = ({ folder, path }: { readonly folder: string; readonly path: string }, sql: string) => {
@@ -161,7 +152,7 @@ describe("the checks of a drill", () => {
     Effect.gen(function*() {
       const store = yield* soundStore
       const damaged = tampered(store, "SELECT 1")
-      const [workers] = ask<{ page: number }>(
+      const [workers] = rowsOf<{ page: number }>(
         damaged,
         "SELECT (rootpage - 1) * (SELECT page_size FROM pragma_page_size) AS page FROM sqlite_schema WHERE name = 'workers'"
       )

@@ -11,11 +11,10 @@ import { type RunId, WorkerId } from "../../src/domain/Ids.js"
 import { Leases } from "../../src/runtime/Leases.js"
 import { RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { RolloutStore } from "../../src/store/RolloutStore.js"
-import { RunStore } from "../../src/store/RunStore.js"
 import { StoreError } from "../../src/store/StoreError.js"
 import { Writer } from "../../src/store/Writer.js"
 import { announcing, storePathIn } from "../support/runtime.js"
-import { scratchFolder, storeAt } from "../support/store.js"
+import { begin, rowsOf, scratchFolder, storeAt } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
 
 const intervalMs = 1_000
@@ -26,16 +25,7 @@ const withLeases = <A, E, R>(test: (runId: RunId, storePath: string) => Effect.E
   Effect.flatMap(scratchFolder, (folder) =>
     Effect.provide(
       Effect.gen(function*() {
-        const runs = yield* RunStore
-        const { runId } = yield* runs.begin({
-          configHash: "c0ffee",
-          config: {},
-          configPath: "config.json",
-          modelRef: "fake/model",
-          resources: null,
-          rollouts: Array.from({ length: rollouts }, () => ({ mode: "train", input: {} })),
-          attemptsMax: 3
-        })
+        const { runId } = yield* begin(rollouts, { attemptsMax: 3 })
         return yield* test(runId, storePathIn(folder))
       }),
       Leases.layer({ heartbeatIntervalMs: intervalMs }).pipe(
@@ -63,12 +53,8 @@ interface Row {
   readonly crashes: number
 }
 
-const rowsOf = (storePath: string): ReadonlyArray<Row> => {
-  const store = new Sqlite(storePath, { readonly: true })
-  const rows = store.prepare("SELECT id, owner, failures, crashes FROM rollouts ORDER BY ordinal").all()
-  store.close()
-  return rows as ReadonlyArray<Row>
-}
+const rolloutsOf = (storePath: string) =>
+  rowsOf<Row>(storePath, "SELECT id, owner, failures, crashes FROM rollouts ORDER BY ordinal")
 
 describe("Leases", () => {
   it.scoped("keeps a claim for as long as heartbeats are written", () =>
@@ -245,7 +231,7 @@ describe("Leases", () => {
           answers.map(Option.map(({ claim }) => claim.rolloutId.slice(-4))),
           [Option.some("0001"), Option.some("0002"), Option.some("0003"), Option.none(), Option.none()]
         )
-        assert.deepStrictEqual(rowsOf(storePath).map(({ owner }) => owner), ["w1", "w2", "w3"])
+        assert.deepStrictEqual(rolloutsOf(storePath).map(({ owner }) => owner), ["w1", "w2", "w3"])
       }), 3))
 
   it.scoped("hands back what came for a worker that had been interrupted while it asked", () =>
@@ -259,12 +245,12 @@ describe("Leases", () => {
         ])
         yield* Effect.yieldNow()
         yield* Fiber.interrupt(gone)
-        const rows = Effect.sync(() => rowsOf(storePath))
+        const rows = Effect.sync(() => rolloutsOf(storePath))
         yield* eventually(
           "the claim of the other",
           Effect.map(rows, (found) => found.some(({ owner }) => owner === "other") ? true : undefined)
         )
-        const free = rowsOf(storePath).filter(({ owner }) => owner === null)
+        const free = rolloutsOf(storePath).filter(({ owner }) => owner === null)
         assert.strictEqual(free.length, 1)
         assert.deepInclude(free[0], { failures: 0, crashes: 0 })
         // It is due at once, and goes to whoever asks next.

@@ -10,7 +10,7 @@ import { ScoringFailed } from "../../src/domain/Reward.js"
 import { AttemptFailed } from "../../src/runtime/Executor.js"
 import { RolloutStore } from "../../src/store/RolloutStore.js"
 import { type FakeAgent, runIn, runtimeAt, storePathIn } from "../support/runtime.js"
-import { scratchFolder } from "../support/store.js"
+import { rowsOf, scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
 
 const answering: FakeAgent = { execute: () => Effect.succeed({ output: "4" }) }
@@ -23,22 +23,18 @@ const failed = (detail: string, permanent = false) =>
   new AttemptFailed({ reason: "exit-code", detail, permanent, stderrTail: "boom" })
 
 /** Every attempt of the store as `rollout position:attempt status`, in order. */
-const attemptsIn = (folder: string) => {
-  const store = new Sqlite(storePathIn(folder), { readonly: true })
-  const rows = store.prepare(
+const attemptsIn = (folder: string) =>
+  rowsOf<{ at: number; n: number; status: string; error: string | null }>(
+    storePathIn(folder),
     "SELECT r.ordinal + 1 AS at, a.n, a.status, a.error FROM attempts a JOIN rollouts r ON r.id = a.rollout_id ORDER BY at, a.n"
-  ).all() as ReadonlyArray<{ at: number; n: number; status: string; error: string | null }>
-  store.close()
-  return rows
-}
+  )
 const statusesIn = (folder: string) => attemptsIn(folder).map(({ at, n, status }) => `${at}:${n} ${status}`)
 
-const runRowIn = (folder: string) => {
-  const store = new Sqlite(storePathIn(folder), { readonly: true })
-  const row = store.prepare("SELECT id, state, stop_reason AS stopReason FROM runs ORDER BY ordinal DESC").get()
-  store.close()
-  return row as { id: string; state: string; stopReason: string | null }
-}
+const runRowIn = (folder: string) =>
+  rowsOf<{ id: string; state: string; stopReason: string | null }>(
+    storePathIn(folder),
+    "SELECT id, state, stop_reason AS stopReason FROM runs ORDER BY ordinal DESC"
+  )[0]!
 
 /** What a control verb of another process writes. */
 const ask = (folder: string, desired: "run" | "pause" | "cancel") => {

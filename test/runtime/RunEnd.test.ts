@@ -1,11 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { renameSync } from "node:fs"
 import { join } from "node:path"
 import { AttemptFailed } from "../../src/runtime/Executor.js"
 import { type FakeAgent, runIn, runtimeAt, storePathIn } from "../support/runtime.js"
-import { scratchFolder } from "../support/store.js"
+import { rowsOf, scratchFolder } from "../support/store.js"
 
 describe("The end of a run", () => {
   it.scopedLive("is told before it is recorded, so that a kill in between makes nobody pay twice", () =>
@@ -14,10 +13,8 @@ describe("The end of a run", () => {
       const seen: Array<string> = []
       const once = runIn(folder, 2, {}, ({ runState }) =>
         Effect.sync(() => {
-          const store = new Sqlite(storePathIn(folder), { readonly: true })
-          const { state } = store.prepare("SELECT state FROM runs").get() as { state: string }
-          store.close()
-          seen.push(`${runState}, told while ${state}`)
+          const [row] = rowsOf<{ state: string }>(storePathIn(folder), "SELECT state FROM runs")
+          seen.push(`${runState}, told while ${row?.state}`)
         }))
       yield* Effect.provide(once, runtimeAt(folder, { execute: () => Effect.succeed({ output: "4" }) }))
       assert.deepStrictEqual(seen, ["completed, told while running"])

@@ -6,8 +6,7 @@ import * as TestContext from "effect/TestContext"
 import { WorkerId } from "../../src/domain/Ids.js"
 import { type Claim, RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { RolloutStore } from "../../src/store/RolloutStore.js"
-import { RunStore } from "../../src/store/RunStore.js"
-import { withStore } from "../support/store.js"
+import { begin, withStore } from "../support/store.js"
 
 const leaseMs = 1_000
 const attemptsMax = 2
@@ -47,17 +46,6 @@ const step = FastCheck.oneof(
 
 type Step = typeof step extends FastCheck.Arbitrary<infer Value> ? Value : never
 
-const begin = Effect.flatMap(RunStore, (runs) =>
-  runs.begin({
-    configHash: "c0ffee",
-    config: {},
-    configPath: "config.json",
-    modelRef: "sim/arithmetic",
-    resources: null,
-    rollouts: [0, 1, 2].map((n) => ({ mode: "train" as const, input: { prompt: `${n}` } })),
-    attemptsMax
-  }))
-
 describe("RolloutQueue, whatever happens in whatever order", () => {
   it.scoped(
     "keeps one owner per rollout, fences every stale write and never loses or repeats a success",
@@ -77,7 +65,7 @@ describe("RolloutQueue, whatever happens in whatever order", () => {
 
 const follow = Effect.fnUntraced(function*(steps: ReadonlyArray<Step>) {
   const queue = yield* RolloutQueue
-  const { runId } = yield* begin
+  const { runId } = yield* begin(3, { attemptsMax })
   const claims: Array<Claim> = []
   const current = new Map<string, Claim>()
   const started = new Set<Claim>()
@@ -86,7 +74,7 @@ const follow = Effect.fnUntraced(function*(steps: ReadonlyArray<Step>) {
   for (const action of steps) {
     if (action.kind === "pass") yield* TestClock.adjust(action.ms)
     else if (action.kind === "restart") {
-      yield* begin
+      yield* begin(3, { attemptsMax })
       current.clear()
     } else if (action.kind === "rescue") {
       for (const id of yield* queue.rescue(runId)) current.delete(id)

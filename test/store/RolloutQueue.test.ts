@@ -9,23 +9,11 @@ import { ControlLog } from "../../src/store/ControlLog.js"
 import { type Claim, RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { RolloutStore } from "../../src/store/RolloutStore.js"
 import { RunStore } from "../../src/store/RunStore.js"
-import { withStore } from "../support/store.js"
+import { begin, withStore } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
 
 const workerId = WorkerId.make("w1")
 const leaseMs = 3_000
-
-const begin = (count: number, configHash = "c0ffee") =>
-  Effect.flatMap(RunStore, (runs) =>
-    runs.begin({
-      configHash,
-      config: {},
-      configPath: "config.json",
-      modelRef: "sim/arithmetic",
-      resources: { system_prompt: "Be brief." },
-      rollouts: Array.from({ length: count }, (_, n) => ({ mode: "train" as const, input: { prompt: `${n}` } })),
-      attemptsMax: 2
-    }))
 
 const claimOne = (runId: Effect.Effect.Success<ReturnType<typeof begin>>["runId"]) =>
   Effect.flatMap(RolloutQueue, (queue) => queue.claim({ runId, workerId, leaseMs, limit: 1 })).pipe(
@@ -243,7 +231,7 @@ describe("RolloutQueue", () => {
       assert.deepInclude({ ...resumed }, { runId: first.runId, start: 2, finishedBefore: 1, requeued: 1 })
       const again = yield* claimOne(first.runId)
       assert.strictEqual(again.rolloutId, held.rolloutId)
-      const other = yield* begin(1, "0ther0")
+      const other = yield* begin(1, { configHash: "0ther0" })
       assert.deepStrictEqual(other.otherUnfinished.map(({ id }) => id), [first.runId])
       yield* runs.end(first.runId, "completed", null)
       const fresh = yield* begin(2)

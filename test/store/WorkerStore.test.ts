@@ -1,10 +1,9 @@
 import * as SqlClient from "@effect/sql/SqlClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { RunStore } from "../../src/store/RunStore.js"
 import { StoreProcess } from "../../src/store/Sqlite.js"
 import { WorkerStore } from "../../src/store/WorkerStore.js"
-import { withStore } from "../support/store.js"
+import { begin, withStore } from "../support/store.js"
 
 describe("WorkerStore", () => {
   it.scoped("gives every worker an id of its own, and notes when it ends", () =>
@@ -12,16 +11,7 @@ describe("WorkerStore", () => {
       const sql = yield* SqlClient.SqlClient
       const workers = yield* WorkerStore
       const { id: processId } = yield* StoreProcess
-      const { runId } = yield* Effect.flatMap(RunStore, (runs) =>
-        runs.begin({
-          configHash: "c0ffee",
-          config: {},
-          configPath: "config.json",
-          modelRef: "fake/model",
-          resources: null,
-          rollouts: [{ mode: "train", input: {} }],
-          attemptsMax: 1
-        }))
+      const { runId } = yield* begin(1)
       const first = yield* Effect.scoped(workers.register(runId))
       const second = yield* workers.register(runId)
       assert.deepStrictEqual([first, second] as ReadonlyArray<string>, [`${processId}/1`, `${processId}/2`])

@@ -5,9 +5,8 @@ import { join } from "node:path"
 import { RunId } from "../../src/domain/Ids.js"
 import { AuditTrail } from "../../src/store/AuditTrail.js"
 import { ControlLog } from "../../src/store/ControlLog.js"
-import { RunStore } from "../../src/store/RunStore.js"
 import { Writer } from "../../src/store/Writer.js"
-import { scratchFolder, storeAt } from "./store.js"
+import { begin, scratchFolder, storeAt } from "./store.js"
 
 /** The store's tags and those of the control plane over the `store.sqlite` of a folder. */
 export const controlStoreIn = (folder: string) =>
@@ -19,19 +18,7 @@ export const withControl = <A, E, R>(test: (folder: string) => Effect.Effect<A, 
 
 /** A run of this process, which is alive. */
 export const beginRun = (count: number, configHash = "c0ffee") =>
-  Effect.map(
-    Effect.flatMap(RunStore, (runs) =>
-      runs.begin({
-        configHash,
-        config: {},
-        configPath: "config.json",
-        modelRef: "sim/arithmetic",
-        resources: { system_prompt: "Be brief." },
-        rollouts: Array.from({ length: count }, (_, n) => ({ mode: "train" as const, input: { prompt: `${n}` } })),
-        attemptsMax: 2
-      })),
-    ({ runId }) => runId
-  )
+  Effect.map(begin(count, { configHash }), ({ runId }) => runId)
 
 /** A run whose process died without a word: its id belongs to a process that has ended. */
 export const beginCrashedRun = (count: number) =>

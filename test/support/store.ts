@@ -47,6 +47,20 @@ export const storeAt = (path: string) =>
 export const withStore = <A, E, R>(test: Effect.Effect<A, E, R>) =>
   Effect.flatMap(scratchFolder, (folder) => Effect.provide(test, storeAt(join(folder, "store.sqlite"))))
 
+/** Begins a run of this many questions, unless `changed` says otherwise. */
+export const begin = (count: number, changed: Partial<Parameters<typeof RunStore.Service.begin>[0]> = {}) =>
+  Effect.flatMap(RunStore, (runs) =>
+    runs.begin({
+      configHash: "c0ffee",
+      config: {},
+      configPath: "config.json",
+      modelRef: "sim/arithmetic",
+      resources: { system_prompt: "Be brief." },
+      rollouts: Array.from({ length: count }, (_, n) => ({ mode: "train" as const, input: { prompt: `${n}` } })),
+      attemptsMax: 2,
+      ...changed
+    }))
+
 /** What any reader of the file sees. */
 export const rowsOf = <Row>(path: string, sql: string): ReadonlyArray<Row> => {
   const store = new Database(path, { readonly: true })

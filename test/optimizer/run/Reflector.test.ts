@@ -3,9 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { ServerResponse } from "node:http"
 import { Reflector, type ReflectorOptions } from "../../../src/optimizer/run/Reflector.js"
-import { RunStore } from "../../../src/store/RunStore.js"
 import { SearchStore } from "../../../src/store/SearchStore.js"
-import { withStore } from "../../support/store.js"
+import { begin, withStore } from "../../support/store.js"
 import { upstream } from "../../support/upstream.js"
 
 interface Request {
@@ -25,16 +24,7 @@ const refuses = (status: number, message: string) => answers(status, { error: { 
 const reflecting = (replies: ReadonlyArray<Reply>, options: Partial<ReflectorOptions> = {}) =>
   Effect.gen(function*() {
     const store = yield* SearchStore
-    const { runId } = yield* Effect.flatMap(RunStore, (runs) =>
-      runs.begin({
-        configHash: "c0ffee",
-        config: {},
-        configPath: "config.json",
-        modelRef: "fake/model",
-        resources: null,
-        rollouts: [{ mode: "train", input: {} }],
-        attemptsMax: 1
-      }))
+    const { runId } = yield* begin(1)
     yield* store.take({
       runId,
       n: 0,

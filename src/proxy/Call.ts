@@ -9,7 +9,7 @@ import { breakOff, breakOffNow } from "./BreakOff.js"
 import * as Headers from "./Headers.js"
 import { nowUs } from "./nowUs.js"
 import { peculiarityOf } from "./Peculiarity.js"
-import { causeOf, failureOf, messageOf, type Refusal, refusals, refuse, stateOf } from "./ProxyError.js"
+import { type CallError, causeOf, failureOf, messageOf, type Refusal, refusals, refuse, stateOf } from "./ProxyError.js"
 import { ReadOn } from "./ReadOn.js"
 import { Recording } from "./Recording.js"
 import type { RecordingBudget } from "./RecordingBudget.js"
@@ -398,7 +398,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
 
   private close(
     state: FinishedSpan["state"],
-    error: { readonly code: string; readonly message: string } | null,
+    error: CallError | null,
     done: (committed: boolean) => void,
     isFirst = true
   ) {

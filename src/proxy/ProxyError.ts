@@ -43,6 +43,12 @@ export const refusals = {
 
 export type Refusal = keyof typeof refusals
 
+/** What a span says of a call that failed. */
+export interface CallError {
+  readonly code: string
+  readonly message: string
+}
+
 /** What an error of the upstream connection means to the caller; `headSeen` when the status line had arrived. */
 export const failureOf = (error: Error, headSeen: boolean): "unreachable" | "unreadable" | "silent" => {
   if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) return "silent"

@@ -2,8 +2,10 @@ import { lineOf, type SocketEvent } from "../openai/SocketEvents.js"
 import type { FinishedSpan, SpanIntent } from "../store/writer/spans.js"
 import type { Message } from "./MessageReader.js"
 import { nowUs } from "./nowUs.js"
+import type { CallError } from "./ProxyError.js"
 import { Recording } from "./Recording.js"
 import type { RecordingBudget } from "./RecordingBudget.js"
+import { socketEnd } from "./SocketSpan.js"
 import type { SpanRecorder } from "./SpanRecorder.js"
 
 /** What all connections of a proxy share. */
@@ -66,7 +68,7 @@ export class SocketCall {
 
   close(
     state: FinishedSpan["state"],
-    error: { readonly code: string; readonly message: string } | null,
+    error: CallError | null,
     done: (committed: boolean) => void
   ): void {
     const wasOpened = !this.pendingIntent.cancel()
@@ -74,12 +76,7 @@ export class SocketCall {
     this.settings.recorder.close(
       {
         ...this.intent,
-        state,
-        endTimeUs: nowUs(),
-        // What the upstream said when it took the connection.
-        statusCode: 101,
-        errorCode: error?.code ?? null,
-        errorMessage: error?.message ?? null,
+        ...socketEnd(state, error),
         upstreamUrl: this.upstreamUrl,
         firstByteUs: this.firstByteUs,
         chunks: this.events,
@@ -87,10 +84,6 @@ export class SocketCall {
         responseBytes: this.responseBytes,
         requestTruncated: request.isTruncated,
         responseTruncated: this.isTruncated,
-        requestContentEncoding: null,
-        responseContentType: null,
-        responseContentEncoding: null,
-        isFirst: true,
         wasOpened,
         webSocket: { isCall: true, requestFrames: 0, responseFrames: 0, closeCode: null, unread: null }
       },

@@ -3,6 +3,7 @@ import { SocketEvent } from "../openai/SocketEvents.js"
 import type { FinishedSpan, SpanIntent } from "../store/writer/spans.js"
 import type { Message } from "./MessageReader.js"
 import { nowUs } from "./nowUs.js"
+import type { CallError } from "./ProxyError.js"
 import { SocketCall, type SocketSettings } from "./SocketCall.js"
 import { newSpanId } from "./SpanIds.js"
 
@@ -52,7 +53,7 @@ export class SocketCalls {
   /** The connection is over, and with it the calls that it carried. */
   closeAll(
     state: FinishedSpan["state"],
-    error: { readonly code: string; readonly message: string } | null
+    error: CallError | null
   ): void {
     for (const call of this.calls) call.close(state, error, () => {})
     this.calls.clear()

@@ -8,10 +8,11 @@ import type { Taken } from "./Handshake.js"
 import { type Message, MessageReader } from "./MessageReader.js"
 import { nowUs } from "./nowUs.js"
 import type { Offer } from "./Offer.js"
-import { causeOf, type Refusal, refusals } from "./ProxyError.js"
+import { type CallError, causeOf, type Refusal, refusals } from "./ProxyError.js"
 import { Recording } from "./Recording.js"
 import type { SocketCall, SocketSettings } from "./SocketCall.js"
 import { SocketCalls } from "./SocketCalls.js"
+import { socketEnd } from "./SocketSpan.js"
 
 export interface TunnelSettings extends SocketSettings {
   /** End a connection whose calls cannot be recorded, instead of counting them. */
@@ -224,7 +225,7 @@ export class Tunnel implements UnderWay {
   /** The connection is over: what was under way on it is closed, then its own span, then the client's side. */
   private settle(
     ended: FinishedSpan["state"],
-    error: { readonly code: string; readonly message: string } | null,
+    error: CallError | null,
     finish: () => void
   ) {
     if (this.isSettled) return
@@ -247,7 +248,7 @@ export class Tunnel implements UnderWay {
 
   private close(
     state: FinishedSpan["state"],
-    error: { readonly code: string; readonly message: string } | null,
+    error: CallError | null,
     done: () => void
   ) {
     const { fromClient, fromUpstream, received, sent } = this
@@ -256,11 +257,7 @@ export class Tunnel implements UnderWay {
     this.settings.recorder.close(
       {
         ...this.begun.intent,
-        state,
-        endTimeUs: nowUs(),
-        statusCode: 101,
-        errorCode: error?.code ?? null,
-        errorMessage: error?.message ?? null,
+        ...socketEnd(state, error),
         upstreamUrl: this.begun.upstreamUrl,
         firstByteUs: this.firstByteUs,
         chunks: this.chunks,
@@ -268,10 +265,6 @@ export class Tunnel implements UnderWay {
         responseBytes: fromUpstream.bytes,
         requestTruncated: sent.isTruncated,
         responseTruncated: received.isTruncated,
-        requestContentEncoding: null,
-        responseContentType: null,
-        responseContentEncoding: null,
-        isFirst: true,
         wasOpened: !this.begun.pendingIntent.cancel(),
         webSocket: {
           isCall: false,

@@ -1,5 +1,6 @@
+import { rolloutModes } from "../../domain/Lifecycle.js"
 import { defineCommand } from "../Command.js"
-import { choice, choiceOf, json, modes, readPlace, store } from "../ReadingFlags.js"
+import { choice, choiceOf, json, readPlace, store } from "../ReadingFlags.js"
 
 export const compare = defineCommand({
   name: "compare",
@@ -15,7 +16,7 @@ export const compare = defineCommand({
   operands: [{ name: "baseline" }, { name: "run" }],
   flags: [
     store,
-    choice("mode", modes, "Only examples of this part of the config"),
+    choice("mode", rolloutModes, "Only examples of this part of the config"),
     {
       name: "fail-if-worse",
       value: { kind: "switch" },
@@ -27,7 +28,7 @@ export const compare = defineCommand({
     ...readPlace(flags),
     baselineId: baseline!,
     runId: run!,
-    mode: choiceOf(flags, "mode", modes),
+    mode: choiceOf(flags, "mode", rolloutModes),
     failIfWorse: flags.isOn("fail-if-worse")
   }),
   load: () => import("../reading/CompareCommand.js")

@@ -94,8 +94,9 @@ export const finishReasons = (object: unknown): ReadonlyArray<string> => {
   }
   const type = at(object, "object")
   const isResponse = type === "response" || type === "realtime.response"
+  const status = isResponse ? textAt(object, "status") : null
   const reason = textAt(object, "stop_reason") ?? textAt(object, "incomplete_details", "reason") ??
-    (isResponse ? textAt(object, "status") : null)
+    (status === "in_progress" || status === "queued" ? null : status)
   if (reason !== null) reasons.push(reason)
   return reasons
 }

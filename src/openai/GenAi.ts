@@ -97,7 +97,8 @@ export const attributeMeanings: Readonly<Record<GenAiName, string>> = {
   "gen_ai.embeddings.dimension.count": "`dimensions` of an embeddings request",
   "gen_ai.response.id": "the id that the upstream gave the answer",
   "gen_ai.response.model": "the model that answered",
-  "gen_ai.response.finish_reasons": "why each choice ended, in the words of the wire; the status of a Responses object",
+  "gen_ai.response.finish_reasons":
+    "why each choice ended, in the words of the wire; the status of a Responses object that is over",
   "gen_ai.response.time_to_first_chunk": "seconds from the request to the first byte of a stream",
   "gen_ai.usage.input_tokens": "all tokens of the prompt, cached ones among them, also for Anthropic",
   "gen_ai.usage.output_tokens": "tokens of the answer, reasoning among them where the upstream counts it so",

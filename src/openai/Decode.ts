@@ -17,10 +17,53 @@ const inflate = (bytes: Uint8Array): Uint8Array => {
   return hasWrapper ? zlib.inflateSync(bytes, flate) : zlib.inflateRawSync(bytes, flate)
 }
 
+/** Two bytes that a member of a gzip body begins with, and two more of it. */
+const magic = [0x1f, 0x8b] as const
+const headBytes = 10
+const tailBytes = 8
+/** Finding the end of one takes long beside its few bytes. */
+const membersMax = 64
+
+/** Where the compressed data of the member at `start` begins (RFC 1952, 2.3). */
+const dataOf = (bytes: Uint8Array, start: number): number => {
+  const flags = bytes[start + 3]!
+  let at = start + headBytes
+  if ((flags & 4) !== 0) at += 2 + (bytes[at]! | bytes[at + 1]! << 8)
+  for (const flag of [8, 16]) if ((flags & flag) !== 0) at = bytes.indexOf(0, at) + 1
+  return (flags & 2) === 0 ? at : at + 2
+}
+
+/** The whole members that a gzip body begins with. */
+const membersOf = (bytes: Uint8Array): Uint8Array => {
+  let end = 0
+  for (let members = 0; bytes[end] === magic[0] && bytes[end + 1] === magic[1]; members++) {
+    if (members === membersMax) return bytes
+    const start = dataOf(bytes, end)
+    const { engine } = zlib.inflateRawSync(bytes.subarray(start), { ...flate, info: true }) as unknown as {
+      readonly engine: { readonly bytesWritten: number }
+    }
+    end = start + engine.bytesWritten + tailBytes
+  }
+  return bytes.subarray(0, end)
+}
+
+const gunzip = (bytes: Uint8Array): Uint8Array => {
+  try {
+    return zlib.gunzipSync(bytes, flate)
+  } catch (error) {
+    // Other decoders pass over what is behind the last member; Node's takes it for a broken one.
+    const members = codeOf(error) === "Z_DATA_ERROR" ? membersOf(bytes) : bytes
+    if (members.length === 0 || members.length === bytes.length) throw error
+    return zlib.gunzipSync(members, flate)
+  }
+}
+
+const codeOf = (error: unknown) => error instanceof Error && "code" in error ? error.code : null
+
 const decoders: ReadonlyMap<string, (bytes: Uint8Array) => Uint8Array> = new Map([
   ["identity", (bytes: Uint8Array) => bytes],
-  ["gzip", (bytes: Uint8Array) => zlib.gunzipSync(bytes, flate)],
-  ["x-gzip", (bytes: Uint8Array) => zlib.gunzipSync(bytes, flate)],
+  ["gzip", gunzip],
+  ["x-gzip", gunzip],
   ["deflate", inflate],
   ["br", (bytes: Uint8Array) => zlib.brotliDecompressSync(bytes, brotli)],
   ["zstd", (bytes: Uint8Array) => decodeZstd(bytes, decodedBytesMax)]
@@ -39,7 +82,7 @@ export const decodeBody = (body: Uint8Array, contentEncoding: string | null | un
     try {
       bytes = decode(bytes)
     } catch (error) {
-      const tooLarge = error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE"
+      const tooLarge = codeOf(error) === "ERR_BUFFER_TOO_LARGE"
       return { reason: tooLarge ? "larger than the limit once decoded" : `not valid ${coding}` }
     }
   }

@@ -116,6 +116,31 @@ describe("derive", () => {
     assert.strictEqual(derived.attributes.record["gen_ai.response.id"], "c1")
   })
 
+  it("reads gzip to the end of its last member, whatever is behind it", () => {
+    const named = Buffer.concat([
+      Buffer.from([0x1f, 0x8b, 8, 8 | 16, 0, 0, 0, 0, 0, 3]),
+      Buffer.from("name\0and a comment\0"),
+      zlib.gzipSync(json(answer)).subarray(10)
+    ])
+    const [first, second] = [json(answer).subarray(0, 40), json(answer).subarray(40)].map((part) => zlib.gzipSync(part))
+    const noise = Buffer.from("no member of it")
+    const read = (...parts: ReadonlyArray<Uint8Array>) =>
+      derive({ ...chat, responseBytes: Buffer.concat(parts), responseContentEncoding: "gzip" })
+    for (
+      const parts of [[named], [named, noise], [first!, second!], [first!, second!, noise], [named, Buffer.alloc(9)]]
+    ) {
+      const { attributes, inputTokens } = read(...parts)
+      assert.strictEqual(attributes.record["tau.unassembled"], undefined)
+      assert.strictEqual(inputTokens, 5)
+    }
+    const broken = Buffer.from(second!)
+    broken[broken.length - 6]! ^= 255
+    const many = Array.from({ length: 10_000 }, () => zlib.gzipSync(""))
+    for (const parts of [[first!, broken], [broken, noise], [noise], [...many, first!, second!, noise]]) {
+      assert.strictEqual(read(...parts).attributes.record["tau.unassembled"], "response: not valid gzip")
+    }
+  })
+
   it("recognises a stream under another content type", () => {
     assert.isNotNull(derive({ ...chat, responseBytes: stream, responseContentType: "text/plain" }).assembled)
   })

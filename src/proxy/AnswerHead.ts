@@ -1,9 +1,11 @@
 import type { ServerResponse } from "node:http"
 import * as Headers from "./Headers.js"
+import { isPlain } from "./RequestBody.js"
 
 /** The head of an upstream's answer on its way to the client, and what it says of the body. */
 export class AnswerHead {
   readonly contentType: string | null
+  /** Those of all its headers, as one list. */
   readonly contentEncoding: string | null
   /** Its `content-length`; null when it has none. */
   readonly length: number | null
@@ -16,14 +18,14 @@ export class AnswerHead {
     this.message = Headers.phraseOf(message)
     this.headers = Headers.toClient(raw, isShared)
     this.contentType = Headers.valueOf(raw, "content-type")
-    this.contentEncoding = Headers.valueOf(raw, "content-encoding")
+    this.contentEncoding = Headers.listOf(raw, "content-encoding")
     const length = Headers.valueOf(raw, "content-length")
     this.length = length !== null && /^\d+$/.test(length) ? Number(length) : null
   }
 
   /** The body can be read as it passes. */
   get isPlain(): boolean {
-    return this.contentEncoding === null || this.contentEncoding === "identity"
+    return isPlain(this.contentEncoding)
   }
 
   isOf(type: string): boolean {

@@ -148,6 +148,16 @@ export const valueOf = (raw: ReadonlyArray<string>, name: string): string | null
   return null
 }
 
+/** Values of all headers of that lower-case name, as one list; null when there are none. */
+export const listOf = (raw: ReadonlyArray<string>, name: string): string | null => {
+  let list: string | null = null
+  for (let index = 0; index < raw.length; index += 2) {
+    if (raw[index]!.length !== name.length || raw[index]!.toLowerCase() !== name) continue
+    list = list === null ? raw[index + 1]! : `${list}, ${raw[index + 1]!}`
+  }
+  return list
+}
+
 /** Further headers of this hop, which any number of `Connection` headers may name; null when there are none. */
 const connectionNames = (raw: ReadonlyArray<string>): ReadonlySet<string> | null => {
   let names: Set<string> | null = null

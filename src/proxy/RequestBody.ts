@@ -40,8 +40,8 @@ export const sendUpstream = (
 }
 
 /** Whether a body with this `content-encoding` can be read as it is. */
-export const isPlain = (encoding: string | undefined): boolean =>
-  encoding === undefined || encoding.trim().toLowerCase() === "identity"
+export const isPlain = (encoding: string | null | undefined): boolean =>
+  encoding == null || encoding.trim().toLowerCase() === "identity"
 
 const collect = (request: IncomingMessage, call: Call, dispatch: (body: Buffer) => void) => {
   const chunks: Array<Buffer> = []

@@ -3,6 +3,7 @@ import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { connect, createServer, type Socket } from "node:net"
 import { join } from "node:path"
+import { deflateSync, gzipSync } from "node:zlib"
 import { request } from "undici"
 import { toBaseUrl } from "../../src/domain/Attribution.js"
 import { Proxy } from "../../src/proxy/Proxy.js"
@@ -155,6 +156,7 @@ describe("Proxy, whatever a peer does", () => {
   it.scopedLive("holds the end of a stream back, whatever the stream calls itself and however it is framed", () =>
     Effect.gen(function*() {
       const heads: ReadonlyArray<Record<string, string>> = [
+        { "content-type": "text/event-stream", "content-encoding": "Identity" },
         { "content-type": "Text/Event-Stream; charset=utf-8" },
         { "content-type": "text/plain" },
         { "content-type": "text/event-stream", "content-length": "24" }
@@ -163,7 +165,7 @@ describe("Proxy, whatever a peer does", () => {
       const url = yield* upstream((_req, res) => {
         res.writeHead(200, heads[head]!)
         res.write("data: 1\n\n")
-        res.write(head === 2 ? "data: 2, the end".slice(0, 15) : "data: [DONE]\n\n")
+        res.write(head === 3 ? "data: 2, the end".slice(0, 15) : "data: [DONE]\n\n")
       })
       yield* withProxy(
         url,
@@ -177,6 +179,35 @@ describe("Proxy, whatever a peer does", () => {
             assert.strictEqual((yield* spansNow)[head]?.state, "done", JSON.stringify(heads[head]))
             body.destroy()
           }
+        })
+      )
+    }))
+
+  it.scopedLive("reads an answer whose encodings come in headers of their own", () =>
+    Effect.gen(function*() {
+      const answer = deflateSync(gzipSync(JSON.stringify({ object: "chat.completion", id: "c1", choices: [] })))
+      const url = yield* upstream((_req, res) => {
+        res.writeHead(200, [
+          "content-type",
+          "application/json",
+          "content-encoding",
+          "gzip",
+          "content-encoding",
+          "deflate"
+        ])
+        res.end(answer)
+      })
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const base = yield* baseUrl
+          const { body } = yield* Effect.promise(() =>
+            request(`${base}/chat/completions`, { method: "POST", body: "{}" })
+          )
+          assert.isTrue(answer.equals(Buffer.from(yield* Effect.promise(() => body.arrayBuffer()))))
+          const { attributes } = (yield* spansNow)[0]!
+          assert.strictEqual(attributes["gen_ai.response.id"], "c1")
+          assert.strictEqual(attributes["tau.response.content_encoding"], "gzip, deflate")
         })
       )
     }))

@@ -1,16 +1,9 @@
+import { Pieces } from "./Pieces.js"
 import type { RecordingBudget } from "./RecordingBudget.js"
-
-/** So many chunks are kept as they came; of later ones the small are copied together. */
-const looseMax = 8
-const smallMax = 512
-const blockBytes = 8 * 1024
 
 /** A bounded copy of a body as it passes: the chunks up to a limit, and the count of all. */
 export class Recording {
-  private readonly chunks: Array<Uint8Array> = []
-  private block: Buffer | null = null
-  private blockFrom = 0
-  private blockTo = 0
+  private readonly pieces = new Pieces()
   private kept = 0
   private isReleased = false
   bytes = 0
@@ -29,29 +22,7 @@ export class Recording {
     const part = chunk.length <= room ? chunk : chunk.subarray(0, room)
     this.kept += part.length
     this.budget.used += part.length
-    this.keep(part)
-  }
-
-  /** A chunk of a few bytes costs far more as an object of its own: a peer must not choose how much. */
-  private keep(part: Uint8Array) {
-    if (this.chunks.length < looseMax || part.length > smallMax) {
-      this.closeBlock()
-      this.chunks.push(part)
-      return
-    }
-    if (this.block === null || this.block.length - this.blockTo < part.length) {
-      this.closeBlock()
-      this.block = Buffer.allocUnsafeSlow(blockBytes)
-      this.blockFrom = this.blockTo = 0
-    }
-    this.block.set(part, this.blockTo)
-    this.blockTo += part.length
-  }
-
-  private closeBlock() {
-    if (this.block === null || this.blockTo === this.blockFrom) return
-    this.chunks.push(this.block.subarray(this.blockFrom, this.blockTo))
-    this.blockFrom = this.blockTo
+    this.pieces.add(part)
   }
 
   get isTruncated(): boolean {
@@ -59,8 +30,7 @@ export class Recording {
   }
 
   get content(): Uint8Array {
-    this.closeBlock()
-    return this.chunks.length === 1 ? this.chunks[0]! : Buffer.concat(this.chunks)
+    return this.pieces.content
   }
 
   /** The call is over: its bytes are no longer held for it. */

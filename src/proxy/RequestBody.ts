@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http"
 import { PassThrough, type Readable } from "node:stream"
 import type { Call } from "./Call.js"
+import { Pieces } from "./Pieces.js"
 import type { ProxyLimits } from "./ProxyOptions.js"
 
 /** Up to this size a body is collected and sent in one write; larger ones and those of unknown size pass as they come. */
@@ -65,27 +66,28 @@ const collectUpTo = (
   dispatch: (body: Buffer | Readable) => void,
   take?: (body: Buffer) => void
 ) => {
-  const chunks: Array<Buffer> = []
+  const pieces = new Pieces()
   let bytes = 0
   const more = (chunk: Buffer) => {
     call.heardAt = performance.now()
-    chunks.push(chunk)
+    pieces.add(chunk)
     bytes += chunk.length
     if (bytes <= wholeBytesMax) return
     request.off("data", more)
     request.off("end", whole)
     request.pause()
-    for (const early of chunks.toReversed()) request.unshift(early)
+    request.unshift(pieces.content)
     pass(request, call, bytesMax, dispatch)
   }
   const whole = () => {
     call.heardAt = null
+    const body = Buffer.concat([pieces.content])
     if (take !== undefined) {
-      take(Buffer.concat(chunks))
+      take(body)
       return
     }
-    for (const chunk of chunks) call.request.add(chunk)
-    dispatch(Buffer.concat(chunks))
+    call.request.add(body)
+    dispatch(body)
   }
   request.on("data", more)
   request.on("end", whole)

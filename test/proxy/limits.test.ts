@@ -2,12 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { ServerResponse } from "node:http"
 import { connect } from "node:net"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { request } from "undici"
 import { Proxy } from "../../src/proxy/Proxy.js"
 import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
 import { metrics } from "../support/metrics.js"
 import { attribution, finishedSpans, oneSpan, responseText, withProxy } from "../support/proxy.js"
-import { eventually, upstream } from "../support/upstream.js"
+import { eventually, upstream, withBody } from "../support/upstream.js"
 
 const base = Effect.map(
   Proxy,
@@ -152,6 +154,43 @@ describe("The proxy's limits", () => {
         })
       )
     }))
+
+  it.scopedLive(
+    "hold for the bytes of a request that is read before it is sent, not for the pieces in which they come",
+    () =>
+      Effect.gen(function*() {
+        setFlagsFromString("--expose-gc")
+        const gc = runInNewContext("gc") as () => void
+        const heap = () => {
+          gc()
+          return process.memoryUsage().heapUsed
+        }
+        const count = 200_000
+        let before = 0
+        let grownBy = 0
+        const url = yield* upstream(withBody((body, _request, response) => {
+          grownBy = heap() - before
+          response.end(String(body.length))
+        }))
+        yield* withProxy(
+          url,
+          Effect.gen(function*() {
+            const socket = connect(Number(new URL((yield* Proxy).origin).port), "127.0.0.1")
+            let text = ""
+            socket.on("error", () => {}).on("data", (part: Buffer) => text += part.toString())
+            socket.write("POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\n")
+            before = heap()
+            socket.write(Buffer.concat([Buffer.from("1\r\nx\r\n".repeat(count)), Buffer.from("0\r\n\r\n")]))
+            yield* eventually("the answer", Effect.sync(() => text.includes(`\r\n\r\n`) ? true : undefined))
+            assert.include(text, String(count))
+            assert.isBelow(grownBy, 8 * 1024 * 1024)
+            socket.destroy()
+          }),
+          { streamUsage: "ask" }
+        )
+      }),
+    60_000
+  )
 
   it.scopedLive("break off a call that lasts too long", () =>
     Effect.gen(function*() {

@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { createHash, randomBytes } from "node:crypto"
-import { dirname, join } from "node:path"
+import { createHash } from "node:crypto"
+import { dirname } from "node:path"
 import { counted } from "../domain/Figures.js"
 import { RunId } from "../domain/Ids.js"
 import { ResourceValues } from "../domain/Resources.js"
@@ -17,7 +17,6 @@ import { metricsOf } from "../evidence/Outcomes.js"
 import { defaultRetention, runIdPattern } from "../evidence/Publication.js"
 import { episodesOf, readSuite, type Suite } from "../evidence/Suite.js"
 import { Proxy } from "../proxy/Proxy.js"
-import { defaultLimits } from "../proxy/ProxyOptions.js"
 import { ActorTree } from "../runtime/ActorTree.js"
 import { Announcer } from "../runtime/Announcer.js"
 import * as ChatExecutor from "../runtime/ChatExecutor.js"
@@ -37,10 +36,11 @@ import type { RunInput } from "./commands/benchmark.js"
 import { configHash } from "./ConfigHash.js"
 import { ExitCode } from "./ExitCode.js"
 import { drainMsDefault } from "./flags.js"
-import { endpoint, storeTags } from "./OptimizeCommand.js"
+import { storeTags } from "./OptimizeCommand.js"
 import { localPrincipal } from "./Principal.js"
 import { proxyActors } from "./ProxyActors.js"
 import { commandIn } from "./RestartCommand.js"
+import { agentEndpoint, runProxy } from "./RunProxy.js"
 import { upstreamOf } from "./Upstream.js"
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex")
@@ -84,8 +84,12 @@ export const runBenchmark = Effect.fnUntraced(
       {},
       environment
     )
-    const attributionLogPath = join(dirname(input.storePath), "proxy-attribution.jsonl")
-    const agentKey = `tau-run-${randomBytes(16).toString("hex")}`
+    const proxy = runProxy({
+      bind: freePort,
+      upstream,
+      timeoutMs: attemptTimeoutSecs * 1_000,
+      storePath: input.storePath
+    })
     const chat = {
       kind: "chat" as const,
       seed_field: "seed",
@@ -98,26 +102,15 @@ export const runBenchmark = Effect.fnUntraced(
       Layer.provideMerge(
         RubricScoring.layer({ dimensions, rubricField: "scoring_rubric", baseDir: dirname(input.suitePath) })
       ),
-      Layer.provideMerge(endpoint(upstream.model, agentKey)),
+      Layer.provideMerge(agentEndpoint(upstream.model, proxy.clientKey)),
       Layer.provideMerge(proxyActors),
-      Layer.provideMerge(Proxy.layer({
-        bind: freePort,
-        upstreamUrl: upstream.url,
-        timeoutMs: attemptTimeoutSecs * 1_000,
-        attributionRequired: true,
-        clientKey: agentKey,
-        upstreamKey: upstream.key ?? null,
-        attributionLogPath,
-        recordPolicy: "required",
-        onDisconnect: "cancel",
-        replay: "after-crash",
-        warn: (message) => void process.stderr.write(`${message}\n`),
-        limits: defaultLimits
-      })),
+      Layer.provideMerge(Proxy.layer({ ...proxy, replay: "after-crash" })),
       Layer.provideMerge(ActorTree.layer("run", input.storePath)),
       Layer.provideMerge(ControlSocket.layer(input.storePath)),
       Layer.provideMerge(stores),
-      Layer.provideMerge(Sqlite.layer({ path: input.storePath, kind: "run", attributionLogPath })),
+      Layer.provideMerge(
+        Sqlite.layer({ path: input.storePath, kind: "run", attributionLogPath: proxy.attributionLogPath })
+      ),
       Layer.provideMerge(Announcer.layer(process.stderr, environment))
     )
     return yield* Effect.gen(function*() {

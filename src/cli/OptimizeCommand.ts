@@ -1,19 +1,13 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { randomBytes } from "node:crypto"
-import { dirname, join } from "node:path"
 import type { RunConfig } from "../domain/RunConfig.js"
-import { reachable } from "../http/HostName.js"
 import { searchJson } from "../optimizer/report/searchJson.js"
 import type { SearchReport } from "../optimizer/report/SearchReport.js"
 import { searchText } from "../optimizer/report/searchText.js"
 import { searchReport } from "../optimizer/run/reportOf.js"
-import type { Status } from "../proxy/Health.js"
-import { Proxy } from "../proxy/Proxy.js"
-import { defaultLimits, type ProxyOptions } from "../proxy/ProxyOptions.js"
+import type { ProxyOptions } from "../proxy/ProxyOptions.js"
 import { ActorTree } from "../runtime/ActorTree.js"
-import { AgentEndpoint } from "../runtime/AgentEndpoint.js"
 import { Announcer } from "../runtime/Announcer.js"
 import * as ChatExecutor from "../runtime/ChatExecutor.js"
 import * as CommandExecutor from "../runtime/CommandExecutor.js"
@@ -51,6 +45,7 @@ import type { Environment } from "./Providers.js"
 import { proxyActors } from "./ProxyActors.js"
 import { proxyWithDashboard } from "./ProxyWithDashboard.js"
 import { restartCommand } from "./RestartCommand.js"
+import { agentEndpoint, runProxy, type RunProxyOptions } from "./RunProxy.js"
 import { searchPart } from "./SearchPart.js"
 import { sideEndpoints, type SideModel } from "./SideModel.js"
 
@@ -68,23 +63,16 @@ const optimize = Effect.fnUntraced(function*(
 ) {
   const { config, folder, judges, path, reflection, seed, upstream } = yield* preparation(mode, environment)
   if (mode.dryRun) return yield* dryRun(mode, config, seed)
-  const attributionLogPath = join(dirname(mode.storePath), "proxy-attribution.jsonl")
-  const agentKey = `tau-run-${randomBytes(16).toString("hex")}`
-  const proxy: ProxyOptions = {
-    bind: mode.proxy.bind,
-    upstreamUrl: upstream.url,
-    // A model that thinks sends nothing for minutes; the attempt's own limit is what should end the wait.
-    timeoutMs: mode.proxy.timeoutMs ?? Math.max(30_000, config.attempt_timeout_secs * 1_000),
-    attributionRequired: true,
-    clientKey: agentKey,
-    upstreamKey: upstream.key ?? null,
-    attributionLogPath,
-    recordPolicy: "required",
-    onDisconnect: "cancel",
+  const proxy: RunProxyOptions = {
+    ...runProxy({
+      bind: mode.proxy.bind,
+      upstream,
+      // A model that thinks sends nothing for minutes; the attempt's own limit is what should end the wait.
+      timeoutMs: mode.proxy.timeoutMs ?? Math.max(30_000, config.attempt_timeout_secs * 1_000),
+      storePath: mode.storePath
+    }),
     ...(config.resume.replay !== "never" && { replay: config.resume.replay }),
-    ...(config.rewrite !== undefined && { rewrite: config.rewrite }),
-    warn: (message) => void process.stderr.write(`${message}\n`),
-    limits: defaultLimits
+    ...(config.rewrite !== undefined && { rewrite: config.rewrite })
   }
 
   const token = yield* dashboardToken(environment)
@@ -95,14 +83,16 @@ const optimize = Effect.fnUntraced(function*(
     .pipe(
       Layer.provideMerge(executor(config, folder)),
       Layer.provideMerge(scoring(config, folder, { models: judges, proxy, ofRun: mode.modelRef })),
-      Layer.provideMerge(endpoint(upstream.model, agentKey)),
+      Layer.provideMerge(agentEndpoint(upstream.model, proxy.clientKey)),
       Layer.provideMerge(proxyActors),
       Layer.provideMerge(proxyWithDashboard(proxy, { storePath: mode.storePath, token })),
       // Once the store is there: the socket is beside it.
       Layer.provideMerge(ActorTree.layer("run", mode.storePath)),
       Layer.provideMerge(ControlSocket.layer(mode.storePath)),
       Layer.provideMerge(storeTags),
-      Layer.provideMerge(Sqlite.layer({ path: mode.storePath, kind: "run", attributionLogPath })),
+      Layer.provideMerge(
+        Sqlite.layer({ path: mode.storePath, kind: "run", attributionLogPath: proxy.attributionLogPath })
+      ),
       Layer.provideMerge(Announcer.layer(process.stderr, environment))
     )
   const running = Effect.flatMap(
@@ -188,19 +178,3 @@ const executor = ({ executor: chosen }: RunConfig, folder: string) => {
       return HttpExecutor.layer(chosen)
   }
 }
-
-export const endpoint = (model: string, apiKey: string) =>
-  Layer.effect(
-    AgentEndpoint,
-    Effect.map(Proxy, ({ health, origin }) => ({
-      origin: reachable(origin),
-      apiKey,
-      model,
-      refusal: () => {
-        const { status, storeFailure } = health()
-        return passing.has(status) ? storeFailure : null
-      }
-    }))
-  )
-
-const passing: ReadonlySet<Status> = new Set<Status>(["storage_full", "store_locked", "store_busy"])

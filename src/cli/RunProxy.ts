@@ -1,0 +1,49 @@
+/** The proxy of a run's own, and what the run's agents know of it. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { randomBytes } from "node:crypto"
+import { dirname, join } from "node:path"
+import { reachable } from "../http/HostName.js"
+import type { Status } from "../proxy/Health.js"
+import { Proxy } from "../proxy/Proxy.js"
+import { defaultLimits, type ProxyOptions } from "../proxy/ProxyOptions.js"
+import { AgentEndpoint } from "../runtime/AgentEndpoint.js"
+
+export type RunProxyOptions = ProxyOptions & { readonly clientKey: string; readonly attributionLogPath: string }
+
+/** Takes the run's own key and no other, and makes no call that it cannot record. */
+export const runProxy = (
+  { bind, storePath, timeoutMs, upstream }: Pick<ProxyOptions, "bind" | "timeoutMs"> & {
+    readonly upstream: { readonly url: string; readonly key: string | undefined }
+    readonly storePath: string
+  }
+): RunProxyOptions => ({
+  bind,
+  upstreamUrl: upstream.url,
+  timeoutMs,
+  attributionRequired: true,
+  clientKey: `tau-run-${randomBytes(16).toString("hex")}`,
+  upstreamKey: upstream.key ?? null,
+  attributionLogPath: join(dirname(storePath), "proxy-attribution.jsonl"),
+  recordPolicy: "required",
+  onDisconnect: "cancel",
+  warn: (message) => void process.stderr.write(`${message}\n`),
+  limits: defaultLimits
+})
+
+/** Where the run's agents call their model. */
+export const agentEndpoint = (model: string, apiKey: string) =>
+  Layer.effect(
+    AgentEndpoint,
+    Effect.map(Proxy, ({ health, origin }) => ({
+      origin: reachable(origin),
+      apiKey,
+      model,
+      refusal: () => {
+        const { status, storeFailure } = health()
+        return passing.has(status) ? storeFailure : null
+      }
+    }))
+  )
+
+const passing: ReadonlySet<Status> = new Set<Status>(["storage_full", "store_locked", "store_busy"])

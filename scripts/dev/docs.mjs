@@ -312,7 +312,8 @@ tau: tau.json: $.worker_cuont: unknown key "worker_cuont"; did you mean "worker_
   in a directory of \`PATH\`.
 - With the executor \`chat\` each example must have what its message needs: the fields that \`user\` names; without \`user\` a \`prompt\`, or
   \`messages\`; and the whole number that \`seed_field\` names. A resource named in \`user\`, \`parameters\` or \`tools\` must exist in \`resources\`.
-- Each example must have the field that a scorer of \`scoring\` compares with.
+- Each example must have the field that a scorer of \`scoring\` compares with, and in it what the scorer can use: a number for
+  \`numeric\`, a text or texts that are not empty for \`contains\`.
 - The component of a rule in \`rewrite\` is a text in \`resources\`.
 - Regular expressions must compile, those of the examples too when they are the pattern.
 - \`upstream_url\` is an http or https URL without user, password, query and fragment. The \`url\` of an executor or scorer \`http\` may

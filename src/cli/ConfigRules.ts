@@ -10,6 +10,8 @@ import { render, renderResources } from "../domain/Template.js"
 import { ownHeaders } from "../http/PostJson.js"
 import { patternProblem } from "../openai/BoundedPatterns.js"
 import { parseHttpUrl, parseUpstream } from "../openai/UpstreamUrl.js"
+import { contains } from "../scoring/Contains.js"
+import { numeric } from "../scoring/Numeric.js"
 import type { Problem } from "./ConfigShape.js"
 import { mismatch } from "./ConfigShape.js"
 import { modelProblems } from "./ModelRule.js"
@@ -84,11 +86,40 @@ const scoringProblems = (config: RunConfig): ReadonlyArray<Problem> => {
 
 /** An attempt whose answer cannot be scored fails, which is known before it is paid for. */
 const referenceProblems = (config: RunConfig): ReadonlyArray<Problem> => {
-  const wanted = (config.scoring ?? []).flatMap((scorer) => referenceOf(scorer) ?? [])
-  return examplesOf(config).flatMap(([path, example]) => {
-    const missing = wanted.find((field) => !Object.hasOwn(example, field))
-    return missing === undefined ? [] : [missingReference(path, missing)]
+  const wanted = (config.scoring ?? []).flatMap((scorer) => {
+    const field = referenceOf(scorer)
+    return field === undefined ? [] : [{ scorer, field }]
   })
+  return examplesOf(config).flatMap(([path, example]): ReadonlyArray<Problem> => {
+    const missing = wanted.find(({ field }) => !Object.hasOwn(example, field))
+    if (missing !== undefined) return [missingReference(path, missing.field)]
+    return wanted.flatMap(({ field, scorer }) => {
+      const reference = example[field]
+      return isUsable(scorer, reference) ? [] : [mismatch(pathOf(path, field), usable[scorer.kind]!, reference)]
+    })
+  })
+}
+
+/** Whether the scorer could compare any answer with it. */
+const isUsable = (scorer: ScorerConfig, reference: unknown): boolean => {
+  switch (scorer.kind) {
+    case "numeric": {
+      const options = { tolerance: scorer.tolerance, thousandsSeparator: scorer.thousands_separator }
+      return Either.isRight(numeric("", reference, options))
+    }
+    case "contains":
+      return Either.isRight(contains("", reference, { ignoreCase: scorer.ignore_case }))
+    case "regex":
+      return typeof reference === "string"
+    default:
+      return true
+  }
+}
+
+const usable: Readonly<Record<string, string>> = {
+  numeric: "a number, or a text with a number in it, for the scorer \"numeric\"",
+  contains: "a text that is not empty, or a list of such texts, for the scorer \"contains\"",
+  regex: "a text, the pattern to find, for the scorer \"regex\""
 }
 
 /** The field that a scorer reads of each example. What a program or a server reads is their own matter. */

@@ -61,6 +61,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   private statusCode: number | null = null
   /** Bytes that must not leave before the commit; null while everything may pass. */
   private held: Array<Uint8Array> | null = null
+  readonly startedAt = performance.now()
   private informational = 0
   private chunks = 0
   private firstByteUs: number | null = null
@@ -236,11 +237,6 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     this.outgoing.shouldKeepAlive = false
     this.outgoing.once("finish", () => this.incoming.socket.end())
     if (!this.incoming.complete) this.fail("malformed", message)
-  }
-
-  /** Unix milliseconds. */
-  get startedAtMs(): number {
-    return this.intent.startTimeUs / 1000
   }
 
   get sentWhilePaused(): number | null {

@@ -2,8 +2,8 @@ import type { Member } from "./Members.js"
 
 /** What is looked at: a call, or a WebSocket connection. */
 export interface UnderWay extends Member {
-  /** Unix milliseconds. */
-  readonly startedAtMs: number
+  /** In the time of `performance.now`. */
+  readonly startedAt: number
   /** Bytes sent on the client's connection while more must wait for it; null while nothing waits. */
   readonly sentWhilePaused: number | null
   /** When something of the request came last, in the time of `performance.now`; null while nothing more is to come. */
@@ -39,13 +39,12 @@ export class CallClock {
 
   private look(now: number) {
     const { callMs, clientIdleMs, uploadIdleMs } = this.limits
-    const nowMs = performance.timeOrigin + now
     // This process itself stood still, a laptop that slept for example: what came meanwhile is yet to be read.
     const wasAway = now - this.lookedAt > 2 * this.everyMs
     this.lookedAt = now
     const stalled = new Map<UnderWay, { readonly sent: number; readonly sinceMs: number }>()
     for (const call of this.calls) {
-      if (nowMs - call.startedAtMs > callMs) call.fail("overlong", `the call lasted longer than ${callMs} ms`)
+      if (now - call.startedAt > callMs) call.fail("overlong", `the call lasted longer than ${callMs} ms`)
       const { heardAt } = call
       if (heardAt !== null && now - heardAt > uploadIdleMs && !wasAway) {
         call.fail("stalled", `nothing of the request came for ${uploadIdleMs} ms`)
@@ -53,8 +52,8 @@ export class CallClock {
       const sent = call.sentWhilePaused
       if (sent === null) continue
       const before = this.stalled.get(call)
-      const entry = before?.sent === sent ? before : { sent, sinceMs: nowMs }
-      if (nowMs - entry.sinceMs > clientIdleMs && !wasAway) {
+      const entry = before?.sent === sent ? before : { sent, sinceMs: now }
+      if (now - entry.sinceMs > clientIdleMs && !wasAway) {
         call.fail("unread", `the client read nothing for ${clientIdleMs} ms`)
       } else {
         stalled.set(call, entry)

@@ -39,7 +39,7 @@ export const answerClientError = (
   // The end of the connection within a request is a client that left.
   const hasLeft = error.code === "HPE_INVALID_EOF_STATE"
   if (own.length > 0 && !hasLeft && socket.writable) {
-    own.reduce((last, call) => call.startedAtMs > last.startedAtMs ? call : last).endOfInput(message)
+    own.reduce((last, call) => call.startedAt > last.startedAt ? call : last).endOfInput(message)
     return null
   }
   if (!socket.writable || own.some((call) => call.isAnswering)) {

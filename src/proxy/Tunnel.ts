@@ -76,9 +76,7 @@ export class Tunnel implements UnderWay {
     this.upstream.resume()
   }
 
-  get startedAtMs(): number {
-    return this.begun.intent.startTimeUs / 1000
-  }
+  readonly startedAt = performance.now()
 
   /** Its request is whole: what comes over it is frames. */
   readonly heardAt = null

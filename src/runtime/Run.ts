@@ -95,6 +95,7 @@ export const run = (options: RunOptions) =>
       const { command, config, configHash, configPath, drainMs, modelRef, principal, search, simulated, storePath } =
         options
       const startedAtMs = yield* Clock.currentTimeMillis
+      const startedAtNanos = yield* Clock.currentTimeNanos
       yield* OwnerLock.hold(storePath, yield* holderNote(configPath))
       const before = yield* Effect.flatMap(RunStanding, ({ now }) => now)
       const begun = yield* runs.begin({
@@ -116,7 +117,7 @@ export const run = (options: RunOptions) =>
       yield* checkpoints.save
       yield* reporter.followRuns(storePath)
       if (search !== null && begun.start > 1) yield* search.recall(begun.runId)
-      const reported: ReportedRun = { begun, modelRef, storePath, startedAtMs, line: search?.line }
+      const reported: ReportedRun = { begun, modelRef, storePath, startedAtMs, startedAtNanos, line: search?.line }
 
       const { ended, tree } = yield* treeOf({ begun, checkpoints, config, reported, search })
       const actorTree = yield* ActorTree
@@ -165,7 +166,7 @@ export const run = (options: RunOptions) =>
         rules: config.rewrite ?? [],
         isSearch: search !== null,
         samples: config.optimizer.samples ?? 1,
-        elapsedMs: (yield* Clock.currentTimeMillis) - startedAtMs
+        elapsedMs: Number((yield* Clock.currentTimeNanos) - startedAtNanos) / 1e6
       })
       if (exit.value === "timed-out") yield* announcer.say(timedOutLine(summary, config.completion_timeout_secs))
       if (outage !== null) yield* announcer.say(outage)

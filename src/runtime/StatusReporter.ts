@@ -18,6 +18,8 @@ export interface ReportedRun {
   readonly modelRef: string
   readonly storePath: string
   readonly startedAtMs: number
+  /** The same by the monotonic clock, from which the time that it took is told. */
+  readonly startedAtNanos: bigint
   /** The progress in one line of so many columns, where rollouts alone do not tell it. */
   readonly line?: ((progress: RunProgress, elapsedMs: number, style: ProgressStyle) => string) | undefined
 }
@@ -64,8 +66,9 @@ export class StatusReporter extends Context.Tag("tau/runtime/StatusReporter")<St
 
       let shown = ""
       const show = (run: ReportedRun, progress: RunProgress) =>
-        Effect.flatMap(Clock.currentTimeMillis, (nowMs) => {
-          const line = (run.line ?? progressLine)(progress, nowMs - run.startedAtMs, announcer)
+        Effect.flatMap(Clock.currentTimeNanos, (nowNanos) => {
+          const elapsedMs = Number(nowNanos - run.startedAtNanos) / 1e6
+          const line = (run.line ?? progressLine)(progress, elapsedMs, announcer)
           // The last word may be what the line before it said already; below one another the two are no news.
           if (line === shown && !announcer.redraws) return Effect.void
           shown = line

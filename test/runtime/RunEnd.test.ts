@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
 import { renameSync } from "node:fs"
 import { join } from "node:path"
 import { AttemptFailed } from "../../src/runtime/Executor.js"
+import { setWallClock } from "../support/clock.js"
 import { type FakeAgent, runIn, runtimeAt, storePathIn } from "../support/runtime.js"
 import { rowsOf, scratchFolder } from "../support/store.js"
 
@@ -33,6 +35,20 @@ describe("The end of a run", () => {
         { rolloutId: "run-0001-c0ffee-train-0001", error: "exit code 3", rollouts: 2 },
         { rolloutId: "run-0001-c0ffee-train-0002", error: "another", rollouts: 1 }
       ])
+    }))
+
+  it.scopedLive("says how long it took, however the clock was set meanwhile", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const scope = yield* Effect.scope
+      const said: Array<string> = []
+      const agent: FakeAgent = {
+        said,
+        execute: () => Effect.as(Scope.extend(setWallClock(-3_600_000), scope), { output: "4" })
+      }
+      const { elapsedMs } = yield* Effect.provide(runIn(folder, 1), runtimeAt(folder, agent))
+      assert.isAbove(elapsedMs, 0)
+      assert.notMatch(said.join("\n"), /-\d+ ms/)
     }))
 
   it.scopedLive("is a clear error when the store is taken away, never silence", () =>

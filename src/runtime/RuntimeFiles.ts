@@ -47,7 +47,9 @@ export const follow = (
             run_id: runId,
             start,
             reason_code: reasonCode
-          })
+          }),
+          // After a restored backup another event may have this number.
+          mark: `"timestamp_unix_ms":${atMs},"run_id":${JSON.stringify(runId)}`
         }))))
   })
 

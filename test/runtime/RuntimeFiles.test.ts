@@ -3,7 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import { existsSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { ControlChange } from "../../src/domain/Control.js"
 import * as Control from "../../src/runtime/Control.js"
@@ -126,6 +126,23 @@ describe("the runtime files", () => {
         for (let n = 0; n < 3; n++) yield* follow(storePathIn(folder))
         assert.strictEqual(readFileSync(join(folder, "runtime/events.jsonl"), "utf8"), before)
         assert.isTrue(existsSync(join(folder, "runtime/jobs/run-0001-c0ffee.json")))
+      })
+    ))
+
+  it.scoped("are not carried on where a backup was put back whose last event has the number of another", () =>
+    withControl((folder) =>
+      Effect.gen(function*() {
+        yield* beginRun(1)
+        yield* follow(storePathIn(folder))
+        const file = join(folder, "runtime/events.jsonl")
+        const [first, last] = eventsIn(folder)
+        const shown = [first, { ...last, timestamp_unix_ms: Number(last!["timestamp_unix_ms"]) + 7 }]
+        const lines = shown.map((event) => `${JSON.stringify(event)}\n`).join("")
+        writeFileSync(file, lines)
+        yield* apply("cancel")
+        const { message } = yield* Effect.flip(follow(storePathIn(folder)))
+        assert.include(message, "events.jsonl: it shows a row 2 that the store does not have")
+        assert.strictEqual(readFileSync(file, "utf8"), lines)
       })
     ))
 })

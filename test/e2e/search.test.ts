@@ -33,11 +33,7 @@ interface Told {
       readonly resources_version: number | null
     }
   >
-  readonly gate: {
-    readonly decision: string
-    readonly test: string
-    readonly guardRails: ReadonlyArray<{ readonly name: string }>
-  }
+  readonly gate: { readonly decision: string; readonly guardRails: ReadonlyArray<{ readonly name: string }> }
   readonly budget: { readonly rollouts: { readonly spent: number } }
 }
 
@@ -52,12 +48,8 @@ const assertTold = (folder: string, stdout: string, result: Result) =>
     const told = JSON.parse(again.stdout) as Told
     assert.deepStrictEqual(told, summary.search)
     assert.strictEqual(told.budget.rollouts.spent, result.spent.rollouts)
-    assert.strictEqual(told.gate.decision, "promote")
-    assert.deepStrictEqual(
-      told.gate.guardRails.map(({ name }) => name),
-      ["tokens", "failures"]
-    )
-    assert.match(told.gate.test, /^(exact McNemar, one-sided|e-process, at any stop)$/)
+    const { decision, guardRails } = told.gate
+    assert.deepStrictEqual([decision, ...guardRails.map(({ name }) => name)], ["promote", "tokens", "failures"])
     assert.deepInclude(told.candidates.find(({ state }) => state === "winner"), {
       n: result.best,
       resources_version: result.promotedVersion

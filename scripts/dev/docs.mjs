@@ -250,6 +250,10 @@ ${pretty}
 An example is any JSON object. By convention \`prompt\` is what the agent is asked and \`expected\` the reference it is scored
 against; templates and scorers can name other fields.
 
+Many examples are better in a file of their own: \`"optimize": "train.jsonl"\` reads it, named from the config's folder. A name that ends
+in \`.jsonl\` or \`.ndjson\` has an example on each line, any other one JSON array. The examples are part of the config: when they change,
+the next start is a new run.
+
 ## Keys
 
 ${keyTable(RunConfig, RunConfig.ast, {})}
@@ -308,10 +312,12 @@ tau: tau.json: $.worker_cuont: unknown key "worker_cuont"; did you mean "worker_
 - \`train\` and \`val\` are old names of \`optimize\` and \`validate\`. Giving both names of one key is an error.
 - An unknown key is an error that names the nearest known key, or all of them when none is near.
 - Counts and intervals are whole numbers greater than 0.
+- A file of examples is read whole, at most 64 MiB; a mistake in it is told with its line.
 - The program of a \`command\` and its \`cwd\` are there when a run, or a dry run, begins: a file that may be executed, or a name
   in a directory of \`PATH\`.
 - With the executor \`chat\` each example must have what its message needs: the fields that \`user\` names; without \`user\` a \`prompt\`, or
-  \`messages\`; and the whole number that \`seed_field\` names. A resource named in \`user\`, \`parameters\` or \`tools\` must exist in \`resources\`.
+  \`messages\`; and the whole number that \`seed_field\` names. With several examples \`user\` names a field of them.
+  A resource named in \`user\`, \`parameters\` or \`tools\` must exist in \`resources\`.
 - Each example must have the field that a scorer of \`scoring\` compares with, and in it what the scorer can use: a number for
   \`numeric\`, a text or texts that are not empty for \`contains\`.
 - The component of a rule in \`rewrite\` is a text in \`resources\`.

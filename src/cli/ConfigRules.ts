@@ -6,7 +6,7 @@ import { type RewriteWhere, waysToFind } from "../domain/Rewrite.js"
 import type { Example } from "../domain/Rollout.js"
 import type { RunConfig, ScorerConfig } from "../domain/RunConfig.js"
 import { shown } from "../domain/shown.js"
-import { render, renderResources } from "../domain/Template.js"
+import { isConstant, render, renderResources } from "../domain/Template.js"
 import { ownHeaders } from "../http/PostJson.js"
 import { patternProblem } from "../openai/BoundedPatterns.js"
 import { parseHttpUrl, parseUpstream } from "../openai/UpstreamUrl.js"
@@ -183,6 +183,12 @@ const executorProblems = (config: RunConfig): ReadonlyArray<Problem> => {
   if (executor.kind === "http") return httpProblems(executor, "$.executor")
   if (executor.kind !== "chat") return []
   return [
+    ...(executor.user !== undefined && isConstant(executor.user) && examplesOf(config).length > 1
+      ? [{
+        path: "$.executor.user",
+        text: `expected a placeholder for a field of the example, such as {{prompt}}, found ${shown(executor.user)}`
+      }]
+      : []),
     ...examplesOf(config).flatMap(([path, example]) => [
       ...messageProblems(path, example, executor.user, resources),
       ...(executor.seed_field === undefined ? [] : seedProblems(path, example, executor.seed_field))

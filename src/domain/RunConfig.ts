@@ -168,8 +168,16 @@ export const ResumeConfig = Schema.Struct({
 export type ResumeConfig = typeof ResumeConfig.Type
 
 export const RunConfig = Schema.Struct({
-  optimize: withDefault(Schema.Array(Example), [], "Examples to optimize on; `train` is an old name for it"),
-  validate: withDefault(Schema.Array(Example), [], "Examples to validate on; `val` is an old name for it"),
+  optimize: withDefault(
+    Schema.Array(Example),
+    [],
+    "Examples to optimize on, or the name of a file with them; `train` is an old name for it"
+  ),
+  validate: withDefault(
+    Schema.Array(Example),
+    [],
+    "Examples to validate on, or the name of a file with them; `val` is an old name for it"
+  ),
   resources: optional(
     ResourceValues,
     "What the agent is given besides the example, stored as a version before the run; `system_prompt` by convention. " +

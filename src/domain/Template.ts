@@ -26,6 +26,10 @@ export const renderResources = (
   resources: ResourceValues
 ): Either.Either<string, TemplateFieldMissing> => fill(template, { resources }, (path) => path.startsWith("resources."))
 
+/** Whether a template says the same of every example: nothing in it names a field of one. */
+export const isConstant = (template: string): boolean =>
+  [...template.matchAll(placeholder)].every(([, escape, path]) => escape !== "" || path!.startsWith("resources."))
+
 const fill = (template: string, scope: ResourceValues, mine: (path: string) => boolean) => {
   const missing: Array<string> = []
   const text = template.replace(placeholder, (match, escape: string, path: string) => {

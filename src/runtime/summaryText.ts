@@ -25,6 +25,10 @@ export const summaryText = (summary: Summary): string => {
     row("model", `${summary.modelRef}${summary.simulated ? "  (simulated)" : ""}`),
     row("resources", `version ${summary.resourcesVersion}`),
     row("calls", `${compact(calls)}, ${compact(inputTokens)} tokens in, ${compact(outputTokens)} out`),
+    // What an agent that calls past the proxy did is not seen, and none of its texts were put in place.
+    ...(calls === 0 && resume.callsReplayed === 0 && summary.succeeded > 0
+      ? [row("", "none came through the run's proxy: see docs/executors.md")]
+      : []),
     ...summary.rewrites.filter(({ matched, missed }) => matched + missed > 0).map(rewriteText),
     row("elapsed", elapsed(elapsedMs)),
     ...(resume.resumed

@@ -159,6 +159,13 @@ describe("Summary", () => {
     assert.include(summaryText({ ...summary, rewrites: one }), "found in NONE of 1 call\n")
   })
 
+  it("says so when no call came through the run's proxy", () => {
+    const hint = "none came through the run's proxy"
+    assert.include(summaryText({ ...summary, calls: 0, resume: { ...summary.resume, callsReplayed: 0 } }), hint)
+    assert.notInclude(summaryText({ ...summary, calls: 0 }), hint)
+    assert.notInclude(summaryText(summary), hint)
+  })
+
   it("is one JSON object with documented names for programs", () => {
     const json = JSON.parse(summaryJson(summary)) as Record<string, unknown>
     assert.deepInclude(json, {

@@ -1,0 +1,77 @@
+import { afterAll, describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { loadConfig } from "../../src/cli/ConfigFile.js"
+import { configHash } from "../../src/cli/ConfigHash.js"
+import type { RunConfig } from "../../src/domain/RunConfig.js"
+
+const folder = mkdtempSync(join(tmpdir(), "tau-config-"))
+mkdirSync(join(folder, "data"))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const write = (name: string, content: string) => writeFileSync(join(folder, name), content)
+
+const load = (config: object) => {
+  write("tau.json", JSON.stringify(config))
+  return Effect.runPromise(Effect.either(loadConfig(join(folder, "tau.json"))))
+}
+const problemsOf = async (config: object) =>
+  Either.match(await load(config), { onLeft: ({ problems }) => [...problems], onRight: () => [] })
+
+const hashOf = (config: RunConfig) => configHash(config, "sim/arithmetic", folder)
+
+const [one, two] = [{ prompt: "What is 2 + 2?", expected: "4" }, { prompt: "Größe?", expected: "5" }]
+
+describe("examples in files", () => {
+  it("are read from the config's folder, as lines or as an array, and are part of the config", async () => {
+    write("data/train.jsonl", `\uFEFF${JSON.stringify(one)}\r\n\n${JSON.stringify(two)}\n`)
+    write("val.json", JSON.stringify([two]))
+    const named = await load({ optimize: "data/train.jsonl", validate: "val.json" })
+    const inline = await load({ optimize: [one, two], validate: [two] })
+    const [first, second] = [Either.getOrThrow(named).config, Either.getOrThrow(inline).config]
+    expect(first).toEqual(second)
+    expect(hashOf(first)).toBe(hashOf(second))
+    write("val.json", JSON.stringify([one]))
+    const later = Either.getOrThrow(await load({ train: "data/train.jsonl", val: "val.json" })).config
+    expect(later.validate).toEqual([one])
+    expect(hashOf(later)).not.toBe(hashOf(first))
+  })
+
+  it("are refused with the key, the file and the line", async () => {
+    expect(await problemsOf({ optimize: "none.jsonl" })).toEqual([
+      "$.optimize: none.jsonl: expected a file of examples, found no such file"
+    ])
+    write("bad.jsonl", `${JSON.stringify(one)}\n{"prompt": }\n[1]\n{"a": 1, "a": 2}\n`)
+    expect(await problemsOf({ train: "bad.jsonl" })).toEqual([
+      expect.stringMatching(/^\$\.train: bad\.jsonl: line 2, column 12: expected a value/),
+      expect.stringMatching(/^\$\.train: bad\.jsonl: line 3: expected an object, found an array/),
+      expect.stringMatching(/^\$\.train: bad\.jsonl: line 4, \$\.a: /)
+    ])
+    write("object.json", "{}")
+    expect(await problemsOf({ validate: "object.json" })).toEqual([
+      expect.stringMatching(/^\$\.validate: object\.json: expected an array of objects, found an object/)
+    ])
+    write("empty.jsonl", "\n")
+    expect(await problemsOf({ optimize: "empty.jsonl" })).toHaveLength(1)
+    write("number.json", "[{\"prompt\": \"a\", \"expected\": \"b\"}, 7]")
+    expect(await problemsOf({ optimize: "number.json" })).toEqual([
+      expect.stringMatching(/^\$\.optimize\[1\]: expected an object, found 7/)
+    ])
+  })
+})
+
+describe("the message of an example", () => {
+  it("is not the same for all of them", async () => {
+    const config = (user: string, optimize: ReadonlyArray<object>) =>
+      problemsOf({ optimize, executor: { kind: "chat", user }, resources: { system_prompt: "Add." } })
+    expect(await config("Question: {prompt}", [one, two])).toEqual([
+      "$.executor.user: expected a placeholder for a field of the example, such as {{prompt}}, found \"Question: {prompt}\""
+    ])
+    expect(await config("{{resources.system_prompt}} \\{{prompt}}", [one, two])).toHaveLength(1)
+    expect(await config("Question: {{prompt}}", [one, two])).toEqual([])
+    expect(await config("Say hello", [one])).toEqual([])
+  })
+})

@@ -81,7 +81,8 @@ const collectUpTo = (
   }
   const whole = () => {
     call.heardAt = null
-    const body = Buffer.concat([pieces.content])
+    const { buffer, byteLength, byteOffset } = pieces.content
+    const body = Buffer.from(buffer, byteOffset, byteLength)
     if (take !== undefined) {
       take(body)
       return

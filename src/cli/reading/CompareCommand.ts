@@ -6,6 +6,7 @@ import type { RolloutMode } from "../../domain/Rollout.js"
 import { visible, wrapped } from "../../domain/TerminalText.js"
 import type { Comparison } from "../../evidence/Comparison.js"
 import { type ComparedExample, compareRuns, type RunComparison } from "../../evidence/RunComparison.js"
+import { signed } from "../../optimizer/report/words.js"
 import { type CountedRollout, RolloutStore } from "../../store/RolloutStore.js"
 import { snake, snakeName, type Totals, totalsOf } from "../../store/RowJson.js"
 import { type Run, RunReader } from "../../store/RunReader.js"
@@ -95,7 +96,7 @@ const comparedText = (
   found: RunComparison
 ): ReadonlyArray<string> => {
   const { comparison, examples, onlyInBaseline, onlyInRun } = found
-  const { bounds, losses, meanDelta, pValue, smallestDetectableDelta, test, ties, wins } = comparison
+  const { bounds, losses, meanDelta, pValue, test, ties, wins } = comparison
   const names = [baseline, other].map(({ run }) => visible(run.id))
   const left = [...onlyIn(names[0]!, onlyInBaseline), ...onlyIn(names[1]!, onlyInRun)]
   const row = (name: string, cell: (side: Side) => string) => ({ name, cells: [cell(baseline), cell(other)] })
@@ -127,7 +128,7 @@ const comparedText = (
       ? []
       : fact("beware", "the configs score differently: the two scores may not mean the same")),
     "",
-    ...wrapped(verdictText(names, comparison, smallestDetectableDelta), columns)
+    ...wrapped(verdictText(names, comparison), columns)
   ]
 }
 
@@ -136,17 +137,14 @@ const onlyIn = (name: string, examples: number): ReadonlyArray<string> =>
 
 const verdictText = (
   [baseline, other]: ReadonlyArray<string>,
-  comparison: Comparison,
-  detectable: number | null
+  comparison: Comparison
 ): string => {
-  const verdict = verdictOf(comparison)
+  const [verdict, detectable] = [verdictOf(comparison), comparison.smallestDetectableDelta]
   if (verdict !== "not shown") return `${other} is ${verdict} than ${baseline}.`
   return detectable === null
     ? "No difference is shown, and these examples could hardly show one."
     : `No difference is shown. A gain of ${detectable.toFixed(3)} would be, 8 times out of 10, by as many examples.`
 }
-
-const signed = (value: number): string => `${value < 0 ? "" : "+"}${value.toFixed(3)}`
 
 const perRollout = ({ run, totals }: Side): string => {
   const ended = totals.succeeded + totals.failed

@@ -21,11 +21,6 @@ export class StoreFiles {
     return this.logInode === null || inodeOf(this.logPath) === this.logInode ? null : this.logPath
   }
 
-  /** The log alone was lost: the database is where it was. */
-  get isLogLost(): boolean {
-    return this.lost === this.logPath
-  }
-
   private get logPath(): string {
     return `${this.path}-wal`
   }

@@ -63,7 +63,8 @@ const main = () => {
     const startedAt = performance.now()
     const { lost } = files
     if (lost !== null) {
-      if (files.isLogLost) saveLog(db)
+      // The log alone: the database is where it was.
+      if (lost !== path) saveLog(db)
       const failure: Failure = { reason: "gone", message: `${lost} was moved or deleted while in use` }
       committed(requests.map(() => ({ ok: false, failure })), 0, log?.state ?? noLog)
       return

@@ -53,14 +53,20 @@ const mib = 1024 * 1024
 /** Nothing that is stored once for several calls. */
 const unique = (bytes: number) => randomBytes(bytes / 2).toString("hex")
 
+/** An upstream, and how many calls it got. */
+const counting = Effect.gen(function*() {
+  let calls = 0
+  const url = yield* upstream((req, res) => {
+    calls += 1
+    req.resume().on("end", () => res.end("ok"))
+  })
+  return { forwarded: () => calls, url }
+})
+
 describe("Proxy, when its store has no room", () => {
   it.scopedLive("refuses calls before it forwards them until there is room again", () =>
     Effect.gen(function*() {
-      let forwarded = 0
-      const url = yield* upstream((req, res) => {
-        forwarded += 1
-        req.resume().on("end", () => res.end("ok"))
-      })
+      const { forwarded, url } = yield* counting
       const path = join(yield* scratchFolder, "store.sqlite")
       const warnings: Array<string> = []
       yield* Effect.gen(function*() {
@@ -71,14 +77,14 @@ describe("Proxy, when its store has no room", () => {
         assert.strictEqual(answers.filter((status) => status === 0).length, 1)
         assert.strictEqual(answers.at(-1), 503)
         assert.deepInclude(yield* until("storage_full"), { statusCode: 503, spans_lost: 1 })
-        const before = forwarded
+        const before = forwarded()
         for (let n = 0; n < 10; n++) {
           const refused = yield* send("/v1/x", "small enough to fit")
           assert.strictEqual(refused.statusCode, 503)
           assert.match(refused.text, /"code":"training_proxy_store_unavailable"/)
           assert.include(refused.text, "storage_full")
         }
-        assert.strictEqual(forwarded, before)
+        assert.strictEqual(forwarded(), before)
         yield* eventually("a warning", Effect.sync(() => warnings[0]))
         const other = new Database(path)
         other.pragma("foreign_keys = OFF")
@@ -189,18 +195,14 @@ describe("Proxy, when its store is held or gone", () => {
 
   it.scopedLive("finds out that its file was moved away before a call does", () =>
     Effect.gen(function*() {
-      let forwarded = 0
-      const url = yield* upstream((req, res) => {
-        forwarded += 1
-        req.resume().on("end", () => res.end("ok"))
-      })
+      const { forwarded, url } = yield* counting
       const path = join(yield* scratchFolder, "store.sqlite")
       yield* Effect.gen(function*() {
         renameSync(path, `${path}.elsewhere`)
         // The process says every 10 s that it lives, and would hear of it then.
         yield* until("store_gone").pipe(Effect.timeout("6 seconds"))
         assert.strictEqual((yield* send("/v1/x")).statusCode, 503)
-        assert.strictEqual(forwarded, 0)
+        assert.strictEqual(forwarded(), 0)
       }).pipe(Effect.provide(proxyAt(path, url)))
     }))
 

@@ -76,6 +76,7 @@ const main = () => {
       if (operation === "closeSpan") prepareSpan(input as FinishedSpan, bodies)
     }
     Atomics.store(storingSince, 0, process.hrtime.bigint())
+    syncing(db, requests.some(({ operation }) => operation !== "openSpan"))
     const outcomes = commit(db, requests)
     forgetPrepared()
     const lines = takeNoted()
@@ -116,6 +117,18 @@ const committed = (outcomes: ReadonlyArray<Outcome>, commitMs: number, log: LogS
 }
 
 const noLog: LogState = { lost: 0, failure: null }
+
+let isSyncing = true
+
+/**
+ * The intent of a call is there for a process that is killed, and the operating system keeps what such a one has written. Only
+ * a machine that loses its power may lose it, with a call that nobody has seen the end of: no fsync of its own is worth that.
+ */
+const syncing = (db: Db, wanted: boolean) => {
+  if (wanted === isSyncing) return
+  db.connection.pragma(`synchronous = ${wanted ? "FULL" : "NORMAL"}`)
+  isSyncing = wanted
+}
 
 /** All requests in one transaction. Should one fail, all are rolled back and run again, each in a savepoint of its own. */
 const commit = (db: Db, requests: ReadonlyArray<Request>): ReadonlyArray<Outcome> => {

@@ -1,7 +1,7 @@
 /** What a run may cost, roughly and before it: by the length of its texts, where they tell what is sent. */
+import type { Price } from "../domain/Prices.js"
 import { resourceText, type ResourceValues } from "../domain/Resources.js"
 import type { RunConfig } from "../domain/RunConfig.js"
-import type { Price } from "../optimizer/run/Spending.js"
 import type { TaskExample } from "../optimizer/Search.js"
 
 export interface Tokens {

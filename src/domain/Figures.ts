@@ -18,5 +18,9 @@ export const compact = (n: number): string => {
   return n < 999_950 ? `${(n / 1_000).toFixed(1)}k` : `${(n / 1_000_000).toFixed(1)}M`
 }
 
+/** `$12.30`, `$0.0042`: below a cent, the first two digits that are not 0. */
+export const dollars = (usd: number): string =>
+  `$${usd.toFixed(usd > 0 && usd < 0.01 ? 1 - Math.floor(Math.log10(usd)) : 2)}`
+
 /** `1 example`, `2 examples`. */
 export const counted = (n: number, one: string, more = `${one}s`): string => `${n} ${n === 1 ? one : more}`

@@ -46,7 +46,7 @@ export const OptimizerConfig = Schema.Struct({
   max_seconds: optional(positive("seconds"), "Longest time from the first step, pauses and stops included"),
   prices: optional(
     Schema.Record({ key: Schema.String, value: Price }),
-    "Prices by model name, over the built-in table"
+    "Dollars per million tokens, `input` and `output`, by model name; over the built-in table. Also of an `evaluate`"
   ),
   target: optional(score, "Mean score over the selection examples at which the search is content and stops"),
   stallLimit: withDefault(

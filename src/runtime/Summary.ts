@@ -1,6 +1,7 @@
 /** What a run amounts to, as data. `summaryText` and `summaryJson` say it to people and programs. */
 import * as Effect from "effect/Effect"
 import type { RunId } from "../domain/Ids.js"
+import { type Cost, costOf, priceOf } from "../domain/Prices.js"
 import type { RewriteRule } from "../domain/Rewrite.js"
 import type { RolloutMode } from "../domain/Rollout.js"
 import type { RunConfig } from "../domain/RunConfig.js"
@@ -50,6 +51,8 @@ export interface Summary {
   readonly calls: number
   readonly inputTokens: number
   readonly outputTokens: number
+  /** Of all its calls, those of judges among them. Null for a simulation. */
+  readonly cost: Cost | null
   /** Of this start. */
   readonly elapsedMs: number
   readonly resume: {
@@ -84,7 +87,7 @@ export interface SummaryFacts {
   /** Rollouts per example. */
   readonly samples: number
   readonly begun: BegunRun
-  readonly config: Pick<RunConfig, "optimize" | "validate" | "scoring">
+  readonly config: Pick<RunConfig, "optimize" | "optimizer" | "validate" | "scoring">
   /** What was found of the run when it was taken up. */
   readonly recovery: {
     readonly findings: Findings
@@ -116,6 +119,7 @@ export const summarize = ({ begun, config, isSearch, recovery, rules, samples, .
     const findings = yield* RunFindings
     const found = yield* findings.of(begun.runId)
     const rewritten = rules.length === 0 ? [] : yield* findings.rewrites(begun.runId)
+    const usage = facts.simulated ? null : yield* findings.usage(begun.runId)
     const summary: Summary = {
       ...facts,
       runId: begun.runId,
@@ -133,6 +137,7 @@ export const summarize = ({ begun, config, isSearch, recovery, rules, samples, .
       calls: progress.calls,
       inputTokens: progress.inputTokens,
       outputTokens: progress.outputTokens,
+      cost: usage && costOf(usage, (model) => priceOf(config.optimizer.prices ?? {}, model)),
       resume: {
         resumed: begun.start > 1,
         finishedBefore: begun.finishedBefore,
@@ -208,6 +213,7 @@ export const summaryJson = (summary: Summary, more: Readonly<Record<string, unkn
       calls: summary.calls,
       input_tokens: summary.inputTokens,
       output_tokens: summary.outputTokens,
+      cost: summary.cost && { usd: round(summary.cost.usd), unpriced: summary.cost.unpriced },
       elapsed_ms: Math.round(summary.elapsedMs),
       resume: {
         resumed: summary.resume.resumed,

@@ -1,5 +1,5 @@
 import { storeHint } from "../domain/CommandText.js"
-import { compact, counted, elapsed } from "../domain/Figures.js"
+import { compact, counted, dollars, elapsed } from "../domain/Figures.js"
 import { cut, visible, wrapped } from "../domain/TerminalText.js"
 import { type ScoreSummary, simulatedNote, type Summary } from "./Summary.js"
 
@@ -29,6 +29,7 @@ export const summaryText = (summary: Summary): string => {
     ...(calls === 0 && resume.callsReplayed === 0 && summary.succeeded > 0
       ? [row("", "none came through the run's proxy: see docs/executors.md")]
       : []),
+    ...costText(summary),
     ...summary.rewrites.filter(({ matched, missed }) => matched + missed > 0).map(rewriteText),
     row("elapsed", elapsed(elapsedMs)),
     ...(resume.resumed
@@ -53,6 +54,17 @@ export const summaryText = (summary: Summary): string => {
     ...failureText(summary),
     ...(summary.simulated ? ["", `Note: ${simulatedNote}.`] : [])
   ].join("\n")
+}
+
+/** Nothing where nobody says what anything cost, as of a model on the own machine. */
+const costText = ({ cost }: Summary): ReadonlyArray<string> => {
+  if (cost === null || cost.usd === 0) return []
+  return [
+    row("cost", `about ${dollars(cost.usd)}`),
+    ...(cost.unpriced === null
+      ? []
+      : [row("", oneLine(`without ${visible(cost.unpriced)}: optimizer.prices has none for it`))])
+  ]
 }
 
 const failureText = ({ failed, failures, storePath }: Summary): ReadonlyArray<string> => {

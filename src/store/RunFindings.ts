@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import type { RunId } from "../domain/Ids.js"
 import type { BrokenBy } from "../domain/Noise.js"
 import { orStoreError } from "./reading.js"
+import { type Usage, usageOfRun } from "./spanUsage.js"
 import type { StoreError } from "./StoreError.js"
 import { brokenBy } from "./writer/broken.js"
 import { allCounted } from "./writer/runCounts.js"
@@ -50,6 +51,8 @@ export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFinding
   readonly broken: (runId: RunId) => Effect.Effect<ReadonlyArray<Broken>, StoreError>
   /** In how many calls each rule of the run's `rewrite` found its text, and in how many not. In no order. */
   readonly rewrites: (runId: RunId) => Effect.Effect<ReadonlyArray<RewriteCount>, StoreError>
+  /** What all its calls used, by model. */
+  readonly usage: (runId: RunId) => Effect.Effect<ReadonlyArray<Usage>, StoreError>
 }>() {
   static readonly layer = Layer.effect(
     RunFindings,
@@ -84,6 +87,7 @@ export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFinding
                 JOIN json_each(s.attributes, '$."tau.rewrite.missed"') found WHERE r.run_id = ${runId}
               ) GROUP BY rule`
           ),
+        usage: (runId) => orStoreError("reading what the run's calls used", usageOfRun(sql, runId)),
         of: (runId) =>
           orStoreError(
             "reading what is there of the run",

@@ -13,6 +13,7 @@ import { RolloutMode, RolloutStatus } from "../domain/Rollout.js"
 import { type Page, pageOf, type PageRequest, positionOf, type UnknownCursor } from "./Page.js"
 import { orStoreError } from "./reading.js"
 import { RunState } from "./RunStore.js"
+import { type Usage, usageOfRun } from "./spanUsage.js"
 import type { StoreError } from "./StoreError.js"
 import { standsAs, type Watched } from "./writer/standing.js"
 
@@ -56,12 +57,16 @@ export interface RunRules {
   readonly algorithm: string | null
   /** JSON; null for the scoring that goes without saying. */
   readonly scoring: string | null
+  /** JSON; null where it names no prices of its own. */
+  readonly prices: string | null
 }
 
 /** Runs for reading, without a writer. */
 export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
   readonly get: (id: string) => Effect.Effect<Option.Option<Run>, StoreError>
   readonly rules: (id: RunId) => Effect.Effect<RunRules, StoreError>
+  /** What all its calls used, by model. */
+  readonly usage: (id: RunId) => Effect.Effect<ReadonlyArray<Usage>, StoreError>
   /** The run that was made last. */
   readonly latest: Effect.Effect<Option.Option<Run>, StoreError>
   /** Newest first, or oldest first; all, or those that stand so. */
@@ -132,10 +137,12 @@ export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
             "reading a run's config",
             Effect.map(
               sql<RunRules>`SELECT json_extract(config, '$.optimizer.algorithm') AS algorithm,
-                json_extract(config, '$.scoring') AS scoring FROM runs WHERE id = ${id}`,
-              ([rules]) => rules ?? { algorithm: null, scoring: null }
+                json_extract(config, '$.scoring') AS scoring,
+                json_extract(config, '$.optimizer.prices') AS prices FROM runs WHERE id = ${id}`,
+              ([rules]) => rules ?? { algorithm: null, scoring: null, prices: null }
             )
           ),
+        usage: (id) => orStoreError("reading what a run's calls used", usageOfRun(sql, id)),
         latest: orStoreError("reading the latest run", latest()),
         page: ({ after, limit, order, stands }) =>
           positionOf(

@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import type { RunId } from "../domain/Ids.js"
 import { type Page, pageOf, type PageRequest } from "./Page.js"
 import { orStoreError } from "./reading.js"
-import { isPaid, isUnpriced, type Usage, usageColumns } from "./spanUsage.js"
+import { type Usage, usageOfRun } from "./spanUsage.js"
 import type { StoreError } from "./StoreError.js"
 import { lastAttempt } from "./writer/rollouts.js"
 
@@ -127,12 +127,7 @@ const record = (sql: SqlClient.SqlClient, runId: RunId) =>
       SELECT count(*) AS n, (SELECT failure FROM search_reflections WHERE run_id = ${runId} AND failure IS NOT NULL
                              ORDER BY n DESC LIMIT 1) AS last
       FROM search_reflections WHERE run_id = ${runId} AND failure IS NOT NULL`
-    // Ids of what a run calls for begin with its own: the spans have an index by them, and none by run.
-    const usage = yield* sql<Usage>`
-      SELECT ${usageColumns(sql)}
-      FROM spans s
-      WHERE s.rollout_id >= ${`${runId}-`} AND s.rollout_id < ${`${runId}.`} AND s.run_id = ${runId} AND ${isPaid(sql)}
-      GROUP BY s.model, is_judge, ${isUnpriced(sql)}`
+    const usage = yield* usageOfRun(sql, runId)
     return {
       run,
       steps,

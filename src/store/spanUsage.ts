@@ -1,15 +1,12 @@
 /** What calls used of their models, added up from their spans. */
 import type * as SqlClient from "@effect/sql/SqlClient"
+import type { RunId } from "../domain/Ids.js"
+import type { ModelUsage } from "../domain/Prices.js"
 import { GenAi } from "../openai/GenAi.js"
 
-export interface Usage {
-  readonly model: string | null
+export interface Usage extends ModelUsage {
   /** 1 where the calls were a judge's. */
   readonly isJudge: 0 | 1
-  readonly inputTokens: number
-  readonly outputTokens: number
-  /** What the upstream itself said it cost, in dollars; 0 where it says nothing. */
-  readonly cost: number
 }
 
 /** Sums over spans named `s`, to be grouped by `s.model` and `is_judge`. */
@@ -25,6 +22,15 @@ export const isPaid = (sql: SqlClient.SqlClient) =>
   } IS NULL`
 
 /** Which calls the upstream itself priced: a sum over both kinds would hide those that it did not. */
-export const isUnpriced = (sql: SqlClient.SqlClient) => sql`s.attributes ->> ${at(GenAi.usageCost)} IS NULL`
+const isUnpriced = (sql: SqlClient.SqlClient) => sql`s.attributes ->> ${at(GenAi.usageCost)} IS NULL`
+
+/** What all paid calls of a run used, by model. */
+export const usageOfRun = (sql: SqlClient.SqlClient, runId: RunId) =>
+  // Ids of what a run calls for begin with its own: the spans have an index by them, and none by run.
+  sql<Usage>`
+    SELECT ${usageColumns(sql)}
+    FROM spans s
+    WHERE s.rollout_id >= ${`${runId}-`} AND s.rollout_id < ${`${runId}.`} AND s.run_id = ${runId} AND ${isPaid(sql)}
+    GROUP BY s.model, is_judge, ${isUnpriced(sql)}`
 
 const at = (attribute: string) => `$."${attribute}"`

@@ -35,6 +35,7 @@ const summary: Summary = {
   calls: 61,
   inputTokens: 12_345,
   outputTokens: 678,
+  cost: null,
   elapsedMs: 12_345.6,
   resume: {
     resumed: true,
@@ -164,6 +165,24 @@ describe("Summary", () => {
     assert.include(summaryText({ ...summary, calls: 0, resume: { ...summary.resume, callsReplayed: 0 } }), hint)
     assert.notInclude(summaryText({ ...summary, calls: 0 }), hint)
     assert.notInclude(summaryText(summary), hint)
+  })
+
+  it("says what the calls cost as far as anybody knows, and whose price is missing", () => {
+    const costLines = (usd: number, unpriced: string | null) =>
+      summaryText({ ...summary, cost: { usd, unpriced } }).split("\n").filter((line) =>
+        /\$|optimizer\.prices/.test(line)
+      )
+    assert.deepStrictEqual(costLines(1.234, null), ["  cost            about $1.23"])
+    assert.deepStrictEqual(costLines(0.00123, null), ["  cost            about $0.0012"])
+    assert.deepStrictEqual(costLines(0.0000123, null), ["  cost            about $0.000012"])
+    assert.deepStrictEqual(costLines(2, "my\u001B[2Jmodel"), [
+      "  cost            about $2.00",
+      "                  without my\\u{1b}[2Jmodel: optimizer.prices has none for it"
+    ])
+    assert.deepStrictEqual(costLines(0, "llama3"), [])
+    assert.deepStrictEqual(summaryText(summary).match(/^ {2}cost/m), null)
+    const json = summaryJson({ ...summary, cost: { usd: 0.1 + 0.2, unpriced: "m" } })
+    assert.deepInclude(JSON.parse(json), { cost: { usd: 0.3, unpriced: "m" } })
   })
 
   it("is one JSON object with documented names for programs", () => {

@@ -1,7 +1,8 @@
 /** Two runs side by side: whether the second is better, by how much, and where. */
 import * as Effect from "effect/Effect"
 import { storeHint } from "../../domain/CommandText.js"
-import { counted, elapsed } from "../../domain/Figures.js"
+import { counted, dollars, elapsed } from "../../domain/Figures.js"
+import { type Cost, costOf, type Price, priceOf } from "../../domain/Prices.js"
 import type { RolloutMode } from "../../domain/Rollout.js"
 import { visible, wrapped } from "../../domain/TerminalText.js"
 import type { Comparison } from "../../evidence/Comparison.js"
@@ -38,6 +39,8 @@ interface Side {
   readonly run: Run
   readonly totals: Totals
   readonly scoring: string | null
+  /** Of all its calls, those of judges among them. */
+  readonly cost: Cost
   readonly rollouts: ReadonlyArray<CountedRollout>
 }
 
@@ -65,7 +68,7 @@ const sideOf = ({ mode, storePath }: CompareMode, id: string) =>
   Effect.gen(function*() {
     const runs = yield* RunReader
     const run = yield* runNamed(id, storePath)
-    const { algorithm, scoring } = yield* runs.rules(run.id)
+    const { algorithm, prices, scoring } = yield* runs.rules(run.id)
     if (algorithm !== null && algorithm !== "evaluate") {
       return yield* new CommandFailed({
         detail: `${visible(run.id)} is a search: its rollouts are those of many texts; what it came to: `
@@ -73,11 +76,13 @@ const sideOf = ({ mode, storePath }: CompareMode, id: string) =>
       })
     }
     const results = yield* runs.results(run.id)
+    const own = JSON.parse(prices ?? "{}") as Readonly<Record<string, Price>>
     const rollouts = yield* Effect.flatMap(RolloutStore, (store) => store.counted(run.id, mode))
     return {
       run,
       totals: totalsOf(results.filter((result) => mode === null || result.mode === mode)),
       scoring,
+      cost: costOf(yield* runs.usage(run.id), (model) => priceOf(own, model)),
       rollouts
     }
   })
@@ -107,8 +112,9 @@ const comparedText = (
     row("rollouts", ({ totals }) => `${totals.succeeded + totals.failed}/${totals.total}`),
     row("failed", ({ totals }) => String(totals.failed)),
     row("score", ({ totals }) => points(totals.meanScore)),
-    // Tokens are counted by run, not by part of the config.
-    ...(mode === null ? [row("tokens each", perRollout)] : []),
+    // What calls used is counted by run, not by part of the config.
+    ...(mode === null ? [row("tokens each", tokensEach)] : []),
+    ...(mode === null && [baseline, other].some(({ cost }) => cost.usd > 0) ? [row("cost each", costEach)] : []),
     row("took, median", ({ rollouts }) => medianTook(rollouts))
   ]
   return [
@@ -146,10 +152,17 @@ const verdictText = (
     : `No difference is shown. A gain of ${detectable.toFixed(3)} would be, 8 times out of 10, by as many examples.`
 }
 
-const perRollout = ({ run, totals }: Side): string => {
+const tokensEach = ({ run, totals }: Side): string => {
   const ended = totals.succeeded + totals.failed
   if (run.calls === 0 || ended === 0) return ""
   return tokens(Math.round(run.inputTokens / ended), Math.round(run.outputTokens / ended))
+}
+
+const costEach = ({ cost, totals }: Side): string => {
+  const ended = totals.succeeded + totals.failed
+  if (ended === 0) return ""
+  if (cost.unpriced === null) return dollars(cost.usd / ended)
+  return cost.usd === 0 ? "unknown" : `over ${dollars(cost.usd / ended)}`
 }
 
 const medianTook = (rollouts: ReadonlyArray<CountedRollout>): string => {
@@ -227,7 +240,7 @@ const comparedJson = (baseline: Side, other: Side, found: RunComparison) => {
   }
 }
 
-const sideJson = ({ run, totals }: Side) => ({
+const sideJson = ({ cost, run, totals }: Side) => ({
   run_id: run.id,
   stands: run.stands,
   model_ref: run.modelRef,
@@ -235,5 +248,6 @@ const sideJson = ({ run, totals }: Side) => ({
   ...snake(totals),
   calls: run.calls,
   input_tokens: run.inputTokens,
-  output_tokens: run.outputTokens
+  output_tokens: run.outputTokens,
+  cost
 })

@@ -1,17 +1,11 @@
 /** What a search has used, and whether the next batch still fits: by what rollouts and reflections used so far. */
-import type { Usage } from "../../store/spanUsage.js"
+import { costOf, type ModelUsage, type Price } from "../../domain/Prices.js"
 import { SearchStopped } from "../Search.js"
 
 export interface SpendingLimits {
   readonly tokensMax: number
   readonly usdMax: number
   readonly secondsMax: number
-}
-
-/** Dollars per million tokens. */
-export interface Price {
-  readonly input: number
-  readonly output: number
 }
 
 export class Spending {
@@ -40,12 +34,12 @@ export class Spending {
     return this.ofRollouts.usd + this.ofReflections.usd
   }
 
-  addRollout(usage: ReadonlyArray<Usage>): void {
+  addRollout(usage: ReadonlyArray<ModelUsage>): void {
     this.rollouts += 1
     this.add(this.ofRollouts, usage)
   }
 
-  addReflection(usage: ReadonlyArray<Usage>): void {
+  addReflection(usage: ReadonlyArray<ModelUsage>): void {
     this.reflections += 1
     this.add(this.ofReflections, usage)
   }
@@ -90,19 +84,10 @@ export class Spending {
       more.reflections * this.ofReflections[of] / Math.max(1, this.reflections)
   }
 
-  private add(sum: { tokens: number; usd: number }, usage: ReadonlyArray<Usage>) {
-    for (const { cost, inputTokens, model, outputTokens } of usage) {
-      sum.tokens += inputTokens + outputTokens
-      const price = model === null ? undefined : this.priceOf(model)
-      // What the upstream itself says a call cost is better than a table.
-      if (cost === 0 && price === undefined && inputTokens + outputTokens > 0) {
-        this.firstUnpriced ??= model ?? "a model without a name"
-      }
-      sum.usd += cost > 0
-        ? cost
-        : price === undefined
-        ? 0
-        : (inputTokens * price.input + outputTokens * price.output) / 1e6
-    }
+  private add(sum: { tokens: number; usd: number }, usage: ReadonlyArray<ModelUsage>) {
+    for (const { inputTokens, outputTokens } of usage) sum.tokens += inputTokens + outputTokens
+    const { unpriced, usd } = costOf(usage, this.priceOf)
+    sum.usd += usd
+    this.firstUnpriced ??= unpriced
   }
 }

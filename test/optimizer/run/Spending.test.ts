@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "effect/FastCheck"
-import { priceOf } from "../../../src/optimizer/run/Prices.js"
+import { priceOf } from "../../../src/domain/Prices.js"
 import { Spending } from "../../../src/optimizer/run/Spending.js"
 
 const unlimited = { tokensMax: Infinity, usdMax: Infinity, secondsMax: Infinity }

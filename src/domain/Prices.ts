@@ -2,7 +2,27 @@
  * List prices in dollars per million tokens, as the providers published them in November 2026. A config's `prices` come first,
  * and what an upstream reports comes before both.
  */
-import type { Price } from "./Spending.js"
+
+/** Dollars per million tokens. */
+export interface Price {
+  readonly input: number
+  readonly output: number
+}
+
+/** What calls of one model used. */
+export interface ModelUsage {
+  readonly model: string | null
+  readonly inputTokens: number
+  readonly outputTokens: number
+  /** What the upstream itself said it cost, in dollars; 0 where it says nothing. */
+  readonly cost: number
+}
+
+export interface Cost {
+  readonly usd: number
+  /** A model that was called and that nobody knows the price of: `usd` is without it. Null when there is none. */
+  readonly unpriced: string | null
+}
 
 const table: Readonly<Record<string, Price>> = {
   "gpt-4o": { input: 2.5, output: 10 },
@@ -41,4 +61,20 @@ export const priceOf = (
     if (price !== undefined) return price
   }
   return model.startsWith("sim/") ? { input: 0, output: 0 } : undefined
+}
+
+/** What the calls cost: as the upstream says, which is better than a table, else by their model's price. */
+export const costOf = (
+  usage: ReadonlyArray<ModelUsage>,
+  priceOf: (model: string) => Price | undefined
+): Cost => {
+  let usd = 0
+  let unpriced: string | null = null
+  for (const { cost, inputTokens, model, outputTokens } of usage) {
+    const price = model === null ? undefined : priceOf(model)
+    if (cost > 0) usd += cost
+    else if (price !== undefined) usd += (inputTokens * price.input + outputTokens * price.output) / 1e6
+    else if (inputTokens + outputTokens > 0) unpriced ??= model ?? "a model without a name"
+  }
+  return { usd, unpriced }
 }

@@ -23,7 +23,7 @@ import type {
 import type { Change, SearchEvent, Texts } from "../Search.js"
 import { slicesOf } from "../Slices.js"
 import { gateFirstSample } from "./gateSamples.js"
-import type { SearchResult } from "./Program.js"
+import type { SearchResult } from "./SearchResult.js"
 import { Spending } from "./Spending.js"
 import { notBegun, type Standing, Watched } from "./Standing.js"
 

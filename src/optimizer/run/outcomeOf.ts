@@ -1,0 +1,27 @@
+import type { SearchOutcome } from "../../store/SearchStore.js"
+import type { Fresh } from "../Conductor.js"
+import type { Outcome } from "../Search.js"
+
+/** What a rollout came to, as the store has it, for the search that asked for it. */
+export const outcomeOf = ({ example }: Fresh, stored: SearchOutcome): Outcome => {
+  const failed = stored.status !== "succeeded"
+  return {
+    example,
+    score: failed ? 0 : stored.score ?? 0,
+    failed,
+    feedback: failed ? `the agent failed: ${stored.error ?? stored.status}` : feedbackText(stored.feedback),
+    output: stored.output,
+    trace: null,
+    // What a judge takes is not the agent's.
+    tokens: stored.usage.reduce(
+      (sum, { inputTokens, isJudge, outputTokens }) => isJudge === 1 ? sum : sum + inputTokens + outputTokens,
+      0
+    )
+  }
+}
+
+/** With one scorer what it says; with several, each by its name. */
+const feedbackText = (rewards: SearchOutcome["feedback"]): string => {
+  const said = rewards.filter(({ feedback }) => feedback !== null && feedback !== "")
+  return said.map(({ feedback, name }) => rewards.length === 1 ? feedback : `${name}: ${feedback}`).join("\n")
+}

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
-import type { Duplex, Readable } from "node:stream"
+import type { Duplex } from "node:stream"
 import type { Dispatcher } from "undici"
 import { attemptName } from "../domain/AttemptName.js"
 import { upstreamPath, type UpstreamUrl } from "../openai/UpstreamUrl.js"
@@ -11,8 +11,9 @@ import { CallClock, type UnderWay } from "./CallClock.js"
 import { type CallIdentity, identify } from "./CallIdentity.js"
 import { CallQueue } from "./CallQueue.js"
 import { answerClientError, noteRefused } from "./ClientError.js"
+import { Forwarding, type Route } from "./Forwarding.js"
 import { Handshake } from "./Handshake.js"
-import * as Headers from "./Headers.js"
+import type * as Headers from "./Headers.js"
 import { bareHealth, type Health, healthBytes, statusOf } from "./Health.js"
 import type { Journal } from "./Journal.js"
 import type { KeyRing } from "./KeyRing.js"
@@ -24,8 +25,6 @@ import { Offer } from "./Offer.js"
 import { type Refusal, refuse } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
 import { RecordingBudget } from "./RecordingBudget.js"
-import { answerAgain } from "./Replay.js"
-import { sendUpstream } from "./RequestBody.js"
 import { answerCors, type RequestGuard, requestGuard } from "./RequestGuard.js"
 import { pathWithoutSecrets } from "./RequestSecrets.js"
 import type { Rewriter } from "./Rewriter.js"
@@ -34,11 +33,11 @@ import { SpanRecorder } from "./SpanRecorder.js"
 import { StoreWatch } from "./StoreWatch.js"
 import { Tunnel, type TunnelSettings } from "./Tunnel.js"
 import { askForBody } from "./Upgrades.js"
-import { askUsage, mayAskUsage } from "./UsageAsk.js"
 
 /** Decides over each request; plain functions from here on. */
 export class Gateway {
   readonly captureSession: string
+  private readonly route: Route
   private readonly settings: CallSettings
   private readonly tunnelSettings: TunnelSettings
   readonly underWay = new Members<UnderWay>()
@@ -57,12 +56,12 @@ export class Gateway {
   constructor(
     private readonly options: ProxyOptions,
     private readonly upstream: UpstreamUrl,
-    private readonly dispatcher: Dispatcher,
+    dispatcher: Dispatcher,
     private readonly writer: Writer["Type"],
     private readonly process: { readonly id: string; readonly path: string },
-    private readonly journal: Journal | null,
+    journal: Journal | null,
     ring: KeyRing | null,
-    private readonly rewriter: Rewriter | null
+    rewriter: Rewriter | null
   ) {
     this.captureSession = `capture-${new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}-${randomHex(3)}`
     this.admission = new Admission(options, upstream.origin, ring)
@@ -73,6 +72,7 @@ export class Gateway {
     this.budget = new RecordingBudget(limits.recordingBytesMax)
     this.recorder = new SpanRecorder(writer, process.id, this.metrics, this.budget, options)
     this.watch = new StoreWatch(process.path, this.recorder, limits, options.warn)
+    this.route = { dispatcher, limits, asksUsage: options.streamUsage === "ask", journal, rewriter }
     this.settings = {
       recorder: this.recorder,
       recordedBytesMax: limits.recordedBytesMax,
@@ -93,7 +93,7 @@ export class Gateway {
 
   close(): void {
     this.clock.close()
-    this.rewriter?.close()
+    this.route.rewriter?.close()
     this.watch.close()
     this.metrics.close()
   }
@@ -147,50 +147,41 @@ export class Gateway {
       logLinesLost: logLost,
       walBytes: this.watch.walBytes,
       freeBytes: this.watch.freeBytes,
-      rewrites: this.rewriter?.counts ?? []
+      rewrites: this.route.rewriter?.counts ?? []
     })
   }
 
   handle(request: IncomingMessage, response: ServerResponse): void {
     const problem = this.guard(request)
-    if (problem !== null) {
-      this.refuse(response, problem.kind, problem.message)
-      return
-    }
+    if (problem !== null) return this.refuse(response, problem.kind, problem.message)
     if (answerCors(request, response) || this.answerItself(request, response)) return
-    if (request.httpVersionMajor < 1) {
-      this.refuse(response, "malformed", "HTTP/1.1 is spoken here")
-      return
-    }
+    if (request.httpVersionMajor < 1) return this.refuse(response, "malformed", "HTTP/1.1 is spoken here")
     const identity = identify(request)
-    if (typeof identity === "string") {
-      this.refuse(response, "attribution", identity)
-      return
-    }
-    if (identity.attribution === null && this.options.attributionRequired) {
-      this.refuse(
-        response,
-        "attribution",
-        "x-rollout-id and x-attempt-id (or a /rollout/<id>/attempt/<id> prefix) are required"
-      )
-      return
-    }
-    if (identity.attribution !== null && response instanceof Offer && this.rewriter?.declines(identity.path) === true) {
-      this.refuse(response, "rewrite", "texts of this run's agents are rewritten, over HTTP only")
-      return
-    }
+    if (typeof identity === "string") return this.refuse(response, "attribution", identity)
+    const misfit = this.misfit(identity, response)
+    if (misfit !== null) return this.refuse(response, ...misfit)
     const credentials = this.admission.credentialsFor(request, identity)
-    if (Array.isArray(credentials)) {
-      this.refuse(response, ...credentials)
-    } else if (Number(request.headers["content-length"] ?? 0) > this.options.limits.requestBytesMax) {
-      this.refuse(response, "tooLarge", `the request is larger than ${this.options.limits.requestBytesMax} bytes`)
-    } else if (this.underWay.size < this.options.limits.callsMax) {
-      this.admit(request, response, identity, credentials)
-    } else {
-      const refuse = () => this.refuse(response, "busy", `${this.underWay.size} calls are under way, the limit`)
-      const isQueued = this.queue.enter(response, () => this.admit(request, response, identity, credentials), refuse)
-      if (!isQueued) refuse()
+    if (Array.isArray(credentials)) return this.refuse(response, ...credentials)
+    const { callsMax, requestBytesMax } = this.options.limits
+    if (Number(request.headers["content-length"] ?? 0) > requestBytesMax) {
+      return this.refuse(response, "tooLarge", `the request is larger than ${requestBytesMax} bytes`)
     }
+    const admit = () => this.admit(request, response, identity, credentials)
+    if (this.underWay.size < callsMax) return admit()
+    const refuse = () => this.refuse(response, "busy", `${this.underWay.size} calls are under way, the limit`)
+    if (!this.queue.enter(response, admit, refuse)) refuse()
+  }
+
+  /** Why a call of this identity is none for this proxy; null when it is. */
+  private misfit({ attribution, path }: CallIdentity, response: ServerResponse): Grounds | null {
+    if (attribution === null) {
+      return this.options.attributionRequired
+        ? ["attribution", "x-rollout-id and x-attempt-id (or a /rollout/<id>/attempt/<id> prefix) are required"]
+        : null
+    }
+    return response instanceof Offer && this.route.rewriter?.declines(path) === true
+      ? ["rewrite", "texts of this run's agents are rewritten, over HTTP only"]
+      : null
   }
 
   /** What the proxy tells of itself, and the dashboard. False for all that is the upstream's to answer. */
@@ -225,7 +216,7 @@ export class Gateway {
   }
 
   /** Why no call can be recorded that must be; null when one may be made. */
-  private trouble(): readonly [kind: Refusal, message: string] | null {
+  private trouble(): Grounds | null {
     if (this.options.recordPolicy !== "required") return null
     const trouble = this.recorder.failure()
     if (trouble !== null) {
@@ -245,55 +236,25 @@ export class Gateway {
     this.handled += 1
     const path = upstreamPath(this.upstream.basePath, identity.path)
     const intent = this.intentOf(request, identity, credentials)
-    const upstreamUrl = this.upstream.origin + path.split("?", 1)[0]!
-    const offer = response instanceof Offer ? response : null
-    const call: Call = offer === null
-      ? new Call(this.settings, intent, upstreamUrl, request, response)
-      : new Handshake(this.settings, intent, upstreamUrl, request, offer, (taken) => {
-        this.underWay.delete(call)
-        const tunnel = new Tunnel(this.tunnelSettings, taken, offer)
-        this.underWay.add(tunnel)
-      })
+    const call = this.callOf(intent, this.upstream.origin + path.split("?", 1)[0]!, request, response)
     this.underWay.add(call)
     if (request.headers.expect !== undefined && request.httpVersionMinor === 1) askForBody(response)
-    const { limits } = this.options
-    const send = (body: Buffer | Readable | null) => {
-      const given = offer === null
-        ? Headers.toUpstream(request.rawHeaders, credentials)
-        : Headers.toSocketUpstream(request.rawHeaders, credentials)
-      const headers = call.usageAsked ? Headers.uncompressed(given) : given
-      this.dispatcher.dispatch(
-        {
-          path,
-          method: (request.method ?? "GET") as Dispatcher.HttpMethod,
-          headers: call.isChanged ? Headers.resized(headers, (body as Buffer).length) : headers,
-          body,
-          upgrade: offer === null ? null : "websocket"
-        },
-        call
-      )
-    }
-    const { journal, rewriter } = this
-    const isReplayed = journal !== null && offer === null && journal.concerns(intent)
-    const answer = !isReplayed ? send : (body: Buffer | Readable | null) => {
-      // A body too long to be recorded whole has no equal among the recorded.
-      if (body === null || Buffer.isBuffer(body)) answerAgain(journal, call, intent, body, () => send(body))
-      else send(body)
-    }
-    const mayAsk = this.options.streamUsage === "ask" && mayAskUsage(intent)
-    // The journal compares what is sent with what was sent: after the rewrite, and with the usage asked for.
-    const take = (body: Buffer) => {
-      const sent = mayAsk ? askUsage(call, body, request.headers["content-encoding"]) : body
-      call.request.add(sent)
-      answer(sent)
-    }
-    if (rewriter !== null && offer === null && identity.attribution !== null && rewriter.concerns(intent)) {
-      rewriter.send(request, call, intent, answer, take)
-    } else {
-      if (offer !== null && identity.attribution !== null) rewriter?.passOver(intent)
-      const wholeBytesMax = isReplayed || mayAsk ? limits.recordedBytesMax : 0
-      sendUpstream(request, call, limits, answer, wholeBytesMax, mayAsk ? take : undefined)
-    }
+    new Forwarding(this.route, request, call, {
+      intent,
+      path,
+      credentials,
+      isAttributed: identity.attribution !== null,
+      isOffer: response instanceof Offer
+    }).begin()
+  }
+
+  private callOf(intent: SpanIntent, upstreamUrl: string, request: IncomingMessage, response: ServerResponse): Call {
+    if (!(response instanceof Offer)) return new Call(this.settings, intent, upstreamUrl, request, response)
+    const handshake: Handshake = new Handshake(this.settings, intent, upstreamUrl, request, response, (taken) => {
+      this.underWay.delete(handshake)
+      this.underWay.add(new Tunnel(this.tunnelSettings, taken, response))
+    })
+    return handshake
   }
 
   private intentOf(request: IncomingMessage, identity: CallIdentity, credentials: Headers.Credentials): SpanIntent {
@@ -315,7 +276,7 @@ export class Gateway {
     }
   }
 
-  refuse(response: ServerResponse, ...refusal: readonly [kind: Refusal, message: string]): void {
+  refuse(response: ServerResponse, ...refusal: Grounds): void {
     this.refused += 1
     // A client that waits for a 100 may send its body all the same, or not: what follows could not be told apart.
     if (response.req.headers.expect !== undefined) response.shouldKeepAlive = false
@@ -331,6 +292,8 @@ export class Gateway {
     this.metrics.refuse(refused)
   }
 }
+
+type Grounds = readonly [kind: Refusal, message: string]
 
 const healthPath = "/training/proxy/health"
 const metricsType = "text/plain; version=0.0.4; charset=utf-8"

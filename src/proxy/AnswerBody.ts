@@ -18,6 +18,8 @@ const buffers = new Buffers()
 export class AnswerBody {
   private gathered: Array<Uint8Array> = []
   private gatheredBytes = 0
+  /** Bytes that must not leave before the commit; null while everything may pass. */
+  private held: Array<Uint8Array> | null = null
   private isPaused = false
 
   /** When the client takes bytes more slowly than they come, `pause` is called, and `resume` once it has taken them. */
@@ -51,16 +53,37 @@ export class AnswerBody {
     if (this.gatheredBytes > gatheredMax) this.flush()
   }
 
-  /** What was written before, these last bytes, and the end. */
-  end(bytes = none, trailers: ReadonlyArray<[string, string]> | null = null): void {
+  get isHolding(): boolean {
+    return this.held !== null
+  }
+
+  /** Keeps bytes back. What comes behind them is to be held as well, until they may go. */
+  hold(bytes: Uint8Array): void {
+    if (this.held === null) this.held = [bytes]
+    else this.held.push(bytes)
+  }
+
+  /** What was held leaves as if it were written now. */
+  letGo(): void {
+    const { held } = this
+    if (held === null) return
+    this.held = null
+    for (const bytes of held) this.write(bytes)
+  }
+
+  /** What was written before, what was held, and the end. */
+  end(trailers: ReadonlyArray<[string, string]> | null = null): void {
     const { outgoing } = this
+    // Most often it is all that was held: it goes in one write with the end.
+    const last = this.held?.pop() ?? none
+    this.letGo()
     if (!outgoing.chunkedEncoding) {
-      outgoing.end(bytes.length > 0 ? bytes : undefined)
+      outgoing.end(last.length > 0 ? last : undefined)
       return
     }
     // Until Node's own end, which lets it all go: in one write with the last chunk.
     outgoing.socket?.cork()
-    this.write(bytes)
+    this.write(last)
     this.flush()
     if (trailers !== null) outgoing.addTrailers(trailers)
     outgoing.end()

@@ -31,6 +31,15 @@ export interface CallSettings {
 }
 
 /**
+ * How far the end of a call has come. What happens to a call that is `over` changes nothing any more.
+ *
+ * - `open`: not decided. To `committing` once the answer is whole, else to `over`: failed, cancelled or handed over.
+ * - `committing`: the store has the answer. To `committed`, or to `over` where it had to be recorded and could not be.
+ * - `committed`: the answer's end has left, and what follows passes.
+ */
+type Phase = "open" | "committing" | "committed" | "over"
+
+/**
  * One call on its way through: an undici handler whose every event is a plain function.
  *
  * Bytes pass as they come. What must wait is only the end (`AnswerEnd`), or the close where it cannot be told. It leaves once the
@@ -59,19 +68,15 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   /** It goes out with the first byte, or with the end of an empty answer. */
   private head: AnswerHead | null = null
   private statusCode: number | null = null
-  /** Bytes that must not leave before the commit; null while everything may pass. */
-  private held: Array<Uint8Array> | null = null
   readonly startedAt = performance.now()
   private informational = 0
   private chunks = 0
   private firstByteUs: number | null = null
-  private committedBytes: number | null = null
-  private isCommitting = false
-  private upstreamEnded = false
+  private phase: Phase = "open"
+  /** Bytes of the answer that its commit took in. */
+  private committedBytes = 0
+  private upstream: "answering" | "ended" | "broke" = "answering"
   private trailers: Array<[string, string]> | null = null
-  private upstreamBroke = false
-  /** Set once the span's end is decided; what happens after it changes nothing. */
-  private isSettled = false
   /** Set once the client has left and the answer is read on. */
   private readOn: ReadOn | null = null
   /** Runs while the blank line of the terminal event is waited for. */
@@ -96,13 +101,19 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     incoming.socket.on("end", this.clientClosed)
   }
 
+  private stopListening() {
+    this.outgoing.off("close", this.clientClosed)
+    this.incoming.socket.off("close", this.clientClosed)
+    this.incoming.socket.off("end", this.clientClosed)
+  }
+
   onRequestStart(controller: Dispatcher.DispatchController) {
     this.controller = controller
-    if (this.isSettled) this.abort()
+    if (this.phase !== "open") this.abort()
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _parsed: unknown, message?: string) {
-    if (this.isSettled) return
+    if (this.phase !== "open") return
     // Informational answers are for this hop.
     if (status < 200) {
       this.informational += 1
@@ -126,7 +137,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, received: Buffer) {
-    if (this.isSettled && this.held === null && this.committedBytes === null) return
+    if (this.phase === "over") return
     this.firstByteUs ??= nowUs()
     this.chunks += 1
     this.response.add(received)
@@ -140,13 +151,13 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       return
     }
     // What follows a committed terminal event is no answer any more, and often the blank line that a client waits for.
-    if (this.committedBytes !== null) {
+    if (this.phase === "committed") {
       this.body.write(chunk)
       return
     }
-    if (this.held !== null) {
-      this.held.push(chunk)
-      if (this.ending.goesOn(chunk)) this.sendHeld()
+    if (this.body.isHolding) {
+      this.body.hold(chunk)
+      if (this.ending.goesOn(chunk)) this.body.letGo()
       else this.commitWhenWhole(controller)
       return
     }
@@ -157,7 +168,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       return
     }
     if (holdFrom > 0) this.body.write(chunk.subarray(0, holdFrom))
-    this.held = [chunk.subarray(holdFrom)]
+    this.body.hold(chunk.subarray(holdFrom))
     this.commitWhenWhole(controller)
   }
 
@@ -166,42 +177,41 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController) {
-    this.upstreamEnded = true
+    this.upstream = "ended"
     const trailers = Headers.textOf(controller.rawTrailers)
     if (trailers.length > 0) this.trailers = Headers.trailersOf(trailers)
     this.flush()
-    if (this.isCommitting) return
-    if (this.readOn !== null) this.cancel()
-    else if (this.committedBytes !== null) this.release()
-    else if (!this.isSettled) this.commit("done")
+    if (this.phase === "committed") this.release()
+    else if (this.readOn !== null) this.cancel()
+    else if (this.phase === "open") this.commit()
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error) {
-    if (this.isSettled) {
-      // Broken after its terminal event: the client gets all of the answer, and the broken connection as well.
-      this.upstreamBroke = true
-      this.flush()
-      if (this.committedBytes !== null) this.release()
+    if (this.phase === "open") {
+      if (this.readOn !== null) this.cancel()
+      else this.fail(failureOf(error, this.statusCode !== null), causeOf(error))
       return
     }
-    if (this.readOn !== null) this.cancel()
-    else this.fail(failureOf(error, this.statusCode !== null), causeOf(error))
+    // Broken after its terminal event: the client gets all of the answer, and the broken connection as well.
+    this.upstream = "broke"
+    this.flush()
+    if (this.phase === "committed") this.release()
   }
 
   /** The answer is an error of ours, or a broken connection when part of the upstream's answer has left already. */
   fail(kind: Refusal, cause: string) {
-    if (this.isSettled || this.outgoing.destroyed) return
+    if (this.phase !== "open" || this.outgoing.destroyed) return
     const { code, status } = refusals[kind]
     const message = messageOf(kind, cause, this.settings.timeoutMs)
     const state = stateOf(kind)
     const isStarted = this.outgoing.headersSent
-    this.settle()
+    this.giveUp()
     if (!isStarted) this.statusCode = status
     this.close(isStarted && state === "upstream_error" ? "upstream_cut" : state, { code, message }, (committed) => {
       if (isStarted && kind === "unread") breakOffNow(this.outgoing)
       else if (isStarted) {
         // Half of a terminal event might be taken for all of it.
-        if (!this.ending.isStream && (committed || !this.settings.recordingRequired)) this.sendHeld()
+        if (!this.ending.isStream && (committed || !this.settings.recordingRequired)) this.body.letGo()
         breakOff(this.outgoing)
       } else refuse(this.outgoing, kind, message)
       this.end()
@@ -216,7 +226,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
 
   /** Its end is decided: nothing need be sent any more. */
   get isOver(): boolean {
-    return this.isSettled
+    return this.phase !== "open"
   }
 
   /** Other bytes than the client's are sent on. */
@@ -245,8 +255,8 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
 
   /** Ends a call that outlived the proxy's patience at shutdown. */
   abandon() {
-    if (!this.isSettled) {
-      this.settle()
+    if (this.phase === "open") {
+      this.giveUp()
       const message = "the proxy was stopped before the call had ended"
       this.close("timeout", { code: "training_proxy_shutdown", message }, () => this.end())
     }
@@ -256,11 +266,9 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   /** False when it is over already; else its end is from here on the affair of whoever takes it over. */
   protected handOver(): boolean {
     if (this.readOn !== null) this.cancel()
-    if (this.isSettled) return false
-    this.isSettled = true
-    this.outgoing.off("close", this.clientClosed)
-    this.incoming.socket.off("close", this.clientClosed)
-    this.incoming.socket.off("end", this.clientClosed)
+    if (this.phase !== "open") return false
+    this.phase = "over"
+    this.stopListening()
     return true
   }
 
@@ -269,11 +277,11 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
    * chunk of its own, and belongs into the same commit; it is not waited for long, as not every server sends one.
    */
   private commitWhenWhole(controller: Dispatcher.DispatchController) {
-    if (!this.ending.isWhole || this.isCommitting) return
+    if (!this.ending.isWhole || this.phase !== "open") return
     const commit = () => {
-      if (this.isSettled) return
+      if (this.phase !== "open") return
       controller.pause()
-      this.commit("done")
+      this.commit()
     }
     if (this.ending.isClosed) commit()
     else this.blankLineTimer ??= setTimeout(commit, blankLineMs)
@@ -293,70 +301,62 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   private flush() {
     const rest = this.filter?.end()
     if (rest === undefined || rest.length === 0) return
-    if (this.committedBytes === null) (this.held ??= []).push(rest)
-    else this.body.write(rest)
-  }
-
-  private sendHeld() {
-    const held = this.held ?? []
-    this.held = null
-    for (const part of held) this.body.write(part)
+    if (this.phase === "committed") this.body.write(rest)
+    else this.body.hold(rest)
   }
 
   private readonly pauseUpstream = () => {
-    if (!this.upstreamEnded) this.controller?.pause()
+    if (this.upstream !== "ended") this.controller?.pause()
   }
 
   private readonly resumeUpstream = () => {
     this.controller?.resume()
   }
 
-  private commit(state: FinishedSpan["state"]) {
-    this.isSettled = true
-    this.isCommitting = true
+  private commit() {
+    this.phase = "committing"
     const bytes = this.response.bytes
-    this.close(state, null, (committed) => {
-      this.isCommitting = false
+    this.close("done", null, (committed) => {
       if (!committed && this.settings.recordingRequired) {
-        this.abort()
+        this.giveUp()
         breakOffNow(this.outgoing)
         this.end()
         return
       }
+      this.phase = "committed"
       this.committedBytes = bytes
       this.head?.send(this.outgoing)
-      // In one go: an answer is most often one piece that came with its end.
-      if (
-        this.held?.length === 1 && this.upstreamEnded && !this.upstreamBroke && this.trailers === null &&
-        this.response.bytes === bytes
-      ) {
-        this.body.end(this.held[0])
-        this.end()
-        return
-      }
-      this.sendHeld()
-      if (this.upstreamEnded || this.upstreamBroke) this.release()
-      else this.controller?.resume()
+      if (this.upstream === "answering") {
+        this.body.letGo()
+        this.controller?.resume()
+      } else this.release()
     })
   }
 
-  /** Everything has passed: the connection ends as the upstream's did. */
+  /** The upstream has come to its end: once everything has passed, the connection ends as the upstream's did. */
   private release() {
     const end = () => {
-      if (this.upstreamBroke) breakOff(this.outgoing)
-      else this.body.end(undefined, this.trailers)
+      if (this.upstream === "broke") {
+        this.body.letGo()
+        breakOff(this.outgoing)
+      } else this.body.end(this.trailers)
       this.end()
     }
+    if (this.response.bytes === this.committedBytes) {
+      end()
+      return
+    }
     // Bytes after the terminal event are rare, and part of the answer all the same.
-    if (this.response.bytes > (this.committedBytes ?? 0)) this.close("done", null, end, false)
-    else end()
+    this.body.letGo()
+    this.close("done", null, end, false)
   }
 
   private readonly clientClosed = () => {
     if (this.outgoing.writableFinished || this.readOn !== null) return
-    if (this.isSettled) {
+    if (this.phase !== "open") {
       this.abort()
-      if (!this.isCommitting) this.end()
+      // Else the commit ends it.
+      if (this.phase !== "committing") this.end()
     } else if (this.settings.drain !== null && this.incoming.complete) {
       this.readOn = new ReadOn(this.settings.drain, this.response.bytes, () => this.cancel())
       this.body.giveUp()
@@ -366,14 +366,14 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
 
   /** The client has left, and no more of the answer is read. */
   private cancel() {
-    if (this.isSettled) return
-    this.settle()
+    if (this.phase !== "open") return
+    this.giveUp()
     this.close("client_cancel", null, () => this.end())
   }
 
-  private settle() {
+  private giveUp() {
     // Before the abort, which reports an error of its own at once.
-    this.isSettled = true
+    this.phase = "over"
     this.abort()
   }
 
@@ -387,8 +387,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     this.request.release()
     this.response.release()
     this.original?.release()
-    this.incoming.socket.off("close", this.clientClosed)
-    this.incoming.socket.off("end", this.clientClosed)
+    this.stopListening()
     this.settings.onEnd(this)
   }
 

@@ -9,7 +9,8 @@ import { AnswerBody } from "../../src/proxy/AnswerBody.js"
 interface Script {
   /** Sizes of the pieces that are written in each turn of the event loop. */
   readonly turns: ReadonlyArray<ReadonlyArray<number>>
-  readonly last: number
+  /** Sizes of the pieces that are held until the end. */
+  readonly held: ReadonlyArray<number>
   readonly hasTrailer: boolean
 }
 
@@ -20,7 +21,7 @@ const size = FastCheck.oneof(
 
 const script: FastCheck.Arbitrary<Script> = FastCheck.record({
   turns: FastCheck.array(FastCheck.array(size, { maxLength: 12 }), { maxLength: 6 }),
-  last: size,
+  held: FastCheck.array(size, { maxLength: 3 }),
   hasTrailer: FastCheck.boolean()
 })
 
@@ -28,7 +29,7 @@ const turn = () => new Promise<void>((resolve) => void setImmediate(resolve))
 
 const pieceOf = (bytes: number, n: number) => Buffer.alloc(bytes, 97 + n % 26)
 
-const piecesOf = ({ last, turns }: Script) => [...turns.flat(), last].map(pieceOf)
+const piecesOf = ({ held, turns }: Script) => [...turns.flat(), ...held].map(pieceOf)
 
 /** Answers each request as the next script says, each body chunked unless the request asks for HTTP/1.0. */
 const serving = (scripts: ReadonlyArray<Script>, isWritten = () => {}) =>
@@ -36,7 +37,7 @@ const serving = (scripts: ReadonlyArray<Script>, isWritten = () => {}) =>
     Effect.promise(async () => {
       let served = 0
       const server = createServer((incoming, outgoing) => {
-        const { hasTrailer, last, turns } = scripts[served]!
+        const { hasTrailer, held, turns } = scripts[served]!
         served += 1
         incoming.resume()
         void (async () => {
@@ -48,7 +49,8 @@ const serving = (scripts: ReadonlyArray<Script>, isWritten = () => {}) =>
             for (const bytes of sizes) body.write(pieceOf(bytes, n++))
             await turn()
           }
-          body.end(pieceOf(last, n), hasTrailer ? [["x-checksum", "7"]] : null)
+          for (const bytes of held) body.hold(pieceOf(bytes, n++))
+          body.end(hasTrailer ? [["x-checksum", "7"]] : null)
           isWritten()
         })()
       }).listen(0, "127.0.0.1")
@@ -131,7 +133,7 @@ describe("The body of an answer", () => {
       const turns = Array.from({ length: 1_500 }, () => [2_500, 2_501, 2_502, 2_503])
       let isWritten = () => {}
       const written = new Promise<void>((resolve) => isWritten = resolve)
-      const script = { turns, last: 1, hasTrailer: false }
+      const script = { turns, held: [1], hasTrailer: false }
       const port = yield* serving([script], () => isWritten())
       const bytes = yield* Effect.promise(async () => {
         const socket = connect(port, "127.0.0.1").pause()
@@ -145,7 +147,7 @@ describe("The body of an answer", () => {
 
   it.scopedLive("goes bare to a client that knows no chunks", () =>
     Effect.gen(function*() {
-      const script = { turns: [[10, 20], [5_000, 3]], last: 7, hasTrailer: false }
+      const script = { turns: [[10, 20], [5_000, 3]], held: [7], hasTrailer: false }
       const bytes = yield* heard(yield* serving([script]), "GET / HTTP/1.0\r\nhost: localhost\r\n\r\n")
       const body = bytes.subarray(bytes.indexOf("\r\n\r\n") + 4)
       assert.isTrue(body.equals(Buffer.concat(piecesOf(script))))

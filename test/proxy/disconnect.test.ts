@@ -21,8 +21,15 @@ const streamed = Effect.flatMap(Proxy, ({ origin }) =>
       body: `{"model":"m","stream":true}`
     })
     let text = ""
-    body.on("error", () => {}).on("data", (chunk: Buffer) => text += chunk.toString())
-    return { text: () => text, leave: () => void body.destroy() }
+    let last: string | null = null
+    body.on("error", () => {}).on("data", (chunk: Buffer) => {
+      text += chunk.toString()
+      if (text === last) body.destroy()
+    })
+    const leaveAfter = (whole: string) => {
+      last = whole
+    }
+    return { text: () => text, leave: () => void body.destroy(), leaveAfter }
   }))
 
 /** The proxy has seen that its client is gone: the only connection left is the one that asks. */
@@ -43,7 +50,7 @@ const told = Effect.gen(function*() {
     res.write(first)
     answers.push(res)
   })
-  return { url, write: (text: string) => void answers[0]!.write(text), closed }
+  return { url, write: (text: string) => void answers[0]!.write(text), finish: () => void answers[0]!.end(), closed }
 })
 
 const event = (fields: object) =>
@@ -131,6 +138,26 @@ describe("A client that leaves", () => {
           assert.deepInclude({ ...span }, { state: "client_cancel", inputTokens: 7, outputTokens: 2 })
           assert.strictEqual(yield* responseText(span), first + rest + end)
           yield* soon("the upstream let go", () => closed.length === 1)
+          yield* soon("no call under way", () => health().callsUnderWay === 0)
+        }),
+        { onDisconnect: "drain", timeoutMs: 60_000 }
+      )
+    }))
+
+  it.scopedLive("holds no place once its upstream has ended, also when it left as a blank line was waited for", () =>
+    Effect.gen(function*() {
+      const { finish, url, write } = yield* told
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { health } = yield* Proxy
+          const call = yield* streamed
+          yield* soon("the first event", () => call.text() === first)
+          call.leaveAfter(first + rest)
+          write(rest + end.slice(0, -1))
+          const span = yield* oneSpan
+          assert.deepInclude({ ...span }, { state: "done", inputTokens: 7, outputTokens: 2 })
+          finish()
           yield* soon("no call under way", () => health().callsUnderWay === 0)
         }),
         { onDisconnect: "drain", timeoutMs: 60_000 }

@@ -1,4 +1,5 @@
 /** When a benchmark counts as a pass: four criteria, all of which must hold. */
+import { isAtMost } from "./Rounding.js"
 
 export interface Criteria {
   readonly minRewardDelta: number
@@ -23,21 +24,18 @@ export type Criterion =
 
 const confidenceFloor = 0.95
 
-/** The criteria that do not hold. A difference that is at its bound in decimals holds: 0.42 - 0.4 is 0.02, though not in binary. */
+/** The criteria that do not hold. A difference that is at its bound in decimals holds. */
 export const failedCriteria = (evidence: Evidence, criteria: Criteria): ReadonlyArray<Criterion> => {
   const { baselineMeanReward, baselineMeanSafetyPenalty, trainedMeanReward, trainedMeanSafetyPenalty } = evidence
   const { maxPValue, maxSafetyRegression, minRewardDelta } = criteria
   const holds: ReadonlyArray<readonly [Criterion, boolean]> = [
-    ["reward_improvement", isAtMost(baselineMeanReward, minRewardDelta, trainedMeanReward)],
-    ["safety_regression_bound", isAtMost(trainedMeanSafetyPenalty, -maxSafetyRegression, baselineMeanSafetyPenalty)],
+    ["reward_improvement", isSumAtMost(baselineMeanReward, minRewardDelta, trainedMeanReward)],
+    ["safety_regression_bound", isSumAtMost(trainedMeanSafetyPenalty, -maxSafetyRegression, baselineMeanSafetyPenalty)],
     ["statistical_significance", evidence.pValue <= maxPValue],
     ["confidence_floor", evidence.confidenceLevel >= confidenceFloor]
   ]
   return holds.filter(([, held]) => !held).map(([criterion]) => criterion)
 }
 
-/** Whether `a + b <= c`, but for what rounding three decimals and a sum to binary may do: at most half a last place each. */
-const isAtMost = (a: number, b: number, c: number): boolean => {
-  const slack = 2 * Number.EPSILON * Math.max(Math.abs(a), Math.abs(b), Math.abs(c))
-  return a + b - c <= slack
-}
+const isSumAtMost = (a: number, b: number, c: number): boolean =>
+  isAtMost(a + b, c, Math.max(Math.abs(a), Math.abs(b), Math.abs(c)))

@@ -7,6 +7,7 @@ import type { BenchmarkReport } from "./BenchmarkReport.js"
 import { compare, type ComparisonOptions } from "./Comparison.js"
 import { timeText } from "./Fields.js"
 import type { CaseOutcome } from "./Outcomes.js"
+import { isAtMost } from "./Rounding.js"
 
 export interface Bands {
   readonly seedPValueRange: number
@@ -45,8 +46,8 @@ const sizeShares = [0.5, 0.75, 1]
 /** From here on each of the shares above is another number of cases. */
 const casesMin = 4
 
-/** What binary fractions may make of a difference of two decimals up to 1: from 0.12 to 0.17 is 0.05, no more. */
-const roundingMax = 4 * Number.EPSILON
+/** No difference of two p-values, or of two changes of a mean reward from 0 to 1, is larger. */
+const differenceMax = 2
 
 /**
  * Several pairs are reruns under seeds of their own, compared as they are. One pair is resampled: each seed draws four
@@ -78,7 +79,7 @@ export const stability = (
     adjacentRewardDeltaDrift: drift(bySize.map(({ meanDelta }) => meanDelta))
   }
   const outside = (Object.keys(measured) as ReadonlyArray<keyof Bands>).filter((name) =>
-    measured[name] - bands[name] > roundingMax
+    !isAtMost(measured[name], bands[name], differenceMax)
   )
   const failed = first.baseline.cases.length < casesMin ? ["tooFewCases" as const, ...outside] : outside
   return { source: pairs.length > 1 ? "reruns" : "resampling", bySeed, bySize, ...measured, failed }

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { RunId } from "../domain/Ids.js"
 import type { BrokenBy } from "../domain/Noise.js"
+import { latestStart } from "./latestStart.js"
 import { orStoreError } from "./reading.js"
 import { type Usage, usageOfRun } from "./spanUsage.js"
 import type { StoreError } from "./StoreError.js"
@@ -106,9 +107,9 @@ export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFinding
               const versions = yield* sql<
                 { resourcesVersion: number }
               >`SELECT DISTINCT resources_version FROM run_counts WHERE run_id = ${runId} ORDER BY 1`
-              const [crash] = yield* sql<{ crashed: number }>`SELECT EXISTS (SELECT 1 FROM run_starts
-                  WHERE run_id = ${runId} AND ended_at_ms IS NULL
-                  AND n = (SELECT max(n) - 1 FROM run_starts WHERE run_id = ${runId})) AS crashed`
+              const [crash] = yield* sql<{ crashed: number }>`SELECT EXISTS (SELECT 1 FROM run_starts s
+                  WHERE s.run_id = ${runId} AND s.ended_at_ms IS NULL
+                  AND s.n = ${latestStart(sql, "s.run_id")} - 1) AS crashed`
               return {
                 ...work!,
                 ...replayed!,

@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { dirname, join, relative } from "node:path"
+import { signed } from "../domain/Figures.js"
 import { type BenchmarkReport, readBenchmarkReport, unequalInputs } from "../evidence/BenchmarkReport.js"
 import { Fields, instantOf, type Problem } from "../evidence/Fields.js"
 import { comparisonSvg } from "../evidence/Plot.js"
@@ -139,7 +140,7 @@ const verdictText = ({ alpha, comparison, failed, pValue, trained }: Judged, out
   const interval = `${level} [${bounds.low.toFixed(4)}, ${bounds.high.toFixed(4)}]`
   return [
     `${failed.length === 0 ? "pass" : `no pass (${failed.join(", ")})`}: ${trained.checkpoint.checkpointId}`,
-    `  ${meanDelta >= 0 ? "+" : ""}${meanDelta.toFixed(4)} ${interval}, p=${pValue.toPrecision(3)}, ${test}, n=${n}`,
+    `  ${signed(meanDelta, (value) => value.toFixed(4))} ${interval}, p=${pValue.toPrecision(3)}, ${test}, n=${n}`,
     `  ${out}`
   ].join("\n")
 }

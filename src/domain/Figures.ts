@@ -22,5 +22,11 @@ export const compact = (n: number): string => {
 export const dollars = (usd: number): string =>
   `$${usd.toFixed(usd > 0 && usd < 0.01 ? 1 - Math.floor(Math.log10(usd)) : 2)}`
 
+/** `+0.250`, `-0.250`: a change, with three decimals if nothing else is said. */
+export const signed = (change: number, figure: (value: number) => string | number = threeDecimals): string =>
+  `${change < 0 ? "" : "+"}${figure(change)}`
+
+const threeDecimals = (value: number) => value.toFixed(3)
+
 /** `1 example`, `2 examples`. */
 export const counted = (n: number, one: string, more = `${one}s`): string => `${n} ${n === 1 ? one : more}`

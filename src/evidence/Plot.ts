@@ -1,4 +1,5 @@
 /** Plots of a comparison as SVG text, drawn without a browser: what each arm earned, the paired differences, the interval. */
+import { signed } from "../domain/Figures.js"
 import type { Judged } from "./SignificanceReport.js"
 
 const width = 640
@@ -80,7 +81,7 @@ export const comparisonSvg = ({ alpha, baseline, comparison, failed, pValue, tra
     text(
       left,
       y + 48,
-      `${meanDelta >= 0 ? "+" : ""}${number(meanDelta)} [${number(bounds.low)}, ${number(bounds.high)}], p = ${
+      `${signed(meanDelta, number)} [${number(bounds.low)}, ${number(bounds.high)}], p = ${
         number(pValue)
       }, ${comparison.test}, n = ${comparison.n}`
     )

@@ -1,5 +1,6 @@
 /** How a proposal joins the pool of `rgepa`, and what is remembered of those that do not. */
-import { mean, sum, variance } from "../statistics/Moments.js"
+import { signed } from "../domain/Figures.js"
+import { mean, variance } from "../statistics/Moments.js"
 import type { Edit } from "./Edits.js"
 import type { Candidate, Pool } from "./Pool.js"
 import { race, type RaceSettings } from "./Race.js"
@@ -63,7 +64,7 @@ export class Admission {
     const { parents, patches, texts } = proposal
     const raced = yield* race(texts, rival, this.task.selection, this.order, this.settings)
     if (!raced.done) {
-      const result = `${signed(raced.sum)} of ${raced.n}`
+      const result = gainText(raced.sum, raced.n)
       this.remember(proposal, result)
       return yield* note({ type: "rejected", candidate: texts, reason: "race", detail: `${result} selection examples` })
     }
@@ -114,7 +115,5 @@ export class Admission {
   }
 }
 
-export const signed = (value: number): string => `${value < 0 ? "" : "+"}${rounded(value)}`
-
-export const sumOf = (outcomes: ReadonlyArray<{ readonly score: number }>): number =>
-  sum(outcomes.map(({ score }) => score))
+/** `+1.5 of 8`: what so many examples gained together. */
+export const gainText = (gain: number, examples: number): string => `${signed(gain, rounded)} of ${examples}`

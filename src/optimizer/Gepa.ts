@@ -3,7 +3,6 @@
  * (gepa 0.1.4) does it.
  */
 import { shuffled } from "../statistics/Draws.js"
-import { sum } from "../statistics/Moments.js"
 import { lengthFault, placeholderFault } from "./Guards.js"
 import { Merge } from "./Merge.js"
 import { Minibatches } from "./Minibatches.js"
@@ -19,6 +18,7 @@ import {
   note,
   type Outcome,
   reflect,
+  scoreSum,
   type Steps,
   type Task,
   type TaskExample,
@@ -138,8 +138,6 @@ interface Child {
   readonly gain: number
 }
 
-const sumOf = (outcomes: ReadonlyArray<Outcome>): number => sum(outcomes.map(({ score }) => score))
-
 /** A child that did better than its parent on the minibatch, or null. */
 function* propose(
   task: Task,
@@ -177,13 +175,13 @@ function* propose(
     return null
   }
   const after = yield* evaluate(texts, "train", examples, { withTraces: true })
-  const gain = sumOf(after) - sumOf(before)
+  const gain = scoreSum(after) - scoreSum(before)
   if (acceptance === "strict" ? gain > 0 : gain >= 0) return { texts, parent, gain }
   yield* note({
     type: "rejected",
     candidate: texts,
     reason: "screen",
-    detail: `${sumOf(after)} against ${sumOf(before)} on ${examples.length} training examples`
+    detail: `${scoreSum(after)} against ${scoreSum(before)} on ${examples.length} training examples`
   })
   return null
 }

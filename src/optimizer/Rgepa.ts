@@ -4,7 +4,7 @@
  * VISTA (2603.18388), the pass over the whole corpus after CASD.
  */
 import { ablated } from "./Ablation.js"
-import { Admission, type AdmissionSettings, type Proposal, signed, sumOf } from "./Admission.js"
+import { Admission, type AdmissionSettings, gainText, type Proposal } from "./Admission.js"
 import { asked, corpusPass } from "./CorpusPass.js"
 import { changeOf, editPrompt, editsMax, readEdits } from "./EditContract.js"
 import { sharedAnswers } from "./Guards.js"
@@ -17,6 +17,7 @@ import {
   type Found,
   note,
   type Outcome,
+  scoreSum,
   type Steps,
   type Task,
   type TaskExample,
@@ -202,9 +203,9 @@ interface Screened {
 function* screen({ admission }: State, proposal: Proposal, failures: ReadonlyArray<Outcome>): Steps<Screened> {
   const examples = failures.map(({ example }) => example)
   const after = yield* evaluate(proposal.texts, "train", examples, { withTraces: true })
-  const gain = sumOf(after) - sumOf(failures)
+  const gain = scoreSum(after) - scoreSum(failures)
   if (gain <= 0) {
-    const result = `${signed(gain)} of ${failures.length}`
+    const result = gainText(gain, failures.length)
     admission.remember(proposal, result)
     yield* note({
       type: "rejected",

@@ -3,6 +3,7 @@
  * the answers. It has no clock, no random numbers but those of its path, and no I/O, so the same answers make the same
  * decisions; whoever drives it may stop anywhere and run it again from the start.
  */
+import { sum } from "../statistics/Moments.js"
 import type { Chance } from "./Chance.js"
 
 /** The texts under search by name of their resource: a candidate. */
@@ -241,3 +242,5 @@ export function* together<A>(branches: ReadonlyArray<Steps<A>>): Steps<ReadonlyA
 /** One name for equal candidates. */
 export const keyOf = (texts: Texts): string =>
   JSON.stringify(Object.keys(texts).toSorted().map((name) => [name, texts[name]]))
+
+export const scoreSum = (outcomes: ReadonlyArray<Outcome>): number => sum(outcomes.map(({ score }) => score))

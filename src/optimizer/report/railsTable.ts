@@ -1,7 +1,7 @@
 /** What a gate saw of tokens, failures and slices, for a person. */
-import { compact } from "../../domain/Figures.js"
+import { compact, signed } from "../../domain/Figures.js"
 import type { GuardRail } from "../GuardRails.js"
-import { bounds, fitting, oneLine, score, signed, table } from "./words.js"
+import { bounds, fitting, oneLine, score, table } from "./words.js"
 
 /** A gate of no pairs has none. */
 export const railsTable = (rails: ReadonlyArray<GuardRail>): ReadonlyArray<string> =>

@@ -14,8 +14,6 @@ export const bounds = (interval: Bounds | null): string =>
 export const scoreWithBounds = (value: (Bounds & { readonly mean: number }) | null): string =>
   value === null ? "-" : `${score(value.mean)} ${bounds(value)}`
 
-export const signed = (value: number): string => `${value < 0 ? "" : "+"}${value.toFixed(3)}`
-
 /** Anybody's text on one line, harmless for a terminal. */
 export const oneLine = (text: string): string => visible(text.replaceAll(/\s+/g, " ").trim())
 

@@ -55,6 +55,10 @@ const ask = ({ url }: LiveAttempt, body: string | Readable | null, options: Opti
 
 const question = (n: number, more: object = {}) => JSON.stringify({ model: "m", messages: [{ n }], ...more })
 
+/** One after the other. */
+const askAll = (attempt: LiveAttempt, ...questions: ReadonlyArray<number>) =>
+  Effect.forEach(questions, (n) => ask(attempt, question(n)), { discard: true })
+
 const spansOf = ({ claim }: LiveAttempt, count: number) => finishedSpans(count, claim.attemptId)
 
 /** What the journal did in an attempt, call by call. */
@@ -144,14 +148,14 @@ describe("replay", () => {
         url,
         Effect.gen(function*() {
           const first = yield* nextAttempt
-          for (const n of [1, 2, 3]) yield* ask(first, question(n))
+          yield* askAll(first, 1, 2, 3)
           const second = yield* nextAttempt
-          for (const n of [1, 7, 2, 3]) yield* ask(second, question(n))
+          yield* askAll(second, 1, 7, 2, 3)
           assert.deepStrictEqual(yield* marks(second, 4), ["replayed", "diverged", "upstream", "upstream"])
           assert.strictEqual(asked.length, 6)
           // The next attempt retraces the way that the last one took.
           const third = yield* nextAttempt
-          for (const n of [1, 7, 2, 3, 4]) yield* ask(third, question(n))
+          yield* askAll(third, 1, 7, 2, 3, 4)
           assert.deepStrictEqual(yield* marks(third, 5), ["replayed", "replayed", "replayed", "replayed", "upstream"])
           assert.strictEqual(asked.length, 7)
         })
@@ -165,12 +169,12 @@ describe("replay", () => {
         url,
         Effect.gen(function*() {
           const first = yield* nextAttempt
-          for (const n of [1, 2, 3, 4]) yield* ask(first, question(n))
+          yield* askAll(first, 1, 2, 3, 4)
           yield* ask(yield* nextAttempt, question(1))
           const third = yield* nextAttempt
-          for (const n of [1, 2, 3, 4, 5]) yield* ask(third, question(n))
+          yield* askAll(third, 1, 2, 3, 4, 5)
           const fourth = yield* nextAttempt
-          for (const n of [1, 2, 3, 4, 5, 6]) yield* ask(fourth, question(n))
+          yield* askAll(fourth, 1, 2, 3, 4, 5, 6)
           assert.strictEqual(asked.length, 6)
           const [original] = yield* spansOf(first, 4)
           const [replay] = yield* spansOf(fourth, 6)
@@ -193,12 +197,12 @@ describe("replay", () => {
         Effect.gen(function*() {
           const first = yield* nextAttempt
           const before = yield* Effect.all([1, 2, 3].map((n) => ask(first, question(n))), { concurrency: 3 })
-          for (const n of [4, 5]) yield* ask(first, question(n))
+          yield* askAll(first, 4, 5)
           const second = yield* nextAttempt
           for (const n of [3, 1, 2]) {
             assert.strictEqual((yield* ask(second, question(n))).bytes, before[n - 1]!.bytes)
           }
-          for (const n of [5, 4]) yield* ask(second, question(n))
+          yield* askAll(second, 5, 4)
           assert.deepStrictEqual(yield* marks(second, 5), ["replayed", "replayed", "replayed", "diverged", "upstream"])
           assert.strictEqual(asked.length, 7)
         })
@@ -269,11 +273,11 @@ describe("replay", () => {
         url,
         Effect.gen(function*() {
           const first = yield* nextAttempt
-          for (const n of [1, 2, 2, 2, 3]) yield* ask(first, question(n))
+          yield* askAll(first, 1, 2, 2, 2, 3)
           yield* Effect.exit(ask(first, question(4)))
           yield* ask(first, question(5))
           const second = yield* nextAttempt
-          for (const n of [1, 2, 3, 3, 4, 5]) yield* ask(second, question(n))
+          yield* askAll(second, 1, 2, 3, 3, 4, 5)
           assert.deepStrictEqual(
             yield* marks(second, 6),
             ["replayed", "replayed", "upstream", "upstream", "upstream", "replayed"]
@@ -281,7 +285,7 @@ describe("replay", () => {
           assert.strictEqual(asked.length, 10)
           // What was missing has taken its place.
           const third = yield* nextAttempt
-          for (const n of [1, 2, 3, 4, 5]) yield* ask(third, question(n))
+          yield* askAll(third, 1, 2, 3, 4, 5)
           assert.deepStrictEqual(yield* marks(third, 5), Array.from({ length: 5 }, () => "replayed"))
         })
       )
@@ -362,7 +366,7 @@ describe("replay", () => {
         )
       const second = yield* inProxy(Effect.gen(function*() {
         const first = yield* nextAttempt
-        for (const n of [1, 2, 3]) yield* ask(first, question(n))
+        yield* askAll(first, 1, 2, 3)
         const attempt = yield* nextAttempt
         yield* ask(attempt, question(1))
         return attempt
@@ -370,7 +374,7 @@ describe("replay", () => {
       yield* inProxy(Effect.gen(function*() {
         const { claim } = second
         const moved = { claim, url: (yield* nextAttemptUrl).replace(/attempt-\d+/, `attempt-${claim.attempt}`) }
-        for (const n of [2, 3]) yield* ask(moved, question(n))
+        yield* askAll(moved, 2, 3)
         assert.strictEqual(asked.length, 3)
       }))
     }))

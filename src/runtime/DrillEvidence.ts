@@ -66,9 +66,22 @@ export interface Evidence {
   readonly keep: (artifact: string, result: DrillResult, passed: boolean) => Effect.Effect<Playbook | null, FileError>
 }
 
-export const evidenceOf = ({ command, folder, runId, stateDir, storePath }: EvidenceOptions): Evidence => {
-  const operatorLog = join(folder, "operator.log")
-  const manifestCopy = join(folder, "running-manifest.json")
+/** What of a drill is kept in its folder. */
+interface KeptFiles {
+  readonly operatorLog: string
+  readonly manifest: string
+  readonly events: string
+  readonly health: string
+}
+
+export const evidenceOf = (options: EvidenceOptions): Evidence => {
+  const { command, folder, storePath } = options
+  const kept: KeptFiles = {
+    operatorLog: join(folder, "operator.log"),
+    manifest: join(folder, "running-manifest.json"),
+    events: join(folder, "events.jsonl"),
+    health: join(folder, "health-snapshot.json")
+  }
   const runtime = runtimeFolderOf(storePath)
   let crash: Crash | null = null
 
@@ -77,7 +90,7 @@ export const evidenceOf = ({ command, folder, runId, stateDir, storePath }: Evid
       Clock.currentTimeMillis,
       (now) =>
         appendLine(
-          operatorLog,
+          kept.operatorLog,
           line.split("\n").map((part) => `${DateTime.formatIso(DateTime.unsafeMake(now))} ${part}`).join("\n")
         )
     )
@@ -90,8 +103,8 @@ export const evidenceOf = ({ command, folder, runId, stateDir, storePath }: Evid
       const manifest = yield* readText(join(runtime, "jobs", `${jobId}.json`))
       const { pid: named, restart_command: restartCommand, state } = manifestIn(manifest)
       if (manifest === null || state !== "running" || named !== pid || typeof restartCommand !== "string") return
-      yield* replace(manifestCopy, manifest)
-      yield* note(`$ cp ${join(runtime, "jobs", `${jobId}.json`)} ${manifestCopy}`)
+      yield* replace(kept.manifest, manifest)
+      yield* note(`$ cp ${join(runtime, "jobs", `${jobId}.json`)} ${kept.manifest}`)
       crash = { jobId, pid, restartCommand }
     })
 
@@ -124,45 +137,49 @@ export const evidenceOf = ({ command, folder, runId, stateDir, storePath }: Evid
             result.breaches.map((found) => `\n${breachLine(found)}`).join("")
         )
         if (crash === null) return null
-        const { jobId, pid, restartCommand } = crash
-        const eventsCopy = join(folder, "events.jsonl")
-        const healthCopy = join(folder, "health-snapshot.json")
         const events = (yield* readText(join(runtime, "events.jsonl"))) ?? ""
-        yield* replace(eventsCopy, events)
-        yield* replace(healthCopy, (yield* readText(join(runtime, "state.json"))) ?? "")
+        yield* replace(kept.events, events)
+        yield* replace(kept.health, (yield* readText(join(runtime, "state.json"))) ?? "")
         yield* note(
-          `$ cp ${join(runtime, "events.jsonl")} ${eventsCopy}\n$ cp ${join(runtime, "state.json")} ${healthCopy}`
+          `$ cp ${join(runtime, "events.jsonl")} ${kept.events}\n$ cp ${join(runtime, "state.json")} ${kept.health}`
         )
-        const codes = codesOf(events, jobId)
-        const playbook: Playbook = {
-          schema_version: 1,
-          artifact_kind: "m24_rl_resume_after_crash_playbook",
-          run_id: runId,
-          crash_drill: {
-            state_dir: resolve(stateDir),
-            running_manifest_path: resolve(manifestCopy),
-            crash_simulation_command: `kill -9 ${pid}`
-          },
-          resume_drill: {
-            restart_command: restartCommand,
-            resumed_job_id: jobId,
-            checkpoint_path: resolve(storePath)
-          },
-          evidence: {
-            events_log_path: resolve(eventsCopy),
-            health_snapshot_path: resolve(healthCopy),
-            operator_log_path: resolve(operatorLog)
-          },
-          outcome: {
-            resume_status: passed && codes.includes("job_succeeded") ? "succeeded" : "failed",
-            recovery_reason_code: codes.findLast((code) => code.startsWith("job_recovered")) ?? codes.at(-1) ?? "none"
-          }
-        }
+        const playbook = playbookOf(options, crash, kept, codesOf(events, crash.jobId), passed)
         yield* replace(artifact, text(playbook))
         return playbook
       })
   }
 }
+
+const playbookOf = (
+  { runId, stateDir, storePath }: EvidenceOptions,
+  { jobId, pid, restartCommand }: Crash,
+  kept: KeptFiles,
+  codes: ReadonlyArray<string>,
+  passed: boolean
+): Playbook => ({
+  schema_version: 1,
+  artifact_kind: "m24_rl_resume_after_crash_playbook",
+  run_id: runId,
+  crash_drill: {
+    state_dir: resolve(stateDir),
+    running_manifest_path: resolve(kept.manifest),
+    crash_simulation_command: `kill -9 ${pid}`
+  },
+  resume_drill: {
+    restart_command: restartCommand,
+    resumed_job_id: jobId,
+    checkpoint_path: resolve(storePath)
+  },
+  evidence: {
+    events_log_path: resolve(kept.events),
+    health_snapshot_path: resolve(kept.health),
+    operator_log_path: resolve(kept.operatorLog)
+  },
+  outcome: {
+    resume_status: passed && codes.includes("job_succeeded") ? "succeeded" : "failed",
+    recovery_reason_code: codes.findLast((code) => code.startsWith("job_recovered")) ?? codes.at(-1) ?? "none"
+  }
+})
 
 const verdictOf = ({ breaches, recoveredInMs, requeued, unknownCalls }: Kill): string => {
   const recovery = recoveredInMs === null

@@ -75,7 +75,13 @@ export interface Summary {
   /** In how many calls each rule of `rewrite` found its text, and in how many not; over all starts of the run. */
   readonly rewrites: ReadonlyArray<RewriteCount & { readonly component: string }>
   /** The first errors, each once: the first rollout that failed with it, and how many did. */
-  readonly failures: ReadonlyArray<{ readonly rolloutId: string; readonly error: string; readonly rollouts: number }>
+  readonly failures: ReadonlyArray<{
+    readonly rolloutId: string
+    readonly error: string
+    readonly rollouts: number
+    /** What the agent of that first rollout wrote last to its standard error. */
+    readonly stderrTail: string | null
+  }>
   /** The parts of the run that died during this start and were started again. */
   readonly deaths: ReadonlyArray<Deaths>
 }
@@ -154,7 +160,7 @@ export const summarize = ({ begun, config, isSearch, recovery, rules, samples, .
         const { matched, missed } = rewritten.find((count) => count.rule === rule) ?? { matched: 0, missed: 0 }
         return { rule, component, matched, missed }
       }),
-      failures: failures.map(({ error, id, rollouts }) => ({ rolloutId: id, error, rollouts }))
+      failures: failures.map(({ id, ...failure }) => ({ rolloutId: id, ...failure }))
     }
     return summary
   })
@@ -228,7 +234,12 @@ export const summaryJson = (summary: Summary, more: Readonly<Record<string, unkn
         checkpoint_source: summary.resume.checkpointSource
       },
       rewrites: summary.rewrites,
-      failures: summary.failures.map(({ error, rolloutId, rollouts }) => ({ rollout_id: rolloutId, error, rollouts })),
+      failures: summary.failures.map(({ error, rolloutId, rollouts, stderrTail }) => ({
+        rollout_id: rolloutId,
+        error,
+        rollouts,
+        stderr_tail: stderrTail
+      })),
       actor_deaths: summary.deaths,
       ...more
     },

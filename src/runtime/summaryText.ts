@@ -1,6 +1,6 @@
 import { storeHint } from "../domain/CommandText.js"
 import { compact, counted, dollars, elapsed } from "../domain/Figures.js"
-import { cut, visible, wrapped } from "../domain/TerminalText.js"
+import { cut, visible, visibleLines, wrapped } from "../domain/TerminalText.js"
 import { type ScoreSummary, simulatedNote, type Summary } from "./Summary.js"
 
 /** The summary for a person, at most 80 columns wide save for paths and the model's name. */
@@ -74,9 +74,10 @@ const failureText = ({ failed, failures, storePath }: Summary): ReadonlyArray<st
   return [
     "",
     told < failed ? "First failures:" : "Failures:",
-    ...failures.flatMap(({ error, rolloutId, rollouts }) => [
+    ...failures.flatMap(({ error, rolloutId, rollouts, stderrTail }) => [
       `  ${rolloutId}${rollouts === 1 ? "" : ` and ${rollouts - 1} more`}`,
-      ...wrapped(bothEnds(visible(flat(error))), 76).map((line) => `    ${line}`)
+      ...wrapped(bothEnds(visible(flat(error))), 76).map((line) => `    ${line}`),
+      ...lastWords(stderrTail ?? "").map((line) => `    | ${line}`)
     ]),
     `One of them: tau rollout ${first.rolloutId}${storeHint(storePath)}`
   ]
@@ -84,6 +85,15 @@ const failureText = ({ failed, failures, storePath }: Summary): ReadonlyArray<st
 
 /** A cause stands at the end of what it caused: a long message is cut in the middle. */
 const bothEnds = (text: string) => text.length > 300 ? `${text.slice(0, 150)} … ${text.slice(-147)}` : text
+
+/** The frames of a stack are indented in most languages: what it is the stack of begins at the margin. */
+const lastWords = (stderr: string) => {
+  const lines = visibleLines(stderr).filter((line) => line.trim() !== "")
+  const atMargin = lines.filter((line) => /^\S/.test(line))
+  return (atMargin.length > 0 ? atMargin : lines).slice(-lastWordsMax).map((line) => cut(line.trim(), 74))
+}
+
+const lastWordsMax = 3
 
 /** A rule that found nothing is the first thing to mend: what it was to put in place was never tried. */
 const rewriteText = ({ component, matched, missed, rule }: Summary["rewrites"][number]) =>

@@ -13,6 +13,7 @@ import { orStoreError } from "./reading.js"
 import { StoreProcess } from "./Sqlite.js"
 import type { StoreError } from "./StoreError.js"
 import { Writer } from "./Writer.js"
+import { lastAttempt } from "./writer/rollouts.js"
 import { allCounted } from "./writer/runCounts.js"
 import type { BegunRun as WrittenRun } from "./writer/runs.js"
 
@@ -76,6 +77,16 @@ export class RewardMean extends Schema.Class<RewardMean>("RewardMean")({
   mean: Schema.Number
 }) {}
 
+/** An error that rollouts of a run failed with. */
+export class RunFailure extends Schema.Class<RunFailure>("RunFailure")({
+  /** The first rollout that had it, and what its agent's last attempt wrote last to standard error. */
+  id: Schema.String,
+  stderrTail: Schema.NullOr(Schema.String),
+  error: Schema.String,
+  /** How many rollouts had it. */
+  rollouts: Schema.Int
+}) {}
+
 /** Runs: one per config and store at a time, resumed until finished. */
 export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
   /**
@@ -112,14 +123,8 @@ export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
 
   readonly rewards: (runId: RunId) => Effect.Effect<ReadonlyArray<RewardMean>, StoreError>
 
-  /** What the failed rollouts of a run failed with: each error once, with the first rollout that had it, and how many did. */
-  readonly failures: (
-    runId: RunId,
-    limit: number
-  ) => Effect.Effect<
-    ReadonlyArray<{ readonly id: string; readonly error: string; readonly rollouts: number }>,
-    StoreError
-  >
+  /** What the failed rollouts of a run failed with, each error once. */
+  readonly failures: (runId: RunId, limit: number) => Effect.Effect<ReadonlyArray<RunFailure>, StoreError>
 }>() {
   static readonly layer = Layer.effect(
     RunStore,
@@ -184,11 +189,13 @@ export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
 
       const failures = SqlSchema.findAll({
         Request: Schema.Struct({ runId: RunId, limit: Schema.Int }),
-        Result: Schema.Struct({ id: Schema.String, error: Schema.String, rollouts: Schema.Int }),
+        Result: RunFailure,
         // Of a bare column SQLite takes the row that min() is of.
         execute: ({ limit, runId }) =>
-          sql`SELECT id, coalesce(error, 'unknown') AS error, count(*) AS rollouts, min(ordinal) AS first FROM rollouts
-              WHERE run_id = ${runId} AND status = 'failed' GROUP BY 2 ORDER BY first LIMIT ${limit}`
+          sql`SELECT r.id, r.error, r.rollouts, a.stderr_tail AS "stderrTail"
+              FROM (SELECT id, attempts, coalesce(error, 'unknown') AS error, count(*) AS rollouts, min(ordinal) AS first
+                    FROM rollouts WHERE run_id = ${runId} AND status = 'failed' GROUP BY 3 ORDER BY first LIMIT ${limit}) r
+              LEFT JOIN attempts a ON a.id = ${sql.literal(lastAttempt)} ORDER BY r.first`
       })
 
       return RunStore.of({

@@ -131,7 +131,7 @@ describe("Run", () => {
       assert.deepStrictEqual(statusesIn(folder), ["1:1 failed", "1:2 succeeded", "2:1 failed", "2:2 failed"])
       assert.deepInclude(summary, { runState: "completed", succeeded: 1, failed: 1 })
       assert.deepStrictEqual(summary.failures, [
-        { rolloutId: "run-0001-c0ffee-train-0002", error: "exit code 3", rollouts: 1 }
+        { rolloutId: "run-0001-c0ffee-train-0002", error: "exit code 3", rollouts: 1, stderrTail: "boom" }
       ])
       // The failed rollout counts as 0.
       assert.deepInclude(summary.scores[0], { n: 2, mean: 0.5 })

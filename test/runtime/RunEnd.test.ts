@@ -22,18 +22,24 @@ describe("The end of a run", () => {
       assert.deepStrictEqual(seen, ["completed, told while running"])
     }))
 
-  it.scopedLive("tells equal failures once, with the first rollout that had them and how many did", () =>
+  it.scopedLive("tells equal failures once, with the first rollout that had them, what its agent said last and how many did", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
-      const failed = (detail: string) =>
-        new AttemptFailed({ reason: "exit-code", detail, permanent: false, stderrTail: "" })
+      const failed = (detail: string) => (stderrTail: string) =>
+        new AttemptFailed({ reason: "exit-code", detail, permanent: false, stderrTail })
       const agent: FakeAgent = {
-        execute: ({ example }) => Effect.fail(failed(example["prompt"] === "question 2" ? "another" : "exit code 3"))
+        execute: ({ attempt, example: { prompt } }) =>
+          Effect.fail(failed(prompt === "question 2" ? "another" : "exit code 3")(`${prompt}, attempt ${attempt}`))
       }
-      const { failures } = yield* Effect.provide(runIn(folder, 3, { max_attempts: 1 }), runtimeAt(folder, agent))
+      const { failures } = yield* Effect.provide(runIn(folder, 3, { max_attempts: 2 }), runtimeAt(folder, agent))
       assert.deepStrictEqual(failures, [
-        { rolloutId: "run-0001-c0ffee-train-0001", error: "exit code 3", rollouts: 2 },
-        { rolloutId: "run-0001-c0ffee-train-0002", error: "another", rollouts: 1 }
+        {
+          rolloutId: "run-0001-c0ffee-train-0001",
+          error: "exit code 3",
+          rollouts: 2,
+          stderrTail: "question 1, attempt 2"
+        },
+        { rolloutId: "run-0001-c0ffee-train-0002", error: "another", rollouts: 1, stderrTail: "question 2, attempt 2" }
       ])
     }))
 

@@ -54,7 +54,12 @@ const summary: Summary = {
     { rule: 0, component: "system_prompt", matched: 57, missed: 4 },
     { rule: 1, component: "find_description", matched: 0, missed: 61 }
   ],
-  failures: [{ rolloutId: "run-0001-c0ffee-train-0007", error: "exit code 3\n" + "x".repeat(200), rollouts: 1 }]
+  failures: [{
+    rolloutId: "run-0001-c0ffee-train-0007",
+    error: "exit code 3\n" + "x".repeat(200),
+    rollouts: 1,
+    stderrTail: "no such file\n"
+  }]
 }
 
 const progress = (overrides: object = {}) =>
@@ -134,8 +139,8 @@ describe("Summary", () => {
     const unreachable = "the model call was answered with 502: the upstream could not be reached "
       + `(http://127.0.0.1:9/${"v1/".repeat(100)}: connect ECONNREFUSED)`
     const failures = [
-      { rolloutId: "run-0001-c0ffee-train-0001", error: unreachable, rollouts: 4 },
-      { rolloutId: "run-0001-c0ffee-train-0003", error: "the agent exited with code 2", rollouts: 1 }
+      { rolloutId: "run-0001-c0ffee-train-0001", error: unreachable, rollouts: 4, stderrTail: null },
+      { rolloutId: "run-0001-c0ffee-train-0003", error: "the agent exited with code 2", rollouts: 1, stderrTail: "" }
     ]
     const lines = summaryText({ ...summary, simulated: false, failed: 5, failures }).split("\n")
     assert.deepStrictEqual(lines.filter((line) => line.length > 80), [])
@@ -151,6 +156,26 @@ describe("Summary", () => {
       summaryText({ ...summary, storePath: "s.sqlite" }),
       "tau rollout run-0001-c0ffee-train-0007 --store s.sqlite\n"
     )
+  })
+
+  it.each([
+    [
+      "Python",
+      "loading\nTraceback (most recent call last):\n  File \"a.py\", line 4, in <module>\n    f({})\n"
+      + "    ~^^^^\nKeyError: 'missing'\n",
+      ["loading", "Traceback (most recent call last):", "KeyError: 'missing'"]
+    ],
+    [
+      "Node",
+      "/a.js:1\nthrow new Error('boom')\n      ^\n\nError: boom\n    at Object.<anonymous> (/a.js:1:7)\n\nNode.js v20.20.0\n",
+      ["throw new Error('boom')", "Error: boom", "Node.js v20.20.0"]
+    ],
+    ["a shell", "  x: not found\n", ["x: not found"]],
+    ["one that draws", `\u001b[2Jgone\n${"y".repeat(100)}`, ["\\u{1b}[2Jgone", `${"y".repeat(73)}…`]]
+  ])("tells what an agent in %s said last, without the frames of its stack", (_, stderrTail, last) => {
+    const [failure] = summary.failures
+    const text = summaryText({ ...summary, failures: [{ ...failure!, error: "exit code 1", stderrTail }] })
+    assert.include(text, ["    exit code 1", ...last.map((line) => `    | ${line}`), "One of them:"].join("\n"))
   })
 
   it("blames no rule where there were no calls", () => {

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { hostname } from "node:os"
 import { dirname } from "node:path"
-import type { RunId } from "../domain/Ids.js"
+import type { AttemptId, RunId } from "../domain/Ids.js"
 import { isNoEvaluation } from "../domain/Noise.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import type { SearchFailed } from "../domain/SearchFailed.js"
@@ -99,11 +99,7 @@ export const run = (options: RunOptions) =>
       if (Exit.isFailure(exit)) {
         // What stopped the run is the news, not that its end could not be written as well: the next start finds out.
         yield* Effect.flatMap(settle, end).pipe(Effect.catchAll(({ message }) => announcer.say(message)))
-        if (Cause.isInterruptedOnly(exit.cause)) {
-          // Nothing of what is asked here may keep a run that was told to stop from saying that it has.
-          const progress = yield* Effect.orElseSucceed(runs.progress(begun.runId), () => null)
-          yield* announcer.say(stoppedLine(progress, stop))
-        }
+        if (Cause.isInterruptedOnly(exit.cause)) yield* announcer.say(yield* stopped(begun.runId, stop.underWay()))
         return yield* Effect.failCause(exit.cause)
       }
       const closing = yield* settle
@@ -224,6 +220,14 @@ const outageOf = (runId: RunId) =>
     }))
     return isNoEvaluation(modes) ? outageLine(broken, modes, first.error) : null
   })
+
+/** Nothing of what is asked here may keep a run that was told to stop from saying that it has. */
+const stopped = (runId: RunId, underWay: ReadonlyArray<AttemptId>) =>
+  Effect.gen(function*() {
+    const progress = yield* Effect.flatMap(RunStore, (runs) => runs.progress(runId))
+    const fates = yield* Effect.flatMap(RunFindings, ({ fatesOf }) => fatesOf(underWay))
+    return stoppedLine(progress, fates, underWay.length)
+  }).pipe(Effect.orElseSucceed(() => "stopped; run the same command to resume"))
 
 const evaluated = () => ({ algorithm: "evaluate" })
 

@@ -1,8 +1,8 @@
 /** What a run says to the person at the terminal as it begins and as it stops; how far it is, `progressLine` tells. */
 import { counted } from "../domain/Figures.js"
 import { type BrokenBy, brokenRemedy, brokenText, type Tally } from "../domain/Noise.js"
+import type { Fates } from "../store/RunFindings.js"
 import type { BegunRun, RunProgress } from "../store/RunStore.js"
-import type { Stop } from "./Drain.js"
 import type { Summary } from "./Summary.js"
 
 /** `searchTitle` is null where every example runs once. */
@@ -20,22 +20,27 @@ const resumedLine = ({ finishedBefore, requeued, retried, runId, total, unknownC
   (retried === 0 ? "" : `${retried} that failed put back in the queue, `) +
   `${requeued} put back in the queue that a dead process held, ${counted(unknownCalls, "call")} ended unknown`
 
-/** `progress` is null where the store could not be asked. */
-export const stoppedLine = (progress: Pick<RunProgress, "finished" | "total"> | null, stop: Stop): string =>
-  progress === null
-    ? "stopped; run the same command to resume"
-    : `stopped with ${progress.finished} of ${counted(progress.total, "rollout")} finished; ${fateOf(stop)}; ` +
-      "run the same command to resume"
+/** `underWay` is how many attempts were under way when the run was told to stop, `fates` what became of them. */
+export const stoppedLine = (
+  { finished, total }: Pick<RunProgress, "finished" | "total">,
+  fates: Fates,
+  underWay: number
+): string =>
+  `stopped with ${finished} of ${counted(total, "rollout")} finished; ${fatesText(fates, underWay)}; `
+  + "run the same command to resume"
 
-const fateOf = (stop: Stop): string => {
-  const [underWay, back] = [stop.underWay(), stop.handedBack()]
-  if (underWay === 0 && !back) return "nothing was under way"
-  if (back === null) return `${underWay} under way finished or were handed back, uncharged`
-  const finished = Math.max(0, underWay - back)
-  if (back === 0) return `${finished} under way finished`
-  return finished === 0
-    ? `${back} under way handed back, uncharged`
-    : `${finished} under way finished, ${back} handed back, uncharged`
+const fatesText = ({ finished, handedBack }: Fates, underWay: number): string => {
+  // Of a lease that was lost, or a store that took no more, nothing was written.
+  const left = underWay - finished - handedBack
+  const fates = [
+    [finished, "finished"],
+    [handedBack, "handed back, uncharged"],
+    [left, "given up, to be put back by the next start"]
+  ] as const
+  const told = fates.filter(([count]) => count > 0).map(([count, fate], n) =>
+    `${count}${n === 0 ? " under way" : ""} ${fate}`
+  )
+  return told.length === 0 ? "nothing was under way" : told.join(", ")
 }
 
 export const timedOutLine = ({ cancelled, failed, succeeded, total }: Summary, secs: number): string =>

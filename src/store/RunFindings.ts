@@ -2,13 +2,14 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { RunId } from "../domain/Ids.js"
+import type { AttemptId, RunId } from "../domain/Ids.js"
 import type { BrokenBy } from "../domain/Noise.js"
 import { latestStart } from "./latestStart.js"
 import { orStoreError } from "./reading.js"
 import { type Usage, usageOfRun } from "./spanUsage.js"
 import type { StoreError } from "./StoreError.js"
 import { brokenBy } from "./writer/broken.js"
+import { handedBack } from "./writer/rollouts.js"
 import { allCounted } from "./writer/runCounts.js"
 
 /** What is there of a run's work, whoever did it. */
@@ -43,6 +44,12 @@ export interface Broken extends BrokenBy {
   readonly error: string
 }
 
+/** What became of some attempts: how many came to an end of their own, and how many were handed back. */
+export interface Fates {
+  readonly finished: number
+  readonly handedBack: number
+}
+
 /** What a start of a run, or an operator, finds of it. */
 export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFindings, {
   readonly of: (runId: RunId) => Effect.Effect<Findings, StoreError>
@@ -50,6 +57,7 @@ export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFinding
   readonly takenUpAgain: (runId: RunId, start: number) => Effect.Effect<number, StoreError>
   /** What failed for want of its model or its scorer, by mode and cause. */
   readonly broken: (runId: RunId) => Effect.Effect<ReadonlyArray<Broken>, StoreError>
+  readonly fatesOf: (attempts: ReadonlyArray<AttemptId>) => Effect.Effect<Fates, StoreError>
   /** In how many calls each rule of the run's `rewrite` found its text, and in how many not. In no order. */
   readonly rewrites: (runId: RunId) => Effect.Effect<ReadonlyArray<RewriteCount>, StoreError>
   /** What all its calls used, by model. */
@@ -75,6 +83,14 @@ export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFinding
                     WHERE r.run_id = ${runId} AND r.status = 'failed')
               WHERE broken_by IS NOT NULL GROUP BY 1, 2`
           ),
+        fatesOf: (attempts) =>
+          orStoreError(
+            "reading what became of attempts",
+            sql<Fates>`SELECT
+                coalesce(sum(status IN ('succeeded', 'failed', 'timeout') AND error IS NOT ${handedBack}), 0) AS finished,
+                coalesce(sum(error = ${handedBack}), 0) AS handed_back
+              FROM attempts WHERE ${sql.in("id", attempts)}`
+          ).pipe(Effect.map(([row]) => row!)),
         rewrites: (runId) =>
           orStoreError(
             "reading what was rewritten",

@@ -109,6 +109,26 @@ describe("stopping", () => {
   }
 
   it.scopedLive(
+    "says finished of no attempt whose lease could not be renewed meanwhile",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* slowRun(2, 60_000, { heartbeat_interval_ms: 300 })
+        const command = yield* running(folder)
+        const other = new Sqlite(storeIn(folder), { timeout: 5_000 })
+        other.exec("BEGIN IMMEDIATE")
+        command.process.kill("SIGTERM")
+        yield* told(command, /^stopped an attempt: the lease on \S+ could not be renewed in time$/m)
+        other.close()
+        assert.strictEqual(yield* command.exit, 1)
+        assert.match(
+          command.stderr(),
+          /^stopped with 0 of 2 rollouts finished; [12] under way given up, to be put back by the next start; run the same/m
+        )
+      }),
+    60_000
+  )
+
+  it.scopedLive(
     "hands back what does not finish in time, kills its agent, and charges nothing",
     () =>
       Effect.gen(function*() {

@@ -182,6 +182,22 @@ describe("resume", () => {
       })
     ))
 
+  it.scoped("has nothing to note of a verb that a start of the run has undone since", () =>
+    withControl((folder) =>
+      Effect.gen(function*() {
+        yield* PolicyCheckpoint.save(folder, checkpoint(1))
+        yield* carryOut(folder, "pause")
+        yield* beginCrashedRun(1)
+        const { recovery } = yield* carryOut(folder, "resume")
+        assert.deepInclude(recovery, {
+          crash_detected: true,
+          prior_lifecycle_state: "running",
+          replayed_actions: ["pause"],
+          diagnostics: []
+        })
+      })
+    ))
+
   it.scoped("takes the fallback when the primary is damaged, and notes why", () =>
     withControl((folder) =>
       Effect.gen(function*() {

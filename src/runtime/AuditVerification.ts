@@ -19,7 +19,7 @@ export interface AuditVerdict {
     readonly broken: string | null
     /** Rows of the store that it shows as they are, up to the first that it does not. */
     readonly rows: number
-    /** Rows that it does not show yet: the next verb adds them. */
+    /** Rows that it does not show yet: the next verb adds them. 0 where something is wrong, which no verb mends. */
     readonly behind: number
     /** Rows of verbs that found no store: nothing vouches for them. */
     readonly withoutStore: number
@@ -57,7 +57,7 @@ export const verifyAudit = (auditFile: string): Effect.Effect<AuditVerdict, File
     // From the row on that breaks the chain there is nothing that the file could be held against.
     const beyond = brokenChain === null ? lines[seen] : undefined
     const brokenFile = unlikeLine ?? malformed
-      ?? (beyond === undefined ? null : `line ${beyond.line} shows row ${beyond.n}, which the store does not have`)
+      ?? (beyond === undefined ? null : excess(beyond, seen))
     return {
       broken: brokenChain ?? brokenFile,
       rows: seen,
@@ -67,12 +67,16 @@ export const verifyAudit = (auditFile: string): Effect.Effect<AuditVerdict, File
         present: content !== null,
         broken: brokenFile,
         rows: alike,
-        // What comes after a line that is no row was not counted.
-        behind: malformed === null ? Math.max(0, seen - lines.length) : 0,
+        // A verb adds what comes after the last row shown: it mends no line before that.
+        behind: brokenChain === null && brokenFile === null ? seen - lines.length : 0,
         withoutStore
       }
     }
   })
+
+/** A line after those of all rows of the store. */
+const excess = ({ line, n }: ShownRow, rows: number) =>
+  n <= rows ? `line ${line} shows row ${n} again` : `line ${line} shows row ${n}, which the store does not have`
 
 interface ShownRow {
   readonly line: number

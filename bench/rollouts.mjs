@@ -45,6 +45,7 @@ const layerAt = (path) =>
     Layer.provideMerge(Layer.succeed(Announcer, {
       say: () => Effect.void,
       show: () => Effect.void,
+      settle: Effect.void,
       redraws: false,
       columns: 80,
       colours: false

@@ -15,8 +15,11 @@ export class Announcer extends Context.Tag("tau/runtime/Announcer")<Announcer, {
   readonly say: (line: string) => Effect.Effect<void>
   /** Replaces the last `show` on a terminal; where nothing can be redrawn it is a line that stays. */
   readonly show: (line: string) => Effect.Effect<void>
+  /** Leaves the last `show` as it is: what goes to stdout now stands below it. */
+  readonly settle: Effect.Effect<void>
   /** Whether a shown line is redrawn in place. */
   readonly redraws: boolean
+  /** As wide as the terminal is now. */
   readonly columns: number
   readonly colours: boolean
 }>() {
@@ -36,10 +39,18 @@ export class Announcer extends Context.Tag("tau/runtime/Announcer")<Announcer, {
           return wasShown ? "\r\u001B[K" : ""
         }
         // The last redrawn line stays: the cursor moves below it.
-        yield* Effect.addFinalizer(() => Effect.sync(() => isShown && stream.write("\n")))
+        const settle = Effect.sync(() => {
+          if (isShown) stream.write("\n")
+          isShown = false
+        })
+        yield* Effect.addFinalizer(() => settle)
         return {
           redraws,
-          columns: Math.min(80, stream.columns ?? 80),
+          settle,
+          get columns() {
+            // 0 is how a terminal says that it does not know.
+            return Math.min(80, stream.columns || 80)
+          },
           colours: redraws && (environment["NO_COLOR"] ?? "") === "",
           say: (line) => Effect.sync(() => void stream.write(`${erase()}${line}\n`)),
           show: (line) =>

@@ -123,6 +123,7 @@ export const run = (options: RunOptions) =>
       if (outage !== null) yield* announcer.say(outage)
       yield* options.report(summary)
       // Last of all: killed before it, the same command resumes a run with nothing left to do and tells its result; killed
+      yield* announcer.settle
       // after it, the result has been told. The other way round a kill would make it pay for everything twice.
       yield* end(closing).pipe(
         Effect.catchAll(({ message }) => announcer.say(`the run's end could not be recorded: ${message}`))

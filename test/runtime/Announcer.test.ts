@@ -31,6 +31,23 @@ describe("Announcer", () => {
       assert.strictEqual((yield* on({ isTTY: true, columns: 60 })).columns, 60)
     }))
 
+  it.effect("leaves what is shown as it is for what is printed below it, and follows the width of the terminal", () =>
+    Effect.gen(function*() {
+      let text = ""
+      const screen = { isTTY: true, columns: 60, write: (part: string) => (text += part) }
+      yield* Effect.gen(function*() {
+        const announcer = yield* Announcer
+        yield* announcer.show("3/3")
+        yield* announcer.settle
+        text += "Run completed.\n"
+        screen.columns = 40
+        assert.strictEqual(announcer.columns, 40)
+        screen.columns = 0
+        assert.strictEqual(announcer.columns, 80)
+      }).pipe(Effect.provide(Announcer.layer(screen, {})))
+      assert.strictEqual(text, "3/3\nRun completed.\n")
+    }))
+
   it.effect("writes plain lines where nothing can be redrawn", () =>
     Effect.gen(function*() {
       const plain = "new run\n1/3\n2/3\nput back: x\n3/3\n"

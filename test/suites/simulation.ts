@@ -162,6 +162,7 @@ class Simulation {
     const announcer: typeof Announcer.Service = {
       say: (line) => Effect.sync(() => this.said(process, line)),
       show: () => Effect.void,
+      settle: Effect.void,
       redraws: false,
       columns: 80,
       colours: false

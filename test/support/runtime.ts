@@ -27,7 +27,7 @@ export interface FakeAgent {
 /** An announcer that remembers. */
 export const announcing = (said: Array<string>) => {
   const say = (line: string) => Effect.sync(() => void said.push(line))
-  return Layer.succeed(Announcer, { say, show: say, redraws: false, columns: 80, colours: false })
+  return Layer.succeed(Announcer, { say, show: say, settle: Effect.void, redraws: false, columns: 80, colours: false })
 }
 
 /** The whole runtime over a store file, but for the agent. */

@@ -6,6 +6,7 @@ import { ResourceStore } from "../store/ResourceStore.js"
 import { type BegunRun, RunStore } from "../store/RunStore.js"
 import type { StoreError } from "../store/StoreError.js"
 import { Announcer } from "./Announcer.js"
+import { besideStore } from "./DurableFile.js"
 import * as PolicyCheckpoint from "./PolicyCheckpoint.js"
 
 /** How often the store is asked for versions that were promoted. */
@@ -38,7 +39,7 @@ export const checkpointsOf = (
       Effect.gen(function*() {
         const { finished } = yield* runs.progress(runId)
         const nowMs = yield* Clock.currentTimeMillis
-        yield* PolicyCheckpoint.save(dirname(storePath), {
+        const saved = PolicyCheckpoint.save(dirname(storePath), {
           checkpoint_version: 1,
           run_id: runId,
           policy_state: { resources_version: version },
@@ -46,7 +47,10 @@ export const checkpointsOf = (
           global_step: finished,
           optimizer_step: step,
           saved_at_unix_seconds: Math.floor(nowMs / 1000)
-        }).pipe(Effect.catchTag("FileError", ({ message }) => announcer.say(`no checkpoint: ${message}`)))
+        })
+        yield* besideStore(storePath, saved).pipe(
+          Effect.catchTag("FileError", ({ message }) => announcer.say(`no checkpoint: ${message}`))
+        )
       })
 
     const savePromoted = Effect.gen(function*() {

@@ -1,9 +1,11 @@
 /** Small files that outside tools read: whole or absent after any crash, never half written. */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { randomBytes } from "node:crypto"
-import { type FileHandle, open, readFile, rename, rm, stat } from "node:fs/promises"
-import { dirname } from "node:path"
+import { existsSync } from "node:fs"
+import { type FileHandle, open, readdir, readFile, rename, rm, stat } from "node:fs/promises"
+import { dirname, join } from "node:path"
 import { makePrivateFolder } from "../store/writer/PrivateFolder.js"
 
 /** The file could not be read or written, or does not hold what it must. */
@@ -49,6 +51,29 @@ export const replace = (file: string, text: string): Effect.Effect<void, FileErr
     }
     await syncFolder(file)
   })
+
+/** Removes from a folder what `replace` left where a kill came before the rename. What is younger may be a write under way. */
+export const removeLeftovers = (folder: string): Effect.Effect<void> =>
+  Effect.flatMap(Clock.currentTimeMillis, (nowMs) =>
+    Effect.promise(async () => {
+      for (const name of await readdir(folder).catch(() => [])) {
+        if (!temporaryName.test(name)) continue
+        const file = join(folder, name)
+        const ageMs = await stat(file).then(({ mtimeMs }) => nowMs - mtimeMs, () => 0)
+        if (ageMs > leftoverAgeMs) await rm(file, { force: true }).catch(() => undefined)
+      }
+    }))
+
+/** Of this file's making, and of `StatusFile`'s. */
+const temporaryName = /\.json\.\d+(\.[0-9a-f]{8})?\.tmp$/
+const leftoverAgeMs = 60_000
+
+/**
+ * Writes what follows a store while the store's folder is there. Made anew, the folder would stand where a person is about to put
+ * the one back that was moved away.
+ */
+export const besideStore = <E, R>(storePath: string, write: Effect.Effect<void, E, R>): Effect.Effect<void, E, R> =>
+  Effect.suspend(() => existsSync(dirname(storePath)) ? write : Effect.void)
 
 /** Makes the folder that the file is to be in, if need be. */
 export const makeFolderOf = (file: string): Effect.Effect<void, FileError> =>

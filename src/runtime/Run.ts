@@ -27,6 +27,7 @@ import { drainedOnInterrupt } from "./Drain.js"
 import type { Ending } from "./Ending.js"
 import { recoverByRestart } from "./Recovery.js"
 import { begunLines, outageLine, stoppedLine, timedOutLine } from "./runLines.js"
+import { removeLeftovers } from "./RuntimeFiles.js"
 import { runTree } from "./RunTree.js"
 import type { SearchPart } from "./SearchPart.js"
 import { statusPathOf } from "./StatusFile.js"
@@ -121,9 +122,9 @@ export const run = (options: RunOptions) =>
       })
       if (exit.value === "timed-out") yield* announcer.say(timedOutLine(summary, config.completion_timeout_secs))
       if (outage !== null) yield* announcer.say(outage)
+      yield* announcer.settle
       yield* options.report(summary)
       // Last of all: killed before it, the same command resumes a run with nothing left to do and tells its result; killed
-      yield* announcer.settle
       // after it, the result has been told. The other way round a kill would make it pay for everything twice.
       yield* end(closing).pipe(
         Effect.catchAll(({ message }) => announcer.say(`the run's end could not be recorded: ${message}`))
@@ -142,6 +143,7 @@ const takenUp = (options: RunOptions) =>
     const startedAtMs = yield* Clock.currentTimeMillis
     const startedAtNanos = yield* Clock.currentTimeNanos
     yield* OwnerLock.hold(storePath, yield* holderNote(configPath))
+    yield* removeLeftovers(storePath)
     const before = yield* standingNow
     const begun = yield* runs.begin({
       configHash: options.configHash,

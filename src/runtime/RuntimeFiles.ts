@@ -10,7 +10,7 @@ import { RunEvents, type RunManifest } from "../store/RunEvents.js"
 import { type Findings, RunFindings } from "../store/RunFindings.js"
 import type { StoreError } from "../store/StoreError.js"
 import { text } from "./ControlFiles.js"
-import { type FileError, readText, replace } from "./DurableFile.js"
+import { besideStore, type FileError, readText, removeLeftovers as removeLeftoversIn, replace } from "./DurableFile.js"
 import { follow as followLines, lastIn } from "./JsonLines.js"
 
 const recentCodesMax = 20
@@ -33,10 +33,10 @@ export const follow = (
     for (const manifest of yield* events.manifestsAfter(yield* lastIn(eventsIn(folder)))) {
       const content = text(manifestOf(manifest, yield* findings.of(manifest.runId), storePath))
       const file = join(folder, "jobs", `${manifest.runId}.json`)
-      if ((yield* readText(file)) !== content) yield* replace(file, content)
+      if ((yield* readText(file)) !== content) yield* besideStore(storePath, replace(file, content))
     }
     yield* followState(storePath)
-    yield* followLines(eventsIn(folder), (after, limit) =>
+    const lines = followLines(eventsIn(folder), (after, limit) =>
       Effect.map(events.after(after, limit), (rows) =>
         rows.map(({ atMs, n, reasonCode, runId, start }) => ({
           n,
@@ -51,6 +51,7 @@ export const follow = (
           // After a restored backup another event may have this number.
           mark: `"timestamp_unix_ms":${atMs},"run_id":${JSON.stringify(runId)}`
         }))))
+    yield* besideStore(storePath, Effect.asVoid(lines))
   })
 
 /** Brings `state.json` up to date, which changes with every rollout. */
@@ -61,22 +62,26 @@ export const followState = (
     const events = yield* RunEvents
     const health = yield* events.health
     const recent = yield* events.last(recentCodesMax)
-    yield* replace(
-      join(runtimeFolderOf(storePath), "state.json"),
-      text({
-        schema_version: 1,
-        updated_unix_ms: yield* Clock.currentTimeMillis,
-        store_path: resolve(storePath),
-        counters: health.events,
-        rollouts: health.rollouts,
-        queue_depth: health.queueDepth,
-        running_runs: health.runningRuns,
-        recent_reason_codes: recent.map(({ reasonCode }) => reasonCode).toReversed(),
-        last_event: recent[0]?.n ?? 0,
-        diagnostics: health.diagnostics
-      })
-    )
+    const state = text({
+      schema_version: 1,
+      updated_unix_ms: yield* Clock.currentTimeMillis,
+      store_path: resolve(storePath),
+      counters: health.events,
+      rollouts: health.rollouts,
+      queue_depth: health.queueDepth,
+      running_runs: health.runningRuns,
+      recent_reason_codes: recent.map(({ reasonCode }) => reasonCode).toReversed(),
+      last_event: recent[0]?.n ?? 0,
+      diagnostics: health.diagnostics
+    })
+    yield* besideStore(storePath, replace(join(runtimeFolderOf(storePath), "state.json"), state))
   })
+
+/** Removes what killed processes left half written beside the store and in its runtime folders. */
+export const removeLeftovers = (storePath: string): Effect.Effect<void> => {
+  const folder = runtimeFolderOf(storePath)
+  return Effect.forEach([dirname(storePath), folder, join(folder, "jobs")], removeLeftoversIn, { discard: true })
+}
 
 /** For a verb, which is carried out whether or not these files can be written: what they miss now, they get later. */
 export const followQuietly = (storePath: string): Effect.Effect<void, never, RunEvents | RunFindings> =>

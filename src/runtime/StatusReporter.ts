@@ -8,6 +8,7 @@ import type { RunFindings } from "../store/RunFindings.js"
 import { type BegunRun, type RunProgress, type RunState, RunStore } from "../store/RunStore.js"
 import type { StoreError } from "../store/StoreError.js"
 import { Announcer } from "./Announcer.js"
+import { besideStore } from "./DurableFile.js"
 import { progressLine, type ProgressStyle } from "./progressLine.js"
 import * as RuntimeFiles from "./RuntimeFiles.js"
 import * as StatusFile from "./StatusFile.js"
@@ -58,7 +59,11 @@ export class StatusReporter extends Context.Tag("tau/runtime/StatusReporter")<St
       const write = (run: ReportedRun, progress: RunProgress, as: ReportedState) =>
         Effect.flatMap(
           Clock.currentTimeMillis,
-          (nowMs) => StatusFile.write(StatusFile.statusPathOf(run.storePath), statusOf(run, progress, as, nowMs))
+          (nowMs) =>
+            besideStore(
+              run.storePath,
+              StatusFile.write(StatusFile.statusPathOf(run.storePath), statusOf(run, progress, as, nowMs))
+            )
         ).pipe(
           Effect.zipRight(Effect.provide(RuntimeFiles.followState(run.storePath), context)),
           Effect.catchAll(warnOnce)

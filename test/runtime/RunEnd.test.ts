@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
-import { renameSync } from "node:fs"
+import { existsSync, renameSync } from "node:fs"
 import { join } from "node:path"
 import { AttemptFailed } from "../../src/runtime/Executor.js"
 import { setWallClock } from "../support/clock.js"
@@ -70,5 +70,23 @@ describe("The end of a run", () => {
       }
       const error = yield* Effect.flip(Effect.provide(runIn(folder, 1), runtimeAt(folder, agent)))
       assert.include(error.message, "was moved or deleted while in use")
+    }))
+
+  it.scopedLive("makes no folder anew where the store's was moved away: it can be moved back", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const moved = `${folder}-moved`
+      const agent: FakeAgent = {
+        execute: () =>
+          Effect.sync(() => {
+            renameSync(folder, moved)
+            return { output: "4" }
+          })
+      }
+      const { message } = yield* Effect.flip(Effect.provide(runIn(folder, 1), runtimeAt(folder, agent)))
+      const isThere = existsSync(folder)
+      if (!isThere) renameSync(moved, folder)
+      assert.include(message, "was moved or deleted while in use")
+      assert.isFalse(isThere)
     }))
 })

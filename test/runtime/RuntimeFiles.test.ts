@@ -3,7 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { ControlChange } from "../../src/domain/Control.js"
 import * as Control from "../../src/runtime/Control.js"
@@ -44,6 +44,25 @@ describe("the runtime files", () => {
     assert.strictEqual(runtimeFolderOf(".tau/training/store.sqlite"), join(".tau", "runtime"))
     assert.strictEqual(runtimeFolderOf("/data/my.sqlite"), "/data/runtime")
   })
+
+  it.scopedLive("are rid of what killed processes left half written, by the next run", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      mkdirSync(join(folder, "runtime/jobs"), { recursive: true })
+      const names = [
+        ".status.json.7.tmp",
+        "policy-checkpoint.json.7.0123abcd.tmp",
+        "runtime/jobs/run-1.json.7.0123abcd.tmp"
+      ]
+      const [others, underWay] = [["notes.tmp", "config.json"], "runtime/state.json.7.0123abcd.tmp"]
+      for (const name of [...names, ...others, underWay]) {
+        writeFileSync(join(folder, name), "{")
+        if (name !== underWay) utimesSync(join(folder, name), 0, 0)
+      }
+      yield* execute(folder, { execute: () => Effect.succeed({ output: "4" }) }, 1)
+      assert.deepStrictEqual(names.filter((name) => existsSync(join(folder, name))), [])
+      assert.deepStrictEqual([...others, underWay].filter((name) => !existsSync(join(folder, name))), [])
+    }))
 
   it.scopedLive("tell of a run from its queue to its end, in documented fields", () =>
     Effect.gen(function*() {

@@ -1,27 +1,38 @@
 /** A text that a model was asked to put between fences of three backticks. */
 
-const fence = "```"
+/** More of them where the text has fences itself. */
+const fence = /`{3,}/g
 
 /**
  * What is between the first and the last fence, so that fences inside the text stay; a first line that is only the name of a
- * language is none of it. With a single fence at an end, the rest; without one, everything. White space at both ends is dropped.
+ * language is none of it, nor are marks that the question had around the old text. With a single fence at an end, the rest;
+ * without one, everything. White space at both ends is dropped.
  */
 export const fenced = (answer: string): string => {
-  const first = answer.indexOf(fence)
-  const last = answer.lastIndexOf(fence)
-  if (first >= 0 && last >= first + fence.length) return unlabelled(answer.slice(first + fence.length, last)).trim()
+  const between = betweenFences(answer)
+  if (between !== null) return unmarked(unlabelled(between).trim())
   const trimmed = answer.trim()
-  if (trimmed.startsWith(fence)) return unlabelled(trimmed.slice(fence.length)).trim()
-  return (trimmed.endsWith(fence) ? trimmed.slice(0, -fence.length) : trimmed).trim()
+  const begin = /^`{3,}/.exec(trimmed)
+  return unmarked((begin === null ? trimmed.replace(/`{3,}$/, "") : unlabelled(trimmed.slice(begin[0].length))).trim())
 }
 
 /** Whether there is a text between two fences. */
-export const isFenced = (answer: string): boolean => {
-  const first = answer.indexOf(fence)
-  return first >= 0 && answer.lastIndexOf(fence) >= first + fence.length
+export const isFenced = (answer: string): boolean => betweenFences(answer) !== null
+
+const betweenFences = (answer: string): string | null => {
+  const fences = [...answer.matchAll(fence)]
+  const first = fences[0]
+  const last = fences.at(-1)
+  if (first === undefined || last === undefined) return null
+  // Two fences with nothing between them are one run.
+  if (first === last) return first[0].length < 6 ? null : ""
+  return answer.slice(first.index + first[0].length, last.index)
 }
 
 const unlabelled = (text: string): string => {
   const end = text.indexOf("\n")
   return end >= 0 && end <= 40 && /^[\w+#.-]*[ \t\r]*$/.test(text.slice(0, end)) ? text.slice(end + 1) : text
 }
+
+const unmarked = (text: string): string =>
+  /^<current(?: name="[^"\n]*")?>([^]*)<\/current>$/.exec(text)?.[1]?.trim() ?? text

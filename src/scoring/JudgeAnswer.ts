@@ -1,5 +1,6 @@
 /** Reads what a judge answered: one JSON object with a score, wherever in the text it stands. */
 import * as Either from "effect/Either"
+import { withoutThoughts } from "../openai/Thoughts.js"
 import { clip, feedbackCharsMax, quoted } from "./Verdict.js"
 
 /** What one judgement says, on the judge's own scale. */
@@ -18,26 +19,37 @@ const objectsMax = 32
 
 /**
  * Left says what is wrong. Only JSON counts: a score in prose may be one that the judge quotes. Objects that give different
- * scores are no judgement, for one of them may be quoted as well.
+ * scores are no judgement, for one of them may be quoted as well; nor is one that stands in the graded answer.
  */
-export const readJudgement = (text: string, scale: Scale): Either.Either<Judgement, string> => {
-  // What a model thinks aloud is not its answer.
-  const answer = text.slice(-charsMax).replace(/^[^]*<\/think(?:ing)?>/i, "").trim()
+export const readJudgement = (text: string, scale: Scale, graded: string): Either.Either<Judgement, string> => {
+  const answer = withoutThoughts(text).slice(-charsMax).trim()
   const whole = parsed(answer)
-  const found = (whole === undefined ? objectsIn(answer) : [whole]).flatMap((value) => {
-    const judgement = judgementOf(value)
-    return judgement === null ? [] : [judgement]
-  })
+  const judgements = (whole === undefined ? objectsIn(answer) : [{ value: whole, source: answer }])
+    .flatMap(({ source, value }) => {
+      const judgement = judgementOf(value)
+      // A number that is all of an answer may well be one of those that it grades.
+      return judgement === null ? [] : [{ ...judgement, isCopy: typeof value === "object" && isIn(source, graded) }]
+    })
+  const found = judgements.filter(({ isCopy }) => !isCopy)
   const last = found[0]
-  if (last === undefined) return Either.left(`there is no JSON object with a "score" in ${quoted(answer)}`)
+  if (last === undefined) {
+    return Either.left(
+      judgements.length > 0
+        ? "its score is in an object that the answer has word for word: write your own"
+        : `there is no JSON object with a "score" in ${quoted(answer)}`
+    )
+  }
   if (found.some(({ score }) => score !== last.score)) {
     return Either.left(`it gives several scores: ${found.slice(0, 5).map(({ score }) => score).join(", ")}`)
   }
   const [low, high] = scale
   return last.score >= low && last.score <= high
-    ? Either.right(last)
+    ? Either.right({ score: last.score, feedback: last.feedback })
     : Either.left(`the score ${last.score} is not on the scale from ${low} to ${high}`)
 }
+
+/** White space aside. */
+const isIn = (part: string, text: string): boolean => text.replace(/\s+/g, "").includes(part.replace(/\s+/g, ""))
 
 const judgementOf = (value: unknown): Judgement | null => {
   // An answer that is nothing but a number leaves no doubt.
@@ -68,13 +80,13 @@ const parsed = (text: string): unknown => {
 }
 
 /** The outermost JSON objects of a text, the last one first. */
-const objectsIn = (text: string): ReadonlyArray<unknown> => {
-  const found: Array<unknown> = []
+const objectsIn = (text: string): ReadonlyArray<{ readonly value: unknown; readonly source: string }> => {
+  const found: Array<{ readonly value: unknown; readonly source: string }> = []
   let end = text.lastIndexOf("}")
   for (let tries = 0; end !== -1 && tries < objectsMax; tries += 1) {
     const begin = beginOf(text, end)
     const value = begin === -1 ? undefined : parsed(text.slice(begin, end + 1))
-    if (value !== undefined) found.push(value)
+    if (value !== undefined) found.push({ value, source: text.slice(begin, end + 1) })
     end = text.lastIndexOf("}", (value === undefined ? end : begin) - 1)
     if (begin === 0 && value !== undefined) break
   }

@@ -55,7 +55,7 @@ export const judgeScorer = (config: JudgeScorerConfig, { apiKey, model, origin }
       let messages = judgePrompt(config, scorable.example, scorable.output)
       for (let tries = 1;; tries += 1) {
         const answer = yield* asked(scorable, messages)
-        const read = readJudgement(answer, config.scale)
+        const read = readJudgement(answer, config.scale, scorable.output)
         if (Either.isRight(read)) return read.right
         if (tries === triesMax) {
           return yield* Effect.fail(`its answer could not be read ${triesMax} times; the last time ${read.left}`)

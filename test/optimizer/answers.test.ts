@@ -50,6 +50,11 @@ describe("a fenced answer", () => {
     ["  Be kind. ", "Be kind."],
     ["```Be kind, always\nand brief```", "Be kind, always\nand brief"],
     ["``````", ""],
+    ["Here:\n````markdown\nAnswer so:\n```\n4\n```\n````\nDone.", "Answer so:\n```\n4\n```"],
+    ["````\nBe kind.", "Be kind."],
+    ["```\n<current name=\"system_prompt\">\nBe kind.\n</current>\n```", "Be kind."],
+    ["<current>Be kind.</current>", "Be kind."],
+    ["```\nAnswer between <current> and </current>.\n```", "Answer between <current> and </current>."],
     ["", ""]
   ])("%j is read as %j", (answer, text) => {
     assert.strictEqual(fenced(answer), text)

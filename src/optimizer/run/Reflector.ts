@@ -6,6 +6,7 @@ import { attemptName, reflectionName } from "../../domain/AttemptName.js"
 import { Attribution, toBaseUrl } from "../../domain/Attribution.js"
 import { AttemptId, RolloutId, type RunId } from "../../domain/Ids.js"
 import { chatCall, type ChatCallFailed, chatConnections, JsonMode } from "../../http/ChatCall.js"
+import { withoutThoughts } from "../../openai/Thoughts.js"
 import { ReflectionStore } from "../../store/ReflectionStore.js"
 import type { StoreError } from "../../store/StoreError.js"
 import type { Reflect, Reflection } from "../Search.js"
@@ -46,15 +47,15 @@ export class Reflector extends Context.Tag("tau/optimizer/Reflector")<Reflector,
             ...(ask.json && { json }),
             requestSecs: options.timeoutSecs
           }).pipe(
-            // A refusal or a call of a tool is nothing to read a new text from.
-            Effect.map(({ text }) => text === "" ? { failure: "the reflection model's answer has no text" } : { text }),
+            // A refusal, a call of a tool or a thought that was cut is nothing to read a new text from.
+            Effect.map(({ text }) => withoutThoughts(text).trim() === "" ? noText : { text }),
             Effect.catchTag("ChatCallFailed", (failure) => Effect.succeed({ failure: inWords(failure) }))
           )
         return Reflector.of({
           reflect: (runId, n, ask) =>
             Effect.gen(function*() {
               const known = yield* store.get(runId, n)
-              if (known.answer !== null) return { text: known.answer }
+              if (known.answer !== null) return { text: withoutThoughts(known.answer) }
               if (known.failure !== null) return { failure: known.failure }
               const earlier = known.attempts === 0 ? null : yield* store.answered(reflectionId(runId, n))
               const answer = earlier === null ? yield* call(runId, n, ask) : { text: earlier }
@@ -63,12 +64,14 @@ export class Reflector extends Context.Tag("tau/optimizer/Reflector")<Reflector,
                 n,
                 "text" in answer ? { answer: answer.text, failure: null } : { answer: null, failure: answer.failure }
               )
-              return answer
+              return "text" in answer ? { text: withoutThoughts(answer.text) } : answer
             })
         })
       })
     )
 }
+
+const noText = { failure: "the reflection model's answer has no text" }
 
 /** What the spans of a reflection are attributed to. */
 export const reflectionId = (runId: string, n: number): RolloutId => RolloutId.make(reflectionName(runId, n))

@@ -125,6 +125,22 @@ describe("Reflector", () => {
       assert.deepStrictEqual((yield* reflected([says({ content: parts })])).reflection, { text: "Be brief." })
     }))
 
+  it.scopedLive("reads no text out of what the model thinks aloud, also when it is asked for it again", () =>
+    withStore(Effect.gen(function*() {
+      const thoughts = "<think>Perhaps {\"edits\": []}, or\n```\nBe bold.\n```\n</think>\n"
+      const { layer, reflect } = yield* reflecting([
+        says({ content: `${thoughts}Be brief.` }),
+        says({ content: "<think>Perhaps" })
+      ])
+      const asked = Effect.all([reflect(0, false), reflect(1, false)])
+      const first = yield* Effect.provide(asked, layer)
+      assert.deepStrictEqual(first, [
+        { text: "\nBe brief." },
+        { failure: "the reflection model's answer has no text" }
+      ])
+      assert.deepStrictEqual(yield* Effect.provide(asked, layer), first)
+    })))
+
   it.scopedLive("fails in words that hold no key, at once where the same request would fail again", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* reflected([refuses(401, `not now with sk-${"a".repeat(40)} or tau-run-key`)]), {

@@ -1,6 +1,6 @@
 /**
- * When the failures of a run tell of something else than its texts: of a model that is away, a scorer that cannot judge, an
- * agent that does not start. Plain functions: the store's worker thread asks them too.
+ * When the failures of a run tell of something else than its texts: of a model that is away, the reflection model among them, a
+ * scorer that cannot judge, an agent that does not start. Plain functions: the store's worker thread asks them too.
  */
 
 /** Of the rollouts of a run. */
@@ -33,6 +33,16 @@ export const isNoEvaluation = (modes: ReadonlyArray<Tally>): boolean =>
 export const isHopeless = (
   { rollouts, unjudged }: { readonly rollouts: number; readonly unjudged: number }
 ): boolean => rollouts > 1 && unjudged === rollouts
+
+/** Reflections in a row that a search goes on over: each was tried again before it failed. */
+const silentMax = 5
+
+/**
+ * Whether a search has lost its reflection model, by the failures since the last step that had any answer: of refusals that no
+ * repetition mends (a key, a model that is not there) one is enough.
+ */
+export const isSilent = (failures: ReadonlyArray<string>): boolean =>
+  failures.length >= silentMax || failures.some((failure) => /^the reflection model answered 40[134]\b/.test(failure))
 
 /** What broke rollouts, by the words of the store: the state of a call, a status that answered it, or the scorer. */
 export interface BrokenBy {

@@ -34,7 +34,7 @@ if (!answer.ok) process.exit(1)
 process.stdout.write((await answer.json()).choices[0].message.content)
 `
 
-describe("A search whose rollouts fail for want of what they need", { timeout: 240_000 }, () => {
+describe("A search whose rollouts or reflections fail for want of what they need", { timeout: 240_000 }, () => {
   it.scopedLive("stops while its model is away, and is then what it would have been without the outage", () =>
     Effect.gen(function*() {
       const outage = { from: Infinity }
@@ -81,6 +81,63 @@ describe("A search whose rollouts fail for want of what they need", { timeout: 2
       assert.deepStrictEqual(record(folder), expected)
       // A drill asks the same of a search.
       assert.deepStrictEqual(yield* Effect.provide(brokenInvariants, readOnly(storeIn(folder))), [])
+    }))
+
+  it.scopedLive("stops at once where its reflection model is refused, and is then what it would have been", () =>
+    Effect.gen(function*() {
+      const key = { isWrong: false }
+      const { origin } = yield* searchUpstream({
+        fault: ({ model }) => model === "reflector" && key.isWrong ? 401 : null
+      })
+      const config = searchConfig(origin, { worker_count: 8, optimizer: { max_rollouts: 150 } })
+      const undisturbed = yield* scratchFolder
+      assert.strictEqual((yield* searched(undisturbed, config)).code, 0)
+
+      const folder = yield* scratchFolder
+      key.isWrong = true
+      for (const _ of ["the key is wrong", "and is not mended"]) {
+        const { code, stderr } = yield* searched(folder, config)
+        assert.strictEqual(code, 1)
+        assert.strictEqual(
+          lastLine(stderr),
+          "tau: the last reflection failed (the reflection model answered 401: not now with [REDACTED]): without its reflection "
+            + "model a search finds nothing; mend that and run the same command again to go on"
+        )
+        assert.deepStrictEqual(query(folder, "SELECT failure FROM search_reflections WHERE answer IS NOT NULL"), [])
+      }
+      key.isWrong = false
+      const { code, stderr } = yield* searched(folder, config)
+      assert.strictEqual(code, 0, stderr)
+      assert.deepStrictEqual(record(folder), record(undisturbed))
+      assert.deepStrictEqual(yield* Effect.provide(brokenInvariants, readOnly(storeIn(folder))), [])
+    }))
+
+  it.scopedLive("stops when five reflections in a row failed, and asks for the last one again", () =>
+    Effect.gen(function*() {
+      const outage = { isOn: true }
+      const { origin } = yield* searchUpstream({
+        fault: ({ model }) => model === "reflector" && outage.isOn ? 422 : null
+      })
+      const config = searchConfig(origin, { optimizer: { algorithm: "gepa", max_rollouts: 150 } })
+      const folder = yield* scratchFolder
+      const stopped = yield* searched(folder, config)
+      assert.strictEqual(stopped.code, 1)
+      assert.match(
+        lastLine(stopped.stderr),
+        /^tau: the last 5 reflections failed \(the reflection model answered 422: not now /
+      )
+      const steps = query(folder, "SELECT n, chain FROM search_steps ORDER BY n")
+      outage.isOn = false
+      const { code, stderr } = yield* searched(folder, config)
+      assert.strictEqual(code, 0, stderr)
+      assert.deepStrictEqual(
+        query(folder, "SELECT n, chain FROM search_steps ORDER BY n").slice(0, steps.length),
+        steps
+      )
+      assert.deepStrictEqual(
+        query(folder, "SELECT n FROM search_reflections WHERE failure IS NOT NULL ORDER BY n"),
+        [0, 1, 2, 3].map((n) => ({ n }))
+      )
     }))
 
   it.scopedLive("goes on over what it had decided on before its model was away", () =>

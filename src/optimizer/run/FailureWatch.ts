@@ -1,16 +1,19 @@
 import { counted } from "../../domain/Figures.js"
-import { brokenRemedy, brokenText, isHopeless, isNoise } from "../../domain/Noise.js"
+import { brokenRemedy, brokenText, isHopeless, isNoise, isSilent } from "../../domain/Noise.js"
 import { SearchFailed } from "../../domain/SearchFailed.js"
 import type { SearchOutcome } from "../../store/SearchStore.js"
+import type { Reflection } from "../Search.js"
 
 /**
- * Counts the rollouts of a search that failed for want of their model, their scorer or their agent. What the search stops at, the
- * next start of the run tries anew: it asks the store by the same rules.
+ * Counts what failed of a search for want of a model, a scorer or the agent: rollouts and reflections. What the search stops at,
+ * the next start of the run tries anew: it asks the store by the same rules.
  */
 export class FailureWatch {
   /** Rollouts by what broke them. */
   private readonly broken = new Map<string, number>()
   private unjudged = 0
+  /** Failures of reflections since the last step that had an answer to one. */
+  private silence: ReadonlyArray<string> = []
 
   /** Takes the outcomes of a step, the last of `rollouts` in all. Why the search must not go on; null when it may. */
   see(outcomes: ReadonlyArray<SearchOutcome>, rollouts: number): SearchFailed | null {
@@ -38,6 +41,21 @@ export class FailureWatch {
       })
     }
     return null
+  }
+
+  /** Takes the reflections of a step. Why the search must not go on; null when it may. */
+  hear(reflections: ReadonlyArray<Reflection>): SearchFailed | null {
+    if (reflections.length === 0) return null
+    const failures = reflections.flatMap((reflection) => "failure" in reflection ? [reflection.failure] : [])
+    this.silence = failures.length < reflections.length ? [] : [...this.silence, ...failures]
+    if (!isSilent(this.silence)) return null
+    const { length } = this.silence
+    return new SearchFailed({
+      reason: "infrastructure",
+      detail:
+        `${length === 1 ? "the last reflection" : `the last ${length} reflections`} failed (${this.silence.at(-1)}): `
+        + "without its reflection model a search finds nothing; mend that and run the same command again to go on"
+    })
   }
 }
 

@@ -130,7 +130,7 @@ export class SearchRun {
         })
       ], { concurrency: "unbounded" })
       this.options.onProgress()
-      const failed = this.failures.see(outcomes, this.spent.rollouts)
+      const failed = this.failures.see(outcomes, this.spent.rollouts) ?? this.failures.hear(reflections)
       if (failed !== null) return yield* failed
       const byId = new Map(outcomes.map((outcome) => [outcome.id, outcome]))
       const traces = yield* Effect.forEach(

@@ -1,5 +1,5 @@
 /** Failures that a run does not go on over, and how the next start of it tries them anew. */
-import { isHopeless, isNoEvaluation, isNoise } from "../../domain/Noise.js"
+import { isHopeless, isNoEvaluation, isNoise, isSilent } from "../../domain/Noise.js"
 import type { Db } from "./Database.js"
 import { crashesMax, lastAttempt, retry } from "./rollouts.js"
 import { allCounted } from "./runCounts.js"
@@ -61,4 +61,24 @@ export const retryBroken = (db: Db, runId: string): number => {
   const retried = stoppedAt.filter(({ crashes }) => crashes < crashesMax)
   for (const { id } of retried) retry(db, id)
   return retried.length
+}
+
+/**
+ * The same for a search that lost its reflection model: the reflections of its last step, which all failed, are asked for again.
+ * Answers how many.
+ */
+export const retrySilent = (db: Db, runId: string): number => {
+  const reflections = db.prepare(
+    `SELECT step, failure, step = (SELECT max(n) FROM search_steps WHERE run_id = ?) AS isLast
+     FROM search_reflections WHERE run_id = ? ORDER BY n`
+  ).all(runId, runId) as ReadonlyArray<{ step: number; failure: string | null; isLast: 0 | 1 }>
+  if (reflections.at(-1)?.isLast !== 1) return 0
+  const answered = reflections.findLast(({ failure }) => failure === null)?.step ?? -1
+  if (!isSilent(reflections.flatMap(({ failure, step }) => failure !== null && step > answered ? [failure] : []))) {
+    return 0
+  }
+  return db.prepare(
+    "UPDATE search_reflections SET failure = NULL WHERE run_id = ? AND step = ? AND failure IS NOT NULL"
+  )
+    .run(runId, reflections.at(-1)!.step).changes
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import { isUnfinished, type RunState } from "../../domain/Lifecycle.js"
 import type { RolloutMode } from "../../domain/Rollout.js"
-import { retryBroken } from "./broken.js"
+import { retryBroken, retrySilent } from "./broken.js"
 import type { Db } from "./Database.js"
 import { markDeadProcesses, recoverRun } from "./processes.js"
 import { useResources } from "./resources.js"
@@ -65,6 +65,7 @@ export const beginRun = (db: Db, input: BeginRun): BegunRun => {
   const run = earlier ?? createRun(db, input)
   const requeued = earlier === undefined ? 0 : recoverRun(db, run.id)
   const retried = earlier === undefined ? 0 : retryBroken(db, run.id)
+  if (earlier !== undefined) retrySilent(db, run.id)
   correctDueTimes(db, run.id)
   db.prepare("UPDATE runs SET state = 'running', desired = 'run', stop_reason = NULL, ended_at_ms = NULL WHERE id = ?")
     .run(run.id)

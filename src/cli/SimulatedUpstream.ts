@@ -17,13 +17,16 @@ export interface SimulatedUpstream {
 /** Models that need no file. */
 const builtIn: ReadonlyArray<string> = ["arithmetic", ...taskModelNames]
 
+/** Whether a simulated model needs no file. */
+export const isBuiltIn = (name: string): boolean => builtIn.includes(name)
+
 /** The name of a built-in model, or the path of a behaviour file ending in `.json`, whose model is served beside those. */
 export const simulatedUpstream = (
   name: string
 ): Effect.Effect<SimulatedUpstream, CommandFailed | UsageError, Scope.Scope> =>
   Effect.gen(function*() {
     const behaviour = name.endsWith(".json") ? yield* behaviourAt(name) : undefined
-    if (behaviour === undefined && !builtIn.includes(name)) {
+    if (behaviour === undefined && !isBuiltIn(name)) {
       const known = builtIn.map((known) => `sim/${known}`).join(", ")
       const meant = nearest(name, builtIn)
       const hint = meant === undefined ? "" : ` (did you mean sim/${meant}?)`

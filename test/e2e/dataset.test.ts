@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { printed, startProcess, startTau, tau } from "../support/command.js"
 import { roomsModel } from "../support/roomsModel.js"
 import { scratchFolder } from "../support/store.js"
+import { upstream, withBody } from "../support/upstream.js"
 
 const agent = join(import.meta.dirname, "../../examples/agents/rooms_agent.py")
 
@@ -129,5 +130,71 @@ describe("from traffic to a run", { timeout: 240_000 }, () => {
       const ofRun = yield* tau(folder, ["dataset", "build", "--out=run", "--json", `--run=${runs[1]!.id}`])
       assert.strictEqual(ofRun.code, 0, ofRun.stderr)
       assert.deepInclude(jsonOf(ofRun.stdout) as object, { sessions: 3 })
+    }))
+
+  it.scopedLive("says whose sessions they are where a store has several agents, and takes those of one", () =>
+    Effect.gen(function*() {
+      const origin = yield* upstream(withBody((body, _, response) => {
+        const { messages } = JSON.parse(body.toString()) as { messages: ReadonlyArray<{ content: string }> }
+        const message = { role: "assistant", content: `re: ${messages[1]!.content}` }
+        response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({
+          object: "chat.completion",
+          model: "sim/answers",
+          choices: [{ index: 0, message, finish_reason: "stop" }]
+        }))
+      }))
+      const folder = yield* scratchFolder
+      const translator = "You translate into French."
+      yield* Effect.scoped(Effect.gen(function*() {
+        const proxy = yield* startTau(folder, [
+          "--prompt-optimization-proxy-server",
+          "--prompt-optimization-proxy-bind=127.0.0.1:0",
+          `--prompt-optimization-proxy-upstream-url=${origin}`
+        ])
+        const base = yield* printed(proxy, /(http:\/\/127\.0\.0\.1:\d+)/)
+        const ask = (system: string, content: string) =>
+          Effect.promise(() =>
+            fetch(`${base}/v1/chat/completions`, {
+              method: "POST",
+              headers: { "content-type": "application/json" },
+              body: JSON.stringify({
+                model: "sim/answers",
+                messages: [{ role: "system", content: system }, { role: "user", content }]
+              })
+            }).then((response) => response.text())
+          )
+        for (const n of [1, 2, 3]) yield* ask(`You add numbers.\nIt is ${n} o'clock.`, `${n} + 1`)
+        for (const n of [1, 2]) yield* ask(translator, `word ${n}`)
+        proxy.process.kill("SIGTERM")
+        yield* proxy.exit
+      }))
+
+      const mixed = yield* tau(folder, ["dataset", "build", "--out=mixed"])
+      assert.include(
+        mixed.stdout,
+        "These look like several agents, by their system messages. --system TEXT takes the sessions of one:\n"
+          + "  3  You add numbers. It is 1 o'clock.\n  2  You translate into French.\n"
+      )
+      // Its answers came out of a file, which nobody else has.
+      assert.include(mixed.stdout, "To run it: tau --model sim/ANSWERS.json ")
+
+      const build = ["dataset", "build", "--out=one", "--system=French", "--command=node agent.mjs"]
+      const one = yield* tau(folder, [...build, "--json"])
+      assert.strictEqual(one.code, 0, one.stderr)
+      assert.deepInclude(jsonOf(one.stdout) as object, {
+        sessions: 2,
+        components: ["system_prompt"],
+        agents: [{ sessions: 2, system: translator }]
+      })
+      assert.deepInclude(jsonOf(readFileSync(join(folder, "one/config.json"), "utf8")) as object, {
+        resources: { system_prompt: translator }
+      })
+
+      const none = yield* tau(folder, ["dataset", "build", "--out=none", "--system=Spanish"])
+      assert.strictEqual(none.code, 1)
+      assert.include(
+        none.stderr,
+        "none of 5 sessions has \"Spanish\" in its system message; they have \"You add numbers. "
+      )
     }))
 })

@@ -178,16 +178,14 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
     Effect.gen(function*() {
       const folder = yield* scratchFolder
       let reflections = 0
-      const { origin } = yield* searchUpstream({
-        fault: ({ model }) => model === "reflector" && reflections++ % 2 === 0 ? 400 : null
-      })
+      const fault = ({ model }: { model: string }) => model === "reflector" && reflections++ % 2 === 0 ? 400 : null
+      const { origin } = yield* searchUpstream({ fault })
       const { code, stderr } = yield* searched(folder, searchConfig(origin, { optimizer: { max_rollouts: 120 } }))
       assert.strictEqual(code, 0, stderr)
       const { stdout } = yield* tau(folder, ["report", `--store=${storeIn(folder)}`])
-      assert.match(
-        stdout,
+      const told =
         /^ {2}\d+ reflections? failed, the last:\n {4}the reflection model answered 400: not now with \[REDACTED\]$/m
-      )
+      assert.match(stdout, told)
       assert.lengthOf(query(folder, "SELECT 1 FROM search_events WHERE data LIKE '%sk-%'"), 0)
     }))
 

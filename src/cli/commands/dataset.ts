@@ -1,7 +1,7 @@
 import { defineCommand } from "../Command.js"
 import { path } from "../flags.js"
 import { Mistake, readChoice, readInteger, readNumber, readPath } from "../FlagValue.js"
-import { choice, json, optional, readPlace, store, text } from "../ReadingFlags.js"
+import { choice, json, optional, readPlace, store, text, textOf } from "../ReadingFlags.js"
 import { shellWords } from "../ShellWords.js"
 import { readTrafficFilter, trafficFlags } from "../SpanFlags.js"
 
@@ -24,6 +24,7 @@ export const dataset = defineCommand({
   flags: [
     store,
     ...trafficFlags,
+    text("system", "TEXT", "Only sessions whose system message or instructions hold TEXT: those of one agent"),
     {
       name: "out",
       value: path,
@@ -92,6 +93,7 @@ export const dataset = defineCommand({
         seed: readInteger(flags.get("seed")),
         limit: readInteger(flags.get("limit"))
       },
+      system: textOf(flags, "system"),
       out: readPath(flags.get("out")),
       force: flags.isOn("force"),
       answer: readChoice(flags.get("answer"), answers),

@@ -15,15 +15,19 @@ import { checkConfig, configBytesMax } from "../ConfigFile.js"
 import { printJson, reading } from "../reading/reading.js"
 import { bodiesOf, jsonOf } from "../reading/SpanCommand.js"
 import { print } from "../reading/Terminal.js"
+import { isBuiltIn } from "../SimulatedUpstream.js"
 import { type Dataset, type DatasetExample, datasetOf, type DatasetRules } from "./Dataset.js"
 import { discover, type Discovery } from "./Discovery.js"
 import { type Session, Sessions } from "./Sessions.js"
+import { type StableText, StableTexts } from "./StableTexts.js"
 
 export interface DatasetMode {
   readonly storePath: string
   readonly json: boolean
   readonly filter: SpanFilter
   readonly rules: DatasetRules
+  /** What the system message of a session holds: one agent's of several. Null for all. */
+  readonly system: string | null
   readonly out: string
   readonly force: boolean
   /** Field of an example that holds the answer: `expected` is scored against, `reference` is there for scorers that want it. */
@@ -48,7 +52,16 @@ export const run = (mode: DatasetMode) =>
           } would be overwritten; nothing was written (--force overwrites)`
         })
       }
-      const { isOpenAi, sessions } = yield* sessionsOf(mode.filter)
+      const { isOpenAi, sessions: all } = yield* sessionsOf(mode.filter)
+      const { system } = mode
+      const sessions = system === null ? all : all.filter(({ instructions }) => instructions.includes(system))
+      if (system !== null && all.length > 0 && sessions.length === 0) {
+        return yield* new CommandFailed({
+          detail:
+            `none of ${counted(all.length, "session")} has ${JSON.stringify(visible(system))} in its system message; ` +
+            `they have ${agentsOf(all).slice(0, 5).map((one) => `"${beginningOf(one)}" (${one.calls})`).join(", ")}`
+        })
+      }
       const dataset = datasetOf(sessions, mode.rules)
       if (dataset.examples.length === 0) {
         const hint = sessions.length === 0 && mode.filter.captured ? " (--run takes the calls of a run)" : ""
@@ -57,7 +70,9 @@ export const run = (mode: DatasetMode) =>
             `${visible(mode.storePath)} gives an example${skippedText(dataset)}${hint}; nothing was written`
         })
       }
-      const discovery = yield* discover(mode.filter, componentsMax)
+      const own = new Set(sessions.flatMap(({ spanIds }) => spanIds))
+      const discovery = yield* discover(mode.filter, componentsMax, ({ spanId }) => own.has(spanId))
+      const agents = agentsOf(sessions)
       const config = configOf(mode, dataset.examples, discovery)
       const text = `${JSON.stringify(config, null, 2)}\n`
       const problem = problemOf(text)
@@ -80,6 +95,7 @@ export const run = (mode: DatasetMode) =>
           store_path: mode.storePath,
           ...told,
           skipped: dataset.skipped,
+          agents: agents.map(({ calls, text }) => ({ sessions: calls, system: text })),
           dataset_path: files.dataset,
           config_path: files.config
         })
@@ -93,11 +109,39 @@ export const run = (mode: DatasetMode) =>
         ...(told.components.length === 0
           ? ["The agent gave no text that could be a component."]
           : [`Components: ${told.components.map(visible).join(", ")}`]),
+        ...(agents.length < 2 ? [] : [
+          "These look like several agents, by their system messages. --system TEXT takes the sessions of one:",
+          ...agentsTable(agents)
+        ]),
         `Written: ${visible(files.dataset)}, ${visible(files.config)}`,
         `To run it: tau --model ${shellWord(model)} --prompt-optimization-config ${shellWord(files.config)}`
       ])
     })
   )
+
+/** What fewer sessions begin with is no agent of its own. */
+const agentShareMin = 0.05
+const agentCharsMax = 60
+
+/** Whose sessions these are: the system messages they begin with, forms of one as one, the most frequent first. */
+const agentsOf = (sessions: ReadonlyArray<Session>): ReadonlyArray<StableText> => {
+  const stable = new StableTexts()
+  for (const { instructions } of sessions) stable.add([{ place: "system", tool: null, text: instructions }])
+  return stable.found().filter(({ share }) => share >= agentShareMin)
+}
+
+const agentsTable = (agents: ReadonlyArray<StableText>): ReadonlyArray<string> => {
+  const width = String(agents[0]?.calls).length
+  return agents.slice(0, 10).map((one) => {
+    const shown = beginningOf(one)
+    return `  ${String(one.calls).padStart(width)}  ${shown === "" ? "(none)" : shown}`
+  })
+}
+
+const beginningOf = ({ text }: StableText): string => {
+  const line = visible(text.replaceAll(/\s+/g, " ").trim())
+  return line.length > agentCharsMax ? `${line.slice(0, agentCharsMax)}…` : line
+}
 
 const pageSize = 200
 
@@ -199,9 +243,14 @@ const modelOf = (examples: ReadonlyArray<DatasetExample>): string | null => {
   return [...counts].toSorted(([, a], [, b]) => b - a)[0]?.[0] ?? null
 }
 
-/** As `--model` wants it. The simulated models are the only ones whose own names say who serves them. */
-const modelRefOf = (model: string | null, isOpenAi: boolean): string =>
-  model?.startsWith("sim/") === true ? model : `${isOpenAi ? "openai" : "PROVIDER"}/${model ?? "MODEL"}`
+/**
+ * As `--model` wants it. The simulated models are the only ones whose own names say who serves them; one that a file of answers
+ * describes is asked for by that file.
+ */
+const modelRefOf = (model: string | null, isOpenAi: boolean): string => {
+  if (model?.startsWith("sim/") !== true) return `${isOpenAi ? "openai" : "PROVIDER"}/${model ?? "MODEL"}`
+  return isBuiltIn(model.slice("sim/".length)) ? model : "sim/ANSWERS.json"
+}
 
 const reasons: Readonly<Record<keyof Dataset["skipped"], string>> = {
   no_input: "without a user's words",

@@ -34,7 +34,7 @@ const pageSize = 200
 const ruleShareMin = 0.05
 
 /** What the agent's own work held, side calls apart; of a call that was rewritten, what the agent had. */
-export const discover = (filter: SpanFilter, textsMax: number) =>
+export const discover = (filter: SpanFilter, textsMax: number, isWanted: (span: Span) => boolean = () => true) =>
   Effect.gen(function*() {
     const spans = yield* SpanStore
     const stable = new StableTexts()
@@ -46,7 +46,7 @@ export const discover = (filter: SpanFilter, textsMax: number) =>
         { after, limit: Math.min(pageSize, discoveredCallsMax - looked), order: "newest" }
       )
       looked += page.items.length
-      for (const span of page.items) {
+      for (const span of page.items.filter(isWanted)) {
         const read = yield* textsOf(span)
         if (read === null) continue
         stable.add(read.texts)

@@ -9,13 +9,16 @@ export interface Session {
   /** How the agent calls it, the attempt it was, or its first call. */
   readonly id: string
   readonly firstSpanId: string
+  /** All its calls. */
+  readonly spanIds: Array<string>
+  /** The system message and instructions of its first call, which tell one agent from another; empty without any. */
+  readonly instructions: string
   /** What the user said first; null when that was not all text, or nobody said anything. */
   readonly input: string | null
   lastSpanId: string
   /** The last answer in words; null when it was none, a tool call for instance. */
   answer: string | null
   model: string | null
-  calls: number
   /** A body of it was changed or dropped before it was stored, or is not there whole. */
   isImpaired: boolean
 }
@@ -43,14 +46,15 @@ export class Sessions {
       ?? {
         id: named ?? spanId,
         firstSpanId: spanId,
+        spanIds: [],
+        instructions: instructionsOf(input),
         input: firstInput(input),
         lastSpanId: spanId,
         answer: null,
         model: null,
-        calls: 0,
         isImpaired: false
       }
-    session.calls += 1
+    session.spanIds.push(spanId)
     session.lastSpanId = spanId
     session.answer = answerOf(output)
     session.model = span.model ?? session.model
@@ -87,6 +91,11 @@ const historiesOf = (attemptId: string, input: ReadonlyArray<Message>): Readonly
 }
 
 const isInstruction = (role: string) => role === "system" || role === "developer"
+
+const instructionsOf = (input: ReadonlyArray<Message>): string =>
+  input.filter(({ role }) => isInstruction(role))
+    .flatMap(({ parts }) => parts.flatMap((part) => part.type === "text" ? [part.content] : []))
+    .join("\n")
 
 const firstInput = (input: ReadonlyArray<Message>): string | null => {
   const first = input.find(({ role }) => role === "user")

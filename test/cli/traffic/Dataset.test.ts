@@ -58,7 +58,7 @@ const said = (messages: ReadonlyArray<object>, answer: object) =>
     choices: [{ finish_reason: "stop", message: answer }]
   })
 
-const told = (sessions: Sessions) => sessions.all.map(({ answer, calls, input }) => [input, answer, calls])
+const told = (sessions: Sessions) => sessions.all.map(({ answer, input, spanIds }) => [input, answer, spanIds.length])
 
 describe("sessions", () => {
   it("of a capture that names none are the calls which repeat a history and go on from it", () => {
@@ -109,7 +109,8 @@ const session = (input: string | null, answer: string | null, isImpaired = false
   input,
   answer,
   model: "m",
-  calls: 1,
+  spanIds: ["a", "b"],
+  instructions: "",
   isImpaired
 })
 

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Reward, type Scorable, Scorer, ScoringFailed } from "../domain/Reward.js"
 import type { ScorerConfig } from "../domain/RunConfig.js"
+import { withoutSecrets } from "../openai/Secrets.js"
 import { commandScorer } from "./CommandScorer.js"
 import { contains } from "./Contains.js"
 import { exactMatch } from "./ExactMatch.js"
@@ -61,7 +62,8 @@ const named = (scoring: ReadonlyArray<ScorerConfig>): ReadonlyArray<Named> => {
 type Surroundings = Omit<ScoringConfig, "scoring">
 
 const judge = ({ config, name }: Named, surroundings: Surroundings): Judge => {
-  const failed = (detail: string) => new ScoringFailed({ scorer: name, detail })
+  // What a program or a server says when it fails may show its keys.
+  const failed = (detail: string) => new ScoringFailed({ scorer: name, detail: withoutSecrets(detail).text })
   const verdict = judgement(config, surroundings)
   return (scorable) =>
     verdict(scorable).pipe(

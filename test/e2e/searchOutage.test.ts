@@ -212,4 +212,29 @@ describe("A search whose rollouts or reflections fail for want of what they need
       )
       assert.isEmpty(served.filter(({ model }) => model === "reflector"))
     }))
+
+  it.scopedLive("tells its reflection model of a rollout that could not be scored as such", () =>
+    Effect.gen(function*() {
+      const { origin, served } = yield* searchUpstream()
+      const folder = yield* scratchFolder
+      const scorer = `let text = ""
+        process.stdin.on("data", (chunk) => text += chunk).on("end", () => {
+          const { example, output } = JSON.parse(text)
+          if (example.prompt === "training question 3") process.exit(1)
+          console.log(output === "right" ? 1 : 0)
+        })`
+      const config = searchConfig(origin, {
+        validate: 10,
+        max_attempts: 1,
+        scoring: [{ kind: "command", command: ["node", "-e", scorer] }],
+        optimizer: { max_rollouts: 100, max_reflections: 5 }
+      })
+      const { code, stderr } = yield* searched(folder, config)
+      assert.strictEqual(code, 0, stderr)
+      const prompts = served.filter(({ model }) => model === "reflector").map(({ key }) => key)
+      assert.isNotEmpty(
+        prompts.filter((prompt) => prompt.includes("not scored: scorer command failed: it exited with"))
+      )
+      assert.isEmpty(prompts.filter((prompt) => prompt.includes("the agent failed")))
+    }))
 })

@@ -197,6 +197,10 @@ describe("command scorer", () => {
         yield* detail(program("console.log(1); console.error('boom'); process.exit(3)")),
         "scorer command failed: it exited with code 3; its standard error ends: boom"
       )
+      assert.strictEqual(
+        yield* detail(program(`console.error("no such key: sk-" + "a".repeat(40)); process.exit(3)`)),
+        "scorer command failed: it exited with code 3; its standard error ends: no such key: [REDACTED]"
+      )
       assert.match(yield* detail(program("process.kill(process.pid, 'SIGKILL')")), /it was ended by SIGKILL/)
       assert.match(
         yield* detail(program("setInterval(() => {}, 1000)", { timeout_secs: 1 })),

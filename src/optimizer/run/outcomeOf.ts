@@ -9,7 +9,7 @@ export const outcomeOf = ({ example }: Fresh, stored: SearchOutcome): Outcome =>
     example,
     score: failed ? 0 : stored.score ?? 0,
     failed,
-    feedback: failed ? `the agent failed: ${stored.error ?? stored.status}` : feedbackText(stored.feedback),
+    feedback: failed ? failureText(stored) : feedbackText(stored.feedback),
     output: stored.output,
     trace: null,
     // What a judge takes is not the agent's.
@@ -19,6 +19,10 @@ export const outcomeOf = ({ example }: Fresh, stored: SearchOutcome): Outcome =>
     )
   }
 }
+
+/** A text is not to be mended for what its scorer could not do. */
+const failureText = ({ brokenBy, error, status }: SearchOutcome): string =>
+  `${brokenBy === "scorer" ? "not scored" : "the agent failed"}: ${error ?? status}`
 
 /** With one scorer what it says; with several, each by its name. */
 const feedbackText = (rewards: SearchOutcome["feedback"]): string => {

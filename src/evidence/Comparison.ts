@@ -3,6 +3,7 @@ import { bootstrapMean, type Bounds, unanimousBounds } from "../statistics/Boots
 import { cliffsDelta, cohensD, cohensDz, pairedOddsRatio } from "../statistics/EffectSize.js"
 import { mcNemar } from "../statistics/McNemar.js"
 import { mean, variance } from "../statistics/Moments.js"
+import { newcombe, pairCounts } from "../statistics/Newcombe.js"
 import { pairedPermutation } from "../statistics/Permutation.js"
 import { mcNemarPower, smallestDetectable, tPower } from "../statistics/Power.js"
 import { unanimousDifference, unanimousPValue, type UnanimousSample } from "../statistics/UnanimousSamples.js"
@@ -24,7 +25,12 @@ export interface Comparison {
     | "paired permutation, Monte Carlo"
     | "Welch"
     | "permutation, exact"
-  readonly intervalMethod: "paired bootstrap BCa" | "rule of three" | "Welch t" | "none: the data have no spread"
+  readonly intervalMethod:
+    | "Newcombe 1998, method 10"
+    | "paired bootstrap BCa"
+    | "rule of three"
+    | "Welch t"
+    | "none: the data have no spread"
   /** Two-sided. */
   readonly pValue: number
   /** Standard error of a drawn p-value; 0 for one that was counted. */
@@ -57,22 +63,38 @@ export const compare = (
   if (!pairs) return unpaired(baseline.flatMap((one) => one.rewards), trained.flatMap((one) => one.rewards), options)
   const episodes = baseline.reduce((count, one) => count + one.rewards.length, 0)
   // Episodes of one case are alike, so the case is what counts. The weights make the mean that of all episodes.
-  const differences = baseline.map(({ caseId, rewards }) =>
-    total(other.get(caseId)!.rewards.map((reward, index) => reward - rewards[index]!)) * baseline.length / episodes
+  const weighted = (values: ReadonlyArray<number>) => total(values) * baseline.length / episodes
+  return paired(
+    baseline.map(({ caseId, rewards }) => {
+      const { rewards: later } = other.get(caseId)!
+      return {
+        first: weighted(rewards),
+        second: weighted(later),
+        difference: weighted(later.map((reward, index) => reward - rewards[index]!))
+      }
+    }),
+    options
   )
-  return paired(differences, options)
+}
+
+/** What a case earned under both checkpoints. */
+interface Pair {
+  readonly first: number
+  readonly second: number
+  readonly difference: number
 }
 
 const total = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0)
 
-const paired = (differences: ReadonlyArray<number>, { alpha, seed }: ComparisonOptions): Comparison => {
+const paired = (pairs: ReadonlyArray<Pair>, { alpha, seed }: ComparisonOptions): Comparison => {
+  const differences = pairs.map(({ difference }) => difference)
   const n = differences.length
   const meanDelta = mean(differences)
   const wins = differences.filter((value) => value > 0).length
   const losses = differences.filter((value) => value < 0).length
   const isBinary = differences.every((value) => value === 0 || Math.abs(value) === 1)
   const counted = { n, wins, losses, ties: n - wins - losses, meanDelta, differences }
-  const interval = pairedInterval(differences, meanDelta, 1 - alpha, seed)
+  const interval = pairedInterval(pairs, meanDelta, 1 - alpha, seed)
   const effects = {
     cohens_dz: finite(cohensDz(differences)),
     odds_ratio: isBinary ? pairedOddsRatio(wins, losses) : null
@@ -109,20 +131,24 @@ const paired = (differences: ReadonlyArray<number>, { alpha, seed }: ComparisonO
 }
 
 const pairedInterval = (
-  differences: ReadonlyArray<number>,
+  pairs: ReadonlyArray<Pair>,
   meanDelta: number,
   level: number,
   seed: number
 ): Pick<Comparison, "bounds" | "intervalMethod"> => {
+  const differences = pairs.map(({ difference }) => difference)
   const [first = 0] = differences
-  if (differences.some((value) => value !== first)) {
-    const { high, low } = bootstrapMean(differences, { level, seed })
-    const bounds = { low: Math.min(low, meanDelta), high: Math.max(high, meanDelta) }
-    return { bounds, intervalMethod: "paired bootstrap BCa" }
+  if (differences.every((value) => value === first)) {
+    return Math.abs(first) <= 1
+      ? { bounds: unanimousBounds(first, differences.length, level), intervalMethod: "rule of three" }
+      : { bounds: { low: first, high: first }, intervalMethod: "none: the data have no spread" }
   }
-  return Math.abs(first) <= 1
-    ? { bounds: unanimousBounds(first, differences.length, level), intervalMethod: "rule of three" }
-    : { bounds: { low: first, high: first }, intervalMethod: "none: the data have no spread" }
+  // The bootstrap draws nothing but what was seen: of few wins and no loss it makes a gain that McNemar's test does not show.
+  const counts = pairCounts(pairs.map(({ first }) => first), pairs.map(({ second }) => second))
+  if (counts !== null) return { bounds: newcombe(counts, level), intervalMethod: "Newcombe 1998, method 10" }
+  const { high, low } = bootstrapMean(differences, { level, seed })
+  const bounds = { low: Math.min(low, meanDelta), high: Math.max(high, meanDelta) }
+  return { bounds, intervalMethod: "paired bootstrap BCa" }
 }
 
 const unpaired = (

@@ -10,6 +10,14 @@ export interface PairCounts {
   readonly neither: number
 }
 
+/** The counts of two arms that pair by position; null unless every value is 0 or 1. */
+export const pairCounts = (first: ReadonlyArray<number>, second: ReadonlyArray<number>): PairCounts | null => {
+  if (![...first, ...second].every((value) => value === 0 || value === 1)) return null
+  const count = (one: number, other: number) =>
+    first.filter((value, index) => value === one && second[index] === other).length
+  return { both: count(1, 1), firstOnly: count(1, 0), secondOnly: count(0, 1), neither: count(0, 0) }
+}
+
 /**
  * The interval of the second arm's share of successes minus the first's, paired: Wilson's intervals of both arms, put together
  * with the arms' correlation (Newcombe 1998, Statistics in Medicine 17, method 10). Says something even of pairs that all agree.

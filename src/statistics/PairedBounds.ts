@@ -1,5 +1,5 @@
 import { bootstrapMean, type Bounds, unanimousBounds } from "./Bootstrap.js"
-import { newcombe } from "./Newcombe.js"
+import { newcombe, pairCounts } from "./Newcombe.js"
 import { checkSample, SampleInvalid } from "./SampleInvalid.js"
 
 export interface PairedBounds extends Bounds {
@@ -22,12 +22,8 @@ export const pairedBounds = (
   if (first.length !== second.length) {
     throw new SampleInvalid(`expected pairs, found ${first.length} values and ${second.length}`)
   }
-  if ([...first, ...second].every((value) => value === 0 || value === 1)) {
-    const count = (one: number, other: number) =>
-      first.filter((value, index) => value === one && second[index] === other).length
-    const counts = { both: count(1, 1), firstOnly: count(1, 0), secondOnly: count(0, 1), neither: count(0, 0) }
-    return { ...newcombe(counts, level), method: "Newcombe 1998, method 10" }
-  }
+  const counts = pairCounts(first, second)
+  if (counts !== null) return { ...newcombe(counts, level), method: "Newcombe 1998, method 10" }
   const differences = second.map((value, index) => value - first[index]!)
   const [one = 0] = differences
   return differences.every((difference) => difference === one)

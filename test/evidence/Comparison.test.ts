@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { compare } from "../../src/evidence/Comparison.js"
 import { metricsOf } from "../../src/evidence/Outcomes.js"
+import { Draws } from "../../src/statistics/Draws.js"
 
 const outcomes = (rewards: ReadonlyArray<ReadonlyArray<number>>) =>
   rewards.map((of, index) => ({ caseId: `case-${index}`, rewards: of, safetyPenalties: of.map(() => 0) }))
@@ -19,6 +20,37 @@ describe("compare", () => {
     assert.closeTo(found.meanDelta, 7 / 16, 1e-12)
     assert.isTrue(found.bounds.low < found.meanDelta && found.meanDelta < found.bounds.high)
     assert.strictEqual(found.effects["odds_ratio"], 4.5)
+  })
+
+  it("shows no gain by the interval of right and wrong answers that the test does not show", () => {
+    // 4 wins, no loss, p = 0.125: a bootstrap, which never draws a loss, gives bounds from 0.02 to 0.18.
+    const found = compare(
+      outcomes([...repeat(4, [0]), ...repeat(46, [1])]),
+      outcomes(repeat(50, [1])),
+      options
+    )
+    assert.strictEqual(found.intervalMethod, "Newcombe 1998, method 10")
+    assert.isBelow(found.bounds.low, 0)
+    assert.isAbove(found.bounds.high, found.meanDelta)
+    const partly = compare(outcomes([[0, 1], [1, 1], [0, 0]]), outcomes([[1, 1], [1, 1], [0, 0]]), options)
+    assert.strictEqual(partly.intervalMethod, "paired bootstrap BCa")
+  })
+
+  it("holds the true gain in its intervals 95 times out of 100, also where few cases differ", () => {
+    const kinds = [[0, 1], [1, 0], [1, 1], [0, 0]] as const
+    const random = new Draws(1)
+    const experiments = 150
+    let held = 0
+    for (let experiment = 0; experiment < experiments; experiment += 1) {
+      const cases = Array.from({ length: 40 }, () => {
+        const at = random.uniform()
+        return kinds[at < 0.05 ? 0 : at < 0.1 ? 1 : at < 0.7 ? 2 : 3]!
+      })
+      const arm = (index: 0 | 1) => outcomes(cases.map((one) => [one[index]]))
+      const { high, low } = compare(arm(0), arm(1), options).bounds
+      if (low <= 0 && 0 <= high) held += 1
+    }
+    assert.isAtLeast(held / experiments, 0.95)
   })
 
   it("takes the permutation test for scores in between, exact while the cases are few", () => {

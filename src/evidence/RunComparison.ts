@@ -20,6 +20,8 @@ export interface ComparedExample {
 export interface RunComparison {
   /** In the order of the baseline. */
   readonly examples: ReadonlyArray<ComparedExample>
+  /** Of these examples, each counted once. */
+  readonly meanScores: { readonly baseline: number; readonly run: number }
   /** How many examples only one of the two has scored: they count for nothing. */
   readonly onlyInBaseline: number
   readonly onlyInRun: number
@@ -46,6 +48,10 @@ export const compareRuns = (
     }))
   return {
     examples,
+    meanScores: {
+      baseline: mean(examples.map(({ baseline }) => baseline.score)),
+      run: mean(examples.map(({ run }) => run.score))
+    },
     onlyInBaseline: before.size - examples.length,
     onlyInRun: after.size - examples.length,
     comparison: compare(outcomes("baseline"), outcomes("run"), options)

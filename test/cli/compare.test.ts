@@ -1,5 +1,6 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import Sqlite from "better-sqlite3"
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { tau } from "./tau.js"
@@ -49,7 +50,8 @@ describe("tau compare", () => {
     const { status, stdout } = read("compare", worse, better, "--fail-if-worse")
     assert.strictEqual(status, 0)
     assert.match(stdout, /8 examples that both have scored; 1 only in run-0001-\S+, 1 only in\s+run-0002-/)
-    assert.match(stdout, /^ {2}change {4}\+0\.875, 95 % interval \+0\.\d{3} to \+1\.000$/m)
+    assert.include(stdout, "  score     0.000 → 0.875\n  change    +0.875, 95 % interval +0.401 to +0.978\n")
+    assert.notInclude(stdout, "beware")
     assert.include(stdout, "  p-value   0.016, two-sided, exact McNemar\n  examples  7 better, 0 worse, 1 alike\n")
     assert.include(stdout, `\n${better} is better than ${worse}.\n`)
     assert.include(stdout, "better, the 5 largest of 7\n")
@@ -71,17 +73,47 @@ describe("tau compare", () => {
   it("prints JSON with every example", () => {
     const whole = JSON.parse(read("compare", runs[0]!, runs[1]!, "--json").stdout) as Record<string, unknown>
     assert.deepInclude(whole, { verdict: "better", only_in_run: 1, only_in_baseline: 1, scoring_differs: false })
-    assert.deepInclude(whole["comparison"] as object, { n: 8, wins: 7, losses: 0, mean_delta: 0.875, alpha: 0.05 })
+    assert.deepInclude(whole["comparison"] as object, {
+      n: 8,
+      wins: 7,
+      losses: 0,
+      mean_delta: 0.875,
+      baseline_mean_score: 0,
+      mean_score: 0.875,
+      interval_method: "Newcombe 1998, method 10",
+      alpha: 0.05
+    })
     assert.deepInclude(whole["run"] as object, { run_id: runs[1], succeeded: 9, resources_version: 2 })
     const examples = whole["examples"] as ReadonlyArray<Record<string, unknown>>
     assert.deepStrictEqual(examples.map(({ delta }) => delta), [1, 1, 1, 1, 1, 1, 1, 0])
+  })
+
+  it("tells the median of what an even number of rollouts took, and to wait for a run that is not finished", () => {
+    const store = join(folder, "unfinished.sqlite")
+    copyFileSync(join(folder, ".tau/training/store.sqlite"), store)
+    const database = new Sqlite(store)
+    // 100 ms, 200 ms and so on, by the number of the rollout.
+    database.exec("UPDATE attempts SET ended_at_ms = started_at_ms + 100 * substr(rollout_id, -4)")
+    database.prepare("UPDATE runs SET state = 'running' WHERE id = ?").run(runs[1])
+    database.close()
+    const { stdout } = read("compare", runs[0]!, runs[1]!, "--mode", "train", "--store", store)
+    assert.match(stdout, /^took, median {2}450 ms +450 ms$/m)
+    assert.match(
+      stdout,
+      new RegExp(`^ {2}beware {4}${runs[1]} is not finished: go by what the whole run will show$`, "m")
+    )
+    assert.notInclude(stdout, `${runs[0]} is not finished`)
   })
 
   it("takes one part of the config alone, and refuses what cannot be compared", () => {
     assert.include(read("compare", runs[0]!, runs[2]!, "--mode", "val").stdout, "1 example that both have scored\n")
     assert.deepInclude(read("compare", runs[0]!, runs[1]!, "--mode", "val"), {
       status: 1,
-      stderr: `tau: ${runs[0]} and ${runs[1]} have no val example in common that both have scored\n`
+      stderr:
+        `tau: ${runs[0]} and ${
+          runs[1]
+        } have no val example in common that both have scored; examples are the same when all their `
+        + "fields are\n"
     })
     writeFileSync(
       join(folder, "search.json"),

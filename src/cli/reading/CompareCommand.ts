@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { storeHint } from "../../domain/CommandText.js"
 import { counted, dollars, elapsed, signed } from "../../domain/Figures.js"
+import { isUnfinished } from "../../domain/Lifecycle.js"
 import { type Cost, costOf, type Price, priceOf } from "../../domain/Prices.js"
 import type { RolloutMode } from "../../domain/Rollout.js"
 import { visible, wrapped } from "../../domain/TerminalText.js"
@@ -52,7 +53,8 @@ export const run = (mode: CompareMode) =>
       if (found === null) {
         return yield* new CommandFailed({
           detail: `${visible(baseline.run.id)} and ${visible(other.run.id)} have no `
-            + `${mode.mode === null ? "" : `${mode.mode} `}example in common that both have scored`
+            + `${mode.mode === null ? "" : `${mode.mode} `}example in common that both have scored; `
+            + "examples are the same when all their fields are"
         })
       }
       yield* mode.json
@@ -99,8 +101,9 @@ const comparedText = (
   other: Side,
   found: RunComparison
 ): ReadonlyArray<string> => {
-  const { comparison, examples, onlyInBaseline, onlyInRun } = found
+  const { comparison, examples, meanScores, onlyInBaseline, onlyInRun } = found
   const { bounds, losses, meanDelta, pValue, test, ties, wins } = comparison
+  const unfinished = [baseline, other].filter(({ run }) => isUnfinished(run))
   const names = [baseline, other].map(({ run }) => visible(run.id))
   const left = [...onlyIn(names[0]!, onlyInBaseline), ...onlyIn(names[1]!, onlyInRun)]
   const row = (name: string, cell: (side: Side) => string) => ({ name, cells: [cell(baseline), cell(other)] })
@@ -126,12 +129,16 @@ const comparedText = (
       `${counted(examples.length, "example")} that both have scored${left.length === 0 ? "" : `; ${left.join(", ")}`}`,
       columns
     ),
+    ...fact("score", `${points(meanScores.baseline)} → ${points(meanScores.run)}`),
     ...fact("change", `${signed(meanDelta)}, 95 % interval ${signed(bounds.low)} to ${signed(bounds.high)}`),
     ...fact("p-value", `${pValue.toPrecision(2)}, two-sided, ${test}`),
     ...fact("examples", `${wins} better, ${losses} worse, ${ties} alike`),
     ...(baseline.scoring === other.scoring
       ? []
       : fact("beware", "the configs score differently: the two scores may not mean the same")),
+    ...unfinished.flatMap(({ run }) =>
+      fact("beware", `${visible(run.id)} is not finished: go by what the whole run will show`)
+    ),
     "",
     ...wrapped(verdictText(names, comparison), columns)
   ]
@@ -166,7 +173,9 @@ const costEach = ({ cost, totals }: Side): string => {
 
 const medianTook = (rollouts: ReadonlyArray<CountedRollout>): string => {
   const times = rollouts.flatMap(({ tookMs }) => tookMs === null ? [] : [tookMs]).toSorted((a, b) => a - b)
-  return times.length === 0 ? "" : elapsed(times[Math.floor(times.length / 2)]!)
+  if (times.length === 0) return ""
+  const [below, above] = [times[Math.floor((times.length - 1) / 2)]!, times[Math.floor(times.length / 2)]!]
+  return elapsed((below + above) / 2)
 }
 
 /** The examples that differ most, losses first: they are what is looked into. */
@@ -213,7 +222,7 @@ const changesText = ({ storePath }: CompareMode, other: Side, { examples }: RunC
   })
 
 const comparedJson = (baseline: Side, other: Side, found: RunComparison) => {
-  const { comparison, examples, onlyInBaseline, onlyInRun } = found
+  const { comparison, examples, meanScores, onlyInBaseline, onlyInRun } = found
   const { bounds, differences: _, effects, ...figures } = comparison
   return {
     baseline: sideJson(baseline),
@@ -224,6 +233,8 @@ const comparedJson = (baseline: Side, other: Side, found: RunComparison) => {
     verdict: verdictOf(comparison),
     comparison: {
       alpha,
+      baseline_mean_score: meanScores.baseline,
+      mean_score: meanScores.run,
       ...Object.fromEntries(Object.entries(figures).map(([name, value]) => [snakeName(name), value])),
       low: bounds.low,
       high: bounds.high,

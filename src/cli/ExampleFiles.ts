@@ -28,25 +28,36 @@ export const readExamples = (
       const file = config[key]
       if (typeof file !== "string") continue
       const tell = (text: string) => void problems.push({ path: `$.${key}`, text: `${visible(file)}: ${text}` })
+      if (file === "") {
+        problems.push({ path: `$.${key}`, text: "expected the name of a file, found an empty text" })
+        value[key] = []
+        continue
+      }
       const text = yield* Effect.match(readText(resolve(folder, file), "a file of examples"), {
         onFailure: tell,
         onSuccess: (text) => text
       })
       value[key] = typeof text !== "string"
         ? []
-        : /\.(jsonl|ndjson)$/i.test(file)
+        : isLines.test(file)
         ? linesOf(text, tell)
         : arrayOf(text, tell)
     }
     return { value, problems }
   })
 
+const isLines = /\.(jsonl|ndjson)$/i
+
 type Tell = (problem: string) => void
 
 const arrayOf = (text: string, tell: Tell): unknown => {
   const json = parseJson(text)
   if (json._tag === "syntax") {
-    tell(`line ${json.line}, column ${json.column}: ${json.text}`)
+    tell(
+      parseJson(text.trimStart().split(/\r\n|\n|\r/, 1)[0]!)._tag === "value"
+        ? "expected one JSON array; a file with an example on each line has a name that ends in .jsonl or .ndjson"
+        : `line ${json.line}, column ${json.column}: ${json.text}`
+    )
     return []
   }
   for (const problem of json.problems) tell(`${problem.path}: ${problem.text}`)
@@ -59,13 +70,13 @@ const arrayOf = (text: string, tell: Tell): unknown => {
 const linesOf = (text: string, tell: Tell): ReadonlyArray<unknown> =>
   text.split(/\r\n|\n|\r/).flatMap((line, index) => {
     if (line.trim() === "") return []
-    const json = parseJson(line)
+    const json = parseJson(line, index + 1)
     if (json._tag === "syntax") {
-      tell(`line ${index + 1}, column ${json.column}: ${json.text}`)
+      tell(`line ${json.line}, column ${json.column}: ${json.text}`)
       return []
     }
     for (const problem of json.problems) tell(`line ${index + 1}, ${problem.path}: ${problem.text}`)
     if (typeof json.value === "object" && json.value !== null && !Array.isArray(json.value)) return [json.value]
-    tell(`line ${index + 1}: ${mismatch("$", "an object", json.value).text}`)
+    tell(`line ${index + 1}: ${mismatch("$", "an object, an example on each line", json.value).text}`)
     return []
   })

@@ -28,32 +28,36 @@ class Syntax extends Error {
   }
 }
 
-export const parseJson = (text: string): JsonText => {
-  const parser = new Parser(text)
+/** Parses a whole file; or, with its number, a line of a file of lines, so that places are those in the file. */
+export const parseJson = (text: string, line: number | null = null): JsonText => {
+  const parser = new Parser(text, line)
   try {
     return { _tag: "value", value: parser.document(), problems: parser.problems }
   } catch (error) {
     if (!(error instanceof Syntax)) throw error
-    return { _tag: "syntax", ...placeOf(text, error.offset), text: error.message }
+    return { _tag: "syntax", ...parser.placeOf(error.offset), text: error.message }
   }
-}
-
-/** Line and column, both from 1. */
-const placeOf = (text: string, offset: number) => {
-  const before = text.slice(0, offset).split(/\r\n|\n|\r/)
-  return { line: before.length, column: before.at(-1)!.length + 1 }
 }
 
 class Parser {
   private at = 0
   readonly problems: Array<KeyProblem> = []
+  private readonly end: string
 
-  constructor(private readonly text: string) {}
+  constructor(private readonly text: string, private readonly line: number | null) {
+    this.end = line === null ? "the end of the file" : "the end of the line"
+  }
+
+  /** Line and column, both from 1. */
+  placeOf(offset: number) {
+    const before = this.text.slice(0, offset).split(/\r\n|\n|\r/)
+    return { line: (this.line ?? 1) - 1 + before.length, column: before.at(-1)!.length + 1 }
+  }
 
   document(): unknown {
     const value = this.value("$", 0)
     this.blanks()
-    if (this.at < this.text.length) throw this.expected("the end of the file")
+    if (this.at < this.text.length) throw this.expected(this.end)
     return value
   }
 
@@ -120,7 +124,7 @@ class Parser {
     do this.match(plainCharacters)
     while (this.match(escape) !== undefined)
     if (this.skip("\"")) return JSON.parse(this.text.slice(start, this.at)) as string
-    if (this.at >= this.text.length) throw new Syntax(start, "expected a string that ends, found the end of the file")
+    if (this.at >= this.text.length) throw new Syntax(start, `expected a string that ends, found ${this.end}`)
     throw this.text[this.at] === "\\"
       ? new Syntax(
         this.at,
@@ -155,12 +159,12 @@ class Parser {
       : /[}\]]/.test(found[0] ?? "") && /,\s*$/.test(this.text.slice(0, this.at))
       ? "; JSON allows no comma after the last one"
       : ""
-    const end = this.at >= this.text.length ? "the end of the file" : shown(found === "" ? this.text[this.at] : found)
+    const end = this.at >= this.text.length ? this.end : shown(found === "" ? this.text[this.at] : found)
     return new Syntax(this.at, `expected ${what}, found ${end}${hint}`)
   }
 
   private place(offset: number): string {
-    const { line, column } = placeOf(this.text, offset)
+    const { line, column } = this.placeOf(offset)
     return `at line ${line}, column ${column}`
   }
 }

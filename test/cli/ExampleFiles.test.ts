@@ -47,8 +47,21 @@ describe("examples in files", () => {
     write("bad.jsonl", `${JSON.stringify(one)}\n{"prompt": }\n[1]\n{"a": 1, "a": 2}\n`)
     expect(await problemsOf({ train: "bad.jsonl" })).toEqual([
       expect.stringMatching(/^\$\.train: bad\.jsonl: line 2, column 12: expected a value/),
-      expect.stringMatching(/^\$\.train: bad\.jsonl: line 3: expected an object, found an array/),
-      expect.stringMatching(/^\$\.train: bad\.jsonl: line 4, \$\.a: /)
+      expect.stringMatching(
+        /^\$\.train: bad\.jsonl: line 3: expected an object, an example on each line, found an array/
+      ),
+      expect.stringMatching(/^\$\.train: bad\.jsonl: line 4, \$\.a: .* again at line 4, column 10/)
+    ])
+    write("spread.jsonl", `${JSON.stringify(one)}\n{\n`)
+    expect(await problemsOf({ optimize: "spread.jsonl" })).toEqual([
+      expect.stringMatching(/^\$\.optimize: spread\.jsonl: line 2, column 2: .*, found the end of the line$/)
+    ])
+    write("lines.txt", `${JSON.stringify(one)}\n${JSON.stringify(two)}\n`)
+    expect(await problemsOf({ validate: "lines.txt" })).toEqual([
+      expect.stringMatching(/^\$\.validate: lines\.txt: expected one JSON array; .* ends in \.jsonl or \.ndjson$/)
+    ])
+    expect(await problemsOf({ optimize: "" })).toEqual([
+      "$.optimize: expected the name of a file, found an empty text"
     ])
     write("object.json", "{}")
     expect(await problemsOf({ validate: "object.json" })).toEqual([

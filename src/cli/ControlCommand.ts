@@ -82,7 +82,8 @@ export const ask = (mode: Asked, storePath: string): Effect.Effect<Answer, Contr
       configChanged,
       detail: `${detail}; ${
         configChanged
-          ? `${run.configPath} has changed since, and must be as it was for running it to continue the run`
+          ? `${run.configPath}, or a file of examples that it names, has changed since, and must be as it was for running it `
+            + "to continue the run"
           : `running ${run.configPath} again continues it`
       }`
     }))

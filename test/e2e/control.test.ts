@@ -235,7 +235,10 @@ describe("a run whose process was killed", () => {
         writeFileSync(join(folder, "config.json"), config.replace("final number", "last number"))
         const changed = yield* tau(folder, ["--prompt-optimization-control-status"])
         const told = changed.stdout.replaceAll(/\s+/g, " ")
-        assert.include(told, "config.json has changed since, and must be as it was for running it to continue the run")
+        assert.include(
+          told,
+          "config.json, or a file of examples that it names, has changed since, and must be as it was for running it to"
+        )
         assert.notInclude(told, "again continues it")
         assert.notInclude(told, " continue cd ")
         const resumed = yield* control(folder, "resume")

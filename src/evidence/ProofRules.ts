@@ -1,7 +1,7 @@
 /** What a consolidated benchmark proof must hold. `significance.pass` is recomputed from the four criteria. */
 import { failedCriteria } from "./Criteria.js"
 import { Fields, type Problem } from "./Fields.js"
-import { checkFailedCriteria, criteriaOf } from "./ReportRules.js"
+import { checkVerdict, criteriaOf } from "./ReportRules.js"
 
 /** Everything that is wrong with a parsed proof; none when it is fine. */
 export const proofProblems = (value: unknown): ReadonlyArray<Problem> => {
@@ -37,13 +37,7 @@ export const proofProblems = (value: unknown): ReadonlyArray<Problem> => {
     pValue: pValue!,
     confidenceLevel: confidenceLevel!
   }, criteria)
-  if (passed !== (failed.length === 0)) {
-    significance.refuse(
-      "pass",
-      failed.length === 0 ? "true: every criterion holds" : `false: not met ${failed.join(", ")}`
-    )
-  }
-  checkFailedCriteria(proof, failed)
+  checkVerdict(significance, failed, passed!, proof)
   return proof.problems
 }
 

@@ -1,5 +1,5 @@
 /** What a published benchmark report must hold, recomputed where it can be. */
-import { type Criterion, failedCriteria } from "./Criteria.js"
+import { type Criterion, type Evidence, failedCriteria } from "./Criteria.js"
 import { Fields, type Problem } from "./Fields.js"
 import { metricsOf, readOutcomes } from "./Outcomes.js"
 import {
@@ -57,7 +57,53 @@ export const reportProblems = (value: unknown): ReadonlyArray<Problem> => {
     }
   }
   if (kind === "significance") checkSignificance(report)
+  if (kind === "summary" && report.has("criteria") && hasVerdict(report)) checkSummary(report)
   return report.problems
+}
+
+/** What `tau benchmark proof` writes; a summary may tell of its run in other ways. */
+const hasVerdict = (report: Fields): boolean => {
+  const summary = Fields.of(Object.fromEntries(report.entries())["summary"])
+  return ["pass", "baseline", "trained", "mean_delta", "p_value", "confidence_level"].every((key) => summary.has(key))
+}
+
+/** The verdict is what both arms and the criteria make it. */
+const checkSummary = (report: Fields) => {
+  const summary = report.object("summary")
+  const [baseline, trained] = [summary.object("baseline"), summary.object("trained")]
+  const passed = summary.boolean("pass")
+  const criteria = criteriaOf(report.object("criteria"))
+  const evidence = {
+    baselineMeanReward: baseline.number("mean_reward"),
+    trainedMeanReward: trained.number("mean_reward"),
+    baselineMeanSafetyPenalty: baseline.number("mean_safety_penalty"),
+    trainedMeanSafetyPenalty: trained.number("mean_safety_penalty"),
+    pValue: summary.number("p_value", { min: 0, max: 1 }),
+    confidenceLevel: summary.number("confidence_level", { above: 0, max: 1 })
+  }
+  const delta = summary.number("mean_delta")
+  if (passed === undefined || criteria === undefined || delta === undefined || !isWhole(evidence)) return
+  const difference = evidence.trainedMeanReward - evidence.baselineMeanReward
+  if (!near(delta, difference)) {
+    summary.refuse("mean_delta", `trained.mean_reward - baseline.mean_reward, which is ${difference}`)
+  }
+  checkVerdict(summary, failedCriteria(evidence, criteria), passed)
+}
+
+const isWhole = (evidence: { readonly [Key in keyof Evidence]: Evidence[Key] | undefined }): evidence is Evidence =>
+  Object.values(evidence).every((value) => value !== undefined)
+
+/** `pass` is true exactly when no criterion fails, and those that do are the ones named. */
+export const checkVerdict = (
+  part: Fields,
+  failed: ReadonlyArray<Criterion>,
+  passed: boolean,
+  names: Fields = part
+): void => {
+  if (passed !== (failed.length === 0)) {
+    part.refuse("pass", failed.length === 0 ? "true: every criterion holds" : `false: not met ${failed.join(", ")}`)
+  }
+  checkFailedCriteria(names, failed)
 }
 
 /** Where a report lists its cases, its metrics follow from them. */
@@ -150,15 +196,12 @@ const checkSignificance = (report: Fields) => {
     pValue,
     confidenceLevel
   }, criteria)
-  const isWrong = stated === undefined ? passed && failed.length > 0 : passed !== (failed.length === 0)
-  if (isWrong) {
-    part.refuse("pass", failed.length === 0 ? "true: every criterion holds" : `false: not met ${failed.join(", ")}`)
-  }
-  if (stated !== undefined) checkFailedCriteria(report, failed)
+  if (stated !== undefined) checkVerdict(part, failed, passed, report)
+  else if (passed && failed.length > 0) part.refuse("pass", `false: not met ${failed.join(", ")}`)
 }
 
 /** Where an artifact names the criteria that do not hold, it names these, all of them and no other. */
-export const checkFailedCriteria = (artifact: Fields, failed: ReadonlyArray<Criterion>): void => {
+const checkFailedCriteria = (artifact: Fields, failed: ReadonlyArray<Criterion>): void => {
   if (!artifact.has("failed_criteria")) return
   const named = artifact.array("failed_criteria")
   if (named === undefined || (named.length === failed.length && failed.every((one) => named.includes(one)))) return

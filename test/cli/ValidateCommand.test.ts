@@ -194,6 +194,42 @@ const guide: ReadonlyArray<
   ["recovery_reason_code", playbook, "outcome.recovery_reason_code", { "outcome.recovery_reason_code": "job_started" }]
 ]
 
+describe("the verdict of a summary report", () => {
+  const arms = template(proof)
+  const summary = (change: object) => ({
+    ...template(report),
+    report_kind: "summary",
+    publication: {
+      report_path: ".tau/reports/m24/m24-example/m24-benchmark-report-summary.json",
+      archive_path: ".tau/reports/archive/m24/2026/11/m24-benchmark-report-m24-example-summary.json"
+    },
+    criteria: arms["criteria"],
+    summary: {
+      pass: true,
+      failed_criteria: [],
+      mean_delta: 0.2,
+      p_value: 0.001,
+      confidence_level: 0.95,
+      baseline: arms["baseline"],
+      trained: arms["trained"],
+      ...change
+    }
+  })
+  const fields = (change: object) => reportProblems(summary(change)).map(({ field }) => field)
+
+  it("is recomputed from its arms and criteria, and refused where it is another", () => {
+    assert.deepStrictEqual(reportProblems(summary({})), [])
+    assert.deepStrictEqual(fields({ pass: false }), ["summary.pass"])
+    assert.deepStrictEqual(fields({ p_value: 0.3 }), ["summary.pass", "summary.failed_criteria"])
+    assert.deepStrictEqual(fields({ p_value: 0.3, pass: false, failed_criteria: ["statistical_significance"] }), [])
+    assert.deepStrictEqual(fields({ mean_delta: 0.3 }), ["summary.mean_delta"])
+  })
+
+  it("is not asked of a summary that is told otherwise", () => {
+    assert.deepStrictEqual(reportProblems({ ...summary({}), summary: "The new prompt is better." }), [])
+  })
+})
+
 describe("the rules of the evidence", () => {
   for (const [name, file, problems] of artifacts) {
     it.each(leaves(template(file)))(`refuses a ${name} without %s, or with null or a list in its place`, (field) => {

@@ -141,7 +141,7 @@ const costLines = ({ cost, hasJudge, reflectionsMax, rolloutsMax, usdMax }: Plan
   if (cost === null) return [row("cost", `unknown: an agent makes as many calls as it likes${limit}`)]
   const { reflection, rollout, usd } = cost
   const of = (n: number, what: string, { input, output }: Tokens) =>
-    `${n} ${what} of ${input} tokens in and ${output} out`
+    `${counted(n, what)} of ${input} tokens in and ${output} out`
   return [
     row(
       "cost",
@@ -149,8 +149,8 @@ const costLines = ({ cost, hasJudge, reflectionsMax, rolloutsMax, usdMax }: Plan
         ? `unknown without prices${limit}`
         : `${usd > 0 && usd < 0.01 ? "less than $0.01" : `about $${usd.toFixed(2)}`}${limit}`
     ),
-    row("", `for ${of(rolloutsMax, "rollouts", rollout)}`),
-    ...(reflection === null ? [] : [row("", `and ${of(reflectionsMax, "reflections", reflection)}`)]),
+    row("", `for ${of(rolloutsMax, "rollout", rollout)}`),
+    ...(reflection === null ? [] : [row("", `and ${of(reflectionsMax, "reflection", reflection)}`)]),
     row("", `by the length of the texts; of answers a guess${hasJudge ? ", judges not counted" : ""}`)
   ]
 }

@@ -38,8 +38,10 @@ const worlds = {
     const level = 0.3 + 0.4 * draws.uniform()
     return [clamped(level + 0.2 * normal(draws)), clamped(level + gain + 0.2 * normal(draws))]
   },
-  /** A rare large win paid for by many small losses: no gain on the whole, and the hardest case for a sign-flip test. */
-  skewed: () => (draws) => draws.uniform() < 0.1 ? [0.1, 1] : [0.5, 0.4]
+  /** A rare large win paid for by many small losses: no gain on the whole. */
+  skewed: () => (draws) => draws.uniform() < 0.1 ? [0.1, 1] : [0.5, 0.4],
+  /** The other way round: the hardest case for a sign-flip test, which takes a loss to be as large as a win. */
+  rareLosses: () => (draws) => draws.uniform() < 0.1 ? [1, 0.1] : [0.4, clamped(0.5 + 0.05 * normal(draws))]
 }
 
 /** The verdict of one opening. A score is a matter of the experiment, the candidate and the example alone. */
@@ -104,7 +106,8 @@ export const benchGate = () => {
     ["0/1, by difficulty", 100, "difficulty", settings],
     ["0/1, 3 samples each", 60, "difficulty", { ...settings, samples: 3 }],
     ["rubric scores", 100, "rubric", settings],
-    ["rare wins, small losses", 100, "skewed", settings]
+    ["rare wins, small losses", 100, "skewed", settings],
+    ["rare losses, small wins", 100, "rareLosses", settings]
   ]
   console.log("scores                     pairs  1 opening  3 openings  pairs used")
   for (const [name, pairs, world, given] of nulls) {

@@ -60,10 +60,15 @@ export const endingReason = (ending: GateEnding, figures: GateFigures): Decided 
 }
 
 const atPlannedEnd = (isEvident: boolean, figures: GateFigures): Decided => {
-  const { blocking, evidence, gain, minRewardDelta, p, plan } = figures
-  const isShown = p! <= plan.alpha.test
+  const { blocking, evidence, gain, interval, minRewardDelta, p, plan } = figures
+  const isSmall = p! <= plan.alpha.test
+  // A sign flip takes a loss to be as large as a win would have been: small wins, of which a rare large loss takes all, pass it.
+  const isAbove = interval!.method === "Newcombe 1998, method 10" || interval!.low > 0
+  const isShown = isSmall && isAbove
   const grounds = isShown || !isEvident
-    ? `p = ${decimals(p!)}, at most ${decimals(plan.alpha.test)} needed`
+    ? `p = ${decimals(p!)}, at most ${decimals(plan.alpha.test)} needed${
+      isSmall && !isAbove ? ", but the bounds hold 0" : ""
+    }`
     : `evidence ${decimals(evidence)}, ${decimals(plan.evidenceNeeded)} needed`
   if (!isShown && !isEvident) {
     return { decision: "reject", reason: `no gain is shown: ${seen(figures)} (${grounds})` }

@@ -89,6 +89,15 @@ describe("the promotion gate", () => {
     assert.match(same.verdict.reason, /^no gain is shown: \+0\.0 points .* \(p = 1\.0, at most 0\.024 needed\)$/)
   })
 
+  it("does not promote small equal wins that one unseen loss could take back", () => {
+    const { verdict } = opened(taskOf(20), (arm) => ({ score: arm === "candidate" ? 0.45 : 0.4 }))
+    assert.strictEqual(verdict.decision, "reject")
+    assert.isBelow(verdict.test!.p!, 0.001)
+    assert.match(verdict.reason, /^no gain is shown: \+5\.0 points .* at most 0\.024 needed, but the bounds hold 0\)$/)
+    const large = opened(taskOf(20), (arm) => ({ score: arm === "candidate" ? 0.75 : 0.4 }))
+    assert.strictEqual(large.verdict.decision, "promote")
+  })
+
   it("asks both arms for fresh samples of each example, side by side, ten pairs at a time", () => {
     const { batches } = opened(taskOf(25, { firstSample: 7, settings: { samples: 2 } }), betterOnEvery(5))
     assert.deepStrictEqual(batches.map((batch) => batch.length), [40, 40, 20])

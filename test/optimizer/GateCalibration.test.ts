@@ -62,6 +62,11 @@ describe("the gate on candidates whose truth is known", () => {
     assert.isAtMost(promoted(400, 40, 3, rubric), limit(400))
   })
 
+  it("does so where rare large losses pay for many small wins", () => {
+    assert.isAtMost(promoted(400, 60, 1, (at) => at < 0.1 ? [1, 0.1] : [0.4, 0.5]), 0.03)
+    assert.isAtMost(promoted(400, 20, 1, (at) => at < 0.05 ? [1, 0.05] : [0.4, 0.45]), 0.03)
+  })
+
   it("finds a gain as often as was stated beforehand, or a little oftener", () => {
     const [stated] = gatePlan(60, 1, settings).power.filter(({ gain }) => gain === 0.2)
     const seen = promoted(600, 60, 1, binary(0.2))

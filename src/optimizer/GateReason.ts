@@ -12,6 +12,8 @@ export interface GateFigures {
   readonly gain: number
   readonly interval: GateVerdict["interval"]
   readonly p: number | null
+  /** The lower bound of the gain at the level of the test; null where the test alone decides. */
+  readonly lowAtTest: number | null
   readonly evidence: number
   readonly minRewardDelta: number
   readonly blocking: ReadonlyArray<GuardRail>
@@ -60,14 +62,14 @@ export const endingReason = (ending: GateEnding, figures: GateFigures): Decided 
 }
 
 const atPlannedEnd = (isEvident: boolean, figures: GateFigures): Decided => {
-  const { blocking, evidence, gain, interval, minRewardDelta, p, plan } = figures
+  const { blocking, evidence, gain, lowAtTest, minRewardDelta, p, plan } = figures
   const isSmall = p! <= plan.alpha.test
   // A sign flip takes a loss to be as large as a win would have been: small wins, of which a rare large loss takes all, pass it.
-  const isAbove = interval!.method === "Newcombe 1998, method 10" || interval!.low > 0
+  const isAbove = lowAtTest === null || lowAtTest > 0
   const isShown = isSmall && isAbove
   const grounds = isShown || !isEvident
     ? `p = ${decimals(p!)}, at most ${decimals(plan.alpha.test)} needed${
-      isSmall && !isAbove ? ", but the bounds hold 0" : ""
+      isSmall && !isAbove ? ", but the bounds at that level hold 0" : ""
     }`
     : `evidence ${decimals(evidence)}, ${decimals(plan.evidenceNeeded)} needed`
   if (!isShown && !isEvident) {

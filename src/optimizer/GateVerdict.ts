@@ -108,6 +108,9 @@ export const verdictOf = ({ blocking, ending, evidence, pairs, plan, rails, seed
       ? { ...pairedBounds(scores.incumbent, scores.candidate, { draws, level, seed }), level }
       : { ...confidenceSequence(differences, level), level, method: "confidence sequence" as const },
     p: test?.p ?? null,
+    lowAtTest: pairs.length === 0 || !isPlannedEnd || test?.method === "exact McNemar"
+      ? null
+      : pairedBounds(scores.incumbent, scores.candidate, { draws, level: 1 - 2 * plan.alpha.test, seed }).low,
     evidence: evidence.max,
     minRewardDelta: settings.minRewardDelta,
     blocking

@@ -93,7 +93,10 @@ describe("the promotion gate", () => {
     const { verdict } = opened(taskOf(20), (arm) => ({ score: arm === "candidate" ? 0.45 : 0.4 }))
     assert.strictEqual(verdict.decision, "reject")
     assert.isBelow(verdict.test!.p!, 0.001)
-    assert.match(verdict.reason, /^no gain is shown: \+5\.0 points .* at most 0\.024 needed, but the bounds hold 0\)$/)
+    assert.match(
+      verdict.reason,
+      /^no gain is shown: \+5\.0 points .* at most 0\.024 needed, but the bounds at that level hold 0\)$/
+    )
     const large = opened(taskOf(20), (arm) => ({ score: arm === "candidate" ? 0.75 : 0.4 }))
     assert.strictEqual(large.verdict.decision, "promote")
   })

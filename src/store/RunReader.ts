@@ -14,7 +14,6 @@ import { latestStart } from "./latestStart.js"
 import { type Page, pageOf, type PageRequest, positionOf, type UnknownCursor } from "./Page.js"
 import { orStoreError } from "./reading.js"
 import { RunState } from "./RunStore.js"
-import { type Usage, usageOfRun } from "./spanUsage.js"
 import type { StoreError } from "./StoreError.js"
 import { standsAs, type Watched } from "./writer/standing.js"
 
@@ -66,8 +65,6 @@ export interface RunRules {
 export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
   readonly get: (id: string) => Effect.Effect<Option.Option<Run>, StoreError>
   readonly rules: (id: RunId) => Effect.Effect<RunRules, StoreError>
-  /** What all its calls used, by model. */
-  readonly usage: (id: RunId) => Effect.Effect<ReadonlyArray<Usage>, StoreError>
   /** The run that was made last. */
   readonly latest: Effect.Effect<Option.Option<Run>, StoreError>
   /** Newest first, or oldest first; all, or those that stand so. */
@@ -143,7 +140,6 @@ export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
               ([rules]) => rules ?? { algorithm: null, scoring: null, prices: null }
             )
           ),
-        usage: (id) => orStoreError("reading what a run's calls used", usageOfRun(sql, id)),
         latest: orStoreError("reading the latest run", latest()),
         page: ({ after, limit, order, stands }) =>
           positionOf(

@@ -1,14 +1,12 @@
 import Database from "better-sqlite3"
-import { execFileSync, spawn } from "node:child_process"
+import { execFileSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
-import { eventually } from "../support/processes.js"
-
-const main = join(import.meta.dirname, "../../dist/cli/main.js")
+import { eventually, startProxy } from "../support/processes.js"
 
 /** Appends a byte to the file `SYNCS` for each time that a write-ahead log is forced to the disk. */
 const shim = `
@@ -54,23 +52,11 @@ describe("what may be lost with the power", () => {
   })
 
   it("is nothing of an answer that has left: each is on the disk before; a call under way is written, and not waited for", async () => {
-    const child = spawn(process.execPath, [
-      main,
-      "--prompt-optimization-proxy-server",
-      "--prompt-optimization-proxy-bind",
-      "127.0.0.1:0",
-      "--prompt-optimization-proxy-upstream-url",
-      `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`
-    ], {
-      cwd: folder,
-      env: { PATH: process.env["PATH"], LD_PRELOAD: join(folder, "shim.so"), SYNCS: syncsPath },
-      stdio: ["ignore", "pipe", "pipe"]
+    const { child, origin } = await startProxy(folder, `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`, {
+      LD_PRELOAD: join(folder, "shim.so"),
+      SYNCS: syncsPath
     })
-    let output = ""
-    child.stdout.on("data", (part: Buffer) => output += part.toString())
-    child.stderr.on("data", (part: Buffer) => output += part.toString())
     try {
-      const origin = await eventually("the proxy listens", () => /listening on (\S+)\/v1/.exec(output)?.[1], 30_000)
       const store = new Database(join(folder, ".tau/training/store.sqlite"), { readonly: true })
       const open = () => store.prepare("SELECT count(*) FROM spans WHERE state = 'open'").pluck().get()
       const answers: Array<Promise<string>> = []

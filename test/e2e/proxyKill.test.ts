@@ -1,5 +1,4 @@
 import Database from "better-sqlite3"
-import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
 import { Agent, request as send } from "node:http"
@@ -7,9 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "vitest"
 import { startFaultyUpstream } from "../../src/testing/index.js"
-import { eventually } from "../support/processes.js"
-
-const main = join(import.meta.dirname, "../../dist/cli/main.js")
+import { eventually, startProxy } from "../support/processes.js"
 
 /** How often the proxy is killed; `TAU_TEST_KILLS=50` for the long way. */
 const kills = Number(process.env["TAU_TEST_KILLS"] ?? 6)
@@ -27,23 +24,6 @@ interface Received {
 }
 
 const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
-
-const startProxy = async (folder: string, upstream: string) => {
-  const child = spawn(process.execPath, [
-    main,
-    "--prompt-optimization-proxy-server",
-    "--prompt-optimization-proxy-bind",
-    "127.0.0.1:0",
-    "--prompt-optimization-proxy-upstream-url",
-    upstream
-  ], { cwd: folder, env: { PATH: process.env["PATH"] }, stdio: ["ignore", "pipe", "pipe"] })
-  let output = ""
-  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()))
-  child.stdout.on("data", (part: Buffer) => output += part.toString())
-  child.stderr.on("data", (part: Buffer) => output += part.toString())
-  const origin = await eventually("the proxy listens", () => /listening on (\S+)\/v1/.exec(output)?.[1], 30_000)
-  return { child, ended, origin }
-}
 
 /** One call. Its bytes if they came whole; a stream is whole with its terminal event, whether or not it was closed. */
 const call = (origin: string, attempt: string, fault: string | null, agent: Agent): Promise<Buffer | null> =>

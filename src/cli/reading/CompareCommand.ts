@@ -10,6 +10,7 @@ import type { Comparison } from "../../evidence/Comparison.js"
 import { type ComparedExample, compareRuns, type RunComparison } from "../../evidence/RunComparison.js"
 import { type CountedRollout, RolloutStore } from "../../store/RolloutStore.js"
 import { snake, snakeName, type Totals, totalsOf } from "../../store/RowJson.js"
+import { RunFindings } from "../../store/RunFindings.js"
 import { type Run, RunReader } from "../../store/RunReader.js"
 import { CommandFailed } from "../CliError.js"
 import { ExitCode } from "../ExitCode.js"
@@ -77,13 +78,14 @@ const sideOf = ({ mode, storePath }: CompareMode, id: string) =>
       })
     }
     const results = yield* runs.results(run.id)
+    const usage = yield* Effect.flatMap(RunFindings, (findings) => findings.usage(run.id))
     const own = JSON.parse(prices ?? "{}") as Readonly<Record<string, Price>>
     const rollouts = yield* Effect.flatMap(RolloutStore, (store) => store.counted(run.id, mode))
     return {
       run,
       totals: totalsOf(results.filter((result) => mode === null || result.mode === mode)),
       scoring,
-      cost: costOf(yield* runs.usage(run.id), (model) => priceOf(own, model)),
+      cost: costOf(usage, (model) => priceOf(own, model)),
       rollouts
     }
   })
@@ -111,7 +113,7 @@ const comparedText = (
     row("state", ({ run }) => run.stands),
     row("model", ({ run }) => visible(run.modelRef)),
     row("resources", ({ run }) => `version ${run.resourcesVersion}`),
-    row("rollouts", ({ totals }) => `${totals.succeeded + totals.failed}/${totals.total}`),
+    row("rollouts", ({ totals }) => `${endedOf(totals)}/${totals.total}`),
     row("failed", ({ totals }) => String(totals.failed)),
     row("score", ({ totals }) => points(totals.meanScore)),
     // What calls used is counted by run, not by part of the config.
@@ -158,14 +160,16 @@ const verdictText = (
     : `No difference is shown. A gain of ${detectable.toFixed(3)} would be, 8 times out of 10, by as many examples.`
 }
 
+const endedOf = ({ failed, succeeded }: Totals): number => succeeded + failed
+
 const tokensEach = ({ run, totals }: Side): string => {
-  const ended = totals.succeeded + totals.failed
+  const ended = endedOf(totals)
   if (run.calls === 0 || ended === 0) return ""
   return tokens(Math.round(run.inputTokens / ended), Math.round(run.outputTokens / ended))
 }
 
 const costEach = ({ cost, totals }: Side): string => {
-  const ended = totals.succeeded + totals.failed
+  const ended = endedOf(totals)
   if (ended === 0) return ""
   if (cost.unpriced === null) return dollars(cost.usd / ended)
   return cost.usd === 0 ? "unknown" : `over ${dollars(cost.usd / ended)}`

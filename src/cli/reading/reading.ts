@@ -8,6 +8,7 @@ import type { Page } from "../../store/Page.js"
 import * as ReadOnlyStore from "../../store/ReadOnlyStore.js"
 import { ResourceReader } from "../../store/ResourceReader.js"
 import { RolloutStore } from "../../store/RolloutStore.js"
+import { RunFindings } from "../../store/RunFindings.js"
 import { type Run, RunReader } from "../../store/RunReader.js"
 import { RunStanding } from "../../store/RunStanding.js"
 import { SearchReader } from "../../store/SearchReader.js"
@@ -18,10 +19,19 @@ import { CommandFailed } from "../CliError.js"
 import type { Paging } from "../ReadingFlags.js"
 import { print, write } from "./Terminal.js"
 
-export type Readers = RunReader | RunStanding | RolloutStore | SearchReader | SpanStore | ResourceReader | WorkerReader
+export type Readers =
+  | RunReader
+  | RunFindings
+  | RunStanding
+  | RolloutStore
+  | SearchReader
+  | SpanStore
+  | ResourceReader
+  | WorkerReader
 
 const readers = Layer.mergeAll(
   RunReader.layer,
+  RunFindings.layer,
   RunStanding.layer,
   RolloutStore.layer,
   SearchReader.layer,

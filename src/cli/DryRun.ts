@@ -28,7 +28,7 @@ const planOf = (mode: OptimizeMode, config: RunConfig, resources: ResourceValues
   const search = optimizer.algorithm === "evaluate" ? null : searchPlan(config, resources)
   const reflectionModel = optimizer.reflection_model ?? mode.modelRef
   const { train, validate } = searchExamples(config, resources)
-  const priced = (model: string) => priceOf(optimizer.prices ?? {}, model) ?? null
+  const priced = (model: string) => priceOf(optimizer.prices, model) ?? null
   const rolloutsMax = search === null ? evaluated : optimizer.max_rollouts
   return {
     algorithm: optimizer.algorithm,

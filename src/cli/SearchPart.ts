@@ -118,7 +118,7 @@ class Pace {
 
 /** A limit in dollars means nothing where nobody knows what a call costs. */
 const checkPrices = ({ optimizer, scoring }: RunConfig, mode: OptimizeMode) => {
-  const { max_usd, prices = {}, reflection_model } = optimizer
+  const { max_usd, prices, reflection_model } = optimizer
   if (max_usd === undefined) return Effect.void
   const judges = (scoring ?? []).flatMap((scorer) =>
     scorer.kind === "judge" && scorer.model !== undefined ? [scorer.model] : []

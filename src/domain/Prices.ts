@@ -9,6 +9,9 @@ export interface Price {
   readonly output: number
 }
 
+/** A config's `optimizer.prices`, by the name of the model. */
+export type OwnPrices = Readonly<Record<string, Price>> | undefined
+
 /** What calls of one model used. */
 export interface ModelUsage {
   readonly model: string | null
@@ -50,28 +53,22 @@ const table: Readonly<Record<string, Price>> = {
  * The price of a model by the name it was called or answered by: `openai/gpt-4o-mini`, `gpt-4o-mini-2024-07-18`. Undefined
  * when nobody says.
  */
-export const priceOf = (
-  own: Readonly<Record<string, Price>>,
-  model: string
-): Price | undefined => {
+export const priceOf = (own: OwnPrices, model: string): Price | undefined => {
   const bare = model.slice(model.lastIndexOf("/") + 1)
   const undated = bare.replace(/-(\d{4}-\d{2}-\d{2}|\d{8})$/, "")
   for (const name of [model, bare, undated]) {
-    const price = Object.hasOwn(own, name) ? own[name] : Object.hasOwn(table, name) ? table[name] : undefined
+    const price = [own, table].find((prices) => prices !== undefined && Object.hasOwn(prices, name))?.[name]
     if (price !== undefined) return price
   }
   return model.startsWith("sim/") ? { input: 0, output: 0 } : undefined
 }
 
 /** What the calls cost: as the upstream says, which is better than a table, else by their model's price. */
-export const costOf = (
-  usage: ReadonlyArray<ModelUsage>,
-  priceOf: (model: string) => Price | undefined
-): Cost => {
+export const costOf = (usage: ReadonlyArray<ModelUsage>, own: OwnPrices): Cost => {
   let usd = 0
   let unpriced: string | null = null
   for (const { cost, inputTokens, model, outputTokens } of usage) {
-    const price = model === null ? undefined : priceOf(model)
+    const price = model === null ? undefined : priceOf(own, model)
     if (cost > 0) usd += cost
     else if (price !== undefined) usd += (inputTokens * price.input + outputTokens * price.output) / 1e6
     else if (inputTokens + outputTokens > 0) unpriced ??= model ?? "a model without a name"

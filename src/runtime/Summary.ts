@@ -1,7 +1,7 @@
 /** What a run amounts to, as data. `summaryText` and `summaryJson` say it to people and programs. */
 import * as Effect from "effect/Effect"
 import type { RunId } from "../domain/Ids.js"
-import { type Cost, costOf, priceOf } from "../domain/Prices.js"
+import { type Cost, costOf } from "../domain/Prices.js"
 import type { RewriteRule } from "../domain/Rewrite.js"
 import type { RolloutMode } from "../domain/Rollout.js"
 import type { RunConfig } from "../domain/RunConfig.js"
@@ -143,7 +143,7 @@ export const summarize = ({ begun, config, isSearch, recovery, rules, samples, .
       calls: progress.calls,
       inputTokens: progress.inputTokens,
       outputTokens: progress.outputTokens,
-      cost: usage && costOf(usage, (model) => priceOf(config.optimizer.prices ?? {}, model)),
+      cost: usage && costOf(usage, config.optimizer.prices),
       resume: {
         resumed: begun.start > 1,
         finishedBefore: begun.finishedBefore,

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { storeHint } from "../../domain/CommandText.js"
 import { counted, dollars, elapsed, signed } from "../../domain/Figures.js"
 import { isUnfinished } from "../../domain/Lifecycle.js"
-import { type Cost, costOf, type Price, priceOf } from "../../domain/Prices.js"
+import { type Cost, costOf, type OwnPrices } from "../../domain/Prices.js"
 import type { RolloutMode } from "../../domain/Rollout.js"
 import { visible, wrapped } from "../../domain/TerminalText.js"
 import type { Comparison } from "../../evidence/Comparison.js"
@@ -79,13 +79,12 @@ const sideOf = ({ mode, storePath }: CompareMode, id: string) =>
     }
     const results = yield* runs.results(run.id)
     const usage = yield* Effect.flatMap(RunFindings, (findings) => findings.usage(run.id))
-    const own = JSON.parse(prices ?? "{}") as Readonly<Record<string, Price>>
     const rollouts = yield* Effect.flatMap(RolloutStore, (store) => store.counted(run.id, mode))
     return {
       run,
       totals: totalsOf(results.filter((result) => mode === null || result.mode === mode)),
       scoring,
-      cost: costOf(usage, (model) => priceOf(own, model)),
+      cost: costOf(usage, JSON.parse(prices ?? "{}") as OwnPrices),
       rollouts
     }
   })

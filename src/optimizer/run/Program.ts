@@ -2,7 +2,6 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { RunId } from "../../domain/Ids.js"
-import { priceOf } from "../../domain/Prices.js"
 import type { RunConfig } from "../../domain/RunConfig.js"
 import { SearchFailed } from "../../domain/SearchFailed.js"
 import type { GateStore } from "../../store/GateStore.js"
@@ -74,7 +73,7 @@ const searched = (options: ProgramOptions, begun: BegunUnder, examples: SearchEx
       tokensMax: optimizer.max_tokens ?? Infinity,
       usdMax: optimizer.max_usd ?? Infinity,
       secondsMax: optimizer.max_seconds ?? Infinity
-    }, (model) => priceOf(optimizer.prices ?? {}, model))
+    }, optimizer.prices)
     const watched = new Watched(seed)
     const run = new SearchRun({
       runId,

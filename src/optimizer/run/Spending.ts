@@ -1,5 +1,5 @@
 /** What a search has used, and whether the next batch still fits: by what rollouts and reflections used so far. */
-import { costOf, type ModelUsage, type Price } from "../../domain/Prices.js"
+import { costOf, type ModelUsage, type OwnPrices } from "../../domain/Prices.js"
 import { SearchStopped } from "../Search.js"
 
 export interface SpendingLimits {
@@ -17,7 +17,7 @@ export class Spending {
 
   constructor(
     private readonly limits: SpendingLimits,
-    private readonly priceOf: (model: string) => Price | undefined
+    private readonly prices: OwnPrices
   ) {}
 
   get tokens(): number {
@@ -86,7 +86,7 @@ export class Spending {
 
   private add(sum: { tokens: number; usd: number }, usage: ReadonlyArray<ModelUsage>) {
     for (const { inputTokens, outputTokens } of usage) sum.tokens += inputTokens + outputTokens
-    const { unpriced, usd } = costOf(usage, this.priceOf)
+    const { unpriced, usd } = costOf(usage, this.prices)
     sum.usd += usd
     this.firstUnpriced ??= unpriced
   }

@@ -2,7 +2,6 @@
 import * as Effect from "effect/Effect"
 import type { RunId } from "../../domain/Ids.js"
 import type { OptimizerConfig } from "../../domain/OptimizerConfig.js"
-import { priceOf } from "../../domain/Prices.js"
 import type { Example } from "../../domain/Rollout.js"
 import { mean } from "../../statistics/Moments.js"
 import type { Run } from "../../store/RunReader.js"
@@ -168,10 +167,7 @@ const budgetOf = (
   result: SearchResult | null
 ): Budget => {
   const sum = (of: "rollouts" | "reflections") => steps.reduce((total, step) => total + step[of], 0)
-  const spending = new Spending(
-    { tokensMax: Infinity, usdMax: Infinity, secondsMax: Infinity },
-    (model) => priceOf(optimizer.prices ?? {}, model)
-  )
+  const spending = new Spending({ tokensMax: Infinity, usdMax: Infinity, secondsMax: Infinity }, optimizer.prices)
   spending.addRollout(usage)
   const lastAt = steps.at(-1)?.atMs ?? run.createdAtMs
   return {

@@ -7,11 +7,11 @@ const unlimited = { tokensMax: Infinity, usdMax: Infinity, secondsMax: Infinity 
 const usage = (inputTokens: number, outputTokens: number, model: string | null = "m", cost = 0) => [
   { model, isJudge: 0 as const, inputTokens, outputTokens, cost }
 ]
-const price = () => ({ input: 1, output: 10 })
+const prices = { m: { input: 1, output: 10 } }
 
 describe("Spending", () => {
   it("reserves a batch by what rollouts and reflections used so far, each by itself", () => {
-    const spending = new Spending({ ...unlimited, tokensMax: 1_000 }, price)
+    const spending = new Spending({ ...unlimited, tokensMax: 1_000 }, prices)
     assert.isNull(spending.refusal({ rollouts: 1_000, reflections: 0 }, 0), "nobody knows yet")
     spending.addRollout(usage(60, 40))
     spending.addReflection(usage(300, 100))
@@ -26,7 +26,7 @@ describe("Spending", () => {
   })
 
   it("takes what the upstream says a call cost before any table", () => {
-    const spending = new Spending({ ...unlimited, usdMax: 0.01 }, price)
+    const spending = new Spending({ ...unlimited, usdMax: 0.01 }, prices)
     spending.addRollout(usage(1_000, 100))
     assert.closeTo(spending.usd, 0.002, 1e-12)
     spending.addRollout(usage(1_000, 100, "m", 0.004))
@@ -36,19 +36,18 @@ describe("Spending", () => {
   })
 
   it("begins nothing more once a model was called that nobody knows the price of, where dollars are limited", () => {
-    const unknown = () => undefined
-    const spending = new Spending({ ...unlimited, usdMax: 1 }, unknown)
+    const spending = new Spending({ ...unlimited, usdMax: 1 }, undefined)
     spending.addRollout([...usage(0, 0, "refused"), ...usage(10, 1, "reported", 0.001)])
     assert.isNull(spending.refusal({ rollouts: 1, reflections: 0 }, 0))
     spending.addRollout(usage(10, 1, "mystery"))
     assert.match(spending.refusal({ rollouts: 1, reflections: 0 }, 0)!.detail, /^nobody says what mystery costs/)
-    const free = new Spending(unlimited, unknown)
+    const free = new Spending(unlimited, undefined)
     free.addRollout(usage(10, 1, "mystery"))
     assert.isNull(free.refusal({ rollouts: 1, reflections: 0 }, 0))
   })
 
   it("begins nothing when its time is over", () => {
-    const spending = new Spending({ ...unlimited, secondsMax: 60 }, price)
+    const spending = new Spending({ ...unlimited, secondsMax: 60 }, prices)
     assert.isNull(spending.refusal({ rollouts: 1, reflections: 0 }, 59.9))
     assert.strictEqual(spending.refusal({ rollouts: 1, reflections: 0 }, 60)?.reason, "seconds")
   })
@@ -56,7 +55,7 @@ describe("Spending", () => {
   it("never lets a batch begin that would overshoot at the pace so far", () => {
     const step = fc.record({ rollouts: fc.integer({ min: 0, max: 8 }), tokens: fc.integer({ min: 0, max: 200 }) })
     fc.assert(fc.property(fc.array(step), fc.integer({ min: 1, max: 3_000 }), (steps, tokensMax) => {
-      const spending = new Spending({ ...unlimited, tokensMax }, price)
+      const spending = new Spending({ ...unlimited, tokensMax }, prices)
       let largest = 0
       for (const { rollouts, tokens } of steps) {
         if (spending.refusal({ rollouts, reflections: 0 }, 0) !== null) continue

@@ -95,8 +95,9 @@ export const searchConfig = (
   validate: Array.from({ length: validate }, (_, n) => ({ prompt: `validation question ${n}` })),
   resources: { system_prompt: "You are an agent.\nBe helpful." },
   upstream_url: origin,
-  poll_interval_ms: 5,
-  completion_poll_interval_ms: 5,
+  // A search wakes its runners itself.
+  poll_interval_ms: 50,
+  completion_poll_interval_ms: 20,
   completion_timeout_secs: 60,
   worker_count: 4,
   scoring: [{ kind: "http", url: `${origin}/score` }],

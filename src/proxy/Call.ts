@@ -1,27 +1,20 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Dispatcher } from "undici"
 import { UsageFilter } from "../openai/UsageFilter.js"
-import type { FinishedSpan, RewriteOutcome, SpanIntent } from "../store/writer/spans.js"
+import type { FinishedSpan, SpanIntent } from "../store/writer/spans.js"
 import { AnswerBody } from "./AnswerBody.js"
 import { AnswerEnd } from "./AnswerEnd.js"
 import { AnswerHead } from "./AnswerHead.js"
 import { breakOff, breakOffNow } from "./BreakOff.js"
+import { CallRecord, type RecordSettings } from "./CallRecord.js"
 import * as Headers from "./Headers.js"
-import { nowUs } from "./nowUs.js"
-import { peculiarityOf } from "./Peculiarity.js"
 import { type CallError, causeOf, failureOf, messageOf, type Refusal, refusals, refuse, stateOf } from "./ProxyError.js"
 import { ReadOn } from "./ReadOn.js"
-import { Recording } from "./Recording.js"
-import type { RecordingBudget } from "./RecordingBudget.js"
-import type { SpanRecorder } from "./SpanRecorder.js"
 import { errors } from "./Undici.js"
 import type { Pausing } from "./UpstreamPool.js"
 
 /** What every call of a proxy shares. */
-export interface CallSettings {
-  readonly recorder: SpanRecorder
-  readonly recordedBytesMax: number
-  readonly budget: RecordingBudget
+export interface CallSettings extends RecordSettings {
   /** Cut an answer that could not be recorded, instead of counting it. */
   readonly recordingRequired: boolean
   readonly timeoutMs: number
@@ -46,32 +39,17 @@ type Phase = "open" | "committing" | "committed" | "over"
  * span is committed, so an answer that an agent has seen whole is never lost.
  */
 export class Call implements Dispatcher.DispatchHandler, Pausing {
-  readonly request: Recording
+  readonly record: CallRecord
   place = -1
-  /** The span whose answer this call is given again; null when it goes upstream. */
-  replayOf: string | null = null
-  /** It is the first call of its attempt that differs from the attempt before. */
-  hasDiverged = false
   heardAt: number | null = null
-  /** What the rules of the run's `rewrite` came to; null where there are none. */
-  rewrite: RewriteOutcome | null = null
-  /** The request asks for its usage although its client did not: what comes of that is kept from the client. */
-  usageAsked = false
-  /** The request as the client sent it, where another one is sent on. */
-  private original: Recording | null = null
-  private readonly response: Recording
   private readonly body: AnswerBody
-  protected readonly pendingIntent: { readonly cancel: () => boolean }
   private controller: Dispatcher.DispatchController | null = null
   private readonly ending = new AnswerEnd()
   private filter: UsageFilter | null = null
   /** It goes out with the first byte, or with the end of an empty answer. */
   private head: AnswerHead | null = null
-  private statusCode: number | null = null
   readonly startedAt = performance.now()
   private informational = 0
-  private chunks = 0
-  private firstByteUs: number | null = null
   private phase: Phase = "open"
   /** Bytes of the answer that its commit took in. */
   private committedBytes = 0
@@ -84,15 +62,13 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
 
   constructor(
     private readonly settings: CallSettings,
-    protected readonly intent: SpanIntent,
-    protected readonly upstreamUrl: string,
+    intent: SpanIntent,
+    upstreamUrl: string,
     private readonly incoming: IncomingMessage,
     private readonly outgoing: ServerResponse
   ) {
-    this.request = new Recording(settings.recordedBytesMax, settings.budget)
-    this.response = new Recording(settings.recordedBytesMax, settings.budget)
     this.body = new AnswerBody(outgoing, this.pauseUpstream, this.resumeUpstream)
-    this.pendingIntent = settings.recorder.open(intent)
+    this.record = new CallRecord(settings, intent, upstreamUrl)
     outgoing.sendDate = false
     outgoing.on("close", this.clientClosed)
     // A response queued behind another one of its connection never closes by itself.
@@ -122,7 +98,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       }
       return
     }
-    this.statusCode = status
+    this.record.statusCode = status
     const isShared = this.outgoing.hasHeader("access-control-allow-origin")
     const head = this.head = new AnswerHead(status, Headers.textOf(controller.rawHeaders), message, isShared)
     this.ending.sizedTo = head.length
@@ -138,16 +114,15 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
 
   onResponseData(controller: Dispatcher.DispatchController, received: Buffer) {
     if (this.phase === "over") return
-    this.firstByteUs ??= nowUs()
-    this.chunks += 1
-    this.response.add(received)
+    const { record } = this
+    record.add(received)
     // Some servers stream events under another content type.
-    if (this.chunks === 1 && !this.ending.isStream && eventField.test(received.toString("latin1", 0, 12))) this.scan()
+    if (record.chunks === 1 && !this.ending.isStream && eventField.test(received.toString("latin1", 0, 12))) this.scan()
     const chunk = this.filter?.filter(received) ?? received
     if (chunk.length === 0) return
     if (this.readOn !== null) {
       this.ending.goesOn(chunk)
-      if (this.ending.isWhole || this.readOn.isTooFar(this.response.bytes)) this.cancel()
+      if (this.ending.isWhole || this.readOn.isTooFar(record.answerBytes)) this.cancel()
       return
     }
     // What follows a committed terminal event is no answer any more, and often the blank line that a client waits for.
@@ -161,7 +136,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       else this.commitWhenWhole(controller)
       return
     }
-    const holdFrom = this.ending.holdFrom(chunk, this.response.bytes)
+    const holdFrom = this.ending.holdFrom(chunk, record.answerBytes)
     if (holdFrom > 0) this.head?.send(this.outgoing)
     if (holdFrom === chunk.length) {
       this.body.write(chunk)
@@ -189,7 +164,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   onResponseError(_controller: Dispatcher.DispatchController, error: Error) {
     if (this.phase === "open") {
       if (this.readOn !== null) this.cancel()
-      else this.fail(failureOf(error, this.statusCode !== null), causeOf(error))
+      else this.fail(failureOf(error, this.record.statusCode !== null), causeOf(error))
       return
     }
     // Broken after its terminal event: the client gets all of the answer, and the broken connection as well.
@@ -206,7 +181,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     const state = stateOf(kind)
     const isStarted = this.outgoing.headersSent
     this.giveUp()
-    if (!isStarted) this.statusCode = status
+    if (!isStarted) this.record.statusCode = status
     this.close(isStarted && state === "upstream_error" ? "upstream_cut" : state, { code, message }, (committed) => {
       if (isStarted && kind === "unread") breakOffNow(this.outgoing)
       else if (isStarted) {
@@ -218,20 +193,9 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     })
   }
 
-  /** Another body than the client's is sent on: its own is kept beside it. */
-  keepOriginal(body: Uint8Array) {
-    this.original = new Recording(this.settings.recordedBytesMax, this.settings.budget)
-    this.original.add(body)
-  }
-
   /** Its end is decided: nothing need be sent any more. */
   get isOver(): boolean {
     return this.phase !== "open"
-  }
-
-  /** Other bytes than the client's are sent on. */
-  get isChanged(): boolean {
-    return this.original !== null || this.usageAsked
   }
 
   isOn(socket: unknown): boolean {
@@ -291,7 +255,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   private scan() {
     if (this.head?.isPlain !== true) return
     this.ending.scanEvents()
-    if (!this.usageAsked) return
+    if (!this.record.usageAsked) return
     this.filter = new UsageFilter()
     this.ending.sizedTo = null
     this.head.unsize()
@@ -315,7 +279,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
 
   private commit() {
     this.phase = "committing"
-    const bytes = this.response.bytes
+    const bytes = this.record.answerBytes
     this.close("done", null, (committed) => {
       if (!committed && this.settings.recordingRequired) {
         this.giveUp()
@@ -342,7 +306,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       } else this.body.end(this.trailers)
       this.end()
     }
-    if (this.response.bytes === this.committedBytes) {
+    if (this.record.answerBytes === this.committedBytes) {
       end()
       return
     }
@@ -358,7 +322,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       // Else the commit ends it.
       if (this.phase !== "committing") this.end()
     } else if (this.settings.drain !== null && this.incoming.complete) {
-      this.readOn = new ReadOn(this.settings.drain, this.response.bytes, () => this.cancel())
+      this.readOn = new ReadOn(this.settings.drain, this.record.answerBytes, () => this.cancel())
       this.body.giveUp()
       this.controller?.resume()
     } else this.cancel()
@@ -384,9 +348,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   private end() {
     this.readOn?.end()
     if (this.blankLineTimer !== null) clearTimeout(this.blankLineTimer)
-    this.request.release()
-    this.response.release()
-    this.original?.release()
+    this.record.release()
     this.stopListening()
     this.settings.onEnd(this)
   }
@@ -397,51 +359,15 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     done: (committed: boolean) => void,
     isFirst = true
   ) {
-    const { intent } = this
-    const wasOpened = !this.pendingIntent.cancel()
-    // Spelt out: a spread into a record this wide costs as much as the rest of the call's bookkeeping.
-    const span: FinishedSpan = {
-      spanId: intent.spanId,
-      traceId: intent.traceId,
-      parentId: intent.parentId,
-      rolloutId: intent.rolloutId,
-      attemptId: intent.attemptId,
-      clientSequenceId: intent.clientSequenceId,
-      mode: intent.mode,
-      processId: intent.processId,
-      method: intent.method,
-      path: intent.path,
-      startTimeUs: intent.startTimeUs,
-      caller: intent.caller,
-      secrets: intent.secrets,
+    const { head, incoming, readOn, record } = this
+    record.close({
       state,
-      endTimeUs: nowUs(),
-      statusCode: this.statusCode,
-      errorCode: error?.code ?? null,
-      errorMessage: error?.message ?? null,
-      upstreamUrl: this.upstreamUrl,
-      firstByteUs: this.firstByteUs,
-      chunks: this.chunks,
-      requestBytes: this.request.bytes,
-      responseBytes: this.response.bytes,
-      requestTruncated: this.request.isTruncated,
-      responseTruncated: this.response.isTruncated,
-      requestContentEncoding: (this.incoming.headers["content-encoding"] as string | undefined) ?? null,
-      responseContentType: this.head?.contentType ?? null,
-      responseContentEncoding: this.head?.contentEncoding ?? null,
-      isFirst,
-      wasOpened
-    }
-    const { hasDiverged, replayOf, rewrite, usageAsked } = this
-    const wasReadOn = this.readOn?.hasRead(this.response.bytes) === true
-    const special = peculiarityOf(replayOf, hasDiverged, rewrite, usageAsked, wasReadOn)
-    this.settings.recorder.close(
-      special === null ? span : { ...span, ...special },
-      this.original === null
-        ? [this.request.content, this.response.content]
-        : [this.request.content, this.response.content, this.original.content],
-      done
-    )
+      error,
+      head,
+      requestEncoding: incoming.headers["content-encoding"],
+      wasReadOn: readOn?.hasRead(record.answerBytes) === true,
+      isFirst
+    }, done)
   }
 }
 

@@ -69,7 +69,7 @@ export class Forwarding {
   /** The journal compares what is sent with what was sent: after the rewrite, and with the usage asked for. */
   private readonly take = (body: Buffer) => {
     const sent = this.mayAsk ? askUsage(this.call, body, this.request.headers["content-encoding"]) : body
-    this.call.request.add(sent)
+    this.call.record.request.add(sent)
     this.answer(sent)
   }
 
@@ -87,12 +87,12 @@ export class Forwarding {
     const given = isOffer
       ? Headers.toSocketUpstream(request.rawHeaders, credentials)
       : Headers.toUpstream(request.rawHeaders, credentials)
-    const headers = call.usageAsked ? Headers.uncompressed(given) : given
+    const headers = call.record.usageAsked ? Headers.uncompressed(given) : given
     this.route.dispatcher.dispatch(
       {
         path,
         method: (request.method ?? "GET") as Dispatcher.HttpMethod,
-        headers: call.isChanged ? Headers.resized(headers, (body as Buffer).length) : headers,
+        headers: call.record.isChanged ? Headers.resized(headers, (body as Buffer).length) : headers,
         body,
         upgrade: isOffer ? "websocket" : null
       },

@@ -30,7 +30,7 @@ export class Handshake extends Call {
   }
 
   onRequestUpgrade(controller: Dispatcher.DispatchController, _status: number, _headers: unknown, upstream: Duplex) {
-    const { intent, pendingIntent, upstreamUrl } = this
+    const { intent, pendingIntent, upstreamUrl } = this.record
     const head = Headers.toSocketClient(Headers.textOf(controller.rawHeaders))
     if (this.handOver()) this.taken({ intent, pendingIntent, upstreamUrl, upstream, head })
     else upstream.on("error", () => {}).destroy()

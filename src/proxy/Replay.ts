@@ -12,12 +12,12 @@ export const answerAgain = (
   send: () => void
 ): void => {
   void journal.ask({ attemptId, method, path, rolloutId, body: body ?? Buffer.alloc(0) }).then((verdict) => {
-    call.hasDiverged = verdict === "diverged"
+    call.record.hasDiverged = verdict === "diverged"
     if (typeof verdict === "string") {
       send()
       return
     }
-    call.replayOf = verdict.spanId
+    call.record.replayOf = verdict.spanId
     new Replay(call, verdict).start()
   })
 }

@@ -48,7 +48,7 @@ const collect = (request: IncomingMessage, call: Call, dispatch: (body: Buffer) 
   const chunks: Array<Buffer> = []
   request.on("data", (chunk: Buffer) => {
     call.heardAt = performance.now()
-    call.request.add(chunk)
+    call.record.request.add(chunk)
     chunks.push(chunk)
   })
   request.on("end", () => {
@@ -87,7 +87,7 @@ const collectUpTo = (
       take(body)
       return
     }
-    call.request.add(body)
+    call.record.request.add(body)
     dispatch(body)
   }
   request.on("data", more)
@@ -105,8 +105,8 @@ const pass = (request: IncomingMessage, call: Call, bytesMax: number, dispatch: 
   body.on("close", readOn)
   request.on("data", (chunk: Buffer) => {
     call.heardAt = performance.now()
-    call.request.add(chunk)
-    if (call.request.bytes > bytesMax) {
+    call.record.request.add(chunk)
+    if (call.record.request.bytes > bytesMax) {
       call.fail("tooLarge", `the request is larger than ${bytesMax} bytes`)
       body.destroy()
       readOn()

@@ -73,13 +73,13 @@ export class Rewriter {
             take(body)
             return
           }
-          call.rewrite = result.outcome
-          if (result.body !== body) call.keepOriginal(body)
+          call.record.rewrite = result.outcome
+          if (result.body !== body) call.record.keepOriginal(body)
           take(result.body)
         },
         (error: unknown) => {
           // An agent that was sent on with other words than the candidate's would be scored in the candidate's name.
-          call.request.add(body)
+          call.record.request.add(body)
           call.fail("store", `the resources of ${intent.attemptId} could not be read: ${String(error)}`)
         }
       )
@@ -88,7 +88,7 @@ export class Rewriter {
       // Too long to be held, or empty.
       void this.resourcesOf(intent.attemptId).then(
         (values) => {
-          if (values !== null) call.rewrite = this.counted([])
+          if (values !== null) call.record.rewrite = this.counted([])
           dispatch(body)
         },
         () => dispatch(body)

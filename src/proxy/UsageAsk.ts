@@ -13,6 +13,6 @@ export const mayAskUsage = ({ method, path }: SpanIntent): boolean => {
 /** The body that is sent on for the one that the client sent; the call knows from here on what its client must not see. */
 export const askUsage = (call: Call, body: Buffer, encoding: string | undefined): Buffer => {
   const asking = isPlain(encoding) ? withUsageAsked(body) : null
-  call.usageAsked = asking !== null
+  call.record.usageAsked = asking !== null
   return asking ?? body
 }

@@ -13,9 +13,12 @@ import { attribution, oneSpan, proxyAt, responseText, withProxy } from "../suppo
 import { scratchFolder } from "../support/store.js"
 import { eventually, upstream } from "../support/upstream.js"
 
-/** A streamed call that the client can leave, and what it has read. */
-const streamed = Effect.flatMap(Proxy, ({ origin }) =>
-  Effect.promise(async () => {
+const soon = (what: string, isSo: () => boolean) => eventually(what, Effect.sync(() => isSo() ? true : undefined))
+
+/** A streamed call whose first event the client has read: it can leave, and tells what it has read. */
+const streamed = Effect.gen(function*() {
+  const { origin } = yield* Proxy
+  const call = yield* Effect.promise(async () => {
     const { body } = await request(`${toBaseUrl(origin, attribution)}/chat/completions`, {
       method: "POST",
       body: `{"model":"m","stream":true}`
@@ -30,7 +33,10 @@ const streamed = Effect.flatMap(Proxy, ({ origin }) =>
       last = whole
     }
     return { text: () => text, leave: () => void body.destroy(), leaveAfter }
-  }))
+  })
+  yield* soon("the first event", () => call.text() === first)
+  return call
+})
 
 /** The proxy has seen that its client is gone: the only connection left is the one that asks. */
 const departure = eventually(
@@ -38,7 +44,8 @@ const departure = eventually(
   Effect.map(metrics, (counts) => counts.get("tau_connections_open") === 1 ? true : undefined)
 )
 
-const soon = (what: string, isSo: () => boolean) => eventually(what, Effect.sync(() => isSo() ? true : undefined))
+/** No call is under way any more. */
+const calm = Effect.flatMap(Proxy, ({ health }) => soon("no call under way", () => health().callsUnderWay === 0))
 
 /** An upstream that streams what the test tells it to. */
 const told = Effect.gen(function*() {
@@ -70,7 +77,6 @@ describe("A client that leaves", () => {
         url,
         Effect.gen(function*() {
           const call = yield* streamed
-          yield* soon("the first event", () => call.text() === first)
           call.leave()
           yield* soon("the upstream let go", () => closed.length === 1)
           const span = yield* oneSpan
@@ -127,9 +133,7 @@ describe("A client that leaves", () => {
       yield* withProxy(
         url,
         Effect.gen(function*() {
-          const { health } = yield* Proxy
           const call = yield* streamed
-          yield* soon("the first event", () => call.text() === first)
           call.leave()
           yield* departure
           write(rest)
@@ -138,7 +142,7 @@ describe("A client that leaves", () => {
           assert.deepInclude({ ...span }, { state: "client_cancel", inputTokens: 7, outputTokens: 2 })
           assert.strictEqual(yield* responseText(span), first + rest + end)
           yield* soon("the upstream let go", () => closed.length === 1)
-          yield* soon("no call under way", () => health().callsUnderWay === 0)
+          yield* calm
         }),
         { onDisconnect: "drain", timeoutMs: 60_000 }
       )
@@ -150,15 +154,13 @@ describe("A client that leaves", () => {
       yield* withProxy(
         url,
         Effect.gen(function*() {
-          const { health } = yield* Proxy
           const call = yield* streamed
-          yield* soon("the first event", () => call.text() === first)
           call.leaveAfter(first + rest)
           write(rest + end.slice(0, -1))
           const span = yield* oneSpan
           assert.deepInclude({ ...span }, { state: "done", inputTokens: 7, outputTokens: 2 })
           finish()
-          yield* soon("no call under way", () => health().callsUnderWay === 0)
+          yield* calm
         }),
         { onDisconnect: "drain", timeoutMs: 60_000 }
       )
@@ -219,15 +221,13 @@ describe("A client that leaves", () => {
         yield* withProxy(
           url,
           Effect.gen(function*() {
-            const { health } = yield* Proxy
             const call = yield* streamed
-            yield* soon("the first event", () => call.text() === first)
             call.leave()
             yield* departure
             if ("drainBytesMax" in changed) write(rest)
             yield* soon("the upstream let go", () => closed.length === 1)
             assert.strictEqual((yield* oneSpan).state, "client_cancel")
-            yield* soon("no call under way", () => health().callsUnderWay === 0)
+            yield* calm
           }),
           { onDisconnect: "drain", timeoutMs: 60_000, limits: limits(changed) }
         )
@@ -240,9 +240,7 @@ describe("A client that leaves", () => {
         const { closed, url, write } = yield* told
         const path = join(yield* scratchFolder, "store.sqlite")
         yield* Effect.gen(function*() {
-          const { health } = yield* Proxy
           const call = yield* streamed
-          yield* soon("the first event", () => call.text() === first)
           const other = new Database(path)
           other.exec("BEGIN IMMEDIATE")
           write(rest + end)
@@ -255,7 +253,7 @@ describe("A client that leaves", () => {
           const span = yield* oneSpan
           assert.deepInclude({ ...span }, { state: "done", outputTokens: 2 })
           assert.strictEqual(yield* responseText(span), first + rest + end)
-          yield* soon("no call under way", () => health().callsUnderWay === 0)
+          yield* calm
         }).pipe(Effect.provide(proxyAt(path, url, { onDisconnect, timeoutMs: 60_000 })))
       }))
 
@@ -265,14 +263,13 @@ describe("A client that leaves", () => {
         yield* withProxy(
           url,
           Effect.gen(function*() {
-            const { health } = yield* Proxy
             const call = yield* streamed
             write(rest + end)
             yield* soon("the whole answer", () => call.text() === first + rest + end)
             call.leave()
             yield* soon("the upstream let go", () => closed.length === 1)
             assert.deepInclude({ ...yield* oneSpan }, { state: "done", outputTokens: 2 })
-            yield* soon("no call under way", () => health().callsUnderWay === 0)
+            yield* calm
           }),
           { onDisconnect, timeoutMs: 60_000 }
         )

@@ -5,11 +5,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { RunId } from "../domain/Ids.js"
-import { latestStart } from "./latestStart.js"
 import { type Numbered, numbered } from "./numbered.js"
 import { orStoreError } from "./reading.js"
 import { RunState } from "./RunStore.js"
 import type { StoreError } from "./StoreError.js"
+import { latestStart } from "./writer/standing.js"
 
 /** Something that happened to a run, written by the store in the transaction that made it so. */
 export class RunEvent extends Schema.Class<RunEvent>("RunEvent")({
@@ -79,7 +79,7 @@ export class RunEvents extends Context.Tag("tau/store/RunEvents")<
                      r.resources_version, r.created_at_ms, r.ended_at_ms AS run_ended_at_ms, s.n AS start, p.host, p.pid,
                      s.started_at_ms, s.ended_at_ms AS stopped_at_ms, s.finished_before, s.requeued, s.unknown_calls, s.command
               FROM runs r
-              JOIN run_starts s ON s.run_id = r.id AND s.n = ${latestStart(sql, "r.id")}
+              JOIN run_starts s ON s.run_id = r.id AND s.n = ${sql.literal(latestStart("r.id"))}
               JOIN processes p ON p.id = s.process_id
               WHERE r.state IN ('running', 'paused') OR r.id IN (SELECT run_id FROM run_events WHERE n > ${n})
               ORDER BY r.ordinal`
@@ -104,7 +104,7 @@ export class RunEvents extends Context.Tag("tau/store/RunEvents")<
               { id: string }
             >`SELECT r.id FROM runs r WHERE r.state = 'running' AND EXISTS
                 (SELECT 1 FROM run_starts s WHERE s.run_id = r.id AND s.ended_at_ms IS NULL
-                 AND s.n = ${latestStart(sql, "r.id")}) ORDER BY r.ordinal`
+                 AND s.n = ${sql.literal(latestStart("r.id"))}) ORDER BY r.ordinal`
             const troubled = yield* sql<
               Troubled
             >`SELECT r.id, r.stop_reason,

@@ -4,13 +4,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { AttemptId, RunId } from "../domain/Ids.js"
 import type { BrokenBy } from "../domain/Noise.js"
-import { latestStart } from "./latestStart.js"
 import { orStoreError } from "./reading.js"
 import { type Usage, usageOfRun } from "./spanUsage.js"
 import type { StoreError } from "./StoreError.js"
 import { brokenBy } from "./writer/broken.js"
 import { handedBack } from "./writer/rollouts.js"
 import { allCounted } from "./writer/runCounts.js"
+import { latestStart } from "./writer/standing.js"
 
 /** What is there of a run's work, whoever did it. */
 export interface Findings {
@@ -125,7 +125,7 @@ export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFinding
               >`SELECT DISTINCT resources_version FROM run_counts WHERE run_id = ${runId} ORDER BY 1`
               const [crash] = yield* sql<{ crashed: number }>`SELECT EXISTS (SELECT 1 FROM run_starts s
                   WHERE s.run_id = ${runId} AND s.ended_at_ms IS NULL
-                  AND s.n = ${latestStart(sql, "s.run_id")} - 1) AS crashed`
+                  AND s.n = ${sql.literal(latestStart("s.run_id"))} - 1) AS crashed`
               return {
                 ...work!,
                 ...replayed!,

@@ -10,12 +10,11 @@ import * as Schema from "effect/Schema"
 import { RunId } from "../domain/Ids.js"
 import { type RunStands, runStands, unfinishedStates } from "../domain/Lifecycle.js"
 import { RolloutMode, RolloutStatus } from "../domain/Rollout.js"
-import { latestStart } from "./latestStart.js"
 import { type Page, pageOf, type PageRequest, positionOf, type UnknownCursor } from "./Page.js"
 import { orStoreError } from "./reading.js"
 import { RunState } from "./RunStore.js"
 import type { StoreError } from "./StoreError.js"
-import { standsAs, type Watched } from "./writer/standing.js"
+import { latestStart, standsAs, type Watched } from "./writer/standing.js"
 
 /** A run as it stands in the store. Times are Unix milliseconds. */
 export class Run extends Schema.Class<Run>("Run")({
@@ -87,7 +86,7 @@ export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
             SELECT r.*, s.ended_at_ms AS stopped_at_ms, p.host, p.pid, p.pid_started, p.heartbeat_at_ms,
                    p.ended_at_ms AS process_ended_at_ms
             FROM runs r
-            LEFT JOIN run_starts s ON s.run_id = r.id AND s.n = ${latestStart(sql, "r.id")}
+            LEFT JOIN run_starts s ON s.run_id = r.id AND s.n = ${sql.literal(latestStart("r.id"))}
             LEFT JOIN processes p ON p.id = s.process_id ${rest}`,
           Clock.currentTimeMillis,
           (rows, nowMs) => rows.map((row) => ({ ...row, stands: standsAs(row, nowMs) }))

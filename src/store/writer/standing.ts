@@ -6,6 +6,9 @@ import { isPresent, isStopped } from "./processes.js"
 /** A live process that is silent for longer than this, and for longer than three of its heartbeats, is taken to be stuck. */
 const silentMs = 15_000
 
+/** Number of the last start of a run, for a query in which `runId` names the run. */
+export const latestStart = (runId: string): string => `(SELECT max(n) FROM run_starts WHERE run_id = ${runId})`
+
 /** One row with the start that control verbs are about: the latest one of an unfinished run, else the latest of all. */
 export const standingSql = `
 SELECT r.id AS runId, r.state, r.desired, r.stop_reason AS stopReason, r.config_path AS configPath,
@@ -14,7 +17,7 @@ SELECT r.id AS runId, r.state, r.desired, r.stop_reason AS stopReason, r.config_
        s.command AS restartCommand, s.started_at_ms AS startedAtMs, s.ended_at_ms AS stoppedAtMs,
        p.host, p.pid, p.pid_started AS pidStarted, p.heartbeat_at_ms AS heartbeatAtMs, p.ended_at_ms AS processEndedAtMs
 FROM run_starts s JOIN runs r ON r.id = s.run_id JOIN processes p ON p.id = s.process_id
-WHERE s.n = (SELECT max(n) FROM run_starts WHERE run_id = s.run_id)
+WHERE s.n = ${latestStart("s.run_id")}
 ORDER BY r.state IN ('running', 'paused') DESC, s.started_at_ms DESC, r.ordinal DESC LIMIT 1`
 
 export interface StandingRow {

@@ -10,11 +10,11 @@ import type { RunStore } from "../../store/RunStore.js"
 import { SearchStore } from "../../store/SearchStore.js"
 import type { StoreError } from "../../store/StoreError.js"
 import { Chance } from "../Chance.js"
-import { keyOf, piloted, type Task } from "../Search.js"
+import { type Found, keyOf, piloted, type Task } from "../Search.js"
 import { searching } from "./Algorithm.js"
-import { type BegunUnder, gateRun } from "./GateRun.js"
+import { type BegunUnder, type GateRun, gateRun } from "./GateRun.js"
 import type { Reflector } from "./Reflector.js"
-import { divided, gateSettings, reflectionsMax } from "./SearchPlan.js"
+import { divided, type DividedExamples, gateSettings, reflectionsMax } from "./SearchPlan.js"
 import type { SearchResult } from "./SearchResult.js"
 import { SearchRun } from "./SearchRun.js"
 import { type SearchExamples, searchExamples, seedOf } from "./SearchTask.js"
@@ -63,7 +63,6 @@ export const searchProgram = (
 /** Searches, holds the gate, and puts down what came of them. */
 const searched = (options: ProgramOptions, begun: BegunUnder, examples: SearchExamples) =>
   Effect.gen(function*() {
-    const store = yield* SearchStore
     const { config, runId } = options
     const { optimizer } = config
     const { seed } = begun
@@ -120,14 +119,36 @@ const searched = (options: ProgramOptions, begun: BegunUnder, examples: SearchEx
       chance
     })
 
-    const isSeed = keyOf(found.best) === keyOf(seed)
-    const best = isSeed ? 0 : run.numberOf(found.best)
+    const result = yield* putDown(options, begun, { division, found, gate, search: run, spent: spent() })
+    watched.phase = "ended"
+    tell()
+    return result
+  })
+
+interface Outcome {
+  readonly division: DividedExamples
+  readonly found: Found
+  readonly gate: GateRun
+  readonly search: SearchRun
+  readonly spent: Spent
+}
+
+/** Makes the best version the latest where the gate, or else whoever forces it, says so; and ends the search with its result. */
+const putDown = (
+  { config, forcedBy, runId }: ProgramOptions,
+  begun: BegunUnder,
+  { division, found, gate, search, spent }: Outcome
+) =>
+  Effect.gen(function*() {
+    const store = yield* SearchStore
+    const isSeed = keyOf(found.best) === keyOf(begun.seed)
+    const best = isSeed ? 0 : search.numberOf(found.best)
     const bestVersion = yield* store.versionOf(runId, best)
     const isPromoted = gate.verdict?.decision === "promote"
-    const isForced = !isPromoted && !isSeed && options.forcedBy !== null
+    const isForced = !isPromoted && !isSeed && forcedBy !== null
     const promotedVersion = isPromoted || isForced ? bestVersion : null
     const result: SearchResult = {
-      algorithm: optimizer.algorithm,
+      algorithm: config.optimizer.algorithm,
       reason: found.reason,
       best,
       bestMean: found.mean,
@@ -139,7 +160,7 @@ const searched = (options: ProgramOptions, begun: BegunUnder, examples: SearchEx
       gateExamples: gate.examples,
       gateLeftOut: gate.leftOut,
       gateRollouts: division.gateRollouts,
-      spent: spent(),
+      spent,
       gate: gate.verdict,
       incumbentVersion: gate.incumbentVersion,
       noGate: gate.noGate
@@ -150,10 +171,8 @@ const searched = (options: ProgramOptions, begun: BegunUnder, examples: SearchEx
       promotedVersion === null ? null : {
         version: promotedVersion,
         decision: isForced ? "forced" : "gate",
-        principal: isForced ? options.forcedBy : null
+        principal: isForced ? forcedBy : null
       }
     )
-    watched.phase = "ended"
-    tell()
     return result
   })

@@ -33,7 +33,7 @@ import type { SearchPart } from "./SearchPart.js"
 import { statusPathOf } from "./StatusFile.js"
 import { type ReportedRun, StatusReporter } from "./StatusReporter.js"
 import { summarize, type Summary } from "./Summary.js"
-import type { ChildKeepsDying } from "./Supervisor.js"
+import type { ChildKeepsDying, Deaths } from "./Supervisor.js"
 
 export interface RunOptions {
   readonly config: RunConfig
@@ -69,7 +69,8 @@ export const run = (options: RunOptions) =>
       const reporter = yield* StatusReporter
       const runs = yield* RunStore
       const { config, search, storePath } = options
-      const { begun, checkpoints, recovery, reported } = yield* takenUp(options)
+      const taken = yield* takenUp(options)
+      const { begun, checkpoints, reported } = taken
       const { ended, tree } = yield* runTree({ begun, checkpoints, config, reported, search })
       const actorTree = yield* ActorTree
       yield* actorTree.grow({ runId: begun.runId, actors: tree.report })
@@ -85,15 +86,7 @@ export const run = (options: RunOptions) =>
       const outage = search === null && Exit.isSuccess(exit) && exit.value === "finished"
         ? yield* outageOf(begun.runId)
         : null
-      /** Leaves checkpoint and status file as they are to stay. */
-      const settle = Effect.gen(function*() {
-        const { succeeded } = yield* runs.progress(begun.runId)
-        const closing = closingOf(exit, succeeded, outage !== null)
-        yield* checkpoints.savePromoted
-        yield* checkpoints.save
-        yield* reporter.publish(reported, closing)
-        return closing
-      })
+      const settle = settled(taken, exit, outage !== null)
       const end = ({ stoppedReason, storedState }: Closing) =>
         Effect.zipRight(runs.end(begun.runId, storedState, stoppedReason), reporter.followRuns(storePath))
 
@@ -104,22 +97,7 @@ export const run = (options: RunOptions) =>
         return yield* Effect.failCause(exit.cause)
       }
       const closing = yield* settle
-      const summary = yield* summarize({
-        begun,
-        config,
-        recovery,
-        deaths: tree.deaths(),
-        runState: closing.runState,
-        stoppedReason: closing.stoppedReason,
-        modelRef: options.modelRef,
-        simulated: options.simulated,
-        storePath,
-        statusPath: statusPathOf(storePath),
-        rules: config.rewrite ?? [],
-        isSearch: search !== null,
-        samples: config.optimizer.samples ?? 1,
-        elapsedMs: Number((yield* Clock.currentTimeNanos) - reported.startedAtNanos) / 1e6
-      })
+      const summary = yield* summaryOf(options, taken, tree.deaths(), closing)
       if (exit.value === "timed-out") yield* announcer.say(timedOutLine(summary, config.completion_timeout_secs))
       if (outage !== null) yield* announcer.say(outage)
       yield* announcer.settle
@@ -166,6 +144,49 @@ const takenUp = (options: RunOptions) =>
     if (search !== null && begun.start > 1) yield* search.recall(begun.runId)
     const reported: ReportedRun = { begun, modelRef, storePath, startedAtMs, startedAtNanos, line: search?.line }
     return { begun, checkpoints, recovery, reported }
+  })
+
+type TakenUp = Effect.Effect.Success<ReturnType<typeof takenUp>>
+
+/** Leaves checkpoint and status file as they are to stay. */
+const settled = (
+  { begun, checkpoints, reported }: TakenUp,
+  exit: Exit.Exit<Ending, ChildKeepsDying | SearchFailed | StoreError>,
+  wasOutage: boolean
+) =>
+  Effect.gen(function*() {
+    const reporter = yield* StatusReporter
+    const { succeeded } = yield* Effect.flatMap(RunStore, (runs) => runs.progress(begun.runId))
+    const closing = closingOf(exit, succeeded, wasOutage)
+    yield* checkpoints.savePromoted
+    yield* checkpoints.save
+    yield* reporter.publish(reported, closing)
+    return closing
+  })
+
+const summaryOf = (
+  { config, modelRef, search, simulated, storePath }: RunOptions,
+  { begun, recovery, reported }: TakenUp,
+  deaths: ReadonlyArray<Deaths>,
+  { runState, stoppedReason }: Closing
+) =>
+  Effect.gen(function*() {
+    return yield* summarize({
+      begun,
+      config,
+      recovery,
+      deaths,
+      runState,
+      stoppedReason,
+      modelRef,
+      simulated,
+      storePath,
+      statusPath: statusPathOf(storePath),
+      rules: config.rewrite ?? [],
+      isSearch: search !== null,
+      samples: config.optimizer.samples ?? 1,
+      elapsedMs: Number((yield* Clock.currentTimeNanos) - reported.startedAtNanos) / 1e6
+    })
   })
 
 const standingNow = Effect.flatMap(RunStanding, ({ now }) => now)

@@ -112,38 +112,7 @@ export class Leases extends Context.Tag("tau/runtime/Leases")<Leases, {
         })
         yield* Effect.forkScoped(Effect.forever(watch))
 
-        const letGo = (entry: Held | null, exit: Exit.Exit<unknown, unknown>) => {
-          if (entry === null) return Effect.void
-          held.delete(entry)
-          if (Exit.isSuccess(exit)) return Effect.void
-          const back = Cause.isInterruptedOnly(exit.cause)
-            ? queue.release(entry.claim)
-            : queue.abandon(entry.claim, `its worker broke down: ${describeCause(exit.cause)}`)
-          return back.pipe(
-            // Refused: the attempt had ended already, or somebody else owns it. Nothing is left to hand back.
-            Effect.catchTag("LeaseLost", () => Effect.void),
-            Effect.interruptible,
-            Effect.timeoutFail({ duration: handBackMax, onTimeout: () => ({ message: "the store did not answer" }) }),
-            Effect.catchAll(({ message }) =>
-              announcer.say(`${entry.claim.rolloutId} could not be handed back (${message}); it is put back later`)
-            )
-          )
-        }
-
-        /** Told once for each reason, and once more when it is over: a disk can be full for hours. */
-        let missed = { count: 0, reason: "" }
-        const renewedAgain = Effect.suspend(() => {
-          const { count } = missed
-          missed = { count: 0, reason: "" }
-          return count < 2 ? Effect.void : announcer.say(`heartbeats are written again; ${count} were not`)
-        })
-        const notRenewed = ({ message, reason }: StoreError) =>
-          Effect.suspend(() => {
-            const isTold = missed.reason === reason
-            missed = { count: missed.count + 1, reason }
-            return isTold ? Effect.void : announcer.say(`heartbeat not written: ${message}`)
-          })
-
+        const missed = new MissedRenewals()
         const renew = Effect.gen(function*() {
           const entries = [...held]
           const endsAt = (yield* Clock.currentTimeNanos) + usableNanos
@@ -158,12 +127,23 @@ export class Leases extends Context.Tag("tau/runtime/Leases")<Leases, {
         return Leases.of({
           claim: (runId, workerId) =>
             Effect.map(
-              Effect.acquireRelease(claim(runId, workerId), letGo),
+              Effect.acquireRelease(claim(runId, workerId), (entry, exit) => {
+                if (entry === null) return Effect.void
+                held.delete(entry)
+                return Exit.isSuccess(exit) ? Effect.void : handBack(queue, entry.claim, exit.cause).pipe(
+                  Effect.catchAll(({ message }) =>
+                    announcer.say(
+                      `${entry.claim.rolloutId} could not be handed back (${message}); it is put back later`
+                    )
+                  )
+                )
+              }),
               (entry): Option.Option<Lease> => Option.fromNullable(entry)
             ),
           heartbeat: renew.pipe(
-            Effect.zipRight(renewedAgain),
-            Effect.catchTag("StoreError", notRenewed),
+            Effect.zipRight(Effect.sync(() => missed.over())),
+            Effect.catchTag("StoreError", (error) => Effect.sync(() => missed.add(error))),
+            Effect.flatMap((news) => news === null ? Effect.void : announcer.say(news)),
             Effect.zipRight(Effect.sleep(heartbeatIntervalMs)),
             Effect.forever
           ),
@@ -173,6 +153,37 @@ export class Leases extends Context.Tag("tau/runtime/Leases")<Leases, {
         })
       })
     )
+}
+
+/** Gives a claim up that did not come to its end, within a bounded time. */
+const handBack = (queue: RolloutQueue["Type"], claim: Claim, cause: Cause.Cause<unknown>) =>
+  (Cause.isInterruptedOnly(cause)
+    ? queue.release(claim)
+    : queue.abandon(claim, `its worker broke down: ${describeCause(cause)}`)).pipe(
+      // Refused: the attempt had ended already, or somebody else owns it. Nothing is left to hand back.
+      Effect.catchTag("LeaseLost", () => Effect.void),
+      Effect.interruptible,
+      Effect.timeoutFail({ duration: handBackMax, onTimeout: () => ({ message: "the store did not answer" }) })
+    )
+
+/** What is said of renewals that were not written: once for each reason, and once more when it is over. A disk can be full for hours. */
+class MissedRenewals {
+  private count = 0
+  private reason = ""
+
+  add({ message, reason }: StoreError): string | null {
+    const isTold = this.reason === reason
+    this.count += 1
+    this.reason = reason
+    return isTold ? null : `heartbeat not written: ${message}`
+  }
+
+  over(): string | null {
+    const { count } = this
+    this.count = 0
+    this.reason = ""
+    return count < 2 ? null : `heartbeats are written again; ${count} were not`
+  }
 }
 
 /** A claim of ours, until when it is, and whether it is no more. */

@@ -145,20 +145,13 @@ export const carryOut = (
     if (!decision.allowed) return yield* deny(request, verb)
     const standing = yield* RunStanding
     const log = yield* ControlLog
+    const logFailure = ({ message }: { readonly message: string }) =>
+      log.record({ verb, principal, decision: decision.reason, detail: message, outcome: "failed", note })
     // Before anything is done: what an earlier process left out is added, and that something can be added is made sure of.
-    yield* Effect.zipRight(checkAudit(stateDir), followAudit(stateDir)).pipe(
-      Effect.tapError(({ message }) =>
-        log.record({ verb, principal, decision: decision.reason, detail: message, outcome: "failed", note })
-      )
-    )
+    yield* Effect.zipRight(checkAudit(stateDir), followAudit(stateDir)).pipe(Effect.tapError(logFailure))
 
     const prepared = yield* prepare(request).pipe(
-      Effect.tapError(({ message }) =>
-        Effect.zipRight(
-          log.record({ verb, principal, decision: decision.reason, detail: message, outcome: "failed", note }),
-          followAudit(stateDir)
-        )
-      )
+      Effect.tapError((error) => Effect.zipRight(logFailure(error), followAudit(stateDir)))
     )
     const applied = yield* log.apply({
       verb,

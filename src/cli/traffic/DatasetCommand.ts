@@ -44,24 +44,8 @@ export const run = (mode: DatasetMode) =>
     mode.storePath,
     Effect.gen(function*() {
       const files = { dataset: join(mode.out, "dataset.jsonl"), config: join(mode.out, "config.json") }
-      const inTheWay = Object.values(files).filter((file) => existsSync(file))
-      if (inTheWay.length > 0 && !mode.force) {
-        return yield* new CommandFailed({
-          detail: `${
-            inTheWay.map(visible).join(" and ")
-          } would be overwritten; nothing was written (--force overwrites)`
-        })
-      }
-      const { isOpenAi, sessions: all } = yield* sessionsOf(mode.filter)
-      const { system } = mode
-      const sessions = system === null ? all : all.filter(({ instructions }) => instructions.includes(system))
-      if (system !== null && all.length > 0 && sessions.length === 0) {
-        return yield* new CommandFailed({
-          detail:
-            `none of ${counted(all.length, "session")} has ${JSON.stringify(visible(system))} in its system message; ` +
-            `they have ${agentsOf(all).slice(0, 5).map((one) => `"${beginningOf(one)}" (${one.calls})`).join(", ")}`
-        })
-      }
+      yield* refuseToOverwrite(Object.values(files), mode)
+      const { isOpenAi, sessions } = yield* chosenSessions(mode)
       const dataset = datasetOf(sessions, mode.rules)
       if (dataset.examples.length === 0) {
         const hint = sessions.length === 0 && mode.filter.captured ? " (--run takes the calls of a run)" : ""
@@ -84,7 +68,7 @@ export const run = (mode: DatasetMode) =>
       yield* replace(files.config, text)
       const count = (split: DatasetExample["split"]) =>
         dataset.examples.filter((example) => example.split === split).length
-      const told = {
+      const told: Told = {
         sessions: sessions.length,
         optimize: count("optimize"),
         validate: count("validate"),
@@ -100,24 +84,62 @@ export const run = (mode: DatasetMode) =>
           config_path: files.config
         })
       }
-      const model = modelRefOf(modelOf(dataset.examples), isOpenAi)
-      return yield* print([
-        `${counted(told.optimize, "example")} to optimize on and ${told.validate} to validate on, of ${
-          counted(told.sessions, "session")
-        }` +
-        `${skippedText(dataset)}.`,
-        ...(told.components.length === 0
-          ? ["The agent gave no text that could be a component."]
-          : [`Components: ${told.components.map(visible).join(", ")}`]),
-        ...(agents.length < 2 ? [] : [
-          "These look like several agents, by their system messages. --system TEXT takes the sessions of one:",
-          ...agentsTable(agents)
-        ]),
-        `Written: ${visible(files.dataset)}, ${visible(files.config)}`,
-        `To run it: tau --model ${shellWord(model)} --prompt-optimization-config ${shellWord(files.config)}`
-      ])
+      return yield* print(
+        writtenText(told, files, skippedText(dataset), agents, modelRefOf(modelOf(dataset.examples), isOpenAi))
+      )
     })
   )
+
+const refuseToOverwrite = (files: ReadonlyArray<string>, { force }: DatasetMode) => {
+  const inTheWay = files.filter((file) => existsSync(file))
+  return inTheWay.length === 0 || force ? Effect.void : new CommandFailed({
+    detail: `${inTheWay.map(visible).join(" and ")} would be overwritten; nothing was written (--force overwrites)`
+  })
+}
+
+/** Those of the one agent that `system` names, where it names one. */
+const chosenSessions = ({ filter, system }: DatasetMode) =>
+  Effect.gen(function*() {
+    const { isOpenAi, sessions: all } = yield* sessionsOf(filter)
+    if (system === null) return { isOpenAi, sessions: all }
+    const sessions = all.filter(({ instructions }) => instructions.includes(system))
+    if (all.length > 0 && sessions.length === 0) {
+      return yield* new CommandFailed({
+        detail:
+          `none of ${counted(all.length, "session")} has ${JSON.stringify(visible(system))} in its system message; ` +
+          `they have ${agentsOf(all).slice(0, 5).map((one) => `"${beginningOf(one)}" (${one.calls})`).join(", ")}`
+      })
+    }
+    return { isOpenAi, sessions }
+  })
+
+interface Told {
+  readonly sessions: number
+  readonly optimize: number
+  readonly validate: number
+  readonly components: ReadonlyArray<string>
+}
+
+const writtenText = (
+  { components, optimize, sessions, validate }: Told,
+  files: { readonly dataset: string; readonly config: string },
+  skipped: string,
+  agents: ReadonlyArray<StableText>,
+  model: string
+): ReadonlyArray<string> => [
+  `${counted(optimize, "example")} to optimize on and ${validate} to validate on, of ${
+    counted(sessions, "session")
+  }${skipped}.`,
+  ...(components.length === 0
+    ? ["The agent gave no text that could be a component."]
+    : [`Components: ${components.map(visible).join(", ")}`]),
+  ...(agents.length < 2 ? [] : [
+    "These look like several agents, by their system messages. --system TEXT takes the sessions of one:",
+    ...agentsTable(agents)
+  ]),
+  `Written: ${visible(files.dataset)}, ${visible(files.config)}`,
+  `To run it: tau --model ${shellWord(model)} --prompt-optimization-config ${shellWord(files.config)}`
+]
 
 /** What fewer sessions begin with is no agent of its own. */
 const agentShareMin = 0.05

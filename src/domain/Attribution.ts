@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import { prefixOf } from "./AttributionPath.js"
 import { AttemptId, RolloutId } from "./Ids.js"
 
+/** The attempt that a model call belongs to, and the rollout of it. */
 export class Attribution extends Schema.Class<Attribution>("Attribution")({
   rolloutId: RolloutId,
   attemptId: AttemptId

@@ -16,6 +16,7 @@ const score = Schema.Number.pipe(
   Schema.filter((value) => value > 0 && value <= 1, { description: "a score above 0 and at most 1" })
 )
 
+/** The key `optimizer` of a config: the algorithm, its settings, and what it may spend. Decoding fills in the defaults. */
 export const OptimizerConfig = Schema.Struct({
   algorithm: withDefault(
     Algorithm,
@@ -125,6 +126,7 @@ export const OptimizerConfig = Schema.Struct({
 })
 export type OptimizerConfig = typeof OptimizerConfig.Type
 
+/** The key `gate` of a config: what a new version must show on held-back examples to be promoted. Decoding fills in the defaults. */
 export const GateConfig = Schema.Struct({
   alpha: withDefault(
     Schema.Number.pipe(

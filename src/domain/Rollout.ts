@@ -2,7 +2,9 @@ import * as Schema from "effect/Schema"
 import { AttemptId, RolloutId, RunId, WorkerId } from "./Ids.js"
 import { attemptStatuses, rolloutModes, rolloutStatuses } from "./Lifecycle.js"
 
+/** Where a rollout stands; it moves as `docs/concepts.md` draws it. */
 export const RolloutStatus = Schema.Literal(...rolloutStatuses)
+/** Where one try at a rollout stands: it runs, or how it ended. */
 export const AttemptStatus = Schema.Literal(...attemptStatuses)
 
 /** `train` comes from the config's `optimize`, `val` from `validate`. */

@@ -68,6 +68,7 @@ export const HttpExecutorConfig = Schema.Struct({
   headers: HttpHeaders
 })
 
+/** The key `executor` of a config, by its `kind`: a model that is given a prompt, a program, or a server. */
 export const ExecutorConfig = Schema.Union(ChatExecutorConfig, CommandExecutorConfig, HttpExecutorConfig)
 export type ExecutorConfig = typeof ExecutorConfig.Type
 
@@ -155,9 +156,11 @@ export const JudgeScorerConfig = Schema.Struct({
 })
 export type JudgeScorerConfig = typeof JudgeScorerConfig.Type
 
+/** One entry of a config's `scoring`, by its `kind`. */
 export const ScorerConfig = Schema.Union(...PlainScorerConfig.members, JudgeScorerConfig)
 export type ScorerConfig = typeof ScorerConfig.Type
 
+/** The key `resume` of a config: what a new attempt takes from those before it. */
 export const ResumeConfig = Schema.Struct({
   replay: withDefault(
     Schema.Literal("after-crash", "always", "never"),
@@ -167,6 +170,7 @@ export const ResumeConfig = Schema.Struct({
 })
 export type ResumeConfig = typeof ResumeConfig.Type
 
+/** A config file, decoded: every default is filled in, and `docs/configuration.md` is made of the descriptions. */
 export const RunConfig = Schema.Struct({
   optimize: withDefault(
     Schema.Array(Example),

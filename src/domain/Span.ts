@@ -2,6 +2,7 @@ import * as Schema from "effect/Schema"
 import { AttemptId, RolloutId, RunId, SpanId } from "./Ids.js"
 import { spanKinds, spanStates } from "./Lifecycle.js"
 
+/** Whether a call is under way, or how it ended; `docs/spans.md` says what each word means. */
 export const SpanState = Schema.Literal(...spanStates)
 export type SpanState = typeof SpanState.Type
 

@@ -56,6 +56,7 @@ export interface Admin {
   readonly close: () => void
 }
 
+/** What a proxy takes and holds at the most. Sizes in bytes, times in milliseconds. */
 export interface ProxyLimits {
   /** A larger request is answered 413. */
   readonly requestBytesMax: number
@@ -97,6 +98,7 @@ export interface ProxyLimits {
   readonly shutdownGraceMs: number
 }
 
+/** Those of the `tau` command. */
 export const defaultLimits: ProxyLimits = {
   requestBytesMax: 128 * 1024 * 1024,
   recordedBytesMax: 16 * 1024 * 1024,

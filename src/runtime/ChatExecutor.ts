@@ -6,6 +6,7 @@ import { chatCall, type ChatCallFailed, chatConnections } from "../http/ChatCall
 import { chatRequest } from "./ChatRequest.js"
 import { AttemptFailed, Executor } from "./Executor.js"
 
+/** An attempt fails with `AttemptFailed` where the model refuses, cannot be reached, or gives no text. */
 export const layer = (config: typeof ChatExecutorConfig.Type): Layer.Layer<Executor> =>
   Layer.scoped(
     Executor,

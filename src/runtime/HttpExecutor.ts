@@ -13,6 +13,7 @@ import { type Answer, postJson } from "../http/PostJson.js"
 import { type Assignment, AttemptFailed, type Execution, Executor } from "./Executor.js"
 import { readEvents } from "./SafetyEvents.js"
 
+/** An attempt fails with `AttemptFailed` where the server cannot be reached, answers an error, or something without `output`. */
 export const layer = (config: typeof HttpExecutorConfig.Type): Layer.Layer<Executor> =>
   Layer.succeed(Executor, { execute: (assignment) => execute(config, assignment) })
 

@@ -14,6 +14,7 @@ import { numeric } from "./Numeric.js"
 import { regex } from "./Regex.js"
 import type { Verdict } from "./Verdict.js"
 
+/** The scorers as a config names them, and what they need of their surroundings. */
 export interface ScoringConfig {
   /** Without it, `exact_match` for the examples whose `expected` is a text, and no score for the others. */
   readonly scoring?: ReadonlyArray<ScorerConfig> | undefined
@@ -23,8 +24,10 @@ export interface ScoringConfig {
   readonly judgeModel?: (model: string | undefined) => JudgeModel
 }
 
+/** The scorers of a config as the one that a runner asks. */
 export const layer = (config: ScoringConfig): Layer.Layer<Scorer> => Layer.succeed(Scorer, scorerOf(config))
 
+/** The same without a layer, for a scorer that asks another. Scores fail with `ScoringFailed` where one scorer cannot judge. */
 export const scorerOf = ({ scoring, ...surroundings }: ScoringConfig): Scorer["Type"] => {
   const judges = scoring === undefined ? undefined : named(scoring).map((entry) => judge(entry, surroundings))
   return {

@@ -17,6 +17,7 @@ import { lastAttempt } from "./writer/rollouts.js"
 import { allCounted } from "./writer/runCounts.js"
 import type { BegunRun as WrittenRun } from "./writer/runs.js"
 
+/** What the store says of a run; `running` and `paused` are taken up again by the same command. */
 export const RunState = Schema.Literal(...runStates)
 export type RunState = typeof RunState.Type
 

@@ -28,6 +28,7 @@ export class StoreProcess extends Context.Tag("tau/store/StoreProcess")<StorePro
   readonly unknownCalls: number
 }>() {}
 
+/** Which store a process opens, as what, and what it may write down there. */
 export interface StoreOptions {
   readonly path: string
   /** What this process does with the store: `run`, `proxy`, `control`. */

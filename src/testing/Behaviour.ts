@@ -5,6 +5,7 @@ import { at, isObject, type JsonObject } from "../openai/Json.js"
 import { type AnswerStyle, answerStyles } from "./AnswerStyle.js"
 import { taskModelNames } from "./taskWorld/TaskModel.js"
 
+/** One question that a simulated model knows. */
 export interface Pair {
   readonly question: string
   readonly answer: string
@@ -12,6 +13,7 @@ export interface Pair {
   readonly explanation: string | null
 }
 
+/** What a prompt does to the model; null leaves it as it is. */
 export interface BehaviourRule {
   /** Looked for in the system prompt, without regard to case. */
   readonly when: RegExp

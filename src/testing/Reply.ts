@@ -18,6 +18,7 @@ export interface Fault {
   readonly delayFirstByteMs?: number
 }
 
+/** What becomes of a request; undefined answers it as usual. */
 export type Faults = (request: SimulatedRequest) => Fault | undefined
 
 export interface Plan {

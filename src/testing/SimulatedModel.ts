@@ -18,6 +18,7 @@ import { ResponsesSocket } from "./ResponsesSocket.js"
 import { type Answer, Routes, type ServedAnswer } from "./Routes.js"
 import { taskModels } from "./taskWorld/TaskModel.js"
 
+/** How the server answers, and where. Times in milliseconds. */
 export interface SimulatedModelOptions {
   /** Answers are a function of this and of what is asked. `"1"` by default. */
   readonly seed?: string | number
@@ -40,6 +41,7 @@ export interface SimulatedModelOptions {
   readonly faults?: Faults
 }
 
+/** A simulated model server that listens. */
 export interface RunningModel {
   /** OpenAI-compatible base URL, ending in `/v1`. */
   readonly url: string

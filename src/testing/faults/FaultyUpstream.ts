@@ -13,6 +13,7 @@ import { streamFaults } from "./StreamFaults.js"
 /** Every fault by its name, with what the client gets in words. */
 export const wireFaults: WireFaults = { ...headFaults, ...framingFaults, ...contentFaults, ...streamFaults }
 
+/** A request as it came, and what it got. */
 export interface FaultyRequest {
   readonly method: string
   readonly path: string
@@ -23,6 +24,7 @@ export interface FaultyRequest {
   readonly fault: string | null
 }
 
+/** Where the server listens, and who is told of its requests. */
 export interface FaultyUpstreamOptions {
   /** `127.0.0.1` by default. */
   readonly host?: string
@@ -32,6 +34,7 @@ export interface FaultyUpstreamOptions {
   readonly onRequest?: (request: FaultyRequest) => void
 }
 
+/** A faulty server that listens. */
 export interface FaultyUpstream {
   /** `http://host:port`, without a path. */
   readonly origin: string

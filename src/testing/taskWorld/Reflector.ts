@@ -7,7 +7,9 @@ import { readReflectionPrompt } from "./ReflectionPrompt.js"
 import { asksForJson, heard, isTrap, type Rule, sentencesOf, type TaskSpec, type Trap } from "./Rule.js"
 import { taskSpecs } from "./tasks.js"
 
+/** From one that often sees nothing to one that finds most rules: the models `sim/reflector-<strength>`. */
 export const reflectorStrengths = ["weak", "medium", "strong"] as const
+/** One of `reflectorStrengths`. */
 export type ReflectorStrength = (typeof reflectorStrengths)[number]
 
 /** What a reflector is capable of, as probabilities. */

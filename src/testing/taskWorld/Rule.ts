@@ -11,6 +11,7 @@ export interface Demand {
 /** Chooses among things of one request, the same ones each time. */
 export type Choose = <A>(label: string, from: ReadonlyArray<A>) => A
 
+/** One thing that the agent does right only when a text tells it to. */
 export interface Rule {
   /** Field of the answer that it governs; unlike that of any other rule of any task. */
   readonly field: string

@@ -25,6 +25,7 @@ export interface TaskRequest {
   readonly slips: number
 }
 
+/** Luck of a world. */
 export interface TaskWorldOptions {
   /** Luck is a function of this; the requests are not. `"1"` by default. */
   readonly seed?: string
@@ -44,6 +45,7 @@ export interface TaskOutcome {
   readonly feedback: string
 }
 
+/** A task with its requests, in which an agent can be run without a model: what its texts state decides what it gets right. */
 export class TaskWorld {
   private readonly requests: ReadonlyArray<TaskRequest>
   private readonly byId: ReadonlyMap<string, TaskRequest>

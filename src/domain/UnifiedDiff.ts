@@ -31,12 +31,11 @@ const hunksOf = (edits: ReadonlyArray<Edit>): ReadonlyArray<readonly [first: num
   return hunks
 }
 
+/** Neither side is ever empty: every text has a line, and a hunk all lines that are near. */
 const headOf = (edits: ReadonlyArray<Edit>, first: number, end: number): string => {
   const range = (gone: Edit["op"]) => {
     const count = (part: ReadonlyArray<Edit>) => part.filter(({ op }) => op !== gone).length
-    const lines = count(edits.slice(first, end))
-    // A side without lines names the line that it stands after.
-    return `${count(edits.slice(0, first)) + (lines === 0 ? 0 : 1)},${lines}`
+    return `${count(edits.slice(0, first)) + 1},${count(edits.slice(first, end))}`
   }
   return `@@ -${range("added")} +${range("removed")} @@`
 }

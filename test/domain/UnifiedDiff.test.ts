@@ -10,11 +10,10 @@ const patched = (before: string, hunks: ReadonlyArray<string>): string => {
   for (const line of hunks) {
     const head = /^@@ -(\d+),(\d+) \+(\d+),(\d+) @@$/.exec(line)
     if (head !== null) {
-      const [from, count] = [Number(head[1]), Number(head[2])]
-      const first = count === 0 ? from : from - 1
+      const first = Number(head[1]) - 1
       result.push(...lines.slice(at, first))
       at = first
-      assert.strictEqual(result.length, Number(head[4]) === 0 ? Number(head[3]) : Number(head[3]) - 1)
+      assert.strictEqual(result.length, Number(head[3]) - 1)
     } else if (line.startsWith("+")) result.push(line.slice(1))
     else {
       assert.strictEqual(lines[at], line.slice(1))

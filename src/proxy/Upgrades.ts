@@ -54,12 +54,12 @@ const declineOffer = (server: Server, request: IncomingMessage, socket: Socket, 
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const [name, value] = [rawHeaders[index]!, rawHeaders[index + 1]!]
     const lower = name.toLowerCase()
-    if (lower === "upgrade" || lower === "http2-settings") continue
+    if (lower === "upgrade") continue
     if (lower !== "connection") {
       head += `${name}: ${value}\r\n`
       continue
     }
-    const tokens = tokensOf(value).filter((token) => token !== "" && token !== "upgrade" && token !== "http2-settings")
+    const tokens = tokensOf(value).filter((token) => token !== "" && token !== "upgrade")
     if (tokens.length > 0) head += `${name}: ${tokens.join(", ")}\r\n`
   }
   socket.unshift(Buffer.concat([Buffer.from(`${head}\r\n`, "latin1"), rest]))

@@ -12,14 +12,14 @@ describe("compareRuns", () => {
   it("pairs rollouts by what they were asked, whatever their order, and leaves out what only one run has", () => {
     const found = compareRuns(
       rollouts("a", { one: [0], two: [1], three: [0.5], four: [1] }),
-      rollouts("b", { five: [1], three: [0.25], two: [1], one: [1] }),
+      rollouts("b", { five: [1], three: [0.25], two: [1], six: [0], one: [1] }),
       options
     )!
     assert.deepStrictEqual(
       found.examples.map(({ baseline, delta, run }) => [baseline.rolloutId, run.rolloutId, delta]),
       [["a-one-0", "b-one-0", 1], ["a-two-0", "b-two-0", 0], ["a-three-0", "b-three-0", -0.25]]
     )
-    assert.deepStrictEqual([found.onlyInBaseline, found.onlyInRun], [1, 1])
+    assert.deepStrictEqual([found.onlyInBaseline, found.onlyInRun], [1, 2])
     assert.closeTo(found.comparison.meanDelta, 0.25, 1e-12)
     assert.deepStrictEqual([found.comparison.wins, found.comparison.losses, found.comparison.ties], [1, 1, 1])
   })

@@ -89,6 +89,12 @@ describe("FrameReader", () => {
     }
   })
 
+  it("reads the longest control frame that there may be", () => {
+    const { reader, told } = readAll([frame(Buffer.alloc(125, 7), { opcode: 9 })])
+    assert.deepStrictEqual(told, [`control 9 ${"07".repeat(125)}`])
+    assert.isNull(reader.failure)
+  })
+
   it("keeps nothing of a frame that claims to be huge", () => {
     const { reader, told } = readAll([Buffer.from([0x82, 127, 0, 0, 0x10, 0, 0, 0, 0, 0, 1, 2, 3])])
     assert.isNull(reader.failure)

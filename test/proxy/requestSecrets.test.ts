@@ -28,7 +28,14 @@ const ofUpstream = "the-upstream-key-itself"
 const echo = upstream(withBody((bytes, req, res) => {
   const body = bytes.toString()
   const { authorization = "" } = req.headers
-  const said = JSON.stringify({ url: req.url, ...req.headers, authorization: authorization.split(" ").at(-1), body })
+  const { url = "" } = req
+  const said = JSON.stringify({
+    url,
+    meant: decodeURIComponent(url),
+    ...req.headers,
+    authorization: authorization.split(" ").at(-1),
+    body
+  })
   if (body.includes("stream")) {
     res.writeHead(200, { "content-type": "text/event-stream" })
     for (let at = 0; at < said.length; at += 5) {

@@ -62,9 +62,8 @@ describe("The end of a run", () => {
       const folder = yield* scratchFolder
       const agent: FakeAgent = {
         execute: () =>
-          Effect.promise(async () => {
+          Effect.sync(() => {
             renameSync(storePathIn(folder), join(folder, "elsewhere.sqlite"))
-            await new Promise((resolve) => setTimeout(resolve, 1_100))
             return { output: "4" }
           })
       }

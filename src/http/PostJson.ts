@@ -19,7 +19,7 @@ export interface Post {
 /** What the server said, whatever its status. */
 export interface Answer {
   readonly status: number
-  /** UTF-8; other bytes become U+FFFD. */
+  /** UTF-8, without a byte order mark; other bytes become U+FFFD. */
   readonly text: string
   /** False when there was more, which was not read. */
   readonly isWhole: boolean
@@ -59,6 +59,9 @@ export const postJson = (post: Post): Effect.Effect<Answer, NoAnswer> =>
     (agent) => Effect.promise(() => agent.destroy())
   )
 
+// Takes a mark off, with which some servers begin and no JSON may.
+const decoder = new TextDecoder()
+
 const send = async (agent: Agent, post: Post, signal: AbortSignal): Promise<Answer> => {
   const response = await request(post.url, {
     dispatcher: agent,
@@ -79,7 +82,7 @@ const send = async (agent: Agent, post: Post, signal: AbortSignal): Promise<Answ
       break
     }
   }
-  return { status: response.statusCode, text: Buffer.concat(chunks).toString("utf8"), isWhole }
+  return { status: response.statusCode, text: decoder.decode(Buffer.concat(chunks)), isWhole }
 }
 
 /** A host with several addresses fails with an error that has a code and no message. */

@@ -54,6 +54,11 @@ describe("HttpExecutor", () => {
       assert.strictEqual(yield* outputFor(json({ output: null })), "null")
     }))
 
+  it.live("reads an answer behind a byte order mark, and leaves one in the output alone", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* outputFor(text(`\uFEFF${JSON.stringify({ output: "\uFEFF4" })}`)), "\uFEFF4")
+    }))
+
   it.live("fails with the status and the agent's words, for good when the same request would be refused again", () =>
     Effect.gen(function*() {
       for (const status of [400, 401, 403, 404, 410, 413, 422, 451]) {

@@ -57,6 +57,7 @@ describe("http scorer", () => {
       assert.deepStrictEqual(yield* judged(text(" 0.5\n")), [0.5, null])
       assert.deepStrictEqual(yield* judged(json({ score: 0.25, feedback: "too short" }, 201)), [0.25, "too short"])
       assert.deepStrictEqual(yield* judged(json({ score: 0, feedback: null })), [0, null])
+      assert.deepStrictEqual(yield* judged(text("\uFEFF{\"score\": 0.75}")), [0.75, null])
       const [, feedback] = yield* judged(json({ score: 0, feedback: "x".repeat(100_000) }))
       assert.lengthOf(String(feedback), 2000)
     }))

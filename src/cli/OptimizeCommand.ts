@@ -121,13 +121,13 @@ const optimize = Effect.fnUntraced(function*(
 })
 
 /** What a search came to; null where nothing was searched for, or it cannot be read now: the store keeps it. */
-const searchTold = ({ runId, runState, stoppedReason }: Summary, configPath: string) =>
+const searchTold = ({ runId, runState, stoppedReason, storePath }: Summary, configPath: string) =>
   searchReport({
     id: runId,
     stands: stoppedReason === null || runState === "cancelled" ? runState : "stopped",
     stopReason: stoppedReason,
     configPath
-  }).pipe(Effect.orElseSucceed(() => null))
+  }, storePath).pipe(Effect.orElseSucceed(() => null))
 
 const toldOf = (summary: Summary, searched: SearchReport | null, json: boolean): string => {
   if (json) {

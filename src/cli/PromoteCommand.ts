@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { existsSync } from "node:fs"
 import { dirname } from "node:path"
-import { defaultStore, shellWord } from "../domain/CommandText.js"
+import { defaultStore, shellWord, storeHint } from "../domain/CommandText.js"
 import { actionKeyOf } from "../domain/Control.js"
 import { isUnfinished } from "../domain/Lifecycle.js"
 import { visible } from "../domain/TerminalText.js"
@@ -71,7 +71,9 @@ const promote = ({ reason, runId, storePath }: PromoteMode) =>
     const stored = yield* store.result(run.id)
     if (stored === null) {
       return yield* new CommandFailed({
-        detail: `run ${visible(runId)} has no search that has ended; tau report ${visible(runId)} says how it stands`
+        detail: `run ${visible(runId)} has no search that has ended; tau report ${visible(runId)}${
+          storeHint(storePath)
+        } says how it stands`
       })
     }
     const result = JSON.parse(stored) as SearchResult

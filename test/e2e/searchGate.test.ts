@@ -19,6 +19,9 @@ describe("The gate of a search, end to end", { timeout: 240_000 }, () => {
       // 40 examples are too few to divide: this search selects on all of them.
       yield* searched(folder, searchConfig(origin, { optimizer: { max_rollouts: 200 } }))
       assert.match(resultIn(folder).noGate!, /^not testable: 40 examples/)
+      const told = (yield* tau(folder, ["report", `--store=${storeIn(folder)}`, "--json"])).stdout
+      // To be pasted: this is not the default store.
+      assert.match(told, new RegExp(`a proposal until tau promote run-\\S+ --force --store ${storeIn(folder)}"`))
       const { code, stderr } = yield* searched(folder, searchConfig(origin, { validate: 120 }))
       assert.strictEqual(code, 0, stderr)
       const result = lastResultIn(folder)

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import { storeHint } from "../../domain/CommandText.js"
 import { diff, type Edit } from "../../domain/Diff.js"
 import { counted } from "../../domain/Figures.js"
 import { type Resources, resourceText } from "../../domain/Resources.js"
@@ -30,7 +31,9 @@ export const run = (mode: DiffMode) =>
       const version = (n: number) =>
         found(
           resources.get(n),
-          `there is no version ${n} of the resources in ${mode.storePath}; tau resources lists them`
+          `there is no version ${n} of the resources in ${mode.storePath}; tau resources${
+            storeHint(mode.storePath)
+          } lists them`
         )
       const components = compare(yield* version(mode.from), yield* version(mode.to), mode.words)
       const [from, to] = [yield* scoresOf(mode.from), yield* scoresOf(mode.to)]

@@ -58,7 +58,9 @@ const show = (mode: ResourcesMode, wanted: number | "latest") =>
       wanted === "latest" ? resources.latest : resources.get(wanted),
       wanted === "latest"
         ? `there are no resources in ${mode.storePath}: a run of a config publishes those that it names`
-        : `there is no version ${wanted} of the resources in ${mode.storePath}; tau resources lists them`
+        : `there is no version ${wanted} of the resources in ${mode.storePath}; tau resources${
+          storeHint(mode.storePath)
+        } lists them`
     )
     const { version } = shown
     if (mode.text !== null) return yield* writeText(shown, mode.text)

@@ -31,7 +31,7 @@ export const run = (mode: SearchMode) =>
     Effect.gen(function*() {
       const found = yield* runOf(mode.runId, mode.storePath)
       if (found === null) return yield* new CommandFailed({ detail: `no run in ${mode.storePath}` })
-      const report = yield* searchReport(found)
+      const report = yield* searchReport(found, mode.storePath)
       if (report === null) {
         return yield* new CommandFailed({
           detail: `run ${visible(found.id)} only evaluated its texts, and searched for none; what came of it: `

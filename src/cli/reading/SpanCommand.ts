@@ -30,7 +30,7 @@ export const run = (mode: SpanMode) =>
       const spans = yield* SpanStore
       const span = yield* found(
         spans.get(SpanId.make(mode.id)),
-        `there is no call ${visible(mode.id)} in ${mode.storePath}; tau spans lists them`
+        `there is no call ${visible(mode.id)} in ${mode.storePath}; tau spans${storeHint(mode.storePath)} lists them`
       )
       if (mode.raw !== null) return yield* raw(span, mode.raw)
       const { answer, request } = yield* bodiesOf(span)

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { shellWord } from "../../domain/CommandText.js"
+import { shellWord, storeHint } from "../../domain/CommandText.js"
 import { safeJson, visible } from "../../domain/TerminalText.js"
 import type { Page } from "../../store/Page.js"
 import * as ReadOnlyStore from "../../store/ReadOnlyStore.js"
@@ -67,7 +67,11 @@ export const runNamed = (
 ): Effect.Effect<Run, StoreError | CommandFailed, RunReader> =>
   Effect.flatMap(
     RunReader,
-    (runs) => found(runs.get(runId), `there is no run ${visible(runId)} in ${storePath}; tau runs lists them`)
+    (runs) =>
+      found(
+        runs.get(runId),
+        `there is no run ${visible(runId)} in ${storePath}; tau runs${storeHint(storePath)} lists them`
+      )
   )
 
 /** The run that is asked for, else the one that was made last, if there is one. */

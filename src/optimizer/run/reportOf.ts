@@ -1,5 +1,6 @@
 /** A search's rows as the report that people read. */
 import * as Effect from "effect/Effect"
+import { storeHint } from "../../domain/CommandText.js"
 import type { RunId } from "../../domain/Ids.js"
 import type { OptimizerConfig } from "../../domain/OptimizerConfig.js"
 import type { Example } from "../../domain/Rollout.js"
@@ -29,9 +30,10 @@ import { notBegun, type Standing, Watched } from "./Standing.js"
 /** What a report needs to know of its run: a run that is about to end knows it before the store does. */
 type ReportedRun = Pick<Run, "id" | "stands" | "stopReason" | "configPath">
 
-/** The report of a run's search as it stands; null when the run searches nothing. */
+/** The report of a run's search as it stands; null when the run searches nothing. Its hints name the store in this file. */
 export const searchReport = (
-  { configPath, id: runId, stands, stopReason }: ReportedRun
+  { configPath, id: runId, stands, stopReason }: ReportedRun,
+  storePath: string
 ): Effect.Effect<SearchReport | null, StoreError, SearchReader> =>
   Effect.gen(function*() {
     const reader = yield* SearchReader
@@ -67,7 +69,7 @@ export const searchReport = (
       budget: budgetOf(record, optimizer, result),
       examples: examplesOf(scored, best),
       slices: slicesIn(scored, best),
-      gate: gateOf(record, result),
+      gate: gateOf(record, result, storePath),
       openGate: isOver ? null : watched.standing.gate,
       troubles: troublesOf(record, events),
       promotedVersion: record.promotion?.version ?? null
@@ -251,14 +253,19 @@ const slicesIn = (scored: ReadonlyArray<ScoredExample>, best: number): ReadonlyA
 const sliceScore = (scores: ReadonlyArray<number>): SliceScore | null =>
   scores.length === 0 ? null : { mean: mean(scores), ...meanBounds(scores) }
 
-const gateOf = ({ promotion, run }: SearchRecord, result: SearchResult | null): GateOutcome | null => {
+const gateOf = (
+  { promotion, run }: SearchRecord,
+  result: SearchResult | null,
+  storePath: string
+): GateOutcome | null => {
   if (result === null) return null
   const forced = promotion?.decision === "forced" ? forcedSentence(promotion) : ""
   const { best, gate, gateLeftOut: leftOut, incumbentVersion: incumbent = null, noGate } = result
   if (gate === null) {
     // A search that found nothing better has nothing for a gate to decide.
     if (best === 0) return null
-    const left = forced === "" ? `; candidate ${best} stays a proposal until tau promote ${run.id} --force` : forced
+    const command = `tau promote ${run.id} --force${storeHint(storePath)}`
+    const left = forced === "" ? `; candidate ${best} stays a proposal until ${command}` : forced
     return {
       decision: forced === "" ? "not_testable" : "forced",
       sentence: `${noGate ?? "no gate was held"}${left}`,

@@ -1,7 +1,9 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { existsSync } from "node:fs"
-import { type ClientKey, ClientKeyStore } from "../store/ClientKeyStore.js"
+import { type ClientKey, ClientKeyReader } from "../store/ClientKeyReader.js"
+import { ClientKeyStore } from "../store/ClientKeyStore.js"
+import * as ReadOnlyStore from "../store/ReadOnlyStore.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { type CommandError, CommandFailed } from "./CliError.js"
 import { ExitCode } from "./ExitCode.js"
@@ -21,32 +23,49 @@ const dayMs = 86_400_000
 /** Answers on stdout; a new key is there and nowhere else. */
 export const run = (input: KeysInput): Effect.Effect<number, CommandError> =>
   Effect.gen(function*() {
-    // Who only asks, or asks for what cannot be there, must not be the one who makes the store.
-    if (input.verb !== "create" && !existsSync(input.storePath)) {
-      return yield* new CommandFailed({ detail: `there is no store at ${input.storePath}` })
-    }
-    const answer = yield* carryOut(input).pipe(
-      Effect.provide(ClientKeyStore.layer.pipe(Layer.provide(Sqlite.layer({ path: input.storePath, kind: "control" }))))
-    )
+    const answer = yield* carryOut(input)
     process.stdout.write(input.json ? `${JSON.stringify(answer.json)}\n` : answer.text)
     return ExitCode.success
   })
 
-const carryOut = Effect.fnUntraced(function*({ expiresDays, id, name, scope, verb }: KeysInput) {
-  const keys = yield* ClientKeyStore
-  if (verb === "create") {
-    const expiresAtMs = expiresDays === null ? null : Date.now() + expiresDays * dayMs
-    const created = yield* keys.create({ name, scope, expiresAtMs })
-    return {
-      json: { schema_version: 1, ...created, name, scope, expires_at_ms: expiresAtMs },
-      text: `${created.key}\n\nThis is the only time it is shown. Its id is ${created.id}, its scope ${scope}.\n`
-    }
+const carryOut = (input: KeysInput) => {
+  switch (input.verb) {
+    case "create":
+      return Effect.provide(create(input), writable(input.storePath))
+    case "revoke":
+      return revoke(input)
+    case "list":
+      return Effect.provide(
+        list,
+        ClientKeyReader.layer.pipe(Layer.provide(ReadOnlyStore.layer(input.storePath)))
+      )
   }
-  if (verb === "revoke") {
-    if (!(yield* keys.revoke(id ?? ""))) return yield* new CommandFailed({ detail: `there is no key ${id}` })
-    return { json: { schema_version: 1, id, revoked: true }, text: `${id} is revoked\n` }
+}
+
+const writable = (path: string) => ClientKeyStore.layer.pipe(Layer.provide(Sqlite.layer({ path, kind: "control" })))
+
+const create = Effect.fnUntraced(function*({ expiresDays, name, scope }: KeysInput) {
+  const expiresAtMs = expiresDays === null ? null : Date.now() + expiresDays * dayMs
+  const created = yield* (yield* ClientKeyStore).create({ name, scope, expiresAtMs })
+  return {
+    json: { schema_version: 1, ...created, name, scope, expires_at_ms: expiresAtMs },
+    text: `${created.key}\n\nThis is the only time it is shown. Its id is ${created.id}, its scope ${scope}.\n`
   }
-  const all = yield* keys.list
+})
+
+const revoke = Effect.fnUntraced(function*({ id, storePath }: KeysInput) {
+  // Who asks for what cannot be there must not be the one who makes the store.
+  yield* ReadOnlyStore.refuseLost(storePath)
+  if (!existsSync(storePath)) return yield* new CommandFailed({ detail: `there is no store at ${storePath}` })
+  const wasThere = yield* Effect.flatMap(ClientKeyStore, (keys) => keys.revoke(id ?? "")).pipe(
+    Effect.provide(writable(storePath))
+  )
+  if (!wasThere) return yield* new CommandFailed({ detail: `there is no key ${id}` })
+  return { json: { schema_version: 1, id, revoked: true }, text: `${id} is revoked\n` }
+})
+
+const list = Effect.gen(function*() {
+  const all = yield* (yield* ClientKeyReader).list
   return {
     json: { schema_version: 1, keys: all.map(toJson) },
     text: all.length === 0 ? "There are no keys.\n" : all.map(toText).join("")

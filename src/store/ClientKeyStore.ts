@@ -1,26 +1,9 @@
-import * as SqlClient from "@effect/sql/SqlClient"
-import * as SqlSchema from "@effect/sql/SqlSchema"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
 import { hash, randomBytes } from "node:crypto"
-import { orStoreError } from "./reading.js"
 import type { StoreError } from "./StoreError.js"
 import { Writer } from "./Writer.js"
-
-const ClientKey = Schema.Struct({
-  id: Schema.String,
-  name: Schema.String,
-  scope: Schema.String,
-  createdAtMs: Schema.Number,
-  expiresAtMs: Schema.NullOr(Schema.Number),
-  revokedAtMs: Schema.NullOr(Schema.Number),
-  lastUsedAtMs: Schema.NullOr(Schema.Number)
-})
-
-/** A key that clients of the proxy show, as it may be told: its secret is known to its holder only. */
-export type ClientKey = typeof ClientKey.Type
 
 /**
  * The keys by which a proxy knows its clients.
@@ -35,20 +18,11 @@ export class ClientKeyStore extends Context.Tag("tau/store/ClientKeyStore")<Clie
   ) => Effect.Effect<{ readonly id: string; readonly key: string }, StoreError>
   /** Whether there is such a key. Proxies that run know within a second. */
   readonly revoke: (id: string) => Effect.Effect<boolean, StoreError>
-  /** All that ever were, the oldest first. */
-  readonly list: Effect.Effect<ReadonlyArray<ClientKey>, StoreError>
 }>() {
   static readonly layer = Layer.effect(
     ClientKeyStore,
-    Effect.gen(function*() {
-      const writer = yield* Writer
-      const sql = yield* SqlClient.SqlClient
-      const list = SqlSchema.findAll({
-        Request: Schema.Void,
-        Result: ClientKey,
-        execute: () => sql`SELECT * FROM client_keys ORDER BY created_at_ms, id`
-      })
-      return ClientKeyStore.of({
+    Effect.map(Writer, (writer) =>
+      ClientKeyStore.of({
         create: (key) =>
           Effect.suspend(() => {
             const id = randomBytes(5).toString("hex")
@@ -58,9 +32,7 @@ export class ClientKeyStore extends Context.Tag("tau/store/ClientKeyStore")<Clie
               { id, key: `tau_${id}_${secret}` }
             )
           }),
-        revoke: (id) => writer.run("revokeClientKey", { id }),
-        list: orStoreError("reading client keys", list(undefined))
-      })
-    })
+        revoke: (id) => writer.run("revokeClientKey", { id })
+      }))
   )
 }

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -49,6 +50,29 @@ describe("tau keys", () => {
       const store = readFileSync(join(cwd, ".tau/training/store.sqlite"), "latin1")
       assert.notInclude(store + listed.stdout + proxy.stdout() + proxy.stderr(), key.slice(-30))
     }), 60_000)
+
+  it.scopedLive(
+    "lists without writing: a store of an older schema stays as it is, and a hint names the store",
+    () =>
+      Effect.gen(function*() {
+        const cwd = yield* scratchFolder
+        const store = join(cwd, "own.sqlite")
+        assert.strictEqual((yield* tau(cwd, ["keys", "create", "--store", store])).code, 0)
+        const missing = yield* tau(cwd, ["rollouts", "--run=none", "--store", store])
+        assert.strictEqual(
+          missing.stderr,
+          `tau: there is no run none in ${store}; tau runs --store ${store} lists them\n`
+        )
+        const old = new Sqlite(store)
+        old.exec("DELETE FROM migrations WHERE n = (SELECT max(n) FROM migrations)")
+        old.close()
+        const bytes = readFileSync(store)
+        const refused = yield* tau(cwd, ["keys", "list", "--store", store])
+        assert.deepStrictEqual([refused.code, /has an older schema/.test(refused.stderr)], [1, true])
+        assert.isTrue(readFileSync(store).equals(bytes))
+      }),
+    60_000
+  )
 
   it.scopedLive("is told apart from mistakes", () =>
     Effect.gen(function*() {

@@ -388,7 +388,8 @@ ${fieldTables}
 
 \`POST /dashboard/actions\` with \`{"action": "pause", "reason": "…"}\`, or \`resume\` or \`refresh\`. They go the way of the
 [control verbs](control.md): the same policy, log and files. A denial is 403 \`dashboard_denied\`, a verb that does not fit the run's
-state 409. Who acts is \`local:<user>\`, or \`token:dashboard\` where a token is asked for.
+state 409. Where there is no store (any more), \`pause\` and \`resume\` are 503 and make none. Who acts is \`local:<user>\`, or
+\`token:dashboard\` where a token is asked for.
 
 ### The stream
 

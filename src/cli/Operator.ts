@@ -1,6 +1,8 @@
 /** The dashboard's actions, carried out as the control verbs are. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { existsSync } from "node:fs"
+import { StoreAbsent } from "../dashboard/DashboardStore.js"
 import { Operator } from "../dashboard/Operator.js"
 import { problemOf } from "../dashboard/Problem.js"
 import { ask } from "./ControlCommand.js"
@@ -15,20 +17,14 @@ export interface OperatorPlace {
 export const operatorOf = ({ rbacPolicyPath, stateDir, storePath }: OperatorPlace) =>
   Layer.succeed(Operator, {
     act: ({ action, principal, reason }) =>
-      ask(
-        {
-          verb: action === "refresh" ? "status" : action,
-          principal,
-          stateDir,
-          rbacPolicyPath,
-          note: noteOf(action, reason)
-        },
-        storePath
-      ).pipe(
-        Effect.map(({ detail, idempotent }) => ({
-          status: idempotent && action !== "refresh" ? "unchanged" as const : "done" as const,
-          detail
-        })),
+      Effect.gen(function*() {
+        // A button is about the store that the page shows. One whose folder was moved away gets no new one in its place.
+        if (action !== "refresh" && !existsSync(storePath)) return yield* new StoreAbsent({ path: storePath })
+        const verb = action === "refresh" ? "status" : action
+        const note = noteOf(action, reason)
+        const { detail, idempotent } = yield* ask({ verb, principal, stateDir, rbacPolicyPath, note }, storePath)
+        return { status: idempotent && action !== "refresh" ? "unchanged" as const : "done" as const, detail }
+      }).pipe(
         Effect.mapError((error) => {
           switch (error._tag) {
             case "ControlDenied":
@@ -37,6 +33,7 @@ export const operatorOf = ({ rbacPolicyPath, stateDir, storePath }: OperatorPlac
             case "RecoveryGuardrail":
               return problemOf("refused", error.message)
             case "FileError":
+            case "StoreAbsent":
             case "StoreError":
               return problemOf("unavailable", error.message)
           }

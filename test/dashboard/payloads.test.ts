@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { writeFileSync } from "node:fs"
+import { readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { AttemptFailed } from "../../src/runtime/Executor.js"
 import { beginCrashedRun, beginRun, controlStoreIn } from "../support/control.js"
@@ -55,7 +55,7 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
   it.scopedLive("tells of a store that is not there, and of the one that is made later", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
-      const { ask } = yield* dashboardIn(folder)
+      const { act, ask } = yield* dashboardIn(folder)
       const { json } = yield* ask("/dashboard/health")
       assert.hasAllKeys(json, [...head, ...healthKeys])
       assert.hasAllKeys(json.training, trainingKeys)
@@ -64,6 +64,11 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
       const { json: { alerts } } = yield* ask("/dashboard/alerts")
       assert.deepStrictEqual(codes(alerts), ["dashboard_state_missing"])
       assert.strictEqual((yield* ask("/dashboard/api/runs")).status, 404)
+      // The page of a store whose folder was moved away has the button, too.
+      const { json: refused, status } = yield* act("pause", "a look")
+      assert.deepStrictEqual([status, refused.error.code], [503, "dashboard_store_unavailable"])
+      assert.strictEqual(refused.error.message, `there is no store at ${join(folder, "store.sqlite")}`)
+      assert.deepStrictEqual(readdirSync(folder), [])
       yield* finishedRun(folder, 1)
       yield* eventually(
         "the run is seen",

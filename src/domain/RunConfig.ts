@@ -3,7 +3,7 @@
  * and `docs/configuration.md` say.
  */
 import * as Schema from "effect/Schema"
-import { atLeastZero, optional, positive, withDefault } from "./configKeys.js"
+import { atLeastZero, optional, positive, upTo, withDefault } from "./configKeys.js"
 import { GateConfig, OptimizerConfig } from "./OptimizerConfig.js"
 import { ResourceValues } from "./Resources.js"
 import { RewriteRule } from "./Rewrite.js"
@@ -191,7 +191,7 @@ export const RunConfig = Schema.Struct({
     Schema.Array(RewriteRule),
     "Where resources live in the requests of an agent that has texts of its own: there they are put in place"
   ),
-  worker_count: withDefault(positive("workers"), 2, "Rollouts that run at the same time"),
+  worker_count: withDefault(upTo(1000, "workers"), 2, "Rollouts that run at the same time"),
   poll_interval_ms: withDefault(positive("milliseconds"), 50, "How often a free worker looks for a rollout"),
   heartbeat_interval_ms: withDefault(
     positive("milliseconds"),

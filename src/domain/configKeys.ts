@@ -8,6 +8,14 @@ export const positive = (what: string) =>
     })
   )
 
+/** A whole number above 0, with a bound: each costs memory. */
+export const upTo = (max: number, what: string) =>
+  Schema.Number.pipe(
+    Schema.filter((value) => Number.isSafeInteger(value) && value > 0 && value <= max, {
+      description: `a whole number of ${what} from 1 to ${max}`
+    })
+  )
+
 export const atLeastZero = (what: string) =>
   Schema.Finite.pipe(Schema.filter((value) => value >= 0, { description: `a ${what} of 0 or more` }))
 

@@ -138,7 +138,8 @@ describe("a file that is no config", () => {
 
 describe("problems", () => {
   it.each([
-    [{ worker_count: 0 }, "$.worker_count: expected a whole number of workers greater than 0, found 0"],
+    [{ worker_count: 0 }, "$.worker_count: expected a whole number of workers from 1 to 1000, found 0"],
+    [{ worker_count: 100_000 }, "$.worker_count: expected a whole number of workers from 1 to 1000, found 100000"],
     [{ poll_interval_ms: -5 }, "$.poll_interval_ms: expected a whole number of milliseconds greater than 0, found -5"],
     [
       { heartbeat_interval_ms: 1.5 },

@@ -156,7 +156,7 @@ describe("a config that cannot be used", () => {
       status: 2,
       stdout: "",
       stderr: "tau: c.json: $.gat: unknown key \"gat\"; did you mean \"gate\"?\n"
-        + "tau: c.json: $.worker_count: expected a whole number of workers greater than 0, found 0\n",
+        + "tau: c.json: $.worker_count: expected a whole number of workers from 1 to 1000, found 0\n",
       files: ["c.json"]
     })
     expect(config("{")).toMatchObject({

@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { RolloutId, type RunId, type WorkerId } from "../domain/Ids.js"
 import { type Claim, RolloutQueue } from "../store/RolloutQueue.js"
-import type { StoreError } from "../store/StoreError.js"
+import { StoreError } from "../store/StoreError.js"
 import { Announcer } from "./Announcer.js"
 import { claimer } from "./Claimer.js"
 import { describeCause } from "./Supervisor.js"
@@ -131,10 +131,13 @@ export class Leases extends Context.Tag("tau/runtime/Leases")<Leases, {
                 if (entry === null) return Effect.void
                 held.delete(entry)
                 return Exit.isSuccess(exit) ? Effect.void : handBack(queue, entry.claim, exit.cause).pipe(
-                  Effect.catchAll(({ message }) =>
-                    announcer.say(
-                      `${entry.claim.rolloutId} could not be handed back (${message}); it is put back later`
-                    )
+                  Effect.catchAll((error) =>
+                    // Where the store is gone, its runner dies of that, which is told once.
+                    error instanceof StoreError && error.reason === "gone"
+                      ? Effect.void
+                      : announcer.say(
+                        `${entry.claim.rolloutId} could not be handed back (${error.message}); it is put back later`
+                      )
                   )
                 )
               }),

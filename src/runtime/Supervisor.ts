@@ -15,6 +15,7 @@ import * as FiberId from "effect/FiberId"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { StoreError } from "../store/StoreError.js"
 import { type ActorReport, type ActorState, Mailbox, type Message, Self, type Work } from "./Actor.js"
 import { Announcer } from "./Announcer.js"
 import { inOwnFiber } from "./inOwnFiber.js"
@@ -96,7 +97,8 @@ export const supervision = <E, R>(
     const tell = (group: string, message: Message) => {
       for (const { mailbox } of inGroup(group)) mailbox.offer(message)
     }
-    const places = children.map((child) => new Place(child, child.intensity ?? intensity, tell))
+    const told: Told = { lostStore: false }
+    const places = children.map((child) => new Place(child, child.intensity ?? intensity, tell, told))
     const groups = grouped(places)
 
     return {
@@ -125,6 +127,15 @@ export const supervision = <E, R>(
     }
   })
 
+/** What was said once for all children. */
+interface Told {
+  /** All of them die of it, over and over, until the run ends. */
+  lostStore: boolean
+}
+
+const isOfLostStore = (cause: Cause.Cause<unknown>): boolean =>
+  Option.exists(Cause.failureOption(cause), (error) => error instanceof StoreError && error.reason === "gone")
+
 /** A child's place in the tree: what outlives its fibers. */
 class Place<E, R> {
   readonly mailbox = new Mailbox()
@@ -143,7 +154,8 @@ class Place<E, R> {
   constructor(
     readonly child: Child<E, R>,
     readonly intensity: Intensity,
-    tell: (group: string, message: Message) => void
+    tell: (group: string, message: Message) => void,
+    readonly told: Told
   ) {
     this.self = {
       mailbox: this.mailbox,
@@ -220,7 +232,7 @@ const stop = <E, R>({ fiber, place }: Started<E, R>) =>
 const keepAlive = <E, R>(place: Place<E, R>): Effect.Effect<void, ChildKeepsDying, Exclude<R, Self> | Announcer> =>
   Effect.gen(function*() {
     const announcer = yield* Announcer
-    const { child: { name, run }, intensity: { pause, restartsMax, within } } = place
+    const { child: { name, run }, intensity: { pause, restartsMax, within }, told } = place
     const counted = Metric.tagged(deathsMetric, "actor", name)
     let deaths: ReadonlyArray<number> = []
     while (true) {
@@ -252,7 +264,11 @@ const keepAlive = <E, R>(place: Place<E, R>): Effect.Effect<void, ChildKeepsDyin
         yield* announcer.say(`${name} died while it was to finish, and is not started again: ${detail}`)
       } else {
         place.state = "restarting"
-        yield* announcer.say(`${name} died and is started again (${deaths.length}/${restartsMax}): ${detail}`)
+        const isNews = !(isOfLostStore(exit.cause) && told.lostStore)
+        told.lostStore ||= isOfLostStore(exit.cause)
+        if (isNews) {
+          yield* announcer.say(`${name} died and is started again (${deaths.length}/${restartsMax}): ${detail}`)
+        }
         yield* Effect.sleep(pause)
       }
       if (place.isDraining) {

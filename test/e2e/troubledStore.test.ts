@@ -204,6 +204,9 @@ describe("a store that is moved away from a run", () => {
         renameSync(store, `${store}.away`)
         assert.strictEqual(yield* Effect.timeout(running.exit, "60 seconds"), 1, running.stderr())
         assert.match(running.stderr(), /tau: runner \d died 11 times .*the store is gone/)
+        // Each of two runners dies eleven times: that is told once, and at the end.
+        assert.lengthOf(running.stderr().match(/^runner \d died and is started again/gm) ?? [], 1, running.stderr())
+        assert.notInclude(running.stderr(), "could not be handed back")
         renameSync(`${store}.away`, store)
         const again = yield* startTau(home, runArgs)
         assert.strictEqual(yield* Effect.timeout(again.exit, "60 seconds"), 0, again.stderr())

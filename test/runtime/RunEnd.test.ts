@@ -60,7 +60,9 @@ describe("The end of a run", () => {
   it.scopedLive("is a clear error when the store is taken away, never silence", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
+      const said: Array<string> = []
       const agent: FakeAgent = {
+        said,
         execute: () =>
           Effect.sync(() => {
             renameSync(storePathIn(folder), join(folder, "elsewhere.sqlite"))
@@ -69,6 +71,9 @@ describe("The end of a run", () => {
       }
       const error = yield* Effect.flip(Effect.provide(runIn(folder, 1), runtimeAt(folder, agent)))
       assert.include(error.message, "was moved or deleted while in use")
+      // A runner dies of it eleven times.
+      assert.lengthOf(said.filter((line) => /runner \d died/.test(line)), 1, said.join("\n"))
+      assert.notInclude(said.join("\n"), "could not be handed back")
     }))
 
   it.scopedLive("makes no folder anew where the store's was moved away: it can be moved back", () =>

@@ -1,4 +1,5 @@
 /** A JSON object somewhere in an answer: bare, fenced, or with words around it. */
+import { readForgivingly } from "../openai/ForgivingJson.js"
 
 /** The most places that an object is looked for at, from either end of what comes before the key. */
 const placesMax = 24
@@ -8,7 +9,7 @@ export const objectWith = (answer: string, key: string): Readonly<Record<string,
   const quoted = `"${key}"`
   for (const mention of new Set([answer.indexOf(quoted), answer.lastIndexOf(quoted)])) {
     for (const place of placesOf(answer, mention)) {
-      const value = readAt(answer, place)
+      const value = readForgivingly(answer, place)?.value
       if (typeof value === "object" && value !== null && Object.hasOwn(value, key)) {
         return value as Readonly<Record<string, unknown>>
       }
@@ -33,49 +34,4 @@ const placesOf = (answer: string, key: number): ReadonlyArray<number> => {
     at = at === 0 ? -1 : answer.lastIndexOf("{", at - 1)
   }
   return [...first, ...nearest]
-}
-
-/**
- * Reads the object that begins there, and forgives what models get wrong: a comma before a closing bracket, a line break within
- * a text.
- */
-const readAt = (answer: string, from: number): unknown => {
-  const pieces: Array<string> = []
-  let depth = 0
-  let inText = false
-  let kept = from
-  let comma = -1
-  for (let at = from; at < answer.length; at += 1) {
-    const character = answer[at]!
-    if (inText) {
-      if (character === "\\") at += 1
-      else if (character === "\"") inText = false
-      else if (character < " ") {
-        pieces.push(answer.slice(kept, at), JSON.stringify(character).slice(1, -1))
-        kept = at + 1
-      }
-      continue
-    }
-    if (character === "}" || character === "]") {
-      if (comma >= kept) {
-        pieces.push(answer.slice(kept, comma))
-        kept = comma + 1
-      }
-      depth -= 1
-      if (depth === 0) return parsed(pieces.join("") + answer.slice(kept, at + 1))
-    }
-    if (character === "{" || character === "[") depth += 1
-    if (character === "\"") inText = true
-    if (character === ",") comma = at
-    else if (character > " ") comma = -1
-  }
-  return undefined
-}
-
-const parsed = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -1,5 +1,6 @@
 /** Reads what a judge answered: one JSON object with a score, wherever in the text it stands. */
 import * as Either from "effect/Either"
+import { readForgivingly } from "../openai/ForgivingJson.js"
 import { withoutThoughts } from "../openai/Thoughts.js"
 import { clip, feedbackCharsMax, quoted } from "./Verdict.js"
 
@@ -84,21 +85,23 @@ const objectsIn = (text: string): ReadonlyArray<{ readonly value: unknown; reado
   const found: Array<{ readonly value: unknown; readonly source: string }> = []
   let end = text.lastIndexOf("}")
   for (let tries = 0; end !== -1 && tries < objectsMax; tries += 1) {
-    const begin = beginOf(text, end)
-    const value = begin === -1 ? undefined : parsed(text.slice(begin, end + 1))
-    if (value !== undefined) found.push({ value, source: text.slice(begin, end + 1) })
-    end = text.lastIndexOf("}", (value === undefined ? end : begin) - 1)
-    if (begin === 0 && value !== undefined) break
+    const object = objectEndingAt(text, end)
+    if (object !== undefined) found.push({ value: object.value, source: text.slice(object.begin, end + 1) })
+    end = text.lastIndexOf("}", (object === undefined ? end : object.begin) - 1)
+    if (object?.begin === 0) break
   }
   return found
 }
 
-/** Where the object that ends here begins: the first brace from which the text up to here is JSON. -1 when there is none. */
-const beginOf = (text: string, end: number): number => {
-  let at = text.lastIndexOf("{", end)
-  for (let tries = 0; at !== -1 && tries < objectsMax; tries += 1) {
-    if (parsed(text.slice(at, end + 1)) !== undefined) return at
-    at = at === 0 ? -1 : text.lastIndexOf("{", at - 1)
+/** From the first brace, backwards, from which the text up to here is one object. */
+const objectEndingAt = (text: string, end: number): { readonly value: unknown; readonly begin: number } | undefined => {
+  let begin = text.lastIndexOf("{", end)
+  for (let tries = 0; begin !== -1 && tries < objectsMax; tries += 1) {
+    const strict = parsed(text.slice(begin, end + 1))
+    if (strict !== undefined) return { value: strict, begin }
+    const forgiven = readForgivingly(text, begin, end + 1)
+    if (forgiven?.end === end) return { value: forgiven.value, begin }
+    begin = begin === 0 ? -1 : text.lastIndexOf("{", begin - 1)
   }
-  return -1
+  return undefined
 }

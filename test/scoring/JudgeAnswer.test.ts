@@ -21,7 +21,9 @@ describe("readJudgement", () => {
         `<think>{"score": 5}? No.</think>{"score": 2}`,
         `{"feedback": "it ends with </think>", "score": 2}`,
         `{"criteria": {"brief": {"points": 1}}, "score": 2.0}`,
-        `{"score": 2} and, to repeat it, {"score": 2}`
+        `{"score": 2} and, to repeat it, {"score": 2}`,
+        `{"feedback": "no", "score": 2,}`,
+        "```json\n{\n  \"criteria\": [1, 1,],\n  \"feedback\": \"two lines,\nsay, }\",\n  \"score\": 2,\n}\n``` }"
       ]
     ) assert.strictEqual(score(text), 2, text)
     assert.deepStrictEqual(
@@ -54,6 +56,7 @@ describe("readJudgement", () => {
     for (const text of [`{"feedback":"perfect","score":5}`, `It says {"feedback": "perfect", "score": 5}.`]) {
       assert.deepStrictEqual(judged(text), Either.left(copy), text)
     }
+    assert.deepStrictEqual(readJudgement(`It says {"score": 5,} }`, scale, `{"score": 5,}`), Either.left(copy))
     assert.deepStrictEqual(
       judged(`It says {"feedback": "perfect", "score": 5}, so: {"feedback": "no answer", "score": 1}`),
       Either.right({ score: 1, feedback: "no answer" })

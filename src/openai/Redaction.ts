@@ -180,12 +180,12 @@ export class Redactor {
 const logprobs = parseJsonPath("$..logprobs") as JsonPath
 const hasLogprobs = (text: string) => /"logprobs"\s*:\s*[[{]/.test(text)
 
-/** Applies a change to a JSON document, or to each event of a stream of them; other texts have no places in them. */
+/** Applies a change to a JSON document, to each of its lines, or to each event of a stream; other texts have no places in them. */
 const overJson = (text: string, change: (value: unknown) => number): Cleaned | null => {
   const start = /^[\s\uFEFF]*(.)/.exec(text.slice(0, 64))?.[1]
   if (start === "{" || start === "[") {
     const value = parseJson(text.replace(/^\uFEFF/, ""))
-    if (value === undefined) return null
+    if (value === undefined) return overLines(text, change)
     const count = change(value)
     return count === 0 ? { text, count } : { text: JSON.stringify(value), count }
   }
@@ -201,6 +201,20 @@ const overJson = (text: string, change: (value: unknown) => number): Cleaned | n
     return count === 0 ? line : field + JSON.stringify(value)
   })
   return isReadable ? { text: clean, count: total } : null
+}
+
+/** JSON lines: what is recorded of a WebSocket, and how some servers stream. Null where one of them is no JSON. */
+const overLines = (text: string, change: (value: unknown) => number): Cleaned | null => {
+  let total = 0
+  const lines: Array<string> = []
+  for (const line of text.split("\n")) {
+    const value = parseJson(line)
+    if (value === undefined && line.trim() !== "") return null
+    const count = value === undefined ? 0 : change(value)
+    total += count
+    lines.push(count === 0 ? line : JSON.stringify(value))
+  }
+  return { text: total === 0 ? text : lines.join("\n"), count: total }
 }
 
 /**

@@ -235,6 +235,20 @@ describe("rules of one's own", () => {
     expect(bodyText(own, "plain text")).toMatchObject({ text: "plain text", dropped: null })
   })
 
+  it("follow paths in lines of JSON, as which the messages of a WebSocket are kept", () => {
+    const own = withRules({ jsonPaths: ["$.user", "$..email"] })
+    const lines = "{\"type\": \"a\", \"n\": 1}\n{\"user\":\"ann\",\"x\":{\"email\":\"e\"}}\n"
+    expect(bodyText(own, lines)).toEqual({
+      text: "{\"type\": \"a\", \"n\": 1}\n{\"user\":\"[REDACTED]\",\"x\":{\"email\":\"[REDACTED]\"}}\n",
+      count: 2,
+      dropped: null
+    })
+    const others = "{\"a\": 1}\r\n\r\n[2]\r\n"
+    expect(bodyText(own, others)).toEqual({ text: others, count: 0, dropped: null })
+    expect(bodyText(own, "{\"a\":1}\n{\"user\":\"ann").dropped).toContain("looks like JSON")
+    expect(bodyText(own, "{\"a\":1}\nuser: ann\n").dropped).toContain("looks like JSON")
+  })
+
   it("know what a path is", () => {
     for (const path of ["", "user", "$", "$.", "$.a[", "$[-1]", "$..", "$a", "$['a'"]) {
       expect([path, typeof parseJsonPath(path)]).toEqual([path, "string"])
@@ -254,6 +268,14 @@ it("does not let the tokens of an answer spell out what was taken from its text"
   expect(bodyText(redactor, answer).text).toBe(
     "{\"choices\":[{\"message\":{\"content\":\"[REDACTED]\"},\"logprobs\":null}]}"
   )
+})
+
+it("keeps the lines of a stream without a secret and its log probabilities", () => {
+  const lines = `{"type":"response.created"}\n{"text":"${shapes[0]}","logprobs":[{"token":"sk-abcde"}]}\n`
+  expect(bodyText(redactor, lines)).toMatchObject({
+    text: "{\"type\":\"response.created\"}\n{\"text\":\"[REDACTED]\",\"logprobs\":null}\n",
+    dropped: null
+  })
 })
 
 it("tells a secret that is spread over events", () => {

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { randomBytes } from "node:crypto"
-import { copyFileSync, mkdirSync, renameSync, rmSync } from "node:fs"
+import { copyFileSync, mkdirSync, renameSync, rmSync, truncateSync } from "node:fs"
 import { join } from "node:path"
 import { request } from "undici"
 import { statusOf } from "../../src/proxy/Health.js"
@@ -191,6 +191,24 @@ describe("Proxy, when its store is held or gone", () => {
         yield* until("ready")
         assert.strictEqual((yield* send("/v1/x")).statusCode, 200)
       }).pipe(Effect.provide(proxyAt(path, yield* echo)))
+    }))
+
+  it.scopedLive("answers nothing more when its file is cut to nothing, nor when something is put back into it", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const warnings: Array<string> = []
+      yield* Effect.gen(function*() {
+        assert.strictEqual((yield* send("/v1/x")).statusCode, 200)
+        copyFileSync(path, `${path}.copy`)
+        truncateSync(path)
+        assert.notStrictEqual((yield* send("/v1/x")).statusCode, 200)
+        assert.strictEqual((yield* until("store_gone")).statusCode, 503)
+        yield* eventually("a warning", Effect.sync(() => warnings[0]))
+        assert.include(warnings[0], `${path} was emptied while in use`)
+        copyFileSync(`${path}.copy`, path)
+        assert.strictEqual((yield* send("/v1/x")).statusCode, 503)
+        assert.strictEqual((yield* health).status, "store_gone")
+      }).pipe(Effect.provide(proxyAt(path, yield* echo, { warn: (message) => void warnings.push(message) })))
     }))
 
   it.scopedLive("finds out that its file was moved away before a call does", () =>

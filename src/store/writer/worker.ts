@@ -64,8 +64,8 @@ const main = () => {
     const { lost } = files
     if (lost !== null) {
       // The log alone: the database is where it was.
-      if (lost !== path) saveLog(db)
-      const failure: Failure = { reason: "gone", message: `${lost} was moved or deleted while in use` }
+      if (lost.file !== path) saveLog(db)
+      const failure: Failure = { reason: "gone", message: `${lost.file} was ${lost.how} while in use` }
       committed(requests.map(() => ({ ok: false, failure })), 0, log?.state ?? noLog)
       return
     }

@@ -26,6 +26,8 @@ const secrets: ReadonlyArray<readonly [literal: string, pattern: string]> = [
   ...["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "hf_", "gsk_", "xai-"].map((literal) =>
     [literal, `${after(literal)}${token}{16,}`] as const
   ),
+  // What a browser is given for a Realtime session of OpenAI's.
+  ["ek_", `${after("ek_")}[A-Za-z0-9]{16,}`],
   ["xox", `${after("xox")}[abeoprs]-${token}{10,}`],
   ["AIza", `${after("AIza")}${token}{20,}`],
   ...["Bearer ", "bearer "].map((literal) => [literal, `${after(literal)}[A-Za-z0-9._~+/=-]{16,}`] as const),
@@ -40,7 +42,7 @@ const secrets: ReadonlyArray<readonly [literal: string, pattern: string]> = [
  * character that is rare in prose and JSON, and looks back from there.
  */
 const hint =
-  /[-_](?<=sk-|tau[_-]|gh[pousr]_|_pat_|lpat-|hf_|gsk_|xai-|-----)|[IJK](?<=AI|eyJ|AK)|AS(?=IA)|xox[abeoprs]|[Bb]earer /
+  /[-_](?<=sk-|tau[_-]|gh[pousr]_|_pat_|lpat-|hf_|gsk_|ek_|xai-|-----)|[IJK](?<=AI|eyJ|AK)|AS(?=IA)|xox[abeoprs]|[Bb]earer /
 
 /** Takes the secrets of one kind out; `found` is called for each. */
 type Cleaner = (text: string, found: () => void) => string

@@ -26,7 +26,8 @@ const shapes = [
   "AIzaSyA1234567890abcdefghijklmnopqrstuv",
   "Bearer abcdefghijklmnop.qrst~123+/=",
   "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
-  "gsk_abcdefghijklmnopqrst0123"
+  "gsk_abcdefghijklmnopqrst0123",
+  "ek_68af296e8e408191a1120ab6383263c2"
 ]
 
 describe("texts that are known to be secret", () => {

@@ -13,6 +13,18 @@ const lastLine = (stderr: string) => stderr.trim().split("\n").at(-1)!
 
 const attemptsIn = (folder: string) => query<{ n: number }>(folder, "SELECT count(*) AS n FROM attempts")[0]!.n
 
+const stepsIn = (folder: string) => query(folder, "SELECT n, chain FROM search_steps ORDER BY n")
+
+/** The same command ends the search now, over the steps that it had taken before. */
+const goesOn = (folder: string, config: Parameters<typeof searched>[1]) =>
+  Effect.gen(function*() {
+    const steps = stepsIn(folder)
+    const { code, stderr } = yield* searched(folder, config)
+    assert.strictEqual(code, 0, stderr)
+    assert.isNotEmpty(steps)
+    assert.deepStrictEqual(stepsIn(folder).slice(0, steps.length), steps)
+  })
+
 /** An agent behind a command, which asks its model through the run's proxy. */
 const agentProgram = `
 let text = ""
@@ -126,14 +138,8 @@ describe("A search whose rollouts or reflections fail for want of what they need
         lastLine(stopped.stderr),
         /^tau: the last 5 reflections failed \(the reflection model answered 422: not now /
       )
-      const steps = query(folder, "SELECT n, chain FROM search_steps ORDER BY n")
       outage.isOn = false
-      const { code, stderr } = yield* searched(folder, config)
-      assert.strictEqual(code, 0, stderr)
-      assert.deepStrictEqual(
-        query(folder, "SELECT n, chain FROM search_steps ORDER BY n").slice(0, steps.length),
-        steps
-      )
+      yield* goesOn(folder, config)
       assert.deepStrictEqual(
         query(folder, "SELECT n FROM search_reflections WHERE failure IS NOT NULL ORDER BY n"),
         [0, 1, 2, 3].map((n) => ({ n }))
@@ -151,14 +157,8 @@ describe("A search whose rollouts or reflections fail for want of what they need
       const stopped = yield* searched(folder, config)
       assert.strictEqual(stopped.code, 1)
       assert.match(lastLine(stopped.stderr), /^tau: \d+ of \d+ rollouts failed because their model answered 429 /)
-      const steps = query(folder, "SELECT n, chain FROM search_steps ORDER BY n")
       outage.from = Infinity
-      const { code, stderr } = yield* searched(folder, config)
-      assert.strictEqual(code, 0, stderr)
-      assert.deepStrictEqual(
-        query(folder, "SELECT n, chain FROM search_steps ORDER BY n").slice(0, steps.length),
-        steps
-      )
+      yield* goesOn(folder, config)
     }))
 
   it.scopedLive("says of an agent's program which of its needs was missing, and goes on when it is there", () =>

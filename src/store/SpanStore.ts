@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { AttemptId, RolloutId, SpanId } from "../domain/Ids.js"
+import { AttemptId, SpanId } from "../domain/Ids.js"
 import { Span, type SpanState } from "../domain/Span.js"
 import { lookedAtMax, type Page, pageOf, type PageRequest, positionOf, type UnknownCursor } from "./Page.js"
 import { orStoreError } from "./reading.js"
@@ -53,8 +53,6 @@ export type SpanOrder = "oldest" | "newest"
 export class SpanStore extends Context.Tag("tau/store/SpanStore")<SpanStore, {
   /** In the order the attempt made them. */
   readonly byAttempt: (id: AttemptId) => Effect.Effect<ReadonlyArray<Span>, StoreError>
-  /** Of all attempts of a rollout or of a capture session, in order of time. */
-  readonly byRollout: (id: RolloutId) => Effect.Effect<ReadonlyArray<Span>, StoreError>
   /**
    * The calls that a filter fits, in order of time. A page may end before it is full: see `lookedAtMax`.
    */
@@ -75,11 +73,6 @@ export class SpanStore extends Context.Tag("tau/store/SpanStore")<SpanStore, {
         Request: AttemptId,
         Result: Span,
         execute: (id) => sql`SELECT * FROM spans WHERE attempt_id = ${id} ORDER BY sequence_id`
-      })
-      const byRollout = SqlSchema.findAll({
-        Request: RolloutId,
-        Result: Span,
-        execute: (id) => sql`SELECT * FROM spans WHERE rollout_id = ${id} ORDER BY start_time_us, sequence_id`
       })
       const get = SqlSchema.findOne({
         Request: SpanId,
@@ -125,7 +118,6 @@ export class SpanStore extends Context.Tag("tau/store/SpanStore")<SpanStore, {
             return page.next === null ? { ...page, next: yield* lastLookedAt(query) } : page
           }),
         byAttempt: (id) => orStoreError("reading spans", byAttempt(id)),
-        byRollout: (id) => orStoreError("reading spans", byRollout(id)),
         get: (id) => orStoreError("reading a span", get(id)),
         payload: (sha256) =>
           orStoreError("reading a payload", payload(sha256)).pipe(Effect.map(Option.map(({ content }) => content)))

@@ -1,16 +1,10 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import {
-  actionKeyOf,
-  type ControlChange,
-  type ControlLifecycle,
-  type ControlOutcome,
-  type ControlVerb
-} from "../domain/Control.js"
+import { actionKeyOf, type ControlLifecycle } from "../domain/Control.js"
 import type { StoreError } from "./StoreError.js"
 import { Writer } from "./Writer.js"
-import type { AppliedControl } from "./writer/control.js"
+import type { AppliedControl, ApplyControl, RecordControl } from "./writer/control.js"
 
 /** The control verbs, each in one transaction with its row in the log. `AuditTrail` reads the log. */
 export class ControlLog extends Context.Tag("tau/store/ControlLog")<ControlLog, {
@@ -19,27 +13,12 @@ export class ControlLog extends Context.Tag("tau/store/ControlLog")<ControlLog, 
    * whether or not there is a run, and whether or not a process works on it: a live one follows at its next heartbeat.
    */
   readonly apply: (
-    options: {
-      readonly verb: ControlChange
-      readonly principal: string
-      readonly decision: string
-      readonly resourcesVersion: number | null
-      readonly rollbackCheckpoint: string | null
-      readonly checkpointSource: "primary" | "fallback" | null
-      readonly note?: string | undefined
-    }
+    options: Omit<ApplyControl, "actionKey">
   ) => Effect.Effect<AppliedControl, StoreError>
 
   /** Logs a verb that changed nothing: denied, failed, or a question. Answers where that leaves the store: where it was. */
   readonly record: (
-    options: {
-      readonly verb: ControlVerb
-      readonly principal: string
-      readonly decision: string
-      readonly detail: string
-      readonly outcome: ControlOutcome
-      readonly note?: string | undefined
-    }
+    options: Omit<RecordControl, "actionKey">
   ) => Effect.Effect<ControlLifecycle, StoreError>
 }>() {
   static readonly layer = Layer.effect(

@@ -18,19 +18,21 @@ import { afterAll, beforeAll } from "vitest"
 import { CommandExecutorConfig } from "../../src/domain/RunConfig.js"
 import * as CommandExecutor from "../../src/runtime/CommandExecutor.js"
 import type { Assignment } from "../../src/runtime/Executor.js"
+import { setVariables, withVariables } from "../support/environment.js"
 import { alive, eventually } from "../support/processes.js"
 import { assignment, execute } from "./assignments.js"
 
 let dir: string
+let restore: () => void
 beforeAll(() => {
   dir = realpathSync(mkdtempSync(join(tmpdir(), "tau-command-")))
   mkdirSync(join(dir, "agents"))
   // The attempts' folders go where nobody else's do.
   mkdirSync(join(dir, "tmp"))
-  process.env["TMPDIR"] = join(dir, "tmp")
+  restore = setVariables({ TMPDIR: join(dir, "tmp") })
 })
 afterAll(() => {
-  delete process.env["TMPDIR"]
+  restore()
   rmSync(dir, { recursive: true, force: true })
 })
 
@@ -102,12 +104,10 @@ describe("CommandExecutor", () => {
       assert.strictEqual(env["PATH"], process.env["PATH"])
     }))
 
-  it.live("keeps the keys of our own environment from the agent", () =>
+  it.scopedLive("keeps the keys of our own environment from the agent", () =>
     Effect.gen(function*() {
-      Object.assign(process.env, { ANTHROPIC_API_KEY: "sk-ours", SOME_TOKEN: "sk-ours" })
+      yield* withVariables({ ANTHROPIC_API_KEY: "sk-ours", SOME_TOKEN: "sk-ours" })
       const env = yield* report("env")
-      delete process.env["ANTHROPIC_API_KEY"]
-      delete process.env["SOME_TOKEN"]
       assert.notInclude(JSON.stringify(env), "sk-ours")
     }))
 

@@ -8,6 +8,7 @@ import { Scorer } from "../../src/domain/Reward.js"
 import type { Example } from "../../src/domain/Rollout.js"
 import { ScorerConfig } from "../../src/domain/RunConfig.js"
 import * as Scoring from "../../src/scoring/Scoring.js"
+import { withVariables } from "../support/environment.js"
 
 const decode = Schema.decodeSync(Schema.Array(ScorerConfig))
 type Configs = Parameters<typeof decode>[0]
@@ -155,15 +156,14 @@ describe("command scorer", () => {
       assert.deepStrictEqual(rewards.map(({ feedback, value }) => [value, feedback]), [[1, null]])
     }))
 
-  it.live("sees no key of ours", () =>
+  it.scopedLive("sees no key of ours", () =>
     Effect.gen(function*() {
-      process.env["OPENAI_API_KEY"] = "sk-secret"
+      yield* withVariables({ OPENAI_API_KEY: "sk-secret" })
       const { rewards } = yield* score(
         program("console.log(JSON.stringify({ score: 0, feedback: JSON.stringify(process.env) }))"),
         {},
         ""
       )
-      delete process.env["OPENAI_API_KEY"]
       assert.include(rewards[0]?.feedback ?? "", "PATH")
       assert.notInclude(rewards[0]?.feedback ?? "", "sk-secret")
     }))

@@ -1,5 +1,5 @@
-import type { ServerResponse } from "node:http"
-import type { Socket } from "node:net"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { Socket } from "node:net"
 
 /** How long a client may leave unread what it had been sent before its connection is broken off all the same. */
 const lingerMs = 30_000
@@ -32,6 +32,24 @@ export const breakOffNow = (outgoing: ServerResponse): void => {
   const { socket } = outgoing
   if (socket !== null && endsWithClose(outgoing)) socket.resetAndDestroy()
   else outgoing.destroy()
+}
+
+/**
+ * Has a connection that its client wants closed stay open, behind an answer that came early, until the request is whole. Node closes
+ * it at once, and what still comes then resets it: many clients read an answer only once they have sent the rest.
+ */
+export const closeOnceHeard = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+  if (outgoing.shouldKeepAlive) return
+  // Before Node's own listener, which closes.
+  outgoing.prependOnceListener("finish", () => {
+    const { socket } = incoming
+    if (incoming.complete) return
+    socket.destroySoon = () => {
+      socket.setTimeout(lingerMs, () => socket.destroy())
+      incoming.once("close", () => Socket.prototype.destroySoon.call(socket))
+      incoming.resume()
+    }
+  })
 }
 
 /** Connections that a reset ends soon, which a close must not overtake. */

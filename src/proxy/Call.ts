@@ -339,6 +339,9 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     // Before the abort, which reports an error of its own at once.
     this.phase = "over"
     this.abort()
+    // Nobody takes what is left of the request, and many clients read an answer only once they have sent it.
+    this.incoming.unpipe()
+    this.incoming.resume()
   }
 
   private abort() {

@@ -6,7 +6,7 @@ import type { Duplex } from "node:stream"
 import { counted } from "../domain/Figures.js"
 import { isReachedAs } from "../http/HostName.js"
 import { listenFailure } from "../http/ListenFailure.js"
-import { closeNow } from "./BreakOff.js"
+import { closeNow, closeOnceHeard } from "./BreakOff.js"
 import type { UnderWay } from "./CallClock.js"
 import type { Member, Members } from "./Members.js"
 import { ProxyStartError } from "./ProxyError.js"
@@ -49,7 +49,10 @@ export const listen = (gateway: Listener, { bind, limits, upstreamUrl }: ProxyOp
         // A request that names no host is refused by the guard, in the shape of all errors.
         requireHostHeader: false
       },
-      (request, response) => gateway.handle(request, response)
+      (request, response) => {
+        closeOnceHeard(request, response)
+        gateway.handle(request, response)
+      }
     )
     server.maxConnections = limits.connectionsMax
     // Node would drop what is beyond a thousand headers without a word; their bytes are limited already.

@@ -9,6 +9,7 @@ import { Fields, instantOf, type Problem } from "../evidence/Fields.js"
 import { comparisonSvg } from "../evidence/Plot.js"
 import { proofProblems } from "../evidence/ProofRules.js"
 import { runIdPattern } from "../evidence/Publication.js"
+import { checkFigures } from "../evidence/Recomputed.js"
 import { criteriaOf, reportProblems } from "../evidence/ReportRules.js"
 import * as Retention from "../evidence/Retention.js"
 import {
@@ -134,7 +135,7 @@ const significance = (input: SignificanceInput): Effect.Effect<number, CommandEr
 /** The second candidate's report stands beside the first one's: `….json`, `…-2.json`. */
 const numbered = (file: string, index: number) => index === 0 ? file : file.replace(/(\.json)?$/, `-${index + 1}$1`)
 
-const verdictText = ({ alpha, comparison, failed, pValue, trained }: Judged, out: string) => {
+const verdictText = ({ comparison, failed, options: { alpha }, pValue, trained }: Judged, out: string) => {
   const { bounds, meanDelta, n, test } = comparison
   const level = `${Number((100 * (1 - alpha)).toPrecision(6))}%`
   const interval = `${level} [${bounds.low.toFixed(4)}, ${bounds.high.toFixed(4)}]`
@@ -207,6 +208,7 @@ const significanceOf = (
     for (const [group, key, found, wanted] of expected) {
       if (found !== undefined && found !== wanted) group.refuse(key, `${String(wanted)} as in the report it is about`)
     }
+    if (fields.problems.length === 0) yield* computed(() => checkFigures(fields, baseline, trained))
     if (fields.problems.length > 0 || criteria === undefined) return yield* wrong(file, fields.problems)
     return { pValue: part.number("p_value")!, confidenceLevel: part.number("confidence_level")!, criteria }
   })

@@ -49,7 +49,9 @@ const bars = (label: string, values: ReadonlyArray<number>, low: number, high: n
 const binsShown = 20
 
 /** One picture of a significance report. */
-export const comparisonSvg = ({ alpha, baseline, comparison, failed, pValue, trained }: Judged): string => {
+export const comparisonSvg = (
+  { baseline, comparison, failed, options: { alpha }, pValue, trained }: Judged
+): string => {
   const before = baseline.cases.flatMap(({ rewards }) => rewards)
   const after = trained.cases.flatMap(({ rewards }) => rewards)
   const low = Math.min(0, ...before, ...after)

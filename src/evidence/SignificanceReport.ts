@@ -12,7 +12,7 @@ export interface Judged {
   /** Corrected for the number of candidates (Holm). */
   readonly pValue: number
   readonly candidates: number
-  readonly alpha: number
+  readonly options: ComparisonOptions
   readonly criteria: Criteria
   readonly failed: ReadonlyArray<Criterion>
 }
@@ -35,7 +35,7 @@ export const judge = (
       comparison: comparisons[index]!,
       pValue,
       candidates: candidates.length,
-      alpha: options.alpha,
+      options,
       criteria,
       failed
     }
@@ -63,7 +63,8 @@ const criteriaJson = ({ maxPValue, maxSafetyRegression, minRewardDelta }: Criter
 })
 
 export const significanceReportJson = (judged: Judged, runId: string, generatedAtMs: number) => {
-  const { alpha, baseline, candidates, comparison, criteria, failed, pValue, trained } = judged
+  const { baseline, candidates, comparison, criteria, failed, options, pValue, trained } = judged
+  const { alpha, seed, unpaired = false } = options
   return reportJson("significance", { ...trained.head, runId, generatedAtMs }, trained.metrics, {
     significance: {
       alpha,
@@ -83,6 +84,8 @@ export const significanceReportJson = (judged: Judged, runId: string, generatedA
     analysis: {
       test: comparison.test,
       alternative: "two-sided",
+      seed,
+      unpaired,
       interval_method: comparison.intervalMethod,
       n: comparison.n,
       wins: comparison.wins,

@@ -104,6 +104,19 @@ describe("tau benchmark", () => {
           /^<svg [^]*<\/svg>\n$/
         )
 
+        // Who draws from the same seed finds the same figures, and so does the proof.
+        assert.deepInclude(significance.analysis, { seed: 1, unpaired: false })
+        const forged = structuredClone(significance) as { significance: Record<string, unknown> }
+        forged.significance["p_value"] = 0.0001
+        assert.deepStrictEqual(reportProblems(forged), [])
+        writeFileSync(join(folder, "forged.json"), JSON.stringify(forged))
+        const caught = yield* tau(folder, ["benchmark", "proof", "--run-id=m24-forged", "--significance=forged.json"])
+        assert.deepInclude(caught, {
+          code: 1,
+          stderr: "tau: forged.json: significance.p_value: expected 0.001953125 as the cases of both reports give it, "
+            + "found 0.0001\n"
+        })
+
         const runId = "m24-sums"
         yield* benchmark(folder, "proof", `--run-id=${runId}`, "--generated-at=2026-11-25T20:00:00Z")
         const proof = read(folder, `${reports}/m24-benchmark-proof-${runId}.json`)
@@ -334,6 +347,7 @@ describe("tau benchmark", () => {
         assert.strictEqual(first!.analysis["p_value_uncorrected"], 2 / 2 ** 6)
         assert.strictEqual(first!.significance["p_value"], 4 / 2 ** 6)
         assert.strictEqual(second!.significance["pass"], false)
+        yield* benchmark(folder, "proof", "--run-id=m24-two")
         const refused = yield* tau(folder, ["benchmark", "significance", `--trained=${reports}/other-seed.json`])
         assert.strictEqual(refused.code, 1)
         assert.include(refused.stderr, "inputs differ: inputs.seed")

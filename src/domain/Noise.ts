@@ -75,6 +75,8 @@ const because = (brokenBy: string): string => {
       return "their calls could not be passed on"
     case "scorer":
       return "their scorer could not judge"
+    case "agent":
+      return "the server of their agent did not answer or had no capacity"
     default:
       return `their model answered ${brokenBy}`
   }
@@ -83,7 +85,8 @@ const because = (brokenBy: string): string => {
 /** What to do about it, and then to begin again. */
 export const brokenRemedy = (causes: ReadonlyArray<BrokenBy>): string => {
   const mend = [
-    ...(causes.some(({ brokenBy }) => brokenBy !== "scorer") ? ["bring the model back"] : []),
+    ...(causes.some(({ brokenBy }) => brokenBy !== "scorer" && brokenBy !== "agent") ? ["bring the model back"] : []),
+    ...(causes.some(({ brokenBy }) => brokenBy === "agent") ? ["bring the agent's server back"] : []),
     ...(causes.some(({ brokenBy }) => brokenBy === "scorer") ? ["mend the scorer"] : [])
   ]
   return `${mend.join(", ")} and run the same command again to go on`

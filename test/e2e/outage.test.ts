@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { query, searched } from "../support/searchRuns.js"
 import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
 import { scratchFolder } from "../support/store.js"
+import { upstream } from "../support/upstream.js"
 
 describe("An evaluation whose model goes away", { timeout: 120_000 }, () => {
   it.scopedLive("is no success when a whole mode had no model, and the same command tries that mode again", () =>
@@ -34,6 +35,40 @@ describe("An evaluation whose model goes away", { timeout: 120_000 }, () => {
       assert.lengthOf(query(folder, "SELECT 1 FROM attempts"), 15)
       // What is over is over: the command begins anew.
       assert.match((yield* searched(folder, config)).stderr, /^new run run-0002-/m)
+    }))
+
+  it.scopedLive("is none either when the server of its agent had gone, and the same command goes on once it is back", () =>
+    Effect.gen(function*() {
+      let isThere = false
+      const url = yield* upstream((request, response) => {
+        const chunks: Array<Buffer> = []
+        request.on("data", (chunk: Buffer) => chunks.push(chunk))
+        request.on("end", () => {
+          const { example } = JSON.parse(Buffer.concat(chunks).toString()) as { example: { prompt: string } }
+          if (isThere || !example.prompt.startsWith("v")) return response.end(JSON.stringify({ output: "4" }))
+          if (example.prompt === "v1") return response.destroy()
+          return response.writeHead(503).end("no room")
+        })
+      })
+      const folder = yield* scratchFolder
+      const config = {
+        optimize: ["t1", "t2"].map((prompt) => ({ prompt, expected: "4" })),
+        validate: ["v1", "v2"].map((prompt) => ({ prompt, expected: "4" })),
+        executor: { kind: "http", url },
+        upstream_url: url,
+        max_attempts: 1
+      }
+      const { code, stderr } = yield* searched(folder, config)
+      assert.strictEqual(code, 1)
+      assert.include(
+        stderr,
+        "2 of 4 rollouts failed because the server of their agent did not answer or had no capacity ("
+      )
+      assert.include(stderr, "bring the agent's server back and run the same command again to go on\n")
+      isThere = true
+      const again = yield* searched(folder, config)
+      assert.strictEqual(again.code, 0, again.stderr)
+      assert.deepInclude(JSON.parse(again.stdout), { run_state: "completed", start: 2, succeeded: 4 })
     }))
 
   it.scopedLive("stays a success when a few calls failed", () =>

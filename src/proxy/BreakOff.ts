@@ -3,6 +3,8 @@ import { Socket } from "node:net"
 
 /** How long a client may leave unread what it had been sent before its connection is broken off all the same. */
 const lingerMs = 30_000
+/** How long it may take to send what nobody wants any more. */
+const hearingMaxMs = 300_000
 /** A reset may overtake what the system holds for a client: so long it has to read that. */
 const graceMs = 1_000
 
@@ -46,7 +48,11 @@ export const closeOnceHeard = (incoming: IncomingMessage, outgoing: ServerRespon
     if (incoming.complete) return
     socket.destroySoon = () => {
       socket.setTimeout(lingerMs, () => socket.destroy())
-      incoming.once("close", () => Socket.prototype.destroySoon.call(socket))
+      const patience = setTimeout(() => socket.destroy(), hearingMaxMs)
+      incoming.once("close", () => {
+        clearTimeout(patience)
+        Socket.prototype.destroySoon.call(socket)
+      })
       incoming.resume()
     }
   })

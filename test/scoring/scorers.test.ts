@@ -41,6 +41,13 @@ describe("exact_match", () => {
     assert.strictEqual(exactMatch("4.0", 4).value, 0)
   })
 
+  it("looks at no more of a huge answer than it tells of", () => {
+    const output = "😀".repeat(4_000_000)
+    const begunAt = performance.now()
+    assert.match(String(feedback(output, "😀 yes")), /: they differ from character 2 on$/)
+    assert.isBelow(performance.now() - begunAt, 1_000)
+  })
+
   it("says what was expected, what came and where they part", () => {
     assert.strictEqual(feedback("5", "4"), `expected "4", got "5": they differ from character 1 on`)
     assert.strictEqual(feedback(" ", "4"), `expected "4", got "": the answer is empty`)

@@ -22,6 +22,9 @@ interface SummaryJson {
   readonly resume: { readonly resumed: boolean; readonly finished_before: number; readonly requeued: number }
 }
 
+/** `TAU_TEST_KILLS=50` for a longer trial. */
+const kills = Number(process.env["TAU_TEST_KILLS"] ?? 12)
+
 /** Starts the same command again and again, kills it at random moments, and lets the last start finish. */
 const survive = ({ config, kills, latencyMs, rollouts }: Scenario) =>
   Effect.gen(function*() {
@@ -117,10 +120,10 @@ const assertEachOnce = ({ before, said, storePath, summary }: Survived, { kills,
 
 describe(`kill -9 (TAU_TEST_SEED=${testSeed})`, () => {
   it.scopedLive(
-    "at 20 random moments of 200 rollouts loses nothing and repeats nothing that was finished",
+    `at ${kills} random moments of ${10 * kills} rollouts loses nothing and repeats nothing that was finished`,
     () =>
       Effect.gen(function*() {
-        const scenario = { rollouts: 200, kills: 20, latencyMs: 150, config: { worker_count: 4 } }
+        const scenario = { rollouts: 10 * kills, kills, latencyMs: 150, config: { worker_count: 4 } }
         const survived = yield* survive(scenario)
         assertEachOnce(survived, scenario)
         // Each success stands on a finished span whose answer is the one that the server sent.
@@ -143,7 +146,7 @@ describe(`kill -9 (TAU_TEST_SEED=${testSeed})`, () => {
         }
         assert.deepStrictEqual(rowsOf(survived.storePath, "SELECT 1 FROM spans WHERE state = 'open'"), [])
       }),
-    120_000
+    60_000 + 6_000 * kills
   )
 
   it.scopedLive("never loses an answer that an agent held in its hands", () =>

@@ -21,7 +21,7 @@ import { scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
 
 /** `TAU_TEST_KILLS=30` for a longer trial. */
-const kills = Number(process.env["TAU_TEST_KILLS"] ?? 6)
+const kills = Number(process.env["TAU_TEST_KILLS"] ?? 4)
 
 interface Told {
   readonly ended: string

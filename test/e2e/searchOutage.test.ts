@@ -167,6 +167,7 @@ describe("A search whose rollouts or reflections fail for want of what they need
       const folder = yield* scratchFolder
       const config = (upstream: string) => ({
         ...searchConfig(origin, {
+          validate: 16,
           max_attempts: 2,
           executor: { kind: "command", command: ["node", "agent.mjs"] },
           optimizer: { algorithm: "gepa", max_rollouts: 60, max_reflections: 4 }
@@ -177,9 +178,9 @@ describe("A search whose rollouts or reflections fail for want of what they need
       assert.strictEqual(started.code, 1)
       assert.match(
         lastLine(started.stderr),
-        /^tau: none of the seed's 40 rollouts succeeded, .*: 40 failed with "the agent exited with code 1", \S+ say; mend the agent and run the same command again to go on$/
+        /^tau: none of the seed's 16 rollouts succeeded, .*: 16 failed with "the agent exited with code 1", \S+ say; mend the agent and run the same command again to go on$/
       )
-      assert.strictEqual(attemptsIn(folder), 80)
+      assert.strictEqual(attemptsIn(folder), 32)
       assert.lengthOf(served, 0)
 
       writeFileSync(join(folder, "agent.mjs"), agentProgram)
@@ -187,7 +188,7 @@ describe("A search whose rollouts or reflections fail for want of what they need
       assert.strictEqual(away.code, 1)
       assert.match(
         lastLine(away.stderr),
-        /^tau: 40 of 40 rollouts failed because their model could not be reached \(the agent exited with code 1\): /
+        /^tau: 16 of 16 rollouts failed because their model could not be reached \(the agent exited with code 1\): /
       )
 
       const { code, stderr } = yield* searched(folder, config(origin))

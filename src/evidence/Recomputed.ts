@@ -2,6 +2,7 @@
 import type { BenchmarkReport } from "./BenchmarkReport.js"
 import { compare } from "./Comparison.js"
 import type { Fields } from "./Fields.js"
+import { near } from "./ReportRules.js"
 
 /**
  * Notes every figure that the cases do not give. Reports that do not say what their draws started from, as those of older
@@ -37,6 +38,3 @@ export const checkFigures = (report: Fields, baseline: BenchmarkReport, trained:
 
 const isWithin = (value: number, low: number, high: number) =>
   (value > low && value < high) || near(value, low) || near(value, high)
-
-/** Another engine may round otherwise. */
-const near = (one: number, other: number) => Math.abs(one - other) <= 1e-9

@@ -149,7 +149,8 @@ const checkArchivePath = (
 }
 
 /** Means are sums in floating point: equal up to noise. */
-const near = (one: number, other: number) => Math.abs(one - other) <= 1e-9 * Math.max(1, Math.abs(one), Math.abs(other))
+export const near = (one: number, other: number) =>
+  Math.abs(one - other) <= 1e-9 * Math.max(1, Math.abs(one), Math.abs(other))
 
 const checkSignificance = (report: Fields) => {
   const part = report.object("significance")

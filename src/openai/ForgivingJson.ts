@@ -1,3 +1,5 @@
+import { parseJson } from "./Json.js"
+
 export interface ForgivenJson {
   readonly value: unknown
   /** Of its last bracket. */
@@ -32,7 +34,7 @@ export const readForgivingly = (answer: string, from: number, to = answer.length
       }
       depth -= 1
       if (depth === 0) {
-        const value = parsed(pieces.join("") + answer.slice(kept, at + 1))
+        const value = parseJson(pieces.join("") + answer.slice(kept, at + 1), false)
         return value === undefined ? undefined : { value, end: at }
       }
     }
@@ -42,12 +44,4 @@ export const readForgivingly = (answer: string, from: number, to = answer.length
     else if (character > " ") comma = -1
   }
   return undefined
-}
-
-const parsed = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

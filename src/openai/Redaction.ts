@@ -184,23 +184,29 @@ const hasLogprobs = (text: string) => /"logprobs"\s*:\s*[[{]/.test(text)
 const overJson = (text: string, change: (value: unknown) => number): Cleaned | null => {
   const start = /^[\s\uFEFF]*(.)/.exec(text.slice(0, 64))?.[1]
   if (start === "{" || start === "[") {
-    const value = parseJson(text.replace(/^\uFEFF/, ""))
-    if (value === undefined) return overLines(text, change)
-    const count = change(value)
-    return count === 0 ? { text, count } : { text: JSON.stringify(value), count }
+    const whole = overValue(text.replace(/^\uFEFF/, ""), change)
+    if (whole === null) return overLines(text, change)
+    return whole.count === 0 ? { text, count: 0 } : whole
   }
   if (!/^[\s\uFEFF]*(?:data|event|id|retry)?:/.test(text.slice(0, 64))) return { text, count: 0 }
   let total = 0
   let isReadable = true
   const clean = text.replace(/^(data: ?)([[{][^\r\n]*)/gm, (line, field: string, data: string) => {
     if (data === "[DONE]") return line
-    const value = parseJson(data)
-    if (value === undefined) isReadable = false
-    const count = value === undefined ? 0 : change(value)
-    total += count
-    return count === 0 ? line : field + JSON.stringify(value)
+    const cleaned = overValue(data, change)
+    if (cleaned === null) isReadable = false
+    total += cleaned?.count ?? 0
+    return cleaned === null ? line : field + cleaned.text
   })
   return isReadable ? { text: clean, count: total } : null
+}
+
+/** One JSON value as it came, unless something was changed in it; null where it is none. */
+const overValue = (json: string, change: (value: unknown) => number): Cleaned | null => {
+  const value = parseJson(json)
+  if (value === undefined) return null
+  const count = change(value)
+  return { text: count === 0 ? json : JSON.stringify(value), count }
 }
 
 /** JSON lines: what is recorded of a WebSocket, and how some servers stream. Null where one of them is no JSON. */
@@ -208,11 +214,10 @@ const overLines = (text: string, change: (value: unknown) => number): Cleaned | 
   let total = 0
   const lines: Array<string> = []
   for (const line of text.split("\n")) {
-    const value = parseJson(line)
-    if (value === undefined && line.trim() !== "") return null
-    const count = value === undefined ? 0 : change(value)
-    total += count
-    lines.push(count === 0 ? line : JSON.stringify(value))
+    const cleaned = overValue(line, change)
+    if (cleaned === null && line.trim() !== "") return null
+    total += cleaned?.count ?? 0
+    lines.push(cleaned?.text ?? line)
   }
   return { text: total === 0 ? text : lines.join("\n"), count: total }
 }

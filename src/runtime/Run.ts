@@ -170,8 +170,8 @@ const summaryOf = (
   deaths: ReadonlyArray<Deaths>,
   { runState, stoppedReason }: Closing
 ) =>
-  Effect.gen(function*() {
-    return yield* summarize({
+  Effect.flatMap(Clock.currentTimeNanos, (now) =>
+    summarize({
       begun,
       config,
       recovery,
@@ -185,9 +185,8 @@ const summaryOf = (
       rules: config.rewrite ?? [],
       isSearch: search !== null,
       samples: config.optimizer.samples ?? 1,
-      elapsedMs: Number((yield* Clock.currentTimeNanos) - reported.startedAtNanos) / 1e6
-    })
-  })
+      elapsedMs: Number(now - reported.startedAtNanos) / 1e6
+    }))
 
 const standingNow = Effect.flatMap(RunStanding, ({ now }) => now)
 

@@ -7,7 +7,7 @@ import { allCounted } from "./runCounts.js"
 /**
  * What broke a failed rollout named `r`: `scorer` that could not judge, or what came of the last of its calls that failed for
  * want of capacity or connection, a state or a status; else `agent`, whose server did not answer or had no capacity. Null for a failure
- * of its agent.
+ * of its agent. The words are those of `HttpExecutor`, for rows hold no more of a failure than what it says.
  */
 export const brokenBy =
   `CASE WHEN r.status <> 'failed' THEN NULL WHEN r.error LIKE 'scorer % failed:%' THEN 'scorer' ELSE coalesce((

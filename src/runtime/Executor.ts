@@ -31,10 +31,22 @@ export interface Execution {
 
 /**
  * The agent ran and did not succeed. Expected, recorded and counted against the rollout's attempts; `permanent` failures
- * (a refused key, say) are not tried again.
+ * (a refused key, say) are not tried again. `away`: its server gave no answer, or had no capacity for one. `scorer`: its output
+ * could not be judged. Neither says anything of the agent.
  */
 export class AttemptFailed extends Schema.TaggedError<AttemptFailed>()("AttemptFailed", {
-  reason: Schema.Literal("exit-code", "signal", "timeout", "spawn", "http", "output", "model", "example", "scorer"),
+  reason: Schema.Literal(
+    "exit-code",
+    "signal",
+    "timeout",
+    "spawn",
+    "http",
+    "output",
+    "model",
+    "example",
+    "away",
+    "scorer"
+  ),
   detail: Schema.String,
   permanent: Schema.Boolean,
   /** Last lines of the agent's standard error. */

@@ -24,7 +24,7 @@ const execute = (
   assignment: Assignment
 ): Effect.Effect<Execution, AttemptFailed> =>
   postJson({ url, headers, body: bodyFor(assignment), bytesMax: responseBytesMax }).pipe(
-    Effect.mapError(({ detail }) => failed("http", `the agent failed: ${detail}`)),
+    Effect.mapError(({ detail }) => failed("away", `the agent failed: ${detail}`)),
     Effect.flatMap((answer) => read(answer, assignment))
   )
 
@@ -43,7 +43,7 @@ const read = ({ isWhole, status, text }: Answer, { apiKey }: Assignment): Effect
     const message = errorMessage(text, apiKey)
     const hint = status > 299 && status < 400 ? " (redirects are not followed)" : ""
     const detail = `the agent answered with ${status}${hint}${message === "" ? "" : `: ${message}`}`
-    return failed("http", detail, isRefusal(status))
+    return failed(isBusy(status) ? "away" : "http", detail, isRefusal(status))
   }
   if (!isWhole) return failed("output", `the agent answered with more than ${responseBytesMax} bytes`)
   return Option.match(decode(text), {
@@ -71,6 +71,9 @@ const decodeObject = Schema.decodeUnknownOption(
   Schema.parseJson(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
 )
 const decode = (text: string) => Option.filter(decodeObject(text), (answer) => Object.hasOwn(answer, "output"))
+
+/** Whether there is no agent behind the answer: its server, or a gateway before it, has no capacity for one. */
+const isBusy = (status: number): boolean => status === 429 || status >= 502 && status <= 504
 
 /** Whether the same request would be refused again. */
 const isRefusal = (status: number): boolean =>

@@ -120,6 +120,7 @@ const attempts = (timeout: Duration.Duration) =>
               starts: true,
               status: failure.reason === "timeout" ? "timeout" : "failed",
               error: failure.message,
+              brokenBy: brokenBy(failure),
               stderrTail: failure.stderrTail,
               permanent: failure.permanent
             }),
@@ -133,11 +134,14 @@ const attempts = (timeout: Duration.Duration) =>
 const rejection = ({ message, rewards }: RolloutRejected) => ({
   status: "failed" as const,
   error: message,
+  brokenBy: null,
   stderrTail: null,
   permanent: true,
   rewards,
   starts: true
 })
+
+const brokenBy = ({ reason }: AttemptFailed) => reason === "scorer" ? "scorer" : reason === "away" ? "agent" : null
 
 const timedOut = (timeout: Duration.Duration) =>
   new AttemptFailed({

@@ -69,6 +69,8 @@ export class RolloutQueue extends Context.Tag("tau/store/RolloutQueue")<RolloutQ
     failure: {
       readonly status: "failed" | "timeout"
       readonly error: string
+      /** The scorer that could not judge, or the agent's server that was away; null where the agent itself failed. */
+      readonly brokenBy: "scorer" | "agent" | null
       readonly stderrTail: string | null
       readonly permanent: boolean
       /** Kept beside the failure: what was scored and did not count. */

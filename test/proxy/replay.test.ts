@@ -308,7 +308,13 @@ describe("replay", () => {
       )
     }))
 
-  const failure = { status: "failed", error: "exit code 1", stderrTail: null, permanent: false } as const
+  const failure = {
+    status: "failed",
+    error: "exit code 1",
+    brokenBy: null,
+    stderrTail: null,
+    permanent: false
+  } as const
 
   for (
     const { calls, replay } of [

@@ -66,9 +66,10 @@ describe("HttpExecutor", () => {
         assert.deepInclude(error, { reason: "http", permanent: true })
         assert.strictEqual(error.detail, `the agent answered with ${status}: no such tool`)
       }
-      for (const status of [408, 409, 429, 500, 502, 503]) {
+      const isAway = (status: number) => [429, 502, 503, 504].includes(status)
+      for (const status of [408, 409, 429, 500, 501, 502, 503, 504, 505]) {
         const error = yield* failureFor(text("busy\n", status))
-        assert.deepInclude(error, { reason: "http", permanent: false })
+        assert.deepInclude(error, { reason: isAway(status) ? "away" : "http", permanent: false })
         assert.strictEqual(error.detail, `the agent answered with ${status}: busy`)
       }
       assert.strictEqual((yield* failureFor(text("", 500))).detail, "the agent answered with 500")
@@ -133,11 +134,11 @@ describe("HttpExecutor", () => {
   it.live("fails, not for good, when there is nobody or the connection breaks", () =>
     Effect.gen(function*() {
       const refused = yield* Effect.flip(post(yield* nowhere))
-      assert.deepInclude(refused, { reason: "http", permanent: false })
+      assert.deepInclude(refused, { reason: "away", permanent: false })
       assert.match(refused.detail, /^the agent failed: the server gave no answer: ECONNREFUSED/)
       for (const reply of [hangsUp, breaksOff]) {
         const error = yield* failureFor(reply)
-        assert.deepInclude(error, { reason: "http", permanent: false })
+        assert.deepInclude(error, { reason: "away", permanent: false })
         assert.match(error.detail, /gave no answer: ./)
       }
     }))

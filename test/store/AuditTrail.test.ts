@@ -5,8 +5,8 @@ import { createHash } from "node:crypto"
 import { join } from "node:path"
 import { AuditTrail, breakIn, type ControlEntry } from "../../src/store/AuditTrail.js"
 import { ControlLog } from "../../src/store/ControlLog.js"
-import { migrations } from "../../src/store/writer/migrations.js"
 import { controlStoreIn, withControl } from "../support/control.js"
+import { storeBefore } from "../support/olderStore.js"
 import { scratchFolder } from "../support/store.js"
 
 const deny = (principal: string) =>
@@ -101,15 +101,7 @@ describe("the chain of the control log", () => {
   it.scoped("covers the rows of a store that is older than it", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
-      const file = new Sqlite(join(folder, "store.sqlite"))
-      file.pragma(`application_id = ${0x74617531}`)
-      file.exec("CREATE TABLE migrations (n INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL) STRICT")
-      const older = migrations.slice(0, migrations.findIndex(({ name }) => name === "0005_audit_chain"))
-      for (const [index, { name, sql }] of older.entries()) {
-        file.exec(sql)
-        file.prepare("INSERT INTO migrations VALUES (?, ?, ?)")
-          .run(index + 1, name, createHash("sha256").update(sql).digest("hex"))
-      }
+      const file = storeBefore("0005_audit_chain", join(folder, "store.sqlite"))
       const insert = file.prepare(
         "INSERT INTO control_log (at_ms, principal, action, action_key, lifecycle_state, idempotent, decision, detail) VALUES (?, ?, 'pause', 'control:rl:pause', 'paused', 0, ?, ?)"
       )

@@ -98,7 +98,7 @@ const follow = Effect.fnUntraced(function*(steps: ReadonlyArray<Step>) {
         {
           start: queue.start(claim),
           succeed: queue.succeed(claim, { output: "", score: 1, rewards: [] }),
-          fail: queue.fail(claim, { status: "failed", error: "e", stderrTail: null, permanent: false }),
+          fail: queue.fail(claim, { status: "failed", error: "e", brokenBy: null, stderrTail: null, permanent: false }),
           release: queue.release(claim)
         }[action.kind]
       )

@@ -20,7 +20,13 @@ const claimOne = (runId: Effect.Effect.Success<ReturnType<typeof begin>>["runId"
     Effect.flatMap(([claim]) => claim === undefined ? Effect.dieMessage("nothing to claim") : Effect.succeed(claim))
   )
 
-const failure = { status: "failed", error: "exit code 3", stderrTail: "boom", permanent: false } as const
+const failure = {
+  status: "failed",
+  error: "exit code 3",
+  brokenBy: null,
+  stderrTail: "boom",
+  permanent: false
+} as const
 
 describe("RolloutQueue", () => {
   it.scoped("hands out rollouts in order, each once, under readable ids", () =>

@@ -165,7 +165,14 @@ const play = ({ live, steps }: Story) => {
         : step.kind === "succeed"
         ? commit(succeed, { ...held, output: "4", score: 1, rewards: [] }) !== null
         : step.kind === "fail"
-        ? commit(fail, { ...held, status: "failed", error: "e", stderrTail: null, permanent: false }) !== null
+        ? commit(fail, {
+          ...held,
+          status: "failed",
+          error: "e",
+          brokenBy: null,
+          stderrTail: null,
+          permanent: false
+        }) !== null
         : commit(release, held) !== null
       if (fenced.has(held)) assert.isTrue(isRefused, "I24: nothing of a cancelled attempt is kept")
       if (isRefused) assert.deepStrictEqual(rows("SELECT * FROM rollouts WHERE id = ?", rolloutId), before)

@@ -1,6 +1,5 @@
 import * as SqlClient from "@effect/sql/SqlClient"
 import { assert, describe, it } from "@effect/vitest"
-import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
@@ -8,8 +7,8 @@ import * as Option from "effect/Option"
 import { hash } from "node:crypto"
 import { join } from "node:path"
 import { SpanStore } from "../../src/store/SpanStore.js"
-import { migrations } from "../../src/store/writer/migrations.js"
 import { bodyOf, prose, requestsOf } from "../support/conversation.js"
+import { storeBefore } from "../support/olderStore.js"
 import { recordCall } from "../support/recordedCall.js"
 import { scratchFolder, storeAt, withStore } from "../support/store.js"
 
@@ -193,14 +192,7 @@ describe("payloads", () => {
   it.scopedLive("of a store made before there were pieces stay readable", () =>
     Effect.gen(function*() {
       const path = join(yield* scratchFolder, "store.sqlite")
-      const old = new Database(path)
-      old.exec("CREATE TABLE migrations (n INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL) STRICT")
-      old.pragma(`application_id = ${0x74617531}`)
-      const pieces = migrations.findIndex(({ name }) => name.endsWith("_pieces"))
-      for (const [index, { name, sql }] of migrations.slice(0, pieces).entries()) {
-        old.exec(sql)
-        old.prepare("INSERT INTO migrations VALUES (?, ?, ?)").run(index + 1, name, hash("sha256", sql, "hex"))
-      }
+      const old = storeBefore("0004_pieces", path)
       const [body] = requestsOf({ steps: 5 }).slice(-1).map(bodyOf)
       old.prepare("INSERT INTO payloads VALUES (?, ?, ?)").run(hash("sha256", body!, "hex"), body!.length, body)
       old.close()

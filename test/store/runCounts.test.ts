@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import Database from "better-sqlite3"
+import type Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
@@ -8,7 +8,7 @@ import { RunId } from "../../src/domain/Ids.js"
 import * as ReadOnlyStore from "../../src/store/ReadOnlyStore.js"
 import { RunReader } from "../../src/store/RunReader.js"
 import { open } from "../../src/store/writer/Database.js"
-import { migrations } from "../../src/store/writer/migrations.js"
+import { storeBefore } from "../support/olderStore.js"
 import { scratchFolder } from "../support/store.js"
 
 const statuses = ["queuing", "preparing", "running", "requeuing", "succeeded", "failed", "cancelled"] as const
@@ -106,21 +106,7 @@ describe("the counts of a run", () => {
   it.scopedLive("are there for a store that is older than they are, and are read by run and by version", () =>
     Effect.gen(function*() {
       const path = join(yield* scratchFolder, "store.sqlite")
-      const older = new Database(path)
-      older.pragma("application_id = 1952544049")
-      older.function("sha256", String)
-      older.exec("CREATE TABLE migrations (n INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL) STRICT")
-      const { connection: newest } = open(`${path}.newest`)
-      const hashes = newest.prepare("SELECT name, sha256 FROM migrations").all() as ReadonlyArray<
-        { name: string; sha256: string }
-      >
-      newest.close()
-      const before = migrations.slice(0, migrations.findIndex(({ name }) => name === "0010_counts"))
-      for (const [index, { name, sql }] of before.entries()) {
-        older.exec(sql)
-        const { sha256 } = hashes.find((known) => known.name === name)!
-        older.prepare("INSERT INTO migrations VALUES (?, ?, ?)").run(index + 1, name, sha256)
-      }
+      const older = storeBefore("0010_counts", path)
       older.exec(twoRuns)
       for (let rollout = 0; rollout < 40; rollout++) {
         insert(older, { rollout, status: statuses[rollout % 7]!, quarters: rollout % 5 })

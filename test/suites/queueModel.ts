@@ -285,7 +285,7 @@ class History {
   private write(kind: Exclude<Action["kind"], "claim">, claim: Claimed) {
     const rollout = this.heldBy(claim)
     if (kind === "call") return this.call(claim, rollout !== undefined)
-    const failure = { error: "e", stderrTail: null, permanent: kind === "giveUp" }
+    const failure = { error: "e", brokenBy: null, stderrTail: null, permanent: kind === "giveUp" }
     const refusal = kind === "start"
       ? this.do("start", claim)
       : kind === "succeed"

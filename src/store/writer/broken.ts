@@ -4,19 +4,20 @@ import type { Db } from "./Database.js"
 import { crashesMax, lastAttempt, retry } from "./rollouts.js"
 import { allCounted } from "./runCounts.js"
 
+/** What its runner noted of the last attempt of a rollout named `r`. */
+const lastBrokenBy = `(SELECT a.broken_by FROM attempts a WHERE a.id = ${lastAttempt})`
+
 /**
  * What broke a failed rollout named `r`: `scorer` that could not judge, or what came of the last of its calls that failed for
  * want of capacity or connection, a state or a status; else `agent`, whose server did not answer or had no capacity. Null for a failure
- * of its agent. The words are those of `HttpExecutor`, for rows hold no more of a failure than what it says.
+ * of its agent.
  */
 export const brokenBy =
-  `CASE WHEN r.status <> 'failed' THEN NULL WHEN r.error LIKE 'scorer % failed:%' THEN 'scorer' ELSE coalesce((
+  `CASE WHEN r.status <> 'failed' THEN NULL WHEN ${lastBrokenBy} = 'scorer' THEN 'scorer' ELSE coalesce((
   SELECT iif(s.state IN ('upstream_cut', 'upstream_error', 'timeout', 'refused'), s.state, CAST(s.status_code AS TEXT))
   FROM spans s WHERE s.attempt_id = ${lastAttempt}
     AND (s.state IN ('upstream_cut', 'upstream_error', 'timeout', 'refused') OR s.status_code = 429 OR s.status_code >= 500)
-  ORDER BY s.sequence_id DESC LIMIT 1),
-  iif(r.error LIKE 'the agent failed: the server gave no answer:%' OR r.error GLOB 'the agent answered with 429*'
-    OR r.error GLOB 'the agent answered with 50[234]*', 'agent', NULL)) END`
+  ORDER BY s.sequence_id DESC LIMIT 1), ${lastBrokenBy}) END`
 
 /** Whether a rollout named `r` failed without a word of a scorer. */
 export const isUnjudged =

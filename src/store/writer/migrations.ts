@@ -377,5 +377,18 @@ CREATE INDEX spans_failed ON spans (attempt_id, request_sha256)
   WHERE (state = 'client_cancel' OR state = 'upstream_cut' OR state = 'upstream_error' OR state = 'timeout'
     OR status_code = 408 OR status_code = 409 OR status_code = 425 OR status_code = 429 OR status_code >= 500);
 `
+  },
+  {
+    // Attempts of before it was noted say it in their error alone.
+    name: "0012_broken_by",
+    sql: `
+ALTER TABLE attempts ADD COLUMN broken_by TEXT CHECK (broken_by IN ('scorer', 'agent'));
+UPDATE attempts SET broken_by = CASE
+    WHEN error LIKE 'scorer % failed:%' THEN 'scorer'
+    WHEN error LIKE 'the agent failed: the server gave no answer:%' OR error GLOB 'the agent answered with 429*'
+      OR error GLOB 'the agent answered with 50[234]*' THEN 'agent'
+  END
+  WHERE status = 'failed' AND error IS NOT NULL;
+`
   }
 ]

@@ -139,6 +139,8 @@ const insertRewards = (db: Db, { attemptId, rolloutId }: Fence, rewards: Readonl
 export interface Fail extends End {
   readonly status: "failed" | "timeout"
   readonly error: string
+  /** What broke it that is not the agent (`broken.ts`). */
+  readonly brokenBy: "scorer" | "agent" | null
   readonly stderrTail: string | null
   /** Trying again cannot help. */
   readonly permanent: boolean
@@ -158,7 +160,7 @@ export const fail = (db: Db, input: Fail): Refusal => {
   const refusal = refuse(db, input, isLast ? "failed" : "requeuing")
   if (refusal !== null) return refusal
   insertRewards(db, input, input.rewards ?? [])
-  endAttempt(db, input.attemptId, input.status, input.error, input.stderrTail)
+  endAttempt(db, input.attemptId, input.status, input.error, input.stderrTail, input.brokenBy)
   db.prepare("UPDATE rollouts SET failures = ?, error = ? WHERE id = ?").run(failures, input.error, input.rolloutId)
   if (isLast) giveUp(db, input.rolloutId)
   else requeue(db, input.rolloutId, db.now + backoffMs(input.rolloutId, failures))
@@ -284,14 +286,15 @@ const endAttempt = (
   attemptId: string,
   status: "failed" | "succeeded" | "unresponsive" | "timeout",
   error: string | null,
-  stderrTail: string | null
+  stderrTail: string | null,
+  brokenBy: Fail["brokenBy"] = null
 ) => {
   const { status: from } = db.prepare("SELECT status FROM attempts WHERE id = ?").get(attemptId) as {
     status: "preparing" | "running"
   }
   if (!canMoveAttempt(from, status)) throw new Error(`attempt ${attemptId} cannot move from ${from} to ${status}`)
-  db.prepare("UPDATE attempts SET status = ?, ended_at_ms = ?, error = ?, stderr_tail = ? WHERE id = ?")
-    .run(status, db.now, error, stderrTail, attemptId)
+  db.prepare("UPDATE attempts SET status = ?, ended_at_ms = ?, error = ?, stderr_tail = ?, broken_by = ? WHERE id = ?")
+    .run(status, db.now, error, stderrTail, brokenBy, attemptId)
 }
 
 const requeue = (db: Db, rolloutId: string, runAtMs: number) =>

@@ -3,7 +3,6 @@ import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { existsSync } from "node:fs"
 import { dirname } from "node:path"
 import { counted } from "../domain/Figures.js"
 import { wrapped } from "../domain/TerminalText.js"
@@ -11,7 +10,7 @@ import { type AuditVerdict, verifyAudit } from "../runtime/AuditVerification.js"
 import { auditFile } from "../runtime/ControlFiles.js"
 import type { FileError } from "../runtime/DurableFile.js"
 import { AuditTrail, type ControlEntry } from "../store/AuditTrail.js"
-import { refuseLost } from "../store/ReadOnlyStore.js"
+import { refuseAbsent } from "../store/ReadOnlyStore.js"
 import * as Sqlite from "../store/Sqlite.js"
 import type { StoreError } from "../store/StoreError.js"
 import { CommandFailed } from "./CliError.js"
@@ -28,8 +27,7 @@ export interface AuditInput {
 export const run = (input: AuditInput): Effect.Effect<number, CommandFailed | FileError | StoreError> =>
   Effect.gen(function*() {
     const { storePath } = input
-    yield* refuseLost(storePath)
-    if (!existsSync(storePath)) return yield* new CommandFailed({ detail: `there is no store at ${storePath}` })
+    yield* refuseAbsent(storePath)
     return yield* Effect.provide(
       answer(input),
       AuditTrail.layer.pipe(Layer.provide(Sqlite.readOnly(storePath)))

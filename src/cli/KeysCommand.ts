@@ -1,6 +1,5 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { existsSync } from "node:fs"
 import { type ClientKey, ClientKeyReader } from "../store/ClientKeyReader.js"
 import { ClientKeyStore } from "../store/ClientKeyStore.js"
 import * as ReadOnlyStore from "../store/ReadOnlyStore.js"
@@ -55,8 +54,7 @@ const create = Effect.fnUntraced(function*({ expiresDays, name, scope }: KeysInp
 
 const revoke = Effect.fnUntraced(function*({ id, storePath }: KeysInput) {
   // Who asks for what cannot be there must not be the one who makes the store.
-  yield* ReadOnlyStore.refuseLost(storePath)
-  if (!existsSync(storePath)) return yield* new CommandFailed({ detail: `there is no store at ${storePath}` })
+  yield* ReadOnlyStore.refuseAbsent(storePath)
   const wasThere = yield* Effect.flatMap(ClientKeyStore, (keys) => keys.revoke(id ?? "")).pipe(
     Effect.provide(writable(storePath))
   )

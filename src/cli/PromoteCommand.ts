@@ -4,7 +4,6 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { existsSync } from "node:fs"
 import { dirname } from "node:path"
 import { defaultStore, shellWord, storeHint } from "../domain/CommandText.js"
 import { actionKeyOf } from "../domain/Control.js"
@@ -14,7 +13,7 @@ import type { SearchResult } from "../optimizer/run/SearchResult.js"
 import { ControlDenied } from "../runtime/Control.js"
 import { FileError } from "../runtime/DurableFile.js"
 import * as PolicyCheckpoint from "../runtime/PolicyCheckpoint.js"
-import { refuseLost } from "../store/ReadOnlyStore.js"
+import { refuseAbsent } from "../store/ReadOnlyStore.js"
 import { ResourceStore } from "../store/ResourceStore.js"
 import { totalsOf } from "../store/RowJson.js"
 import { type Run, RunReader } from "../store/RunReader.js"
@@ -37,9 +36,7 @@ export const run = (mode: PromoteMode) =>
   Effect.gen(function*() {
     const { storePath } = mode
     yield* mayPromote(mode)
-    yield* refuseLost(storePath)
-    // What opens a store for writing makes one where there is none.
-    if (!existsSync(storePath)) return yield* new CommandFailed({ detail: `there is no store at ${storePath}` })
+    yield* refuseAbsent(storePath)
     return yield* Effect.provide(
       promote(mode),
       Layer.mergeAll(ResourceStore.layer, RunReader.layer, RunStanding.layer, SearchStore.layer).pipe(

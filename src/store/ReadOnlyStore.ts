@@ -25,7 +25,7 @@ const openable = (path: string): Effect.Effect<string, StoreError, Scope.Scope> 
   Effect.gen(function*() {
     const size = sizeOf(path)
     yield* refuseLost(path)
-    if (size === null) return yield* problem("other", `there is no store at ${path}`)
+    if (size === null) return yield* absent(path)
     if (size === 0) return yield* problem("corrupt", `${path} is empty`)
     const names = [() => Effect.succeed(path), () => Effect.succeed(immutable(path)), () => copied(path)]
     // A write-ahead log that holds something is part of the store: only a copy of both can be read without writing beside it.
@@ -44,6 +44,12 @@ export const refuseLost = (path: string): Effect.Effect<void, StoreError> =>
   Effect.suspend(() =>
     !existsSync(path) && existsSync(markerOf(path)) ? problem("corrupt", lostWords(path)) : Effect.void
   )
+
+/** The same, and where nobody made one. For those who open a store to write, which would make it. */
+export const refuseAbsent = (path: string): Effect.Effect<void, StoreError> =>
+  Effect.zipRight(refuseLost(path), Effect.suspend(() => existsSync(path) ? Effect.void : absent(path)))
+
+const absent = (path: string) => problem("other", `there is no store at ${path}`)
 
 const problem = (reason: StoreError["reason"], detail: string) =>
   new StoreError({ operation: "opening the store", reason, detail })

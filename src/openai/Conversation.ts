@@ -37,7 +37,7 @@ export const conversationOf = (request: unknown, answer: unknown): Conversation 
   tools: listAt(request, "tools")
 })
 
-const codings = ["identity", "gzip", "br", "deflate"] as const
+const codings = ["identity", "gzip", "br", "deflate", "zstd"] as const
 
 /** The JSON value of a recorded body. Its content encoding is not recorded, but only the right one gives JSON. */
 export const jsonOfBody = (body: Uint8Array): unknown => {

@@ -1,6 +1,6 @@
 /** How the pieces of a streamed message are put together; the dialects of servers are in here. */
 import type { Assembly } from "./Assembly.js"
-import { emptyRecord, isObject, type JsonObject, textAt } from "./Json.js"
+import { emptyRecord, isObject, type JsonObject, parseJson, textAt } from "./Json.js"
 
 type Draft = Record<string, unknown>
 
@@ -57,13 +57,15 @@ const childOf = (draft: Draft, key: string): Draft => {
 class ToolCalls {
   private readonly drafts = new Map<string, Draft>()
   private readonly keys: Array<string> = []
+  /** Keys of the calls whose arguments came whole in their first piece. */
+  private readonly whole = new Set<string>()
 
   constructor(private readonly assembly: Assembly) {}
 
   merge(calls: ReadonlyArray<unknown>): void {
     for (const [place, call] of calls.entries()) {
       if (!isObject(call)) continue
-      const draft = this.draftOf(this.keyOf(call, calls.length === 1 ? this.keys.length - 1 : place))
+      const draft = this.draftOf(this.keyOf(call, calls.length === 1 ? this.keys.length - 1 : place), call)
       if (draft === undefined) continue
       for (const key of Object.keys(call)) {
         if (key === "index") continue
@@ -86,9 +88,13 @@ class ToolCalls {
     if (typeof call["index"] === "number") {
       const key = `index ${call["index"]}`
       const known = this.drafts.get(key)
+      const latest = this.latest(key)
+      if (known === undefined || name === null) return latest
       // Old versions of Ollama number every call 0. An id alone proves nothing: some servers make up one per piece.
-      const isAnother = known !== undefined && id !== null && name !== null && known["id"] !== id
-      return isAnother ? `${key} id ${id}` : this.latest(key)
+      if (id !== null) return known["id"] === id ? latest : `${key} id ${id}`
+      // So does Gemini, whose calls have no ids either: but nothing can follow arguments that are whole.
+      const isAnother = this.whole.has(latest) && argumentsOf(call) !== null
+      return isAnother ? `${key} id ${this.keys.length}` : latest
     }
     if (id !== null) return `id ${id}`
     return (name === null ? this.keys[place] : undefined) ?? `place ${this.keys.length}`
@@ -100,13 +106,18 @@ class ToolCalls {
     return last?.startsWith(`${key} id `) === true ? last : key
   }
 
-  private draftOf(key: string): Draft | undefined {
+  private draftOf(key: string, call: JsonObject): Draft | undefined {
     const isNew = !this.drafts.has(key)
     const draft = this.assembly.part(this.drafts, key, emptyRecord)
-    if (isNew && draft !== undefined) this.keys.push(key)
+    if (isNew && draft !== undefined) {
+      this.keys.push(key)
+      if (isObject(parseJson(argumentsOf(call) ?? ""))) this.whole.add(key)
+    }
     return draft
   }
 }
+
+const argumentsOf = (call: JsonObject): string | null => textAt(call, "function", "arguments")
 
 /** The number in the key of a tool call; one without it comes last. */
 const numberOf = (key: string): number => Number(/^index (-?[\d.]+)/.exec(key)?.[1] ?? Number.MAX_VALUE)

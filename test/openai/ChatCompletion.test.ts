@@ -163,6 +163,17 @@ describe("assembleChat", () => {
     )
   })
 
+  it("takes a name that is said again, without an id, for the same call while its arguments are not whole", () => {
+    const piece = (text: string) => ({
+      choices: [{ delta: { tool_calls: [{ index: 0, function: { name: "f", arguments: text } }] } }]
+    })
+    assert.deepStrictEqual(plain(assembleChat(sse(["", "{\"a\":", "1}", ""].map(piece))).object?.["choices"]), [{
+      index: 0,
+      message: { content: null, tool_calls: [{ function: { name: "f", arguments: "{\"a\":1}" } }] },
+      finish_reason: null
+    }])
+  })
+
   it("appends lists, keeps the last of unknown fields, and never lets null undo a value", () => {
     const object = assembleChat(sse([
       { citations: ["a"], choices: [{ delta: { reasoning_details: [1], mood: "x", content: "a" }, token_ids: [1] }] },

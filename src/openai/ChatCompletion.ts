@@ -36,7 +36,8 @@ export const assembleChat = (stream: Uint8Array | Iterable<SseEvent>): Assembled
   if (!seen) return assembly.result(null)
   if (fields["object"] !== "text_completion") fields["object"] = "chat.completion"
   fields["choices"] = inOrder(choices).map((draft) => draft.toChoice())
-  fields["usage"] ??= usageOfChoice
+  // Groq's last chunk has it in a field of its own where nobody asked for it.
+  fields["usage"] ??= usageOfChoice ?? at(fields, "x_groq", "usage") ?? null
   if (fields["usage"] === null) delete fields["usage"]
   return assembly.result(fields)
 }

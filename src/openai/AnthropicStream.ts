@@ -64,14 +64,19 @@ export const assembleMessage = (stream: Uint8Array | Iterable<SseEvent>): Assemb
     else if (type === "content_block_start") {
       const block = assembly.part(blocks, index, emptyRecord)
       if (block !== undefined) Object.assign(block, draftOf(at(payload, "content_block")))
+      // The model that was asked has declined: what follows is another one's.
+      if (block?.["type"] === "fallback") message["model"] = textAt(block["to"], "model") ?? message["model"]
     } else if (type === "content_block_delta") {
       const delta = at(payload, "delta")
       const block = isObject(delta) ? assembly.part(blocks, index, emptyRecord) : undefined
       if (block !== undefined) mergeDelta(block, delta as JsonObject)
     } else if (type === "message_delta") {
-      const delta = draftOf(at(payload, "delta"))
-      for (const key of Object.keys(delta)) if (delta[key] !== null || !(key in message)) message[key] = delta[key]
-      message["usage"] = mergeUsage(message["usage"], at(payload, "usage"))
+      // What is of the whole message, `context_management` for one, stands beside the delta.
+      const { delta, type: _, usage, ...fields } = payload
+      for (const [key, value] of Object.entries({ ...draftOf(delta), ...fields })) {
+        if (value !== null || !(key in message)) message[key] = value
+      }
+      message["usage"] = mergeUsage(message["usage"], usage)
     }
   }
   if (!seen) return assembly.result(null)

@@ -27,12 +27,36 @@ const mergeField = (draft: Draft, key: string, value: unknown): void => {
 const append = (draft: Draft, key: string, value: unknown): void => {
   const known = draft[key]
   if (typeof value === "string" && typeof known === "string") draft[key] = known + value
-  else if (typeof value === "string" && Array.isArray(known)) {
+  else if (Array.isArray(value) || typeof value === "string" && Array.isArray(known)) {
     // The list is the draft's own: a copy for each piece would make long streams take forever.
-    if (value !== "") known.push({ type: "text", text: value })
-  } else if (Array.isArray(value) && typeof known === "string") {
-    draft[key] = [...(known === "" ? [] : [{ type: "text", text: known }]), ...value as ReadonlyArray<unknown>]
+    const list: Array<unknown> = Array.isArray(known) ? known : []
+    if (typeof known === "string") addText(list, known)
+    if (typeof value === "string") addText(list, value)
+    else for (const part of value as ReadonlyArray<unknown>) addPart(list, part)
+    draft[key] = list
   } else mergeField(draft, key, value)
+}
+
+const addText = (list: Array<unknown>, text: string): void => {
+  if (text !== "") addPart(list, { type: "text", text })
+}
+
+/** Of these, a part goes on with the one before it. */
+const goingOn = new Set<unknown>(["text", "thinking"])
+
+const addPart = (list: Array<unknown>, part: unknown): void => {
+  if (!isObject(part)) {
+    list.push(part)
+    return
+  }
+  const last = list.at(-1)
+  const goesOn = goingOn.has(part["type"]) && isObject(last) && last["type"] === part["type"]
+  const draft = goesOn ? last as Draft : emptyRecord()
+  if (!goesOn) list.push(draft)
+  for (const key of Object.keys(part)) {
+    if (key === "text" || key === "thinking") append(draft, key, part[key])
+    else mergeField(draft, key, part[key])
+  }
 }
 
 const mergePiece = (draft: Draft, key: string, value: unknown, appending: ReadonlySet<string>): void => {

@@ -2,6 +2,7 @@
  * What was said in a recorded call, whichever API it was said in: messages made of parts, as OpenTelemetry's GenAI
  * conventions write them.
  */
+import { finishReasons } from "./ChatCompletion.js"
 import { decodeBody } from "./Decode.js"
 import { at, isObject, type JsonObject, listAt, parseJson, textAt, utf8Of } from "./Json.js"
 
@@ -167,9 +168,10 @@ const answersOf = (answer: unknown): ReadonlyArray<Message> => {
   const choices = listAt(answer, "choices")
   if (choices.length > 0) return choices.map(choiceMessage)
   const parts = [...listAt(answer, "output").flatMap(itemParts), ...partsOf(at(answer, "content"))]
-  const reason = textAt(answer, "stop_reason") ?? textAt(answer, "incomplete_details", "reason") ??
-    (at(answer, "object") === "response" ? textAt(answer, "status") : null)
-  return parts.length === 0 ? [] : [{ role: "assistant", parts, ...(reason !== null && { finishReason: reason }) }]
+  const [reason] = finishReasons(answer)
+  // A refusal may say nothing but that it is one.
+  if (parts.length === 0 && reason === undefined) return []
+  return [{ role: "assistant", parts, ...(reason !== undefined && { finishReason: reason }) }]
 }
 
 const itemParts = (item: unknown): ReadonlyArray<Part> =>

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 import * as zlib from "node:zlib"
-import { jsonOfBody, textOfBody } from "../../src/openai/Conversation.js"
+import { conversationOf, jsonOfBody, textOfBody } from "../../src/openai/Conversation.js"
 
 describe("a recorded body", () => {
   const zstd = readFileSync(new URL("./fixtures/zstd/answer.zst", import.meta.url))
@@ -19,5 +19,35 @@ describe("a recorded body", () => {
   ])("is read whatever its encoding: %s", (_, body) => {
     assert.deepStrictEqual(jsonOfBody(body), JSON.parse(text))
     assert.strictEqual(textOfBody(body), text)
+  })
+})
+
+describe("what was answered", () => {
+  const outputOf = (answer: object) => conversationOf(null, answer).output
+
+  it("is there where it says nothing but why it ended", () => {
+    assert.deepStrictEqual(
+      outputOf({ type: "message", role: "assistant", content: [], stop_reason: "refusal" }),
+      [{ role: "assistant", parts: [], finishReason: "refusal" }]
+    )
+    assert.deepStrictEqual(
+      outputOf({
+        object: "response",
+        status: "incomplete",
+        incomplete_details: { reason: "content_filter" },
+        output: []
+      }),
+      [{ role: "assistant", parts: [], finishReason: "content_filter" }]
+    )
+    assert.deepStrictEqual(outputOf({ object: "list", data: [] }), [])
+  })
+
+  it("has ended for no reason where it was cut", () => {
+    const message = { type: "message", content: [{ type: "output_text", text: "Hel" }] }
+    assert.deepStrictEqual(
+      outputOf({ object: "response", status: "in_progress", output: [message] }),
+      [{ role: "assistant", parts: [{ type: "text", content: "Hel" }] }]
+    )
+    assert.deepStrictEqual(outputOf({ object: "response", status: "queued", output: [] }), [])
   })
 })

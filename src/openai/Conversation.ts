@@ -138,6 +138,9 @@ const partOf = (part: unknown): Part => {
       return text(textAt(part, "text") ?? "")
     case "refusal":
       return text(textAt(part, "refusal") ?? "")
+    case "audio":
+    case "output_audio":
+      return spoken(part) ?? other(type, part)
     case "thinking":
       return { type: "reasoning", content: textAt(part, "thinking") ?? listText(listAt(part, "thinking")) }
     case "reasoning":
@@ -162,6 +165,12 @@ const partOf = (part: unknown): Part => {
   }
 }
 
+/** What was said aloud, in words. */
+const spoken = (audio: unknown): Part | null => {
+  const transcript = textAt(audio, "transcript")
+  return transcript === null ? null : text(transcript)
+}
+
 const listText = (parts: ReadonlyArray<unknown>): string => parts.map((part) => textAt(part, "text") ?? "").join("\n")
 
 const answersOf = (answer: unknown): ReadonlyArray<Message> => {
@@ -181,10 +190,12 @@ const choiceMessage = (choice: unknown): Message => {
   const message = at(choice, "message")
   const reason = textAt(choice, "finish_reason")
   const refusal = textAt(message, "refusal")
+  const speech = spoken(at(message, "audio"))
   const parts = isObject(message)
     ? [
       ...reasoningOf(message),
       ...partsOf(at(message, "content")),
+      ...(speech === null ? [] : [speech]),
       ...(refusal === null ? [] : [text(refusal)]),
       ...callsOf(message)
     ]

@@ -50,4 +50,22 @@ describe("what was answered", () => {
     )
     assert.deepStrictEqual(outputOf({ object: "response", status: "queued", output: [] }), [])
   })
+
+  it("is there in words where it was said aloud", () => {
+    const said = [{ type: "text", content: "Hello" }]
+    const audio = { id: "audio_1", transcript: "Hello", data: "AAAA", expires_at: 1 }
+    assert.deepStrictEqual(
+      outputOf({
+        choices: [{ index: 0, message: { role: "assistant", content: null, audio }, finish_reason: "stop" }]
+      }),
+      [{ role: "assistant", parts: said, finishReason: "stop" }]
+    )
+    for (const type of ["audio", "output_audio"]) {
+      const message = { type: "message", role: "assistant", content: [{ type, transcript: "Hello" }] }
+      assert.deepStrictEqual(
+        outputOf({ object: "realtime.response", status: "completed", output: [message] }),
+        [{ role: "assistant", parts: said, finishReason: "completed" }]
+      )
+    }
+  })
 })

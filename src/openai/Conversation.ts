@@ -9,7 +9,7 @@ import { at, isObject, type JsonObject, listAt, parseJson, textAt, utf8Of } from
 export type Part =
   | { readonly type: "text"; readonly content: string }
   | { readonly type: "reasoning"; readonly content: string }
-  /** `arguments` as the JSON value they are, or as text when they are none. */
+  /** `arguments` as the JSON value they are, or as text when they are none, or have numbers that might not survive it. */
   | { readonly type: "tool_call"; readonly id: string | null; readonly name: string; readonly arguments: unknown }
   | { readonly type: "tool_call_response"; readonly id: string | null; readonly response: unknown }
   /** Anything else, an image for instance: its kind as the wire calls it, and the part as it was. */
@@ -124,8 +124,13 @@ const toolCall = (id: string | null, name: string | null, given: unknown): Part 
   type: "tool_call",
   id,
   name: name ?? "unknown",
-  arguments: typeof given === "string" ? parseJson(given) ?? given : given ?? null
+  arguments: typeof given === "string" ? argumentsIn(given) : given ?? null
 })
+
+/** More digits than a number is sure to keep, or an exponent that it may not: an id of 19 digits would become another one. */
+const mayRound = /\d{16}|\d[eE]\+?\d{3}/
+
+const argumentsIn = (given: string): unknown => mayRound.test(given) ? given : parseJson(given) ?? given
 
 const other = (kind: string, value: unknown): Part => ({ type: "other", kind, value })
 

@@ -68,4 +68,16 @@ describe("what was answered", () => {
       )
     }
   })
+
+  it.each([
+    ["{\"id\": 1234567890123456789}", "{\"id\": 1234567890123456789}"],
+    ["{\"x\": 1e999}", "{\"x\": 1e999}"],
+    ["{\"short\": 123456789012345, \"n\": 1.50}", { short: 123456789012345, n: 1.5 }]
+  ])("has a tool's arguments as they were where a number would become another one: %s", (text, expected) => {
+    const tool_calls = [{ id: "c1", type: "function", function: { name: "f", arguments: text } }]
+    assert.deepStrictEqual(
+      outputOf({ choices: [{ index: 0, message: { role: "assistant", content: null, tool_calls } }] }),
+      [{ role: "assistant", parts: [{ type: "tool_call", id: "c1", name: "f", arguments: expected }] }]
+    )
+  })
 })

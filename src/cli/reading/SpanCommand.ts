@@ -5,7 +5,14 @@ import { storeHint } from "../../domain/CommandText.js"
 import { SpanId } from "../../domain/Ids.js"
 import type { Span } from "../../domain/Span.js"
 import { safeJson, visible } from "../../domain/TerminalText.js"
-import { type Conversation, conversationOf, jsonOfBody, type Message, type Part } from "../../openai/Conversation.js"
+import {
+  type Conversation,
+  conversationOf,
+  jsonOfBody,
+  type Message,
+  type Part,
+  textOfBody
+} from "../../openai/Conversation.js"
 import { GenAi } from "../../openai/GenAi.js"
 import { SpanStore } from "../../store/SpanStore.js"
 import { CommandFailed } from "../CliError.js"
@@ -45,7 +52,8 @@ export const run = (mode: SpanMode) =>
       return yield* print([
         ...header(span, nowMs),
         ...conversationText(conversation),
-        ...(conversation.input.length + conversation.output.length === 0 ? bodyText(request, answer) : []),
+        ...(conversation.input.length === 0 ? bodyText("request", request) : []),
+        ...(conversation.output.length === 0 && !hasVectors(span) ? bodyText("answer", answer) : []),
         "",
         paint("strong", "attributes"),
         ...Object.entries(span.attributes).flatMap(([name, value]) => block(`${name}: ${inline(value)}`)),
@@ -180,15 +188,17 @@ const otherMax = 400
 const shortened = (text: string): string =>
   text.length <= otherMax ? text : `${text.slice(0, otherMax)}… (${text.length} characters)`
 
-const bodyMax = 4_000
-const decoder = new TextDecoder()
+/** The numbers of embeddings tell a reader nothing. */
+const hasVectors = ({ kind, statusCode }: Span) => kind === "embedding" && statusCode === 200
 
-/** Bodies that are no conversation, as far as a terminal has use for them. */
-const bodyText = (request: Uint8Array | null, answer: Uint8Array | null): ReadonlyArray<string> =>
-  ([["request", request], ["answer", answer]] as const).flatMap(([title, body]) =>
-    body === null ? [] : [
-      "",
-      paint("strong", title),
-      ...block(decoder.decode(body.subarray(0, bodyMax)) + (body.length > bodyMax ? "…" : ""))
-    ]
-  )
+const bodyMax = 4_000
+
+/** A body that is no conversation, an error for one, as far as a terminal has use for it. */
+const bodyText = (title: string, body: Uint8Array | null): ReadonlyArray<string> => {
+  if (body === null) return []
+  const text = textOfBody(body)
+  // A form with a file in it begins as text.
+  const isText = !/[\0\uFFFD]/.test(text.slice(0, 64))
+  const shown = isText ? text.slice(0, bodyMax) + (text.length > bodyMax ? "…" : "") : `[${body.length} bytes]`
+  return ["", paint("strong", title), ...block(shown)]
+}

@@ -10,10 +10,8 @@ import { type AuditVerdict, verifyAudit } from "../runtime/AuditVerification.js"
 import { auditFile } from "../runtime/ControlFiles.js"
 import type { FileError } from "../runtime/DurableFile.js"
 import { AuditTrail, type ControlEntry } from "../store/AuditTrail.js"
-import { refuseAbsent } from "../store/ReadOnlyStore.js"
-import * as Sqlite from "../store/Sqlite.js"
+import * as ReadOnlyStore from "../store/ReadOnlyStore.js"
 import type { StoreError } from "../store/StoreError.js"
-import { CommandFailed } from "./CliError.js"
 import { ExitCode } from "./ExitCode.js"
 
 export interface AuditInput {
@@ -24,24 +22,12 @@ export interface AuditInput {
 }
 
 /** Exit code 1 when the log is not what was written, or cannot be read. */
-export const run = (input: AuditInput): Effect.Effect<number, CommandFailed | FileError | StoreError> =>
-  Effect.gen(function*() {
-    const { storePath } = input
-    yield* refuseAbsent(storePath)
-    return yield* Effect.provide(
-      answer(input),
-      AuditTrail.layer.pipe(Layer.provide(Sqlite.readOnly(storePath)))
-    )
-  })
+export const run = (input: AuditInput): Effect.Effect<number, FileError | StoreError> =>
+  Effect.provide(answer(input), AuditTrail.layer.pipe(Layer.provide(ReadOnlyStore.layer(input.storePath))))
 
 const answer = ({ json, limit, storePath, what }: AuditInput) =>
   Effect.gen(function*() {
     const trail = yield* AuditTrail
-    if (!(yield* trail.isChained)) {
-      return yield* new CommandFailed({
-        detail: `the log in ${storePath} is no chain yet; the next control verb or run makes it one`
-      })
-    }
     if (what === "list") {
       const entries = (yield* trail.last(limit)).toReversed()
       yield* Console.log(json ? JSON.stringify({ schema_version: 1, rows: entries.map(toJson) }) : listText(entries))

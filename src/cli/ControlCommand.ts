@@ -13,7 +13,7 @@ import * as RuntimeFiles from "../runtime/RuntimeFiles.js"
 import * as StatusFile from "../runtime/StatusFile.js"
 import { AuditTrail } from "../store/AuditTrail.js"
 import { ControlLog } from "../store/ControlLog.js"
-import { refuseLost } from "../store/ReadOnlyStore.js"
+import * as ReadOnlyStore from "../store/ReadOnlyStore.js"
 import { RunEvents } from "../store/RunEvents.js"
 import { RunFindings } from "../store/RunFindings.js"
 import { RunStanding, type StandingRun } from "../store/RunStanding.js"
@@ -104,7 +104,7 @@ const asked = (mode: Asked, storePath: string): Effect.Effect<Control.ControlAns
     const request = { stateDir, principal, decision: yield* permitted(mode, storePath), note }
     // Who only asks must not be the one who makes the store.
     if (verb === "status") {
-      yield* refuseLost(storePath)
+      yield* ReadOnlyStore.refuseLost(storePath)
       if (note !== undefined && existsSync(storePath)) {
         return yield* Effect.provide(Control.loggedStatus(request), writable(storePath))
       }
@@ -136,7 +136,7 @@ const namingHolder = (error: StoreError, storePath: string) =>
     )
   )
 
-const readable = (path: string) => RunStanding.layer.pipe(Layer.provide(Sqlite.readOnly(path)))
+const readable = (path: string) => RunStanding.layer.pipe(Layer.provide(ReadOnlyStore.layer(path)))
 
 const writable = (path: string) =>
   Layer.mergeAll(AuditTrail.layer, ControlLog.layer, RunEvents.layer, RunFindings.layer, RunStanding.layer).pipe(

@@ -5,8 +5,6 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { ControlLifecycle, ControlOutcome, ControlVerb } from "../domain/Control.js"
 import { type Numbered, numbered } from "./numbered.js"
-import { orStoreError } from "./reading.js"
-import type { StoreError } from "./StoreError.js"
 import { auditHash } from "./writer/auditChain.js"
 
 /** One row of the control log. Rows are never changed and never removed. */
@@ -39,24 +37,13 @@ export const breakIn = (before: ControlEntry | null, row: ControlEntry): string 
 }
 
 /** The control log, for reading: needs no writer. `ControlLog` adds to it. */
-export class AuditTrail extends Context.Tag("tau/store/AuditTrail")<
-  AuditTrail,
-  Numbered<ControlEntry> & {
-    /** Whether the store has the log as a chain; older ones get it from the next command that writes to them. */
-    readonly isChained: Effect.Effect<boolean, StoreError>
-  }
->() {
+export class AuditTrail extends Context.Tag("tau/store/AuditTrail")<AuditTrail, Numbered<ControlEntry>>() {
   static readonly layer = Layer.effect(
     AuditTrail,
-    Effect.gen(function*() {
-      const sql = yield* SqlClient.SqlClient
-      return AuditTrail.of({
-        isChained: orStoreError(
-          "reading the schema",
-          Effect.map(sql`SELECT 1 FROM pragma_table_info('control_log') WHERE name = 'hash'`, (rows) => rows.length > 0)
-        ),
-        ...numbered(sql, { table: "control_log", row: ControlEntry, operation: "reading the control log" })
-      })
-    })
+    Effect.map(
+      SqlClient.SqlClient,
+      (sql) =>
+        AuditTrail.of(numbered(sql, { table: "control_log", row: ControlEntry, operation: "reading the control log" }))
+    )
   )
 }

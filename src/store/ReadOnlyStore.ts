@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import { createHash } from "node:crypto"
 import { copyFileSync, existsSync, mkdtempSync, rmSync, statfsSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join, resolve } from "node:path"
+import { join } from "node:path"
 import * as Sqlite from "./Sqlite.js"
 import { StoreError } from "./StoreError.js"
 import { applicationId, lostWords, markerOf } from "./writer/Database.js"
@@ -23,20 +23,20 @@ export const layer = (path: string): Layer.Layer<SqlClient.SqlClient, StoreError
 /** The name under which the file can be opened, once it is known that it can be read. */
 const openable = (path: string): Effect.Effect<string, StoreError, Scope.Scope> =>
   Effect.gen(function*() {
-    const size = sizeOf(path)
     yield* refuseLost(path)
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
+      return yield* problem("foreign", `${path} is a folder; give the store's file`)
+    }
+    const size = sizeOf(path)
     if (size === null) return yield* absent(path)
     if (size === 0) return yield* problem("corrupt", `${path} is empty`)
-    const names = [() => Effect.succeed(path), () => Effect.succeed(immutable(path)), () => copied(path)]
-    // A write-ahead log that holds something is part of the store: only a copy of both can be read without writing beside it.
-    const usable = (sizeOf(`${path}-wal`) ?? 0) > 0 ? [names[0]!, names[2]!] : names
-    for (const [index, name] of usable.entries()) {
-      const file = yield* name()
-      const found = look(file, path)
-      if (found === null) return file
-      if (!found.isUnwritable || index === usable.length - 1) return yield* found.error
-    }
-    return path
+    const found = look(path, path)
+    if (found === null) return path
+    if (!found.isUnwritable) return yield* found.error
+    // Reading needs files of SQLite's own beside the store: only a copy can have them where nothing can be written.
+    const copy = yield* copied(path)
+    const misfit = look(copy, path)
+    return misfit === null ? copy : yield* misfit.error
   })
 
 /** Fails when there is no file although there was one with data in it: that is not a store that nobody made yet. */
@@ -58,10 +58,6 @@ const sizeOf = (path: string): number | null => {
   const stat = statSync(path, { throwIfNoEntry: false })
   return stat?.isFile() === true ? stat.size : null
 }
-
-/** SQLite then makes no files beside it and takes no locks. */
-const immutable = (path: string) =>
-  `file:${encodeURI(resolve(path)).replaceAll("?", "%3f").replaceAll("#", "%23")}?immutable=1`
 
 interface Refusal {
   readonly error: StoreError
@@ -131,7 +127,7 @@ const copied = (path: string): Effect.Effect<string, StoreError, Scope.Scope> =>
         const folder = mkdtempSync(join(tmpdir(), "tau-reading-"))
         const copy = join(folder, "store.sqlite")
         copyFileSync(path, copy)
-        if (existsSync(`${path}-wal`)) copyFileSync(`${path}-wal`, `${copy}-wal`)
+        if ((sizeOf(`${path}-wal`) ?? 0) > 0) copyFileSync(`${path}-wal`, `${copy}-wal`)
         return { folder, copy }
       },
       catch: (error) => problem("read-only", error instanceof Error ? error.message : String(error))

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import { spawn, spawnSync } from "node:child_process"
-import { closeSync, copyFileSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
@@ -386,26 +386,6 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     const before = readdirSync(join(folder, ".tau/training"))
     read("runs")
     assert.deepStrictEqual(readdirSync(join(folder, ".tau/training")).toSorted(), before.toSorted())
-  })
-
-  it("says what is wrong with a store that cannot be read", () => {
-    const path = (name: string) => join(folder, name)
-    const refused = (name: string) => {
-      const { status, stderr } = read("runs", "--store", path(name))
-      assert.strictEqual(status, 1, name)
-      assert.strictEqual(lines(stderr).length, 1)
-      return stderr
-    }
-    assert.include(refused("none.sqlite"), `there is no store at ${path("none.sqlite")}`)
-    writeFileSync(path("text.sqlite"), "not a database, but long enough to look at".repeat(100))
-    assert.include(refused("text.sqlite"), "damaged")
-    new Sqlite(path("foreign.sqlite")).exec("CREATE TABLE t (x)").close()
-    assert.include(refused("foreign.sqlite"), "not a tau store")
-    copyFileSync(join(folder, ".tau/training/store.sqlite"), path("old.sqlite"))
-    const old = new Sqlite(path("old.sqlite"))
-    old.exec("DELETE FROM migrations WHERE n = (SELECT max(n) FROM migrations)")
-    old.close()
-    assert.include(refused("old.sqlite"), "has an older schema")
   })
 
   it("refuses values that cannot be meant", () => {

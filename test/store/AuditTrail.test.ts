@@ -113,7 +113,6 @@ describe("the chain of the control log", () => {
         const entries = yield* everything
         assert.deepStrictEqual(entries.map(({ outcome }) => outcome), [null, "denied", "denied"])
         assert.isNull(broken(entries))
-        assert.isTrue(yield* Effect.flatMap(AuditTrail, (trail) => trail.isChained))
       }).pipe(Effect.provide(controlStoreIn(folder)))
     }))
 })

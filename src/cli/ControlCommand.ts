@@ -104,7 +104,7 @@ const asked = (mode: Asked, storePath: string): Effect.Effect<Control.ControlAns
     const request = { stateDir, principal, decision: yield* permitted(mode, storePath), note }
     // Who only asks must not be the one who makes the store.
     if (verb === "status") {
-      yield* ReadOnlyStore.refuseLost(storePath)
+      yield* ReadOnlyStore.refuseUnseen(storePath)
       if (note !== undefined && existsSync(storePath)) {
         return yield* Effect.provide(Control.loggedStatus(request), writable(storePath))
       }

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { createHash } from "node:crypto"
-import { copyFileSync, existsSync, mkdtempSync, rmSync, statfsSync, statSync } from "node:fs"
+import { accessSync, constants, copyFileSync, existsSync, mkdtempSync, rmSync, statfsSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Sqlite from "./Sqlite.js"
@@ -23,7 +23,7 @@ export const layer = (path: string): Layer.Layer<SqlClient.SqlClient, StoreError
 /** The name under which the file can be opened, once it is known that it can be read. */
 const openable = (path: string): Effect.Effect<string, StoreError, Scope.Scope> =>
   Effect.gen(function*() {
-    yield* refuseLost(path)
+    yield* refuseUnseen(path)
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
       return yield* problem("foreign", `${path} is a folder; give the store's file`)
     }
@@ -39,20 +39,34 @@ const openable = (path: string): Effect.Effect<string, StoreError, Scope.Scope> 
     return misfit === null ? copy : yield* misfit.error
   })
 
-/** Fails when there is no file although there was one with data in it: that is not a store that nobody made yet. */
-export const refuseLost = (path: string): Effect.Effect<void, StoreError> =>
-  Effect.suspend(() =>
-    !existsSync(path) && existsSync(markerOf(path)) ? problem("corrupt", lostWords(path)) : Effect.void
-  )
+/**
+ * Fails when this user may not see the file, and when there is none although there was one with data in it: neither is a store
+ * that nobody made yet.
+ */
+export const refuseUnseen = (path: string): Effect.Effect<void, StoreError> =>
+  Effect.suspend(() => {
+    if (isForbidden(path)) return problem("other", `${path} cannot be read: permission denied`)
+    return !existsSync(path) && existsSync(markerOf(path)) ? problem("corrupt", lostWords(path)) : Effect.void
+  })
 
 /** The same, and where nobody made one. For those who open a store to write, which would make it. */
 export const refuseAbsent = (path: string): Effect.Effect<void, StoreError> =>
-  Effect.zipRight(refuseLost(path), Effect.suspend(() => existsSync(path) ? Effect.void : absent(path)))
+  Effect.zipRight(refuseUnseen(path), Effect.suspend(() => existsSync(path) ? Effect.void : absent(path)))
 
 const absent = (path: string) => problem("other", `there is no store at ${path}`)
 
 const problem = (reason: StoreError["reason"], detail: string) =>
   new StoreError({ operation: "opening the store", reason, detail })
+
+/** Somebody else's file, or in a folder of theirs. */
+const isForbidden = (path: string): boolean => {
+  try {
+    accessSync(path, constants.R_OK)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EACCES"
+  }
+}
 
 const sizeOf = (path: string): number | null => {
   const stat = statSync(path, { throwIfNoEntry: false })
@@ -115,22 +129,26 @@ const schemaMisfit = (done: ReadonlyArray<Step>): string | null => {
 /** A copy of the store and its write-ahead log in the system's folder for temporary files, removed with the scope. */
 const copied = (path: string): Effect.Effect<string, StoreError, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.try({
-      try: () => {
-        const wanted = (sizeOf(path) ?? 0) + (sizeOf(`${path}-wal`) ?? 0)
-        const { bavail, bsize } = statfsSync(tmpdir())
-        if (wanted > bavail * bsize) {
-          throw new Error(
-            `${path} cannot be opened where it is, and a copy of ${wanted} bytes does not fit into ${tmpdir()}`
-          )
-        }
-        const folder = mkdtempSync(join(tmpdir(), "tau-reading-"))
-        const copy = join(folder, "store.sqlite")
-        copyFileSync(path, copy)
-        if ((sizeOf(`${path}-wal`) ?? 0) > 0) copyFileSync(`${path}-wal`, `${copy}-wal`)
-        return { folder, copy }
-      },
-      catch: (error) => problem("read-only", error instanceof Error ? error.message : String(error))
-    }),
-    ({ folder }) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
-  ).pipe(Effect.map(({ copy }) => copy))
+    attempted(() => mkdtempSync(join(tmpdir(), "tau-reading-"))),
+    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+  ).pipe(Effect.flatMap((folder) =>
+    attempted(() => {
+      const wanted = (sizeOf(path) ?? 0) + (sizeOf(`${path}-wal`) ?? 0)
+      const { bavail, bsize } = statfsSync(folder)
+      if (wanted > bavail * bsize) {
+        throw new Error(
+          `${path} cannot be opened where it is, and a copy of ${wanted} bytes does not fit into ${tmpdir()}`
+        )
+      }
+      const copy = join(folder, "store.sqlite")
+      copyFileSync(path, copy)
+      if ((sizeOf(`${path}-wal`) ?? 0) > 0) copyFileSync(`${path}-wal`, `${copy}-wal`)
+      return copy
+    })
+  ))
+
+const attempted = <A>(step: () => A): Effect.Effect<A, StoreError> =>
+  Effect.try({
+    try: step,
+    catch: (error) => problem("read-only", error instanceof Error ? error.message : String(error))
+  })

@@ -9,6 +9,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -248,4 +249,32 @@ describe("a store that may only be read", () => {
       assert.match(runs.stdout, /run-0001-c0ffee/, runs.stderr)
       assert.isTrue(before.equals(readFileSync(store)))
     }), 300_000)
+})
+
+describe("a store of another user", () => {
+  it.scopedLive(
+    "is told to be theirs by whoever asks, in a folder of theirs too, and is copied nowhere",
+    () =>
+      Effect.gen(function*() {
+        const home = yield* folder
+        const store = storeIn(home)
+        const scratch = join(home, "tmp")
+        mkdirSync(scratch)
+        chmodSync(scratch, 0o777)
+        makeStore(store)
+        const askedBy = { ...plainUser, env: { PATH: process.env["PATH"], TMPDIR: scratch } }
+        for (const [place, mode] of [[store, 0], [join(home, ".tau/training"), 0o600]] as const) {
+          chmodSync(place, mode)
+          for (const args of [["runs"], ["audit", "verify"], ["--prompt-optimization-control-status"]]) {
+            const { status, stderr } = tauIn(home, args, askedBy)
+            assert.deepStrictEqual([status, stderr], [
+              1,
+              "tau: opening the store failed: .tau/training/store.sqlite cannot be read: permission denied\n"
+            ])
+          }
+        }
+        assert.deepStrictEqual(readdirSync(scratch), [])
+      }),
+    60_000
+  )
 })

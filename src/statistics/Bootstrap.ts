@@ -43,7 +43,7 @@ export const bcaBounds = (sample: ReadonlyArray<number>, resampled: ReadonlyArra
   checkProbability(level, "level")
   const centre = mean(sample)
   if (sample.every((value) => value === sample[0])) return { low: centre, high: centre }
-  const slack = 1e-12 * Math.max(...sample.map(Math.abs))
+  const slack = 1e-12 * sample.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0)
   const below = resampled.filter((value) => value < centre - slack).length
   const ties = resampled.filter((value) => Math.abs(value - centre) <= slack).length
   const bias = normalQuantile((below + ties / 2) / resampled.length)

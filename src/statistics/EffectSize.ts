@@ -28,7 +28,14 @@ export const pairedOddsRatio = (wins: number, losses: number): number => {
 export const cliffsDelta = (first: ReadonlyArray<number>, second: ReadonlyArray<number>): number => {
   checkSample(first, "first")
   checkSample(second, "second")
+  const sorted = first.toSorted((one, other) => one - other)
+  let below = 0
+  let notAbove = 0
   let total = 0
-  for (const one of first) for (const other of second) total += Math.sign(other - one)
+  for (const value of second.toSorted((one, other) => one - other)) {
+    while (below < sorted.length && sorted[below]! < value) below += 1
+    while (notAbove < sorted.length && sorted[notAbove]! <= value) notAbove += 1
+    total += below + notAbove - sorted.length
+  }
   return total / (first.length * second.length)
 }

@@ -1,6 +1,6 @@
 /** What a sample of this size could have found: the chance to find a difference that is there, and the smallest that shows. */
 import type { Alternative } from "./Alternative.js"
-import { binomialMass } from "./Binomial.js"
+import { binomialMass, binomialTail } from "./Binomial.js"
 import { mcNemar } from "./McNemar.js"
 import { normalCdf, normalQuantile } from "./Normal.js"
 import { checkCount, checkProbability, SampleInvalid } from "./SampleInvalid.js"
@@ -30,33 +30,34 @@ export const mcNemarPower = (
   }
   if (discordant === 0) return 0
   const win = (discordant + difference) / (2 * discordant)
+  const level = alternative === "greater" ? alpha : alpha / 2
   let power = 0
+  let needed = 0
   for (let n = 1; n <= pairs; n += 1) {
     const weight = binomialMass(n, pairs, discordant)
     if (weight < 1e-12) continue
-    power += weight * rejected(n, win, alpha, alternative)
+    needed = winsNeeded(n, level, needed)
+    power += weight * binomialTail(needed, n, win)
+    if (alternative === "two-sided") power += weight * binomialTail(needed, n, 1 - win)
   }
   return power
 }
 
-/** The chance that n pairs that disagree reject, each being a win with probability `win`. */
-const rejected = (n: number, win: number, alpha: number, alternative: "two-sided" | "greater"): number => {
-  const rejects = (wins: number) =>
-    mcNemar(wins, n - wins, "greater").pValue <= (alternative === "greater" ? alpha : alpha / 2)
-  if (!rejects(n)) return 0
+/**
+ * The fewest wins of n pairs that disagree with which the one-sided test rejects; n + 1 when no number of them does. With a pair
+ * more it takes as many or one more, so that the number before is where to begin: 0 where there is none.
+ */
+const winsNeeded = (n: number, level: number, before: number): number => {
+  const rejects = (wins: number) => mcNemar(wins, n - wins, "greater").pValue <= level
+  if (before > 0) return rejects(before) ? before : before + 1
   let low = Math.floor(n / 2)
-  let high = n
+  let high = n + 1
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2)
     if (rejects(middle)) high = middle
     else low = middle
   }
-  let chance = 0
-  for (let wins = high; wins <= n; wins += 1) {
-    chance += binomialMass(wins, n, win)
-    if (alternative === "two-sided") chance += binomialMass(n - wins, n, win)
-  }
-  return chance
+  return high
 }
 
 /** Power of a t test whose difference is `difference`, known with `standardError` on `df` degrees of freedom. */

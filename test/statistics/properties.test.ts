@@ -163,6 +163,17 @@ describe("statistics", () => {
     assert.strictEqual(tPower({ difference: 1e6, standardError: 1, df: 20 }), 1)
   })
 
+  // Power that looked at every outcome took minutes; as arguments of one call the values do not fit on the stack.
+  it("has an answer for many thousand values", { timeout: 30_000 }, () => {
+    const many = 150_000
+    const power = (difference: number) => mcNemarPower({ pairs: 30_000, discordant: 0.3, difference })
+    assert.closeTo(smallestDetectable(power, { max: 0.3 })!, 2.8016 * Math.sqrt(0.3 / 30_000), 1e-4)
+    const values = Array.from({ length: many }, (_, index) => index % 7 / 7)
+    const { high, low } = bootstrapMean(values, { draws: 20 })
+    assert.isTrue(low < 3 / 7 && high > 3 / 7 && high - low < 0.01)
+    assert.closeTo(cliffsDelta(values, values.map((value) => value + 1 / 14)), 1 / 7, 1e-4)
+  })
+
   it("refuses what is no number, no sample, no share and no count", () => {
     const refused = [
       () => pairedPermutation([0, Number.NaN]),

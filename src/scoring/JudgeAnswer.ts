@@ -27,7 +27,7 @@ export const readJudgement = (text: string, scale: Scale, graded: string): Eithe
   const whole = parsed(answer)
   const judgements = (whole === undefined ? objectsIn(answer) : [{ value: whole, source: answer }])
     .flatMap(({ source, value }) => {
-      const judgement = judgementOf(value)
+      const judgement = judgementOf(value, scale)
       // A number that is all of an answer may well be one of those that it grades.
       return judgement === null ? [] : [{ ...judgement, isCopy: typeof value === "object" && isIn(source, graded) }]
     })
@@ -52,24 +52,24 @@ export const readJudgement = (text: string, scale: Scale, graded: string): Eithe
 /** White space aside. */
 const isIn = (part: string, text: string): boolean => text.replace(/\s+/g, "").includes(part.replace(/\s+/g, ""))
 
-const judgementOf = (value: unknown): Judgement | null => {
+const judgementOf = (value: unknown, [, high]: Scale): Judgement | null => {
   // An answer that is nothing but a number leaves no doubt.
   if (typeof value === "number") return { score: value, feedback: "" }
   if (typeof value !== "object" || value === null || Array.isArray(value)) return null
   const fields = new Map(Object.entries(value).map(([name, field]) => [name.toLowerCase(), field as unknown]))
-  const score = numberOf(fields.get("score") ?? fields.get("rating") ?? fields.get("grade"))
+  const score = numberOf(fields.get("score") ?? fields.get("rating") ?? fields.get("grade"), high)
   if (score === null) return null
   const reason = ["feedback", "explanation", "reasoning", "reason", "rationale"].map((name) => fields.get(name))
     .find((field) => typeof field === "string" && field.trim() !== "")
   return { score, feedback: typeof reason === "string" ? clip(reason.trim(), feedbackCharsMax) : "" }
 }
 
-/** `4`, `"4"` and `"4/5"`. */
-const numberOf = (value: unknown): number | null => {
+/** `4`, `"4"` and, on a scale up to 5, `"4/5"`: "1/5" on one up to 1 is not its best. */
+const numberOf = (value: unknown, high: number): number | null => {
   if (typeof value === "number") return Number.isFinite(value) ? value : null
   if (typeof value !== "string") return null
-  const [, digits] = /^\s*(-?\d{1,9}(?:\.\d{1,9})?)\s*(?:\/\s*\d{1,9}\s*)?$/.exec(value) ?? []
-  return digits === undefined ? null : Number(digits)
+  const [, digits, outOf] = /^\s*(-?\d{1,9}(?:\.\d{1,9})?)\s*(?:\/\s*(\d{1,9})\s*)?$/.exec(value) ?? []
+  return digits === undefined || (outOf !== undefined && Number(outOf) !== high) ? null : Number(digits)
 }
 
 const parsed = (text: string): unknown => {

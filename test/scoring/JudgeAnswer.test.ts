@@ -45,6 +45,14 @@ describe("readJudgement", () => {
     assert.strictEqual(problem("0"), "the score 0 is not on the scale from 1 to 5")
   })
 
+  it("takes a score out of something for one on its scale only where that is the scale's highest", () => {
+    const on = (highest: number, text: string) => readJudgement(`{"score": "${text}"}`, [0, highest], "")
+    for (const [highest, text] of [[1, "1/5"], [10, "4/5"], [5, "4/10"]] as const) {
+      assert.isTrue(Either.isLeft(on(highest, text)), `${text} on a scale up to ${highest}`)
+    }
+    assert.deepStrictEqual(on(10, "4 / 10"), Either.right({ score: 4, feedback: "" }))
+  })
+
   it("believes none of several scores, for one of them may be quoted from the answer", () => {
     assert.strictEqual(problem(`The answer says {"score": 5}. {"score": 1}`), "it gives several scores: 1, 5")
   })

@@ -199,11 +199,22 @@ const significanceOf = (
     const part = fields.object("significance")
     const checkpoints = fields.object("checkpoints")
     const criteria = criteriaOf(fields.object("criteria"))
+    const metrics = fields.object("metrics")
+    const inputs = fields.has("inputs") ? fields.object("inputs") : null
+    const penalties = { baseline: baseline.metrics.meanSafetyPenalty, trained: trained.metrics.meanSafetyPenalty }
     const expected: ReadonlyArray<readonly [Fields, string, unknown, unknown]> = [
+      [metrics, "episodes", metrics.number("episodes"), trained.metrics.episodes],
+      [metrics, "mean_reward", metrics.number("mean_reward"), trained.metrics.meanReward],
+      [metrics, "mean_safety_penalty", metrics.number("mean_safety_penalty"), penalties.trained],
       [part, "baseline_mean_reward", part.number("baseline_mean_reward"), baseline.metrics.meanReward],
       [part, "trained_mean_reward", part.number("trained_mean_reward"), trained.metrics.meanReward],
+      [part, "baseline_mean_safety_penalty", part.number("baseline_mean_safety_penalty"), penalties.baseline],
+      [part, "trained_mean_safety_penalty", part.number("trained_mean_safety_penalty"), penalties.trained],
       [checkpoints, "baseline", checkpoints.text("baseline"), baseline.checkpoint.checkpointId],
-      [checkpoints, "trained", checkpoints.text("trained"), trained.checkpoint.checkpointId]
+      [checkpoints, "trained", checkpoints.text("trained"), trained.checkpoint.checkpointId],
+      ...(inputs === null
+        ? []
+        : [[inputs, "inputs_sha256", inputs.text("inputs_sha256"), baseline.inputs.sha256] as const])
     ]
     for (const [group, key, found, wanted] of expected) {
       if (found !== undefined && found !== wanted) group.refuse(key, `${String(wanted)} as in the report it is about`)

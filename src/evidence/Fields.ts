@@ -42,6 +42,11 @@ export class Fields {
     return this.value !== undefined && Object.hasOwn(this.value, key)
   }
 
+  /** Whether the very value is there, a text or null. */
+  holds(key: string, value: unknown): boolean {
+    return this.has(key) && this.get(key) === value
+  }
+
   object(key: string): Fields {
     const value = this.get(key)
     if (this.value !== undefined && !isObject(value)) this.refuse(key, "an object")

@@ -62,6 +62,22 @@ const criteriaJson = ({ maxPValue, maxSafetyRegression, minRewardDelta }: Criter
   max_p_value: maxPValue
 })
 
+/** The figures of a comparison that hang on nothing but the cases, the level and the seed. */
+export const figuresJson = (comparison: Comparison) => ({
+  test: comparison.test,
+  interval_method: comparison.intervalMethod,
+  n: comparison.n,
+  wins: comparison.wins,
+  losses: comparison.losses,
+  ties: comparison.ties,
+  p_value_uncorrected: comparison.pValue,
+  p_value_standard_error: comparison.pValueStandardError,
+  mid_p_value: comparison.midPValue,
+  effect_size: comparison.effects,
+  power_at_mean_delta: comparison.powerAtMeanDelta,
+  smallest_detectable_delta: comparison.smallestDetectableDelta
+})
+
 export const significanceReportJson = (judged: Judged, runId: string, generatedAtMs: number) => {
   const { baseline, candidates, comparison, criteria, failed, options, pValue, trained } = judged
   const { alpha, seed, unpaired = false } = options
@@ -82,23 +98,12 @@ export const significanceReportJson = (judged: Judged, runId: string, generatedA
     criteria: criteriaJson(criteria),
     failed_criteria: failed,
     analysis: {
-      test: comparison.test,
+      ...figuresJson(comparison),
       alternative: "two-sided",
       seed,
       unpaired,
-      interval_method: comparison.intervalMethod,
-      n: comparison.n,
-      wins: comparison.wins,
-      losses: comparison.losses,
-      ties: comparison.ties,
       candidates_compared: candidates,
-      correction: candidates > 1 ? "Holm" : "none: one candidate",
-      p_value_uncorrected: comparison.pValue,
-      p_value_standard_error: comparison.pValueStandardError,
-      mid_p_value: comparison.midPValue,
-      effect_size: comparison.effects,
-      power_at_mean_delta: comparison.powerAtMeanDelta,
-      smallest_detectable_delta: comparison.smallestDetectableDelta
+      correction: candidates > 1 ? "Holm" : "none: one candidate"
     },
     checkpoints: { baseline: baseline.checkpoint.checkpointId, trained: trained.checkpoint.checkpointId },
     inputs: inputsJson(baseline.inputs)

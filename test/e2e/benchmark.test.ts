@@ -117,6 +117,19 @@ describe("tau benchmark", () => {
             + "found 0.0001\n"
         })
 
+        const safer = {
+          ...significance,
+          significance: { ...significance.significance, baseline_mean_safety_penalty: 1 }
+        }
+        writeFileSync(join(folder, "forged.json"), JSON.stringify(safer))
+        const seen = yield* tau(folder, ["benchmark", "proof", "--run-id=m24-forged", "--significance=forged.json"])
+        assert.deepInclude(seen, {
+          code: 1,
+          stderr:
+            "tau: forged.json: significance.baseline_mean_safety_penalty: expected 0 as in the report it is about, "
+            + "found 1\n"
+        })
+
         const runId = "m24-sums"
         yield* benchmark(folder, "proof", `--run-id=${runId}`, "--generated-at=2026-11-25T20:00:00Z")
         const proof = read(folder, `${reports}/m24-benchmark-proof-${runId}.json`)

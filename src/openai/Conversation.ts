@@ -127,10 +127,13 @@ const toolCall = (id: string | null, name: string | null, given: unknown): Part 
   arguments: typeof given === "string" ? argumentsIn(given) : given ?? null
 })
 
-/** More digits than a number is sure to keep, or an exponent that it may not: an id of 19 digits would become another one. */
-const mayRound = /\d{16}|\d[eE]\+?\d{3}/
+/** An integer of more digits than a number is sure to keep, or an exponent that it may not: an id of 19 digits would become another one. */
+const mayRound = /(?<![\d.])\d{16,}(?![\d.])|\d[eE]\+?\d{3}/
 
-const argumentsIn = (given: string): unknown => mayRound.test(given) ? given : parseJson(given) ?? given
+const strings = /"[^"\\]*(?:\\.[^"\\]*)*"/gs
+
+const argumentsIn = (given: string): unknown =>
+  mayRound.test(given) && mayRound.test(given.replaceAll(strings, "")) ? given : parseJson(given) ?? given
 
 const other = (kind: string, value: unknown): Part => ({ type: "other", kind, value })
 

@@ -52,7 +52,7 @@ describe("what was answered", () => {
   })
 
   it("is there in words where it was said aloud", () => {
-    const said = [{ type: "text", content: "Hello" }]
+    const said = [{ type: "text", content: "Hello" }] as const
     const audio = { id: "audio_1", transcript: "Hello", data: "AAAA", expires_at: 1 }
     assert.deepStrictEqual(
       outputOf({
@@ -72,7 +72,9 @@ describe("what was answered", () => {
   it.each([
     ["{\"id\": 1234567890123456789}", "{\"id\": 1234567890123456789}"],
     ["{\"x\": 1e999}", "{\"x\": 1e999}"],
-    ["{\"short\": 123456789012345, \"n\": 1.50}", { short: 123456789012345, n: 1.5 }]
+    ["{\"short\": 123456789012345, \"n\": 1.50}", { short: 123456789012345, n: 1.5 }],
+    ["{\"card\": \"4111 \\\" 4111111111111111\", \"n\": 1}", { card: "4111 \" 4111111111111111", n: 1 }],
+    ["{\"third\": 0.3333333333333333}", { third: 0.3333333333333333 }]
   ])("has a tool's arguments as they were where a number would become another one: %s", (text, expected) => {
     const tool_calls = [{ id: "c1", type: "function", function: { name: "f", arguments: text } }]
     assert.deepStrictEqual(

@@ -42,6 +42,8 @@ export interface Derived {
   readonly attributes: Attributes
   /** The answer was a stream, and its last event came. */
   readonly isOver: boolean
+  /** It was a stream that could be read, and its last event did not come although the API has one. */
+  readonly isCut: boolean
   /** What the upstream reported as an error in an answer that had begun with status 200. */
   readonly streamError: string | undefined
   readonly inputTokens: number | null
@@ -155,12 +157,16 @@ const plainRequest = (call: RecordedCall, endpoint: Endpoint): Derived => {
     assembled: null,
     attributes,
     isOver: false,
+    isCut: false,
     streamError: undefined,
     inputTokens: null,
     outputTokens: null,
     model: null
   }
 }
+
+/** Chats have no such event: not every server ends one with `[DONE]`. */
+const endsWithEvent = new Set<Endpoint["api"]>(["responses", "messages"])
 
 /** The model of a Realtime connection is in its URL. */
 const modelInQuery = (path: string): string | null =>
@@ -206,6 +212,8 @@ export const derive = (call: RecordedCall): Derived => {
     assembled: answer.assembled,
     attributes,
     isOver: answer.isOver,
+    isCut: answer.wire === "sse" && endsWithEvent.has(api) && !answer.isOver && error === null &&
+      answer.reason === null,
     streamError: error?.message.slice(0, streamErrorMax),
     inputTokens: usage.inputTokens,
     outputTokens: usage.outputTokens,

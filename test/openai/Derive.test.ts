@@ -53,6 +53,7 @@ describe("derive", () => {
       operation: "chat",
       assembled: null,
       isOver: false,
+      isCut: false,
       streamError: undefined,
       attributes: {
         "gen_ai.operation.name": "chat",

@@ -8,6 +8,7 @@ import type { FinishedSpan, OverWebSocket, Prepared, RewriteOutcome } from "./sp
 /** What the recorder itself knows of the call, added to what its bodies say. */
 export const withOwnAttributes = (
   span: FinishedSpan,
+  state: FinishedSpan["state"],
   owner: Owner | undefined,
   { derived: { attributes }, original, responseContentEncoding }: Prepared,
   logicalCall: Try | null
@@ -28,6 +29,9 @@ export const withOwnAttributes = (
   if (span.errorCode !== null) {
     attributes.put(GenAi.errorType, span.errorCode)
     attributes.put(GenAi.errorMessage, span.errorMessage)
+  } else if (state === "upstream_cut") {
+    attributes.put(GenAi.errorType, "stream_error")
+    attributes.put(GenAi.errorMessage, "the stream ended before its answer did")
   }
   if (isShort(span.responseContentType)) attributes.put(GenAi.responseContentType, span.responseContentType)
   if (isShort(responseContentEncoding)) attributes.put(GenAi.responseContentEncoding, responseContentEncoding)

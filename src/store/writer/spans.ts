@@ -223,12 +223,16 @@ export interface Tokens {
 
 /**
  * How a call ended, now that its answer has been read. Clients leave at an error that they read in it, and at its last event, which
- * need not show as it passes: it may be compressed.
+ * need not show as it passes: it may be compressed. A gateway whose model dies may end the stream as if it were whole.
  */
-const stateOf = ({ state, wasReadOn }: FinishedSpan, { isOver, streamError }: Derived): FinishedSpan["state"] => {
+const stateOf = (
+  { responseTruncated, state, wasReadOn }: FinishedSpan,
+  { isCut, isOver, streamError }: Derived
+): FinishedSpan["state"] => {
   if (state !== "done" && (state !== "client_cancel" || wasReadOn === true)) return state
   if (streamError !== undefined) return "upstream_error"
-  return isOver ? "done" : state
+  if (isOver) return "done"
+  return state === "done" && isCut && !responseTruncated ? "upstream_cut" : state
 }
 
 /** The finished span; `bodies` are the recorded bytes of the request, the response, and the request before a rewrite. Null for a later version or a replay. */
@@ -243,17 +247,18 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
   const logicalCall = derived.kind === "http" || request === null
     ? null
     : tryOf(db, span, request.sha256, sessionId ?? null)
+  const state = stateOf(span, derived)
   const ending = [
     derived.kind === "http"
       ? `${span.method} ${span.path}`
       : clean(`${derived.operation} ${derived.model ?? "unknown"}`),
     derived.kind,
-    stateOf(span, derived),
+    state,
     span.statusCode,
     derived.model === null ? null : clean(derived.model),
     derived.inputTokens,
     derived.outputTokens,
-    cleanAttributes(withOwnAttributes(span, owner, ready, logicalCall), span.secrets),
+    cleanAttributes(withOwnAttributes(span, state, owner, ready, logicalCall), span.secrets),
     streamError === undefined ? "[]" : clean(JSON.stringify([{ name: "exception", message: streamError }])),
     span.endTimeUs,
     span.requestBytes,

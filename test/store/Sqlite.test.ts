@@ -2,13 +2,17 @@ import { assert, describe, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { createHash } from "node:crypto"
 import { mkdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from "node:fs"
+import { hostname } from "node:os"
 import { join } from "node:path"
 import * as OwnerLock from "../../src/store/OwnerLock.js"
 import { ResourceStore } from "../../src/store/ResourceStore.js"
 import * as Sqlite from "../../src/store/Sqlite.js"
 import type { StoreError } from "../../src/store/StoreError.js"
 import { Writer } from "../../src/store/Writer.js"
+import { applicationId } from "../../src/store/writer/Database.js"
+import { migrations } from "../../src/store/writer/migrations.js"
 import { scratchFolder, storeAt } from "../support/store.js"
 
 const open = (path: string) => Effect.scoped(Layer.build(Sqlite.layer({ path, kind: "test" })))
@@ -68,6 +72,45 @@ describe("Sqlite", () => {
         assert.include((yield* refusal(path)).message, "0001_initial differs")
         truncateSync(path)
         assert.strictEqual((yield* refusal(path)).reason, "corrupt")
+      })
+    ))
+
+  it.scopedLive("brings a store of an older version up to date only when no process of that version works on it", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        mkdirSync(join(path, ".."))
+        const database = new Database(path)
+        database.pragma(`application_id = ${applicationId}`)
+        database.function("sha256", () => "")
+        database.exec(
+          "CREATE TABLE migrations (n INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL) STRICT"
+        )
+        for (const [index, { name, sql }] of migrations.slice(0, 3).entries()) {
+          database.exec(sql)
+          const sha256 = createHash("sha256").update(sql).digest("hex")
+          database.prepare("INSERT INTO migrations VALUES (?, ?, ?)").run(index + 1, name, sha256)
+        }
+        const insert = database.prepare(
+          "INSERT INTO processes (id, host, pid, kind, started_at_ms, heartbeat_at_ms) VALUES (?, ?, ?, 'proxy', 1, ?)"
+        )
+        insert.run("here", hostname(), process.pid, 1)
+        const steps = () => database.prepare("SELECT count(*) FROM migrations").pluck().get()
+        const { message } = yield* refusal(path)
+        assert.include(
+          message,
+          `has an older schema, and a process of that version works on it (proxy, pid ${process.pid} `
+        )
+        assert.include(message, "): stop it first")
+        assert.strictEqual(steps(), 3)
+
+        // It ended; another one on another machine was heard of lately, then not for long.
+        database.exec("UPDATE processes SET ended_at_ms = 1")
+        insert.run("there", "elsewhere", 1, Date.now())
+        assert.include((yield* refusal(path)).message, "(proxy, pid 1 on elsewhere): stop it first")
+        database.exec("UPDATE processes SET heartbeat_at_ms = 1 WHERE id = 'there'")
+        yield* open(path)
+        assert.strictEqual(steps(), migrations.length)
+        database.close()
       })
     ))
 

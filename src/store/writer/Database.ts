@@ -5,6 +5,7 @@ import { chmodSync, existsSync, statSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import { migrations } from "./migrations.js"
 import { makePrivateFolder } from "./PrivateFolder.js"
+import { isPresent, type ProcessEntry } from "./processes.js"
 
 /** "tau1" in ASCII: tells our files from any other SQLite application's. */
 export const applicationId = 0x74617531
@@ -129,6 +130,7 @@ const migrate = (connection: Sqlite.Database, path: string) => {
         `${path} was written by a newer version of tau (schema ${done.length}, this version knows ${migrations.length})`
       )
     }
+    if (done.length > 0 && done.length < migrations.length) refuseBesideOlder(connection, path)
     for (const [index, { name, sql }] of migrations.entries()) {
       const sha256 = sha256Of(sql)
       const earlier = done[index]
@@ -142,4 +144,19 @@ const migrate = (connection: Sqlite.Database, path: string) => {
   })
   // IMMEDIATE: two processes that start at once must not both find an empty file.
   run.immediate()
+}
+
+/** A process of the version that wrote the store has statements of its schema: under another one it records nothing more. */
+const refuseBesideOlder = (connection: Sqlite.Database, path: string) => {
+  const entries = connection.prepare(
+    `SELECT host, pid, pid_started AS pidStarted, kind, heartbeat_at_ms AS heartbeatAtMs, unixepoch() * 1000 AS nowMs
+     FROM processes WHERE ended_at_ms IS NULL`
+  ).all() as ReadonlyArray<ProcessEntry & { readonly kind: string; readonly nowMs: number }>
+  const present = entries.find((entry) => isPresent(entry, entry.nowMs))
+  if (present === undefined) return
+  throw new RefusedFile(
+    "other",
+    `${path} has an older schema, and a process of that version works on it ` +
+      `(${present.kind}, pid ${present.pid} on ${present.host}): stop it first`
+  )
 }

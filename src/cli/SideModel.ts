@@ -35,7 +35,8 @@ export const sideModel = (
     }
     const { bind } = mode.proxy
     const at = url === undefined ? {} : { upstream_url: url }
-    const upstream = yield* upstreamOf({ model: { provider, name }, modelRef, proxy: { bind } }, at, environment)
+    const asked = { model: { provider, name }, modelRef, proxy: { bind } }
+    const upstream = yield* upstreamOf(asked, at, environment, "name another model in the config")
     return { modelRef, name, upstream }
   })
 

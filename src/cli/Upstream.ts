@@ -10,7 +10,9 @@ import { simulatedUpstream } from "./SimulatedUpstream.js"
 export const upstreamOf = Effect.fnUntraced(function*(
   mode: Pick<OptimizeMode, "model" | "modelRef" | "proxy">,
   config: Pick<RunConfig, "upstream_url">,
-  environment: Environment
+  environment: Environment,
+  /** What whoever has no key may do. */
+  without = "try --model sim/arithmetic"
 ) {
   const { name: model, provider } = mode.model
   const choice = chooseUpstream(
@@ -34,8 +36,8 @@ export const upstreamOf = Effect.fnUntraced(function*(
       const isNeeded = choice.source === `provider ${provider}` && choice.address.origin.startsWith("https:")
       if (isMissing && isNeeded) {
         return yield* new CommandFailed({
-          detail: `${choice.keyVariable} is not set: ${mode.modelRef} needs the key of ${provider}; ` +
-            "without one, try --model sim/arithmetic"
+          detail:
+            `${choice.keyVariable} is not set: ${mode.modelRef} needs the key of ${provider}; without one, ${without}`
         })
       }
       return { url: choice.url, model, key: isMissing ? undefined : key }

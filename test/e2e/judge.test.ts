@@ -144,7 +144,10 @@ describe("judge", () => {
       })
       const { code, stderr } = yield* tau(folder, command)
       assert.strictEqual(code, 1)
-      assert.match(stderr, /OPENAI_API_KEY is not set: openai\/large needs the key of openai/)
+      assert.strictEqual(
+        stderr,
+        "tau: OPENAI_API_KEY is not set: openai/large needs the key of openai; without one, name another model in the config\n"
+      )
       assert.notInclude(yield* Effect.sync(() => readdirSync(folder)), "store.sqlite")
     }), 120_000)
 })

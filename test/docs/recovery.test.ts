@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
-import { existsSync, readFileSync } from "node:fs"
+import { execSync } from "node:child_process"
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArguments } from "../../src/cli/ParseArguments.js"
 import { migrations } from "../../src/store/writer/migrations.js"
@@ -32,6 +34,27 @@ describe("docs/recovery.md", () => {
     for (const question of questions) assert.doesNotThrow(() => store.prepare(question).all(), question)
     assert.include(page, `PRAGMA application_id = ${0x74617531}`)
     store.close()
+  })
+
+  it("takes the write-ahead log along when a damaged store is moved away", () => {
+    const moves = commands.filter((line) => line.startsWith("mv ") && line.includes("damaged.sqlite"))
+    const folder = mkdtempSync(join(tmpdir(), "tau-test-"))
+    const training = join(folder, ".tau/training")
+    mkdirSync(training, { recursive: true })
+    const live = new Sqlite(join(folder, "live.sqlite"))
+    live.pragma("journal_mode = WAL")
+    live.exec("CREATE TABLE t (x); INSERT INTO t VALUES (1)")
+    // As a kill -9 leaves it: all that was committed is in the log.
+    for (const end of ["", "-wal"]) {
+      copyFileSync(join(folder, `live.sqlite${end}`), join(training, `store.sqlite${end}`))
+    }
+    live.close()
+    execSync(moves.join(" && "), { cwd: folder })
+    const damaged = new Sqlite(join(training, "damaged.sqlite"))
+    assert.deepStrictEqual(damaged.prepare("SELECT x FROM t").pluck().all(), [1])
+    damaged.close()
+    assert.deepStrictEqual(readdirSync(training), ["damaged.sqlite"])
+    rmSync(folder, { recursive: true, force: true })
   })
 
   it("counts the rollouts anew as the store does", () => {

@@ -1,7 +1,7 @@
 /** Asks for edits rather than a new text: the question, and how its answer is read. */
 import { applyEdits, describeEdit, type Edit } from "./Edits.js"
 import { fenced, isFenced } from "./Fence.js"
-import { copies, lengthFault, placeholderFault } from "./Guards.js"
+import { copies, editFault } from "./Guards.js"
 import { objectWith } from "./JsonAnywhere.js"
 import { inert, renderRecords } from "./Records.js"
 import type { Change, Outcome, SearchEvent, TaskExample } from "./Search.js"
@@ -118,9 +118,7 @@ export const readEdits = (answer: string, context: ReadingContext): Reading | Fa
 const copied: Fault = { reason: "guard", detail: "it copies from an example" }
 
 const guarded = (reading: Reading, { before, seed }: ReadingContext): Reading | Fault => {
-  const fault = reading.text.trim() === "" ?
-    "nothing is left of the text" :
-    placeholderFault(before, reading.text) ?? lengthFault(seed, reading.text)
+  const fault = editFault(seed, before, reading.text)
   return fault === null ? reading : { reason: "guard", detail: fault }
 }
 

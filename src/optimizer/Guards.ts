@@ -25,6 +25,10 @@ export const lengthFault = (seed: string, after: string): string | null => {
   return after.length > max ? `it has ${after.length} characters, more than ${max}` : null
 }
 
+/** What is wrong with a text made by edits of another, whoever put them together. */
+export const editFault = (seed: string, before: string, after: string): string | null =>
+  after.trim() === "" ? "nothing is left of the text" : placeholderFault(before, after) ?? lengthFault(seed, after)
+
 /** So many characters in common with an example are a copy. */
 const copiedLength = 30
 

@@ -2,6 +2,7 @@
 import type { Admission, Patch, Proposal } from "./Admission.js"
 import { changeOf } from "./EditContract.js"
 import { applyEdits } from "./Edits.js"
+import { editFault } from "./Guards.js"
 import { undominatedOf } from "./ParetoFront.js"
 import type { Candidate, Pool } from "./Pool.js"
 import type { Task, Texts } from "./Search.js"
@@ -35,7 +36,7 @@ export const mergedPatches = (
   const applied: Array<Patch> = []
   for (const { component, edits } of patches) {
     const edited = applyEdits(texts[component]!, edits)
-    if (edited.edits.length === 0) continue
+    if (edited.edits.length === 0 || editFault(task.seed[component]!, texts[component]!, edited.text) !== null) continue
     texts = { ...texts, [component]: edited.text }
     applied.push({ component, edits: edited.edits })
   }

@@ -1,5 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ablated } from "../../src/optimizer/Ablation.js"
+import type { Edit } from "../../src/optimizer/Edits.js"
+import { mergedPatches } from "../../src/optimizer/PatchMerge.js"
+import { Pool } from "../../src/optimizer/Pool.js"
 import { defaultRgepaSettings, rgepa, type RgepaSettings } from "../../src/optimizer/Rgepa.js"
 import { keyOf, type SearchEvent, type Task } from "../../src/optimizer/Search.js"
 import { ruleLine, ruleWorld } from "../support/ruleWorld.js"
@@ -122,6 +125,27 @@ describe("rgepa", () => {
     assert.isNull(ablated(taskP({ seed: { p: "1\n2\n3\n4" } }), { p: "1\n2\n3\n4" }, "x"))
   })
 
+  it("leaves out neither the only line with a placeholder nor the last line", () => {
+    const task = taskP({ seed: { p: "Use {{resources.form}}.\n1\n2\n3" } })
+    const left = (p: string) =>
+      new Set(Array.from({ length: 40 }, (_, n) => ablated(task, { p }, `${n}`)?.texts.p ?? null))
+    assert.deepStrictEqual(
+      left("Always use {{resources.form}}.\na\nb"),
+      new Set([
+        "Always use {{resources.form}}.\nb",
+        "Always use {{resources.form}}.\na"
+      ])
+    )
+    assert.deepStrictEqual(
+      left("{{resources.form}}\n{{resources.form}}!"),
+      new Set([
+        "{{resources.form}}",
+        "{{resources.form}}!"
+      ])
+    )
+    assert.deepStrictEqual(left("\nall new\n"), new Set([null]))
+  })
+
   it("drops a line that does harm", () => {
     // The first line that helps in training brings a burden that only shows when a candidate is without it.
     const world = adding(
@@ -188,6 +212,22 @@ describe("rgepa", () => {
       }
     }
     assert.isAbove(merges, 0)
+  })
+
+  it("brings no edits along that lose a placeholder or leave nothing", () => {
+    const task = taskP({ seed: { p: "Use {{resources.form}}." }, selection: examplesOf("selection", 2) })
+    const pool = new Pool(task)
+    pool.join({ texts: task.seed, parents: [] }, [0, 0], [])
+    pool.join({ texts: { p: "Always use {{resources.form}}." }, parents: [0] }, [1, 0], [])
+    pool.join({ texts: { p: "Use {{resources.form}}." }, parents: [0] }, [0, 1], [])
+    const merged = (edits: ReadonlyArray<Edit>) =>
+      mergedPatches(task, pool, pool.candidates, { patchesOf: () => [{ component: "p", edits }] } as never, "x")
+    assert.isNull(merged([{ op: "replace", find: " {{resources.form}}", text: " the form" }]))
+    assert.isNull(merged([{ op: "delete", find: "Always use {{resources.form}}." }]))
+    assert.strictEqual(
+      merged([{ op: "add", after: "", text: "Be brief." }])!.texts["p"],
+      "Always use {{resources.form}}.\nBe brief."
+    )
   })
 
   it("buys more samples of the two best when they are close, once each", () => {

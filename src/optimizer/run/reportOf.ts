@@ -188,13 +188,27 @@ const budgetOf = (
   }
 }
 
-/** The first sample of each counts: what the search itself decided by. */
-const scoresOf = (scored: ReadonlyArray<ScoredExample>, candidate: number) => {
-  const byExample = new Map<string, ScoredExample>()
+/**
+ * What a candidate scored on each example: of several samples the mean, as where the two best were sampled further to break a
+ * tie. What is said of a miss is said of the first of them.
+ */
+export const scoresOf = (
+  scored: ReadonlyArray<ScoredExample>,
+  candidate: number
+): ReadonlyMap<string, ScoredExample> => {
+  const samples = new Map<string, Array<ScoredExample>>()
   for (const one of scored) {
-    if (one.candidate === candidate && !byExample.has(one.example)) byExample.set(one.example, one)
+    if (one.candidate !== candidate) continue
+    const same = samples.get(one.example)
+    if (same === undefined) samples.set(one.example, [one])
+    else same.push(one)
   }
-  return byExample
+  return new Map(
+    [...samples].map(([example, all]) => {
+      const feedback = all.find((one) => one.feedback !== null)?.feedback ?? null
+      return [example, { ...all[0]!, score: mean(all.map(({ score }) => score)), feedback }]
+    })
+  )
 }
 
 /**

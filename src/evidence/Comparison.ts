@@ -2,7 +2,7 @@
 import { bootstrapMean, type Bounds, unanimousBounds } from "../statistics/Bootstrap.js"
 import { cliffsDelta, cohensD, cohensDz, pairedOddsRatio } from "../statistics/EffectSize.js"
 import { mcNemar } from "../statistics/McNemar.js"
-import { mean, variance } from "../statistics/Moments.js"
+import { differenceOf, mean, sum, variance } from "../statistics/Moments.js"
 import { newcombe, pairCounts } from "../statistics/Newcombe.js"
 import { pairedPermutation } from "../statistics/Permutation.js"
 import { mcNemarPower, smallestDetectable, tPower } from "../statistics/Power.js"
@@ -63,15 +63,11 @@ export const compare = (
   if (!pairs) return unpaired(baseline.flatMap((one) => one.rewards), trained.flatMap((one) => one.rewards), options)
   const episodes = baseline.reduce((count, one) => count + one.rewards.length, 0)
   // Episodes of one case are alike, so the case is what counts. The weights make the mean that of all episodes.
-  const weighted = (values: ReadonlyArray<number>) => total(values) * baseline.length / episodes
+  const weighted = (values: ReadonlyArray<number>) => sum(values) * baseline.length / episodes
   return paired(
     baseline.map(({ caseId, rewards }) => {
-      const { rewards: later } = other.get(caseId)!
-      return {
-        first: weighted(rewards),
-        second: weighted(later),
-        difference: weighted(later.map((reward, index) => reward - rewards[index]!))
-      }
+      const [first, second] = [weighted(rewards), weighted(other.get(caseId)!.rewards)]
+      return { first, second, difference: differenceOf(first, second) }
     }),
     options
   )
@@ -83,8 +79,6 @@ interface Pair {
   readonly second: number
   readonly difference: number
 }
-
-const total = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0)
 
 const paired = (pairs: ReadonlyArray<Pair>, { alpha, seed }: ComparisonOptions): Comparison => {
   const differences = pairs.map(({ difference }) => difference)
@@ -138,7 +132,7 @@ const pairedInterval = (
 ): Pick<Comparison, "bounds" | "intervalMethod"> => {
   const differences = pairs.map(({ difference }) => difference)
   const [first = 0] = differences
-  if (differences.every((value) => value === first)) {
+  if (differences.every((value) => differenceOf(first, value) === 0)) {
     return Math.abs(first) <= 1
       ? { bounds: unanimousBounds(first, differences.length, level), intervalMethod: "rule of three" }
       : { bounds: { low: first, high: first }, intervalMethod: "none: the data have no spread" }

@@ -1,5 +1,5 @@
 /** Two runs on the examples that both have scored: is the second better, by how much, and on which of them? */
-import { mean } from "../statistics/Moments.js"
+import { differenceOf, mean } from "../statistics/Moments.js"
 import { compare, type Comparison } from "./Comparison.js"
 
 /** A rollout that counts: it has a score, or failed and so earned 0. */
@@ -37,7 +37,7 @@ export const compareRuns = (
   const [before, after] = [byExample(baseline), byExample(run)]
   const examples = [...before].flatMap(([example, one]): ReadonlyArray<ComparedExample> => {
     const other = after.get(example)
-    return other === undefined ? [] : [{ baseline: one, run: other, delta: other.score - one.score }]
+    return other === undefined ? [] : [{ baseline: one, run: other, delta: differenceOf(one.score, other.score) }]
   })
   if (examples.length === 0) return null
   const outcomes = (of: "baseline" | "run") =>

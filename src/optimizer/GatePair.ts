@@ -1,5 +1,5 @@
 /** One gate example under both arms. */
-import { mean } from "../statistics/Moments.js"
+import { differenceOf, mean } from "../statistics/Moments.js"
 import type { Chance } from "./Chance.js"
 import type { Ask, Outcome, TaskExample, Texts } from "./Search.js"
 
@@ -59,7 +59,7 @@ export const pairOf = (
 ): GatePair => {
   const incumbent = armOf(outcomes.filter(({ arm }) => arm === "incumbent").map(({ outcome }) => outcome))
   const candidate = armOf(outcomes.filter(({ arm }) => arm === "candidate").map(({ outcome }) => outcome))
-  return { exampleId, incumbent, candidate, difference: candidate.score - incumbent.score }
+  return { exampleId, incumbent, candidate, difference: differenceOf(incumbent.score, candidate.score) }
 }
 
 const armOf = (outcomes: ReadonlyArray<Outcome>): GateArm => ({

@@ -23,3 +23,9 @@ export const variance = (sample: ReadonlyArray<number>): number => {
   const centre = mean(sample)
   return sum(sample.map((value) => (value - centre) ** 2)) / (sample.length - 1)
 }
+
+/** The second minus the first, of two sums or means; 0 where rounding alone makes them differ, for that is a tie. */
+export const differenceOf = (first: number, second: number): number => {
+  const difference = second - first
+  return Math.abs(difference) <= 1e-12 * Math.max(Math.abs(first), Math.abs(second)) ? 0 : difference
+}

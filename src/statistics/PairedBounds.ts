@@ -1,4 +1,5 @@
 import { bootstrapMean, type Bounds, unanimousBounds } from "./Bootstrap.js"
+import { differenceOf } from "./Moments.js"
 import { newcombe, pairCounts } from "./Newcombe.js"
 import { checkSample, SampleInvalid } from "./SampleInvalid.js"
 
@@ -26,7 +27,7 @@ export const pairedBounds = (
   if (counts !== null) return { ...newcombe(counts, level), method: "Newcombe 1998, method 10" }
   const differences = second.map((value, index) => value - first[index]!)
   const [one = 0] = differences
-  return differences.every((difference) => difference === one)
+  return differences.every((difference) => differenceOf(one, difference) === 0)
     ? { ...unanimousBounds(one, differences.length, level), method: "rule of three" }
     : { ...bootstrapMean(differences, { draws, level, seed }), method: "paired bootstrap BCa" }
 }

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { compare } from "../../src/evidence/Comparison.js"
 import { metricsOf } from "../../src/evidence/Outcomes.js"
 import { Draws } from "../../src/statistics/Draws.js"
+import { pairedBounds } from "../../src/statistics/PairedBounds.js"
 
 const outcomes = (rewards: ReadonlyArray<ReadonlyArray<number>>) =>
   rewards.map((of, index) => ({ caseId: `case-${index}`, rewards: of, safetyPenalties: of.map(() => 0) }))
@@ -20,6 +21,24 @@ describe("compare", () => {
     assert.closeTo(found.meanDelta, 7 / 16, 1e-12)
     assert.isTrue(found.bounds.low < found.meanDelta && found.meanDelta < found.bounds.high)
     assert.strictEqual(found.effects["odds_ratio"], 4.5)
+  })
+
+  it("takes for a tie, and for equal differences, what rounding alone makes unequal", () => {
+    const shuffled = compare(
+      outcomes([[0.1, 0.7, 0.2], [0.3, 0.1, 0.9], [0.6, 0.1, 0.3], [0.1, 0.2, 0.3]]),
+      outcomes([[0.7, 0.2, 0.1], [0.9, 0.3, 0.1], [0.1, 0.3, 0.6], [0.2, 0.2, 0.2]]),
+      options
+    )
+    assert.deepStrictEqual([shuffled.wins, shuffled.losses, shuffled.ties], [0, 0, 4])
+    assert.strictEqual(shuffled.intervalMethod, "rule of three")
+    assert.isBelow(shuffled.bounds.low, -0.5)
+    // 0.2 - 0.1 and 0.3 - 0.2 are not the same in binary.
+    const higher = compare(outcomes([[0.1], [0.2], [0.7]]), outcomes([[0.2], [0.3], [0.8]]), options)
+    assert.strictEqual(higher.intervalMethod, "rule of three")
+    assert.strictEqual(
+      pairedBounds([0.1, 0.2, 0.7], [0.2, 0.3, 0.8], { level: 0.95, seed: 1, draws: 99 }).method,
+      "rule of three"
+    )
   })
 
   it("shows no gain by the interval of right and wrong answers that the test does not show", () => {

@@ -57,7 +57,7 @@ export const verdict = (report: SearchReport): string => {
   if (best === undefined || best.mean === null) {
     return ended === null
       ? `${stands}; nothing is scored yet.${goesOn}`
-      : "The search ended before anything was scored."
+      : "The search ended before the seed was scored on all selection examples."
   }
   const against = seed?.mean === null || seed === undefined ? "" : `, the seed ${score(seed.mean)}`
   const over = `over ${counted(best.examples, "example")}`

@@ -214,7 +214,10 @@ describe("searchText", () => {
       first({ ended: null, openGate: { pairs: 40, n: 20, wins: 7, losses: 1 } }),
       "The search has ended and its gate is open: 20 of 40 pairs, 7 won, 1 lost."
     )
-    assert.strictEqual(first({ candidates: [] }), "The search ended before anything was scored.")
+    assert.strictEqual(
+      first({ candidates: [] }),
+      "The search ended before the seed was scored on all selection examples."
+    )
   })
 
   it("gives no sum of dollars where nobody says what a model costs", () => {

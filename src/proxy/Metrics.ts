@@ -89,13 +89,14 @@ export class Metrics {
     this.lag.disable()
   }
 
-  ended(span: FinishedSpan): void {
+  /** `state` as the store has it: it has read the answer. */
+  ended(span: FinishedSpan, state: FinishedSpan["state"]): void {
     const isSocketCall = span.webSocket?.isCall === true
     const endpoint = isSocketCall ? socketEndpointOf(span.path) : endpointOf(span.method, span.path)
     const api = apis.indexOf(endpoint.api)
     const status = span.statusCode === null ? 0 : Math.floor(span.statusCode / 100)
     const index = (api * statuses.length + Math.min(status, statuses.length - 1)) * states.length +
-      states.indexOf(span.state)
+      states.indexOf(state)
     this.requests[index]! += 1
     if (isSocketCall) {
       // Its bytes are counted with those of its connection.

@@ -88,17 +88,21 @@ export class SpanRecorder {
    * becomes of the span later is only counted.
    */
   close(span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>, done: (committed: boolean) => void): void {
-    if (span.isFirst) this.metrics.ended(span)
     const told = this.isRequired ? done : this.impatient(span, bodies, done)
-    if (told === null) return
+    if (told === null) {
+      if (span.isFirst) this.metrics.ended(span, span.state)
+      return
+    }
     const handedInAt = performance.now()
     this.writer.submit("closeSpan", span, {
       nowMs: Math.floor(span.endTimeUs / 1000),
       bodies,
-      done: (failure, tokens) => {
+      done: (failure, closed) => {
+        // Only its bodies say whether the upstream reported an error in its answer, say.
+        if (span.isFirst) this.metrics.ended(span, closed?.state ?? span.state)
         if (failure === null) {
           this.counters.committed += 1
-          this.metrics.committed((performance.now() - handedInAt) / 1000, tokens)
+          this.metrics.committed((performance.now() - handedInAt) / 1000, closed)
         } else {
           this.counters.lost += 1
           if (failure.reason === "full") {

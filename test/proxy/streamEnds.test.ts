@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { toBaseUrl } from "../../src/domain/Attribution.js"
 import { Proxy } from "../../src/proxy/Proxy.js"
+import { metrics } from "../support/metrics.js"
 import { attribution, finishedSpans, withProxy } from "../support/proxy.js"
 import { upstream, withBody } from "../support/upstream.js"
 
@@ -43,7 +44,14 @@ const asked = (path: keyof typeof events) =>
           )
           assert.strictEqual(answer, sse(expected))
         }
-        return (yield* finishedSpans(2)).map(({ attributes, state }) => ({
+        const spans = yield* finishedSpans(2)
+        const endpoint = path.replace("/", "_")
+        const counts = yield* metrics
+        for (const { state } of spans) {
+          const name = `tau_requests_total{endpoint="${endpoint}",status="2xx",state="${state}"}`
+          assert.strictEqual(counts.get(name), spans.filter((span) => span.state === state).length, name)
+        }
+        return spans.map(({ attributes, state }) => ({
           state,
           message: attributes["tau.error_message"],
           attempt: attributes["tau.call.attempt"]

@@ -215,8 +215,9 @@ export const prepareSpan = (
   return result
 }
 
-/** What a call used, as its upstream reported it. */
-export interface Tokens {
+/** How a call ended, and what it used as its upstream reported it; nothing for a replay, whose tokens were counted when they were paid for. */
+export interface Closed {
+  readonly state: FinishedSpan["state"]
   readonly inputTokens: number
   readonly outputTokens: number
 }
@@ -235,8 +236,8 @@ const stateOf = (
   return state === "done" && isCut && !responseTruncated ? "upstream_cut" : state
 }
 
-/** The finished span; `bodies` are the recorded bytes of the request, the response, and the request before a rewrite. Null for a later version or a replay. */
-export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>): Tokens | null => {
+/** The finished span; `bodies` are the recorded bytes of the request, the response, and the request before a rewrite. Null for a later version. */
+export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>): Closed | null => {
   const ready = prepareSpan(span, bodies)
   const { answer, derived, original, request, response } = ready
   const owner = ownerOf(db, span.attemptId)
@@ -272,14 +273,13 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
   if (!isKnown) db.prepare(insertFinished).run(...beginningOf(span, owner), ...ending)
   if (!span.isFirst) return null
   noteForLog(span)
-  // Its tokens were counted when they were paid for.
-  if (span.replayOf !== undefined) return null
+  if (span.replayOf !== undefined) return { state, inputTokens: 0, outputTokens: 0 }
   if (owner !== undefined && derived.kind === "llm") {
     db.prepare(
       "UPDATE runs SET calls = calls + 1, input_tokens = input_tokens + ?, output_tokens = output_tokens + ? WHERE id = ?"
     ).run(derived.inputTokens ?? 0, derived.outputTokens ?? 0, owner.runId)
   }
-  return { inputTokens: derived.inputTokens ?? 0, outputTokens: derived.outputTokens ?? 0 }
+  return { state, inputTokens: derived.inputTokens ?? 0, outputTokens: derived.outputTokens ?? 0 }
 }
 
 const empty = new Uint8Array(0)

@@ -13,7 +13,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Sqlite from "./Sqlite.js"
 import { StoreError } from "./StoreError.js"
-import { applicationId, lostWords, markerOf } from "./writer/Database.js"
+import { applicationId, folderWords, lostWords, markerOf } from "./writer/Database.js"
 import { migrations } from "./writer/migrations.js"
 
 /** Fails when there is no store, when it is another application's file, or when its schema is not this version's. */
@@ -25,7 +25,7 @@ const openable = (path: string): Effect.Effect<string, StoreError, Scope.Scope> 
   Effect.gen(function*() {
     yield* refuseUnseen(path)
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
-      return yield* problem("foreign", `${path} is a folder; give the store's file`)
+      return yield* problem("foreign", folderWords(path))
     }
     const size = sizeOf(path)
     if (size === null) return yield* absent(path)

@@ -5,7 +5,7 @@ import { chmodSync, existsSync, statSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import { migrations } from "./migrations.js"
 import { makePrivateFolder } from "./PrivateFolder.js"
-import { isPresent, type ProcessEntry } from "./processes.js"
+import { isPresent, openEntries } from "./processes.js"
 
 /** "tau1" in ASCII: tells our files from any other SQLite application's. */
 export const applicationId = 0x74617531
@@ -34,11 +34,14 @@ export const lostWords = (path: string): string =>
     markerOf(path)
   } says it held data: restore it from a backup, or remove the marker to start anew`
 
+/** What is told of a folder that is given for a store. */
+export const folderWords = (path: string): string => `${path} is a folder; give the store's file`
+
 /** `bytesMax` is the largest size of the file; null leaves it to the disk. */
 export const open = (path: string, bytesMax: number | null = null): Db => {
   const marker = markerOf(path)
   if (existsSync(path) && statSync(path).isDirectory()) {
-    throw new RefusedFile("foreign", `${path} is a folder; give the store's file`)
+    throw new RefusedFile("foreign", folderWords(path))
   }
   const isNew = !existsSync(path) || statSync(path).size === 0
   if (isNew && existsSync(marker)) throw new RefusedFile("corrupt", lostWords(path))
@@ -148,11 +151,8 @@ const migrate = (connection: Sqlite.Database, path: string) => {
 
 /** A process of the version that wrote the store has statements of its schema: under another one it records nothing more. */
 const refuseBesideOlder = (connection: Sqlite.Database, path: string) => {
-  const entries = connection.prepare(
-    `SELECT host, pid, pid_started AS pidStarted, kind, heartbeat_at_ms AS heartbeatAtMs, unixepoch() * 1000 AS nowMs
-     FROM processes WHERE ended_at_ms IS NULL`
-  ).all() as ReadonlyArray<ProcessEntry & { readonly kind: string; readonly nowMs: number }>
-  const present = entries.find((entry) => isPresent(entry, entry.nowMs))
+  const nowMs = connection.prepare("SELECT unixepoch() * 1000").pluck().get() as number
+  const present = openEntries(connection).find((entry) => isPresent(entry, nowMs))
   if (present === undefined) return
   throw new RefusedFile(
     "other",

@@ -42,16 +42,19 @@ const closeEntry = (db: Db, id: string, lastHeardOfMs: number): number => {
 }
 
 export const markDeadProcesses = (db: Db, self: string): number => {
-  const running = db.prepare(
-    `SELECT id, host, pid, pid_started AS pidStarted, heartbeat_at_ms AS heartbeatAtMs
-     FROM processes WHERE ended_at_ms IS NULL AND id <> ?`
-  ).all(self) as ReadonlyArray<ProcessEntry & { readonly id: string }>
   let unknownCalls = 0
-  for (const entry of running) {
-    if (!isPresent(entry, db.now)) unknownCalls += closeEntry(db, entry.id, entry.heartbeatAtMs)
+  for (const entry of openEntries(db)) {
+    if (entry.id !== self && !isPresent(entry, db.now)) unknownCalls += closeEntry(db, entry.id, entry.heartbeatAtMs)
   }
   return unknownCalls
 }
+
+/** The entries of processes that have not ended theirs: of those that run, and of those that died. */
+export const openEntries = (db: Pick<Db, "prepare">) =>
+  db.prepare(
+    `SELECT id, kind, host, pid, pid_started AS pidStarted, heartbeat_at_ms AS heartbeatAtMs
+     FROM processes WHERE ended_at_ms IS NULL`
+  ).all() as ReadonlyArray<ProcessEntry & { readonly id: string; readonly kind: string }>
 
 export interface ProcessEntry {
   readonly host: string

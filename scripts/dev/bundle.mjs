@@ -1,5 +1,6 @@
 // The `tau` command as a few files in dist/bundle: one for what every call needs, one for each command's own. Loading the 600 modules
-// of the command and its libraries one by one takes three times as long. What runs in worker threads stays as tsc compiled it.
+// of the command and its libraries one by one takes three times as long. The writer thread, which every process that writes waits for
+// at its start, becomes one file where tsc put it, for whoever uses the library as well.
 import { build } from "esbuild"
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { basename, join, relative } from "node:path"
@@ -23,16 +24,20 @@ const ownPlaces = (root) => ({
 
 export const bundle = async (root) => {
   const folder = join(root, "dist/bundle")
+  const shared = { absWorkingDir: root, bundle: true, format: "esm", platform: "node", target: "node20", external }
+  await build({
+    ...shared,
+    entryPoints: ["src/store/writer/worker.ts"],
+    outfile: "dist/store/writer/worker.js",
+    sourcemap: true,
+    sourcesContent: false,
+    logLevel: "warning"
+  })
   const { metafile } = await build({
-    absWorkingDir: root,
+    ...shared,
     entryPoints: ["src/cli/main.ts"],
     outdir: folder,
-    bundle: true,
     splitting: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    external,
     plugins: [ownPlaces(root)],
     // Some libraries are CommonJS, and `require` parts of Node.
     banner: {

@@ -14,6 +14,8 @@
  *   upstreamKey: null,
  *   attributionLogPath: null,
  *   recordPolicy: "required",
+ *   onDisconnect: "cancel",
+ *   warn: console.error,
  *   limits: defaultLimits
  * }).pipe(Layer.provide(Sqlite.layer({ path: "store.sqlite", kind: "proxy" })))
  *
@@ -24,7 +26,15 @@ export { Attribution, toBaseUrl } from "./domain/Attribution.js"
 export { AttemptId, RolloutId, RunId, SpanId, WorkerId } from "./domain/Ids.js"
 export { GateConfig, OptimizerConfig } from "./domain/OptimizerConfig.js"
 export { Resources, ResourceValues } from "./domain/Resources.js"
-export { Reward, type Scorable, type Scored, Scorer, ScoringFailed } from "./domain/Reward.js"
+export {
+  Reward,
+  RolloutRejected,
+  type SafetyEvent,
+  type Scorable,
+  type Scored,
+  Scorer,
+  ScoringFailed
+} from "./domain/Reward.js"
 export { Attempt, AttemptStatus, Example, Rollout, RolloutMode, RolloutStatus } from "./domain/Rollout.js"
 export { ExecutorConfig, ResumeConfig, RunConfig, ScorerConfig } from "./domain/RunConfig.js"
 export { Span, SpanState } from "./domain/Span.js"

@@ -126,8 +126,10 @@ const unconfigured = (example: Scorable["example"]): ReadonlyArray<Judge> =>
 const weightedMean = (weighed: ReadonlyArray<Weighed>): number | null => {
   const heaviest = Math.max(0, ...weighed.map(({ weight }) => weight))
   if (heaviest === 0) return null
-  const total = weighed.reduce((sum, { weight }) => sum + weight / heaviest, 0)
-  const sum = weighed.reduce((sum, { reward, weight }) => sum + reward.value * (weight / heaviest), 0)
+  // Huge weights must not add up to infinity. To divide by a power of two rounds nothing: 3 and 1 stay what they are.
+  const unit = 2 ** Math.min(1023, Math.floor(Math.log2(heaviest)))
+  const total = weighed.reduce((sum, { weight }) => sum + weight / unit, 0)
+  const sum = weighed.reduce((sum, { reward, weight }) => sum + reward.value * (weight / unit), 0)
   // Rounding must not leave [0, 1].
   return Math.min(1, sum / total)
 }

@@ -83,6 +83,15 @@ describe("Scoring", () => {
       for (const { feedback, value } of rewards) assert.strictEqual(feedback === null, value === 1)
     }))
 
+  it.effect("rounds no score that has few digits", () =>
+    Effect.gen(function*() {
+      const brevity = { kind: "command", name: "brevity", command: ["echo", "0.5"] } as const
+      for (const weight of [3, 7, 15, 1e300]) {
+        const scored = yield* score([{ kind: "contains", weight }, brevity], { expected: "4" }, "4")
+        assert.strictEqual(scored.score, (weight + 0.5) / (weight + 1))
+      }
+    }))
+
   it.effect("has no score when nothing weighs, and survives huge weights", () =>
     Effect.gen(function*() {
       const example = { expected: "4" }

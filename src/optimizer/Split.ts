@@ -27,16 +27,24 @@ export const splitValidate = (
   settings: GateSettings,
   train: ReadonlyArray<TaskExample> = []
 ): Split => {
-  const untestable = (gate: number): Split => ({
+  const needed = Math.max(validateMin, validateNeeded(settings))
+  const untestable = (which: string, more = ""): Split => ({
     selection: validate,
     gate: [],
-    untestable: `not testable: ${counted(validate.length, "example")}${
-      gate === 0 ? "" : `, ${gate} of them for the gate`
-    }; at least ${Math.max(validateMin, validateNeeded(settings))} needed to find a gain of 20 points`
+    untestable: `not testable: ${which}; at least ${needed}${more} needed to find a gain of 20 points`
   })
-  if (validate.length < validateMin) return untestable(0)
-  const gate = lowest(alike(validate, train), seed, Math.round(settings.fraction * validate.length))
-  if (gate.length === 0 || gate.length === validate.length) return untestable(gate.length)
+  const all = counted(validate.length, "example")
+  if (validate.length < validateMin) return untestable(all)
+  const groups = alike(validate, train)
+  if (groups.length === 0) return untestable(`all ${all} stand in optimize, too`, " others")
+  const wanted = Math.round(settings.fraction * validate.length)
+  const gate = lowest(groups, seed, wanted)
+  if (gate.length === validate.length) return untestable(`${all}, all of them for the gate`)
+  if (gate.length === 0) {
+    return wanted === 0
+      ? untestable(all)
+      : untestable(`${all}, too many of them alike to be divided`, " different ones")
+  }
   const ids = new Set(gate.map(({ id }) => id))
   return { selection: validate.filter(({ id }) => !ids.has(id)), gate, untestable: null }
 }

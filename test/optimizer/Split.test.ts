@@ -54,7 +54,10 @@ describe("the split of validate", () => {
     assert.deepStrictEqual([gate.length, selection.length], [40, 60])
     const trained = new Set(train.map(({ input }) => input))
     assert.isFalse(gate.some(({ input }) => trained.has(input)))
-    assert.match(splitValidate(validate, 1, defaultGateSettings, validate).untestable!, /^not testable: 100 examples; /)
+    assert.strictEqual(
+      splitValidate(validate, 1, defaultGateSettings, validate).untestable,
+      "not testable: all 100 examples stand in optimize, too; at least 168 others needed to find a gain of 20 points"
+    )
   })
 
   it("divides anew with another seed", () => {
@@ -71,6 +74,15 @@ describe("the split of validate", () => {
     const seen = new Set(selection.map(({ input }) => input))
     assert.strictEqual(gate.length, 64)
     assert.isFalse(gate.some(({ input }) => seen.has(input)))
+  })
+
+  it("says of one example many times that it takes different ones, and not more", () => {
+    const [one] = examplesOf(1)
+    const validate = Array.from({ length: 200 }, (_, n) => ({ ...one!, id: `same ${n}` }))
+    assert.strictEqual(
+      splitValidate(validate, 1, defaultGateSettings).untestable,
+      "not testable: 200 examples, too many of them alike to be divided; at least 168 different ones needed to find a gain of 20 points"
+    )
   })
 
   it("leaves fewer than 50 examples to the selection and says how many a test needs", () => {

@@ -64,7 +64,8 @@ export const lastIn = (file: string): Effect.Effect<number, FileError> =>
 const notOfThisStore = (file: string, n: number) =>
   new FileError({
     file,
-    detail: `it shows a row ${n} that the store does not have, as after a backup was restored; `
+    detail:
+      `it shows a row ${n} that the store does not have: a backup was restored, or another store in this folder wrote it; `
       + "move it away, and it is written anew"
   })
 

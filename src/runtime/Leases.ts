@@ -29,7 +29,7 @@ export class LeaseEnded extends Schema.TaggedError<LeaseEnded>()("LeaseEnded", {
   override get message() {
     return this.reason === "lost"
       ? `the lease on ${this.rolloutId} is lost: somebody else decides over it now`
-      : `the lease on ${this.rolloutId} could not be renewed in time`
+      : `the lease on ${this.rolloutId} could not be renewed within 2.5 times heartbeat_interval_ms`
   }
 }
 

@@ -71,6 +71,21 @@ describe("OtlpSpans", () => {
     ])
   })
 
+  it("gives an attribute one type, whatever its value", () => {
+    const typesOf = (value: number) =>
+      (otlpSpan(span({}), {
+        "gen_ai.request.temperature": value,
+        "gen_ai.request.top_p": value,
+        "gen_ai.response.time_to_first_chunk": value,
+        "tau.ttfb_ms": value,
+        "tau.usage.cost": value
+      }) as { readonly attributes: ReadonlyArray<{ readonly key: string; readonly value: object }> }).attributes
+        .filter(({ key }) => !/^(?:http|url|tau\.(?!ttfb|usage))/.test(key))
+        .map(({ key, value }) => `${key} ${Object.keys(value).join()}`)
+    assert.deepStrictEqual(typesOf(1), typesOf(0.7))
+    assert.strictEqual(typesOf(1).length, 5)
+  })
+
   it("calls what did not go well an error, with its event at its end", () => {
     const told = (changes: Parameters<typeof span>[0]) => otlpSpan(span(changes), {}) as Record<string, unknown>
     assert.deepStrictEqual(told({ statusCode: 429 })["status"], { code: 2, message: "HTTP 429" })

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto"
 import type { Span } from "../../domain/Span.js"
 import type { Dialect } from "../../openai/ExportDialect.js"
 import { genAiSchemaUrl } from "../../openai/ExportDialect.js"
+import { GenAi } from "../../openai/GenAi.js"
 
 /** An attribute's value, in the one field that its type has. 64-bit integers are texts, as in all JSON of Protocol Buffers. */
 type AnyValue =
@@ -20,6 +21,19 @@ interface KeyValue {
   readonly key: string
   readonly value: AnyValue
 }
+
+/** Attributes that are doubles whatever their value: to a collector 1 and 0.7 of one name are a conflict of types. */
+const doubles: ReadonlySet<string> = new Set([
+  GenAi.requestTemperature,
+  GenAi.requestTopP,
+  GenAi.requestTopK,
+  GenAi.requestFrequencyPenalty,
+  GenAi.requestPresencePenalty,
+  GenAi.timeToFirstChunk,
+  GenAi.ttfbMs,
+  GenAi.usageCost,
+  "llm.cost.total"
+])
 
 const client = 3
 const statusError = 2
@@ -85,7 +99,7 @@ const eventOf = (event: unknown, timeUnixNano: string): ReadonlyArray<object> =>
 
 const keyValues = (record: Readonly<Record<string, unknown>>): ReadonlyArray<KeyValue> =>
   Object.entries(record).flatMap(([key, value]) => {
-    const told = valueOf(value)
+    const told = typeof value === "number" && doubles.has(key) ? { doubleValue: value } : valueOf(value)
     return told === null ? [] : [{ key, value: told }]
   })
 

@@ -34,6 +34,9 @@ const nearest = (whole: string, wanted: string): string => {
   if (at !== -1 && folded.length === output.length) {
     return ` (it has ${quoted(output.slice(at, at + wanted.length), 200)}, in other case)`
   }
+  if (output.normalize().includes(wanted.normalize())) {
+    return " (it is there with its accents in another form of Unicode)"
+  }
   if (squeezed(output).includes(squeezed(wanted))) return " (it is there but for white space, punctuation or case)"
   const length = longestBeginning(output, wanted.slice(0, wantedCharsMax))
   // Less than a word or a fifth of the text is there by chance.

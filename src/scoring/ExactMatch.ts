@@ -14,10 +14,30 @@ export const exactMatch = (output: string, reference: unknown): Verdict => {
 /** Shown from the first difference on. */
 const charsAfter = 30
 
+/** Of a longer answer nobody asks whether it looks like what was expected: so many marks and invisible characters a letter has not. */
+const alikeMax = 4
+
+/** What a reader sees of a text: accents in one form, spaces of one kind, and no characters that have no shape. */
+const seen = (text: string): string => text.normalize("NFC").replaceAll(/\p{Z}/gu, " ").replaceAll(/\p{Cf}/gu, "")
+
+/** Two texts that look the same on paper, told apart. */
+const unseen = (expected: string, got: string): string => {
+  const one = Array.from(expected)
+  const other = Array.from(got)
+  const at = one.findIndex((character, index) => character !== other[index])
+  const place = at === -1 ? one.length : at
+  return `they look alike, but character ${place + 1} is ${named(other[place])} in place of ${named(one[place])}`
+}
+
+/** `U+00E9`. */
+const named = (character: string | undefined): string =>
+  character === undefined ? "the end" : `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}`
+
 const difference = (expected: string, got: string): string => {
   if (got === "") return "the answer is empty"
   if (expected === "") return "the answer should be empty"
   if (got.toLowerCase() === expected.toLowerCase()) return "they differ only in upper and lower case"
+  if (got.length <= alikeMax * expected.length && seen(got) === seen(expected)) return unseen(expected, got)
   if (got.includes(expected)) return "the answer has other text around what was expected"
   if (expected.startsWith(got)) return "the answer ends too early"
   const one = Array.from(expected)

@@ -61,6 +61,16 @@ describe("exact_match", () => {
     )
   })
 
+  it("names what nobody sees in texts that look alike", () => {
+    const told = (output: string, reference: string) => feedback(output, reference)?.replace(/.*": /, "")
+    const alike = "they look alike, but character"
+    assert.strictEqual(told("caf\u0065\u0301", "caf\u00e9"), `${alike} 4 is U+0065 in place of U+00E9`)
+    assert.strictEqual(told("New\u00a0York", "New York"), `${alike} 4 is U+00A0 in place of U+0020`)
+    assert.strictEqual(told("4\u200b", "4"), `${alike} 2 is U+200B in place of the end`)
+    assert.strictEqual(told("4", "4\u00ad"), `${alike} 2 is the end in place of U+00AD`)
+    assert.strictEqual(told("\u{1f600}\u200d", "\u{1f600}\u200b"), `${alike} 2 is U+200D in place of U+200B`)
+  })
+
   it.prop("is 1 for the same text and gives bounded words for any other", [text, text], ([output, reference]) => {
     assert.strictEqual(exactMatch(`\n${reference} `, reference).value, 1)
     bounded(exactMatch(output, reference))
@@ -87,6 +97,7 @@ describe("contains", () => {
       missed("The capital is paris.", "Paris"),
       `the answer lacks "Paris" (it has "paris", in other case); got "The capital is paris."`
     )
+    assert.include(missed("caf\u0065\u0301 X", "caf\u00e9"), "it is there with its accents in another form of Unicode")
     assert.include(missed("42 - 7", "42-7"), "it is there but for white space, punctuation or case")
     assert.include(
       missed(`${"So. ".repeat(20)}I would book room 7, not 8.`, "book room 8"),

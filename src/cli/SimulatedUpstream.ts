@@ -44,5 +44,7 @@ const behaviourAt = (path: string) =>
   Effect.tryPromise({
     try: () => loadBehaviour(path),
     catch: (error) =>
-      new CommandFailed({ detail: error instanceof BehaviourInvalid ? error.message : `${path}: ${String(error)}` })
+      error instanceof BehaviourInvalid
+        ? new UsageError({ detail: `--model: ${error.message}` })
+        : new CommandFailed({ detail: `${path}: ${String(error)}` })
   })

@@ -29,7 +29,7 @@ export const simulate = defineCommand({
       name: "answers",
       value: path,
       placeholder: "FILE",
-      description: "Behaviour file: adds a question-and-answer model to the arithmetic one"
+      description: "Behaviour file, see docs/task-world.md: adds a question-and-answer model to those that are built in"
     },
     {
       name: "log",

@@ -94,6 +94,7 @@ describe("an agent that knows nothing of tau", { timeout: 180_000 }, () => {
         const shown = yield* tau(folder, ["span", calls[0]!.id])
         assert.match(shown.stdout, /rewrite +system_prompt, find_rooms_description in place of the agent's own\n/)
         assert.match(shown.stdout, /rewrite +no text found for rewrite\[2\]\n/)
+        assert.include(shown.stdout, `tau span ${calls[0]!.id} --raw request|response|answer|original\n`)
       }
     }))
 })

@@ -49,6 +49,7 @@ export const run = (mode: SpanMode) =>
         return yield* printJson({ store_path: mode.storePath, span: spanJson(span), ...conversation })
       }
       const nowMs = yield* Clock.currentTimeMillis
+      const bodies = ["request", "response", "answer", ...originalOf(span) === span.requestSha256 ? [] : ["original"]]
       return yield* print([
         ...header(span, nowMs),
         ...conversationText(conversation),
@@ -58,7 +59,7 @@ export const run = (mode: SpanMode) =>
         paint("strong", "attributes"),
         ...Object.entries(span.attributes).flatMap(([name, value]) => block(`${name}: ${inline(value)}`)),
         "",
-        `The bytes: tau span ${mode.id} --raw request|response|answer${storeHint(mode.storePath)}`,
+        `The bytes: tau span ${mode.id} --raw ${bodies.join("|")}${storeHint(mode.storePath)}`,
         `All around it: tau rollout ${visible(span.attemptId)}${storeHint(mode.storePath)}`
       ])
     })

@@ -76,7 +76,7 @@ export interface Slice {
 
 /** What the gate decided over its own examples. */
 export interface GateOutcome {
-  /** `promoted`, `rejected`, `not testable` and the like. */
+  /** That of the gate's verdict, or `forced`. */
   readonly decision: string
   /** The same in one plain sentence. */
   readonly sentence: string

@@ -1,4 +1,5 @@
 /** Where a model is, and the key to it. */
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { CommandFailed } from "./CliError.js"
@@ -6,9 +7,9 @@ import type { OptimizeMode } from "./Mode.js"
 import { chooseUpstream, type Environment, providerNamed } from "./Providers.js"
 import { simulatedUpstream } from "./SimulatedUpstream.js"
 
-/** Fails before anything is written when a provider wants a key and none is set. */
+/** Fails before anything is written when a provider wants a key and none is set; who asks what a run may cost needs none yet. */
 export const upstreamOf = Effect.fnUntraced(function*(
-  mode: Pick<OptimizeMode, "model" | "modelRef" | "proxy">,
+  mode: Pick<OptimizeMode, "model" | "modelRef" | "proxy"> & Partial<Pick<OptimizeMode, "dryRun">>,
   config: Pick<RunConfig, "upstream_url">,
   environment: Environment,
   /** What whoever has no key may do. */
@@ -34,7 +35,9 @@ export const upstreamOf = Effect.fnUntraced(function*(
       const isMissing = key === undefined || key === ""
       // A model server on this machine may go without.
       const isNeeded = choice.source === `provider ${provider}` && choice.address.origin.startsWith("https:")
-      if (isMissing && isNeeded) {
+      if (isMissing && isNeeded && mode.dryRun === true) {
+        yield* Console.error(`tau: ${choice.keyVariable} is not set: ${mode.modelRef} will need the key of ${provider}`)
+      } else if (isMissing && isNeeded) {
         return yield* new CommandFailed({
           detail:
             `${choice.keyVariable} is not set: ${mode.modelRef} needs the key of ${provider}; without one, ${without}`

@@ -106,6 +106,21 @@ describe("tau --prompt-optimization-config", () => {
       assert.isFalse(existsSync(join(folder, ".tau")))
     }))
 
+  it.scopedLive("tells without any key what a run may cost, and which keys it will need", () =>
+    Effect.gen(function*() {
+      const judged = { ...guide, scoring: [{ kind: "judge", rubric: "Right?", model: "groq/judge" }] }
+      const folder = yield* folderWith(judged)
+      const { code, stderr, stdout } = yield* tau(folder, ["--model=openai/gpt-4o-mini", args[1]!, "--dry-run"])
+      assert.strictEqual(code, 0)
+      assert.match(stdout, /price +openai\/gpt-4o-mini: \$0\.15 in/)
+      assert.strictEqual(
+        stderr,
+        "tau: OPENAI_API_KEY is not set: openai/gpt-4o-mini will need the key of openai\n" +
+          "tau: GROQ_API_KEY is not set: groq/judge will need the key of groq\n"
+      )
+      assert.isFalse(existsSync(join(folder, ".tau")))
+    }))
+
   it.scopedLive("keeps the provider's key from the agent and from the store", () =>
     Effect.gen(function*() {
       const folder = yield* folderWith({

@@ -138,6 +138,12 @@ describe("modes", () => {
     expect(mistakeOf(["simulate", "--model", "sim/x"])).toContain("unknown flag \"--model\"")
   })
 
+  it("tells an empty command line from one whose quotes are open", () => {
+    const given = (line: string) => mistakeOf(["dataset", "build", "--command", line])
+    for (const line of ["", " "]) expect(given(line)).toBe("--command: expected a command line, found an empty one")
+    expect(given("python3 'a")).toBe("--command: expected a command line whose quotes are closed")
+  })
+
   it("asks for nothing without a mode", () => {
     for (const args of [[], ["--model", "openai/x"], ["--"]]) {
       expect(parseArguments(args, {})).toEqual({ _tag: "nothing" })

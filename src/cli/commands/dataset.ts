@@ -78,9 +78,8 @@ export const dataset = defineCommand({
   read: ({ flags }) => {
     const command = optional(flags, "command", (given) => {
       const words = shellWords(given.text)
-      if (words === null || words.length === 0) {
-        throw new Mistake(`${given.source}: expected a command line whose quotes are closed`)
-      }
+      if (words === null) throw new Mistake(`${given.source}: expected a command line whose quotes are closed`)
+      if (words.length === 0) throw new Mistake(`${given.source}: expected a command line, found an empty one`)
       return words
     })
     return {

@@ -37,7 +37,7 @@ export const readJudgement = (text: string, scale: Scale, graded: string): Eithe
     return Either.left(
       judgements.length > 0
         ? "its score is in an object that the answer has word for word: write your own"
-        : `there is no JSON object with a "score" in ${quoted(answer)}`
+        : `there is no JSON object with a number as its "score" in ${quoted(answer)}`
     )
   }
   if (found.some(({ score }) => score !== last.score)) {

@@ -39,7 +39,7 @@ describe("readJudgement", () => {
     for (
       const text of ["", "good", "score: 4", "[4]", `{"feedback": "x"}`, `{"score": null}`, `{"score": "four"}`, "}{"]
     ) {
-      assert.match(problem(text), /^there is no JSON object with a "score" in "/, text)
+      assert.match(problem(text), /^there is no JSON object with a number as its "score" in "/, text)
     }
     assert.strictEqual(problem(`{"score": 6}`), "the score 6 is not on the scale from 1 to 5")
     assert.strictEqual(problem("0"), "the score 0 is not on the scale from 1 to 5")

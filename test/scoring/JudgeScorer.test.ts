@@ -174,7 +174,7 @@ describe("judge", () => {
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* failure({}, says("Good!")), {
         message: "scorer judge failed: its answer could not be read 3 times; the last time there is no JSON object " +
-          "with a \"score\" in \"Good!\"",
+          "with a number as its \"score\" in \"Good!\"",
         calls: 3
       })
       assert.deepStrictEqual(yield* failure({ name: "tone" }, refuses(401, "no key tau-run-key")), {

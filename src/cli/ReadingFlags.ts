@@ -119,3 +119,7 @@ export const readVersion = (operand: string): number => {
   if (value < 1) throw new Mistake(`expected a version such as 1, found ${JSON.stringify(operand.slice(0, 40))}`)
   return value
 }
+
+/** The same, or `latest`. */
+export const readVersionOrLatest = (operand: string): number | "latest" =>
+  operand === "latest" ? operand : readVersion(operand)

@@ -262,6 +262,7 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     assert.match(stdout, /^ {2}version 1 {2}val {4}\d\.\d{3} {2}1 rollout of 1 run$/m)
     assert.match(stdout, /^ {2}version 2 {2}train {2}0\.667 {2}3 rollouts of 1 run$/m)
     assert.include(read("diff", "1", "2", "--words").stdout, "[-Say-]{+Reply+}")
+    assert.strictEqual(read("diff", "1", "latest").stdout, stdout)
     assert.include(read("resources").stdout, "Compare: tau diff 1 2")
     assert.include(read("resources", "1").stdout, "  Say how you came to it.")
     assert.strictEqual(read("diff", "1", "1").stdout.match(/version 1  train/g)?.length, 1)

@@ -1,6 +1,16 @@
 import { defineCommand } from "../Command.js"
 import { Mistake } from "../FlagValue.js"
-import { after, json, limit, readPaging, readPlace, readVersion, store, text } from "../ReadingFlags.js"
+import {
+  after,
+  json,
+  limit,
+  readPaging,
+  readPlace,
+  readVersion,
+  readVersionOrLatest,
+  store,
+  text
+} from "../ReadingFlags.js"
 
 export const resources = defineCommand({
   name: "resources",
@@ -38,7 +48,7 @@ export const resources = defineCommand({
       return { ...place, ...paging, text, version: "discover" as const }
     }
     if (paging.after !== null) readVersion(paging.after)
-    const wanted = version === undefined ? null : version === "latest" ? "latest" as const : readVersion(version)
+    const wanted = version === undefined ? null : readVersionOrLatest(version)
     return { ...place, ...paging, text, version: wanted }
   },
   load: () => import("../reading/ResourcesCommand.js")

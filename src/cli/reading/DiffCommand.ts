@@ -1,19 +1,18 @@
 import * as Effect from "effect/Effect"
-import { storeHint } from "../../domain/CommandText.js"
 import { diff, type Edit } from "../../domain/Diff.js"
 import { counted } from "../../domain/Figures.js"
 import { type Resources, resourceText } from "../../domain/Resources.js"
 import { visible, visibleLines, wrapped } from "../../domain/TerminalText.js"
-import { ResourceReader } from "../../store/ResourceReader.js"
 import type { Place } from "../ReadingFlags.js"
 import { block } from "./facts.js"
-import { found, printJson, reading } from "./reading.js"
+import { printJson, reading } from "./reading.js"
 import { columns, paint, print } from "./Terminal.js"
+import { versionNamed } from "./versionNamed.js"
 import { scoresJson, scoresOf, scoreText } from "./versionScores.js"
 
 export interface DiffMode extends Place {
-  readonly from: number
-  readonly to: number
+  readonly from: number | "latest"
+  readonly to: number | "latest"
   readonly words: boolean
 }
 
@@ -27,32 +26,28 @@ export const run = (mode: DiffMode) =>
   reading(
     mode.storePath,
     Effect.gen(function*() {
-      const resources = yield* ResourceReader
-      const version = (n: number) =>
-        found(
-          resources.get(n),
-          `there is no version ${n} of the resources in ${mode.storePath}; tau resources${
-            storeHint(mode.storePath)
-          } lists them`
-        )
-      const components = compare(yield* version(mode.from), yield* version(mode.to), mode.words)
-      const [from, to] = [yield* scoresOf(mode.from), yield* scoresOf(mode.to)]
+      const [before, after] = [
+        yield* versionNamed(mode.from, mode.storePath),
+        yield* versionNamed(mode.to, mode.storePath)
+      ]
+      const components = compare(before, after, mode.words)
+      const [from, to] = [yield* scoresOf(before.version), yield* scoresOf(after.version)]
       if (mode.json) {
         return yield* printJson({
           store_path: mode.storePath,
-          from: { version: mode.from, scores: scoresJson(from) },
-          to: { version: mode.to, scores: scoresJson(to) },
+          from: { version: before.version, scores: scoresJson(from) },
+          to: { version: after.version, scores: scoresJson(to) },
           unit: mode.words ? "word" : "line",
           components
         })
       }
-      const widest = Math.max(...[mode.from, mode.to].map((version) => String(version).length))
+      const widest = Math.max(...[before, after].map(({ version }) => String(version).length))
       return yield* print([
         ...components.flatMap((component) => [...componentText(component, mode.words), ""]),
         ...(components.length === 0 ? ["Neither version has any resources.", ""] : []),
         paint("strong", "scores"),
-        ...scoreText(mode.from, from, widest),
-        ...(mode.to === mode.from ? [] : scoreText(mode.to, to, widest))
+        ...scoreText(before.version, from, widest),
+        ...(after.version === before.version ? [] : scoreText(after.version, to, widest))
       ])
     })
   )

@@ -9,10 +9,11 @@ import { CommandFailed } from "../CliError.js"
 import type { Paging, Place } from "../ReadingFlags.js"
 import { run as discover } from "../traffic/DiscoverCommand.js"
 import { block, fact } from "./facts.js"
-import { again, filled, found, printJson, printPage, reading } from "./reading.js"
+import { again, filled, printJson, printPage, reading } from "./reading.js"
 import { type Column, table } from "./Table.js"
 import { paint, print, write } from "./Terminal.js"
 import { ago } from "./text.js"
+import { versionNamed } from "./versionNamed.js"
 import { scoresJson, scoresOf, scoreText } from "./versionScores.js"
 
 export interface ResourcesMode extends Place, Paging {
@@ -52,16 +53,8 @@ const list = (mode: ResourcesMode) =>
 
 const show = (mode: ResourcesMode, wanted: number | "latest") =>
   Effect.gen(function*() {
-    const resources = yield* ResourceReader
     const nowMs = yield* Clock.currentTimeMillis
-    const shown = yield* found(
-      wanted === "latest" ? resources.latest : resources.get(wanted),
-      wanted === "latest"
-        ? `there are no resources in ${mode.storePath}: a run of a config publishes those that it names`
-        : `there is no version ${wanted} of the resources in ${mode.storePath}; tau resources${
-          storeHint(mode.storePath)
-        } lists them`
-    )
+    const shown = yield* versionNamed(wanted, mode.storePath)
     const { version } = shown
     if (mode.text !== null) return yield* writeText(shown, mode.text)
     const scores = yield* scoresOf(version)

@@ -73,8 +73,13 @@ const valueOf = (flag: Flag, value: string | undefined, joined: boolean): string
 
 const unknownFlag = (arg: string, name: string, known: ReadonlyMap<string, Flag>, command: string): string => {
   const written = arg.startsWith("--") ? `--${name}` : arg
-  const meant = nearest(name, known.keys())
-  return `unknown flag ${shown(written)}; ${meant === undefined ? `see ${command} --help` : `did you mean --${meant}?`}`
+  const near = nearest(name, known.keys())
+  // Most names begin alike and are long: `--config` says what is meant as well.
+  const meant = near === undefined ? [...known.keys()].filter((flag) => flag.endsWith(`-${name}`)) : [near]
+  const hint = meant.length === 0
+    ? `see ${command} --help`
+    : `did you mean ${meant.map((flag) => `--${flag}`).join(" or ")}?`
+  return `unknown flag ${shown(written)}; ${hint}`
 }
 
 const strayArgument = (

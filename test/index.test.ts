@@ -33,9 +33,9 @@ const complaints = (): ReadonlyArray<string> => {
   const { fileExists, getSourceFile, readFile } = host
   host.fileExists = (name) => examples.has(name) || fileExists(name)
   host.readFile = (name) => examples.get(name) ?? readFile(name)
-  host.getSourceFile = (name, ...rest) => {
+  host.getSourceFile = (name, version, ...rest) => {
     const text = examples.get(name)
-    return text === undefined ? getSourceFile(name, ...rest) : ts.createSourceFile(name, text, ...rest)
+    return text === undefined ? getSourceFile(name, version, ...rest) : ts.createSourceFile(name, text, version)
   }
   const program = ts.createProgram([...examples.keys()], options, host)
   return [...examples.keys()].flatMap((name) =>

@@ -9,9 +9,15 @@ export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
   detail: Schema.String
 }) {
   override get message() {
-    return `${this.operation} failed: ${explanations[this.reason]}${this.detail}`
+    const why = isUnbuilt(this.detail) ? unbuilt : `${explanations[this.reason]}${this.detail}`
+    return `${this.operation} failed: ${why}`
   }
 }
+
+/** An installation without install scripts leaves SQLite out, and `bindings` names the dozen places where it looked. */
+const isUnbuilt = (detail: string): boolean => detail.includes("Could not locate the bindings file")
+
+const unbuilt = "better-sqlite3 was not built when it was installed: npm rebuild better-sqlite3 builds it"
 
 const explanations: Record<StoreError["reason"], string> = {
   locked: "the store is locked by another process: ",

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
 import { collectAlone } from "../process/collection.js"
+import { sqliteTrouble } from "../process/SqliteBuild.js"
 import type { CommandError } from "./CliError.js"
 import { endingOf } from "./CliError.js"
 import { ExitCode } from "./ExitCode.js"
@@ -47,6 +48,8 @@ const isUntilStopped = (mode: Mode) => mode._tag === "command" ? mode.untilStopp
 export const dispatch = (mode: Mode): void => {
   exitOnSecondSignal()
   collectAlone()
+  const trouble = sqliteTrouble()
+  if (trouble !== null) process.stderr.write(`tau: ${trouble}\n`)
   // A command that was told to stop and had its result told all the same has done its work.
   let concluded: number | null = null
   const conclude = (code: number) => {

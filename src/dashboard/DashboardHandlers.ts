@@ -91,11 +91,12 @@ export const dashboardHandlers = HttpApiBuilder.group(DashboardApi, "dashboard",
         }))
       .handleRaw("stream", ({ headers, request }) =>
         Effect.gen(function*() {
-          if (live.stream.isFull) return yield* Effect.fail(problemOf("busy", "too many listeners are connected"))
           const now = yield* snapshot
           const last = headers["last-event-id"]
           const response = NodeHttpServerRequest.toServerResponse(request)
           const generated_unix_ms = yield* Clock.currentTimeMillis
+          // Not before the snapshot: all who wait for the same one would find the same place free.
+          if (live.stream.isFull) return yield* Effect.fail(problemOf("busy", "too many listeners are connected"))
           live.stream.add(response, [
             // The events in between are not kept: the snapshot that follows takes the place of all of them.
             ...(last === undefined ? [] : [{

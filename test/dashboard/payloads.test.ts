@@ -270,6 +270,17 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
       }
     }))
 
+  it.scopedLive("has no more listeners than it may, though they all come at once", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const limits = { listenersMax: 3, unreadBytesMax: 1024 }
+      const { ask, origin } = yield* dashboardAt(join(folder, "store.sqlite"), { stream: limits })
+      const all = yield* Effect.replicateEffect(listening(origin), 12, { concurrency: "unbounded" })
+      assert.strictEqual(all.filter(({ isOver }) => !isOver()).length, limits.listenersMax)
+      const { json, status } = yield* ask("/dashboard/stream")
+      assert.deepStrictEqual([status, json.error.code], [503, "dashboard_too_many_streams"])
+    }))
+
   it.scopedLive("ends its streams whole when it stops", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder

@@ -174,6 +174,8 @@ export class Gateway {
 
   /** Why a call of this identity is none for this proxy; null when it is. */
   private misfit({ attribution, path }: CallIdentity, response: ServerResponse): Grounds | null {
+    // The guard has seen the path with its prefix, and what goes upstream must mean one thing as well.
+    if (path.startsWith("//")) return ["target", "the path behind the attribution prefix begins with two slashes"]
     if (attribution === null) {
       return this.options.attributionRequired
         ? ["attribution", "x-rollout-id and x-attempt-id (or a /rollout/<id>/attempt/<id> prefix) are required"]

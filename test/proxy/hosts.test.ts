@@ -114,7 +114,9 @@ describe("the target of a request", () => {
         "/v1/a%00b",
         "/v1/a%0d%0aHost:evil",
         "*",
-        "/rollout/r1/attempt/a1/v1/../../x"
+        "/rollout/r1/attempt/a1/v1/../../x",
+        "/rollout/r1/attempt/a1//evil.example/v1",
+        "/proxy/rollout/r1/attempt/a1/mode/train/openai//evil.example/v1"
       ]
       for (const target of targets) assert.strictEqual(yield* statusOf(target), 400, target)
       assert.deepStrictEqual(echoed, [])

@@ -196,8 +196,10 @@ export class Gateway {
     } else if (url === "/metrics" && (method === "GET" || method === "HEAD")) {
       if (this.admission.mayWatch(request)) answerWith(response, 200, metricsType, Buffer.from(this.metricsText()))
       else this.refuse(response, "key", "the metrics of this proxy need a key")
-    } else if (admin !== undefined && url.startsWith("/dashboard/")) admin.handle(request, response)
-    else return false
+    } else if (admin !== undefined && url.startsWith("/dashboard/")) {
+      if (expectsContinue(request)) askForBody(response)
+      admin.handle(request, response)
+    } else return false
     return true
   }
 
@@ -240,7 +242,7 @@ export class Gateway {
     const intent = this.intentOf(request, identity, credentials)
     const call = this.callOf(intent, this.upstream.origin + path.split("?", 1)[0]!, request, response)
     this.underWay.add(call)
-    if (request.headers.expect !== undefined && request.httpVersionMinor === 1) askForBody(response)
+    if (expectsContinue(request)) askForBody(response)
     new Forwarding(this.route, request, call, {
       intent,
       path,
@@ -296,6 +298,9 @@ export class Gateway {
 }
 
 type Grounds = readonly [kind: Refusal, message: string]
+
+const expectsContinue = ({ headers, httpVersionMinor }: IncomingMessage) =>
+  headers.expect !== undefined && httpVersionMinor === 1
 
 const healthPath = "/training/proxy/health"
 const metricsType = "text/plain; version=0.0.4; charset=utf-8"

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { IncomingMessage } from "node:http"
 import { Proxy } from "../../src/proxy/Proxy.js"
-import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
+import { type Admin, defaultLimits } from "../../src/proxy/ProxyOptions.js"
 import { attribution, finishedSpans, oneSpan, requestText, withProxy } from "../support/proxy.js"
 import { upstream } from "../support/upstream.js"
 import { h2c, sending, until } from "../support/webSocketClient.js"
@@ -106,6 +106,27 @@ describe("Proxy, offers and expectations", () => {
           assert.strictEqual(requests.length, 1)
         }),
         { limits: { ...defaultLimits, requestBytesMax: 10 } }
+      )
+    }))
+
+  it.scopedLive("asks for the body of an action that expects it", () =>
+    Effect.gen(function*() {
+      const { url } = yield* repeating
+      const admin: Admin = {
+        handle: (request, response) => void request.resume().on("end", () => response.end("<done>")),
+        close: () => {}
+      }
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const client = yield* sending(
+            "POST /dashboard/actions HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
+          )
+          yield* until("the 100", () => client.bytes().toString() === "HTTP/1.1 100 Continue\r\n\r\n")
+          client.socket.write("body")
+          yield* until("the answer", () => client.bytes().includes("<done>"))
+        }),
+        { admin }
       )
     }))
 

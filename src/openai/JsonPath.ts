@@ -1,5 +1,6 @@
-/** A small part of JSONPath (RFC 9535), enough to name what is not for the record: `$.user`, `$.messages[*].content`. Loads nothing. */
-import { isObject } from "./Json.js"
+/** A small part of JSONPath (RFC 9535), enough to name what is not for the record: `$.user`, `$.messages[*].content`. */
+import { parseJson } from "./Json.js"
+import { backslash, comma, isSpace, listCloses, listOpens, objectCloses, objectOpens, quote } from "./jsonBytes.js"
 
 type Step = { readonly kind: "key"; readonly key: string } | { readonly kind: "every" } | { readonly kind: "below" } | {
   readonly kind: "index"
@@ -33,29 +34,161 @@ export const parseJsonPath = (text: string): JsonPath | string => {
   return last === undefined || last.kind === "below" ? "expected a path to something within the document" : steps
 }
 
-/** Puts `by` in the place of whatever the path leads to, within the value itself. How many places those were. */
-export const replaceAt = (value: unknown, path: JsonPath, by: unknown): number => {
-  const [step, ...rest] = path
-  if (step === undefined) return 0
-  if (step.kind === "below") {
-    const here = replaceAt(value, rest, by)
-    return childrenOf(value).reduce<number>((sum, [, child]) => sum + replaceAt(child, path, by), here)
-  }
-  const places = childrenOf(value).filter(([place]) =>
-    step.kind === "every" || place === (step.kind === "key" ? step.key : step.index)
-  )
-  let count = 0
-  for (const [place, child] of places) {
-    if (rest.length > 0) count += replaceAt(child, rest, by)
-    else if (child !== by) {
-      Object.defineProperty(value, place, { value: by, configurable: true, enumerable: true, writable: true })
-      count += 1
-    }
-  }
-  return count
+/** What is left of a path below some value; null where it has led to the value itself. */
+type Goal = { readonly step: Step; readonly next: Goal } | null
+
+/** A text that was replaced: from `start` up to `end`. */
+interface Place {
+  readonly start: number
+  readonly end: number
 }
 
-const childrenOf = (value: unknown): ReadonlyArray<readonly [place: string | number, child: unknown]> => {
-  if (Array.isArray(value)) return value.map((child, index) => [index, child])
-  return isObject(value) ? Object.entries(value) : []
+const nowhere: ReadonlyArray<Goal> = []
+
+/**
+ * The JSON with `by`, JSON itself, in the place of whatever the paths lead to, and how many places those were. Every other
+ * character stays: a number may be longer than one that is parsed, and of a key given twice a parser keeps one. Null for a text
+ * that `parseJson` would not read.
+ */
+export const replacedAt = (
+  json: string,
+  paths: ReadonlyArray<JsonPath>,
+  by: string
+): { readonly text: string; readonly count: number } | null => {
+  if (parseJson(json) === undefined) return null
+  const places = new Walk(json, by).placesOf(paths.map((path) => path.reduceRight<Goal>(before, null)))
+  if (places.length === 0) return { text: json, count: 0 }
+  const parts: Array<string> = []
+  let kept = 0
+  for (const { end, start } of places) {
+    parts.push(json.slice(kept, start), by)
+    kept = end
+  }
+  return { text: parts.join("") + json.slice(kept), count: places.length }
+}
+
+const before = (next: Goal, step: Step): Goal => ({ step, next })
+
+/** Goes once through JSON that is known to be readable, and to nest no deeper than the stack bears. */
+class Walk {
+  private at = 0
+  private readonly places: Array<Place> = []
+
+  constructor(private readonly json: string, private readonly by: string) {}
+
+  placesOf(goals: ReadonlyArray<Goal>): ReadonlyArray<Place> {
+    this.value(goals)
+    return this.places
+  }
+
+  private value(wanted: ReadonlyArray<Goal>) {
+    this.space()
+    const goals = withDescents(wanted)
+    const first = this.json.charCodeAt(this.at)
+    if (goals.includes(null)) this.replace()
+    else if (goals.length > 0 && first === objectOpens) this.object(goals)
+    else if (goals.length > 0 && first === listOpens) this.list(goals)
+    else this.pass()
+    this.space()
+  }
+
+  private replace() {
+    const start = this.at
+    this.pass()
+    if (this.json.slice(start, this.at) !== this.by) this.places.push({ start, end: this.at })
+  }
+
+  private object(goals: ReadonlyArray<Goal>) {
+    do {
+      this.at++
+      this.space()
+      if (this.json.charCodeAt(this.at) === objectCloses) break
+      const key = this.key()
+      this.space()
+      this.at++
+      this.value(below(goals, key))
+    } while (this.json.charCodeAt(this.at) === comma)
+    this.at++
+  }
+
+  private key(): string {
+    const start = this.at
+    this.text()
+    const token = this.json.slice(start, this.at)
+    return token.includes("\\") ? JSON.parse(token) as string : token.slice(1, -1)
+  }
+
+  private list(goals: ReadonlyArray<Goal>) {
+    let index = 0
+    do {
+      this.at++
+      this.space()
+      if (this.json.charCodeAt(this.at) === listCloses) break
+      this.value(below(goals, index++))
+    } while (this.json.charCodeAt(this.at) === comma)
+    this.at++
+  }
+
+  /** Over a whole value. */
+  private pass() {
+    let depth = 0
+    do {
+      const code = this.json.charCodeAt(this.at)
+      if (code === quote) this.text()
+      else if (depth === 0 && code !== objectOpens && code !== listOpens) this.word()
+      else {
+        if (code === objectOpens || code === listOpens) depth++
+        else if (code === objectCloses || code === listCloses) depth--
+        this.at++
+      }
+    } while (depth > 0)
+  }
+
+  private text() {
+    const { json } = this
+    for (this.at++; json.charCodeAt(this.at) !== quote; this.at++) {
+      if (json.charCodeAt(this.at) === backslash) this.at++
+    }
+    this.at++
+  }
+
+  /** A number, `true`, `false` or `null`. */
+  private word() {
+    while (this.at < this.json.length && /[\w+.-]/.test(this.json[this.at]!)) this.at++
+  }
+
+  private space() {
+    while (isSpace(this.json.charCodeAt(this.at))) this.at++
+  }
+}
+
+/** `..` leads to what is below a value as well as to the value. */
+const withDescents = (goals: ReadonlyArray<Goal>): ReadonlyArray<Goal> => {
+  if (!goals.some((goal) => goal?.step.kind === "below")) return goals
+  const all = [...goals]
+  for (const goal of all) if (goal?.step.kind === "below" && !all.includes(goal.next)) all.push(goal.next)
+  return all
+}
+
+const below = (goals: ReadonlyArray<Goal>, place: string | number): ReadonlyArray<Goal> => {
+  let found: Array<Goal> | null = null
+  for (const goal of goals) {
+    if (goal === null || !leadsTo(goal.step, place)) continue
+    const left = goal.step.kind === "below" ? goal : goal.next
+    found ??= []
+    if (!found.includes(left)) found.push(left)
+  }
+  return found ?? nowhere
+}
+
+const leadsTo = (step: Step, place: string | number): boolean => {
+  switch (step.kind) {
+    case "below":
+    case "every":
+      return true
+    case "key":
+      return place === step.key
+    case "index":
+      return place === step.index
+  }
 }

@@ -8,7 +8,7 @@ import { BoundedPatterns, type Pattern } from "./BoundedPatterns.js"
 import { decodeBody } from "./Decode.js"
 import { isObject, parseJson, utf8Of } from "./Json.js"
 import { backslash, quote } from "./jsonBytes.js"
-import { type JsonPath, parseJsonPath, replaceAt } from "./JsonPath.js"
+import { type JsonPath, parseJsonPath, replacedAt } from "./JsonPath.js"
 import { type Cleaned, mayHoldSecrets, redacted, withoutSecrets } from "./Secrets.js"
 import { eventsOf, type SseEvent } from "./Sse.js"
 
@@ -168,58 +168,58 @@ export class Redactor {
     const count = clean.count + followed.count
     if (count === 0 || !hasLogprobs(clean.text)) return { text: clean.text, count }
     // The tokens of an answer, one by one, spell out what was taken from its text.
-    const spelled = overJson(clean.text, (value) => replaceAt(value, logprobs, null))
+    const spelled = overJson(clean.text, (json) => replacedAt(json, logprobs, "null"))
     return spelled === null ? null : { text: spelled.text, count }
   }
 
   private followPaths(text: string): Cleaned | null {
-    return overJson(text, (value) => this.paths.reduce((sum, path) => sum + replaceAt(value, path, redacted), 0))
+    return overJson(text, (json) => replacedAt(json, this.paths, redactedJson))
   }
 }
 
-const logprobs = parseJsonPath("$..logprobs") as JsonPath
+const redactedJson = JSON.stringify(redacted)
+const logprobs = [parseJsonPath("$..logprobs") as JsonPath]
 const hasLogprobs = (text: string) => /"logprobs"\s*:\s*[[{]/.test(text)
 
-/** Applies a change to a JSON document, to each of its lines, or to each event of a stream; other texts have no places in them. */
-const overJson = (text: string, change: (value: unknown) => number): Cleaned | null => {
-  const start = /^[\s\uFEFF]*(.)/.exec(text.slice(0, 64))?.[1]
-  if (start === "{" || start === "[") {
-    const whole = overValue(text.replace(/^\uFEFF/, ""), change)
-    if (whole === null) return overLines(text, change)
-    return whole.count === 0 ? { text, count: 0 } : whole
+/** A byte order mark in Latin-1; as text it is gone. */
+const mark = /^\u00EF\u00BB\u00BF/
+/** A line of a stream whose data begins like a JSON object or list; `error` is llama.cpp's. */
+const dataLine = /^((?:\u00EF\u00BB\u00BF)?(?:data|error):[ \t]*)([[{][^\r\n]*)/gm
+
+/**
+ * Applies a change to a JSON document, to each of its lines, or to the data in it where it is a stream of events; other texts have no
+ * places in them. Null where it begins like JSON, and is none that can be read.
+ */
+const overJson = (text: string, change: (json: string) => Cleaned | null): Cleaned | null => {
+  const [marked = ""] = mark.exec(text) ?? []
+  const plain = text.slice(marked.length)
+  if (/^\s*[[{]/.test(plain)) {
+    const clean = change(plain) ?? overLines(plain, change)
+    return clean === null ? null : { text: marked + clean.text, count: clean.count }
   }
-  if (!/^[\s\uFEFF]*(?:data|event|id|retry)?:/.test(text.slice(0, 64))) return { text, count: 0 }
-  let total = 0
+  let count = 0
   let isReadable = true
-  const clean = text.replace(/^(data: ?)([[{][^\r\n]*)/gm, (line, field: string, data: string) => {
-    if (data === "[DONE]") return line
-    const cleaned = overValue(data, change)
+  const clean = text.replace(dataLine, (line, field: string, data: string) => {
+    if (data.trimEnd() === "[DONE]") return line
+    const cleaned = change(data)
     if (cleaned === null) isReadable = false
-    total += cleaned?.count ?? 0
+    count += cleaned?.count ?? 0
     return cleaned === null ? line : field + cleaned.text
   })
-  return isReadable ? { text: clean, count: total } : null
-}
-
-/** One JSON value as it came, unless something was changed in it; null where it is none. */
-const overValue = (json: string, change: (value: unknown) => number): Cleaned | null => {
-  const value = parseJson(json)
-  if (value === undefined) return null
-  const count = change(value)
-  return { text: count === 0 ? json : JSON.stringify(value), count }
+  return isReadable ? { text: clean, count } : null
 }
 
 /** JSON lines: what is recorded of a WebSocket, and how some servers stream. Null where one of them is no JSON. */
-const overLines = (text: string, change: (value: unknown) => number): Cleaned | null => {
-  let total = 0
+const overLines = (text: string, change: (json: string) => Cleaned | null): Cleaned | null => {
+  let count = 0
   const lines: Array<string> = []
   for (const line of text.split("\n")) {
-    const cleaned = overValue(line, change)
+    const cleaned = change(line)
     if (cleaned === null && line.trim() !== "") return null
-    total += cleaned?.count ?? 0
+    count += cleaned?.count ?? 0
     lines.push(cleaned?.text ?? line)
   }
-  return { text: total === 0 ? text : lines.join("\n"), count: total }
+  return { text: count === 0 ? text : lines.join("\n"), count }
 }
 
 /**

@@ -3,7 +3,7 @@ import * as FastCheck from "effect/FastCheck"
 import { gzipSync } from "node:zlib"
 import { eventsMax } from "../../src/openai/Assembly.js"
 import { patternProblem } from "../../src/openai/BoundedPatterns.js"
-import { parseJsonPath, replaceAt } from "../../src/openai/JsonPath.js"
+import { type JsonPath, parseJsonPath, replacedAt } from "../../src/openai/JsonPath.js"
 import { defaultRules, type RedactionRules, Redactor } from "../../src/openai/Redaction.js"
 
 const redactor = new Redactor(defaultRules)
@@ -254,11 +254,79 @@ describe("rules of one's own", () => {
     for (const path of ["", "user", "$", "$.", "$.a[", "$[-1]", "$..", "$a", "$['a'"]) {
       expect([path, typeof parseJsonPath(path)]).toEqual([path, "string"])
     }
-    const value = JSON.parse("{\"a\":[{\"b c\":1,\"__proto__\":2}],\"d\":{\"a\":3}}") as unknown
-    for (const path of ["$.a[0]['b c']", "$.a[*].__proto__", "$.d.*"]) {
-      expect(replaceAt(value, parseJsonPath(path) as never, 0)).toBe(1)
+    const paths = ["$.a[0]['b c']", "$.a[*].__proto__", "$.d.*"].map((path) => parseJsonPath(path) as JsonPath)
+    expect(replacedAt("{\"a\":[{\"b c\":1,\"__proto__\":2}],\"d\":{\"a\":3}}", paths, "0")).toEqual({
+      text: "{\"a\":[{\"b c\":0,\"__proto__\":0}],\"d\":{\"a\":0}}",
+      count: 3
+    })
+  })
+
+  it("follow paths whichever way a key is written, and however often", () => {
+    const own = withRules({ jsonPaths: ["$.user", "$.a.b"] })
+    for (
+      const [body, clean] of [
+        ["{\"user\":\"ann\",\"user\":\"[REDACTED]\"}", "{\"user\":\"[REDACTED]\",\"user\":\"[REDACTED]\"}"],
+        ["{\"a\":{\"b\":1},\"a\":2}", "{\"a\":{\"b\":\"[REDACTED]\"},\"a\":2}"],
+        ["{\"us\\u0065r\": {\"a\": [1]} }", "{\"us\\u0065r\": \"[REDACTED]\" }"],
+        [`${" ".repeat(100)}{"user":1}`, `${" ".repeat(100)}{"user":"[REDACTED]"}`]
+      ] as const
+    ) expect(bodyText(own, body).text).toBe(clean)
+  })
+
+  it("leave every other character as it was", () => {
+    const own = withRules({ jsonPaths: ["$.user"] })
+    expect(bodyText(own, "{ \"user\" : 1, \"seed\":12345678901234567890, \"t\":1.0, \"s\":\"\\u00e9\" }").text)
+      .toBe("{ \"user\" : \"[REDACTED]\", \"seed\":12345678901234567890, \"t\":1.0, \"s\":\"\\u00e9\" }")
+  })
+
+  it.each([
+    "data:  {\"user\":1}\n\n",
+    "data:\t{\"user\":1}\r\r",
+    "data:{\"user\":1}\n\n",
+    "retrying: no\n\ndata: {\"user\":1}\n\n",
+    "error: no\n\ndata: {\"user\":1}\n\n",
+    "data: {}\n\nerror: {\"user\":1}\n\n",
+    `${"\n".repeat(100)}data: {"user":1}\n\ndata: [DONE] \n\n`
+  ])("follow paths in the stream %j", (stream) => {
+    expect(bodyText(withRules({ jsonPaths: ["$.user"] }), stream))
+      .toEqual({ text: stream.replace("\"user\":1", "\"user\":\"[REDACTED]\""), count: 1, dropped: null })
+  })
+
+  it.prop("follow paths as they are followed in what a parser makes of it", [
+    FastCheck.object({
+      key: FastCheck.constantFrom("a", "b", "\"\\"),
+      values: [FastCheck.double(), FastCheck.string(), FastCheck.constantFrom("gone", null)],
+      maxDepth: 4
+    }),
+    FastCheck.array(FastCheck.constantFrom("..", "*", "a", "b", 0, 1), { minLength: 1, maxLength: 4 })
+  ], ([value, steps]) => {
+    const path = steps.map((step) =>
+      step === ".."
+        ? { kind: "below" as const }
+        : step === "*"
+        ? { kind: "every" as const }
+        : typeof step === "string"
+        ? { kind: "key" as const, key: step }
+        : { kind: "index" as const, index: step }
+    )
+    const follow = (at: unknown, [step, ...rest]: JsonPath): unknown => {
+      if (step === undefined) return "gone"
+      const here = step.kind === "below" ? follow(at, rest) : at
+      const into = (child: unknown, place: string | number) =>
+        step.kind === "below"
+          ? follow(child, [step, ...rest])
+          : step.kind === "every" || place === (step.kind === "key" ? step.key : step.index)
+          ? follow(child, rest)
+          : child
+      if (Array.isArray(here)) return here.map(into)
+      return typeof here === "object" && here !== null
+        ? Object.fromEntries(Object.entries(here).map(([key, child]) => [key, into(child, key)]))
+        : here
     }
-    expect(JSON.stringify(value)).toBe("{\"a\":[{\"b c\":0,\"__proto__\":0}],\"d\":{\"a\":0}}")
+    const json = JSON.stringify(value, null, 1)
+    expect(JSON.parse(replacedAt(json, [path], "\"gone\"")!.text)).toEqual(
+      JSON.parse(JSON.stringify(follow(value, path)))
+    )
   })
 })
 
@@ -269,6 +337,14 @@ it("does not let the tokens of an answer spell out what was taken from its text"
   expect(bodyText(redactor, answer).text).toBe(
     "{\"choices\":[{\"message\":{\"content\":\"[REDACTED]\"},\"logprobs\":null}]}"
   )
+})
+
+it("does so behind a byte order mark too, and in a stream that begins strangely", () => {
+  const answer = JSON.stringify({ c: shapes[0], logprobs: [{ token: "sk-abcde" }] })
+  const clean = "{\"c\":\"[REDACTED]\",\"logprobs\":null}"
+  for (const before of ["\uFEFF", "\uFEFFdata: ", "x: y\n\ndata: "]) {
+    expect(bodyText(redactor, before + answer).text).toBe(before + clean)
+  }
 })
 
 it("keeps the lines of a stream without a secret and its log probabilities", () => {

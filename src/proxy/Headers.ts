@@ -24,6 +24,8 @@ const hopByHop = new HeaderNames(ofThisHop)
 const attribution = ["x-rollout-id", "x-attempt-id", "x-sequence-id", "x-trace-id"]
 const notForUpstream = new HeaderNames([...ofThisHop, ...attribution, "host", "expect", "http2-settings"])
 const keyCarriers = new HeaderNames(["authorization", "api-key", "x-api-key"])
+/** Where no key of ours is looked for; one that is there all the same stops here. */
+const otherKeyCarriers = new HeaderNames(["x-goog-api-key", "x-auth-token", "ocp-apim-subscription-key"])
 const protocolOffer = new HeaderNames(["sec-websocket-protocol"])
 
 /** Names that a `Connection` header may not drop: they carry meaning end to end. */
@@ -50,7 +52,7 @@ export const toUpstream = (raw: ReadonlyArray<string>, credentials: Credentials)
     if (notForUpstream.has(name) || named?.has(name.toLowerCase()) === true) continue
     if (keyCarriers.has(name)) {
       if (strip === "all" || key !== null || (strip === "own" && isOwnKey(raw[index + 1]!))) continue
-    }
+    } else if (otherKeyCarriers.has(name) && isOwnKey(raw[index + 1]!)) continue
     const value = protocolOffer.has(name) ? withoutKey(raw[index + 1]!, credentials) : raw[index + 1]!
     if (value !== "" || raw[index + 1] === "") headers.push(name, value)
   }

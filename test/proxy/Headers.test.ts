@@ -22,3 +22,12 @@ describe("headers of one hop", () => {
     assert.deepStrictEqual(Headers.toClient(given), left)
   })
 })
+
+it("keeps a key of ours from the upstream, whatever header a client puts it into", () => {
+  const given = raw(
+    "x-goog-api-key: tau_0a1b2c_secret",
+    "X-Auth-Token: Bearer tau_0a1b2c_secret",
+    "ocp-apim-subscription-key: theirs"
+  )
+  assert.deepStrictEqual(Headers.toUpstream(given, untouched), raw("ocp-apim-subscription-key: theirs"))
+})

@@ -102,6 +102,25 @@ describe("what is recorded of calls", () => {
       for (const text of [secret, secret.slice(0, 16), "3456789abcdef"]) assert.notInclude(written, text)
     }))
 
+  it.scopedLive("of an answer in lines of JSON is nothing where a secret is spread over them", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const url = yield* upstream((incoming, res) => {
+        incoming.resume()
+        res.writeHead(200, { "content-type": "application/x-ndjson" })
+        const parts = incoming.url === "/api/chat" ? [secret.slice(0, 9), secret.slice(9)] : ["no ", "secret"]
+        res.end(parts.map((content) => `${JSON.stringify({ message: { content } })}\n`).join(""))
+      })
+      yield* Effect.gen(function*() {
+        yield* post({ model: "m" }, "/api/chat")
+        yield* post({ model: "m" }, "/api/other")
+        const [spread, clean] = yield* finishedSpans(2)
+        assert.isNull(spread!.responseSha256)
+        assert.include(JSON.stringify(spread), "a secret is spread over")
+        assert.include(yield* payloadText(clean!.responseSha256), "no ")
+      }).pipe(Effect.provide(proxyAt(path, url)))
+    }))
+
   it.scopedLive("of a compressed answer with a secret is plain, and says so", () =>
     Effect.gen(function*() {
       const path = join(yield* scratchFolder, "store.sqlite")

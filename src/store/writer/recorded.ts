@@ -97,7 +97,7 @@ const asItCame: Answer = { object: null, count: 0, dropped: null }
 /** A secret that comes in pieces shows in no event of a stream, and whole in the answer that they amount to. */
 const answerOf = (redactor: Redactor, derived: Derived, call: RecordedCall, response: RedactedBody): Answer => {
   const { assembled } = derived
-  if (assembled === null && derived.attributes.get(GenAi.wire) === "http") return asItCame
+  if (assembled === null && derived.attributes.get(GenAi.wire) === "http" && !comesInLines(call)) return asItCame
   const spread = "response: a secret is spread over the events of the stream"
   try {
     const clean = assembled === null ? { object: null, count: 0 } : redactor.object(assembled)
@@ -114,8 +114,14 @@ const answerOf = (redactor: Redactor, derived: Derived, call: RecordedCall, resp
 const eventsIn = (call: RecordedCall, { bytes, contentEncoding }: RedactedBody): Uint8Array | Iterable<SseEvent> => {
   if (call.isOverWebSocket !== undefined) return eventsOfLines(bytes)
   const decoded = decodeBody(bytes, contentEncoding)
-  return "bytes" in decoded && isStream(decoded.bytes, call.responseContentType) ? decoded.bytes : none
+  if (!("bytes" in decoded)) return none
+  if (isStream(decoded.bytes, call.responseContentType)) return decoded.bytes
+  return comesInLines(call) ? eventsOfLines(decoded.bytes) : none
 }
+
+/** Its type says that an answer is a line of JSON after the other, as Ollama's own API streams. */
+const comesInLines = ({ responseContentType }: RecordedCall): boolean =>
+  /\b(?:ndjson|jsonl|jsonlines|json-lines|json-seq|stream\+json)\b/i.test(responseContentType ?? "")
 
 /** Attributes whose texts come from whoever wrote the prompt or the answer. */
 const quoting: ReadonlyArray<GenAiName> = [

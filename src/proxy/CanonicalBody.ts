@@ -1,7 +1,9 @@
 /** When two request bodies ask the same. */
+import { isUtf8 } from "node:buffer"
 import { hash } from "node:crypto"
 import { endpointOf } from "../openai/Endpoint.js"
 import { isObject, parseJson, utf8Of } from "../openai/Json.js"
+import { backslash, quote } from "../openai/jsonBytes.js"
 import { canonicalJson } from "../store/canonicalJson.js"
 
 /** A longer body is compared byte by byte: to parse it would hold up every other call. */
@@ -31,13 +33,35 @@ export const canonicalHash = ({ attemptId, method, path }: RequestOfAttempt, bod
   const text = Buffer.from(body).toString("latin1").replaceAll(attemptId, "<attempt>")
   const boundary = boundaryOf(text)
   if (boundary !== null) return sha256Of(text.replaceAll(boundary, "<boundary>"))
-  const value = parseJson(utf8Of(Buffer.from(text, "latin1")))
+  const bytes = Buffer.from(text, "latin1")
+  // What is not UTF-8 would all be the same character.
+  const value = isUtf8(bytes) ? parseJson(withLongNumbers(utf8Of(bytes))) : undefined
   if (value === undefined) return sha256Of(text)
   return sha256Of(canonicalJson(
     isObject(value) && endpointOf(method, path).kind !== "http"
       ? Object.fromEntries(Object.entries(value).filter(([key]) => !labels.includes(key)))
       : value
   ))
+}
+
+/** The JSON with its long numbers as texts: parsed, many of them would be one and the same number. */
+const withLongNumbers = (json: string): string => {
+  if (!/\d{16}/.test(json)) return json
+  let exact = ""
+  for (let at = 0; at < json.length;) {
+    const open = json.indexOf("\"", at)
+    const end = open === -1 ? json.length : open
+    exact += json.slice(at, end).replaceAll(/-?\d[\d.eE+-]{15,}/g, "\"number $&\"")
+    at = open === -1 ? end : endOfText(json, open)
+    exact += json.slice(end, at)
+  }
+  return exact
+}
+
+const endOfText = (json: string, open: number): number => {
+  let at = open + 1
+  while (at < json.length && json.charCodeAt(at) !== quote) at += json.charCodeAt(at) === backslash ? 2 : 1
+  return at + 1
 }
 
 /** Of a multipart body (RFC 2046, section 5.1.1): its first line, which its last repeats. */

@@ -90,7 +90,7 @@ export const attributeMeanings: Readonly<Record<GenAiName, string>> = {
   "gen_ai.request.stop_sequences": "list of texts, the first 32",
   "gen_ai.request.frequency_penalty": "number",
   "gen_ai.request.presence_penalty": "number",
-  "gen_ai.request.seed": "number",
+  "gen_ai.request.seed": "number; absent beyond 2^53, where digits would be lost",
   "gen_ai.request.choice.count": "`n`, unless it is 1",
   "gen_ai.request.stream": "true where the request asks for a stream",
   "gen_ai.request.encoding_formats": "list with the `encoding_format` of embeddings",

@@ -122,7 +122,9 @@ export const countAt = (value: unknown, first: Key, second?: Key, third?: Key): 
   return found !== null && Number.isSafeInteger(found) && found >= 0 ? found : null
 }
 
+/** A number, or null: of a whole one beyond 2^53 nobody knows how it was written. */
 export const numberAt = (value: unknown, first: Key, second?: Key, third?: Key): number | null => {
   const found = at(value, first, second, third)
-  return typeof found === "number" && Number.isFinite(found) ? found : null
+  if (typeof found !== "number" || !Number.isFinite(found)) return null
+  return Number.isSafeInteger(found) || !Number.isInteger(found) ? found : null
 }

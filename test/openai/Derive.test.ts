@@ -46,6 +46,15 @@ const stream = Buffer.from(
 const unassembled = (call: Partial<RecordedCall>) => derive({ ...chat, ...call }).attributes.record["tau.unassembled"]
 
 describe("derive", () => {
+  it("tells a seed whole or not at all", () => {
+    const seedOf = (seed: string) =>
+      derive({ ...chat, requestBytes: Buffer.from(`{"model":"m","seed":${seed}}`) }).attributes
+        .record["gen_ai.request.seed"]
+    assert.strictEqual(seedOf("-9007199254740991"), -9007199254740991)
+    assert.isUndefined(seedOf("9007199254740993"))
+    assert.isUndefined(seedOf("1e400"))
+  })
+
   it("describes a chat completion by the names of OpenTelemetry", () => {
     const derived = derive(chat)
     assert.deepStrictEqual({ ...derived, attributes: { ...derived.attributes.record } }, {

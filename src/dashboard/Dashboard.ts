@@ -83,7 +83,7 @@ const complaint = ({ issues }: HttpApiError.HttpApiDecodeError): string => {
   const messages = new Map<string, ReadonlyArray<string>>()
   for (const { message, path } of issues) {
     const name = path.map(String).join(".") || "the request"
-    messages.set(name, [...messages.get(name) ?? [], message])
+    messages.set(name, [...messages.get(name) ?? [], message.replace("Struct (Encoded side)", "a JSON object")])
   }
   return Array.from(messages, ([name, about]) => {
     const expected = about.flatMap((message) => /^Expected (.*), actual /s.exec(message)?.[1] ?? [])
@@ -139,8 +139,13 @@ const routeProblem = (request: IncomingMessage, response: ServerResponse): Refus
     response.setHeader("allow", route.methods.join(", "))
     return { kind: "methodNotAllowed", message: `this page answers ${route.methods.join(" and ")}` }
   }
+  // No parser that puts parameters into an object tells of this one.
+  if (parametersOf(request).has("__proto__")) return { kind: "badRequest", message: "__proto__: is unexpected" }
   return request.method === "POST" ? bodyProblem(request) : null
 }
+
+const parametersOf = ({ url = "" }: IncomingMessage) =>
+  new URLSearchParams(url.includes("?") ? url.slice(url.indexOf("?")) : "")
 
 const isPlain = (path: string): boolean => {
   try {

@@ -14,7 +14,7 @@ import { AttemptRow, ResourcesRow, RolloutRow, RunRow, SpanRow, WorkerRow } from
 
 const whole = (min: number, max: number) =>
   Schema.String.pipe(
-    Schema.pattern(/^(?:0|[1-9]\d{0,14})$/),
+    Schema.pattern(/^(?:0|[1-9]\d{0,14})$/, { description: "a whole number" }),
     Schema.compose(Schema.NumberFromString),
     Schema.int(),
     Schema.between(min, max)
@@ -22,7 +22,7 @@ const whole = (min: number, max: number) =>
 
 const Id = Schema.String.pipe(Schema.minLength(1), Schema.maxLength(512))
 const Score = Schema.String.pipe(
-  Schema.pattern(/^\d{1,3}(?:\.\d{1,18})?$/),
+  Schema.pattern(/^\d{1,3}(?:\.\d{1,18})?$/, { description: "a number between 0 and 1" }),
   Schema.compose(Schema.NumberFromString),
   Schema.between(0, 1)
 )

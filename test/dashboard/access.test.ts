@@ -123,6 +123,17 @@ describe("who may ask the dashboard", { timeout: 60_000 }, () => {
         yield* told("/dashboard/queue-timeline?bucket_ms=0"),
         /^bucket_ms: Expected the milliseconds of a bucket, 1000 to 86400000[^\n]*, actual 0$/
       )
+      assert.strictEqual(yield* told("/dashboard/api/runs?limit=-1"), "limit: Expected a whole number, actual \"-1\"")
+      assert.strictEqual(
+        yield* told("/dashboard/api/rollouts?min_score=x"),
+        "min_score: Expected a number between 0 and 1, actual \"x\""
+      )
+      assert.strictEqual(yield* told("/dashboard/api/runs?__proto__=1"), "__proto__: is unexpected")
+      assert.strictEqual(yield* told("/dashboard/health?%5F_proto__=1&__proto__=2"), "__proto__: is unexpected")
+      assert.strictEqual(
+        (yield* ask("/dashboard/actions", post({}, "[]"))).json.error.message,
+        "the request: Expected a JSON object, actual []"
+      )
       assert.match(yield* told("/dashboard/api/runs?sort=id"), /^sort: is unexpected, expected: [^\n]*"limit"/)
       assert.match(
         yield* told("/dashboard/api/rollouts?status=x"),

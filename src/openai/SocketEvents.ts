@@ -11,8 +11,9 @@ export class SocketEvent {
   readonly type: string | null
   private parsed: JsonObject | null | undefined
 
-  constructor(private readonly bytes: Uint8Array) {
-    this.type = typeFirst.exec(utf8Of(bytes.subarray(0, headBytes)))?.[1] ?? textAt(this.object, "type")
+  /** `type` where it was read as the message passed, which is not kept whole. */
+  constructor(private readonly bytes: Uint8Array, type: string | null = null) {
+    this.type = typeFirst.exec(utf8Of(bytes.subarray(0, headBytes)))?.[1] ?? type ?? textAt(this.object, "type")
   }
 
   /** Null when the message is no JSON object. */

@@ -40,7 +40,7 @@ export class SocketCalls {
    */
   take(message: Message): { readonly isOfCall: boolean; readonly ended: SocketCall | null } {
     // One call without a lane of its own needs no search: most events are then not even parsed.
-    const event = new SocketEvent(message.bytes)
+    const event = new SocketEvent(message.bytes, message.type)
     const call = event.type?.startsWith("response.") === true || event.type === "error" ? this.find(event) : undefined
     if (call === undefined) return { isOfCall: false, ended: null }
     const isLast = event.isTerminal || event.type === "error"

@@ -65,8 +65,8 @@ export class Tunnel implements UnderWay {
     this.client = client
     this.upstream = begun.upstream
     this.calls = new SocketCalls(settings, begun.intent, begun.upstreamUrl)
-    this.fromClient = new MessageReader(settings.recordedBytesMax, settings.budget)
-    this.fromUpstream = new MessageReader(settings.recordedBytesMax, settings.budget)
+    this.fromClient = new MessageReader(settings.recordedBytesMax, settings.budget, this.calls.isRead)
+    this.fromUpstream = new MessageReader(settings.recordedBytesMax, settings.budget, this.calls.isRead)
     this.sent = new Recording(settings.recordedBytesMax, settings.budget)
     this.received = new Recording(settings.recordedBytesMax, settings.budget)
     this.listen()
@@ -150,7 +150,7 @@ export class Tunnel implements UnderWay {
     const messages = this.fromClient.read(chunk)
     if (this.fromClient.closeCode !== null) this.leaver ??= "client"
     for (const message of messages) {
-      const event = this.calls.isRead ? new SocketEvent(message.bytes) : null
+      const event = this.calls.isRead ? new SocketEvent(message.bytes, message.type) : null
       if (event?.isRequest !== true) {
         keep(this.sent, message)
         continue

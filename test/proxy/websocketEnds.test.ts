@@ -89,6 +89,23 @@ describe("Proxy, WebSocket connections that are refused or ended", () => {
       )
     }))
 
+  it.scopedLive("knows a call and its end by their type, though neither is kept whole nor begins with it", () =>
+    Effect.gen(function*() {
+      const long = "x".repeat(10_000)
+      const done = JSON.stringify({ response: response("r", { long }), type: "response.completed" })
+      const server = yield* webSocketUpstream((peer) => peer.send(done))
+      yield* withProxy(
+        server.url,
+        Effect.gen(function*() {
+          const { socket } = yield* connected("/v1/responses")
+          socket.send(JSON.stringify({ input: long, model: "m", type: "response.create" }))
+          yield* until("the request", () => server.peers[0]?.messages.length === 1)
+          assert.deepInclude(yield* oneSpan, { kind: "llm", state: "done" })
+        }),
+        { limits: { ...defaultLimits, recordedBytesMax: 1_000 } }
+      )
+    }))
+
   it.scopedLive("closes idle connections at shutdown at once, and waits for a response under way", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder

@@ -13,6 +13,7 @@ import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import { type ChildProcess as NodeChild, spawn } from "node:child_process"
 import type { Readable } from "node:stream"
+import { atMost } from "./atMost.js"
 import { ByteTail } from "./ByteTail.js"
 import * as OrphanGuard from "./OrphanGuard.js"
 import { spawnFailure } from "./SpawnFailure.js"
@@ -188,10 +189,6 @@ const signalGroup = (group: number, signal: NodeJS.Signals): void => {
     // Nobody is left.
   }
 }
-
-/** Waits in a finalizer too, where nothing can be interrupted unless it says so. */
-const atMost = (limit: Duration.DurationInput, wait: Effect.Effect<unknown>) =>
-  Effect.timeoutOption(Effect.interruptible(wait), limit)
 
 const stop = (child: Child, grace: Duration.DurationInput): Effect.Effect<void> =>
   Effect.gen(function*() {

@@ -12,6 +12,7 @@ import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { RolloutId, type RunId, type WorkerId } from "../domain/Ids.js"
+import { atMost } from "../process/atMost.js"
 import { type Claim, RolloutQueue } from "../store/RolloutQueue.js"
 import { StoreError } from "../store/StoreError.js"
 import { Announcer } from "./Announcer.js"
@@ -165,8 +166,11 @@ const handBack = (queue: RolloutQueue["Type"], claim: Claim, cause: Cause.Cause<
     : queue.abandon(claim, `its worker broke down: ${describeCause(cause)}`)).pipe(
       // Refused: the attempt had ended already, or somebody else owns it. Nothing is left to hand back.
       Effect.catchTag("LeaseLost", () => Effect.void),
-      Effect.interruptible,
-      Effect.timeoutFail({ duration: handBackMax, onTimeout: () => ({ message: "the store did not answer" }) })
+      (handedBack) => atMost(handBackMax, handedBack),
+      Effect.flatMap(Option.match({
+        onNone: () => Effect.fail({ message: "the store did not answer" }),
+        onSome: () => Effect.void
+      }))
     )
 
 /** What is said of renewals that were not written: once for each reason, and once more when it is over. A disk can be full for hours. */

@@ -15,6 +15,7 @@ import * as FiberId from "effect/FiberId"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { atMost } from "../process/atMost.js"
 import { StoreError } from "../store/StoreError.js"
 import { type ActorReport, type ActorState, Mailbox, type Message, Self, type Work } from "./Actor.js"
 import { Announcer } from "./Announcer.js"
@@ -221,7 +222,7 @@ const stop = <E, R>({ fiber, place }: Started<E, R>) =>
     place.state = "stopping"
     const grace = child.stopGrace ?? defaultStopGrace
     yield* Fiber.interruptFork(fiber)
-    const exit = yield* Fiber.await(fiber).pipe(Effect.interruptible, Effect.timeoutOption(grace))
+    const exit = yield* atMost(grace, Fiber.await(fiber))
     place.end(Option.isSome(exit) ? "stopped" : "abandoned")
     if (Option.isNone(exit)) {
       const announcer = yield* Announcer

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import { spawn, spawnSync } from "node:child_process"
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -128,6 +129,19 @@ describe("ChildProcess", () => {
       assert.strictEqual(error._tag, "TimedOut")
       assert.strictEqual(error._tag === "TimedOut" ? error.stderrTail : "", "stuck\n")
       yield* gone(yield* pid.read())
+    }))
+
+  it.live("stops a child that ignores SIGTERM also when a second interruption comes during its grace", () =>
+    Effect.gen(function*() {
+      const pid = pidFile()
+      const told = join(dir, "told")
+      const script = `trap 'echo yes > ${told}' TERM; echo $$ > ${pid.path}; while :; do sleep 0.05; done`
+      const fiber = yield* Effect.fork(run(sh(script, { grace: "500 millis" })))
+      const childPid = yield* pid.read()
+      fiber.unsafeInterruptAsFork(FiberId.none)
+      yield* Effect.promise(() => eventually("the child to be told", () => existsSync(told) || undefined))
+      yield* Fiber.interrupt(fiber)
+      assert.isFalse(alive(childPid))
     }))
 
   it.live("gives the whole group its grace when interrupted, also when the leader ends at once", () =>

@@ -3,6 +3,7 @@ import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
@@ -180,6 +181,22 @@ describe("Leases", () => {
           "the claim",
           Effect.map(onlyRollout(runId), ({ status }) => status === "preparing" ? true : undefined)
         )
+        yield* Fiber.interrupt(fiber)
+        assert.deepInclude({ ...yield* onlyRollout(runId) }, { status: "requeuing", failures: 0, crashes: 0 })
+      })
+    ))
+
+  it.scoped("hands a claim back also when a second interruption comes while the store is asked to take it", () =>
+    withLeases((runId) =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(Effect.scoped(Effect.zipRight(
+          Effect.flatMap(Effect.scope, (scope) => claimIn(runId, scope)),
+          Effect.never
+        )))
+        const status = Effect.map(onlyRollout(runId), ({ status }) => status)
+        yield* eventually("the claim", Effect.map(status, (now) => now === "preparing" || undefined))
+        fiber.unsafeInterruptAsFork(FiberId.none)
+        yield* Effect.yieldNow()
         yield* Fiber.interrupt(fiber)
         assert.deepInclude({ ...yield* onlyRollout(runId) }, { status: "requeuing", failures: 0, crashes: 0 })
       })

@@ -76,7 +76,7 @@ const because = (brokenBy: string): string => {
     case "scorer":
       return "their scorer could not judge"
     case "agent":
-      return "the server of their agent did not answer or had no capacity"
+      return "their agent could not be started, or its server did not answer or had no capacity"
     default:
       return `their model answered ${brokenBy}`
   }
@@ -86,7 +86,7 @@ const because = (brokenBy: string): string => {
 export const brokenRemedy = (causes: ReadonlyArray<BrokenBy>): string => {
   const mend = [
     ...(causes.some(({ brokenBy }) => brokenBy !== "scorer" && brokenBy !== "agent") ? ["bring the model back"] : []),
-    ...(causes.some(({ brokenBy }) => brokenBy === "agent") ? ["bring the agent's server back"] : []),
+    ...(causes.some(({ brokenBy }) => brokenBy === "agent") ? ["bring the agent or its server back"] : []),
     ...(causes.some(({ brokenBy }) => brokenBy === "scorer") ? ["mend the scorer"] : [])
   ]
   return `${mend.join(", ")} and run the same command again to go on`

@@ -44,10 +44,14 @@ export interface Finished {
   readonly stderrTail: string
 }
 
-/** There is no child: the command does not exist, say. `transient` when the machine was short of something. */
+/**
+ * There is no child: the command does not exist, say. `transient` when the machine was short of something, `refused` for what the
+ * child was to be given.
+ */
 export class SpawnFailed extends Schema.TaggedError<SpawnFailed>()("SpawnFailed", {
   detail: Schema.String,
-  transient: Schema.Boolean
+  transient: Schema.Boolean,
+  refused: Schema.Boolean
 }) {
   override get message() {
     return this.detail

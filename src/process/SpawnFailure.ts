@@ -6,13 +6,16 @@ const shortages = new Set(["EAGAIN", "EMFILE", "ENFILE", "ENOMEM", "ETXTBSY"])
 
 const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 
+/** What is wrong with what the program was to be given: no other machine or moment would start it. */
+const refusals = new Set(["E2BIG", "ERR_INVALID_ARG_VALUE"])
+
 /** Says in words why there is no child. The system reports a missing folder and a missing program with the same code. */
 export const spawnFailure = (
   { argv: [file], cwd }: { readonly argv: readonly [string, ...ReadonlyArray<string>]; readonly cwd: string },
   cause: unknown
-): { readonly detail: string; readonly transient: boolean } => {
+): { readonly detail: string; readonly transient: boolean; readonly refused: boolean } => {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown"
-  return { detail: describe(file, cwd, code), transient: shortages.has(code) }
+  return { detail: describe(file, cwd, code), transient: shortages.has(code), refused: refusals.has(code) }
 }
 
 const describe = (file: string, cwd: string, code: string): string => {

@@ -137,7 +137,7 @@ const refused = (detail: string) => new AttemptFailed({ reason: "spawn", detail,
 
 const notWritten = (cause: unknown) =>
   new AttemptFailed({
-    reason: "spawn",
+    reason: "unstarted",
     detail: `the agent's files cannot be written: ${codeOf(cause)}`,
     permanent: false,
     stderrTail: null

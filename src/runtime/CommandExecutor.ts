@@ -110,7 +110,8 @@ const notFinished = (
   assignment: Assignment
 ): AttemptFailed => {
   if (error._tag === "SpawnFailed") {
-    return new AttemptFailed({ reason: "spawn", detail: error.message, permanent: !error.transient, stderrTail: null })
+    const reason = error.refused ? "spawn" : "unstarted"
+    return new AttemptFailed({ reason, detail: error.message, permanent: !error.transient, stderrTail: null })
   }
   return new AttemptFailed({
     reason: error._tag === "TimedOut" ? "timeout" : "output",

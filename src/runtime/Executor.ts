@@ -31,8 +31,9 @@ export interface Execution {
 
 /**
  * The agent ran and did not succeed. Expected, recorded and counted against the rollout's attempts; `permanent` failures
- * (a refused key, say) are not tried again. `away`: its server gave no answer, or had no capacity for one. `scorer`: its output
- * could not be judged. Neither says anything of the agent.
+ * (a refused key, say) are not tried again. `unstarted`: its program was not there, or the machine had no room for it. `away`: its
+ * server gave no answer, or had no capacity for one. `scorer`: its output could not be judged. None of them says anything of the
+ * agent.
  */
 export class AttemptFailed extends Schema.TaggedError<AttemptFailed>()("AttemptFailed", {
   reason: Schema.Literal(
@@ -44,6 +45,7 @@ export class AttemptFailed extends Schema.TaggedError<AttemptFailed>()("AttemptF
     "output",
     "model",
     "example",
+    "unstarted",
     "away",
     "scorer"
   ),

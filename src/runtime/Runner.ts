@@ -141,7 +141,8 @@ const rejection = ({ message, rewards }: RolloutRejected) => ({
   starts: true
 })
 
-const brokenBy = ({ reason }: AttemptFailed) => reason === "scorer" ? "scorer" : reason === "away" ? "agent" : null
+const brokenBy = ({ reason }: AttemptFailed) =>
+  reason === "scorer" ? "scorer" : reason === "away" || reason === "unstarted" ? "agent" : null
 
 const timedOut = (timeout: Duration.Duration) =>
   new AttemptFailed({

@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { query, searched } from "../support/searchRuns.js"
 import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
 import { scratchFolder } from "../support/store.js"
@@ -62,13 +64,35 @@ describe("An evaluation whose model goes away", { timeout: 120_000 }, () => {
       assert.strictEqual(code, 1)
       assert.include(
         stderr,
-        "2 of 4 rollouts failed because the server of their agent did not answer or had no capacity ("
+        "2 of 4 rollouts failed because their agent could not be started, or its server did not answer or had no capacity ("
       )
-      assert.include(stderr, "bring the agent's server back and run the same command again to go on\n")
+      assert.include(stderr, "bring the agent or its server back and run the same command again to go on\n")
       isThere = true
       const again = yield* searched(folder, config)
       assert.strictEqual(again.code, 0, again.stderr)
       assert.deepInclude(JSON.parse(again.stdout), { run_state: "completed", start: 2, succeeded: 4 })
+    }))
+
+  it.scopedLive("is none when the agent's program was taken away meanwhile, and the same command goes on once it is back", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const agent = join(folder, "agent.sh")
+      writeFileSync(agent, `#!/bin/sh\nrm ${agent}; echo 4\n`, { mode: 0o700 })
+      const config = {
+        optimize: [{ prompt: "t1", expected: "4" }],
+        validate: [{ prompt: "v1", expected: "4" }],
+        executor: { kind: "command", command: [agent] },
+        upstream_url: "http://127.0.0.1:9",
+        worker_count: 1
+      }
+      const { code, stderr } = yield* searched(folder, config)
+      assert.strictEqual(code, 1)
+      assert.include(stderr, "1 of 2 rollouts failed because their agent could not be started, or its server")
+      assert.include(stderr, `${agent} does not exist`)
+      writeFileSync(agent, "#!/bin/sh\necho 4\n", { mode: 0o700 })
+      const again = yield* searched(folder, config)
+      assert.strictEqual(again.code, 0, again.stderr)
+      assert.deepInclude(JSON.parse(again.stdout), { run_state: "completed", start: 2, succeeded: 2 })
     }))
 
   it.scopedLive("stays a success when a few calls failed", () =>

@@ -228,7 +228,7 @@ describe("CommandExecutor", () => {
   it.live("fails for good when the command is not there", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(command(["no-such-agent"]))
-      assert.deepInclude(error, { reason: "spawn", permanent: true })
+      assert.deepInclude(error, { reason: "unstarted", permanent: true })
       assert.match(error.detail, /command not found: no-such-agent/)
     }))
 

@@ -9,8 +9,8 @@ const lastBrokenBy = `(SELECT a.broken_by FROM attempts a WHERE a.id = ${lastAtt
 
 /**
  * What broke a failed rollout named `r`: `scorer` that could not judge, or what came of the last of its calls that failed for
- * want of capacity or connection, a state or a status; else `agent`, whose server did not answer or had no capacity. Null for a failure
- * of its agent.
+ * want of capacity or connection, a state or a status; else `agent`, that could not be started or whose server did not answer or had no
+ * capacity. Null for a failure of its agent.
  */
 export const brokenBy =
   `CASE WHEN r.status <> 'failed' THEN NULL WHEN ${lastBrokenBy} = 'scorer' THEN 'scorer' ELSE coalesce((

@@ -1,7 +1,7 @@
 /** A JSON parser that knows where things are: syntax errors have a line and a column, and no key is lost unseen. */
 import { shown } from "./shown.js"
 
-/** A key that the JSON grammar allows and that would do something else than the author meant. */
+/** A key, or a number, that the JSON grammar allows and that would be something else than the author meant. */
 export interface KeyProblem {
   readonly path: string
   readonly text: string
@@ -71,8 +71,18 @@ class Parser {
     const word = this.match(/-?\d[\d.eE+-]*|[A-Za-z]+/y)
     if (word === "true" || word === "false" || word === "null") return JSON.parse(word)
     if (word !== undefined && /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(word)) {
-      if (Number.isFinite(Number(word))) return Number(word)
-      throw new Syntax(this.at - word.length, `expected a smaller number at ${path}, found ${word.slice(0, 20)}`)
+      const number = Number(word)
+      if (!Number.isFinite(number)) {
+        throw new Syntax(this.at - word.length, `expected a smaller number at ${path}, found ${word.slice(0, 20)}`)
+      }
+      if (!Number.isSafeInteger(number) && /^-?\d+$/.test(word) && BigInt(word) !== BigInt(number)) {
+        this.problems.push({
+          path,
+          text:
+            `expected a number that can be read as it is written, found ${word}, which would be ${number}; write it as a text`
+        })
+      }
+      return number
     }
     this.at -= word?.length ?? 0
     throw this.expected("a value")

@@ -74,6 +74,17 @@ describe("parseJson", () => {
     expect(where(text)).toBe(message)
   })
 
+  it("reports whole numbers that would lose their last digits, and no others", () => {
+    const parsed = parseJson(`{"id": 9007199254740993, "ok": [9007199254740991, 9007199254740992, 1e300, 0.1, -7]}`)
+    expect(parsed).toMatchObject({
+      problems: [{
+        path: "$.id",
+        text: "expected a number that can be read as it is written, found 9007199254740993, which would be "
+          + "9007199254740992; write it as a text"
+      }]
+    })
+  })
+
   it("reports keys that come twice and keys that would change an object's prototype", () => {
     const parsed = parseJson("{\"a\": {\"b\": 1,\n\"b\": 2}, \"x y\": [{\"__proto__\": {}}]}")
     expect(parsed).toMatchObject({

@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, open, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { resourceText, type ResourceValues } from "../domain/Resources.js"
+import * as OrphanGuard from "../process/OrphanGuard.js"
 import { type Assignment, AttemptFailed } from "./Executor.js"
 
 export interface AgentFiles {
@@ -27,9 +28,16 @@ export const agentFiles = (
       if (!isFileName(name)) return yield* refused(`the resource name ${JSON.stringify(name)} cannot be a file name`)
     }
     const dir = yield* Effect.acquireRelease(
-      Effect.tryPromise({ try: () => mkdtemp(join(tmpdir(), "tau-attempt-")), catch: notWritten }),
-      // A process that is just being killed may add a file meanwhile: then the folder is emptied again.
-      (dir) => Effect.ignoreLogged(Effect.tryPromise(() => rm(dir, { recursive: true, force: true, maxRetries: 5 })))
+      Effect.tap(
+        Effect.tryPromise({ try: () => mkdtemp(join(tmpdir(), "tau-attempt-")), catch: notWritten }),
+        (dir) => Effect.sync(() => OrphanGuard.watchFolder(dir))
+      ),
+      (dir) =>
+        // A process that is just being killed may add a file meanwhile: then the folder is emptied again.
+        Effect.tryPromise(() => rm(dir, { recursive: true, force: true, maxRetries: 5 })).pipe(
+          Effect.ignoreLogged,
+          Effect.zipRight(Effect.sync(() => OrphanGuard.releaseFolder(dir)))
+        )
     )
     const files = {
       examplePath: join(dir, "example.json"),

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import { spawn, spawnSync } from "node:child_process"
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -210,6 +210,35 @@ describe("ChildProcess", () => {
       parent.kill("SIGKILL")
       yield* gone(politePid)
       yield* gone(stubbornPid)
+    }))
+
+  it.live("removes the folders that a killed tau had made, once their processes have ended", () =>
+    Effect.gen(function*() {
+      const pid = pidFile()
+      const [released, first, second] = ["released", "tmp with  blanks", "tmp-second"].map((name) => {
+        const folder = join(dir, name)
+        mkdirSync(folder)
+        writeFileSync(join(folder, "example.json"), "{}")
+        return folder
+      })
+      const script = `trap '' TERM; echo $$ > ${pid.path}; while :; do echo x > '${first}/late'; sleep 0.05; done`
+      const parent = spawn(
+        process.execPath,
+        [
+          fileURLToPath(new URL("parent.mjs", import.meta.url)),
+          JSON.stringify(sh(script)),
+          released!,
+          first!,
+          second!
+        ],
+        { stdio: "inherit" }
+      )
+      yield* pid.read()
+      parent.kill("SIGKILL")
+      yield* Effect.promise(() =>
+        eventually("the folders to go", () => !existsSync(first!) && !existsSync(second!) || undefined)
+      )
+      assert.isTrue(existsSync(join(released!, "example.json")))
     }))
 
   it.live("starts a new orphan guard when the old one was killed", () =>

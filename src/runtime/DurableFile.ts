@@ -3,7 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { randomBytes } from "node:crypto"
-import { existsSync } from "node:fs"
+import { constants, existsSync } from "node:fs"
 import { type FileHandle, open, readdir, readFile, rename, rm, stat } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { makePrivateFolder } from "../store/writer/PrivateFolder.js"
@@ -28,7 +28,7 @@ export const readText = (file: string): Effect.Effect<string | null, FileError> 
     Effect.catchAll((error) => error.code === "ENOENT" ? Effect.succeed(null) : Effect.fail(failed(file, error))),
     Effect.filterOrFail(
       (text): text is string | null => text !== notAFile,
-      () => new FileError({ file, detail: "expected a regular file" })
+      () => new FileError({ file, detail: irregular })
     )
   )
 
@@ -81,13 +81,14 @@ export const makeFolderOf = (file: string): Effect.Effect<void, FileError> =>
 
 /** Fails when a line could not be added to the file. Makes the file and its folder if need be, and changes nothing else. */
 export const checkAppendable = (file: string): Effect.Effect<void, FileError> =>
-  Effect.zipRight(makeFolderOf(file), attempt(file, () => withFile(file, "a", () => Promise.resolve())))
+  Effect.zipRight(makeFolderOf(file), attempt(file, () => withFile(file, appending, beRegular)))
 
 /** Adds a line that survives a power cut. A line that an earlier crash cut short stays a line of its own. */
 export const appendLine = (file: string, line: string): Effect.Effect<void, FileError> =>
   attempt(file, async () => {
     makePrivateFolder(dirname(file))
-    await withFile(file, "a+", async (handle) => {
+    await withFile(file, appending, async (handle) => {
+      await beRegular(handle)
       const { size } = await handle.stat()
       const end = Buffer.alloc(1)
       if (size > 0) await handle.read(end, 0, 1, size - 1)
@@ -99,7 +100,16 @@ export const appendLine = (file: string, line: string): Effect.Effect<void, File
 
 const newline = 0x0a
 
-const withFile = async (file: string, flags: string, use: (handle: FileHandle) => Promise<void>) => {
+/** Without waiting: a pipe that nobody reads would be waited for for ever. */
+const appending = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK
+
+const beRegular = async (handle: FileHandle): Promise<void> => {
+  if (!(await handle.stat()).isFile()) throw new Error(irregular)
+}
+
+const irregular = "expected a regular file"
+
+const withFile = async (file: string, flags: string | number, use: (handle: FileHandle) => Promise<void>) => {
   const handle = await open(file, flags, 0o600)
   try {
     await use(handle)

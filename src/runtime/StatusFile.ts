@@ -1,10 +1,11 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { open, readFile, rename, rm } from "node:fs/promises"
+import { open, rename, rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import type { StandingRun } from "../store/RunStanding.js"
 import type { RunState } from "../store/RunStore.js"
+import { readText } from "./DurableFile.js"
 
 /** `status.json` beside the store, for dashboards and scripts: where the run of this store stands. */
 export interface Status {
@@ -67,7 +68,8 @@ export const write = (path: string, status: Status): Effect.Effect<void, StatusF
 export const followAtRest = (storePath: string, run: StandingRun): Effect.Effect<void> =>
   run.isLive ? Effect.void : Effect.gen(function*() {
     const path = statusPathOf(storePath)
-    const before = yield* Effect.tryPromise(async () => JSON.parse(await readFile(path, "utf8")) as Status | null)
+    const text = yield* readText(path)
+    const before = yield* Effect.try(() => JSON.parse(text ?? "null") as Status | null)
     if (before?.run_id !== run.id) return
     yield* write(path, {
       ...before,

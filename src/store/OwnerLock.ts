@@ -2,7 +2,7 @@ import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { readFileSync, writeFileSync } from "node:fs"
+import { closeSync, constants, openSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { StoreBusy, StoreError } from "./StoreError.js"
 
 /**
@@ -19,7 +19,7 @@ export const hold = (storePath: string, holder: string): Effect.Effect<void, Sto
       () => new StoreBusy({ path: storePath, holder: noteOf(storePath) })
     ),
     Effect.try({
-      try: () => writeFileSync(`${storePath}.run-lock.holder`, holder),
+      try: () => writeNote(storePath, holder),
       catch: (error) => new StoreError({ operation: "taking the run lock", reason: "other", detail: String(error) })
     })
   )
@@ -50,10 +50,25 @@ export const lock = (file: string, operation: string): Effect.Effect<void, LockH
     (connection) => Effect.sync(() => connection.close())
   )
 
-const noteOf = (storePath: string): string => {
+const notePath = (storePath: string): string => `${storePath}.run-lock.holder`
+
+/** Without waiting, should a pipe stand there. */
+const writeNote = (storePath: string, holder: string): void => {
+  const { O_CREAT, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants
+  const file = openSync(notePath(storePath), O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK, 0o600)
   try {
-    return readFileSync(`${storePath}.run-lock.holder`, "utf8")
-  } catch {
-    return "its holder left no note"
+    writeFileSync(file, holder)
+  } finally {
+    closeSync(file)
   }
+}
+
+const noteOf = (storePath: string): string => {
+  const path = notePath(storePath)
+  try {
+    if (statSync(path).isFile()) return readFileSync(path, "utf8")
+  } catch {
+    // It was never written, or is another's.
+  }
+  return "its holder left no note"
 }

@@ -3,6 +3,7 @@ import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { copyFileSync, mkdirSync, renameSync, rmSync, truncateSync } from "node:fs"
 import { join } from "node:path"
@@ -260,6 +261,16 @@ describe("Proxy, when its store is held or gone", () => {
         assert.strictEqual((yield* send("/v1/x")).statusCode, 200)
         assert.strictEqual((yield* Proxy).health().attributionLogLost, 3)
       }).pipe(Effect.provide(proxyAt(path, yield* echo, { warn: (message) => void warnings.push(message) })))
+    }))
+
+  it.scopedLive("waits for nobody to read an attribution log that is a pipe", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      execFileSync("mkfifo", [`${path}.attribution.jsonl`])
+      yield* Effect.gen(function*() {
+        assert.strictEqual((yield* send("/v1/x")).statusCode, 200)
+        assert.strictEqual((yield* Proxy).health().attributionLogLost, 1)
+      }).pipe(Effect.provide(proxyAt(path, yield* echo)))
     }))
 })
 

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { execFileSync } from "node:child_process"
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { ControlChange } from "../../src/domain/Control.js"
@@ -247,6 +248,17 @@ describe("resume", () => {
         ])
         const { lifecycleState } = yield* Effect.flatMap(RunStanding, ({ now }) => now)
         assert.strictEqual(lifecycleState, "paused")
+      })
+    ))
+
+  it.scoped("is refused, as is every verb, where a pipe stands in the place of the audit file", () =>
+    withControl((folder) =>
+      Effect.gen(function*() {
+        const file = join(folder, "control-audit.jsonl")
+        execFileSync("mkfifo", [file])
+        const error = yield* Effect.flip(carryOut(folder, "pause"))
+        assert.strictEqual(error.message, `${file}: expected a regular file`)
+        assert.strictEqual((yield* Effect.flatMap(RunStanding, ({ now }) => now)).lifecycleState, "running")
       })
     ))
 

@@ -2,10 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { mkdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from "node:fs"
 import { hostname } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import * as OwnerLock from "../../src/store/OwnerLock.js"
 import { ResourceStore } from "../../src/store/ResourceStore.js"
 import * as Sqlite from "../../src/store/Sqlite.js"
@@ -225,6 +226,16 @@ describe("Sqlite", () => {
           assert.include(error.message, "run 1, pid 7")
         }))
         yield* Effect.scoped(OwnerLock.hold(path, "run 2"))
+      })
+    ))
+
+  it.scoped("gives nobody a run lock whose note cannot be written, and does not wait for a reader of it", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        mkdirSync(dirname(path))
+        execFileSync("mkfifo", [`${path}.run-lock.holder`])
+        const error = yield* Effect.flip(Effect.scoped(OwnerLock.hold(path, "run 1")))
+        assert.include(error.message, "taking the run lock failed: Error: ENXIO")
       })
     ))
 })

@@ -1,7 +1,10 @@
-import { closeSync, fstatSync, openSync, statSync, writeSync } from "node:fs"
+import { closeSync, constants, fstatSync, openSync, statSync, writeSync } from "node:fs"
 import { dirname } from "node:path"
 import { makePrivateFolder } from "./PrivateFolder.js"
 import type { FinishedSpan } from "./spans.js"
+
+/** Without waiting: a pipe that nobody reads would hold up the thread that commits. */
+const appending = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK
 
 /** The log may be rotated by its owner: so often it is looked whether the path still names the open file. */
 const lookEveryMs = 1_000
@@ -42,7 +45,7 @@ export class AttributionLog {
       }
     }
     if (this.fd === null) {
-      this.fd = openSync(this.path, "a", 0o600)
+      this.fd = openSync(this.path, appending, 0o600)
       this.inode = fstatSync(this.fd).ino
     }
     return this.fd

@@ -28,8 +28,8 @@ export interface Command {
   readonly stdin?: string
   /** Most bytes kept of standard output; more is an error. `discard` connects it to nothing. */
   readonly stdoutBytesMax: number | "discard"
-  /** Bytes kept of the end of standard error: 4,096 by default. */
-  readonly stderrBytesMax?: number
+  /** Keeps the end of standard error, 4,096 bytes by default: for who wants to have it also of a child that was interrupted. */
+  readonly stderr?: ByteTail
   /** None by default. */
   readonly timeLimit?: Duration.DurationInput
   /** Between SIGTERM and SIGKILL: two seconds by default. */
@@ -91,6 +91,8 @@ export const run = (command: Command): Effect.Effect<Finished, SpawnFailed | Tim
     return { exitCode: code, signal, stdout: Buffer.concat(child.stdout), stderrTail: child.stderr.text() }
   }))
 
+/** Bytes kept of the end of standard error. */
+export const stderrBytesMax = 4096
 const drainLimit = Duration.millis(500)
 const killLimit = Duration.seconds(5)
 
@@ -145,7 +147,7 @@ const start = (command: Command): Effect.Effect<Child, SpawnFailed> =>
         group: node.pid,
         stdout: [],
         stdoutBytesMax: command.stdoutBytesMax === "discard" ? 0 : command.stdoutBytesMax,
-        stderr: new ByteTail(command.stderrBytesMax ?? 4096),
+        stderr: command.stderr ?? new ByteTail(stderrBytesMax),
         exit,
         drained,
         overflow,

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { existsSync } from "node:fs"
 import type { CommandExecutorConfig } from "../domain/RunConfig.js"
+import { ByteTail } from "../process/ByteTail.js"
 import * as ChildProcess from "../process/ChildProcess.js"
 import { inheritedEnvironment, workingDirectory } from "../process/Environment.js"
 import { type AgentFiles, agentFiles, readOutput, resourceVariables } from "./AgentFiles.js"
@@ -25,11 +26,14 @@ const execute = (config: typeof CommandExecutorConfig.Type, cwd: string, assignm
     const variables = yield* resourceVariables(assignment.resources)
     const files = yield* agentFiles(assignment)
     const toFile = config.output === "file"
+    const stderr = new ByteTail(ChildProcess.stderrBytesMax)
+    assignment.onSpeech?.(() => withoutKey(stderr.text(), assignment))
     const finished = yield* ChildProcess.run({
       argv: config.command,
       cwd,
       env: environment(config, assignment, files, variables),
       stdin: JSON.stringify(assignment.example),
+      stderr,
       stdoutBytesMax: toFile ? "discard" : config.output_bytes_max
     }).pipe(Effect.mapError((error) => notFinished(error, assignment)))
     const stderrTail = withoutKey(finished.stderrTail, assignment)

@@ -21,6 +21,8 @@ export interface Assignment {
   readonly baseUrl: string
   /** Good for this run's proxy only; the provider's key never leaves the proxy. */
   readonly apiKey: string
+  /** Told how to ask what the agent wrote last to its standard error, where it has one: whoever interrupts it gets no failure of it. */
+  readonly onSpeech?: (lastWords: () => string) => void
 }
 
 /** What the agent answered. */

@@ -75,8 +75,9 @@ const attempts = (timeout: Duration.Duration) =>
     const queue = yield* RolloutQueue
     const scorer = yield* Scorer
 
-    const execute = (claim: Claim) =>
-      executor.execute({
+    const execute = (claim: Claim) => {
+      let lastWords: () => string | null = () => null
+      return executor.execute({
         rolloutId: claim.rolloutId,
         attemptId: claim.attemptId,
         attempt: claim.attempt,
@@ -85,10 +86,14 @@ const attempts = (timeout: Duration.Duration) =>
         resourcesVersion: claim.resourcesVersion,
         model: endpoint.model,
         baseUrl: toBaseUrl(endpoint.origin, new Attribution(claim)),
-        apiKey: endpoint.apiKey
+        apiKey: endpoint.apiKey,
+        onSpeech: (asked) => {
+          lastWords = asked
+        }
       }).pipe(
-        Effect.timeoutFail({ duration: timeout, onTimeout: () => timedOut(timeout) })
+        Effect.timeoutFail({ duration: timeout, onTimeout: () => timedOut(timeout, lastWords()) })
       )
+    }
 
     const score = ({ attemptId, input, rolloutId }: Claim, execution: Execution) =>
       scorer.score({ rolloutId, attemptId, example: input, ...execution }).pipe(
@@ -144,10 +149,10 @@ const rejection = ({ message, rewards }: RolloutRejected) => ({
 const brokenBy = ({ reason }: AttemptFailed) =>
   reason === "scorer" ? "scorer" : reason === "away" || reason === "unstarted" ? "agent" : null
 
-const timedOut = (timeout: Duration.Duration) =>
+const timedOut = (timeout: Duration.Duration, stderrTail: string | null) =>
   new AttemptFailed({
     reason: "timeout",
     detail: `the attempt took longer than ${Duration.toSeconds(timeout)} s (attempt_timeout_secs)`,
     permanent: false,
-    stderrTail: null
+    stderrTail
   })

@@ -232,6 +232,21 @@ describe("CommandExecutor", () => {
       assert.match(error.detail, /command not found: no-such-agent/)
     }))
 
+  it.live("lets whoever stops an agent hear what it wrote last to standard error, without the key", () =>
+    Effect.gen(function*() {
+      let lastWords = (): string => ""
+      const fiber = yield* Effect.fork(
+        command(["/bin/sh", "-c", `echo "key $OPENAI_API_KEY" >&2; exec sleep 300`], {}, {
+          onSpeech: (ask) => {
+            lastWords = ask
+          }
+        })
+      )
+      yield* Effect.promise(() => eventually("a word", () => lastWords() || undefined))
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(lastWords(), "key [key]\n")
+    }))
+
   it.live("stops an agent that ignores SIGTERM, and its children, when interrupted", () =>
     Effect.gen(function*() {
       const pids = join(dir, "pids")

@@ -24,9 +24,9 @@ const failed = (detail: string, permanent = false) =>
 
 /** Every attempt of the store as `rollout position:attempt status`, in order. */
 const attemptsIn = (folder: string) =>
-  rowsOf<{ at: number; n: number; status: string; error: string | null }>(
+  rowsOf<{ at: number; n: number; status: string; error: string | null; stderr_tail: string | null }>(
     storePathIn(folder),
-    "SELECT r.ordinal + 1 AS at, a.n, a.status, a.error FROM attempts a JOIN rollouts r ON r.id = a.rollout_id ORDER BY at, a.n"
+    "SELECT r.ordinal + 1 AS at, a.n, a.status, a.error, a.stderr_tail FROM attempts a JOIN rollouts r ON r.id = a.rollout_id ORDER BY at, a.n"
   )
 const statusesIn = (folder: string) => attemptsIn(folder).map(({ at, n, status }) => `${at}:${n} ${status}`)
 
@@ -95,7 +95,8 @@ describe("Run", () => {
       yield* execute(
         folder,
         {
-          execute: (assignment) => Effect.sync(() => (seen.push(assignment), { output: "" }))
+          execute: ({ onSpeech, ...assignment }) =>
+            Effect.sync(() => (seen.push({ ...assignment, canBeHeard: onSpeech !== undefined }), { output: "" }))
         },
         1,
         { resources: { system_prompt: "Be brief." } }
@@ -110,7 +111,8 @@ describe("Run", () => {
         model: "fake",
         baseUrl:
           "http://127.0.0.1:1/rollout/run-0001-c0ffee-train-0001/attempt/run-0001-c0ffee-train-0001%3Aattempt-1/v1",
-        apiKey: "for-tests"
+        apiKey: "for-tests",
+        canBeHeard: true
       }])
     }))
 
@@ -152,14 +154,20 @@ describe("Run", () => {
       let stopped = 0
       yield* execute(
         folder,
-        { execute: () => Effect.onInterrupt(Effect.never, () => Effect.sync(() => void (stopped += 1))) },
+        {
+          execute: ({ onSpeech }) => {
+            onSpeech?.(() => "waiting for the moon")
+            return Effect.onInterrupt(Effect.never, () => Effect.sync(() => void (stopped += 1)))
+          }
+        },
         1,
         { attempt_timeout_secs: 1, max_attempts: 1 }
       )
       assert.strictEqual(stopped, 1)
       assert.deepInclude(attemptsIn(folder)[0], {
         status: "timeout",
-        error: "the attempt took longer than 1 s (attempt_timeout_secs)"
+        error: "the attempt took longer than 1 s (attempt_timeout_secs)",
+        stderr_tail: "waiting for the moon"
       })
     }))
 

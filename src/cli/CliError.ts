@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { visible } from "../domain/TerminalText.js"
 import { ExitCode } from "./ExitCode.js"
 
 /** A mistake in the command line that only shows when the command runs. Exit code 2. */
@@ -59,7 +60,7 @@ export const endingOf = (exit: Exit.Exit<number, CommandError>, untilStopped: bo
 const endingOfError = (error: CommandError): Ending => {
   switch (error._tag) {
     case "ConfigError":
-      return { code: ExitCode.usage, lines: error.message.split("\n").map((line) => `tau: ${line}`) }
+      return { code: ExitCode.usage, lines: error.message.split("\n").map((line) => `tau: ${visible(line)}`) }
     case "UsageError":
       return { code: ExitCode.usage, lines: [onOneLine(error)] }
     default:
@@ -67,4 +68,5 @@ const endingOfError = (error: CommandError): Ending => {
   }
 }
 
-const onOneLine = (error: CommandError) => `tau: ${(error.message || error._tag).replaceAll(/\s*[\r\n]+\s*/g, " ")}`
+const onOneLine = (error: CommandError) =>
+  `tau: ${visible((error.message || error._tag).replaceAll(/\s*[\r\n]+\s*/g, " "))}`

@@ -6,6 +6,7 @@ import { actionKeyOf } from "../domain/Control.js"
 import { counted } from "../domain/Figures.js"
 import { isUnfinished } from "../domain/Lifecycle.js"
 import type { RbacDecision } from "../domain/Rbac.js"
+import { visible } from "../domain/TerminalText.js"
 import * as Control from "../runtime/Control.js"
 import type { FileError } from "../runtime/DurableFile.js"
 import type { RecoveryGuardrail } from "../runtime/Recovery.js"
@@ -202,7 +203,7 @@ const toText = (answer: Answer, store: StorePlace): string => {
       // One line, however long: it is to be copied.
       ...(standing.restartCommand === null || !isAtRest(standing) || answer.configChanged
         ? []
-        : [`${"  continue".padEnd(indent)}${standing.restartCommand}`]),
+        : [`${"  continue".padEnd(indent)}${visible(standing.restartCommand)}`]),
       ...fact("run", `${standing.id}, ${standing.stands}, told to ${standing.desired}`),
       ...fact(
         "rollouts",
@@ -266,7 +267,7 @@ const indent = 12
 const fact = (name: string, value: string): ReadonlyArray<string> => {
   const lines: Array<string> = []
   let line = ""
-  for (const word of value.split(" ")) {
+  for (const word of visible(value).split(" ")) {
     if (line !== "" && indent + line.length + 1 + word.length > columns) {
       lines.push(line)
       line = word

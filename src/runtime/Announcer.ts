@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { visible } from "../domain/TerminalText.js"
 
 /** The part of a terminal's or a file's stream that is used. */
 export interface Screen {
@@ -52,7 +53,8 @@ export class Announcer extends Context.Tag("tau/runtime/Announcer")<Announcer, {
             return Math.min(80, stream.columns || 80)
           },
           colours: redraws && (environment["NO_COLOR"] ?? "") === "",
-          say: (line) => Effect.sync(() => void stream.write(`${erase()}${line}\n`)),
+          // It may quote an agent, or a model.
+          say: (line) => Effect.sync(() => void stream.write(`${erase()}${visible(line)}\n`)),
           show: (line) =>
             Effect.sync(() => {
               stream.write(redraws ? `${erase()}${line}` : `${line}\n`)

@@ -24,6 +24,14 @@ describe("endingOf", () => {
     expect(endingOf(Exit.fail({ _tag: "Odd", message: "" }), true)).toEqual({ code: 1, lines: ["tau: Odd"] })
   })
 
+  it("shows what a path or a quoted answer would do to the terminal instead of doing it", () => {
+    const error = new ConfigError({ file: "c\u001B[2J.json", problems: ["found \u202Ex"] })
+    expect(endingOf(Exit.fail(error), false).lines).toEqual(["tau: c\\u{1b}[2J.json: found \\u{202e}x"])
+    expect(endingOf(Exit.fail(new CommandFailed({ detail: "\u001B]0;x\u0007 is gone" })), false).lines).toEqual([
+      "tau: \\u{1b}]0;x\\u{7} is gone"
+    ])
+  })
+
   it("calls being stopped a success for what runs until it is stopped, and for nothing else", () => {
     const interrupted = Exit.failCause(Cause.interrupt(FiberId.none))
     expect(endingOf(interrupted, true)).toEqual({ code: 0, lines: [] })

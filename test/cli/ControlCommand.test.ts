@@ -54,6 +54,13 @@ describe("tau's control verbs", () => {
       assert.isFalse(existsSync(join(folder, ".tau")))
     }))
 
+  it.scopedLive("show what a path would do to the terminal instead of doing it", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { stdout } = yield* control(folder, "status", "--prompt-optimization-control-state-dir", "x\u001B[2J")
+      assert.include(stdout, "  store     x\\u{1b}[2J/store.sqlite (not there)\n")
+    }))
+
   it.scopedLive("act on a run of another process, and on what is left of it after a kill -9", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder

@@ -31,6 +31,15 @@ describe("Announcer", () => {
       assert.strictEqual((yield* on({ isTTY: true, columns: 60 })).columns, 60)
     }))
 
+  it.effect("shows what a quoted answer would do to the terminal instead of doing it", () =>
+    Effect.gen(function*() {
+      let text = ""
+      yield* Effect.flatMap(Announcer, ({ say }) => say("failed (\u001B[2Jno)")).pipe(
+        Effect.provide(Announcer.layer({ write: (part) => (text += part) }, {}))
+      )
+      assert.strictEqual(text, "failed (\\u{1b}[2Jno)\n")
+    }))
+
   it.effect("leaves what is shown as it is for what is printed below it, and follows the width of the terminal", () =>
     Effect.gen(function*() {
       let text = ""

@@ -45,6 +45,7 @@ export class AnswerBody {
     if (!this.outgoing.chunkedEncoding || bytes.length > smallMax) {
       this.flush()
       if (!this.outgoing.write(bytes)) this.wait()
+      this.letPass()
       return
     }
     if (this.gathered.length === 0) process.nextTick(flush, this)
@@ -106,6 +107,12 @@ export class AnswerBody {
     if (!outgoing.write(chunks, () => buffers.giveBack(buffer))) this.wait()
     outgoing.chunkedEncoding = true
     outgoing.socket?.uncork()
+  }
+
+  /** Node 26 keeps chunks of its own back until the end of the turn, where those made here would overtake them, and makes one of several. */
+  private letPass() {
+    const { outgoing } = this
+    if (outgoing.chunkedEncoding && outgoing.writableCorked > 0) outgoing.uncork()
   }
 
   private wait() {

@@ -11,7 +11,7 @@ import type { UnderWay } from "./CallClock.js"
 import type { Member, Members } from "./Members.js"
 import { ProxyStartError } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
-import { type Handler, listenForUpgrades } from "./Upgrades.js"
+import { type Handler, listenForUpgrades, takenOffers } from "./Upgrades.js"
 
 /** Who is told what comes in. */
 export interface Listener extends Handler {
@@ -47,7 +47,8 @@ export const listen = (gateway: Listener, { bind, limits, upstreamUrl }: ProxyOp
         connectionsCheckingInterval: Math.min(1_000, limits.headMs),
         keepAliveTimeout: 75_000,
         // A request that names no host is refused by the guard, in the shape of all errors.
-        requireHostHeader: false
+        requireHostHeader: false,
+        ...takenOffers
       },
       (request, response) => {
         closeOnceHeard(request, response)

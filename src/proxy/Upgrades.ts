@@ -10,7 +10,13 @@ export interface Handler {
   readonly refuse: (response: ServerResponse, kind: Refusal, message: string) => void
 }
 
-/** Once a server listens for upgrades, Node gives it every request that offers one, whatever the protocol. */
+/**
+ * Node 24.9 and later ask which offers are to be taken: any other request is a plain one. Before, once a server listens for upgrades,
+ * Node gives it every request that offers one, whatever the protocol.
+ */
+export const takenOffers = { shouldUpgradeCallback: (request: IncomingMessage): boolean => offersWebSocket(request) }
+
+/** Who gets what is no plain request. */
 export const listenForUpgrades = (server: Server, handler: Handler): void => {
   server.on("upgrade", (request: IncomingMessage, duplex: Duplex, head: Buffer) => {
     const socket = duplex as Socket

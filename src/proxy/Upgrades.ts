@@ -10,11 +10,16 @@ export interface Handler {
   readonly refuse: (response: ServerResponse, kind: Refusal, message: string) => void
 }
 
+/** Node 26 reads the body of an offer itself, and what is pipelined behind an offer it loses; 25 is taken to be like it. */
+const readsBodies = Number.parseInt(process.versions.node, 10) >= 25
+
 /**
- * Node 24.9 and later ask which offers are to be taken: any other request is a plain one. Before, once a server listens for upgrades,
- * Node gives it every request that offers one, whatever the protocol.
+ * Which offers are to be taken, where Node has to be told: any other request is a plain one there. Before, once a server listens for
+ * upgrades, Node gives it every request that offers one, whatever the protocol.
  */
-export const takenOffers = { shouldUpgradeCallback: (request: IncomingMessage): boolean => offersWebSocket(request) }
+export const takenOffers = readsBodies
+  ? { shouldUpgradeCallback: (request: IncomingMessage): boolean => offersWebSocket(request) }
+  : {}
 
 /** Who gets what is no plain request. */
 export const listenForUpgrades = (server: Server, handler: Handler): void => {

@@ -24,14 +24,21 @@ const ownPlaces = (root) => ({
 
 export const bundle = async (root) => {
   const folder = join(root, "dist/bundle")
-  const shared = { absWorkingDir: root, bundle: true, format: "esm", platform: "node", target: "node20", external }
+  const shared = {
+    absWorkingDir: root,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    external,
+    logLevel: "warning"
+  }
   await build({
     ...shared,
     entryPoints: ["src/store/writer/worker.ts"],
     outfile: "dist/store/writer/worker.js",
     sourcemap: true,
-    sourcesContent: false,
-    logLevel: "warning"
+    sourcesContent: false
   })
   const { metafile } = await build({
     ...shared,
@@ -43,8 +50,7 @@ export const bundle = async (root) => {
     banner: {
       js: "import { createRequire as requireFrom } from \"node:module\"\nconst require = requireFrom(import.meta.url)"
     },
-    metafile: true,
-    logLevel: "warning"
+    metafile: true
   })
   const written = new Set(Object.keys(metafile.outputs).map((path) => basename(path)))
   for (const name of readdirSync(folder)) if (!written.has(name)) rmSync(join(folder, name))

@@ -55,7 +55,7 @@ module.exports = {
       severity: "error",
       from: {
         path: "^src/",
-        pathNot: "^src/(dashboard|evidence|openai|optimizer/run|proxy|runtime|process|store|testing|cli)/"
+        pathNot: "^src/(dashboard|evidence|http|openai|optimizer/run|proxy|runtime|process|store|testing|cli)/"
       },
       to: { dependencyTypes: ["core"] }
     },

@@ -11,8 +11,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { Agent, request } from "undici"
+import type { Dispatcher } from "undici"
 import { answerOf, type ChatAnswer, errorMessage } from "./ChatAnswer.js"
+import { Agent, request } from "./Undici.js"
 
 export interface ChatCall<E = never, R = never> {
   /** OpenAI-compatible base URL, ending in `/v1`; it says whose call this is. Asked for anew before every request. */
@@ -50,7 +51,7 @@ export class ChatCallFailed extends Data.TaggedError("ChatCallFailed")<{
 }
 
 /** Connections to the proxy, closed with the scope. */
-export const chatConnections: Effect.Effect<Agent, never, Scope.Scope> = Effect.acquireRelease(
+export const chatConnections: Effect.Effect<Dispatcher, never, Scope.Scope> = Effect.acquireRelease(
   // Thinking models are silent for as long as they like; the caller's own limit ends the wait by interruption.
   Effect.sync(() => new Agent({ headersTimeout: 0, bodyTimeout: 0 })),
   (agent) => Effect.promise(() => agent.destroy())
@@ -58,7 +59,7 @@ export const chatConnections: Effect.Effect<Agent, never, Scope.Scope> = Effect.
 
 /** What the model answered. Interrupting it closes the connection. */
 export const chatCall = <E, R>(
-  agent: Agent,
+  agent: Dispatcher,
   call: ChatCall<E, R>
 ): Effect.Effect<ChatAnswer, ChatCallFailed | E, R> =>
   Effect.suspend(() => {
@@ -96,7 +97,7 @@ const backoff = Schedule.exponential("500 millis").pipe(
 )
 
 const asked = <E, R>(
-  agent: Agent,
+  agent: Dispatcher,
   call: ChatCall<E, R>,
   body: ChatCall["body"]
 ): Effect.Effect<ChatAnswer, ChatCallFailed | E, R> =>
@@ -105,7 +106,11 @@ const asked = <E, R>(
     while: (failure) => failure instanceof TryFailed && failure.retryAfterMs !== null
   }).pipe(Effect.mapError((failure) => failure instanceof TryFailed ? failure.failure : failure))
 
-const attempt = <E, R>(agent: Agent, call: ChatCall<E, R>, body: string): Effect.Effect<ChatAnswer, TryFailed | E, R> =>
+const attempt = <E, R>(
+  agent: Dispatcher,
+  call: ChatCall<E, R>,
+  body: string
+): Effect.Effect<ChatAnswer, TryFailed | E, R> =>
   Effect.gen(function*() {
     const baseUrl = yield* call.baseUrl
     const { headers, status, text } = yield* withinLimit(send(agent, baseUrl, call.apiKey, body), call.requestSecs)
@@ -137,11 +142,10 @@ const withinLimit = (response: Effect.Effect<Response, TryFailed>, seconds: numb
     onTimeout: () => new TryFailed({ failure: modelFailed(`no answer within ${seconds} s`), retryAfterMs: 0 })
   })
 
-const send = (agent: Agent, baseUrl: string, apiKey: string, body: string): Effect.Effect<Response, TryFailed> =>
+const send = (agent: Dispatcher, baseUrl: string, apiKey: string, body: string): Effect.Effect<Response, TryFailed> =>
   Effect.tryPromise({
     try: async (signal) => {
-      const response = await request(`${baseUrl.replace(/\/+$/, "")}/chat/completions`, {
-        dispatcher: agent,
+      const response = await request(`${baseUrl.replace(/\/+$/, "")}/chat/completions`, agent, {
         method: "POST",
         headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json", accept: "application/json" },
         body,

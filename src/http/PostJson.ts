@@ -4,7 +4,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { Agent, request } from "undici"
+import type { Dispatcher } from "undici"
+import { Agent, request } from "./Undici.js"
 
 export interface Post {
   readonly url: string
@@ -62,9 +63,8 @@ export const postJson = (post: Post): Effect.Effect<Answer, NoAnswer> =>
 // Takes a mark off, with which some servers begin and no JSON may.
 const decoder = new TextDecoder()
 
-const send = async (agent: Agent, post: Post, signal: AbortSignal): Promise<Answer> => {
-  const response = await request(post.url, {
-    dispatcher: agent,
+const send = async (agent: Dispatcher, post: Post, signal: AbortSignal): Promise<Answer> => {
+  const response = await request(post.url, agent, {
     method: "POST",
     headers: { ...post.headers, accept: "application/json", "content-type": "application/json" },
     body: JSON.stringify(post.body),

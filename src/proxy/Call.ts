@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Dispatcher } from "undici"
+import { errors } from "../http/Undici.js"
 import { UsageFilter } from "../openai/UsageFilter.js"
 import type { FinishedSpan, SpanIntent } from "../store/writer/spans.js"
 import { AnswerBody } from "./AnswerBody.js"
@@ -10,7 +11,6 @@ import { CallRecord, type RecordSettings } from "./CallRecord.js"
 import * as Headers from "./Headers.js"
 import { type CallError, causeOf, failureOf, messageOf, type Refusal, refusals, refuse, stateOf } from "./ProxyError.js"
 import { ReadOn } from "./ReadOn.js"
-import { errors } from "./Undici.js"
 import type { Pausing } from "./UpstreamPool.js"
 
 /** What every call of a proxy shares. */

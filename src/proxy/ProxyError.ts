@@ -1,8 +1,8 @@
 /** Everything the proxy itself answers with an error. An upstream's 4xx or 5xx is not here: it is an answer, and passes. */
 import * as Schema from "effect/Schema"
 import type { ServerResponse } from "node:http"
+import { errors } from "../http/Undici.js"
 import { errorBody } from "../openai/ErrorBody.js"
-import { errors } from "./Undici.js"
 
 /** The proxy could not start: its address is taken or refused, or its upstream is no URL. */
 export class ProxyStartError extends Schema.TaggedError<ProxyStartError>()("ProxyStartError", {

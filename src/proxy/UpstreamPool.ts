@@ -1,7 +1,7 @@
 import type { Dispatcher, Pool as DispatcherPool } from "undici"
+import { buildConnector, Client, Pool } from "../http/Undici.js"
 import { resetCode } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
-import { buildConnector, Client, Pool } from "./Undici.js"
 
 /** undici's own retries, redirects and decompression stay out: what the upstream says is what the client gets. */
 export const upstreamPool = (origin: string, { limits, timeoutMs }: ProxyOptions): DispatcherPool =>

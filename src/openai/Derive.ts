@@ -3,9 +3,9 @@ import { assembleMessage } from "./AnthropicStream.js"
 import type { Assembled } from "./Assembly.js"
 import { Attributes, describeRequest, describeResponse } from "./Attributes.js"
 import { roleOf } from "./CallRole.js"
-import { assembleChat, modelOf, usageOf } from "./ChatCompletion.js"
+import { assembleChat, finishReasons, modelOf, responseIdOf, usageOf } from "./ChatCompletion.js"
 import { decodeBody } from "./Decode.js"
-import { type Endpoint, endpointOf, socketEndpointOf } from "./Endpoint.js"
+import { asksForLaterAnswer, type Endpoint, endpointOf, socketEndpointOf } from "./Endpoint.js"
 import { GenAi } from "./GenAi.js"
 import { at, isObject, listAt, parseJson, textAt, utf8Of } from "./Json.js"
 import { objectOpens } from "./jsonBytes.js"
@@ -50,6 +50,20 @@ export interface Derived {
   readonly outputTokens: number | null
   /** The model that answered, else the one that was asked for. */
   readonly model: string | null
+  /** Of a model call: the id of an answer that was still being made when its response ended, as with `background`. */
+  readonly awaitedId: string | null
+  /** Of any other request: the answer it fetched that an earlier call had been given only the id of. */
+  readonly later: LaterAnswer | null
+}
+
+/** What the span of the call that asked for an answer lacks, now that the answer is there. */
+export interface LaterAnswer {
+  readonly responseId: string
+  readonly attributes: Attributes
+  /** What went wrong, where the answer failed. */
+  readonly error: string | undefined
+  readonly inputTokens: number | null
+  readonly outputTokens: number | null
 }
 
 const streamErrorMax = 1024
@@ -151,19 +165,50 @@ const plainRequest = (call: RecordedCall, endpoint: Endpoint): Derived => {
   describeServer(attributes, call, false)
   describeSession(attributes, sessionOf(call.sessionHeader ?? null, undefined))
   if (call.statusCode !== null && call.statusCode >= 400) attributes.set(GenAi.errorType, String(call.statusCode))
+  const fetched = call.statusCode === 200 && asksForLaterAnswer(call.method, call.path)
+    ? readAnswer("responses", call)
+    : null
+  const later = fetched === null ? null : laterAnswerIn(fetched)
   return {
     kind: endpoint.kind,
     operation: endpoint.operation,
-    assembled: null,
+    // Whoever reads the earlier call's span knows nothing of this one's stream or encoding.
+    assembled: later !== null && isObject(fetched?.object) && (fetched.wire === "sse" || call.responseContentEncoding)
+      ? fetched.object
+      : null,
     attributes,
     isOver: false,
     isCut: false,
     streamError: undefined,
     inputTokens: null,
     outputTokens: null,
-    model: null
+    model: null,
+    awaitedId: null,
+    later
   }
 }
+
+/** Null while the answer is still being made, and for everything that is none. */
+const laterAnswerIn = ({ error, object }: Answer): LaterAnswer | null => {
+  const responseId = idOfResponse(object)
+  if (responseId === null || isAwaited(object)) return null
+  const attributes = new Attributes()
+  const usage = usageOf(object)
+  describeResponse(attributes, object, usage)
+  if (error !== null) attributes.set(GenAi.errorType, error.type ?? "stream_error")
+  return {
+    responseId,
+    attributes,
+    error: error?.message.slice(0, streamErrorMax),
+    inputTokens: usage.inputTokens,
+    outputTokens: usage.outputTokens
+  }
+}
+
+const idOfResponse = (object: unknown) => at(object, "object") === "response" ? responseIdOf(object) : null
+
+/** A Responses object without a reason to have ended is queued or in progress. */
+const isAwaited = (object: unknown) => finishReasons(object).length === 0
 
 /** Chats have no such event: not every server ends one with `[DONE]`. */
 const endsWithEvent = new Set<Endpoint["api"]>(["responses", "messages"])
@@ -218,6 +263,10 @@ export const derive = (call: RecordedCall): Derived => {
     inputTokens: usage.inputTokens,
     outputTokens: usage.outputTokens,
     model: modelOf(failed ? undefined : answer.object) ?? textAt(request.object, "model") ??
-      (api === "realtime" ? modelInQuery(call.path) : null)
+      (api === "realtime" ? modelInQuery(call.path) : null),
+    awaitedId: api === "responses" && !failed && error === null && isAwaited(answer.object)
+      ? idOfResponse(answer.object)
+      : null,
+    later: null
   }
 }

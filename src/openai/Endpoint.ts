@@ -41,6 +41,17 @@ export const endpointOf = (method: string, path: string): Endpoint => {
   return endpoint
 }
 
+/** A request for an answer that an earlier one began: of `background`, or of a stream that is taken up again. */
+export const asksForLaterAnswer = (method: string, path: string): boolean => {
+  const pattern = laterAnswers.get(method.toUpperCase())
+  return pattern !== undefined && pattern.test(plainPath(path))
+}
+
+const laterAnswers: ReadonlyMap<string, RegExp> = new Map([
+  ["GET", /\/responses\/[^/]+$/],
+  ["POST", /\/responses\/[^/]+\/cancel$/]
+])
+
 /** The path with one slash before it and none behind it, without query. A loop: a pattern would try each of many slashes anew. */
 const plainPath = (path: string): string => {
   const plain = path.split(/[?#]/, 1)[0]!

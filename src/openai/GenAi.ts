@@ -61,6 +61,7 @@ export const GenAi = {
   usageAsked: "tau.usage_asked",
   unassembled: "tau.unassembled",
   linkedResponseId: "tau.linked_response_id",
+  answeredBy: "tau.answered_by",
   answerToolCalls: "tau.answer.tool_calls",
   answerReasoning: "tau.answer.reasoning",
   answerLogprobs: "tau.answer.logprobs",
@@ -141,6 +142,8 @@ export const attributeMeanings: Readonly<Record<GenAiName, string>> = {
   "tau.unassembled": "what of the bodies could not be read, and why; the bytes themselves are kept all the same",
   "tau.linked_response_id":
     "`previous_response_id`: the answer that this request continues, and whose history it lacks",
+  "tau.answered_by":
+    "the span of the request that fetched the answer, where the call itself was given only its id: see Background",
   "tau.answer.tool_calls": "names of the tools that the answer calls, the first 32",
   "tau.answer.reasoning": "true when the answer shows reasoning",
   "tau.answer.logprobs": "true when the answer has log probabilities",

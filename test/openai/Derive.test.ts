@@ -64,6 +64,8 @@ describe("derive", () => {
       isOver: false,
       isCut: false,
       streamError: undefined,
+      awaitedId: null,
+      later: null,
       attributes: {
         "gen_ai.operation.name": "chat",
         "openai.api.type": "chat_completions",

@@ -134,16 +134,19 @@ const quoting: ReadonlyArray<GenAiName> = [
 
 /** The meaning of a call without anything that quotes its bodies. */
 const withoutContent = (derived: Derived, call: RecordedCall, marks: Record<string, unknown>): Derived => {
-  const { attributes } = derived
+  const { attributes, later } = derived
   attributes.putAll(marks)
-  for (const name of quoting) attributes.delete(name)
+  for (const name of quoting) for (const said of [attributes, later?.attributes]) said?.delete(name)
   if (call.sessionHeader != null) attributes.put(GenAi.sessionId, call.sessionHeader)
   return {
     ...derived,
     assembled: null,
-    streamError: derived.streamError === undefined ? undefined : "the upstream reported an error"
+    streamError: withoutWords(derived.streamError),
+    later: later === null ? null : { ...later, error: withoutWords(later.error) }
   }
 }
+
+const withoutWords = (error: string | undefined) => error === undefined ? undefined : "the upstream reported an error"
 
 /** A request that is kept beside the one that was sent; empty when it may not be kept. */
 export const cleanRequest = (

@@ -5,6 +5,7 @@ import { endpointOf, socketEndpointOf } from "../../openai/Endpoint.js"
 import { GenAi } from "../../openai/GenAi.js"
 import { noteForLog } from "./AttributionLog.js"
 import type { Db } from "./Database.js"
+import { awaitAnswer, completeAnswered } from "./laterAnswers.js"
 import { type Payload, repeatingPayload, storePayload, wholePayload } from "./payloads.js"
 import { cleanAttributes, cleanRequest, cleanText, recorded } from "./recorded.js"
 import { tryOf } from "./retries.js"
@@ -273,6 +274,10 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
   if (!isKnown) db.prepare(insertFinished).run(...beginningOf(span, owner), ...ending)
   if (!span.isFirst) return null
   noteForLog(span)
+  if (derived.awaitedId !== null) awaitAnswer(db, span, derived.awaitedId)
+  if (derived.later !== null) {
+    return { state, ...completeAnswered(db, span, derived.later, (answer ?? response)?.sha256 ?? null) }
+  }
   if (span.replayOf !== undefined) return { state, inputTokens: 0, outputTokens: 0 }
   if (owner !== undefined && derived.kind === "llm") {
     db.prepare(

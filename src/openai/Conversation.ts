@@ -25,6 +25,9 @@ export interface Message {
 export interface Conversation {
   /** What was sent, system instructions first. */
   readonly input: ReadonlyArray<Message>
+  /** Of it, the instructions that are given apart from the turns. */
+  readonly instructions: ReadonlyArray<Message>
+  readonly turns: ReadonlyArray<Message>
   /** What was answered: one message per choice. */
   readonly output: ReadonlyArray<Message>
   /** The definitions of the tools that the answer may call, as they were sent. */
@@ -32,11 +35,17 @@ export interface Conversation {
 }
 
 /** `request` and `answer` are JSON values; what is not understood is left out or kept as an `other` part. */
-export const conversationOf = (request: unknown, answer: unknown): Conversation => ({
-  input: [...instructionsOf(request), ...turnsOf(request)],
-  output: answersOf(answer),
-  tools: listAt(request, "tools")
-})
+export const conversationOf = (request: unknown, answer: unknown): Conversation => {
+  const instructions = instructionsOf(request)
+  const turns = turnsOf(request)
+  return {
+    input: [...instructions, ...turns],
+    instructions,
+    turns,
+    output: answersOf(answer),
+    tools: listAt(request, "tools")
+  }
+}
 
 const codings = ["identity", "gzip", "br", "deflate", "zstd"] as const
 

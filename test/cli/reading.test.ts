@@ -297,11 +297,22 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     const rollouts = jsonLines(read("export", "rollouts").stdout)
     assert.deepStrictEqual(rollouts.map(({ ordinal }) => ordinal), [0, 1, 2, 3, 0, 1, 2, 3])
     const triplets = jsonLines(read("export", "triplets", "--min-score", "1", "--mode", "val").stdout)
-    assert.deepStrictEqual(triplets.map(({ prompt, response, reward }) => ({ prompt, response, reward })), [{
-      prompt: [{ role: "system", content: prompts[1] }, { role: "user", content: "What is 5 + 5?" }],
-      response: { role: "assistant", content: "10" },
-      reward: 1
-    }])
+    assert.deepStrictEqual(
+      triplets.map(({ is_last, is_whole, prompt, response, reward }) => ({
+        is_last,
+        is_whole,
+        prompt,
+        response,
+        reward
+      })),
+      [{
+        is_last: true,
+        is_whole: true,
+        prompt: [{ role: "system", content: prompts[1] }, { role: "user", content: "What is 5 + 5?" }],
+        response: { role: "assistant", content: "10" },
+        reward: 1
+      }]
+    )
     for (const what of ["spans", "rollouts", "triplets"]) {
       const whole = JSON.parse(read("export", what, "--json").stdout) as Record<string, unknown>
       assert.deepStrictEqual(whole, {

@@ -4,6 +4,7 @@ import { AttemptId } from "../../domain/Ids.js"
 import type { Rollout } from "../../domain/Rollout.js"
 import type { Span } from "../../domain/Span.js"
 import { safeJson } from "../../domain/TerminalText.js"
+import { Continuations } from "../../openai/Continuations.js"
 import { conversationOf } from "../../openai/Conversation.js"
 import { type Dialect, genAiSchemaUrl, inDialect } from "../../openai/ExportDialect.js"
 import { GenAi } from "../../openai/GenAi.js"
@@ -198,15 +199,18 @@ const tripletLines = (rollout: Rollout) =>
         { ...anySpan, attemptId: attempt.id, kind: "llm", state: "done" },
         { after, limit: pageSize, order: "oldest" }
       )
-      for (const span of page.items) if (isOwnWork(span)) calls.push(span)
+      calls.push(...page.items)
       if (page.next === null) break
       after = page.next
     }
-    return yield* Effect.forEach(calls, (span, index) =>
+    const continuations = new Continuations()
+    const last = calls.findLast(isOwnWork)
+    const lines = yield* Effect.forEach(calls, (span) =>
       Effect.map(bodiesOf(span), ({ answer, request }) => {
-        const { input, output, tools } = conversationOf(jsonOf(request), jsonOf(answer))
+        const { input, isWhole, output, tools } = continuations.add(jsonOf(request), jsonOf(answer))
+        if (!isOwnWork(span)) return []
         const [response] = output
-        return {
+        return [{
           prompt: chatMessages(input),
           response: response === undefined ? null : chatMessage(response),
           reward: rollout.score,
@@ -217,12 +221,14 @@ const tripletLines = (rollout: Rollout) =>
           attempt_id: attempt.id,
           span_id: span.spanId,
           sequence_id: span.sequenceId,
-          is_last: index === calls.length - 1,
+          is_last: span === last,
+          is_whole: isWhole,
           mode: rollout.mode,
           model: span.model,
           resources_version: rollout.resourcesVersion
-        }
+        }]
       }))
+    return lines.flat()
   })
 
 const isOwnWork = ({ attributes, retriedBy, statusCode }: Span): boolean =>

@@ -5,7 +5,7 @@ import { peculiarityOf } from "./Peculiarity.js"
 import type { CallError } from "./ProxyError.js"
 import { Recording } from "./Recording.js"
 import type { RecordingBudget } from "./RecordingBudget.js"
-import type { SpanRecorder } from "./SpanRecorder.js"
+import type { Opened, SpanRecorder } from "./SpanRecorder.js"
 
 export interface RecordSettings {
   readonly recorder: SpanRecorder
@@ -39,7 +39,7 @@ export class CallRecord {
   statusCode: number | null = null
   /** Pieces in which the answer came. */
   chunks = 0
-  readonly pendingIntent: { readonly cancel: () => boolean }
+  readonly opened: Opened
   /** The request as the client sent it, where another one is sent on. */
   private original: Recording | null = null
   private readonly answer: Recording
@@ -52,7 +52,7 @@ export class CallRecord {
   ) {
     this.request = new Recording(settings.recordedBytesMax, settings.budget)
     this.answer = new Recording(settings.recordedBytesMax, settings.budget)
-    this.pendingIntent = settings.recorder.open(intent)
+    this.opened = settings.recorder.open(intent)
   }
 
   /** Takes a piece of the answer in. */
@@ -84,7 +84,7 @@ export class CallRecord {
     done: (committed: boolean) => void
   ): void {
     const { intent } = this
-    const wasOpened = !this.pendingIntent.cancel()
+    const wasOpened = !this.opened.cancel()
     // Spelt out: a spread into a record this wide costs as much as the rest of the call's bookkeeping.
     const span: FinishedSpan = {
       spanId: intent.spanId,
@@ -124,6 +124,7 @@ export class CallRecord {
       this.original === null
         ? [this.request.content, this.answer.content]
         : [this.request.content, this.answer.content, this.original.content],
+      this.opened,
       done
     )
   }

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream"
 import type { Dispatcher } from "undici"
 import { attemptName } from "../domain/AttemptName.js"
 import { upstreamPath, type UpstreamUrl } from "../openai/UpstreamUrl.js"
+import type { StoreProcess } from "../store/Sqlite.js"
 import type { Writer } from "../store/Writer.js"
 import type { SpanIntent } from "../store/writer/spans.js"
 import { Admission } from "./Admission.js"
@@ -58,7 +59,7 @@ export class Gateway {
     private readonly upstream: UpstreamUrl,
     dispatcher: Dispatcher,
     private readonly writer: Writer["Type"],
-    private readonly process: { readonly id: string; readonly path: string },
+    private readonly process: Pick<StoreProcess["Type"], "id" | "path" | "begun">,
     journal: Journal | null,
     ring: KeyRing | null,
     rewriter: Rewriter | null
@@ -70,7 +71,7 @@ export class Gateway {
     this.queue = new CallQueue(limits.queueMax, limits.queueMs)
     this.clock = new CallClock(this.underWay, limits)
     this.budget = new RecordingBudget(limits.recordingBytesMax)
-    this.recorder = new SpanRecorder(writer, process.id, this.metrics, this.budget, options)
+    this.recorder = new SpanRecorder(writer, process, this.metrics, this.budget, options)
     this.watch = new StoreWatch(process.path, this.recorder, limits, options.warn)
     this.route = { dispatcher, limits, asksUsage: options.streamUsage === "ask", journal, rewriter }
     this.settings = {

@@ -5,11 +5,12 @@ import type { SpanIntent } from "../store/writer/spans.js"
 import { Call, type CallSettings } from "./Call.js"
 import * as Headers from "./Headers.js"
 import type { Offer } from "./Offer.js"
+import type { Opened } from "./SpanRecorder.js"
 
 /** What a handshake hands on once the upstream has taken the offer. */
 export interface Taken {
   readonly intent: SpanIntent
-  readonly pendingIntent: { readonly cancel: () => boolean }
+  readonly opened: Opened
   readonly upstreamUrl: string
   readonly upstream: Duplex
   /** The answer to the client, to be sent as it is. */
@@ -30,9 +31,9 @@ export class Handshake extends Call {
   }
 
   onRequestUpgrade(controller: Dispatcher.DispatchController, _status: number, _headers: unknown, upstream: Duplex) {
-    const { intent, pendingIntent, upstreamUrl } = this.record
+    const { intent, opened, upstreamUrl } = this.record
     const head = Headers.toSocketClient(Headers.textOf(controller.rawHeaders))
-    if (this.handOver()) this.taken({ intent, pendingIntent, upstreamUrl, upstream, head })
+    if (this.handOver()) this.taken({ intent, opened, upstreamUrl, upstream, head })
     else upstream.on("error", () => {}).destroy()
   }
 }

@@ -39,7 +39,7 @@ export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
       Proxy,
       Effect.gen(function*() {
         const writer = yield* Writer
-        const { id: processId, path: storePath } = yield* StoreProcess
+        const process = yield* StoreProcess
         const upstream = parseUpstream(options.upstreamUrl)
         if (typeof upstream === "string") return yield* new ProxyStartError({ detail: `upstream URL: ${upstream}` })
         const { replay, warn } = options
@@ -59,7 +59,7 @@ export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
               upstream,
               dispatcher,
               writer,
-              { id: processId, path: storePath },
+              process,
               journal,
               ring,
               rewriter

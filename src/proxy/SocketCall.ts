@@ -6,7 +6,7 @@ import type { CallError } from "./ProxyError.js"
 import { Recording } from "./Recording.js"
 import type { RecordingBudget } from "./RecordingBudget.js"
 import { socketEnd } from "./SocketSpan.js"
-import type { SpanRecorder } from "./SpanRecorder.js"
+import type { Opened, SpanRecorder } from "./SpanRecorder.js"
 
 /** What all connections of a proxy share. */
 export interface SocketSettings {
@@ -24,7 +24,7 @@ export class SocketCall {
   private readonly request: Recording
   private readonly response: Recording
   private readonly last: Recording
-  private readonly pendingIntent: { readonly cancel: () => boolean }
+  private readonly opened: Opened
   private firstByteUs: number | null = null
   private events = 0
   private responseBytes = 0
@@ -44,7 +44,7 @@ export class SocketCall {
     this.streamId = asked?.event.streamId ?? null
     this.eventId = asked?.event.eventId ?? null
     if (asked !== null) this.request.add(asked.message.bytes, asked.message.length)
-    this.pendingIntent = recorder.open(intent)
+    this.opened = recorder.open(intent)
   }
 
   /**
@@ -71,7 +71,7 @@ export class SocketCall {
     error: CallError | null,
     done: (committed: boolean) => void
   ): void {
-    const wasOpened = !this.pendingIntent.cancel()
+    const wasOpened = !this.opened.cancel()
     const { last, request, response } = this
     this.settings.recorder.close(
       {
@@ -88,6 +88,7 @@ export class SocketCall {
         webSocket: { isCall: true, requestFrames: 0, responseFrames: 0, closeCode: null, unread: null }
       },
       [request.content, last.bytes === 0 ? response.content : Buffer.concat([response.content, last.content])],
+      this.opened,
       (committed) => {
         for (const recording of [request, response, last]) recording.release()
         done(committed)

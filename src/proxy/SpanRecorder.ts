@@ -1,3 +1,4 @@
+import type { BegunCalls } from "../store/BegunCalls.js"
 import type { Writer } from "../store/Writer.js"
 import type { Failure } from "../store/writer/protocol.js"
 import type { FinishedSpan, SpanIntent } from "../store/writer/spans.js"
@@ -41,7 +42,7 @@ export class SpanRecorder {
 
   constructor(
     private readonly writer: Writer["Type"],
-    private readonly processId: string,
+    private readonly process: { readonly id: string; readonly begun: BegunCalls },
     private readonly metrics: Metrics,
     private readonly budget: RecordingBudget,
     private readonly options: Pick<ProxyOptions, "recordPolicy" | "limits">
@@ -74,23 +75,34 @@ export class SpanRecorder {
     return this.writer.health().logFailure
   }
 
-  open(intent: SpanIntent): { readonly cancel: () => boolean } {
-    if (!this.isRequired && this.isOverfull()) return neverOpened
-    return this.writer.submit("openSpan", intent, {
+  open(intent: SpanIntent): Opened {
+    const place = this.process.begun.begin(intent)
+    if (!this.isRequired && this.isOverfull()) return new Opened(null, place)
+    const pending = this.writer.submit("openSpan", intent, {
       nowMs: Math.floor(intent.startTimeUs / 1000),
       lazy: true,
       done: () => {}
     })
+    return new Opened(pending, place)
   }
 
   /**
    * `done` is told whether the span is committed; under `best-effort` it hears at the latest after a second, and what
    * becomes of the span later is only counted.
    */
-  close(span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>, done: (committed: boolean) => void): void {
+  close(
+    span: FinishedSpan,
+    bodies: ReadonlyArray<Uint8Array>,
+    { place }: Opened,
+    done: (committed: boolean) => void
+  ): void {
+    const { begun } = this.process
     const told = this.isRequired ? done : this.impatient(span, bodies, done)
     if (told === null) {
-      if (span.isFirst) this.metrics.ended(span, span.state)
+      if (span.isFirst) {
+        this.metrics.ended(span, span.state)
+        begun.end(place)
+      }
       return
     }
     const handedInAt = performance.now()
@@ -99,7 +111,10 @@ export class SpanRecorder {
       bodies,
       done: (failure, closed) => {
         // Only its bodies say whether the upstream reported an error in its answer, say.
-        if (span.isFirst) this.metrics.ended(span, closed?.state ?? span.state)
+        if (span.isFirst) {
+          this.metrics.ended(span, closed?.state ?? span.state)
+          begun.end(place)
+        }
         if (failure === null) {
           this.counters.committed += 1
           this.metrics.committed((performance.now() - handedInAt) / 1000, closed)
@@ -146,10 +161,10 @@ export class SpanRecorder {
   probe(): void {
     const nowMs = Date.now()
     if (this.full === null) {
-      this.writer.submit("heartbeatProcess", { id: this.processId }, { nowMs, done: () => {} })
+      this.writer.submit("heartbeatProcess", { id: this.process.id }, { nowMs, done: () => {} })
       return
     }
-    this.writer.submit("findRoom", { processId: this.processId, bytes: this.roomNeeded }, {
+    this.writer.submit("findRoom", { processId: this.process.id, bytes: this.roomNeeded }, {
       nowMs,
       done: (failure) => {
         if (failure?.reason === "full") this.full = failure
@@ -161,4 +176,13 @@ export class SpanRecorder {
 
 const sizeOf = (bodies: ReadonlyArray<Uint8Array>) => bodies.reduce((sum, { length }) => sum + length, 0)
 
-const neverOpened = { cancel: () => true }
+/** A call whose intent was handed in. */
+export class Opened {
+  /** `pending` is null where the intent was not handed in; `place` is that of its note. */
+  constructor(private readonly pending: { readonly cancel: () => boolean } | null, readonly place: number) {}
+
+  /** Whether there is no row of it, and will be none. */
+  cancel(): boolean {
+    return this.pending === null || this.pending.cancel()
+  }
+}

@@ -263,7 +263,7 @@ export class Tunnel implements UnderWay {
         responseBytes: fromUpstream.bytes,
         requestTruncated: sent.isTruncated,
         responseTruncated: received.isTruncated,
-        wasOpened: !this.begun.pendingIntent.cancel(),
+        wasOpened: !this.begun.opened.cancel(),
         webSocket: {
           isCall: false,
           requestFrames: fromClient.framesRead,
@@ -273,6 +273,7 @@ export class Tunnel implements UnderWay {
         }
       },
       [sent.content, received.content],
+      this.begun.opened,
       () => {
         sent.release()
         received.release()

@@ -12,6 +12,8 @@ import * as Schedule from "effect/Schedule"
 import * as String from "effect/String"
 import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
+import { defaultRules } from "../openai/Redaction.js"
+import { BegunCalls } from "./BegunCalls.js"
 import { StoreError } from "./StoreError.js"
 import { Writer } from "./Writer.js"
 import type { RecordingRules } from "./writer/recorded.js"
@@ -26,6 +28,8 @@ export class StoreProcess extends Context.Tag("tau/store/StoreProcess")<StorePro
   readonly path: string
   /** Calls of processes that had died, found open at this start and marked `unknown_after_crash`. */
   readonly unknownCalls: number
+  /** What this process notes of calls that have begun. */
+  readonly begun: BegunCalls
 }>() {}
 
 /** Which store a process opens, as what, and what it may write down there. */
@@ -45,11 +49,11 @@ export interface StoreOptions {
 export const layer = (
   { attributionLogPath = null, bytesMax = null, kind, path, recording = null }: StoreOptions
 ): Layer.Layer<Writer | StoreProcess | SqlClient.SqlClient, StoreError> =>
-  Layer.merge(storeProcess(kind, path), reader(path)).pipe(
+  Layer.merge(storeProcess(kind, path, recording), reader(path)).pipe(
     Layer.provideMerge(Writer.layer({ path, attributionLogPath, bytesMax, recording }))
   )
 
-const storeProcess = (kind: string, path: string) =>
+const storeProcess = (kind: string, path: string, recording: RecordingRules | null) =>
   Layer.scoped(
     StoreProcess,
     Effect.gen(function*() {
@@ -62,11 +66,15 @@ const storeProcess = (kind: string, path: string) =>
         ),
         () => Effect.ignore(writer.run("endProcess", { id }))
       )
+      const begun = yield* Effect.acquireRelease(
+        Effect.sync(() => new BegunCalls(path, id, recording?.redaction ?? defaultRules)),
+        (notes) => Effect.sync(() => notes.close())
+      )
       yield* Effect.ignore(writer.run("heartbeatProcess", { id })).pipe(
         Effect.schedule(Schedule.spaced(heartbeatInterval)),
         Effect.forkScoped
       )
-      return { id, path, unknownCalls }
+      return { id, path, unknownCalls, begun }
     })
   )
 

@@ -5,6 +5,7 @@ import { Agent, request as send } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "vitest"
+import { begunFilesOf } from "../../src/store/writer/begunCalls.js"
 import { startFaultyUpstream } from "../../src/testing/index.js"
 import { eventually, startProxy } from "../support/processes.js"
 
@@ -44,9 +45,12 @@ const call = (origin: string, attempt: string, fault: string | null, agent: Agen
   })
 
 describe("kill -9 of a proxy under load", () => {
-  it(`loses no answer that a client received whole, ${kills} times`, async () => {
+  it(`loses no answer that a client received whole, and no call that went upstream, ${kills} times`, async () => {
     const folder = mkdtempSync(join(tmpdir(), "tau-kill-"))
-    const upstream = await startFaultyUpstream()
+    const asked = new Set<string>()
+    const upstream = await startFaultyUpstream({
+      onRequest: ({ body }) => asked.add(/"content":"([\d.]+)"/.exec(body.toString())![1]!)
+    })
     const received: Array<Received> = []
     const sent: Array<string> = []
     try {
@@ -95,12 +99,16 @@ describe("kill -9 of a proxy under load", () => {
         counts[state] = (counts[state] ?? 0) + 1
         return counts
       }, {})
+      const unknown = [...asked].filter((attempt) => !stored.has(attempt))
       console.log(
-        `${kills} kills, ${sent.length} calls, ${received.length} answers received, ${stored.size} spans`,
+        `${kills} kills, ${sent.length} calls, ${asked.size} of them upstream, ${received.length} answers received, ${stored.size} spans`,
         states,
         `lost ${lost.length}, ${withoutBlankLine} without the blank line behind the terminal line`
       )
       assert.deepStrictEqual(lost, [])
+      assert.deepStrictEqual(unknown, [])
+      const notes = () => begunFilesOf(join(folder, ".tau/training/store.sqlite"))
+      await eventually("no notes of dead processes", () => notes().length === 0)
       assert.deepStrictEqual(wrong, [])
       assert.strictEqual(db.pragma("quick_check", { simple: true }), "ok")
       assert.strictEqual(db.prepare("SELECT count(*) FROM spans").pluck().get(), stored.size, "one span a call")

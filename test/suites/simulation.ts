@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import { createHash } from "node:crypto"
 import { RunId } from "../../src/domain/Ids.js"
 import { Scorer } from "../../src/domain/Reward.js"
+import { defaultRules } from "../../src/openai/Redaction.js"
 import { AgentEndpoint } from "../../src/runtime/AgentEndpoint.js"
 import { Announcer } from "../../src/runtime/Announcer.js"
 import { awaitEnding } from "../../src/runtime/Ending.js"
@@ -18,6 +19,7 @@ import { Leases } from "../../src/runtime/Leases.js"
 import { rescuer } from "../../src/runtime/Rescuer.js"
 import { runner } from "../../src/runtime/Runner.js"
 import { supervision } from "../../src/runtime/Supervisor.js"
+import { BegunCalls } from "../../src/store/BegunCalls.js"
 import { RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { type RunProgress, RunStore } from "../../src/store/RunStore.js"
 import { StoreProcess } from "../../src/store/Sqlite.js"
@@ -181,7 +183,12 @@ class Simulation {
             model: "fake",
             refusal: () => null
           }),
-          Layer.succeed(StoreProcess, { id: process.name, path: "", unknownCalls: 0 }),
+          Layer.succeed(StoreProcess, {
+            id: process.name,
+            path: "",
+            unknownCalls: 0,
+            begun: new BegunCalls("", process.name, defaultRules)
+          }),
           Layer.succeed(Writer, this.writerOf(process))
         )
       )

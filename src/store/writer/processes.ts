@@ -1,7 +1,8 @@
 /** Which tau processes use the store, and what a dead one leaves behind. */
-import { readFileSync } from "node:fs"
 import { hostname } from "node:os"
+import { openBegun } from "./begunCalls.js"
 import type { Db } from "./Database.js"
+import { isAlive, pidStarted, statOf } from "./pids.js"
 import { requeueCrashed } from "./rollouts.js"
 
 /** A process on another host is presumed dead after this silence: several heartbeats. */
@@ -33,6 +34,7 @@ export const endProcess = (db: Db, { id }: { readonly id: string }): number => c
 
 /** Nobody knows when a call ended that its process did not live to record: it was under way when that was last heard of. */
 const closeEntry = (db: Db, id: string, lastHeardOfMs: number): number => {
+  openBegun(db, id, lastHeardOfMs)
   db.prepare("UPDATE processes SET ended_at_ms = ? WHERE id = ?").run(db.now, id)
   db.prepare("UPDATE workers SET ended_at_ms = ? WHERE process_id = ? AND ended_at_ms IS NULL").run(db.now, id)
   return db.prepare(
@@ -81,29 +83,6 @@ export const recoverRun = (db: Db, runId: string): number => {
   return held.length
 }
 
-/** A process that has died keeps its pid until its parent asks how: in a container whose first process never does, for ever. */
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false
-  }
-  return !/^[ZXx]$/.test(statOf(pid)?.[0] ?? "")
-}
-
-/** When the process of a pid began, in the system's own words (Linux: field 22 of /proc/<pid>/stat), or null. */
-const pidStarted = (pid: number): string | null => statOf(pid)?.[19] ?? null
-
 /** Whether a signal or a debugger keeps the process from running, where the system tells. */
 export const isStopped = ({ host, pid }: Pick<ProcessEntry, "host" | "pid">): boolean =>
   host === hostname() && /^[Tt]$/.test(statOf(pid)?.[0] ?? "")
-
-/** The fields of /proc/<pid>/stat from the third on: what comes before may hold any character. */
-const statOf = (pid: number): ReadonlyArray<string> | null => {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-  } catch {
-    return null
-  }
-}

@@ -138,9 +138,11 @@ const beginnings = beginning.map((column) => column === "sequence_id" ? sequence
 const room = " ".repeat(640)
 
 const insertOpen = `INSERT INTO spans (${beginning.join(", ")}, name, kind, state, attributes, events)
-  VALUES (${beginnings}, ?, ?, 'open', '{${room}}', '[]')`
+  VALUES (${beginnings}, ?, ?, 'open', '{${room}}', '[]') ON CONFLICT (span_id) DO NOTHING`
+/** A process that was taken for dead and is not finds rows that were made of its notes. */
 const insertFinished = `INSERT INTO spans (${[...beginning, ...ending].join(", ")})
-  VALUES (${beginnings}, ${places(ending)})`
+  VALUES (${beginnings}, ${places(ending)})
+  ON CONFLICT (span_id) DO UPDATE SET ${ending.map((column) => `${column} = excluded.${column}`).join(", ")}`
 const updateSpan = `UPDATE spans SET ${ending.map((column) => `${column} = ?`).join(", ")} WHERE span_id = ?`
 
 /** Values of the columns in `beginning`, two of them for `sequence`. */

@@ -6,6 +6,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads"
 import { AttributionLog, takeNoted } from "./AttributionLog.js"
+import { sweepBegun } from "./begunCalls.js"
 import { Checkpoints } from "./Checkpoints.js"
 import { type Db, open } from "./Database.js"
 import { codeOf, failureOf } from "./failures.js"
@@ -84,6 +85,8 @@ const main = () => {
     committed(outcomes, performance.now() - startedAt, log?.state ?? noLog)
     // Callers have their answer: what the log needs is nobody's wait.
     checkpoints.afterCommit(message.bytes?.byteLength ?? 0)
+    // Notes that were read of are taken away only now that their rows are committed.
+    if (requests.some(({ operation }) => operation === "startProcess")) sweepBegun(db)
   })
   say({ _tag: "ready" })
 }

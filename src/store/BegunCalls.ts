@@ -1,0 +1,76 @@
+import { closeSync, openSync, rmSync, writeSync } from "node:fs"
+import { type RedactionRules, Redactor } from "../openai/Redaction.js"
+import { bareNoteOf, begunFileOf, noteOf, placeBytes } from "./writer/begunCalls.js"
+import type { SpanIntent } from "./writer/spans.js"
+
+/** What a process notes of its calls before they go anywhere (`writer/begunCalls.ts`). Plain functions: this runs for every call. */
+export class BegunCalls {
+  private file = ""
+  private readonly redactor: Redactor
+  private readonly buffer = Buffer.alloc(placeBytes)
+  private readonly free: Array<number> = []
+  private places = 0
+  /** Null before the first note, and once one could not be written. */
+  private descriptor: number | null = null
+  private isBroken = false
+
+  constructor(private readonly storePath: string, private readonly processId: string, rules: RedactionRules) {
+    this.redactor = new Redactor(rules)
+  }
+
+  /** Answers the place of the note, for `end`; -1 where none could be written. */
+  begin(intent: SpanIntent): number {
+    if (this.isBroken) return -1
+    const place = this.free.pop() ?? this.places++
+    this.write(place, this.bytesOf(intent))
+    return this.isBroken ? -1 : place
+  }
+
+  /** The call has a row, or is lost: its place is free. The note in it says nothing new. */
+  end(place: number): void {
+    if (place !== -1) this.free.push(place)
+  }
+
+  /** Every call has ended. */
+  close(): void {
+    this.isBroken = true
+    if (this.descriptor === null) return
+    closeSync(this.descriptor)
+    rmSync(this.file, { force: true })
+  }
+
+  private open(): number {
+    this.file = begunFileOf(this.storePath, this.processId)
+    return openSync(this.file, "wx+", 0o600)
+  }
+
+  /** Puts the note of a call into the buffer. Nothing is written of what may hold a secret. */
+  private bytesOf(intent: SpanIntent): number {
+    const note = noteOf(intent)
+    // Escapes hide what they stand for; a text between tabs needs none.
+    const isSafe = !note.includes("%") && this.redactor.knowing(intent.secrets ?? none).isCleanJson(note)
+    const bytes = isSafe ? this.put(note) : 0
+    return bytes > 0 ? bytes : this.put(bareNoteOf(intent))
+  }
+
+  /** 0 where it does not fit. */
+  private put(note: string): number {
+    // At most three bytes for each unit of UTF-16.
+    if (note.length * 3 >= placeBytes && Buffer.byteLength(note) >= placeBytes) return 0
+    const bytes = this.buffer.write(note)
+    this.buffer[bytes] = lineEnd
+    return bytes + 1
+  }
+
+  private write(place: number, bytes: number): void {
+    try {
+      writeSync(this.descriptor ??= this.open(), this.buffer, 0, bytes, place * placeBytes)
+    } catch {
+      // On a full disk, say: what is committed tells of the calls, as far as it goes.
+      this.isBroken = true
+    }
+  }
+}
+
+const lineEnd = 0x0a
+const none: ReadonlyArray<string> = []

@@ -1,0 +1,187 @@
+import { assert, describe, it } from "@effect/vitest"
+import Database from "better-sqlite3"
+import * as Effect from "effect/Effect"
+import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
+import { hostname } from "node:os"
+import { join } from "node:path"
+import { defaultRules } from "../../src/openai/Redaction.js"
+import { BegunCalls } from "../../src/store/BegunCalls.js"
+import * as Sqlite from "../../src/store/Sqlite.js"
+import { StoreProcess } from "../../src/store/Sqlite.js"
+import { begunFileOf, placeBytes } from "../../src/store/writer/begunCalls.js"
+import type { SpanIntent } from "../../src/store/writer/spans.js"
+import { rowsOf, scratchFolder } from "../support/store.js"
+import { eventually } from "../support/upstream.js"
+
+/** No process has a pid this high. */
+const dead = `${hostname()}/99999999/deadbeef`
+
+/** When it was last heard of: half a minute after its calls began. */
+const heartbeatMs = 1_700_000_030_000
+
+const call = (spanId: string, more: Partial<SpanIntent> = {}): SpanIntent => ({
+  spanId,
+  traceId: "t1",
+  parentId: null,
+  rolloutId: "r1",
+  attemptId: "r1:attempt-1",
+  clientSequenceId: null,
+  processId: dead,
+  method: "POST",
+  path: "/v1/chat/completions?key=hidden",
+  startTimeUs: 1_700_000_000_000_000,
+  caller: null,
+  ...more
+})
+
+/** A store whose process died over these notes, opened again: how many calls that found, and their rows. */
+const afterDeath = (write: (notes: BegunCalls, path: string) => void, rules = defaultRules) =>
+  Effect.gen(function*() {
+    const path = join(yield* scratchFolder, "store.sqlite")
+    const opened = Effect.provide(
+      Effect.map(StoreProcess, ({ unknownCalls }) => unknownCalls),
+      Sqlite.layer({ path, kind: "test" })
+    )
+    yield* opened
+    const store = new Database(path)
+    store.prepare(
+      "INSERT INTO processes (id, host, pid, kind, started_at_ms, heartbeat_at_ms) VALUES (?, ?, 99999999, 'proxy', 1, ?)"
+    ).run(dead, hostname(), heartbeatMs)
+    store.close()
+    write(new BegunCalls(path, dead, rules), path)
+    const count = yield* opened
+    yield* eventually("no file", Effect.sync(() => existsSync(begunFileOf(path, dead)) ? undefined : true))
+    // Nothing is left that a second start could find.
+    assert.strictEqual(yield* opened, 0)
+    const rows = rowsOf<Record<string, unknown>>(
+      path,
+      `SELECT span_id, state, kind, method, path, rollout_id, attempt_id, sequence_id, start_time_us FROM spans ORDER BY span_id`
+    )
+    return { count, rows }
+  })
+
+const row = (spanId: string, more: object = {}) => ({
+  span_id: spanId,
+  state: "unknown_after_crash",
+  kind: "llm",
+  method: "POST",
+  path: "/v1/chat/completions",
+  rollout_id: "r1",
+  attempt_id: "r1:attempt-1",
+  sequence_id: 1,
+  start_time_us: 1_700_000_000_000_000,
+  ...more
+})
+
+describe("Notes of calls that have begun", () => {
+  it.scopedLive("give the calls of a process that was killed a row, those that ended none", () =>
+    Effect.gen(function*() {
+      const { count, rows } = yield* afterDeath((notes, path) => {
+        const first = notes.begin(call("aa"))
+        notes.begin(call("bb", { clientSequenceId: 7 }))
+        notes.end(first)
+        notes.begin(call("cc", { method: "GET", path: "/v1/models" }))
+        // It had a row long ago, which somebody has deleted.
+        notes.begin(call("dd", { startTimeUs: (heartbeatMs - 61_000) * 1_000 }))
+        const file = begunFileOf(path, dead)
+        assert.strictEqual(statSync(file).mode & 0o777, 0o600)
+        // A place is used again.
+        assert.isBelow(statSync(file).size, 3 * placeBytes)
+      })
+      assert.strictEqual(count, 2)
+      assert.deepStrictEqual(rows, [
+        row("bb", { sequence_id: 7 }),
+        row("cc", { method: "GET", path: "/v1/models", kind: "http" })
+      ])
+    }))
+
+  it.scopedLive("hold nothing that may be a secret, and no query", () =>
+    Effect.gen(function*() {
+      const key = `sk-proj-${"a1B2".repeat(12)}`
+      const { rows } = yield* afterDeath((notes, path) => {
+        notes.begin(call("aa", { rolloutId: key }))
+        notes.begin(call("bb", { path: `/v1/${key}` }))
+        notes.begin(call("cc", { path: "/v1/%73k-proj" }))
+        notes.begin(call("dd", { attemptId: "the client's own", secrets: ["client's own"] }))
+        notes.begin(call("ee", { path: `/${"long/".repeat(200)}` }))
+        notes.begin(call("ff", { attemptId: "日".repeat(160) }))
+        const text = readFileSync(begunFileOf(path, dead), "latin1")
+        for (const secret of ["sk-proj", "client's own", "hidden", "%73"]) assert.notInclude(text, secret)
+      })
+      assert.deepStrictEqual(rows.map(({ attempt_id: id, span_id: span }) => [span, id]), [
+        ["aa", "[REDACTED]"],
+        ["bb", "[REDACTED]"],
+        ["cc", "[REDACTED]"],
+        ["dd", "[REDACTED]"],
+        ["ee", "[REDACTED]"],
+        ["ff", "[REDACTED]"]
+      ])
+    }))
+
+  it.scopedLive("say nothing of who called where patterns of one's own are looked for", () =>
+    Effect.gen(function*() {
+      const rules = { ...defaultRules, patterns: [{ source: "r\\d", flags: "" }] }
+      const { rows } = yield* afterDeath((notes) => void notes.begin(call("aa")), rules)
+      assert.deepStrictEqual(rows.map(({ path, rollout_id: id }) => [path, id]), [["/[REDACTED]", "[REDACTED]"]])
+    }))
+
+  it.scopedLive("may be damaged: the store opens all the same, with what is left of them", () =>
+    Effect.gen(function*() {
+      const { rows } = yield* afterDeath((notes, path) => {
+        notes.begin(call("aa"))
+        const whole = readFileSync(begunFileOf(path, dead))
+        const place = (text: string) => Buffer.from(`${text}\n`.padEnd(placeBytes, " "))
+        writeFileSync(
+          begunFileOf(path, dead),
+          Buffer.concat([
+            place("[1, 2"),
+            place(["bb", "now", "POST", "http", "t", "", "r", "a", "", "/"].join("\t")),
+            place(["cc", "17", "POST", "http", "t", "", "", "a", "", "/"].join("\t")),
+            place(["dd", "17", "POST", "http", "t", "", "r", "a\tb", "", "/"].join("\t")),
+            Buffer.alloc(placeBytes, 0xff),
+            whole
+          ])
+        )
+      })
+      assert.deepStrictEqual(rows.map(({ span_id: id }) => id), ["aa"])
+    }))
+
+  // Elsewhere the file is beside its store, and goes with it.
+  it.scopedLive.skipIf(!existsSync("/dev/shm"))(
+    "are taken away a day after the death of a process whose store nobody opens",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* scratchFolder
+        const kept = [dead, `${hostname()}/${process.pid}/cafecafe`].map((id) => {
+          const notes = new BegunCalls(join(folder, `other-${id.length}`), id, defaultRules)
+          notes.begin(call("aa"))
+          return begunFileOf(join(folder, `other-${id.length}`), id)
+        })
+        const [forgotten = "", live = ""] = kept
+        yield* Effect.addFinalizer(() => Effect.sync(() => kept.forEach((file) => rmSync(file, { force: true }))))
+        const open = Effect.provide(StoreProcess, Sqlite.layer({ path: join(folder, "store.sqlite"), kind: "test" }))
+        yield* open
+        assert.isTrue(existsSync(forgotten))
+        const longAgo = Date.now() / 1_000 - 90_000
+        for (const file of kept) utimesSync(file, longAgo, longAgo)
+        yield* open
+        yield* eventually("no file", Effect.sync(() => existsSync(forgotten) ? undefined : true))
+        assert.isTrue(existsSync(live))
+      })
+  )
+
+  it.scopedLive("are given up where they cannot be written, and leave nothing after a clean end", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const nowhere = new BegunCalls(join(folder, "store.sqlite"), "n".repeat(300), defaultRules)
+      assert.strictEqual(nowhere.begin(call("aa")), -1)
+      assert.strictEqual(nowhere.begin(call("bb")), -1)
+      nowhere.end(-1)
+      nowhere.close()
+      const notes = new BegunCalls(join(folder, "store.sqlite"), dead, defaultRules)
+      const place = notes.begin(call("aa"))
+      notes.close()
+      notes.end(place)
+      assert.isFalse(existsSync(begunFileOf(join(folder, "store.sqlite"), dead)))
+    }))
+})

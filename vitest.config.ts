@@ -7,8 +7,9 @@ export default defineConfig({
     globalSetup: ["test/support/build.ts"],
     setupFiles: ["test/support/properties.ts"],
     // Many tests wait for processes and clocks: on two cores two files at a time take little more than half as long.
-    minWorkers: 2,
-    maxWorkers: 2,
+    // Many tests wait for processes and clocks: three files at a time fill two cores.
+    minWorkers: 3,
+    maxWorkers: 3,
     // Loading Effect anew for each of 200 files would take a third of the time. So no file may leave anything behind in its process.
     isolate: false,
     testTimeout: 30_000,

@@ -6,7 +6,6 @@ export default defineConfig({
     // Worker threads and the command line run from the build.
     globalSetup: ["test/support/build.ts"],
     setupFiles: ["test/support/properties.ts"],
-    // Many tests wait for processes and clocks: on two cores two files at a time take little more than half as long.
     // Many tests wait for processes and clocks: three files at a time fill two cores.
     minWorkers: 3,
     maxWorkers: 3,

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
-import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
+import { chownSync, existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import { defaultRules } from "../../src/openai/Redaction.js"
@@ -145,6 +145,19 @@ describe("Notes of calls that have begun", () => {
       })
       assert.deepStrictEqual(rows.map(({ span_id: id }) => id), ["aa"])
     }))
+
+  // Only root can give a file away.
+  it.scopedLive.skipIf(process.getuid?.() !== 0)(
+    "are not believed where another user wrote them",
+    () =>
+      Effect.gen(function*() {
+        const { count, rows } = yield* afterDeath((notes, path) => {
+          notes.begin(call("aa"))
+          chownSync(begunFileOf(path, dead), 65_534, 65_534)
+        })
+        assert.deepStrictEqual([count, rows], [0, []])
+      })
+  )
 
   // Elsewhere the file is beside its store, and goes with it.
   it.scopedLive.skipIf(!existsSync("/dev/shm"))(

@@ -116,8 +116,11 @@ const intentOf = (note: string, processId: string): SpanIntent | null => {
 
 const isWhole = (digits: string | undefined): boolean => Number.isSafeInteger(Number(digits || NaN))
 
-const notesIn = (file: string): ReadonlyArray<string> => {
+/** None where the file is neither ours nor of the store's owner: others may write to the folder, too. */
+const notesIn = (file: string, storePath: string): ReadonlyArray<string> => {
   try {
+    const { uid } = statSync(file)
+    if (uid !== process.getuid?.() && uid !== statSync(storePath).uid) return []
     const bytes = readFileSync(file)
     const notes: Array<string> = []
     for (let start = 0; start < bytes.length; start += placeBytes) {
@@ -139,7 +142,7 @@ const earlierUs = 60_000_000
  */
 export const openBegun = (db: Db, processId: string, lastHeardOfMs: number): void => {
   const files = placesOf(db.connection.name).map((place) => fileIn(place, processId))
-  for (const note of files.flatMap(notesIn)) {
+  for (const note of files.flatMap((file) => notesIn(file, db.connection.name))) {
     const intent = intentOf(note, processId)
     if (intent === null || intent.startTimeUs < lastHeardOfMs * 1_000 - earlierUs) continue
     if (db.prepare("SELECT 1 FROM spans WHERE span_id = ?").get(intent.spanId) !== undefined) continue

@@ -1,5 +1,5 @@
 /**
- * A proxy whose port serves the dashboard of its store as well. That is loaded when it is first asked for: it is a fifth of what a
+ * A proxy whose port serves the dashboard of its store as well. That is loaded when it is first asked for: it is a third of what a
  * process would load at its start, and few look at it.
  */
 import type * as SqlClient from "@effect/sql/SqlClient"

@@ -96,13 +96,9 @@ export class SpanRecorder {
     { place }: Opened,
     done: (committed: boolean) => void
   ): void {
-    const { begun } = this.process
     const told = this.isRequired ? done : this.impatient(span, bodies, done)
     if (told === null) {
-      if (span.isFirst) {
-        this.metrics.ended(span, span.state)
-        begun.end(place)
-      }
+      this.ended(span, span.state, place)
       return
     }
     const handedInAt = performance.now()
@@ -111,10 +107,7 @@ export class SpanRecorder {
       bodies,
       done: (failure, closed) => {
         // Only its bodies say whether the upstream reported an error in its answer, say.
-        if (span.isFirst) {
-          this.metrics.ended(span, closed?.state ?? span.state)
-          begun.end(place)
-        }
+        this.ended(span, closed?.state ?? span.state, place)
         if (failure === null) {
           this.counters.committed += 1
           this.metrics.committed((performance.now() - handedInAt) / 1000, closed)
@@ -128,6 +121,13 @@ export class SpanRecorder {
         told(failure === null)
       }
     })
+  }
+
+  /** Its note and the figures hear of a call once, whatever becomes of later versions of its span. */
+  private ended(span: FinishedSpan, state: FinishedSpan["state"], place: number): void {
+    if (!span.isFirst) return
+    this.metrics.ended(span, state)
+    this.process.begun.end(place)
   }
 
   /** What to call instead of `done` so that nobody waits long, or null when the span is dropped. */

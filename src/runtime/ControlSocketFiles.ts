@@ -1,7 +1,8 @@
 /** Where the control sockets of a store's live processes are. */
-import { lstatSync, readdirSync, readlinkSync, rmdirSync, rmSync, statSync } from "node:fs"
+import { lstatSync, readlinkSync, rmdirSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { basename, dirname, join, resolve } from "node:path"
+import { filesIn } from "../store/writer/filesIn.js"
 
 /** A socket whose name beside the store would be too long is in a folder of its own, which starts with this. */
 export const farFolderPrefix = "tau-socket-"
@@ -50,18 +51,10 @@ const removeFar = (target: string) => {
 const named = (storePath: string): ReadonlyArray<{ readonly pid: number; readonly path: string }> => {
   const folder = dirname(resolve(storePath))
   const prefix = `${basename(storePath)}.`
-  return namesIn(folder).flatMap((name) => {
+  return filesIn(folder).flatMap((name) => {
     const [, pid] = name.startsWith(prefix) ? /^(\d{1,10})\.sock$/.exec(name.slice(prefix.length)) ?? [] : []
     return pid === undefined ? [] : [{ pid: Number(pid), path: join(folder, name) }]
   })
-}
-
-const namesIn = (folder: string): ReadonlyArray<string> => {
-  try {
-    return readdirSync(folder)
-  } catch {
-    return []
-  }
 }
 
 const targetOf = (path: string): string | null => {

@@ -1,6 +1,6 @@
 import { closeSync, openSync, rmSync, writeSync } from "node:fs"
 import { type RedactionRules, Redactor } from "../openai/Redaction.js"
-import { bareNoteOf, begunFileOf, noteOf, placeBytes } from "./writer/begunCalls.js"
+import { bareNoteOf, begunFileOf, noteOf, placeBytes } from "./writer/begunNotes.js"
 import type { SpanIntent } from "./writer/spans.js"
 
 /** What a process notes of its calls before they go anywhere (`writer/begunCalls.ts`). Plain functions: this runs for every call. */
@@ -10,8 +10,9 @@ export class BegunCalls {
   private readonly buffer = Buffer.alloc(placeBytes)
   private readonly free: Array<number> = []
   private places = 0
-  /** Null before the first note, and once one could not be written. */
+  /** Null before the first note. */
   private descriptor: number | null = null
+  /** A note could not be written, or every call has ended. */
   private isBroken = false
 
   constructor(private readonly storePath: string, private readonly processId: string, rules: RedactionRules) {

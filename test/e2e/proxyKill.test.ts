@@ -5,7 +5,7 @@ import { Agent, request as send } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "vitest"
-import { begunFilesOf } from "../../src/store/writer/begunCalls.js"
+import { begunFilesOf } from "../../src/store/writer/begunNotes.js"
 import { startFaultyUpstream } from "../../src/testing/index.js"
 import { eventually, startProxy } from "../support/processes.js"
 

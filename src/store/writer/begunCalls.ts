@@ -5,116 +5,15 @@
  * The file is in memory where the system has a folder for that, as Linux does: a file system that is just at an fsync of the store
  * would hold the write up. Only a machine or a container that goes loses it, and with it what was begun some milliseconds before.
  */
-import { hash } from "node:crypto"
-import { accessSync, constants, readdirSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs"
+import { readFileSync, rmSync, statSync } from "node:fs"
 import { hostname } from "node:os"
-import { basename, dirname, join, resolve } from "node:path"
-import { redacted } from "../../openai/Secrets.js"
+import { join } from "node:path"
+import { begunFilesOf, ending, fileIn, intentOf, memory, placeBytes, placesOf, processOf } from "./begunNotes.js"
 import type { Db } from "./Database.js"
+import { filesIn } from "./filesIn.js"
 import { isAlive } from "./pids.js"
 import { cleanSpan } from "./recorded.js"
-import { openSpan, type SpanIntent } from "./spans.js"
-
-/** Bytes of a place. A note ends with a line's end. */
-export const placeBytes = 512
-
-const memory = "/dev/shm"
-const ending = ".begun"
-
-interface Place {
-  readonly folder: string
-  /** Of the files of this store. */
-  readonly beginning: string
-}
-
-/** In memory, and beside the store. */
-const placesOf = (storePath: string): readonly [Place, Place] => {
-  const path = realPathOf(storePath)
-  return [
-    { folder: memory, beginning: `tau-${hash("sha256", path, "hex").slice(0, 16)}.` },
-    { folder: dirname(path), beginning: `${basename(path)}.` }
-  ]
-}
-
-/** However a process spells it; of a store that was moved away, as it is spelt. */
-const realPathOf = (path: string): string => {
-  try {
-    return realpathSync(path)
-  } catch {
-    return resolve(path)
-  }
-}
-
-const fileIn = ({ beginning, folder }: Place, processId: string) =>
-  join(folder, `${beginning}${encodeURIComponent(processId)}${ending}`)
-
-/** Where a process notes its calls of a store that is there. */
-export const begunFileOf = (storePath: string, processId: string): string => {
-  const [inMemory, beside] = placesOf(storePath)
-  return fileIn(isWritable(memory) ? inMemory : beside, processId)
-}
-
-const isWritable = (folder: string): boolean => {
-  try {
-    accessSync(folder, constants.W_OK | constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** The files of all processes of a store, and whose they are. */
-export const begunFilesOf = (
-  storePath: string
-): ReadonlyArray<{ readonly file: string; readonly processId: string }> =>
-  placesOf(storePath).flatMap(({ beginning, folder }) =>
-    filesIn(folder).flatMap((name) => {
-      if (!name.startsWith(beginning) || !name.endsWith(ending)) return []
-      const processId = processOf(name.slice(beginning.length, -ending.length))
-      return processId === null ? [] : [{ file: join(folder, name), processId }]
-    })
-  )
-
-/** A note: what a row of a call under way holds, without the query of its path, between tabs. */
-export const noteOf = (span: SpanIntent): string =>
-  `${span.spanId}\t${span.startTimeUs}\t${span.method}\t${
-    span.isOverWebSocket === true ? "ws" : "http"
-  }\t${span.traceId}\t` +
-  `${span.parentId ?? ""}\t${span.rolloutId}\t${span.attemptId}\t` +
-  `${typeof span.clientSequenceId === "number" ? span.clientSequenceId : ""}\t${plainPath(span.path)}`
-
-/** The same of a call whose texts may hold a secret, or do not fit. */
-export const bareNoteOf = (span: SpanIntent): string =>
-  noteOf({ ...span, traceId: redacted, parentId: null, rolloutId: redacted, attemptId: redacted, path: `/${redacted}` })
-
-const plainPath = (path: string): string => {
-  const query = path.indexOf("?")
-  return query === -1 ? path : path.slice(0, query)
-}
-
-/** Null for a place that holds no note. */
-const intentOf = (note: string, processId: string): SpanIntent | null => {
-  const values = note.split("\t")
-  const [spanId, startTimeUs, method, wire, traceId, parentId, rolloutId, attemptId, sequence, path] = values
-  if (values.length !== 10 || !isWhole(startTimeUs) || !isWhole(sequence || "0")) return null
-  if (!spanId || !method || !traceId || !rolloutId || !attemptId || !path) return null
-  return {
-    spanId,
-    startTimeUs: Number(startTimeUs),
-    method,
-    isOverWebSocket: wire === "ws",
-    traceId,
-    parentId: parentId || null,
-    rolloutId,
-    attemptId,
-    clientSequenceId: sequence ? Number(sequence) : null,
-    path,
-    processId,
-    caller: null
-  }
-}
-
-const isWhole = (digits: string | undefined): boolean => Number.isSafeInteger(Number(digits || NaN))
+import { openSpan } from "./spans.js"
 
 /** None where the file is neither ours nor of the store's owner: others may write to the folder, too. */
 const notesIn = (file: string, storePath: string): ReadonlyArray<string> => {
@@ -177,21 +76,5 @@ const remove = (file: string): void => {
     rmSync(file, { force: true })
   } catch {
     // It says nothing new.
-  }
-}
-
-const filesIn = (folder: string): ReadonlyArray<string> => {
-  try {
-    return readdirSync(folder)
-  } catch {
-    return []
-  }
-}
-
-const processOf = (encoded: string): string | null => {
-  try {
-    return decodeURIComponent(encoded)
-  } catch {
-    return null
   }
 }

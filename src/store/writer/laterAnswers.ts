@@ -5,7 +5,7 @@
 import type { LaterAnswer } from "../../openai/Derive.js"
 import { GenAi } from "../../openai/GenAi.js"
 import type { Db } from "./Database.js"
-import { cleanAttributes, cleanText } from "./recorded.js"
+import { cleanAttributes, cleanEvents, cleanText } from "./recorded.js"
 import type { FinishedSpan } from "./spans.js"
 
 /** The call was given only the id of its answer. A replay of it waits beside it; any other call has an answer of its own. */
@@ -35,9 +35,7 @@ export const completeAnswered = (db: Db, span: FinishedSpan, later: LaterAnswer,
   if (waiting.length === 0) return nothing
   later.attributes.put(GenAi.answeredBy, span.spanId)
   const attributes = cleanAttributes(later.attributes, span.secrets)
-  const events = later.error === undefined
-    ? "[]"
-    : cleanText(JSON.stringify([{ name: "exception", message: later.error }]), span.secrets)
+  const events = cleanEvents(later.error, span.secrets)
   const hasFailed = later.error === undefined ? 0 : 1
   const used = { inputTokens: later.inputTokens ?? 0, outputTokens: later.outputTokens ?? 0 }
   let counted = nothing

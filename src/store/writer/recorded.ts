@@ -187,6 +187,10 @@ export const cleanText = (text: string, secrets: ReadonlyArray<string> = []): st
   }
 }
 
+/** The events of a span as they are written: what went wrong in its answer, if anything did. */
+export const cleanEvents = (error: string | undefined, secrets: ReadonlyArray<string> = []): string =>
+  error === undefined ? "[]" : cleanText(JSON.stringify([{ name: "exception", message: error }]), secrets)
+
 /** The attributes of a span as they are written. */
 export const cleanAttributes = (attributes: Attributes, secrets: ReadonlyArray<string> = []): string => {
   const redactor = rulesRedactor.knowing(secrets)

@@ -7,7 +7,7 @@ import { noteForLog } from "./AttributionLog.js"
 import type { Db } from "./Database.js"
 import { awaitAnswer, completeAnswered } from "./laterAnswers.js"
 import { type Payload, repeatingPayload, storePayload, wholePayload } from "./payloads.js"
-import { cleanAttributes, cleanRequest, cleanText, recorded } from "./recorded.js"
+import { cleanAttributes, cleanEvents, cleanRequest, cleanText, recorded } from "./recorded.js"
 import { tryOf } from "./retries.js"
 import { withOwnAttributes } from "./spanAttributes.js"
 import { type Owner, ownerOf } from "./spanOwner.js"
@@ -245,7 +245,6 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
   const { answer, derived, original, request, response } = ready
   const owner = ownerOf(db, span.attemptId)
   for (const payload of [request, response, answer, original]) if (payload !== null) storePayload(db, payload)
-  const { streamError } = derived
   const clean = (text: string) => cleanText(text, span.secrets)
   const sessionId = derived.attributes.get(GenAi.sessionId) as string | undefined
   const logicalCall = derived.kind === "http" || request === null
@@ -263,7 +262,7 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
     derived.inputTokens,
     derived.outputTokens,
     cleanAttributes(withOwnAttributes(span, state, owner, ready, logicalCall), span.secrets),
-    streamError === undefined ? "[]" : clean(JSON.stringify([{ name: "exception", message: streamError }])),
+    cleanEvents(derived.streamError, span.secrets),
     span.endTimeUs,
     span.requestBytes,
     span.responseBytes,

@@ -1,6 +1,7 @@
 import type { Statement } from "better-sqlite3"
 import { Worker } from "node:worker_threads"
 import type { Db } from "./Database.js"
+import { LogRoom } from "./LogRoom.js"
 
 /** Frames (4 KiB pages) in the log that are not in the database yet, at which the thread is asked to copy them. */
 const behindMax = 1_000
@@ -11,6 +12,9 @@ const alarmAt = 16_384
 /** Commits after which the log's length is looked at; one that wrote much is looked at at once. */
 const lookEvery = 8
 const muchBytes = 1024 * 1024
+/** What SQLite writes before the log and before each of its pages. */
+const logHeaderBytes = 32
+const frameHeaderBytes = 24
 /** A reader can keep the log from starting over for as long as it reads: copying again at every commit would not help. */
 const copyEveryMs = 100
 
@@ -25,8 +29,12 @@ export class Checkpoints {
   private isUnderWay = false
   private copiedAt = Number.NEGATIVE_INFINITY
   private unseen = 0
+  private readonly room: LogRoom
+  private readonly frameBytes: number
 
   constructor(private readonly db: Db, private readonly path: string) {
+    this.room = new LogRoom(path)
+    this.frameBytes = db.connection.pragma("page_size", { simple: true }) as number + frameHeaderBytes
     // Tells the log's length and copies nothing (SQLite 3.51).
     this.length = db.connection.prepare("PRAGMA wal_checkpoint(NOOP)")
   }
@@ -37,6 +45,7 @@ export class Checkpoints {
     if (this.unseen < lookEvery && bytes < muchBytes) return
     this.unseen = 0
     const { checkpointed, log } = this.length.get() as { readonly log: number; readonly checkpointed: number }
+    if (log < restartAt) this.room.keep(logHeaderBytes + log * this.frameBytes)
     if (this.isUnderWay && log < alarmAt) return
     if (log < restartAt) {
       if (log - checkpointed >= behindMax) this.ask()

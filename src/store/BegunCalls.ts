@@ -1,12 +1,13 @@
 import { closeSync, openSync, rmSync, writeSync } from "node:fs"
 import { type RedactionRules, Redactor } from "../openai/Redaction.js"
-import { bareNoteOf, begunFileOf, noteOf, placeBytes } from "./writer/begunNotes.js"
+import { bareNoteOf, begunFileOf, noteOf, pathlessNoteOf, placeBytes, plainPath } from "./writer/begunNotes.js"
 import type { SpanIntent } from "./writer/spans.js"
 
 /** What a process notes of its calls before they go anywhere (`writer/begunCalls.ts`). Plain functions: this runs for every call. */
 export class BegunCalls {
   private file = ""
   private readonly redactor: Redactor
+  private readonly hasOwnPatterns: boolean
   private readonly buffer = Buffer.alloc(placeBytes)
   private readonly free: Array<number> = []
   private places = 0
@@ -17,6 +18,7 @@ export class BegunCalls {
 
   constructor(private readonly storePath: string, private readonly processId: string, rules: RedactionRules) {
     this.redactor = new Redactor(rules)
+    this.hasOwnPatterns = rules.patterns.length > 0
   }
 
   /** Answers the place of the note, for `end`; -1 where none could be written. */
@@ -48,10 +50,22 @@ export class BegunCalls {
   /** Puts the note of a call into the buffer. Nothing is written of what may hold a secret. */
   private bytesOf(intent: SpanIntent): number {
     const note = noteOf(intent)
+    const redactor = this.redactor.knowing(intent.secrets ?? none)
     // Escapes hide what they stand for; a text between tabs needs none.
-    const isSafe = !note.includes("%") && this.redactor.knowing(intent.secrets ?? none).isCleanJson(note)
+    const isSafe = !note.includes("%") && redactor.isCleanJson(note)
     const bytes = isSafe ? this.put(note) : 0
-    return bytes > 0 ? bytes : this.put(bareNoteOf(intent))
+    return bytes > 0 ? bytes : this.lessOf(intent, redactor)
+  }
+
+  /** The same with less in it: as much as may be, and fits. */
+  private lessOf(intent: SpanIntent, redactor: Redactor): number {
+    // Patterns of one's own may take long, and every other call waits for this one.
+    if (!this.hasOwnPatterns) {
+      const clean = cleanOf(intent, redactor)
+      const bytes = this.put(noteOf(clean)) || this.put(pathlessNoteOf(clean))
+      if (bytes > 0) return bytes
+    }
+    return this.put(bareNoteOf(intent))
   }
 
   /** 0 where it does not fit. */
@@ -75,3 +89,12 @@ export class BegunCalls {
 
 const lineEnd = 0x0a
 const none: ReadonlyArray<string> = []
+
+/** Its texts as the row has them: without what looks like a secret. */
+const cleanOf = (intent: SpanIntent, redactor: Redactor): SpanIntent => ({
+  ...intent,
+  traceId: redactor.label(intent.traceId),
+  rolloutId: redactor.label(intent.rolloutId),
+  attemptId: redactor.label(intent.attemptId),
+  path: redactor.label(plainPath(intent.path))
+})

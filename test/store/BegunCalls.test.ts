@@ -101,21 +101,37 @@ describe("Notes of calls that have begun", () => {
       const { rows } = yield* afterDeath((notes, path) => {
         notes.begin(call("aa", { rolloutId: key }))
         notes.begin(call("bb", { path: `/v1/${key}` }))
-        notes.begin(call("cc", { path: "/v1/%73k-proj" }))
+        notes.begin(call("cc", { path: `/v1/%73k-proj-${"a1B2".repeat(12)}` }))
         notes.begin(call("dd", { attemptId: "the client's own", secrets: ["client's own"] }))
-        notes.begin(call("ee", { path: `/${"long/".repeat(200)}` }))
-        notes.begin(call("ff", { attemptId: "日".repeat(160) }))
         const text = readFileSync(begunFileOf(path, dead), "latin1")
         for (const secret of ["sk-proj", "client's own", "hidden", "%73"]) assert.notInclude(text, secret)
       })
-      assert.deepStrictEqual(rows.map(({ attempt_id: id, span_id: span }) => [span, id]), [
-        ["aa", "[REDACTED]"],
-        ["bb", "[REDACTED]"],
-        ["cc", "[REDACTED]"],
-        ["dd", "[REDACTED]"],
-        ["ee", "[REDACTED]"],
-        ["ff", "[REDACTED]"]
+      assert.deepStrictEqual(rows.map(({ attempt_id: id, path, rollout_id: rollout }) => [rollout, id, path]), [
+        ["[REDACTED]", "r1:attempt-1", "/v1/chat/completions"],
+        ["r1", "r1:attempt-1", "/v1/[REDACTED]"],
+        ["r1", "r1:attempt-1", "/[REDACTED]"],
+        ["r1", "the [REDACTED]", "/v1/chat/completions"]
       ])
+    }))
+
+  it.scopedLive("say whose a call was where its names only resemble a secret, have escapes or are long", () =>
+    Effect.gen(function*() {
+      const long = "x".repeat(200)
+      const { rows } = yield* afterDeath((notes) => {
+        notes.begin(call("aa", { rolloutId: "task-12", attemptId: "task-12:1" }))
+        notes.begin(call("bb", { path: "/v1/my%20model/chat/completions" }))
+        notes.begin(call("cc", { path: `/${"long/".repeat(1_000)}` }))
+        notes.begin(call("dd", { traceId: long, rolloutId: long, attemptId: long, parentId: "p".repeat(16) }))
+        notes.begin(call("ee", { attemptId: "日".repeat(400) }))
+      })
+      const expected = [
+        row("aa", { rollout_id: "task-12", attempt_id: "task-12:1" }),
+        row("bb", { path: "/v1/my%20model/chat/completions" }),
+        row("cc", { path: "/[REDACTED]", kind: "http", sequence_id: 2 }),
+        row("dd", { rollout_id: long, attempt_id: long }),
+        row("ee", { rollout_id: "[REDACTED]", attempt_id: "[REDACTED]", path: "/[REDACTED]", kind: "http" })
+      ]
+      assert.deepStrictEqual(rows, expected)
     }))
 
   it.scopedLive("say nothing of who called where patterns of one's own are looked for", () =>

@@ -6,8 +6,8 @@ import { redacted } from "../../openai/Secrets.js"
 import { filesIn } from "./filesIn.js"
 import type { SpanIntent } from "./spans.js"
 
-/** Bytes of a place. A note ends with a line's end. */
-export const placeBytes = 512
+/** Bytes of a place. A note ends with a line's end. Three ids as long as they may be fit, with all that is as long as it always is. */
+export const placeBytes = 1024
 
 export const memory = "/dev/shm"
 export const ending = ".begun"
@@ -74,11 +74,14 @@ export const noteOf = (span: SpanIntent): string =>
   `${span.parentId ?? ""}\t${span.rolloutId}\t${span.attemptId}\t` +
   `${typeof span.clientSequenceId === "number" ? span.clientSequenceId : ""}\t${plainPath(span.path)}`
 
-/** The same of a call whose texts may hold a secret, or do not fit. */
-export const bareNoteOf = (span: SpanIntent): string =>
-  noteOf({ ...span, traceId: redacted, parentId: null, rolloutId: redacted, attemptId: redacted, path: `/${redacted}` })
+/** The same of a call whose path does not fit. */
+export const pathlessNoteOf = (span: SpanIntent): string => noteOf({ ...span, path: `/${redacted}` })
 
-const plainPath = (path: string): string => {
+/** The same of a call whose texts cannot be looked through here. */
+export const bareNoteOf = (span: SpanIntent): string =>
+  pathlessNoteOf({ ...span, traceId: redacted, parentId: null, rolloutId: redacted, attemptId: redacted })
+
+export const plainPath = (path: string): string => {
   const query = path.indexOf("?")
   return query === -1 ? path : path.slice(0, query)
 }

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
+import { execFileSync } from "node:child_process"
 import { chownSync, existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
 import { hostname } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { defaultRules } from "../../src/openai/Redaction.js"
 import { BegunCalls } from "../../src/store/BegunCalls.js"
 import * as Sqlite from "../../src/store/Sqlite.js"
@@ -158,6 +159,19 @@ describe("Notes of calls that have begun", () => {
             whole
           ])
         )
+      })
+      assert.deepStrictEqual(rows.map(({ span_id: id }) => id), ["aa"])
+    }))
+
+  it.scopedLive("may be a pipe, or as large as one likes, and hold no start up", () =>
+    Effect.gen(function*() {
+      const { rows } = yield* afterDeath((notes, path) => {
+        notes.begin(call("aa"))
+        const file = begunFileOf(path, dead)
+        const whole = readFileSync(file)
+        // Nothing in it ends: each place would be read to the end of the file.
+        writeFileSync(file, Buffer.concat([Buffer.alloc(16 * 1024 * 1024), whole]))
+        execFileSync("mkfifo", [join(dirname(path), `store.sqlite.${encodeURIComponent(dead)}.begun`)])
       })
       assert.deepStrictEqual(rows.map(({ span_id: id }) => id), ["aa"])
     }))

@@ -5,7 +5,7 @@
  * The file is in memory where the system has a folder for that, as Linux does: a file system that is just at an fsync of the store
  * would hold the write up. Only a machine or a container that goes loses it, and with it what was begun some milliseconds before.
  */
-import { readFileSync, rmSync, statSync } from "node:fs"
+import { closeSync, constants, fstatSync, openSync, readFileSync, rmSync, statSync } from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import { begunFilesOf, ending, fileIn, intentOf, memory, placeBytes, placesOf, processOf } from "./begunNotes.js"
@@ -15,21 +15,32 @@ import { isAlive } from "./pids.js"
 import { cleanSpan } from "./recorded.js"
 import { openSpan } from "./spans.js"
 
+/** A pipe with no writer, and a link to one, would hold the store's only writer up. */
+const reading = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
 /** None where the file is neither ours nor of the store's owner: others may write to the folder, too. */
 const notesIn = (file: string, storePath: string): ReadonlyArray<string> => {
+  let descriptor: number | null = null
   try {
-    const { uid } = statSync(file)
-    if (uid !== process.getuid?.() && uid !== statSync(storePath).uid) return []
-    const bytes = readFileSync(file)
-    const notes: Array<string> = []
-    for (let start = 0; start < bytes.length; start += placeBytes) {
-      const end = bytes.indexOf("\n", start)
-      if (end > start && end < start + placeBytes) notes.push(bytes.toString("utf8", start, end))
-    }
-    return notes
+    descriptor = openSync(file, reading)
+    const status = fstatSync(descriptor)
+    if (!status.isFile() || (status.uid !== process.getuid?.() && status.uid !== statSync(storePath).uid)) return []
+    return notesOf(readFileSync(descriptor))
   } catch {
     return []
+  } finally {
+    if (descriptor !== null) closeSync(descriptor)
   }
+}
+
+const notesOf = (bytes: Buffer): ReadonlyArray<string> => {
+  const notes: Array<string> = []
+  for (let start = 0; start < bytes.length; start += placeBytes) {
+    const place = bytes.subarray(start, start + placeBytes)
+    const end = place.indexOf("\n")
+    if (end > 0) notes.push(place.toString("utf8", 0, end))
+  }
+  return notes
 }
 
 /** A call that began earlier had a row long before its process was last heard of. */

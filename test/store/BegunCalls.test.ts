@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { execFileSync } from "node:child_process"
+import { randomBytes } from "node:crypto"
 import { chownSync, existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
 import { hostname } from "node:os"
 import { dirname, join } from "node:path"
@@ -15,7 +16,7 @@ import { rowsOf, scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
 
 /** No process has a pid this high. */
-const dead = `${hostname()}/99999999/deadbeef`
+const dead = `${hostname()}/99999999/${randomBytes(4).toString("hex")}`
 
 /** When it was last heard of: half a minute after its calls began. */
 const heartbeatMs = 1_700_000_030_000
@@ -94,6 +95,16 @@ describe("Notes of calls that have begun", () => {
         row("bb", { sequence_id: 7 }),
         row("cc", { method: "GET", path: "/v1/models", kind: "http" })
       ])
+    }))
+
+  it.scopedLive("are found where the store was moved after the death", () =>
+    Effect.gen(function*() {
+      const elsewhere = join(yield* scratchFolder, "store.sqlite")
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(begunFileOf(elsewhere, dead), { force: true })))
+      const { rows } = yield* afterDeath(() => void new BegunCalls(elsewhere, dead, defaultRules).begin(call("aa")))
+      assert.deepStrictEqual(rows, [row("aa")])
+      // Of the store that is still there, say, and this one a copy.
+      assert.isTrue(existsSync(begunFileOf(elsewhere, dead)))
     }))
 
   it.scopedLive("hold nothing that may be a secret, and no query", () =>

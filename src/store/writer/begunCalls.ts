@@ -8,7 +8,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, rmSync, statSync } from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
-import { begunFilesOf, ending, fileIn, intentOf, memory, placeBytes, placesOf, processOf } from "./begunNotes.js"
+import { begunFilesBy, begunFilesOf, ending, intentOf, memory, placeBytes, processOf } from "./begunNotes.js"
 import type { Db } from "./Database.js"
 import { filesIn } from "./filesIn.js"
 import { isAlive } from "./pids.js"
@@ -51,10 +51,11 @@ const earlierUs = 60_000_000
  * that ended, in places that nobody needed again, whose rows may have been deleted since.
  */
 export const openBegun = (db: Db, processId: string, lastHeardOfMs: number): void => {
-  const files = placesOf(db.connection.name).map((place) => fileIn(place, processId))
-  for (const note of files.flatMap((file) => notesIn(file, db.connection.name))) {
-    const intent = intentOf(note, processId)
-    if (intent === null || intent.startTimeUs < lastHeardOfMs * 1_000 - earlierUs) continue
+  const { name } = db.connection
+  const intents = begunFilesBy(name, processId).flatMap((file) => notesIn(file, name))
+    .flatMap((note) => intentOf(note, processId) ?? [])
+  for (const intent of intents) {
+    if (intent.startTimeUs < lastHeardOfMs * 1_000 - earlierUs) continue
     if (db.prepare("SELECT 1 FROM spans WHERE span_id = ?").get(intent.spanId) !== undefined) continue
     cleanSpan(intent)
     openSpan(db, intent)

@@ -19,7 +19,7 @@ interface Place {
 }
 
 /** In memory, and beside the store. */
-export const placesOf = (storePath: string): readonly [Place, Place] => {
+const placesOf = (storePath: string): readonly [Place, Place] => {
   const path = realPathOf(storePath)
   return [
     { folder: memory, beginning: `tau-${hash("sha256", path, "hex").slice(0, 16)}.` },
@@ -36,8 +36,16 @@ const realPathOf = (path: string): string => {
   }
 }
 
-export const fileIn = ({ beginning, folder }: Place, processId: string) =>
+const fileIn = ({ beginning, folder }: Place, processId: string) =>
   join(folder, `${beginning}${encodeURIComponent(processId)}${ending}`)
+
+/** The files of one process of a store, wherever that was when they were written: no two processes have one id. */
+export const begunFilesBy = (storePath: string, processId: string): ReadonlyArray<string> => {
+  const end = `.${encodeURIComponent(processId)}${ending}`
+  return placesOf(storePath).flatMap(({ folder }) =>
+    filesIn(folder).flatMap((name) => name.endsWith(end) ? [join(folder, name)] : [])
+  )
+}
 
 /** Where a process notes its calls of a store that is there. */
 export const begunFileOf = (storePath: string, processId: string): string => {

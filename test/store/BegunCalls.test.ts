@@ -97,6 +97,17 @@ describe("Notes of calls that have begun", () => {
       ])
     }))
 
+  it.scopedLive("number the calls of an attempt as they began, whatever places their notes had", () =>
+    Effect.gen(function*() {
+      const { rows } = yield* afterDeath((notes) => {
+        const first = notes.begin(call("aa"))
+        notes.begin(call("bb", { startTimeUs: 1_700_000_001_000_000 }))
+        notes.end(first)
+        notes.begin(call("cc", { startTimeUs: 1_700_000_002_000_000 }))
+      })
+      assert.deepStrictEqual(rows.map(({ sequence_id: n, span_id: id }) => [id, n]), [["bb", 1], ["cc", 2]])
+    }))
+
   it.scopedLive("are found where the store was moved after the death", () =>
     Effect.gen(function*() {
       const elsewhere = join(yield* scratchFolder, "store.sqlite")

@@ -54,7 +54,8 @@ export const openBegun = (db: Db, processId: string, lastHeardOfMs: number): voi
   const { name } = db.connection
   const intents = begunFilesBy(name, processId).flatMap((file) => notesIn(file, name))
     .flatMap((note) => intentOf(note, processId) ?? [])
-  for (const intent of intents) {
+  // As they began, whatever places they had: the calls of an attempt are numbered as they come.
+  for (const intent of intents.toSorted((a, b) => a.startTimeUs - b.startTimeUs)) {
     if (intent.startTimeUs < lastHeardOfMs * 1_000 - earlierUs) continue
     if (db.prepare("SELECT 1 FROM spans WHERE span_id = ?").get(intent.spanId) !== undefined) continue
     cleanSpan(intent)

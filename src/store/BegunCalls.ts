@@ -1,20 +1,21 @@
 import { closeSync, openSync, rmSync, writeSync } from "node:fs"
 import { type RedactionRules, Redactor } from "../openai/Redaction.js"
-import { bareNoteOf, begunFileOf, noteOf, pathlessNoteOf, placeBytes, plainPath } from "./writer/begunNotes.js"
+import { bareNoteOf, begunFilesFor, noteOf, pathlessNoteOf, placeBytes, plainPath } from "./writer/begunNotes.js"
 import type { SpanIntent } from "./writer/spans.js"
 
 /** What a process notes of its calls before they go anywhere (`writer/begunCalls.ts`). Plain functions: this runs for every call. */
 export class BegunCalls {
-  private file = ""
   private readonly redactor: Redactor
   private readonly hasOwnPatterns: boolean
   private readonly buffer = Buffer.alloc(placeBytes)
   private readonly free: Array<number> = []
   private places = 0
-  /** Null before the first note. */
-  private descriptor: number | null = null
-  /** A note could not be written, or every call has ended. */
-  private isBroken = false
+  /** In memory and beside the store, by the names that the store has at the first note. */
+  private files: readonly [NoteFile, NoteFile] | null = null
+  /** Places from this one on are beside the store. */
+  private besideFrom = Number.POSITIVE_INFINITY
+  /** Until then nothing is tried, on `performance.now()`: on a full disk every try may take its time. */
+  private retryAt = 0
 
   constructor(private readonly storePath: string, private readonly processId: string, rules: RedactionRules) {
     this.redactor = new Redactor(rules)
@@ -23,10 +24,12 @@ export class BegunCalls {
 
   /** Answers the place of the note, for `end`; -1 where none could be written. */
   begin(intent: SpanIntent): number {
-    if (this.isBroken) return -1
+    if (performance.now() < this.retryAt) return -1
     const place = this.free.pop() ?? this.places++
-    this.write(place, this.bytesOf(intent))
-    return this.isBroken ? -1 : place
+    if (this.write(place, this.bytesOf(intent))) return place
+    this.retryAt = performance.now() + retryMs
+    this.free.push(place)
+    return -1
   }
 
   /** The call has a row, or is lost: its place is free. The note in it says nothing new. */
@@ -36,15 +39,8 @@ export class BegunCalls {
 
   /** Every call has ended. */
   close(): void {
-    this.isBroken = true
-    if (this.descriptor === null) return
-    closeSync(this.descriptor)
-    rmSync(this.file, { force: true })
-  }
-
-  private open(): number {
-    this.file = begunFileOf(this.storePath, this.processId)
-    return openSync(this.file, "wx+", 0o600)
+    this.retryAt = Number.POSITIVE_INFINITY
+    this.files?.forEach((file) => file.close())
   }
 
   /** Puts the note of a call into the buffer. Nothing is written of what may hold a secret. */
@@ -77,14 +73,50 @@ export class BegunCalls {
     return bytes + 1
   }
 
-  private write(place: number, bytes: number): void {
+  private write(place: number, bytes: number): boolean {
+    const [inMemory, beside] = this.files ??= filesFor(this.storePath, this.processId)
     try {
-      writeSync(this.descriptor ??= this.open(), this.buffer, 0, bytes, place * placeBytes)
+      if (place < this.besideFrom) {
+        inMemory.write(this.buffer, bytes, place)
+        return true
+      }
+    } catch {
+      // There is no such folder, or no room in it for one more place: those before stay where they are.
+      this.besideFrom = place
+    }
+    try {
+      beside.write(this.buffer, bytes, place)
+      return true
     } catch {
       // On a full disk, say: what is committed tells of the calls, as far as it goes.
-      this.isBroken = true
+      return false
     }
   }
+}
+
+const retryMs = 10_000
+
+/** Made with the first note in it. */
+class NoteFile {
+  private descriptor: number | null = null
+
+  constructor(private readonly path: string) {}
+
+  write(buffer: Buffer, bytes: number, place: number): void {
+    this.descriptor ??= openSync(this.path, "wx", 0o600)
+    writeSync(this.descriptor, buffer, 0, bytes, place * placeBytes)
+  }
+
+  close(): void {
+    if (this.descriptor === null) return
+    closeSync(this.descriptor)
+    rmSync(this.path, { force: true })
+  }
+}
+
+const filesFor = (storePath: string, processId: string): readonly [NoteFile, NoteFile] => {
+  const [inMemory, beside] = begunFilesFor(storePath, processId)
+  return [new NoteFile(inMemory), new NoteFile(beside)]
 }
 
 const lineEnd = 0x0a

@@ -10,7 +10,7 @@ import { defaultRules } from "../../src/openai/Redaction.js"
 import { BegunCalls } from "../../src/store/BegunCalls.js"
 import * as Sqlite from "../../src/store/Sqlite.js"
 import { StoreProcess } from "../../src/store/Sqlite.js"
-import { begunFileOf, placeBytes } from "../../src/store/writer/begunNotes.js"
+import { begunFilesFor, placeBytes } from "../../src/store/writer/begunNotes.js"
 import type { SpanIntent } from "../../src/store/writer/spans.js"
 import { rowsOf, scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
@@ -20,6 +20,9 @@ const dead = `${hostname()}/99999999/${randomBytes(4).toString("hex")}`
 
 /** When it was last heard of: half a minute after its calls began. */
 const heartbeatMs = 1_700_000_030_000
+
+/** Of a process that has noted calls. */
+const begunFileOf = (path: string, id: string): string => begunFilesFor(path, id).find((file) => existsSync(file)) ?? ""
 
 const call = (spanId: string, more: Partial<SpanIntent> = {}): SpanIntent => ({
   spanId,
@@ -37,7 +40,7 @@ const call = (spanId: string, more: Partial<SpanIntent> = {}): SpanIntent => ({
 })
 
 /** A store whose process died over these notes, opened again: how many calls that found, and their rows. */
-const afterDeath = (write: (notes: BegunCalls, path: string) => void, rules = defaultRules) =>
+const afterDeath = (write: (notes: BegunCalls, path: string) => void, rules = defaultRules, id = dead) =>
   Effect.gen(function*() {
     const path = join(yield* scratchFolder, "store.sqlite")
     const opened = Effect.provide(
@@ -48,11 +51,11 @@ const afterDeath = (write: (notes: BegunCalls, path: string) => void, rules = de
     const store = new Database(path)
     store.prepare(
       "INSERT INTO processes (id, host, pid, kind, started_at_ms, heartbeat_at_ms) VALUES (?, ?, 99999999, 'proxy', 1, ?)"
-    ).run(dead, hostname(), heartbeatMs)
+    ).run(id, hostname(), heartbeatMs)
     store.close()
-    write(new BegunCalls(path, dead, rules), path)
+    write(new BegunCalls(path, id, rules), path)
     const count = yield* opened
-    yield* eventually("no file", Effect.sync(() => existsSync(begunFileOf(path, dead)) ? undefined : true))
+    yield* eventually("no file", Effect.sync(() => begunFileOf(path, id) === "" ? true : undefined))
     // Nothing is left that a second start could find.
     assert.strictEqual(yield* opened, 0)
     const rows = rowsOf<Record<string, unknown>>(
@@ -111,7 +114,7 @@ describe("Notes of calls that have begun", () => {
   it.scopedLive("are found where the store was moved after the death", () =>
     Effect.gen(function*() {
       const elsewhere = join(yield* scratchFolder, "store.sqlite")
-      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(begunFileOf(elsewhere, dead), { force: true })))
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(begunFileOf(elsewhere, dead))))
       const { rows } = yield* afterDeath(() => void new BegunCalls(elsewhere, dead, defaultRules).begin(call("aa")))
       assert.deepStrictEqual(rows, [row("aa")])
       // Of the store that is still there, say, and this one a copy.
@@ -235,6 +238,21 @@ describe("Notes of calls that have begun", () => {
       })
   )
 
+  // The name of the file in memory is longer by eight characters: this one is too long for it, and for no other.
+  it.scopedLive("are beside the store where they do not go into memory", () =>
+    Effect.gen(function*() {
+      const id = `${dead}${"n".repeat(232 - encodeURIComponent(dead).length)}`
+      const { rows } = yield* afterDeath(
+        (notes, path) => {
+          notes.begin(call("aa"))
+          assert.strictEqual(dirname(begunFileOf(path, id)), dirname(path))
+        },
+        defaultRules,
+        id
+      )
+      assert.deepStrictEqual(rows, [row("aa")])
+    }))
+
   it.scopedLive("are given up where they cannot be written, and leave nothing after a clean end", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
@@ -247,6 +265,6 @@ describe("Notes of calls that have begun", () => {
       const place = notes.begin(call("aa"))
       notes.close()
       notes.end(place)
-      assert.isFalse(existsSync(begunFileOf(join(folder, "store.sqlite"), dead)))
+      assert.strictEqual(begunFileOf(join(folder, "store.sqlite"), dead), "")
     }))
 })

@@ -1,6 +1,6 @@
 /** Where the notes of begun calls are, and what is in one: all that a process which makes calls needs of `begunCalls.ts`. */
 import { hash } from "node:crypto"
-import { accessSync, constants, realpathSync } from "node:fs"
+import { realpathSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import { redacted } from "../../openai/Secrets.js"
 import { filesIn } from "./filesIn.js"
@@ -47,19 +47,10 @@ export const begunFilesBy = (storePath: string, processId: string): ReadonlyArra
   )
 }
 
-/** Where a process notes its calls of a store that is there. */
-export const begunFileOf = (storePath: string, processId: string): string => {
+/** Where a process notes its calls of a store that is there: in memory, and what does not go there beside the store. */
+export const begunFilesFor = (storePath: string, processId: string): readonly [inMemory: string, beside: string] => {
   const [inMemory, beside] = placesOf(storePath)
-  return fileIn(isWritable(memory) ? inMemory : beside, processId)
-}
-
-const isWritable = (folder: string): boolean => {
-  try {
-    accessSync(folder, constants.W_OK | constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
+  return [fileIn(inMemory, processId), fileIn(beside, processId)]
 }
 
 /** The files of all processes of a store, and whose they are. */

@@ -8,7 +8,9 @@ export class BegunCalls {
   private readonly redactor: Redactor
   private readonly hasOwnPatterns: boolean
   private readonly buffer = Buffer.alloc(placeBytes)
-  private readonly free: Array<number> = []
+  /** Places whose notes are of calls that have ended, and places without a note. */
+  private ended: Array<number> = []
+  private readonly empty: Array<number> = []
   private places = 0
   /** In memory and beside the store, by the names that the store has at the first note. */
   private files: readonly [NoteFile, NoteFile] | null = null
@@ -25,16 +27,27 @@ export class BegunCalls {
   /** Answers the place of the note, for `end`; -1 where none could be written. */
   begin(intent: SpanIntent): number {
     if (performance.now() < this.retryAt) return -1
-    const place = this.free.pop() ?? this.places++
+    const place = this.ended.pop() ?? this.empty.pop() ?? this.places++
     if (this.write(place, this.bytesOf(intent))) return place
     this.retryAt = performance.now() + retryMs
-    this.free.push(place)
+    this.empty.push(place)
     return -1
   }
 
-  /** The call has a row, or is lost: its place is free. The note in it says nothing new. */
+  /** The call has a row, or is lost: its place is free, and its note says nothing new. */
   end(place: number): void {
-    if (place !== -1) this.free.push(place)
+    if (place !== -1) this.ended.push(place)
+  }
+
+  /** Takes away the notes of calls that have ended. To be called now and then: their rows may be deleted, and must not come back. */
+  tidy(): void {
+    if (this.retryAt > performance.now()) return
+    this.buffer[0] = lineEnd
+    for (const place of this.ended) {
+      this.write(place, 1)
+      this.empty.push(place)
+    }
+    this.ended = []
   }
 
   /** Every call has ended. */

@@ -70,7 +70,8 @@ const storeProcess = (kind: string, path: string, recording: RecordingRules | nu
         Effect.sync(() => new BegunCalls(path, id, recording?.redaction ?? defaultRules)),
         (notes) => Effect.sync(() => notes.close())
       )
-      yield* Effect.ignore(writer.run("heartbeatProcess", { id })).pipe(
+      yield* Effect.sync(() => begun.tidy()).pipe(
+        Effect.zipRight(Effect.ignore(writer.run("heartbeatProcess", { id }))),
         Effect.schedule(Schedule.spaced(heartbeatInterval)),
         Effect.forkScoped
       )

@@ -1,6 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import Database from "better-sqlite3"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/TestClock"
 import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { chownSync, existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
@@ -85,18 +88,25 @@ describe("Notes of calls that have begun", () => {
         const first = notes.begin(call("aa"))
         notes.begin(call("bb", { clientSequenceId: 7 }))
         notes.end(first)
-        notes.begin(call("cc", { method: "GET", path: "/v1/models" }))
-        // It had a row long ago, which somebody has deleted.
-        notes.begin(call("dd", { startTimeUs: (heartbeatMs - 61_000) * 1_000 }))
+        notes.begin(call("cc", { method: "GET", path: "/v1/models", startTimeUs: 1_700_000_000_000_001 }))
+        // Its intent could not be committed then, and it is under way still.
+        notes.begin(call("dd", { startTimeUs: (heartbeatMs - 3_600_000) * 1_000 }))
         const file = begunFileOf(path, dead)
         assert.strictEqual(statSync(file).mode & 0o777, 0o600)
         // A place is used again.
         assert.isBelow(statSync(file).size, 3 * placeBytes)
       })
-      assert.strictEqual(count, 2)
+      assert.strictEqual(count, 3)
       assert.deepStrictEqual(rows, [
         row("bb", { sequence_id: 7 }),
-        row("cc", { method: "GET", path: "/v1/models", kind: "http" })
+        row("cc", {
+          method: "GET",
+          path: "/v1/models",
+          kind: "http",
+          sequence_id: 8,
+          start_time_us: 1_700_000_000_000_001
+        }),
+        row("dd", { start_time_us: (heartbeatMs - 3_600_000) * 1_000 })
       ])
     }))
 
@@ -109,6 +119,26 @@ describe("Notes of calls that have begun", () => {
         notes.begin(call("cc", { startTimeUs: 1_700_000_002_000_000 }))
       })
       assert.deepStrictEqual(rows.map(({ sequence_id: n, span_id: id }) => [id, n]), [["bb", 1], ["cc", 2]])
+    }))
+
+  it.scoped("are gone some seconds after the end of a call, whose row may be deleted", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const { begun, id } = yield* Effect.map(
+        Layer.build(Sqlite.layer({ path, kind: "test" })),
+        Context.get(StoreProcess)
+      )
+      const places = ["aa", "bb", "cc"].map((spanId) => begun.begin(call(spanId)))
+      places.slice(1).forEach((place) => begun.end(place))
+      const beginnings = () => {
+        const bytes = readFileSync(begunFileOf(path, id))
+        return places.map((place) => String.fromCharCode(bytes[place * placeBytes]!)).join("")
+      }
+      assert.strictEqual(beginnings(), "abc")
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(beginnings(), "a\n\n")
+      begun.begin(call("dd"))
+      assert.strictEqual(beginnings(), "a\nd")
     }))
 
   it.scopedLive("are found where the store was moved after the death", () =>

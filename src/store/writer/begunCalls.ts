@@ -43,20 +43,16 @@ const notesOf = (bytes: Buffer): ReadonlyArray<string> => {
   return notes
 }
 
-/** A call that began earlier had a row long before its process was last heard of. */
-const earlierUs = 60_000_000
-
 /**
- * Gives each call that a dead process had begun lately, and that has no row, the row of a call under way. Older notes are of calls
- * that ended, in places that nobody needed again, whose rows may have been deleted since.
+ * Gives each call that a dead process had begun, and that has no row, the row of a call under way: its intent may not have been
+ * committed yet, or could not be. Notes of calls that ended are some seconds old at most (`BegunCalls.tidy`), and so are their rows.
  */
-export const openBegun = (db: Db, processId: string, lastHeardOfMs: number): void => {
+export const openBegun = (db: Db, processId: string): void => {
   const { name } = db.connection
   const intents = begunFilesBy(name, processId).flatMap((file) => notesIn(file, name))
     .flatMap((note) => intentOf(note, processId) ?? [])
   // As they began, whatever places they had: the calls of an attempt are numbered as they come.
   for (const intent of intents.toSorted((a, b) => a.startTimeUs - b.startTimeUs)) {
-    if (intent.startTimeUs < lastHeardOfMs * 1_000 - earlierUs) continue
     if (db.prepare("SELECT 1 FROM spans WHERE span_id = ?").get(intent.spanId) !== undefined) continue
     cleanSpan(intent)
     openSpan(db, intent)

@@ -34,7 +34,7 @@ export const endProcess = (db: Db, { id }: { readonly id: string }): number => c
 
 /** Nobody knows when a call ended that its process did not live to record: it was under way when that was last heard of. */
 const closeEntry = (db: Db, id: string, lastHeardOfMs: number): number => {
-  openBegun(db, id, lastHeardOfMs)
+  openBegun(db, id)
   db.prepare("UPDATE processes SET ended_at_ms = ? WHERE id = ?").run(db.now, id)
   db.prepare("UPDATE workers SET ended_at_ms = ? WHERE process_id = ? AND ended_at_ms IS NULL").run(db.now, id)
   return db.prepare(

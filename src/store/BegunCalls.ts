@@ -1,5 +1,6 @@
 import { closeSync, openSync, rmSync, writeSync } from "node:fs"
 import { type RedactionRules, Redactor } from "../openai/Redaction.js"
+import { redacted } from "../openai/Secrets.js"
 import { bareNoteOf, begunFilesFor, noteOf, pathlessNoteOf, placeBytes, plainPath } from "./writer/begunNotes.js"
 import type { SpanIntent } from "./writer/spans.js"
 
@@ -141,5 +142,9 @@ const cleanOf = (intent: SpanIntent, redactor: Redactor): SpanIntent => ({
   traceId: redactor.label(intent.traceId),
   rolloutId: redactor.label(intent.rolloutId),
   attemptId: redactor.label(intent.attemptId),
-  path: redactor.label(plainPath(intent.path))
+  path: shortOf(redactor, plainPath(intent.path))
 })
+
+/** A path that does not fit is not worth the search: every call waits for it. */
+const shortOf = (redactor: Redactor, path: string): string =>
+  path.length < placeBytes ? redactor.label(path) : `/${redacted}`

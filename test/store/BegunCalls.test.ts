@@ -244,6 +244,17 @@ describe("Notes of calls that have begun", () => {
       })
   )
 
+  it.scopedLive("are read by the next who can, where whoever found the process dead could not", () =>
+    Effect.gen(function*() {
+      const { count, rows } = yield* afterDeath((notes, path) => {
+        notes.begin(call("aa"))
+        const store = new Database(path)
+        store.prepare("UPDATE processes SET ended_at_ms = 1 WHERE id = ?").run(dead)
+        store.close()
+      })
+      assert.deepStrictEqual([count, rows], [1, [row("aa")]])
+    }))
+
   // Elsewhere the file is beside its store, and goes with it.
   it.scopedLive.skipIf(!existsSync("/dev/shm"))(
     "are taken away a day after the death of a process whose store nobody opens",

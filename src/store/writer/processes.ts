@@ -1,6 +1,7 @@
 /** Which tau processes use the store, and what a dead one leaves behind. */
 import { hostname } from "node:os"
 import { openBegun } from "./begunCalls.js"
+import { begunFilesOf } from "./begunNotes.js"
 import type { Db } from "./Database.js"
 import { isAlive, pidStarted, statOf } from "./pids.js"
 import { requeueCrashed } from "./rollouts.js"
@@ -20,7 +21,20 @@ export const startProcess = (db: Db, { id, kind, pid }: ProcessStart): number =>
   db.prepare(
     "INSERT INTO processes (id, host, pid, pid_started, kind, started_at_ms, heartbeat_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)"
   ).run(id, hostname(), pid, pidStarted(pid), kind, db.now, db.now)
-  return markDeadProcesses(db, id)
+  return settleNoted(db) + markDeadProcesses(db, id)
+}
+
+/**
+ * Whoever closed the entry of a dead process may not have been able to read what it had noted of its calls: another user, or
+ * another host. The notes are there until somebody can.
+ */
+const settleNoted = (db: Db): number => {
+  let unknownCalls = 0
+  for (const { processId } of begunFilesOf(db.connection.name)) {
+    const entry = db.prepare(`${entries} WHERE id = ?`).get(processId) as Entry | undefined
+    if (entry !== undefined && !isPresent(entry, db.now)) unknownCalls += closeEntry(db, processId, entry.heartbeatAtMs)
+  }
+  return unknownCalls
 }
 
 export const heartbeatProcess = (db: Db, { id }: { readonly id: string }): null => {
@@ -35,7 +49,7 @@ export const endProcess = (db: Db, { id }: { readonly id: string }): number => c
 /** Nobody knows when a call ended that its process did not live to record: it was under way when that was last heard of. */
 const closeEntry = (db: Db, id: string, lastHeardOfMs: number): number => {
   openBegun(db, id)
-  db.prepare("UPDATE processes SET ended_at_ms = ? WHERE id = ?").run(db.now, id)
+  db.prepare("UPDATE processes SET ended_at_ms = coalesce(ended_at_ms, ?) WHERE id = ?").run(db.now, id)
   db.prepare("UPDATE workers SET ended_at_ms = ? WHERE process_id = ? AND ended_at_ms IS NULL").run(db.now, id)
   return db.prepare(
     `UPDATE spans SET state = 'unknown_after_crash', end_time_us = max(start_time_us, ?)
@@ -53,10 +67,11 @@ export const markDeadProcesses = (db: Db, self: string): number => {
 
 /** The entries of processes that have not ended theirs: of those that run, and of those that died. */
 export const openEntries = (db: Pick<Db, "prepare">) =>
-  db.prepare(
-    `SELECT id, kind, host, pid, pid_started AS pidStarted, heartbeat_at_ms AS heartbeatAtMs
-     FROM processes WHERE ended_at_ms IS NULL`
-  ).all() as ReadonlyArray<ProcessEntry & { readonly id: string; readonly kind: string }>
+  db.prepare(`${entries} WHERE ended_at_ms IS NULL`).all() as ReadonlyArray<Entry>
+
+const entries = "SELECT id, kind, host, pid, pid_started AS pidStarted, heartbeat_at_ms AS heartbeatAtMs FROM processes"
+
+type Entry = ProcessEntry & { readonly id: string; readonly kind: string }
 
 export interface ProcessEntry {
   readonly host: string

@@ -257,7 +257,7 @@ describe("Notes of calls that have begun", () => {
 
   // Elsewhere the file is beside its store, and goes with it.
   it.scopedLive.skipIf(!existsSync("/dev/shm"))(
-    "are taken away a day after the death of a process whose store nobody opens",
+    "are taken away a month after the death of a process whose store nobody opens, and not within a week",
     () =>
       Effect.gen(function*() {
         const folder = yield* scratchFolder
@@ -269,10 +269,14 @@ describe("Notes of calls that have begun", () => {
         const [forgotten = "", live = ""] = kept
         yield* Effect.addFinalizer(() => Effect.sync(() => kept.forEach((file) => rmSync(file, { force: true }))))
         const open = Effect.provide(StoreProcess, Sqlite.layer({ path: join(folder, "store.sqlite"), kind: "test" }))
+        const age = (days: number) => {
+          const then = Date.now() / 1_000 - days * 86_400
+          for (const file of kept) utimesSync(file, then, then)
+        }
+        age(7)
         yield* open
         assert.isTrue(existsSync(forgotten))
-        const longAgo = Date.now() / 1_000 - 90_000
-        for (const file of kept) utimesSync(file, longAgo, longAgo)
+        age(31)
         yield* open
         yield* eventually("no file", Effect.sync(() => existsSync(forgotten) ? undefined : true))
         assert.isTrue(existsSync(live))

@@ -70,13 +70,14 @@ export const sweepBegun = (db: Db): void => {
   }
 }
 
-const dayMs = 86_400_000
+/** Long enough that nobody who comes back to a store after a holiday misses a call. */
+const forgottenMs = 30 * 86_400_000
 
-/** Of a process of this host that died a day ago or more, over a store that nobody has opened since. */
+/** Of a process of this host that died long ago, over a store that nobody has opened since. */
 const isForgotten = (name: string, nowMs: number): boolean => {
   const [host, pid = ""] = processOf(name.slice(name.indexOf(".") + 1, -ending.length))?.split("/") ?? []
   const written = statSync(join(memory, name), { throwIfNoEntry: false })?.mtimeMs ?? nowMs
-  return host === hostname() && nowMs - written > dayMs && !isAlive(Number(pid))
+  return host === hostname() && nowMs - written > forgottenMs && !isAlive(Number(pid))
 }
 
 /** A file that cannot be taken away is read again at a later start, which finds the rows. */

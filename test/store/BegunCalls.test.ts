@@ -42,7 +42,7 @@ const call = (spanId: string, more: Partial<SpanIntent> = {}): SpanIntent => ({
   ...more
 })
 
-/** A store whose process died over these notes, opened again: how many calls that found, and their rows. */
+/** A store whose process died over these notes, opened again: how many calls that found, their rows, and what is left. */
 const afterDeath = (write: (notes: BegunCalls, path: string) => void, rules = defaultRules, id = dead) =>
   Effect.gen(function*() {
     const path = join(yield* scratchFolder, "store.sqlite")
@@ -58,14 +58,13 @@ const afterDeath = (write: (notes: BegunCalls, path: string) => void, rules = de
     store.close()
     write(new BegunCalls(path, id, rules), path)
     const count = yield* opened
-    yield* eventually("no file", Effect.sync(() => begunFileOf(path, id) === "" ? true : undefined))
     // Nothing is left that a second start could find.
     assert.strictEqual(yield* opened, 0)
     const rows = rowsOf<Record<string, unknown>>(
       path,
       `SELECT span_id, state, kind, method, path, rollout_id, attempt_id, sequence_id, start_time_us FROM spans ORDER BY span_id`
     )
-    return { count, rows }
+    return { count, rows, left: begunFileOf(path, id) }
   })
 
 const row = (spanId: string, more: object = {}) => ({
@@ -84,7 +83,7 @@ const row = (spanId: string, more: object = {}) => ({
 describe("Notes of calls that have begun", () => {
   it.scopedLive("give the calls of a process that was killed a row, those that ended none", () =>
     Effect.gen(function*() {
-      const { count, rows } = yield* afterDeath((notes, path) => {
+      const { count, left, rows } = yield* afterDeath((notes, path) => {
         const first = notes.begin(call("aa"))
         notes.begin(call("bb", { clientSequenceId: 7 }))
         notes.end(first)
@@ -97,6 +96,7 @@ describe("Notes of calls that have begun", () => {
         assert.isBelow(statSync(file).size, 3 * placeBytes)
       })
       assert.strictEqual(count, 3)
+      assert.strictEqual(left, "")
       assert.deepStrictEqual(rows, [
         row("bb", { sequence_id: 7 }),
         row("cc", {
@@ -233,14 +233,16 @@ describe("Notes of calls that have begun", () => {
 
   // Only root can give a file away.
   it.scopedLive.skipIf(process.getuid?.() !== 0)(
-    "are not believed where another user wrote them",
+    "are not believed where another user wrote them, and left to that user",
     () =>
       Effect.gen(function*() {
-        const { count, rows } = yield* afterDeath((notes, path) => {
+        const { count, left, rows } = yield* afterDeath((notes, path) => {
           notes.begin(call("aa"))
           chownSync(begunFileOf(path, dead), 65_534, 65_534)
         })
         assert.deepStrictEqual([count, rows], [0, []])
+        assert.isTrue(existsSync(left))
+        rmSync(left)
       })
   )
 

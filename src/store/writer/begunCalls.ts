@@ -18,22 +18,23 @@ import { openSpan } from "./spans.js"
 /** A pipe with no writer, and a link to one, would hold the store's only writer up. */
 const reading = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
-/** None where the file is neither ours nor of the store's owner: others may write to the folder, too. */
-const notesIn = (file: string, storePath: string): ReadonlyArray<string> => {
+/** What is in a file; null where that is neither ours nor of the store's owner, for others may write to the folder, too. */
+const bytesIn = (file: string, storePath: string): Buffer | null => {
   let descriptor: number | null = null
   try {
     descriptor = openSync(file, reading)
     const status = fstatSync(descriptor)
-    if (!status.isFile() || (status.uid !== process.getuid?.() && status.uid !== statSync(storePath).uid)) return []
-    return notesOf(readFileSync(descriptor))
+    const isOurs = status.uid === process.getuid?.() || status.uid === statSync(storePath).uid
+    return status.isFile() && isOurs ? readFileSync(descriptor) : null
   } catch {
-    return []
+    return null
   } finally {
     if (descriptor !== null) closeSync(descriptor)
   }
 }
 
-const notesOf = (bytes: Buffer): ReadonlyArray<string> => {
+const notesIn = (file: string, storePath: string): ReadonlyArray<string> => {
+  const bytes = bytesIn(file, storePath) ?? none
   const notes: Array<string> = []
   for (let start = 0; start < bytes.length; start += placeBytes) {
     const place = bytes.subarray(start, start + placeBytes)
@@ -42,6 +43,8 @@ const notesOf = (bytes: Buffer): ReadonlyArray<string> => {
   }
   return notes
 }
+
+const none = Buffer.alloc(0)
 
 /**
  * Gives each call that a dead process had begun, and that has no row, the row of a call under way: its intent may not have been
@@ -59,11 +62,11 @@ export const openBegun = (db: Db, processId: string): void => {
   }
 }
 
-/** Takes away the files of processes that are known, for good, to have ended: their calls have rows. */
+/** Takes away the files of processes that are known, for good, to have ended: of what could be read in them, the calls have rows. */
 export const sweepBegun = (db: Db): void => {
   for (const { file, processId } of begunFilesOf(db.connection.name)) {
     const ended = db.prepare("SELECT 1 FROM processes WHERE id = ? AND ended_at_ms IS NOT NULL").get(processId)
-    if (ended !== undefined) remove(file)
+    if (ended !== undefined && bytesIn(file, db.connection.name) !== null) remove(file)
   }
   for (const name of filesIn(memory)) {
     if (name.startsWith("tau-") && name.endsWith(ending) && isForgotten(name, db.now)) remove(join(memory, name))

@@ -77,9 +77,23 @@ const instructionsOf = (request: unknown): ReadonlyArray<Message> => {
 }
 
 const turnsOf = (request: unknown): ReadonlyArray<Message> => {
-  const prompt = at(request, "messages") ?? at(request, "input") ?? at(request, "prompt")
-  const turns: ReadonlyArray<unknown> = Array.isArray(prompt) ? prompt : [prompt]
-  return turns.flatMap(messagesOf)
+  const chat = at(request, "messages")
+  const prompt = chat ?? at(request, "input") ?? at(request, "prompt")
+  // A `prompt` that is an object names one that the server keeps.
+  const turns: ReadonlyArray<unknown> = Array.isArray(prompt) ? prompt : isObject(prompt) ? [] : [prompt]
+  const messages = turns.flatMap(messagesOf)
+  return chat === undefined ? joined(messages) : messages
+}
+
+/** Thoughts, words and calls are items of their own in a Responses request: those of one answer are one message, as in the answer itself. */
+const joined = (messages: ReadonlyArray<Message>): ReadonlyArray<Message> => {
+  const turns: Array<{ readonly role: string; readonly parts: Array<Part> }> = []
+  for (const { parts, role } of messages) {
+    const last = turns.at(-1)
+    if (role === "assistant" && last?.role === "assistant") last.parts.push(...parts)
+    else turns.push({ role, parts: [...parts] })
+  }
+  return turns
 }
 
 /** A turn of a chat, an item of a Responses request, or the plain text of either. */
@@ -88,8 +102,8 @@ const messagesOf = (turn: unknown): ReadonlyArray<Message> => {
   if (!isObject(turn)) return turn === undefined ? [] : [{ role: "user", parts: [other("value", turn)] }]
   const role = textAt(turn, "role")
   if (role === null) {
-    const part = partOf(turn)
-    return [{ role: part.type === "tool_call_response" ? "tool" : "assistant", parts: [part] }]
+    const isResult = /_(output|response)$/.test(textAt(turn, "type") ?? "")
+    return [{ role: isResult ? "tool" : "assistant", parts: [partOf(turn)] }]
   }
   const result = role === "tool" || role === "function"
   const parts = result

@@ -83,3 +83,48 @@ describe("what was answered", () => {
     )
   })
 })
+
+describe("what was asked", () => {
+  const rolesAndParts = (request: object) =>
+    conversationOf(request, null).input.map(({ parts, role }) => [role, ...parts.map(({ type }) => type)])
+
+  it("has what a model answered at once in one message, whether or not it came as items", () => {
+    const call = (id: string) => ({ type: "function_call", call_id: id, name: "add", arguments: "{}" })
+    const result = (id: string) => ({ type: "function_call_output", call_id: id, output: "3" })
+    assert.deepStrictEqual(
+      rolesAndParts({
+        input: [
+          { role: "user", content: "What is 1 + 2?" },
+          { type: "reasoning", id: "rs_1", summary: [], encrypted_content: "…" },
+          { type: "message", role: "assistant", content: [{ type: "output_text", text: "I add." }] },
+          call("a"),
+          call("b"),
+          result("a"),
+          result("b"),
+          { type: "computer_call", call_id: "c", action: { type: "screenshot" } },
+          { type: "computer_call_output", call_id: "c", output: { type: "computer_screenshot" } },
+          call("d")
+        ]
+      }),
+      [
+        ["user", "text"],
+        ["assistant", "reasoning", "text", "tool_call", "tool_call"],
+        ["tool", "tool_call_response"],
+        ["tool", "tool_call_response"],
+        ["assistant", "other"],
+        ["tool", "other"],
+        ["assistant", "tool_call"]
+      ]
+    )
+  })
+
+  it("keeps the messages of a chat apart", () => {
+    const messages = [{ role: "assistant", content: "one" }, { role: "assistant", content: "two" }]
+    assert.deepStrictEqual(rolesAndParts({ messages }), [["assistant", "text"], ["assistant", "text"]])
+  })
+
+  it("has no turn for a prompt that the server keeps", () => {
+    assert.deepStrictEqual(rolesAndParts({ prompt: { id: "pmpt_1", variables: { city: "Rome" } } }), [])
+    assert.deepStrictEqual(rolesAndParts({ prompt: "Once upon" }), [["user", "text"]])
+  })
+})

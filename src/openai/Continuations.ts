@@ -1,6 +1,10 @@
-/** Calls whose requests leave what was said before to the server, made whole: Responses with `previous_response_id` or `conversation`. */
+/**
+ * Calls whose requests leave what was said before to the server, made whole: Responses with `previous_response_id` or
+ * `conversation`, or with references to items in place of the items.
+ */
+import { finishReasons } from "./ChatCompletion.js"
 import { type Conversation, conversationOf, type Message } from "./Conversation.js"
-import { at, textAt } from "./Json.js"
+import { at, isObject, listAt, textAt } from "./Json.js"
 
 /** What had been said when a call was over, its instructions apart: a continuation takes none over. */
 interface Said {
@@ -9,7 +13,7 @@ interface Said {
 }
 
 export interface Continued extends Conversation {
-  /** False where the request continues what is not known here. */
+  /** False where the request continues, or names, what is not known here, or is not known itself. */
   readonly isWhole: boolean
 }
 
@@ -18,19 +22,40 @@ const nothing: Said = { messages: [], isWhole: true }
 export class Continuations {
   private readonly byResponse = new Map<string, Said>()
   private readonly byConversation = new Map<string, Said>()
+  private readonly items = new Map<string, unknown>()
 
   /** The call as if its request said it all. Calls are handed in in the order in which they were made. */
   add(request: unknown, answer: unknown): Continued {
-    const { instructions, output, tools, turns } = conversationOf(request, answer)
+    const { isWhole: isKnown, value } = this.withItems(request)
+    const { instructions, output, tools, turns } = conversationOf(value, answer)
     const before = this.before(request)
     const messages = [...before?.messages ?? [], ...turns]
-    const isWhole = before?.isWhole ?? false
-    const said = { messages: [...messages, ...output.slice(0, 1)], isWhole }
+    const isWhole = isKnown && before?.isWhole === true
+    this.keep(request, answer, { messages: [...messages, ...output.slice(0, 1).filter(saysSomething)], isWhole })
+    return { instructions, turns, input: [...instructions, ...messages], output, tools, isWhole }
+  }
+
+  /** An answer that is still being made, as with `background`, leaves what was said unknown. */
+  private keep(request: unknown, answer: unknown, { isWhole, messages }: Said): void {
+    const said = { messages, isWhole: isWhole && finishReasons(answer).length > 0 }
     const id = at(answer, "object") === "response" ? textAt(answer, "id") : null
     if (id !== null) this.byResponse.set(id, said)
     const conversation = conversationIn(request)
     if (conversation !== null) this.byConversation.set(conversation, said)
-    return { instructions, turns, input: [...instructions, ...messages], output, tools, isWhole }
+    for (const item of [...listAt(request, "input"), ...listAt(answer, "output")]) {
+      const itemId = textAt(item, "id")
+      if (itemId !== null && !isReference(item)) this.items.set(itemId, item)
+    }
+  }
+
+  /** The request with the items that it names in their places. What a stored prompt says, nobody here knows. */
+  private withItems(request: unknown): { readonly value: unknown; readonly isWhole: boolean } {
+    if (!isObject(request)) return { value: request, isWhole: false }
+    const isWhole = textAt(request, "prompt", "id") === null
+    const input = listAt(request, "input")
+    if (!input.some(isReference)) return { value: request, isWhole }
+    const found = input.map((item) => isReference(item) ? this.items.get(textAt(item, "id") ?? "") ?? item : item)
+    return { value: { ...request, input: found }, isWhole: isWhole && !found.some(isReference) }
   }
 
   private before(request: unknown): Said | undefined {
@@ -42,3 +67,11 @@ export class Continuations {
 }
 
 const conversationIn = (request: unknown) => textAt(request, "conversation") ?? textAt(request, "conversation", "id")
+
+/** The type may be left out where there is nothing but an id. */
+const isReference = (item: unknown): boolean =>
+  at(item, "type") === "item_reference" ||
+  (textAt(item, "id") !== null && textAt(item, "type") === null && at(item, "role") === undefined)
+
+/** A warm-up has an answer without a word. */
+const saysSomething = ({ parts }: Message): boolean => parts.length > 0

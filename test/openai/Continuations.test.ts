@@ -52,6 +52,58 @@ describe("Continuations", () => {
     assert.deepStrictEqual(calls[3]!.input, both)
   })
 
+  it("have the items that they only name, as the AI SDK does, where an earlier call had them", () => {
+    const call = { id: "fc_1", type: "function_call", call_id: "c1", name: "add", arguments: "{\"a\":1}" }
+    const first = {
+      id: "r1",
+      object: "response",
+      status: "completed",
+      output: [{ id: "rs_1", type: "reasoning", summary: [] }, call]
+    }
+    const references = [{ type: "item_reference", id: "rs_1" }, { id: "fc_1" }]
+    const result = { type: "function_call_output", call_id: "c1", output: "3" }
+    const [, second, third] = inputs(
+      [{ input: "one" }, first],
+      [{ input: [{ role: "user", content: "one" }, ...references, result] }, answer("r2", "2")],
+      [{ input: [{ type: "item_reference", id: "rs_0" }, { role: "user", content: "two" }] }, answer("r3", "3")]
+    )
+    assert.deepStrictEqual(second, {
+      isWhole: true,
+      input: [
+        said("user", "one"),
+        {
+          role: "assistant",
+          parts: [
+            { type: "reasoning", content: "" },
+            { type: "tool_call", id: "c1", name: "add", arguments: { a: 1 } }
+          ]
+        },
+        { role: "tool", parts: [{ type: "tool_call_response", id: "c1", response: "3" }] }
+      ]
+    })
+    assert.isFalse(third!.isWhole)
+  })
+
+  it("say that they are not whole where an answer was never fetched, a prompt is the server's, or a request is not there", () => {
+    const queued = { id: "r1", object: "response", status: "queued", output: [] }
+    const calls = inputs(
+      [{ input: "one", background: true }, queued],
+      [{ previous_response_id: "r1", input: "two" }, answer("r2", "2")],
+      [{ prompt: { id: "pmpt_1" }, input: "three" }, answer("r3", "3")],
+      [{ previous_response_id: "r3", input: "four" }, answer("r4", "4")]
+    )
+    assert.deepStrictEqual(calls.map(({ isWhole }) => isWhole), [true, false, false, false])
+    assert.isFalse(new Continuations().add(undefined, answer("r1", "1")).isWhole)
+  })
+
+  it("have no empty turn for a warm-up", () => {
+    const [, call] = inputs(
+      [{ generate: false, input: "one" }, { id: "r1", object: "response", status: "completed", output: [] }],
+      [{ previous_response_id: "r1", input: "two" }, answer("r2", "2")]
+    )
+    assert.deepStrictEqual(call, { isWhole: true, input: [said("user", "one"), said("user", "two")] })
+  })
+
   it("leave other calls as they are", () => {
     const chat = { messages: [{ role: "user", content: "one" }] }
     const [call] = inputs([chat, { id: "c1", choices: [{ message: { role: "assistant", content: "1" } }] }])

@@ -18,6 +18,7 @@ import { chatMessage, chatMessages } from "./chatMessages.js"
 import { otlpRequest, otlpSpan } from "./OtlpSpans.js"
 import { reading, runOf } from "./reading.js"
 import { bodiesOf, jsonOf } from "./SpanCommand.js"
+import { hasAnswer } from "./spanText.js"
 import { write } from "./Terminal.js"
 
 export interface ExportMode {
@@ -196,10 +197,10 @@ const tripletLines = (rollout: Rollout) =>
     const calls: Array<Span> = []
     for (let after: string | null = null;;) {
       const page: Page<Span> = yield* spans.list(
-        { ...anySpan, attemptId: attempt.id, kind: "llm", state: "done" },
+        { ...anySpan, attemptId: attempt.id, kind: "llm" },
         { after, limit: pageSize, order: "oldest" }
       )
-      calls.push(...page.items)
+      calls.push(...page.items.filter(hasAnswer))
       if (page.next === null) break
       after = page.next
     }

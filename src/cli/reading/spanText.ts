@@ -9,6 +9,10 @@ import { type Colour, colourOf } from "./Terminal.js"
 export const outcomeOf = ({ state, statusCode }: Span): string =>
   state === "done" ? String(statusCode ?? "done") : state
 
+/** Its answer is there and is none of an error: the call ended well, or what it began was fetched by a later one. */
+export const hasAnswer = ({ attributes, events, state }: Span): boolean =>
+  state === "done" || (attributes[GenAi.answeredBy] !== undefined && events.length === 0)
+
 export const outcomeColour = ({ state, statusCode }: Span): Colour | null => {
   if (state !== "done") return colourOf(state)
   return statusCode !== null && statusCode >= 400 ? "bad" : null

@@ -14,6 +14,7 @@ import { CommandFailed } from "../CliError.js"
 import { checkConfig, configBytesMax } from "../ConfigFile.js"
 import { printJson, reading } from "../reading/reading.js"
 import { bodiesOf, jsonOf } from "../reading/SpanCommand.js"
+import { hasAnswer } from "../reading/spanText.js"
 import { print } from "../reading/Terminal.js"
 import { isBuiltIn } from "../SimulatedUpstream.js"
 import { type Dataset, type DatasetExample, datasetOf, type DatasetRules } from "./Dataset.js"
@@ -174,10 +175,10 @@ const sessionsOf = (filter: SpanFilter) =>
     let isOpenAi = true
     for (let after: string | null = null;;) {
       const page: Page<Span> = yield* spans.list(
-        { ...filter, kind: "llm", role: "main", state: "done" },
+        { ...filter, kind: "llm", role: "main" },
         { after, limit: pageSize, order: "oldest" }
       )
-      for (const span of page.items.filter(isOwnWork)) {
+      for (const span of page.items.filter((one) => hasAnswer(one) && isOwnWork(one))) {
         const { answer, request } = yield* bodiesOf(span)
         sessions.add(span, conversationOf(jsonOf(request), jsonOf(answer)))
         isOpenAi &&= span.attributes[GenAi.providerName] === "openai"

@@ -1,0 +1,115 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { request } from "undici"
+import { toBaseUrl } from "../../src/domain/Attribution.js"
+import { Proxy } from "../../src/proxy/Proxy.js"
+import { RolloutQueue } from "../../src/store/RolloutQueue.js"
+import { RunStore } from "../../src/store/RunStore.js"
+import { nextAttempt } from "../support/attempts.js"
+import { attribution, finishedSpans, proxyAt } from "../support/proxy.js"
+import { scratchFolder } from "../support/store.js"
+import { upstream, withBody } from "../support/upstream.js"
+import { tau } from "./tau.js"
+
+const responseOf = (id: string, status: string) => ({
+  id,
+  object: "response",
+  model: "m",
+  status,
+  error: status === "failed" ? { code: "server_error", message: "The model broke down." } : null,
+  output: status === "completed"
+    ? [{ type: "message", role: "assistant", content: [{ type: "output_text", text: `the answer of ${id}` }] }]
+    : [],
+  usage: null
+})
+
+/** Streams are cut before they say anything, and answers are there, or have failed, at the first look. */
+const server = () => {
+  let count = 0
+  return upstream(withBody((_, { method, url }, response) => {
+    if (method === "GET") {
+      const id = url!.split("/").at(-1)!
+      const answer = JSON.stringify(responseOf(id, id === "resp_2" ? "failed" : "completed"))
+      response.writeHead(200, { "content-type": "application/json" }).end(answer)
+    } else {
+      const created = { type: "response.created", response: responseOf(`resp_${count += 1}`, "in_progress") }
+      response.writeHead(200, { "content-type": "text/event-stream" }).end(`data: ${JSON.stringify(created)}\n\n`)
+    }
+  }))
+}
+
+const post = (base: string, body: object) =>
+  Effect.promise(async () => {
+    const answer = await request(`${base}/responses`, {
+      method: "POST",
+      body: JSON.stringify({ model: "m", stream: true, ...body })
+    })
+    await answer.body.dump()
+  })
+const get = (base: string, id: string) =>
+  Effect.promise(async () => (await request(`${base}/responses/${id}`)).body.dump())
+
+const said = (role: string, content: string) => ({ role, content })
+
+// Each test starts a process.
+describe("a stream that was cut and whose answer was fetched", { timeout: 60_000 }, () => {
+  it.scopedLive("is a triplet like any other, and is what later calls continue", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const proxy = proxyAt(path, yield* server())
+      const layer = Layer.provideMerge(Layer.mergeAll(RunStore.layer, RolloutQueue.layer), proxy)
+      const triplets = yield* Effect.provide(
+        Effect.gen(function*() {
+          const { claim, url } = yield* nextAttempt
+          yield* post(url, { input: "one" })
+          yield* get(url, "resp_1")
+          yield* post(url, { input: "in vain" })
+          yield* get(url, "resp_2")
+          yield* post(url, { input: "for nobody" })
+          yield* post(url, { input: "two", previous_response_id: "resp_1" })
+          yield* get(url, "resp_4")
+          yield* finishedSpans(7, claim.attemptId)
+          yield* (yield* RolloutQueue).succeed(claim, { output: "", score: 1, rewards: [] })
+          const { stderr, stdout } = tau(["export", "triplets", "--store", path])
+          assert.strictEqual(stderr, "")
+          return stdout.trimEnd().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>)
+        }),
+        layer
+      )
+      const first = [said("user", "one")]
+      assert.deepStrictEqual(
+        triplets.map(({ is_last, is_whole, prompt, response }) => ({ is_last, is_whole, prompt, response })),
+        [
+          { is_last: false, is_whole: true, prompt: first, response: said("assistant", "the answer of resp_1") },
+          {
+            is_last: true,
+            is_whole: true,
+            prompt: [...first, said("assistant", "the answer of resp_1"), said("user", "two")],
+            response: said("assistant", "the answer of resp_4")
+          }
+        ]
+      )
+    }))
+
+  it.scopedLive("is the last answer of its session when examples are made of traffic", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const path = join(folder, "store.sqlite")
+      yield* Effect.provide(
+        Effect.gen(function*() {
+          const base = toBaseUrl((yield* Proxy).origin, attribution)
+          yield* post(base, { input: "one" })
+          yield* get(base, "resp_1")
+          yield* finishedSpans(2)
+          const { status, stderr } = tau(["dataset", "build", "--store", path, "--out", join(folder, "dataset")])
+          assert.strictEqual(status, 0, stderr)
+        }),
+        proxyAt(path, yield* server())
+      )
+      const example = JSON.parse(readFileSync(join(folder, "dataset", "dataset.jsonl"), "utf8")) as object
+      assert.deepInclude(example, { prompt: "one", expected: "the answer of resp_1" })
+    }))
+})

@@ -252,6 +252,37 @@ describe("An answer that is made in the background", () => {
           ))
     ))
 
+  it.scopedLive("is counted less what the stream had counted before it was cut, and its call is not one that failed", () =>
+    Effect.gen(function*() {
+      const partly = { ...responseOf("in_progress"), usage: { ...usage, output_tokens: 1 } }
+      const url = yield* server(
+        (response) => json(response, responseOf("completed")),
+        (response) =>
+          response.writeHead(200, { "content-type": "text/event-stream" })
+            .end(`data: ${JSON.stringify({ type: "response.in_progress", response: partly })}\n\n`)
+      )
+      const path = join(yield* scratchFolder, "store.sqlite")
+      yield* Effect.provide(
+        Effect.gen(function*() {
+          const { claim, url } = yield* nextAttempt
+          for (let n = 0; n < 2; n++) {
+            yield* post(url)
+            yield* get(url)
+          }
+          const calls = (yield* finishedSpans(4, claim.attemptId)).filter(({ kind }) => kind === "llm")
+          assert.deepStrictEqual(
+            calls.map(({ attributes, retriedBy }) => [retriedBy, attributes["tau.call.attempt"]]),
+            [[null, 1], [null, 1]]
+          )
+          assert.deepStrictEqual(
+            rowsOf(path, "SELECT calls, input_tokens, output_tokens FROM runs"),
+            [{ calls: 2, input_tokens: 18, output_tokens: 8 }]
+          )
+        }),
+        Layer.provideMerge(Layer.mergeAll(RunStore.layer, RolloutQueue.layer), proxyAt(path, url))
+      )
+    }))
+
   it.scopedLive("is told and counted once in a run whose second attempt is given the first one's id again", () =>
     Effect.gen(function*() {
       const url = yield* server((response, polls) =>

@@ -1,17 +1,20 @@
 import * as Effect from "effect/Effect"
 import { randomBytes } from "node:crypto"
 import { Writer } from "../../src/store/Writer.js"
+import type { FinishedSpan } from "../../src/store/writer/spans.js"
 
 export interface RecordedCall {
   readonly request?: Uint8Array
   readonly response?: Uint8Array
   readonly path?: string
   readonly attemptId?: string
+  /** What else is special about its span. */
+  readonly span?: Partial<FinishedSpan>
 }
 
 /** Commits the span of a finished call, as the proxy does; fails with the writer's message. */
 export const recordCall = (
-  { attemptId = "r:attempt-1", path = "/v1/chat/completions", request, response }: RecordedCall
+  { attemptId = "r:attempt-1", path = "/v1/chat/completions", request, response, span = {} }: RecordedCall
 ) =>
   Effect.flatMap(Writer, (writer) =>
     Effect.async<void, string>((resume) => {
@@ -44,7 +47,8 @@ export const recordCall = (
         responseContentEncoding: null,
         isFirst: true,
         wasOpened: false,
-        caller: null
+        caller: null,
+        ...span
       }, {
         nowMs,
         bodies: [request ?? new Uint8Array(0), response ?? new Uint8Array(0)],

@@ -29,12 +29,13 @@ const failedBefore =
      AND ${failed}
      AND end_time_us BETWEEN ? AND ? AND (retried_by IS NULL OR retried_by = ?)
      AND attributes ->> '$."${GenAi.sessionId}"' IS ?
+     AND (attributes ->> '$."${GenAi.answeredBy}"' IS NULL OR events <> '[]')
    ORDER BY retried_by IS NULL, end_time_us DESC LIMIT 8`
 
 /**
- * A call with the same body as one of the same attempt and session that failed shortly before is its next try; a different
- * idempotency key says that it is not. Each failed try has at most one next. Where a try before this one was not recorded,
- * the client's own count stands.
+ * A call with the same body as one of the same attempt and session that failed shortly before, and whose answer nobody has
+ * fetched since, is its next try; a different idempotency key says that it is not. Each failed try has at most one next. Where a
+ * try before this one was not recorded, the client's own count stands.
  */
 export const tryOf = (db: Db, span: FinishedSpan, requestSha256: string, sessionId: string | null): Try => {
   const key = span.caller?.idempotencyKey ?? null

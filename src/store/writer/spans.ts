@@ -5,7 +5,7 @@ import { endpointOf, socketEndpointOf } from "../../openai/Endpoint.js"
 import { GenAi } from "../../openai/GenAi.js"
 import { noteForLog } from "./AttributionLog.js"
 import type { Db } from "./Database.js"
-import { awaitAnswer, completeAnswered } from "./laterAnswers.js"
+import { awaitAnswer, completeAnswered, isAnswered } from "./laterAnswers.js"
 import { type Payload, repeatingPayload, storePayload, wholePayload } from "./payloads.js"
 import { cleanAttributes, cleanEvents, cleanRequest, cleanText, recorded } from "./recorded.js"
 import { tryOf } from "./retries.js"
@@ -241,6 +241,7 @@ const stateOf = (
 
 /** The finished span; `bodies` are the recorded bytes of the request, the response, and the request before a rewrite. Null for a later version. */
 export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>): Closed | null => {
+  if (!span.isFirst && isAnswered(db, span)) return null
   const ready = prepareSpan(span, bodies)
   const { answer, derived, original, request, response } = ready
   const owner = ownerOf(db, span.attemptId)
@@ -275,9 +276,10 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
   if (!isKnown) db.prepare(insertFinished).run(...beginningOf(span, owner), ...ending)
   if (!span.isFirst) return null
   noteForLog(span)
-  if (derived.awaitedId !== null) awaitAnswer(db, span, derived.awaitedId)
+  if (derived.awaitedId !== null) awaitAnswer(db, span, derived.awaitedId, derived.attributes)
   if (derived.later !== null) {
-    return { state, ...completeAnswered(db, span, derived.later, (answer ?? response)?.sha256 ?? null) }
+    const fetched = (answer ?? response)?.sha256 ?? null
+    return { state, ...completeAnswered(db, span, derived.later, derived.attributes, fetched) }
   }
   if (span.replayOf !== undefined) return { state, inputTokens: 0, outputTokens: 0 }
   if (owner !== undefined && derived.kind === "llm") {

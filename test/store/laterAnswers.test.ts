@@ -1,0 +1,90 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { join } from "node:path"
+import { AttemptId } from "../../src/domain/Ids.js"
+import { defaultRules, type RedactionRules } from "../../src/openai/Redaction.js"
+import { SpanStore } from "../../src/store/SpanStore.js"
+import * as Sqlite from "../../src/store/Sqlite.js"
+import type { FinishedSpan } from "../../src/store/writer/spans.js"
+import { recordCall } from "../support/recordedCall.js"
+import { scratchFolder } from "../support/store.js"
+
+const withStore = <A, E, R>(test: Effect.Effect<A, E, R>, redaction: RedactionRules = defaultRules) =>
+  Effect.flatMap(scratchFolder, (folder) => {
+    const recording = { payloads: true, redaction }
+    const store = Sqlite.layer({ path: join(folder, "store.sqlite"), kind: "test", recording })
+    return Effect.provide(test, Layer.provideMerge(SpanStore.layer, store))
+  })
+
+const responseOf = (id: string, status: string, text = "42") => ({
+  id,
+  object: "response",
+  model: "m",
+  status,
+  output: status === "completed"
+    ? [{ type: "message", role: "assistant", content: [{ type: "output_text", text }] }]
+    : [],
+  usage: status === "completed" ? { input_tokens: 9, output_tokens: 4, total_tokens: 13 } : null
+})
+
+const bytesOf = (value: object | string) => Buffer.from(typeof value === "string" ? value : JSON.stringify(value))
+
+/** A call that is given only the id of its answer. */
+const begin = (response: object | string, span: Partial<FinishedSpan> = {}, request: object = { input: "?" }) =>
+  recordCall({ path: "/v1/responses", request: bytesOf(request), response: bytesOf(response), span })
+const fetch = (answer: { readonly id: string }, span: Partial<FinishedSpan> = {}) =>
+  recordCall({
+    path: `/v1/responses/${answer.id}`,
+    response: bytesOf(answer),
+    span: { method: "GET", ...span }
+  })
+
+const spans = Effect.flatMap(SpanStore, (store) => store.byAttempt(AttemptId.make("r:attempt-1")))
+
+const outputTokens = Effect.map(spans, (all) => all.map((span) => span.outputTokens))
+
+describe("an answer that is fetched later", () => {
+  it.scopedLive("is that of a call to the same server, whatever ids others give", () =>
+    withStore(Effect.gen(function*() {
+      const [one, two] = ["http://127.0.0.1:4001/v1", "http://127.0.0.1:4002/v1"] as const
+      yield* begin(responseOf("resp_1", "queued"), { upstreamUrl: one })
+      yield* begin(responseOf("resp_1", "queued"), { upstreamUrl: two })
+      yield* fetch(responseOf("resp_1", "completed"), { upstreamUrl: one })
+      assert.deepStrictEqual(yield* outputTokens, [4, null, null])
+      yield* fetch(responseOf("resp_1", "completed"), { upstreamUrl: two })
+      assert.deepStrictEqual(yield* outputTokens, [4, 4, null, null])
+    })))
+
+  it.scopedLive("is nobody's where its id was redacted", () =>
+    withStore(
+      Effect.gen(function*() {
+        yield* begin(responseOf("resp_0a1b2c3d", "queued"))
+        yield* begin(responseOf("resp_4e5f6a7b", "queued"))
+        yield* fetch(responseOf("resp_0a1b2c3d", "completed"))
+        assert.deepStrictEqual(yield* outputTokens, [null, null, null])
+      }),
+      { ...defaultRules, patterns: [{ source: "[0-9a-f]{8}", flags: "" }] }
+    ))
+
+  it.scopedLive("says of its call that secrets were taken out of it", () =>
+    withStore(Effect.gen(function*() {
+      const secret = "sk-abcdefghijklmnopqrst"
+      yield* begin(responseOf("resp_1", "queued"), {}, { input: secret })
+      yield* fetch(responseOf("resp_1", "completed", `${secret} ${secret}`))
+      const [call] = yield* spans
+      assert.strictEqual(call!.attributes["tau.redacted"], 3)
+    })))
+
+  it.scopedLive("stays when a later version of its call is written", () =>
+    withStore(Effect.gen(function*() {
+      const spanId = "00000000000000aa"
+      yield* begin(responseOf("resp_1", "queued"), { spanId })
+      yield* fetch(responseOf("resp_1", "completed"))
+      const [before] = yield* spans
+      yield* begin(`${JSON.stringify(responseOf("resp_1", "queued"))}\n`, { spanId, isFirst: false, wasOpened: true })
+      const [after] = yield* spans
+      assert.strictEqual(before!.outputTokens, 4)
+      assert.deepStrictEqual(after, before)
+    })))
+})

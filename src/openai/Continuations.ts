@@ -6,9 +6,13 @@ import { finishReasons } from "./ChatCompletion.js"
 import { type Conversation, conversationOf, type Message } from "./Conversation.js"
 import { at, isObject, listAt, textAt } from "./Json.js"
 
-/** What had been said when a call was over, its instructions apart: a continuation takes none over. */
+/**
+ * What had been said when a call was over, its instructions apart: a continuation takes none over. Only what the call added is kept
+ * of each: a thousand calls would else keep half a million messages.
+ */
 interface Said {
-  readonly messages: ReadonlyArray<Message>
+  readonly before: Said | undefined
+  readonly added: ReadonlyArray<Message>
   readonly isWhole: boolean
 }
 
@@ -17,7 +21,13 @@ export interface Continued extends Conversation {
   readonly isWhole: boolean
 }
 
-const nothing: Said = { messages: [], isWhole: true }
+const nothing: Said = { before: undefined, added: [], isWhole: true }
+
+const messagesOf = (said: Said | undefined): ReadonlyArray<Message> => {
+  const added: Array<ReadonlyArray<Message>> = []
+  for (let one = said; one !== undefined; one = one.before) added.push(one.added)
+  return added.toReversed().flat()
+}
 
 export class Continuations {
   private readonly byResponse = new Map<string, Said>()
@@ -29,15 +39,14 @@ export class Continuations {
     const { isWhole: isKnown, value } = this.withItems(request)
     const { instructions, output, tools, turns } = conversationOf(value, answer)
     const before = this.before(request)
-    const messages = [...before?.messages ?? [], ...turns]
     const isWhole = isKnown && before?.isWhole === true
-    this.keep(request, answer, { messages: [...messages, ...output.slice(0, 1).filter(saysSomething)], isWhole })
-    return { instructions, turns, input: [...instructions, ...messages], output, tools, isWhole }
+    this.keep(request, answer, { before, added: [...turns, ...output.slice(0, 1).filter(saysSomething)], isWhole })
+    return { instructions, turns, input: [...instructions, ...messagesOf(before), ...turns], output, tools, isWhole }
   }
 
   /** An answer that is still being made, as with `background`, leaves what was said unknown. */
-  private keep(request: unknown, answer: unknown, { isWhole, messages }: Said): void {
-    const said = { messages, isWhole: isWhole && finishReasons(answer).length > 0 }
+  private keep(request: unknown, answer: unknown, whole: Said): void {
+    const said = { ...whole, isWhole: whole.isWhole && finishReasons(answer).length > 0 }
     const id = at(answer, "object") === "response" ? textAt(answer, "id") : null
     if (id !== null) this.byResponse.set(id, said)
     const conversation = conversationIn(request)

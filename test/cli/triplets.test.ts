@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { request } from "undici"
@@ -10,9 +11,10 @@ import { RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { RunStore } from "../../src/store/RunStore.js"
 import { nextAttempt } from "../support/attempts.js"
 import { attribution, finishedSpans, proxyAt } from "../support/proxy.js"
+import { recordCall } from "../support/recordedCall.js"
 import { scratchFolder } from "../support/store.js"
 import { upstream, withBody } from "../support/upstream.js"
-import { tau } from "./tau.js"
+import { root, tau } from "./tau.js"
 
 const responseOf = (id: string, status: string) => ({
   id,
@@ -111,5 +113,48 @@ describe("a stream that was cut and whose answer was fetched", { timeout: 60_000
       )
       const example = JSON.parse(readFileSync(join(folder, "dataset", "dataset.jsonl"), "utf8")) as object
       assert.deepInclude(example, { prompt: "one", expected: "the answer of resp_1" })
+    }))
+})
+
+/** How many lines a command writes while it has this much memory for objects, and its exit code. */
+const linesWithin = (megabytes: number, args: ReadonlyArray<string>) =>
+  Effect.promise(() =>
+    new Promise<readonly [lines: number, code: number | null]>((resolve) => {
+      const child = spawn(process.execPath, [`--max-old-space-size=${megabytes}`, `${root}dist/cli/main.js`, ...args], {
+        stdio: ["ignore", "pipe", "ignore"],
+        timeout: 60_000
+      })
+      let lines = 0
+      child.stdout.on("data", (chunk: Buffer) => {
+        for (const byte of chunk) if (byte === 10) lines += 1
+      })
+      child.on("close", (code) => resolve([lines, code]))
+    })
+  )
+
+describe("the triplets of a long chain of Responses", { timeout: 120_000 }, () => {
+  it.scopedLive("take no more memory than one of them", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const proxy = proxyAt(path, "http://127.0.0.1:9")
+      yield* Effect.provide(
+        Effect.gen(function*() {
+          const { claim: { attemptId }, claim } = yield* nextAttempt
+          const bytesOf = (value: object) => Buffer.from(JSON.stringify(value))
+          for (let n = 0; n < 80; n++) {
+            yield* recordCall({
+              attemptId,
+              path: "/v1/responses",
+              request: bytesOf(
+                n === 0 ? { input: "x".repeat(1e6) } : { input: "?", previous_response_id: `r${n - 1}` }
+              ),
+              response: bytesOf(responseOf(`r${n}`, "completed"))
+            })
+          }
+          yield* (yield* RolloutQueue).succeed(claim, { output: "", score: 1, rewards: [] })
+          assert.deepStrictEqual(yield* linesWithin(64, ["export", "triplets", "--store", path]), [80, 0])
+        }),
+        Layer.provideMerge(Layer.mergeAll(RunStore.layer, RolloutQueue.layer), proxy)
+      )
     }))
 })

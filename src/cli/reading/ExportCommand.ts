@@ -47,7 +47,7 @@ export const run = (mode: ExportMode) =>
         ? yield* exportSpans(mode, sheet)
         : mode.what === "events"
         ? yield* exportRuns(mode, eventsOf(sheet))
-        : yield* exportRuns(mode, rolloutsOf(mode, mode.what === "rollouts" ? rolloutLines : tripletLines, sheet))
+        : yield* exportRuns(mode, rolloutsOf(mode, (mode.what === "rollouts" ? exportRollout : exportTriplets)(sheet)))
       if (isRead) yield* sheet.end
       return 0
     })
@@ -56,26 +56,37 @@ export const run = (mode: ExportMode) =>
 /** What is written to, row by row; each step says whether somebody still reads. */
 interface Sheet {
   readonly begin: Effect.Effect<boolean>
-  readonly add: (rows: ReadonlyArray<object>) => Effect.Effect<boolean>
+  readonly add: (row: object) => Effect.Effect<boolean>
   readonly end: Effect.Effect<boolean>
 }
 
+/** Rows are written together until they are so long: a row may have megabytes, and a text of many of them be longer than one can be. */
+const writtenChars = 65_536
+
 const sheetOf = ({ json, storePath, what }: ExportMode): Sheet => {
-  const text = (rows: ReadonlyArray<object>, end: string) => rows.map((row) => `${safeJson(row)}${end}`).join("")
+  let text = ""
+  const flush = Effect.suspend(() => {
+    const written = text
+    text = ""
+    return written === "" ? Effect.succeed(true) : write(written)
+  })
+  const put = (more: string) =>
+    Effect.suspend(() => {
+      text += more
+      return text.length < writtenChars ? Effect.succeed(true) : flush
+    })
   if (!json) {
-    const nothing = Effect.succeed(true)
-    return { begin: nothing, add: (rows) => rows.length === 0 ? nothing : write(text(rows, "\n")), end: nothing }
+    return { begin: Effect.succeed(true), add: (row) => put(`${safeJson(row)}\n`), end: flush }
   }
   let separator = "\n"
   return {
-    begin: write(`${safeJson({ schema_version: 1, store_path: storePath }).slice(0, -1)},${safeJson(what)}:[`),
-    add: (rows) => {
-      if (rows.length === 0) return Effect.succeed(true)
+    begin: put(`${safeJson({ schema_version: 1, store_path: storePath }).slice(0, -1)},${safeJson(what)}:[`),
+    add: (row) => {
       const before = separator
       separator = ",\n"
-      return write(before + text(rows, separator).slice(0, -separator.length))
+      return put(before + safeJson(row))
     },
-    end: Effect.suspend(() => write("\n]}\n"))
+    end: Effect.zipRight(put("\n]}\n"), flush)
   }
 }
 
@@ -84,18 +95,25 @@ const pageSize = 200
 /** Page after page until the end, or until nobody reads any more: then false. */
 const everyPage = <A, E, R, E2, R2>(
   page: (after: string | null) => Effect.Effect<Page<A>, E, R>,
-  lines: (item: A) => Effect.Effect<ReadonlyArray<object>, E2, R2>,
-  sheet: Sheet
+  tell: (items: ReadonlyArray<A>) => Effect.Effect<boolean, E2, R2>
 ): Effect.Effect<boolean, E | E2, R | R2> =>
   Effect.gen(function*() {
     for (let after: string | null = null;;) {
       const { items, next }: Page<A> = yield* page(after)
-      const written = yield* Effect.forEach(items, lines)
-      if (!(yield* sheet.add(written.flat()))) return false
+      if (!(yield* tell(items))) return false
       if (next === null) return true
       after = next
     }
   })
+
+/** One after the other, as long as somebody reads. */
+const each =
+  <A, E, R>(tell: (item: A) => Effect.Effect<boolean, E, R>) =>
+  (items: ReadonlyArray<A>): Effect.Effect<boolean, E, R> =>
+    Effect.gen(function*() {
+      for (const item of items) if (!(yield* tell(item))) return false
+      return true
+    })
 
 const exportSpans = (mode: ExportMode, sheet: Sheet) =>
   Effect.gen(function*() {
@@ -104,19 +122,22 @@ const exportSpans = (mode: ExportMode, sheet: Sheet) =>
     if (mode.format === "jsonl") {
       return yield* everyPage(
         page,
-        (span) => Effect.map(attributesOf(span, mode), (attributes) => [spanLine(span, mode, attributes)]),
-        sheet
+        each((span) =>
+          Effect.flatMap(attributesOf(span, mode), (attributes) => sheet.add(spanLine(span, mode, attributes)))
+        )
       )
     }
-    return yield* everyPage(
-      page,
-      (span) =>
-        Effect.map(attributesOf(span, mode), (attributes) => {
-          const told = otlpSpan(span, attributes)
-          return told === null ? [] : [told]
-        }),
-      { ...sheet, add: (rows) => sheet.add(rows.length === 0 ? [] : [otlpRequest(rows, mode.dialect)]) }
-    )
+    return yield* everyPage(page, (items) =>
+      Effect.flatMap(
+        Effect.forEach(
+          items,
+          (span) => Effect.map(attributesOf(span, mode), (attributes) => otlpSpan(span, attributes))
+        ),
+        (told) => {
+          const rows = told.filter((row) => row !== null)
+          return rows.length === 0 ? Effect.succeed(true) : sheet.add(otlpRequest(rows, mode.dialect))
+        }
+      ))
   })
 
 /** What the dialect says of the call, with what was said in it where that is wanted. */
@@ -153,17 +174,13 @@ const exportRuns = <E, R>(mode: ExportMode, ofRun: (run: Run) => Effect.Effect<b
     }
   })
 
-const rolloutsOf = <E, R>(
-  mode: ExportMode,
-  lines: (rollout: Rollout) => Effect.Effect<ReadonlyArray<object>, E, R>,
-  sheet: Sheet
-) => {
+const rolloutsOf = <E, R>(mode: ExportMode, tell: (rollout: Rollout) => Effect.Effect<boolean, E, R>) => {
   const filter = mode.what === "triplets" ? { ...mode.rollouts, status: "succeeded" as const } : mode.rollouts
   return (run: Run) =>
     Effect.flatMap(
       RolloutStore,
       (rollouts) =>
-        everyPage((after) => rollouts.list({ ...filter, runId: run.id }, { after, limit: pageSize }), lines, sheet)
+        everyPage((after) => rollouts.list({ ...filter, runId: run.id }, { after, limit: pageSize }), each(tell))
     )
 }
 
@@ -172,27 +189,27 @@ const eventsOf = (sheet: Sheet) => ({ id }: Run) =>
   Effect.flatMap(SearchReader, (searches) =>
     everyPage(
       (after) => searches.events(id, { after, limit: pageSize }),
-      ({ atMs, data, n, step }) =>
-        Effect.succeed([{ run_id: id, sequence_id: n, step, at_ms: atMs, ...JSON.parse(data) as object }]),
-      sheet
+      each(({ atMs, data, n, step }) =>
+        sheet.add({ run_id: id, sequence_id: n, step, at_ms: atMs, ...JSON.parse(data) as object })
+      )
     ))
 
-const rolloutLines = (rollout: Rollout) =>
+const exportRollout = (sheet: Sheet) => (rollout: Rollout) =>
   Effect.gen(function*() {
     const rollouts = yield* RolloutStore
     const attempts = yield* rollouts.attempts(rollout.id)
     const told = yield* Effect.forEach(attempts, (attempt) =>
       Effect.map(rollouts.rewards(AttemptId.make(attempt.id)), (rewards) => ({ ...snake(attempt), rewards })))
-    return [{ ...snake(rollout), rewards: told.at(-1)?.rewards ?? [], attempts: told }]
+    return yield* sheet.add({ ...snake(rollout), rewards: told.at(-1)?.rewards ?? [], attempts: told })
   })
 
 /** A prompt, what was answered, and what the attempt earned: one per call of the agent's own work, by its last try. */
-const tripletLines = (rollout: Rollout) =>
+const exportTriplets = (sheet: Sheet) => (rollout: Rollout) =>
   Effect.gen(function*() {
     const rollouts = yield* RolloutStore
     const spans = yield* SpanStore
     const attempt = (yield* rollouts.attempts(rollout.id)).find(({ status }) => status === "succeeded")
-    if (attempt === undefined) return []
+    if (attempt === undefined) return true
     const rewards = yield* rollouts.rewards(attempt.id)
     const calls: Array<Span> = []
     for (let after: string | null = null;;) {
@@ -206,12 +223,12 @@ const tripletLines = (rollout: Rollout) =>
     }
     const continuations = new Continuations()
     const last = calls.findLast(isOwnWork)
-    const lines = yield* Effect.forEach(calls, (span) =>
-      Effect.map(bodiesOf(span), ({ answer, request }) => {
+    return yield* each((span: Span) =>
+      Effect.flatMap(bodiesOf(span), ({ answer, request }) => {
         const { input, isWhole, output, tools } = continuations.add(jsonOf(request), jsonOf(answer))
-        if (!isOwnWork(span)) return []
+        if (!isOwnWork(span)) return Effect.succeed(true)
         const [response] = output
-        return [{
+        return sheet.add({
           prompt: chatMessages(input),
           response: response === undefined ? null : chatMessage(response),
           reward: rollout.score,
@@ -227,9 +244,9 @@ const tripletLines = (rollout: Rollout) =>
           mode: rollout.mode,
           model: span.model,
           resources_version: rollout.resourcesVersion
-        }]
-      }))
-    return lines.flat()
+        })
+      })
+    )(calls)
   })
 
 const isOwnWork = ({ attributes, retriedBy, statusCode }: Span): boolean =>

@@ -96,7 +96,7 @@ describe("a stream that was cut and whose answer was fetched", { timeout: 60_000
       )
     }))
 
-  it.scopedLive("is the last answer of its session when examples are made of traffic", () =>
+  it.scopedLive("says who fetched it, and is the last answer of its session when examples are made of traffic", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
       const path = join(folder, "store.sqlite")
@@ -105,7 +105,11 @@ describe("a stream that was cut and whose answer was fetched", { timeout: 60_000
           const base = toBaseUrl((yield* Proxy).origin, attribution)
           yield* post(base, { input: "one" })
           yield* get(base, "resp_1")
-          yield* finishedSpans(2)
+          const [call, fetched] = yield* finishedSpans(2)
+          assert.include(
+            tau(["span", call!.spanId, "--store", path]).stdout,
+            `its answer was fetched by ${fetched!.spanId}`
+          )
           const { status, stderr } = tau(["dataset", "build", "--store", path, "--out", join(folder, "dataset")])
           assert.strictEqual(status, 0, stderr)
         }),

@@ -2,13 +2,15 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { join } from "node:path"
-import { AttemptId } from "../../src/domain/Ids.js"
+import { AttemptId, WorkerId } from "../../src/domain/Ids.js"
 import { defaultRules, type RedactionRules } from "../../src/openai/Redaction.js"
+import { RolloutQueue } from "../../src/store/RolloutQueue.js"
+import { RunFindings } from "../../src/store/RunFindings.js"
 import { SpanStore } from "../../src/store/SpanStore.js"
 import * as Sqlite from "../../src/store/Sqlite.js"
 import type { FinishedSpan } from "../../src/store/writer/spans.js"
 import { recordCall } from "../support/recordedCall.js"
-import { scratchFolder } from "../support/store.js"
+import { begin as beginRun, scratchFolder, withStore as withRun } from "../support/store.js"
 
 const withStore = <A, E, R>(test: Effect.Effect<A, E, R>, redaction: RedactionRules = defaultRules) =>
   Effect.flatMap(scratchFolder, (folder) => {
@@ -74,6 +76,28 @@ describe("an answer that is fetched later", () => {
       yield* fetch(responseOf("resp_1", "completed", `${secret} ${secret}`))
       const [call] = yield* spans
       assert.strictEqual(call!.attributes["tau.redacted"], 3)
+    })))
+
+  it.scopedLive("is no reason why the rollout of a stream that was cut failed", () =>
+    withRun(Effect.gen(function*() {
+      const { runId } = yield* beginRun(1)
+      const queue = yield* RolloutQueue
+      const [claim] = yield* queue.claim({ runId, workerId: WorkerId.make("w"), leaseMs: 60_000, limit: 1 })
+      yield* queue.start(claim!)
+      const { attemptId, rolloutId } = claim!
+      yield* begin(responseOf("resp_1", "in_progress"), { attemptId, rolloutId, state: "upstream_cut" })
+      const failure = {
+        status: "failed",
+        error: "exit code 1",
+        brokenBy: null,
+        stderrTail: null,
+        permanent: true
+      } as const
+      const broken = Effect.map(Effect.flatMap(RunFindings, (findings) => findings.broken(runId)), (all) => all.length)
+      yield* queue.fail(claim!, failure)
+      assert.strictEqual(yield* broken, 1)
+      yield* fetch(responseOf("resp_1", "completed"), { attemptId, rolloutId })
+      assert.strictEqual(yield* broken, 0)
     })))
 
   it.scopedLive("stays when a later version of its call is written", () =>

@@ -22,7 +22,7 @@ export const outcomeColour = ({ state, statusCode }: Span): Colour | null => {
 export const listedOutcomeOf = (span: Span): string =>
   span.attributes[GenAi.replayed] === true ? `${outcomeOf(span)} replayed` : outcomeOf(span)
 
-/** What is out of the ordinary: an answer that no upstream gave, a side call, a try of several, an error, a call after its attempt's end. */
+/** What is out of the ordinary: an answer that no upstream gave, or that another call fetched, a side call, a try of several, an error, a call after its attempt's end. */
 export const marksOf = (span: Span): ReadonlyArray<string> => {
   const { attributes, retriedBy } = span
   const role = attributes[GenAi.callRole]
@@ -30,12 +30,14 @@ export const marksOf = (span: Span): ReadonlyArray<string> => {
   const error = attributes[GenAi.errorType]
   const replayOf = attributes[GenAi.replayOf]
   const message = attributes[GenAi.errorMessage]
+  const answeredBy = attributes[GenAi.answeredBy]
   return [
     ...(attributes[GenAi.replayed] === true
       ? [`replayed: the answer${typeof replayOf === "string" ? ` of ${replayOf}` : ""}, not paid for again`]
       : []),
     ...(typeof role === "string" && role !== "main" ? [`side call: ${role}`] : []),
     ...(typeof attempt === "number" && attempt > 1 ? [`try ${attempt}`] : []),
+    ...(typeof answeredBy === "string" ? [`its answer was fetched by ${answeredBy}`] : []),
     ...(retriedBy === null ? [] : [`tried again as ${retriedBy}`]),
     ...(typeof error === "string" ? [`error ${error}${typeof message === "string" ? `: ${message}` : ""}`] : []),
     ...(attributes[GenAi.late] === true ? ["after the attempt had ended"] : [])

@@ -3,13 +3,14 @@ import { isHopeless, isNoEvaluation, isNoise, isSilent } from "../../domain/Nois
 import type { Db } from "./Database.js"
 import { crashesMax, lastAttempt, retry } from "./rollouts.js"
 import { allCounted } from "./runCounts.js"
+import { isUnanswered } from "./unanswered.js"
 
 /** What its runner noted of the last attempt of a rollout named `r`. */
 const lastBrokenBy = `(SELECT a.broken_by FROM attempts a WHERE a.id = ${lastAttempt})`
 
 /**
  * What broke a failed rollout named `r`: `scorer` that could not judge, or what came of the last of its calls that failed for
- * want of capacity or connection, a state or a status; else `agent`, that could not be started or whose server did not answer or had no
+ * want of capacity or connection, and whose answer was not fetched later, a state or a status; else `agent`, that could not be started or whose server did not answer or had no
  * capacity. Null for a failure of its agent.
  */
 export const brokenBy =
@@ -17,6 +18,7 @@ export const brokenBy =
   SELECT iif(s.state IN ('upstream_cut', 'upstream_error', 'timeout', 'refused'), s.state, CAST(s.status_code AS TEXT))
   FROM spans s WHERE s.attempt_id = ${lastAttempt}
     AND (s.state IN ('upstream_cut', 'upstream_error', 'timeout', 'refused') OR s.status_code = 429 OR s.status_code >= 500)
+    AND ${isUnanswered("s")}
   ORDER BY s.sequence_id DESC LIMIT 1), ${lastBrokenBy}) END`
 
 /** Whether a rollout named `r` failed without a word of a scorer. */

@@ -2,6 +2,7 @@
 import { GenAi } from "../../openai/GenAi.js"
 import type { Db } from "./Database.js"
 import type { FinishedSpan } from "./spans.js"
+import { isUnanswered } from "./unanswered.js"
 
 /** How long after the end of a failed try the next one may begin: clients honour a `retry-after` of up to a minute. */
 const pauseMaxUs = 120_000_000
@@ -29,7 +30,7 @@ const failedBefore =
      AND ${failed}
      AND end_time_us BETWEEN ? AND ? AND (retried_by IS NULL OR retried_by = ?)
      AND attributes ->> '$."${GenAi.sessionId}"' IS ?
-     AND (attributes ->> '$."${GenAi.answeredBy}"' IS NULL OR events <> '[]')
+     AND ${isUnanswered("spans")}
    ORDER BY retried_by IS NULL, end_time_us DESC LIMIT 8`
 
 /**

@@ -23,6 +23,10 @@ export interface Continued extends Conversation {
 
 const nothing: Said = { before: undefined, added: [], isWhole: true }
 
+const changing = /\/conversations(?:\/([^/?]+)\/items)?\/?(?:\?.*)?$/s
+
+export const changesConversation = (method: string, path: string): boolean => method === "POST" && changing.test(path)
+
 const messagesOf = (said: Said | undefined): ReadonlyArray<Message> => {
   const added: Array<ReadonlyArray<Message>> = []
   for (let one = said; one !== undefined; one = one.before) added.push(one.added)
@@ -42,6 +46,16 @@ export class Continuations {
     const isWhole = isKnown && before?.isWhole === true
     this.keep(request, answer, { before, added: [...turns, ...output.slice(0, 1).filter(saysSomething)], isWhole })
     return { instructions, turns, input: [...instructions, ...messagesOf(before), ...turns], output, tools, isWhole }
+  }
+
+  /** A call by which a conversation was made, or had items put into it: see `changesConversation`. */
+  put(path: string, request: unknown, answer: unknown): void {
+    const named = changing.exec(path)?.[1]
+    const id = named ?? textAt(answer, "id")
+    if (id === null) return
+    const before = named === undefined ? nothing : this.byConversation.get(named)
+    const { turns } = conversationOf({ input: listAt(request, "items") }, undefined)
+    this.byConversation.set(id, { before, added: turns, isWhole: before?.isWhole === true && isObject(request) })
   }
 
   /** An answer that is still being made, as with `background`, leaves what was said unknown. */

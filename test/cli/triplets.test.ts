@@ -136,6 +136,35 @@ const linesWithin = (megabytes: number, args: ReadonlyArray<string>) =>
     })
   )
 
+describe("the triplets of a conversation that the attempt made", { timeout: 60_000 }, () => {
+  it.scopedLive("have what was put into it", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const proxy = proxyAt(path, "http://127.0.0.1:9")
+      yield* Effect.provide(
+        Effect.gen(function*() {
+          const { claim: { attemptId }, claim } = yield* nextAttempt
+          const record = (at: string, request: object, response: object) =>
+            recordCall({
+              attemptId,
+              path: `/v1/${at}`,
+              request: Buffer.from(JSON.stringify(request)),
+              response: Buffer.from(JSON.stringify(response))
+            })
+          yield* record("conversations", { items: [said("user", "I am Bo.")] }, { id: "c", object: "conversation" })
+          yield* record("responses", { conversation: "c", input: "Who?" }, responseOf("r1", "completed"))
+          yield* (yield* RolloutQueue).succeed(claim, { output: "", score: 1, rewards: [] })
+          const { stdout } = tau(["export", "triplets", "--store", path])
+          assert.deepInclude(JSON.parse(stdout) as object, {
+            is_whole: true,
+            prompt: [said("user", "I am Bo."), said("user", "Who?")]
+          })
+        }),
+        Layer.provideMerge(Layer.mergeAll(RunStore.layer, RolloutQueue.layer), proxy)
+      )
+    }))
+})
+
 describe("the triplets of a long chain of Responses", { timeout: 120_000 }, () => {
   it.scopedLive("take no more memory than one of them", () =>
     Effect.gen(function*() {

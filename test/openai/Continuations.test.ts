@@ -96,6 +96,30 @@ describe("Continuations", () => {
     assert.isFalse(new Continuations().add(undefined, answer("r1", "1")).isWhole)
   })
 
+  it("have what was put into the conversation when it was made, and later", () => {
+    const continuations = new Continuations()
+    const user = (content: string) => ({ type: "message", role: "user", content })
+    continuations.put("/v1/conversations", { items: [user("I am Bo.")] }, { id: "c", object: "conversation" })
+    continuations.add({ conversation: "c", input: "Hi." }, answer("r1", "Hi Bo."))
+    continuations.put("/v1/conversations/c/items?include=x", { items: [user("I am Al.")] }, {
+      object: "list",
+      data: []
+    })
+    const { input, isWhole } = continuations.add({ conversation: { id: "c" }, input: "Who?" }, answer("r2", "Al."))
+    assert.isTrue(isWhole)
+    assert.deepStrictEqual(input.map(({ parts, role }) => ({ role, parts })), [
+      said("user", "I am Bo."),
+      said("user", "Hi."),
+      said("assistant", "Hi Bo."),
+      said("user", "I am Al."),
+      said("user", "Who?")
+    ])
+    continuations.put("/v1/conversations/d/items", { items: [user("two")] }, { object: "list", data: [] })
+    assert.isFalse(continuations.add({ conversation: "d", input: "three" }, answer("r3", "3")).isWhole)
+    continuations.put("/v1/conversations", undefined, { id: "e", object: "conversation" })
+    assert.isFalse(continuations.add({ conversation: "e", input: "one" }, answer("r4", "1")).isWhole)
+  })
+
   it("have no empty turn for a warm-up", () => {
     const [, call] = inputs(
       [{ generate: false, input: "one" }, { id: "r1", object: "response", status: "completed", output: [] }],

@@ -4,7 +4,7 @@ import { AttemptId } from "../../domain/Ids.js"
 import type { Rollout } from "../../domain/Rollout.js"
 import type { Span } from "../../domain/Span.js"
 import { safeJson } from "../../domain/TerminalText.js"
-import { Continuations } from "../../openai/Continuations.js"
+import { changesConversation, Continuations } from "../../openai/Continuations.js"
 import { conversationOf } from "../../openai/Conversation.js"
 import { type Dialect, genAiSchemaUrl, inDialect } from "../../openai/ExportDialect.js"
 import { GenAi } from "../../openai/GenAi.js"
@@ -214,10 +214,10 @@ const exportTriplets = (sheet: Sheet) => (rollout: Rollout) =>
     const calls: Array<Span> = []
     for (let after: string | null = null;;) {
       const page: Page<Span> = yield* spans.list(
-        { ...anySpan, attemptId: attempt.id, kind: "llm" },
+        { ...anySpan, attemptId: attempt.id },
         { after, limit: pageSize, order: "oldest" }
       )
-      calls.push(...page.items.filter(hasAnswer))
+      calls.push(...page.items.filter(isOfConversation))
       if (page.next === null) break
       after = page.next
     }
@@ -225,6 +225,10 @@ const exportTriplets = (sheet: Sheet) => (rollout: Rollout) =>
     const last = calls.findLast(isOwnWork)
     return yield* each((span: Span) =>
       Effect.flatMap(bodiesOf(span), ({ answer, request }) => {
+        if (span.kind === "http") {
+          continuations.put(span.path, span.requestBytes === 0 ? {} : jsonOf(request), jsonOf(answer))
+          return Effect.succeed(true)
+        }
         const { input, isWhole, output, tools } = continuations.add(jsonOf(request), jsonOf(answer))
         if (!isOwnWork(span)) return Effect.succeed(true)
         const [response] = output
@@ -248,6 +252,10 @@ const exportTriplets = (sheet: Sheet) => (rollout: Rollout) =>
       })
     )(calls)
   })
+
+/** What was said in an attempt: model calls, and what was put into a conversation beside them. */
+const isOfConversation = (span: Span): boolean =>
+  span.kind === "llm" ? hasAnswer(span) : span.statusCode === 200 && changesConversation(span.method, span.path)
 
 const isOwnWork = ({ attributes, retriedBy, statusCode }: Span): boolean =>
   retriedBy === null && attributes[GenAi.callRole] === "main" && attributes[GenAi.late] !== true &&

@@ -34,6 +34,15 @@ export const tokenLengthMin = 16
 /** The largest body of an action. */
 const bodyBytesMax = 64 * 1024
 
+/** What a browser may do with an answer: nothing but show it to the page that asked. */
+export const answerHeaders = [
+  ["content-security-policy", "default-src 'none'; frame-ancestors 'none'"],
+  ["x-content-type-options", "nosniff"],
+  ["referrer-policy", "no-referrer"],
+  ["cache-control", "no-store"],
+  ["cross-origin-resource-policy", "same-origin"]
+] as const
+
 export class Access {
   private readonly tokenHash: Buffer | null
   private readonly hosts: ReadonlySet<string>

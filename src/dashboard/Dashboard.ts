@@ -11,7 +11,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { Access, type AccessOptions, bodyProblem, type Refused } from "./Access.js"
+import { Access, type AccessOptions, answerHeaders, bodyProblem, type Refused } from "./Access.js"
 import { DashboardApi } from "./DashboardApi.js"
 import { dashboardHandlers } from "./DashboardHandlers.js"
 import { Live } from "./Live.js"
@@ -41,7 +41,7 @@ export class Dashboard extends Context.Tag("tau/dashboard/Dashboard")<Dashboard,
         return Dashboard.of({
           close: () => stream.close(),
           handle: (request, response) => {
-            for (const [name, value] of headers) response.setHeader(name, value)
+            for (const [name, value] of answerHeaders) response.setHeader(name, value)
             const admitted = access.admit(request)
             const problem = "kind" in admitted ? admitted : routeProblem(request, response)
             if (problem !== null) refuse(request, response, problem)
@@ -63,15 +63,6 @@ export class Dashboard extends Context.Tag("tau/dashboard/Dashboard")<Dashboard,
       Layer.provide(NodeHttpServer.layerContext)
     )
 }
-
-/** What a browser may do with an answer: nothing but show it to the page that asked. */
-const headers = [
-  ["content-security-policy", "default-src 'none'; frame-ancestors 'none'"],
-  ["x-content-type-options", "nosniff"],
-  ["referrer-policy", "no-referrer"],
-  ["cache-control", "no-store"],
-  ["cross-origin-resource-policy", "same-origin"]
-] as const
 
 /** Effect's own errors in the shape of ours. */
 const ownErrors = HttpApiBuilder.middleware(DashboardApi, (app) => Effect.catchAllCause(app, (cause) => inShape(cause)))

@@ -256,6 +256,16 @@ describe("variables", () => {
     expect(inputOf(["simulate"], { TAU_SIMULATE_SEED: "9" })).toMatchObject({ seed: 9 })
   })
 
+  it("has every command that looks at a store look at that of TAU_STORE, unless a flag names another place", () => {
+    for (const args of [["runs"], ["span", "x"], ["export", "spans"], ["audit", "verify"], ["inspect", "tree"]]) {
+      expect(inputOf(args, { TAU_STORE: "a/s.sqlite" })).toMatchObject({ storePath: "a/s.sqlite" })
+      expect(inputOf([...args, "--store=b"], { TAU_STORE: "a/s.sqlite" })).toMatchObject({ storePath: "b" })
+    }
+    expect(inputOf(["audit", "verify", "--state-dir=c"], { TAU_STORE: "a" })).toMatchObject({
+      storePath: "c/store.sqlite"
+    })
+  })
+
   it("yield to flags", () => {
     expect(modeOf([...optimize, `${p}-json=off`], { TAU_MODEL: "groq/y", [`${V}_JSON`]: "1" }))
       .toMatchObject({ modelRef: "openai/gpt-4o-mini", json: false })

@@ -16,6 +16,7 @@ export const audit = defineCommand({
       name: "store",
       value: path,
       placeholder: "FILE",
+      variable: "TAU_STORE",
       description: "The store; the audit file is looked for beside it"
     },
     {

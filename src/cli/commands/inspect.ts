@@ -16,6 +16,7 @@ export const inspect = defineCommand({
       name: "store",
       value: path,
       placeholder: "FILE",
+      variable: "TAU_STORE",
       description: "The store that the processes work on"
     },
     {

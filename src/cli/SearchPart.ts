@@ -72,6 +72,8 @@ export const searchPart = (options: SearchPartOptions) =>
         }).pipe(Effect.provide(services), Effect.asVoid),
       state: () => ({ algorithm: optimizer.algorithm, ...standing }),
       line: (progress, elapsedMs, { columns }) => {
+        // A budget counts a rollout that is about to be made; whoever waits for a batch sees what of it has ended.
+        const rolloutsEnded = progress.succeeded + progress.failed
         const told = searchProgress({
           best: standing.best?.mean ?? null,
           low: standing.best?.low ?? null,
@@ -79,7 +81,7 @@ export const searchPart = (options: SearchPartOptions) =>
           tried: standing.tried,
           accepted: standing.accepted,
           gate: standing.phase === "gate" ? standing.gate : null,
-          rolloutsSpent: standing.rollouts,
+          rolloutsEnded,
           rolloutsMax: optimizer.max_rollouts,
           otherBudgets: [
             ...(optimizer.max_usd === undefined ? [] : [`$${standing.usd.toFixed(2)}/$${optimizer.max_usd}`]),
@@ -87,7 +89,7 @@ export const searchPart = (options: SearchPartOptions) =>
               ? []
               : [`${compact(standing.tokens)}/${compact(optimizer.max_tokens)} tokens`])
           ],
-          secondsLeft: pace.secondsLeft(standing, elapsedMs)
+          secondsLeft: pace.secondsLeft(standing.phase, rolloutsEnded, elapsedMs)
         }, columns - 1)
         return progress.desired === "pause" ? `paused · ${told}`.slice(0, columns - 1) : told
       }
@@ -102,7 +104,7 @@ class Pace {
 
   constructor(private readonly optimizer: RunConfig["optimizer"]) {}
 
-  secondsLeft({ phase, rollouts }: Standing, elapsedMs: number): number | null {
+  secondsLeft(phase: Standing["phase"], rollouts: number, elapsedMs: number): number | null {
     if (phase === "ended") return null
     if (this.from === null) {
       if (elapsedMs >= 2_000) this.from = { rollouts, ms: elapsedMs }

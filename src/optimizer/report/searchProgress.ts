@@ -10,7 +10,7 @@ export interface SearchProgress {
   readonly accepted: number
   /** While the gate is open: the pairs that it planned, and what it saw of them. */
   readonly gate: { readonly pairs: number; readonly n: number; readonly wins: number; readonly losses: number } | null
-  readonly rolloutsSpent: number
+  readonly rolloutsEnded: number
   readonly rolloutsMax: number
   /** What was spent of the other budgets that the config sets, `$1.20/$5` say. */
   readonly otherBudgets: ReadonlyArray<string>
@@ -20,7 +20,7 @@ export interface SearchProgress {
 
 /** Where a search stands, in one line of at most 80 columns; the last facts give way first. */
 export const searchProgress = (
-  { accepted, best, gate, high, low, otherBudgets, rolloutsMax, rolloutsSpent, secondsLeft, tried }: SearchProgress,
+  { accepted, best, gate, high, low, otherBudgets, rolloutsMax, rolloutsEnded, secondsLeft, tried }: SearchProgress,
   columns = columnsMax
 ): string => {
   const interval = low === null || high === null ? "" : ` ${bounds({ low, high })}`
@@ -29,7 +29,7 @@ export const searchProgress = (
     gate === null
       ? `${tried} tried, ${accepted} accepted`
       : `gate: ${gate.n} of ${counted(gate.pairs, "pair")}, ${gate.wins} won, ${gate.losses} lost`,
-    `${rolloutsSpent}/${rolloutsMax} rollouts`,
+    `${rolloutsEnded}/${rolloutsMax} rollouts`,
     ...otherBudgets,
     ...(secondsLeft === null ? [] : [`${duration(Math.max(0, secondsLeft))} left`])
   ]

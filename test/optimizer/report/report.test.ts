@@ -298,7 +298,7 @@ describe("searchProgress", () => {
     tried: 14,
     accepted: 3,
     gate: null,
-    rolloutsSpent: 412,
+    rolloutsEnded: 412,
     rolloutsMax: 600,
     otherBudgets: [],
     secondsLeft: 245

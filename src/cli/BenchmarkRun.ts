@@ -1,5 +1,6 @@
 /** Runs a suite through the runtime, as any run is: recorded, scored, resumed after a crash. Then writes the report. */
 import * as Console from "effect/Console"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -87,7 +88,9 @@ const runtimeOf = Effect.fnUntraced(function*(input: RunInput, { dimensions, saf
     {},
     environment
   )
+  const announcing = yield* Layer.build(Announcer.layer(process.stderr, environment))
   const proxy = runProxy({
+    say: Context.get(announcing, Announcer).say,
     bind: freePort,
     upstream,
     timeoutMs: attemptTimeoutSecs * 1_000,
@@ -108,7 +111,7 @@ const runtimeOf = Effect.fnUntraced(function*(input: RunInput, { dimensions, saf
     Layer.provideMerge(
       Sqlite.layer({ path: input.storePath, kind: "run", attributionLogPath: proxy.attributionLogPath })
     ),
-    Layer.provideMerge(Announcer.layer(process.stderr, environment))
+    Layer.provideMerge(Layer.succeedContext(announcing))
   )
 })
 

@@ -1,4 +1,5 @@
 import * as Console from "effect/Console"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { RunConfig } from "../domain/RunConfig.js"
@@ -63,8 +64,10 @@ const optimize = Effect.fnUntraced(function*(
 ) {
   const { config, folder, judges, path, reflection, seed, upstream } = yield* preparation(mode, environment)
   if (mode.dryRun) return yield* dryRun(mode, config, seed)
+  const announcing = yield* Layer.build(Announcer.layer(process.stderr, environment))
   const proxy: RunProxyOptions = {
     ...runProxy({
+      say: Context.get(announcing, Announcer).say,
       bind: mode.proxy.bind,
       upstream,
       // A model that thinks sends nothing for minutes; the attempt's own limit is what should end the wait.
@@ -93,7 +96,7 @@ const optimize = Effect.fnUntraced(function*(
       Layer.provideMerge(
         Sqlite.layer({ path: mode.storePath, kind: "run", attributionLogPath: proxy.attributionLogPath })
       ),
-      Layer.provideMerge(Announcer.layer(process.stderr, environment))
+      Layer.provideMerge(Layer.succeedContext(announcing))
     )
   const running = Effect.flatMap(
     Effect.all([searchPart({ mode, config, proxy, reflection }), Effect.context<SearchReader>()]),

@@ -8,14 +8,16 @@ import type { Status } from "../proxy/Health.js"
 import { Proxy } from "../proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../proxy/ProxyOptions.js"
 import { AgentEndpoint } from "../runtime/AgentEndpoint.js"
+import type { Announcer } from "../runtime/Announcer.js"
 
 export type RunProxyOptions = ProxyOptions & { readonly clientKey: string; readonly attributionLogPath: string }
 
 /** Takes the run's own key and no other, and makes no call that it cannot record. */
 export const runProxy = (
-  { bind, storePath, timeoutMs, upstream }: Pick<ProxyOptions, "bind" | "timeoutMs"> & {
+  { bind, say, storePath, timeoutMs, upstream }: Pick<ProxyOptions, "bind" | "timeoutMs"> & {
     readonly upstream: { readonly url: string; readonly key: string | undefined }
     readonly storePath: string
+    readonly say: Announcer["Type"]["say"]
   }
 ): RunProxyOptions => ({
   bind,
@@ -27,7 +29,8 @@ export const runProxy = (
   attributionLogPath: join(dirname(storePath), "proxy-attribution.jsonl"),
   recordPolicy: "required",
   onDisconnect: "cancel",
-  warn: (message) => void process.stderr.write(`${message}\n`),
+  // Where the run's progress is redrawn, a warning has a line of its own.
+  warn: (message) => Effect.runSync(say(message)),
   limits: defaultLimits
 })
 

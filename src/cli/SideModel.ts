@@ -57,6 +57,8 @@ export const sideEndpoints = Effect.fnUntraced(function*(
     const proxy = Proxy.layer({
       ...rest,
       bind: { host: "127.0.0.1", port: 0 },
+      // All write the same store: what is the matter with it, the run's proxy says.
+      warn: () => {},
       upstreamUrl: upstream.url,
       upstreamKey: upstream.key ?? null
     })

@@ -77,11 +77,16 @@ const serve = Effect.fnUntraced(function*(mode: ProxyMode) {
       Layer.provide(Announcer.layer(process.stderr, process.env))
     )
   )
-  yield* announce(mode, options, storePath).pipe(Effect.provide(context))
+  yield* announce(mode, options, storePath, token).pipe(Effect.provide(context))
   return yield* Effect.flatMap(Writer, (writer) => writer.died).pipe(Effect.provide(context))
 })
 
-const announce = Effect.fnUntraced(function*(mode: ProxyMode, options: ProxyOptions, storePath: string) {
+const announce = Effect.fnUntraced(function*(
+  mode: ProxyMode,
+  options: ProxyOptions,
+  storePath: string,
+  token: string | null
+) {
   const proxy = yield* Proxy
   const { unknownCalls } = yield* StoreProcess
   // Closed before the proxy is: what it says is what the proxy had recorded when it was told to stop.
@@ -103,7 +108,9 @@ const announce = Effect.fnUntraced(function*(mode: ProxyMode, options: ProxyOpti
     `  upstream   ${options.upstreamUrl}${mode.upstreamUrl === undefined ? " (simulated, not a real model)" : ""}`,
     `  store      ${storePath}`,
     `  log        ${options.attributionLogPath}`,
-    `  dashboard  ${origin}/dashboard/health`,
+    token === null && !isLoopback(mode.bind.host)
+      ? "  dashboard  answers nobody: other machines reach it, and TAU_DASHBOARD_TOKEN is not set"
+      : `  dashboard  ${origin}/dashboard/health`,
     `  unnamed    recorded under ${proxy.captureSession}`,
     "",
     "Point an agent at it:",

@@ -61,7 +61,10 @@ export class Access {
     if (isForeign(request)) return { kind: "forbidden", message: "pages of other sites may not call the dashboard" }
     const principal = this.principalOf(headers.authorization)
     if (principal === null) {
-      return { kind: "unauthorized", message: "the dashboard needs its token: Authorization: Bearer <token>" }
+      const message = this.tokenHash === null
+        ? "the dashboard needs a token where other machines reach it, and none is set: TAU_DASHBOARD_TOKEN"
+        : "the dashboard needs its token: Authorization: Bearer <token>"
+      return { kind: "unauthorized", message }
     }
     return { principal }
   }

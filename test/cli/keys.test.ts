@@ -34,6 +34,7 @@ describe("tau keys", () => {
       assert.include(proxy.stdout(), `export OPENAI_BASE_URL=http://127.0.0.1:${port}/v1\n`)
       assert.include(proxy.stdout(), "From another machine, with an address of this one in its place.\n")
       assert.match(proxy.stdout(), /^With a key of tau, .*\n {2}export OPENAI_API_KEY=tau_\.\.\.$/m)
+      assert.match(proxy.stdout(), /^ {2}dashboard {2}answers nobody: .*TAU_DASHBOARD_TOKEN is not set$/m)
       const url = `http://127.0.0.1:${port}/v1/models`
       assert.strictEqual(yield* get(url, {}), 401)
       assert.strictEqual(yield* get(url, { authorization: `Bearer ${key}` }), 200)

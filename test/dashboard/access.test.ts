@@ -71,7 +71,9 @@ describe("who may ask the dashboard", { timeout: 60_000 }, () => {
   it.scopedLive("admits nobody where other machines reach it and no token is set", () =>
     Effect.gen(function*() {
       const { ask } = yield* served({ bindHost: "0.0.0.0" })
-      assert.strictEqual((yield* ask("/dashboard/health")).status, 401)
+      const { json, status } = yield* ask("/dashboard/health")
+      assert.strictEqual(status, 401)
+      assert.match(json.error.message, /, and none is set: TAU_DASHBOARD_TOKEN$/)
     }))
 
   it.scopedLive("takes an action as JSON of a stated, bounded size", () =>

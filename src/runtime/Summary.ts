@@ -35,7 +35,9 @@ export interface Summary {
   readonly simulated: boolean
   readonly storePath: string
   readonly statusPath: string
+  /** Of a search: that of its seed. */
   readonly resourcesVersion: number
+  readonly isSearch: boolean
   /** 1 for a run that was never resumed. */
   readonly start: number
   readonly total: number
@@ -128,6 +130,7 @@ export const summarize = ({ begun, config, isSearch, recovery, rules, samples, .
     const usage = facts.simulated ? null : yield* findings.usage(begun.runId)
     const summary: Summary = {
       ...facts,
+      isSearch,
       runId: begun.runId,
       resourcesVersion: begun.resourcesVersion,
       start: begun.start,

@@ -23,7 +23,7 @@ export const summaryText = (summary: Summary): string => {
       )
     ]),
     row("model", `${summary.modelRef}${summary.simulated ? "  (simulated)" : ""}`),
-    row("resources", `version ${summary.resourcesVersion}`),
+    row("resources", `version ${summary.resourcesVersion}${summary.isSearch ? ", the seed" : ""}`),
     row("calls", `${compact(calls)}, ${compact(inputTokens)} tokens in, ${compact(outputTokens)} out`),
     // What an agent that calls past the proxy did is not seen, and none of its texts were put in place.
     ...(calls === 0 && resume.callsReplayed === 0 && summary.succeeded > 0

@@ -16,6 +16,7 @@ const summary: Summary = {
   storePath: ".tau/training/store.sqlite",
   statusPath: ".tau/training/status.json",
   resourcesVersion: 1,
+  isSearch: false,
   start: 2,
   total: 60,
   succeeded: 59,
@@ -89,6 +90,11 @@ describe("Summary", () => {
     assert.include(lines, "  rewrite[0]      system_prompt: in place in 57 of 61 calls")
     assert.include(lines, "  rewrite[1]      find_description: its text was found in NONE of 61 calls")
     assert.strictEqual(lines.at(-1), "Note: the model is a simulation: these scores say nothing about a real model.")
+  })
+
+  it("says of a search whose version it names: another one may be the latest when it ends", () => {
+    assert.include(summaryText(summary), "\n  resources       version 1\n")
+    assert.include(summaryText({ ...summary, isSearch: true }), "\n  resources       version 1, the seed\n")
   })
 
   it("counts one of a thing as one", () => {

@@ -56,7 +56,7 @@ export const verdict = (report: SearchReport): string => {
   const best = winner ?? seed
   if (best === undefined || best.mean === null) {
     return ended === null
-      ? `${stands}; nothing is scored yet.${goesOn}`
+      ? `${stands}; the seed is not scored yet on all selection examples.${goesOn}`
       : "The search ended before the seed was scored on all selection examples."
   }
   const against = seed?.mean === null || seed === undefined ? "" : `, the seed ${score(seed.mean)}`

@@ -290,6 +290,18 @@ describe("winsAndLosses", () => {
   })
 })
 
+describe("searchText", () => {
+  it("says of a seed that is still scored that it is, above the mean so far", () => {
+    const seed = { ...report.candidates[0]!, mean: null, interval: null }
+    const begun = { ...report, candidates: [seed], best: 0, winner: null, gate: null, openGate: null, ended: null }
+    const [told] = searchText({ ...begun, stopped: null }).split("\n\n")
+    assert.strictEqual(
+      told!.replaceAll("\n", " "),
+      "The search is under way; the seed is not scored yet on all selection examples."
+    )
+  })
+})
+
 describe("searchProgress", () => {
   const progress = {
     best: 0.812,

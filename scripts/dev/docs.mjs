@@ -360,6 +360,10 @@ Nothing else is: \`/api/…\` passes upstream as ever, for some model servers sp
 \`tau dashboard\`, \`/api/…\` is another name of \`/dashboard/api/…\`. \`GET /dashboard/api/openapi.json\` describes all of it as OpenAPI 3.1;
 requests and answers are checked against that same declaration.
 
+A proxy loads its dashboard when it is first asked for: that answer takes a few tenths of a second, and calls under way wait as long,
+once. Where its files are gone by then, since tau was replaced beneath the running proxy, it answers 500 \`dashboard_failed\` until
+the proxy is started anew.
+
 ${
   table(
     ["page", "takes", "answers", "besides 400, 401, 403, 404 and 405"],

@@ -6,9 +6,9 @@ import { visible } from "../../domain/TerminalText.js"
 import { type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import type { Paging, Place } from "../ReadingFlags.js"
 import { again, filled, printJson, printPage, reading } from "./reading.js"
-import { listedOutcomeOf, outcomeColour, spanJson } from "./spanText.js"
+import { listedOutcomeOf, outcomeColour, spanJson, tokensOf } from "./spanText.js"
 import { table } from "./Table.js"
-import { ago, tokens, took } from "./text.js"
+import { ago, took } from "./text.js"
 
 export interface SpansMode extends Place, Paging {
   readonly filter: SpanFilter
@@ -70,7 +70,7 @@ const columnsAt = (nowMs: number) => [
   {
     title: "tokens",
     align: "right" as const,
-    cell: ({ inputTokens, outputTokens }: Span) => tokens(inputTokens, outputTokens)
+    cell: tokensOf
   },
   {
     title: "took",

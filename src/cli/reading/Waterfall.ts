@@ -1,11 +1,11 @@
 /** The calls of an attempt along its time. */
 import { elapsed } from "../../domain/Figures.js"
 import type { Span } from "../../domain/Span.js"
-import { visible } from "../../domain/TerminalText.js"
-import { marksOf, outcomeColour, outcomeOf } from "./spanText.js"
+import { visible, wrapped } from "../../domain/TerminalText.js"
+import { marksOf, outcomeColour, outcomeOf, tokensOf } from "./spanText.js"
 import { type Column, table } from "./Table.js"
 import { columns, paint } from "./Terminal.js"
-import { tokens, took } from "./text.js"
+import { took } from "./text.js"
 
 export interface Times {
   readonly startMs: number
@@ -20,6 +20,8 @@ export const timesOf = (spans: ReadonlyArray<Span>, nowMs: number): Times => ({
 })
 
 const barLeast = 12
+/** Where a line below a call begins: behind the span's id. */
+const markAt = 18
 
 /** A line per call, with a bar of when it was under way, and below it whatever is out of the ordinary. */
 export const waterfall = (spans: ReadonlyArray<Span>, times: Times): ReadonlyArray<string> => {
@@ -27,7 +29,7 @@ export const waterfall = (spans: ReadonlyArray<Span>, times: Times): ReadonlyArr
     { title: "span", cell: ({ spanId }) => visible(spanId) },
     { title: "call", least: 14, cell: ({ name }) => visible(name) },
     { title: "outcome", cell: outcomeOf, colour: outcomeColour },
-    { title: "tokens", align: "right", cell: ({ inputTokens, outputTokens }) => tokens(inputTokens, outputTokens) },
+    { title: "tokens", align: "right", cell: tokensOf },
     {
       title: "took",
       align: "right",
@@ -42,7 +44,9 @@ export const waterfall = (spans: ReadonlyArray<Span>, times: Times): ReadonlyArr
     `${left[0]}  ${paint("dim", scale)}`,
     ...spans.flatMap((span, index) => [
       `${left[index + 1]}  ${bar(span, times, width)}`,
-      ...marksOf(span).map((mark) => paint("warn", `                  ${mark}`))
+      ...marksOf(span).flatMap((mark) => wrapped(mark, columns - 2 - markAt)).map((line) =>
+        paint("warn", `${" ".repeat(markAt)}${line}`)
+      )
     ])
   ].map((line) => `  ${line}`)
 }

@@ -1,9 +1,11 @@
 /** How a recorded call is told in text and as JSON. */
+import { compact } from "../../domain/Figures.js"
 import type { Span } from "../../domain/Span.js"
 import { visible } from "../../domain/TerminalText.js"
 import { GenAi } from "../../openai/GenAi.js"
 import { snake } from "../../store/RowJson.js"
 import { type Colour, colourOf } from "./Terminal.js"
+import { tokens } from "./text.js"
 
 /** `200`, `429`, or how the call ended when it did not end well. */
 export const outcomeOf = ({ state, statusCode }: Span): string =>
@@ -18,7 +20,13 @@ export const outcomeColour = ({ state, statusCode }: Span): Colour | null => {
   return statusCode !== null && statusCode >= 400 ? "bad" : null
 }
 
-/** The same in a list, where no line below it says that the answer was an earlier one's. */
+/** An embedding has no answer that could be counted: of anything else `?` says that nobody counted it. */
+export const tokensOf = ({ inputTokens, kind, outputTokens }: Span): string =>
+  kind === "embedding" && outputTokens === null && inputTokens !== null
+    ? compact(inputTokens)
+    : tokens(inputTokens, outputTokens)
+
+/** Its outcome in a list, where no line below it says that the answer was an earlier one's. */
 export const listedOutcomeOf = (span: Span): string =>
   span.attributes[GenAi.replayed] === true ? `${outcomeOf(span)} replayed` : outcomeOf(span)
 

@@ -4,7 +4,6 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
-import { collectAlone } from "../process/collection.js"
 import { sqliteTrouble } from "../process/SqliteBuild.js"
 import type { CommandError } from "./CliError.js"
 import { endingOf } from "./CliError.js"
@@ -47,7 +46,6 @@ const isUntilStopped = (mode: Mode) => mode._tag === "command" ? mode.untilStopp
 
 export const dispatch = (mode: Mode): void => {
   exitOnSecondSignal()
-  collectAlone()
   const trouble = sqliteTrouble()
   if (trouble !== null) process.stderr.write(`tau: ${trouble}\n`)
   // A command that was told to stop and had its result told all the same has done its work.

@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 /** Answers what needs no Effect by itself (help, version, mistakes) and loads the rest only for real work. */
+import { collectAlone } from "../process/collection.js"
+import { loadAhead } from "../store/WriterThread.js"
 import { rewriteAliases } from "./Aliases.js"
 import { commandNamed } from "./commands.js"
 import { ExitCode } from "./ExitCode.js"
@@ -47,6 +49,8 @@ else {
       process.exitCode = ExitCode.usage
       break
     case "mode": {
+      collectAlone()
+      if (parsed.mode._tag === "proxy" || parsed.mode._tag === "optimize" && !parsed.mode.dryRun) loadAhead()
       const { dispatch } = await import("./Dispatch.js")
       dispatch(parsed.mode)
     }

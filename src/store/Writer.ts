@@ -3,14 +3,12 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Worker } from "node:worker_threads"
+import type { Worker } from "node:worker_threads"
 import { StoreError } from "./StoreError.js"
 import type { Input, OperationName, Output } from "./writer/operations.js"
-import type { Failure, FromWriter, ToWriter, WriterData, WriterOptions } from "./writer/protocol.js"
+import type { Failure, FromWriter, ToWriter, WriterOptions } from "./writer/protocol.js"
 import { lazyMs, type WriterHealth, WriterQueue } from "./WriterQueue.js"
-
-/** V8 lets the garbage of a thread pile up to three times 16 MB before it looks; the thread's garbage is short-lived. */
-const resourceLimits = { maxYoungGenerationSizeMb: 12 }
+import { writerThread } from "./WriterThread.js"
 
 /**
  * The one writer of this process, a thread that commits requests in groups: what arrives while a commit is under way shares the
@@ -49,11 +47,7 @@ export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
       Writer,
       Effect.gen(function*() {
         const storingSince = new BigInt64Array(new SharedArrayBuffer(8))
-        const workerData: WriterData = { ...options, storingSince }
-        const worker = yield* Effect.acquireRelease(
-          Effect.sync(() => new Worker(entry, { workerData, resourceLimits })),
-          stop
-        )
+        const worker = yield* Effect.acquireRelease(Effect.sync(() => writerThread({ ...options, storingSince })), stop)
         yield* ready(worker)
         const death = yield* Deferred.make<never, StoreError>()
         const queue = new WriterQueue(worker, storingSince, (failure) => {
@@ -100,12 +94,6 @@ export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
       })
     )
 }
-
-/** Under a test runner the sources run as TypeScript, for which a thread has no loader: it then runs the build. */
-const entry = new URL(
-  import.meta.url.endsWith(".ts") ? "../../dist/store/writer/worker.js" : "./writer/worker.js",
-  import.meta.url
-)
 
 const ready = (worker: Worker) =>
   Effect.async<void, StoreError>((resume) => {

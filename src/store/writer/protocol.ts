@@ -45,7 +45,7 @@ export interface WriterOptions {
   readonly recording: RecordingRules | null
 }
 
-/** What the thread is given at its start. */
+/** The first that the thread is told: which store it is for. */
 export interface WriterData extends WriterOptions {
   /** Shared: since when the store has been asked to take the batch under way, by `process.hrtime`; 0 while its calls are read. */
   readonly storingSince: BigInt64Array

@@ -4,7 +4,7 @@
  * It takes batches of requests and commits each batch as one transaction, so that many callers share one fsync and no
  * commit and no lock wait ever blocks the event loop. Loads no Effect: it must start at once.
  */
-import { parentPort, workerData } from "node:worker_threads"
+import { parentPort } from "node:worker_threads"
 import { AttributionLog, takeNoted } from "./AttributionLog.js"
 import { sweepBegun } from "./begunCalls.js"
 import { Checkpoints } from "./Checkpoints.js"
@@ -30,16 +30,14 @@ import { StoreClock } from "./StoreClock.js"
 import { StoreFiles } from "./StoreFiles.js"
 
 const port = parentPort!
-const { attributionLogPath, bytesMax, path, recording, storingSince } = workerData as WriterData
-if (recording !== null) recordBy(recording)
-
 const clock = new StoreClock(() => performance.now())
 
 /** Longest total wait for a lock that another process holds, and the longest single pause between tries. */
 const lockedMaxMs = 5_000
 const pauseMaxMs = 100
 
-const main = () => {
+const main = ({ attributionLogPath, bytesMax, path, recording, storingSince }: WriterData) => {
+  if (recording !== null) recordBy(recording)
   let db: Db
   let files: StoreFiles
   let log: AttributionLog | null
@@ -230,4 +228,4 @@ const close = (db: Db) => {
   }
 }
 
-main()
+port.once("message", main)

@@ -166,6 +166,8 @@ export class ChoiceDraft {
       } else if (key === "logprobs" && isObject(value)) {
         mergeInto(childOf(this.fields, key), value, new Set())
       } else if (key === "text") append(this.fields, key, value)
+      // Some gateways send an empty reason with every chunk that is not the last of its choice, one behind it as well.
+      else if (key === "finish_reason") mergeField(this.fields, key, value === "" ? null : value)
       else if (key !== "index" && key !== "usage" && key !== "obfuscation") mergeField(this.fields, key, value)
     }
   }

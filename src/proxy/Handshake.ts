@@ -32,8 +32,11 @@ export class Handshake extends Call {
 
   onRequestUpgrade(controller: Dispatcher.DispatchController, _status: number, _headers: unknown, upstream: Duplex) {
     const { intent, opened, upstreamUrl } = this.record
-    const head = Headers.toSocketClient(Headers.textOf(controller.rawHeaders))
-    if (this.handOver()) this.taken({ intent, opened, upstreamUrl, upstream, head })
-    else upstream.on("error", () => {}).destroy()
+    const headers = Headers.textOf(controller.rawHeaders)
+    const isWebSocket = Headers.valueOf(headers, "upgrade")?.trim().toLowerCase() === "websocket"
+    if (!isWebSocket) this.fail("unreadable", "it changes to another protocol than WebSocket")
+    if (isWebSocket && this.handOver()) {
+      this.taken({ intent, opened, upstreamUrl, upstream, head: Headers.toSocketClient(headers) })
+    } else upstream.on("error", () => {}).destroy()
   }
 }

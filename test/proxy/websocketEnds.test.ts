@@ -30,6 +30,25 @@ describe("Proxy, WebSocket connections that are refused or ended", () => {
       )
     }))
 
+  it.scopedLive("tells no client that it speaks WebSocket with an upstream that changes to another protocol", () =>
+    Effect.gen(function*() {
+      const url = yield* upstream(({ socket }) =>
+        void socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n")
+      )
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const client = yield* rawClient((yield* Proxy).origin)
+          client.socket.write(handshake(path("/v1/responses")))
+          yield* until("the end", () => client.state() === "clean")
+          assert.match(client.bytes().toString(), /^HTTP\/1\.1 502 [^]*training_proxy_upstream_response_read_failed/)
+          client.socket.end()
+          assert.deepInclude(yield* oneSpan, { kind: "http", state: "upstream_error", statusCode: 502 })
+          assert.strictEqual((yield* Proxy).health().callsUnderWay, 0)
+        })
+      )
+    }))
+
   it.scopedLive("refuses what it refuses of calls: a foreign key, a malformed id, no place, an upstream that is not there", () =>
     Effect.gen(function*() {
       const server = yield* webSocketUpstream(echo)

@@ -1,5 +1,5 @@
 /** What is answered to bytes that Node's server could not read as a request. */
-import type { IncomingMessage } from "node:http"
+import { type IncomingMessage, STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
 import { errorBody } from "../openai/ErrorBody.js"
 import { Call } from "./Call.js"
@@ -48,7 +48,7 @@ export const answerClientError = (
   }
   const { code, status } = refusals[kind]
   const body = JSON.stringify(errorBody(message, { code, type: "invalid_request_error" }))
-  const head = `HTTP/1.1 ${status} ${status === 408 ? "Request Timeout" : "Bad Request"}`
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}`
   const lines = [
     head,
     "content-type: application/json",

@@ -63,7 +63,7 @@ export const spanKinds = ["llm", "embedding", "http"] as const
 
 /**
  * How a recorded call ended, as the client saw it. `open` is under way; `unknown_after_crash` was under way when its
- * process died.
+ * process died, or when the store could not take its end.
  */
 export const spanStates = [
   "open",

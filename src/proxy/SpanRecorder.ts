@@ -26,6 +26,9 @@ const probeMs = 500
 /** A store that was full counts as full until this much fits, or what did not fit, if that was more. */
 const roomMin = 1024 * 1024
 
+/** Most calls that are remembered so; beyond them, the oldest say that they are under way until the proxy stops. */
+const unendedMax = 1_000
+
 /**
  * Hands spans to the writer thread. Plain callbacks: this runs for every call.
  *
@@ -38,6 +41,8 @@ export class SpanRecorder {
   /** Set until there is room again: on a full disk a small write may still succeed, and would look like recovery. */
   private full: Failure | null = null
   private roomNeeded = roomMin
+  /** Calls whose ends could not be recorded: their rows, where there are any, still say that they are under way. */
+  private unended: Array<string> = []
   private readonly isRequired: boolean
 
   constructor(
@@ -111,8 +116,10 @@ export class SpanRecorder {
         if (failure === null) {
           this.counters.committed += 1
           this.metrics.committed((performance.now() - handedInAt) / 1000, closed)
+          this.giveUpUnended()
         } else {
           this.counters.lost += 1
+          this.lose([span.spanId])
           if (failure.reason === "full") {
             this.full = failure
             this.roomNeeded = Math.max(roomMin, sizeOf(bodies))
@@ -133,7 +140,10 @@ export class SpanRecorder {
   /** What to call instead of `done` so that nobody waits long, or null when the span is dropped. */
   private impatient(span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>, done: (committed: boolean) => void) {
     if (this.isOverfull()) {
-      if (span.isFirst) this.counters.lost += 1
+      if (span.isFirst) {
+        this.counters.lost += 1
+        this.lose([span.spanId])
+      }
       done(false)
       return null
     }
@@ -153,6 +163,23 @@ export class SpanRecorder {
     }
   }
 
+  private lose(spanIds: ReadonlyArray<string>): void {
+    this.unended = [...this.unended, ...spanIds].slice(-unendedMax)
+  }
+
+  /** The store takes what it is given again: those of its rows that will not hear of their calls' ends are to say so. */
+  private giveUpUnended(): void {
+    const spanIds = this.unended
+    if (spanIds.length === 0) return
+    this.unended = []
+    this.writer.submit("giveUpSpans", { spanIds }, {
+      nowMs: Date.now(),
+      done: (failure) => {
+        if (failure !== null) this.lose(spanIds)
+      }
+    })
+  }
+
   private isOverfull(): boolean {
     return this.writer.health().waiting >= this.options.limits.spansWaitingMax
   }
@@ -161,14 +188,22 @@ export class SpanRecorder {
   probe(): void {
     const nowMs = Date.now()
     if (this.full === null) {
-      this.writer.submit("heartbeatProcess", { id: this.process.id }, { nowMs, done: () => {} })
+      this.writer.submit("heartbeatProcess", { id: this.process.id }, {
+        nowMs,
+        done: (failure) => {
+          if (failure === null) this.giveUpUnended()
+        }
+      })
       return
     }
     this.writer.submit("findRoom", { processId: this.process.id, bytes: this.roomNeeded }, {
       nowMs,
       done: (failure) => {
         if (failure?.reason === "full") this.full = failure
-        else this.full = null
+        else {
+          this.full = null
+          if (failure === null) this.giveUpUnended()
+        }
       }
     })
   }

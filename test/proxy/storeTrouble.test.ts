@@ -13,7 +13,7 @@ import { Proxy } from "../../src/proxy/Proxy.js"
 import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
 import { metrics } from "../support/metrics.js"
 import { proxyAt } from "../support/proxy.js"
-import { scratchFolder } from "../support/store.js"
+import { rowsOf, scratchFolder } from "../support/store.js"
 import { eventually, upstream } from "../support/upstream.js"
 
 const send = (path: string, body = "") =>
@@ -192,6 +192,32 @@ describe("Proxy, when its store is held or gone", () => {
         yield* until("ready")
         assert.strictEqual((yield* send("/v1/x")).statusCode, 200)
       }).pipe(Effect.provide(proxyAt(path, yield* echo)))
+    }))
+
+  it.scopedLive("does not say for ever that a call is under way whose end it could not record", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const waiting: Array<() => void> = []
+      const url = yield* upstream((req, res) => {
+        req.resume().on("end", () => void waiting.push(() => res.end("ok")))
+      })
+      yield* Effect.gen(function*() {
+        const call = yield* Effect.fork(send("/v1/x"))
+        const isNow = (state: string) =>
+          eventually(
+            state,
+            Effect.sync(() =>
+              rowsOf<{ readonly state: string }>(path, "SELECT state FROM spans").at(0)?.state === state || undefined
+            )
+          )
+        yield* isNow("open")
+        renameSync(path, `${path}.elsewhere`)
+        waiting[0]!()
+        assert.strictEqual((yield* Fiber.join(call)).statusCode, 0)
+        renameSync(`${path}.elsewhere`, path)
+        yield* until("ready")
+        yield* isNow("unknown_after_crash")
+      }).pipe(Effect.provide(proxyAt(path, url)))
     }))
 
   it.scopedLive("answers nothing more when its file is cut to nothing, nor when something is put back into it", () =>

@@ -1,6 +1,6 @@
 import { createClientKey, noteKeysUsed, revokeClientKey } from "./clientKeys.js"
 import { applyControl, recordControl } from "./control.js"
-import { endProcess, heartbeatProcess, startProcess } from "./processes.js"
+import { endProcess, giveUpSpans, heartbeatProcess, startProcess } from "./processes.js"
 import { publishResources } from "./resources.js"
 import { abandon, cancelRun, claim, claimEach, fail, heartbeat, release, rescue, start, succeed } from "./rollouts.js"
 import { beginRun, endRun } from "./runs.js"
@@ -16,6 +16,7 @@ export const operations = {
   startProcess,
   heartbeatProcess,
   endProcess,
+  giveUpSpans,
   startWorker,
   endWorker,
   publishResources,

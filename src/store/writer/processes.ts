@@ -57,6 +57,16 @@ const closeEntry = (db: Db, id: string, lastHeardOfMs: number): number => {
   ).run(lastHeardOfMs * 1000, id).changes
 }
 
+/** Calls that are over, of a process that lives: what it could not record of their ends, nobody will tell any more. */
+export const giveUpSpans = (db: Db, { spanIds }: { readonly spanIds: ReadonlyArray<string> }): null => {
+  const giveUp = db.prepare(
+    `UPDATE spans SET state = 'unknown_after_crash', end_time_us = max(start_time_us, ?)
+     WHERE span_id = ? AND state = 'open'`
+  )
+  for (const spanId of spanIds) giveUp.run(db.now * 1000, spanId)
+  return null
+}
+
 export const markDeadProcesses = (db: Db, self: string): number => {
   let unknownCalls = 0
   for (const entry of openEntries(db)) {

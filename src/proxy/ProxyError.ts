@@ -93,7 +93,7 @@ export const refuse = (outgoing: ServerResponse, kind: Refusal, message: string)
 export const messageOf = (kind: Refusal, cause: string, timeoutMs: number): string => {
   switch (kind) {
     case "silent":
-      return `the upstream sent nothing for ${timeoutMs} ms`
+      return `the upstream sent nothing for ${timeoutMs} ms, as long as --prompt-optimization-proxy-timeout-ms lets it`
     case "unreadable":
       return `the upstream's answer broke off or could not be read (${cause})`
     case "unreachable":

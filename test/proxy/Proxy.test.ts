@@ -210,6 +210,10 @@ describe("Proxy", () => {
         "training_proxy_upstream_timeout",
         "timeout"
       ])
+      assert.match(
+        yield* withProxy(silent, Effect.flatMap(post(), text), { timeoutMs: 100 }),
+        /nothing for 100 ms, as long as --prompt-optimization-proxy-timeout-ms lets it/
+      )
       assert.deepStrictEqual(yield* withProxy(nonsense, error()), [
         502,
         "training_proxy_upstream_response_read_failed",

@@ -36,6 +36,8 @@ export class CallRecord {
   rewrite: RewriteOutcome | null = null
   /** The request asks for its usage although its client did not: what comes of that is kept from the client. */
   usageAsked = false
+  /** The request goes on whole or not at all: what is held of it keeps new calls out, rather than being let go. */
+  isHeldAlways = false
   statusCode: number | null = null
   /** Pieces in which the answer came. */
   chunks = 0
@@ -43,6 +45,8 @@ export class CallRecord {
   /** The request as the client sent it, where another one is sent on. */
   private original: Recording | null = null
   private readonly answer: Recording
+  /** Bytes of the request that are held until it is whole, before any of it is recorded. */
+  private held = 0
   private firstByteUs: number | null = null
 
   constructor(
@@ -65,6 +69,21 @@ export class CallRecord {
   /** How long the answer is so far, kept or not. */
   get answerBytes(): number {
     return this.answer.bytes
+  }
+
+  /** Whether there is memory to hold so much of the request until it is whole; then it counts as recorded. */
+  holds(bytes: number): boolean {
+    const { budget } = this.settings
+    if (!this.isHeldAlways && bytes - this.held > budget.roomFor(this.held)) return false
+    budget.used += bytes - this.held
+    this.held = bytes
+    return true
+  }
+
+  /** It is held no longer. */
+  letGo(): void {
+    this.settings.budget.used -= this.held
+    this.held = 0
   }
 
   /** Another body than the client's is sent on: its own is kept beside it. */
@@ -131,6 +150,7 @@ export class CallRecord {
 
   /** The call is over: its bodies are no longer held for it. */
   release(): void {
+    this.letGo()
     this.request.release()
     this.answer.release()
     this.original?.release()

@@ -57,7 +57,7 @@ const collect = (request: IncomingMessage, call: Call, dispatch: (body: Buffer) 
   })
 }
 
-/** A body of unknown size: it passes as it comes once it has grown too long to be collected. */
+/** A body of unknown size: it passes as it comes once it has grown too long to be collected, or longer than there is memory for. */
 const collectUpTo = (
   wholeBytesMax: number,
   request: IncomingMessage,
@@ -72,7 +72,8 @@ const collectUpTo = (
     call.heardAt = performance.now()
     pieces.add(chunk)
     bytes += chunk.length
-    if (bytes <= wholeBytesMax) return
+    if (bytes <= wholeBytesMax && (bytes <= collectedBytesMax || call.record.holds(bytes))) return
+    call.record.letGo()
     request.off("data", more)
     request.off("end", whole)
     request.pause()
@@ -83,6 +84,7 @@ const collectUpTo = (
     call.heardAt = null
     const { buffer, byteLength, byteOffset } = pieces.content
     const body = Buffer.from(buffer, byteOffset, byteLength)
+    call.record.letGo()
     if (take !== undefined) {
       take(body)
       return

@@ -94,6 +94,7 @@ export class Rewriter {
         () => dispatch(body)
       )
     }
+    call.record.isHeldAlways = true
     sendUpstream(request, call, this.limits, passing, this.limits.recordedBytesMax, whole)
   }
 

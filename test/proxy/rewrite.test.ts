@@ -123,6 +123,21 @@ describe("rewrite", () => {
       )
     }))
 
+  it.scopedLive("holds a long body until it is whole, however little memory there is for recording", () =>
+    Effect.gen(function*() {
+      const { asked, url } = yield* model
+      yield* withRules(
+        url,
+        Effect.gen(function*() {
+          const attempt = yield* attemptWith({ system_prompt: "Sum up.", find_description: "Finds all." })
+          const long = Buffer.from(`${agentBody.slice(0, -1)},"x":"${"e".repeat(1_500_000)}"}`)
+          yield* ask(attempt.url, Readable.from([long]))
+          assert.include(asked[0]!.body.toString(), "Sum up.")
+        }),
+        { limits: { ...defaultLimits, recordingBytesMax: 1_000_000 } }
+      )
+    }))
+
   it.scopedLive("leaves alone and counts what it cannot read: compressed, too long, not JSON", () =>
     Effect.gen(function*() {
       const { asked, url } = yield* model

@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib"
 import { request } from "undici"
 import { toBaseUrl } from "../../src/domain/Attribution.js"
 import { Proxy } from "../../src/proxy/Proxy.js"
-import type { ProxyOptions } from "../../src/proxy/ProxyOptions.js"
+import { defaultLimits, type ProxyOptions } from "../../src/proxy/ProxyOptions.js"
 import { SpanStore } from "../../src/store/SpanStore.js"
 import { attemptWith, type LiveAttempt, withRunProxy } from "../support/attempts.js"
 import { metrics } from "../support/metrics.js"
@@ -67,7 +67,9 @@ const asking = <A, E, R>(url: string, test: Effect.Effect<A, E, R>, options: Par
   withProxy(url, test, { streamUsage: "ask", ...options })
 
 const plain = `{ "model":"m","messages":[{"role":"user","content":"\\u00e9"}], "stream": true }`
-const askedPlain = plain.replace("{", `{"stream_options":{"include_usage":true},`)
+const askedOptions = `{"stream_options":{"include_usage":true},`
+const askedPlain = plain.replace("{", askedOptions)
+const mib = 1024 * 1024
 
 /** What a naive client reads of a stream: it trips over a chunk that has no choice. */
 const contentOf = (text: string) =>
@@ -130,6 +132,20 @@ describe("the usage of streams whose client does not ask for it", () => {
           assert.strictEqual((yield* finishedSpans(3)).length, 3)
         })
       )
+    }))
+
+  it.scopedLive("is not asked for in a long body of unknown length that there is no memory to hold", () =>
+    Effect.gen(function*() {
+      const { asked, url } = yield* model()
+      const long = plain.replace("\\u00e9", "e".repeat(2 * mib))
+      const sending = Effect.gen(function*() {
+        yield* ask(yield* base, Readable.from([long]))
+        assert.strictEqual((yield* metrics).get("tau_recorded_bytes"), 0)
+      })
+      yield* asking(url, sending, { limits: { ...defaultLimits, recordingBytesMax: mib } })
+      assert.strictEqual(asked[0]!.body, long)
+      yield* asking(url, sending, { limits: { ...defaultLimits, recordingBytesMax: 4 * mib } })
+      assert.strictEqual(asked[1]!.body, long.replace("{", askedOptions))
     }))
 
   it.scopedLive("is left alone where the client says itself whether it wants it, and without the flag", () =>

@@ -22,7 +22,8 @@ const below = {
 const light = [
   "openai/",
   "statistics/",
-  "store/writer/",
+  "store/(WriterThread\\.ts|writer/)",
+  "process/collection\\.ts",
   "domain/(AttemptName|AttributionPath|CommandText|Figures|Lifecycle|Noise|TerminalText|shown)\\.ts",
   "cli/commands/",
   "proxy/ProxyOptions\\.ts",

@@ -54,12 +54,25 @@ export class RequestSecrets {
       const value = raw[index + 1]!.trim()
       if (!this.usual.has(name)) add(value, namedLengthMin)
       else if (name === "cookie") { for (const pair of value.split(";")) add(pair.slice(pair.indexOf("=") + 1).trim()) }
-      // Behind the scheme. Not by a pattern: it would try each place of a long word anew.
-      else add(value.slice(Math.max(value.lastIndexOf(" "), value.lastIndexOf("\t")) + 1))
+      else for (const credential of credentialsIn(value)) add(credential)
     }
     if (path.includes("?")) { for (const value of secretParameters(path)) add(value) }
     return secrets
   }
+}
+
+/** What stands behind the scheme of an `Authorization`, and what an upstream may read out of it (RFC 9110, 11.4; RFC 7617). */
+const credentialsIn = (value: string): ReadonlyArray<string> => {
+  // Not by a pattern: it would try each place of a long word anew.
+  const last = value.slice(Math.max(value.lastIndexOf(" "), value.lastIndexOf("\t")) + 1)
+  if (/^basic\s/i.test(value)) {
+    const pair = Buffer.from(last, "base64").toString()
+    const colon = pair.indexOf(":")
+    return [last, pair.slice(0, Math.max(colon, 0)), pair.slice(colon + 1)]
+  }
+  if (!value.includes(",") && !last.includes("=\"")) return [last]
+  const parameters = value.slice(value.search(/\s/) + 1).split(",").map((text) => text.trim())
+  return [last, ...parameters.map((text) => text.slice(text.indexOf("=") + 1))]
 }
 
 /** A secret as it is, and as JSON quotes it; of one that is itself in quotes, as a cookie may be, what they hold. */

@@ -97,6 +97,20 @@ describe("A key that a request shows in its headers", () => {
       }))
   }
 
+  for (
+    const [scheme, authorization] of Object.entries({
+      Basic: `Basic ${Buffer.from("me:pass-word-77").toString("base64")}`,
+      Token: "Token token=\"pass-word-77\", realm=\"models\""
+    })
+  ) {
+    it.scopedLive(`is written nowhere where it is but a part of the credentials: ${scheme}`, () =>
+      Effect.gen(function*() {
+        const all = yield* written({}, { authorization }, "my key is pass-word-77")
+        assert.notInclude(all, "pass-word-77")
+        assert.include(all, "my key is [REDACTED]")
+      }))
+  }
+
   it.scopedLive("is written nowhere when it is the upstream's own", () =>
     Effect.gen(function*() {
       const all = yield* written({ upstreamKey: ofUpstream }, {}, "hello")

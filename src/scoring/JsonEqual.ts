@@ -1,4 +1,5 @@
 import * as Option from "effect/Option"
+import { randomUUID } from "node:crypto"
 import { clip, hit, miss, quoted, type Verdict } from "./Verdict.js"
 
 /**
@@ -24,10 +25,22 @@ const differencesShown = 3
 
 const parse = (text: string): Option.Option<unknown> => {
   try {
-    return Option.some(JSON.parse(text))
+    const value: unknown = JSON.parse(text)
+    return Option.some(/\d{16}/.test(text) ? JSON.parse(text.replace(stringsAndWholeNumbers, withItsDigits)) : value)
   } catch {
     return Option.none()
   }
+}
+
+/** Stands before the digits of a whole number that a double would round, and so make equal to its neighbours. No text has it. */
+const digitsMark = randomUUID()
+
+const stringsAndWholeNumbers = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g
+
+const withItsDigits = (token: string): string => {
+  if (token.startsWith("\"")) return token
+  const number = Number(token)
+  return Number.isFinite(number) && BigInt(token) === BigInt(number) ? token : `"${digitsMark}${token}"`
 }
 
 /** Blocks tried, from the last one up: an answer of a million backticks must not hold up the event loop. */
@@ -88,7 +101,9 @@ const own = (object: Readonly<Record<string, unknown>>, key: string): unknown =>
 const step = (key: string): string => /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`
 
 const described = (value: unknown): string => {
-  if (typeof value === "string") return quoted(value, 120)
+  if (typeof value === "string") {
+    return value.startsWith(digitsMark) ? clip(value.slice(digitsMark.length), 120) : quoted(value, 120)
+  }
   if (Array.isArray(value)) return `a list of ${value.length}`
   return isObject(value) ? `an object with ${Object.keys(value).length} fields` : String(value)
 }

@@ -16,7 +16,7 @@ export const numeric = (
   { thousandsSeparator, tolerance }: NumericOptions
 ): Either.Either<Verdict, string> => {
   const expected = typeof reference === "string" ? lastNumber(reference, thousandsSeparator) : reference
-  if (typeof expected !== "number" || !Number.isFinite(expected)) {
+  if (typeof expected !== "bigint" && (typeof expected !== "number" || !Number.isFinite(expected))) {
     return Either.left("the reference must be a number, or a text with a number in it")
   }
   const got = lastNumber(output, thousandsSeparator)
@@ -24,7 +24,7 @@ export const numeric = (
     return Either.right(miss(`expected ${expected}, but the answer contains no number; got ${quoted(output.trim())}`))
   }
   if (near(expected, got, tolerance)) return Either.right(hit)
-  const off = Number(Math.abs(got - expected).toPrecision(6))
+  const off = Number(distance(expected, got).toPrecision(6))
   const difference = `${off} too ${got > expected ? "high" : "low"}${tolerance > 0 ? `, ${tolerance} is allowed` : ""}`
   const earlier = numbersIn(output, thousandsSeparator).some((number) => near(expected, number, tolerance))
     ? `; ${expected} stands earlier in the answer`
@@ -32,10 +32,25 @@ export const numeric = (
   return Either.right(miss(`expected ${expected}, got ${got} (the last number of the answer): ${difference}${earlier}`))
 }
 
+/** A number of a text; a whole one that a double would round, and so make equal to its neighbours, has all its digits. */
+type Exact = number | bigint
+
+const distance = (one: Exact, other: Exact): number => {
+  if (![one, other].every((number) => typeof number === "bigint" || Number.isInteger(number))) {
+    return Math.abs(Number(one) - Number(other))
+  }
+  const apart = BigInt(one) - BigInt(other)
+  return Number(apart < 0n ? -apart : apart)
+}
+
 /** 1.1 and 1 are 0.1 apart, whatever binary fractions make of it. Without a tolerance equal means equal. */
-const near = (one: number, other: number, tolerance: number): boolean =>
-  one === other || (tolerance > 0 &&
-    Math.abs(one - other) <= tolerance + 2 * Number.EPSILON * Math.max(Math.abs(one), Math.abs(other)))
+const near = (one: Exact, other: Exact, tolerance: number): boolean => {
+  const apart = distance(one, other)
+  if (apart <= tolerance) return true
+  const rounded = [one, other].some((number) => typeof number === "number" && !Number.isInteger(number))
+  return tolerance > 0 && rounded &&
+    apart <= tolerance + 2 * Number.EPSILON * Math.max(Math.abs(Number(one)), Math.abs(Number(other)))
+}
 
 /**
  * The last number of a text: `-3`, `−3`, `+0.5`, `.5`, `$1,234.50`, `3.0e5`, `1/2`.
@@ -45,18 +60,27 @@ const near = (one: number, other: number, tolerance: number): boolean =>
  * fractions. Units, `%` among them, are ignored: 50% is 50. The decimal sign is a point; a comma where the point
  * separates thousands; either where a space does.
  */
-export const lastNumber = (text: string, thousandsSeparator: ThousandsSeparator): number | undefined =>
+export const lastNumber = (text: string, thousandsSeparator: ThousandsSeparator): Exact | undefined =>
   numbersIn(text, thousandsSeparator).at(-1)
 
-const numbersIn = (text: string, thousandsSeparator: ThousandsSeparator): ReadonlyArray<number> => {
+const numbersIn = (text: string, thousandsSeparator: ThousandsSeparator): ReadonlyArray<Exact> => {
   const { decimal, pattern, separator } = grammars[thousandsSeparator]
-  const plain = (digits: string) => Number(digits.replace(separator, "").replace(decimal, ".").replace("\u2212", "-"))
-  const numbers: Array<number> = []
+  const plain = (digits: string) => digits.replace(separator, "").replace(decimal, ".").replace("\u2212", "-")
+  const numbers: Array<Exact> = []
   for (const [, sign, magnitude = "", denominator] of text.matchAll(pattern)) {
-    const size = plain(magnitude) / (denominator === undefined ? 1 : plain(denominator))
-    if (Number.isFinite(size)) numbers.push(sign === undefined || sign === "+" ? size : -size)
+    const size = denominator === undefined
+      ? exact(plain(magnitude))
+      : Number(plain(magnitude)) / Number(plain(denominator))
+    if (Number.isFinite(Number(size))) numbers.push(sign === undefined || sign === "+" ? size : -size)
   }
   return numbers
+}
+
+const exact = (digits: string): Exact => {
+  const number = Number(digits)
+  if (Number.isSafeInteger(number) || !Number.isFinite(number) || !/^\d+$/.test(digits)) return number
+  const whole = BigInt(digits)
+  return whole === BigInt(number) ? number : whole
 }
 
 interface Grammar {

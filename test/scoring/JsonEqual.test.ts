@@ -60,6 +60,22 @@ describe("json_equal", () => {
     assert.match(jsonEqual("four", 4).feedback ?? "", /^the answer is not JSON, .*; got "four"$/)
   })
 
+  it("tells whole numbers apart that no double holds", () => {
+    const reference = "{\"id\": 12345678901234567890}"
+    assert.strictEqual(jsonEqual("{\"id\": 12345678901234567890}", reference).value, 1)
+    assert.strictEqual(
+      jsonEqual("{\"id\": 12345678901234567891}", reference).feedback,
+      "$.id differs: expected 12345678901234567890, got 12345678901234567891"
+    )
+    assert.strictEqual(jsonEqual("[9007199254740993]", [9007199254740992]).value, 0)
+    assert.strictEqual(jsonEqual("[9007199254740992, -1e20]", "[9007199254740992.0, -100000000000000000000]").value, 1)
+    assert.strictEqual(jsonEqual("9".repeat(400), "9".repeat(400)).value, 1)
+    assert.strictEqual(jsonEqual("9".repeat(400), "8".repeat(400)).value, 0)
+    const quotedId = "{\"a \\\" 12345678901234567890\": \"12345678901234567890\"}"
+    assert.strictEqual(jsonEqual(quotedId, { "a \" 12345678901234567890": "12345678901234567890" }).value, 1)
+    assert.strictEqual(jsonEqual("{\"pi\": 3.14159265358979323846}", { pi: Math.PI }).value, 1)
+  })
+
   it("takes backticks inside a string for what they are", () => {
     assert.strictEqual(jsonEqual("```json\n{\"code\": \"a ```fence``` b\"}\n```", { code: "a ```fence``` b" }).value, 1)
     assert.strictEqual(jsonEqual("The answer: ```4```.", 4).value, 1)

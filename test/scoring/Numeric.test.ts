@@ -56,6 +56,17 @@ describe("numeric", () => {
     assert.strictEqual(judged("1,000", "It is $1,000.00.").value, 1)
   })
 
+  it("tells whole numbers apart that no double holds", () => {
+    assert.strictEqual(judged("12,345,678,901,234,567,890", "12345678901234567890").value, 1)
+    assert.strictEqual(
+      judged("It is 12345678901234567891.", "12345678901234567890").feedback,
+      "expected 12345678901234567890, got 12345678901234567891 (the last number of the answer): 1 too high"
+    )
+    assert.strictEqual(judged("-9007199254740993", -9007199254740992).value, 0)
+    assert.strictEqual(judged("9007199254740993", 9007199254740992, { tolerance: 1 }).value, 1)
+    assert.strictEqual(judged("12345678901234567892", "12345678901234567890", { tolerance: 1.5 }).value, 0)
+  })
+
   it("says what was expected and what came", () => {
     assert.strictEqual(judged("41", 42).feedback, "expected 42, got 41 (the last number of the answer): 1 too low")
     assert.strictEqual(

@@ -49,9 +49,10 @@ export class BoundedPatterns {
 }
 
 /** Texts on which patterns that backtrack without bound show it. */
-const probes = ["a", "0", " ", "-", "ab", "a ", "a0", "\"", "x=", "aA", ".", "@a.", "\n"].map((part) =>
-  `${part.repeat(20_000)}!\u0000`
-)
+const probes = ["a", "0", " ", "-", "ab", "a ", "a0", "\"", "x=", "aA", ".", "@a.", "\n"].map((part) => ({
+  part,
+  text: `${part.repeat(20_000)}!\u0000`
+}))
 
 /** What is wrong with a pattern, or null. A pattern may pass here and still be given up on some text later. */
 export const patternProblem = (pattern: Pattern): string | null => {
@@ -66,9 +67,11 @@ export const patternProblem = (pattern: Pattern): string | null => {
   }
   if (compiled.test("")) return "expected a pattern that does not match the empty text, found one that does"
   const bounded = new BoundedPatterns([pattern])
-  return probes.every((probe) => isDecided(bounded, probe))
+  const slow = probes.find(({ text }) => !isDecided(bounded, text))
+  return slow === undefined
     ? null
-    : `expected a pattern that is decided within ${searchMsMax} ms, found one that backtracks too much`
+    : `expected a pattern that is decided within ${searchMsMax} ms on any text, found one that backtracks too much where ` +
+      `${JSON.stringify(slow.part)} is repeated; \\b before what repeats, or a bound as in \\w{1,64}, often helps`
 }
 
 /** A machine that was busy elsewhere is no fault of the pattern. */

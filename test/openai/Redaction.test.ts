@@ -216,10 +216,15 @@ describe("rules of one's own", () => {
     ["(", "", "Invalid regular expression"],
     ["a*", "", "does not match the empty text"],
     ["a", "g", "expected flags"],
-    ["(a+)+$", "", "backtracks"]
+    ["(a+)+$", "", "backtracks too much where \"a\" is repeated"],
+    ["\\d+ \\d+", "", "where \"0\" is repeated; \\b before what repeats, or a bound as in \\w{1,64}, often helps"]
   ])("refuse the pattern /%s/%s: %s", (source, flags, text) => {
     expect(patternProblem({ source, flags })).toContain(text)
     expect(patternProblem({ source: "emp-\\d+", flags: "i" })).toBeNull()
+  })
+
+  it.each(["\\b\\d+ \\d+", "\\d{1,64} \\d+"])("take the pattern /%s/, mended as the refusal says", (source) => {
+    expect(patternProblem({ source, flags: "" })).toBeNull()
   })
 
   it("follow paths in bodies and in the events of streams", () => {

@@ -24,7 +24,10 @@ export const numeric = (
     return Either.right(miss(`expected ${expected}, but the answer contains no number; got ${quoted(output.trim())}`))
   }
   if (near(expected, got, tolerance)) return Either.right(hit)
-  const off = Number(distance(expected, got).toPrecision(6))
+  const apart = distance(expected, got)
+  const rounded = Number(apart.toPrecision(6))
+  // What is just beyond the tolerance must not read as if it were within it.
+  const off = rounded > tolerance ? rounded : apart
   const difference = `${off} too ${got > expected ? "high" : "low"}${tolerance > 0 ? `, ${tolerance} is allowed` : ""}`
   const earlier = numbersIn(output, thousandsSeparator).some((number) => near(expected, number, tolerance))
     ? `; ${expected} stands earlier in the answer`

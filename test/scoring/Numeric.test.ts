@@ -79,6 +79,13 @@ describe("numeric", () => {
     )
   })
 
+  it("shows a distance just beyond the tolerance as larger than it", () => {
+    assert.match(
+      judged("100.10000001", 100, { tolerance: 0.1 }).feedback ?? "",
+      /: 0\.1000000\d* too high, 0\.1 is allowed$/
+    )
+  })
+
   it("refuses a reference without a number", () => {
     for (const reference of ["forty-two", null, true, [1], {}]) {
       assert.isTrue(Either.isLeft(numeric("42", reference, { tolerance: 0, thousandsSeparator: "," })))

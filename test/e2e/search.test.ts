@@ -292,6 +292,8 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       const { code, stderr } = yield* searched(folder, searchConfig(origin))
       assert.strictEqual(code, 1)
       assert.match(stderr, /step 1 of the search differs from the one on record: the optimizer changed/)
+      // The command alone would meet the same step again, for ever.
+      assert.match(stderr, /cancel the run, and its command starts a new one/)
     }))
 
   it.scopedLive("stays within its budget when calls fail", () =>

@@ -94,7 +94,7 @@ export class SearchRun {
           reason: "changed",
           detail:
             `step ${work.n} of the search differs from the one on record: the optimizer changed since this run began; ` +
-            "start a new run, or go on with the version that began it"
+            "cancel the run, and its command starts a new one; the version that began it goes on with it where it still reads the store"
         })
       }
       this.ledger.follow(planned)

@@ -5,6 +5,8 @@ import * as Layer from "effect/Layer"
 import { statSync } from "node:fs"
 import { join } from "node:path"
 import * as Sqlite from "../../src/store/Sqlite.js"
+import { Checkpoints } from "../../src/store/writer/Checkpoints.js"
+import { open } from "../../src/store/writer/Database.js"
 import { recordCall } from "../support/recordedCall.js"
 import { scratchFolder } from "../support/store.js"
 
@@ -34,5 +36,23 @@ describe("Checkpoints", () => {
       )
       assert.deepStrictEqual(database.pragma("quick_check"), [{ quick_check: "ok" }])
       database.close()
+    }))
+
+  it.scopedLive("copy the log at the end while others still write, so that the truncation has nothing to hold them up for", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const db = open(path)
+      const other = new Database(path, { timeout: 0 })
+      db.connection.exec("CREATE TABLE filler AS SELECT randomblob(2000000) AS content")
+      other.exec("BEGIN IMMEDIATE")
+      yield* Effect.promise(() => new Checkpoints(db, path).close())
+      other.exec("ROLLBACK")
+      const [{ checkpointed, log }] = db.connection.pragma("wal_checkpoint(NOOP)") as [
+        { readonly checkpointed: number; readonly log: number }
+      ]
+      assert.isAbove(log, 400)
+      assert.strictEqual(checkpointed, log)
+      other.close()
+      db.connection.close()
     }))
 })

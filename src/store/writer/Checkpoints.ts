@@ -55,8 +55,10 @@ export class Checkpoints {
     }
   }
 
+  /** Copies what is left: the truncation that ends a clean stop does so under the write lock, for which others would wait. */
   async close(): Promise<void> {
     await this.thread?.terminate()
+    this.copy()
   }
 
   private copy() {

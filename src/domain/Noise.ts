@@ -39,10 +39,10 @@ const silentMax = 5
 
 /**
  * Whether a search has lost its reflection model, by the failures since the last step that had any answer: of refusals that no
- * repetition mends (a key, a model that is not there) one is enough.
+ * repetition mends (a key, an empty account, a model that is not there) one is enough.
  */
 export const isSilent = (failures: ReadonlyArray<string>): boolean =>
-  failures.length >= silentMax || failures.some((failure) => /^the reflection model answered 40[134]\b/.test(failure))
+  failures.length >= silentMax || failures.some((failure) => /^the reflection model answered 40[1-4]\b/.test(failure))
 
 /** What broke rollouts, by the words of the store: the state of a call, a status that answered it, or the scorer. */
 export interface BrokenBy {
@@ -82,10 +82,15 @@ const because = (brokenBy: string): string => {
   }
 }
 
+/** Statuses that refuse a key, or whoever pays for it. */
+const refusals = new Set(["401", "402", "403"])
+
 /** What to do about it, and then to begin again. */
 export const brokenRemedy = (causes: ReadonlyArray<BrokenBy>): string => {
+  const isAway = ({ brokenBy }: BrokenBy) => brokenBy !== "scorer" && brokenBy !== "agent" && !refusals.has(brokenBy)
   const mend = [
-    ...(causes.some(({ brokenBy }) => brokenBy !== "scorer" && brokenBy !== "agent") ? ["bring the model back"] : []),
+    ...(causes.some(isAway) ? ["bring the model back"] : []),
+    ...(causes.some(({ brokenBy }) => refusals.has(brokenBy)) ? ["mend the model's key or its account"] : []),
     ...(causes.some(({ brokenBy }) => brokenBy === "agent") ? ["bring the agent or its server back"] : []),
     ...(causes.some(({ brokenBy }) => brokenBy === "scorer") ? ["mend the scorer"] : [])
   ]

@@ -39,6 +39,51 @@ describe("An evaluation whose model goes away", { timeout: 120_000 }, () => {
       assert.match((yield* searched(folder, config)).stderr, /^new run run-0002-/m)
     }))
 
+  it.scopedLive("is none either when its key was revoked or its account is empty, and the same command goes on once that is mended", () =>
+    Effect.gen(function*() {
+      for (const status of [401, 402, 403]) {
+        const refused = { from: 6 }
+        const { origin } = yield* searchUpstream({ fault: (_, n) => n >= refused.from ? status : null })
+        const folder = yield* scratchFolder
+        const { optimizer: _, ...given } = searchConfig(origin, { validate: 3, max_attempts: 1, worker_count: 1 })
+        const config = { ...given, optimize: given.optimize.slice(0, 6) }
+        const { code, stderr } = yield* searched(folder, config)
+        assert.strictEqual(code, 1)
+        assert.include(
+          stderr,
+          `3 of 9 rollouts failed because their model answered ${status} (the model call was answered with ${status}: `
+            + "not now with [REDACTED]): their scores say nothing; mend the model's key or its account and run the same "
+            + "command again to go on\n"
+        )
+        refused.from = Infinity
+        const again = yield* searched(folder, config)
+        assert.strictEqual(again.code, 0, again.stderr)
+        assert.deepInclude(JSON.parse(again.stdout), { run_state: "completed", start: 2, succeeded: 9, failed: 0 })
+      }
+    }))
+
+  it.scopedLive("is its agent's affair when it went on after a refusal, and was answered", () =>
+    Effect.gen(function*() {
+      const url = yield* upstream((request, response) => {
+        if (request.url?.includes("/first") === true) return response.writeHead(403).end("{}")
+        return response.end("{}")
+      })
+      const folder = yield* scratchFolder
+      const agent = `for (const path of ["first", "second"]) await fetch(process.env.OPENAI_BASE_URL + "/" + path)
+        if (process.env.TAU_ROLLOUT_ID.includes("val")) process.exit(3)
+        console.log(4)`
+      const config = {
+        optimize: [{ prompt: "t1", expected: "4" }],
+        validate: [{ prompt: "v1", expected: "4" }],
+        executor: { kind: "command", command: ["node", "--input-type=module", "-e", agent] },
+        upstream_url: url,
+        max_attempts: 1
+      }
+      const { code, stderr, stdout } = yield* searched(folder, config)
+      assert.strictEqual(code, 0, stderr)
+      assert.deepInclude(JSON.parse(stdout), { run_state: "completed", succeeded: 1, failed: 1 })
+    }))
+
   it.scopedLive("is none either when the server of its agent had gone, and the same command goes on once it is back", () =>
     Effect.gen(function*() {
       let isThere = false

@@ -97,9 +97,9 @@ describe("A search whose rollouts or reflections fail for want of what they need
 
   it.scopedLive("stops at once where its reflection model is refused, and is then what it would have been", () =>
     Effect.gen(function*() {
-      const key = { isWrong: false }
+      const key = { isWrong: false, status: 401 }
       const { origin } = yield* searchUpstream({
-        fault: ({ model }) => model === "reflector" && key.isWrong ? 401 : null
+        fault: ({ model }) => model === "reflector" && key.isWrong ? key.status : null
       })
       const config = searchConfig(origin, { worker_count: 8, optimizer: { max_rollouts: 150 } })
       const undisturbed = yield* scratchFolder
@@ -107,13 +107,14 @@ describe("A search whose rollouts or reflections fail for want of what they need
 
       const folder = yield* scratchFolder
       key.isWrong = true
-      for (const _ of ["the key is wrong", "and is not mended"]) {
+      for (const status of [401, 402]) {
+        key.status = status
         const { code, stderr } = yield* searched(folder, config)
         assert.strictEqual(code, 1)
         assert.strictEqual(
           lastLine(stderr),
-          "tau: the last reflection failed (the reflection model answered 401: not now with [REDACTED]): without its reflection "
-            + "model a search finds nothing; mend that and run the same command again to go on"
+          `tau: the last reflection failed (the reflection model answered ${status}: not now with [REDACTED]): without its `
+            + "reflection model a search finds nothing; mend that and run the same command again to go on"
         )
         assert.deepStrictEqual(query(folder, "SELECT failure FROM search_reflections WHERE answer IS NOT NULL"), [])
       }

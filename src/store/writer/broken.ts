@@ -10,14 +10,18 @@ const lastBrokenBy = `(SELECT a.broken_by FROM attempts a WHERE a.id = ${lastAtt
 
 /**
  * What broke a failed rollout named `r`: `scorer` that could not judge, or what came of the last of its calls that failed for
- * want of capacity or connection, and whose answer was not fetched later, a state or a status; else `agent`, that could not be started or whose server did not answer or had no
- * capacity. Null for a failure of its agent.
+ * want of capacity, connection, or a key or account that is good, and whose answer was not fetched later, a state or a status;
+ * else `agent`, that could not be started or whose server did not answer or had no capacity. Null for a failure of its agent. A
+ * refusal that a call went well after was of that call, not of the key.
  */
 export const brokenBy =
   `CASE WHEN r.status <> 'failed' THEN NULL WHEN ${lastBrokenBy} = 'scorer' THEN 'scorer' ELSE coalesce((
   SELECT iif(s.state IN ('upstream_cut', 'upstream_error', 'timeout', 'refused'), s.state, CAST(s.status_code AS TEXT))
   FROM spans s WHERE s.attempt_id = ${lastAttempt}
-    AND (s.state IN ('upstream_cut', 'upstream_error', 'timeout', 'refused') OR s.status_code = 429 OR s.status_code >= 500)
+    AND (s.state IN ('upstream_cut', 'upstream_error', 'timeout', 'refused') OR s.status_code = 429 OR s.status_code >= 500
+      OR s.status_code IN (401, 402, 403) AND NOT EXISTS (
+        SELECT 1 FROM spans later
+        WHERE later.attempt_id = s.attempt_id AND later.sequence_id > s.sequence_id AND later.status_code < 400))
     AND ${isUnanswered("s")}
   ORDER BY s.sequence_id DESC LIMIT 1), ${lastBrokenBy}) END`
 

@@ -11,12 +11,27 @@ export interface Tally {
 }
 
 const brokenShareMax = 0.2
+const brokenNowShareMax = 0.5
 /** So that a single call that failed early on stops nothing. */
 const rolloutsMin = 20
 
 /** Whether so many rollouts are broken that whoever goes on decides by noise. */
 export const isNoise = ({ broken, rollouts }: Tally): boolean =>
   broken > brokenShareMax * Math.max(rollouts, rolloutsMin)
+
+/**
+ * The same of a search: also when the model has gone only now, however much went well before. What is decided next, a gate say,
+ * would be decided by that alone. `latest` are the rollouts of the latest steps.
+ */
+export const isNoSearch = (all: Tally, latest: Tally): boolean =>
+  isNoise(all) || latest.broken > brokenNowShareMax * Math.max(latest.rollouts, rolloutsMin)
+
+/** How many steps of a search are its latest ones: as few as have made enough rollouts. By the rollouts of each, the latest first. */
+export const latestSteps = (rollouts: ReadonlyArray<number>): number => {
+  let made = 0
+  const enough = rollouts.findIndex((more) => (made += more) >= rolloutsMin)
+  return enough === -1 ? rollouts.length : enough + 1
+}
 
 /** The same of an evaluation, by its modes: one of them that is broken as a whole has no score either. */
 export const isNoEvaluation = (modes: ReadonlyArray<Tally>): boolean =>
@@ -50,8 +65,8 @@ export interface BrokenBy {
   readonly rollouts: number
 }
 
-/** `12 of 54 rollouts failed because their model could not be reached (example)`. */
-export const brokenText = (causes: ReadonlyArray<BrokenBy>, rollouts: number, example: string): string => {
+/** `12 of 54 rollouts failed because their model could not be reached (example)`; `among` is how many rollouts there were. */
+export const brokenText = (causes: ReadonlyArray<BrokenBy>, among: string, example: string): string => {
   const counts = new Map<string, number>()
   for (const { brokenBy, rollouts } of causes) counts.set(brokenBy, (counts.get(brokenBy) ?? 0) + rollouts)
   const sorted = [...counts].map(([brokenBy, rollouts]) => ({ brokenBy, rollouts }))
@@ -60,7 +75,7 @@ export const brokenText = (causes: ReadonlyArray<BrokenBy>, rollouts: number, ex
   const why = sorted.length === 1
     ? ` because ${because(sorted[0]!.brokenBy)}`
     : `: ${sorted.map((cause) => `${cause.rollouts} because ${because(cause.brokenBy)}`).join(", ")}`
-  return `${broken} of ${rollouts} rollouts failed${why} (${example})`
+  return `${broken} of ${among} rollouts failed${why} (${example})`
 }
 
 const because = (brokenBy: string): string => {

@@ -54,5 +54,5 @@ export const outageLine = (
   exampleError: string
 ): string => {
   const total = modes.reduce((sum, { rollouts }) => sum + rollouts, 0)
-  return `${brokenText(broken, total, exampleError)}: their scores say nothing; ${brokenRemedy(broken)}`
+  return `${brokenText(broken, String(total), exampleError)}: their scores say nothing; ${brokenRemedy(broken)}`
 }

@@ -95,6 +95,36 @@ describe("A search whose rollouts or reflections fail for want of what they need
       assert.deepStrictEqual(yield* Effect.provide(brokenInvariants, readOnly(storeIn(folder))), [])
     }))
 
+  it.scopedLive("lets no gate decide by a model that went only then, however much went well before", () =>
+    Effect.gen(function*() {
+      const outage = { from: Infinity }
+      const { origin, served } = yield* searchUpstream({
+        fault: ({ model }, n) => model === "agent" && n >= outage.from ? 401 : null
+      })
+      const config = searchConfig(origin, { validate: 80, worker_count: 8, optimizer: { max_rollouts: 250 } })
+      const undisturbed = yield* scratchFolder
+      assert.strictEqual((yield* searched(undisturbed, config)).code, 0)
+      const expected = record(undisturbed)
+      assert.include(JSON.stringify(expected.events), "gate_decided")
+      // The gate makes 20 rollouts between two looks.
+      outage.from = served.length - 20
+      served.length = 0
+
+      const folder = yield* scratchFolder
+      const { code, stderr } = yield* searched(folder, config)
+      assert.strictEqual(code, 1)
+      assert.strictEqual(
+        lastLine(stderr),
+        "tau: 20 of the last 20 rollouts failed because their model answered 401 (the model call was answered with 401: not now "
+          + "with [REDACTED]): a search would optimize noise; mend the model's key or its account and run the same command again "
+          + "to go on"
+      )
+      outage.from = Infinity
+      const again = yield* searched(folder, config)
+      assert.strictEqual(again.code, 0, again.stderr)
+      assert.deepStrictEqual(record(folder), expected)
+    }))
+
   it.scopedLive("stops at once where its reflection model is refused, and is then what it would have been", () =>
     Effect.gen(function*() {
       const key = { isWrong: false, status: 401 }

@@ -1,5 +1,5 @@
 import { counted } from "../../domain/Figures.js"
-import { brokenRemedy, brokenText, isHopeless, isNoise, isSilent } from "../../domain/Noise.js"
+import { brokenRemedy, brokenText, isHopeless, isNoise, isNoSearch, isSilent, latestSteps } from "../../domain/Noise.js"
 import { SearchFailed } from "../../domain/SearchFailed.js"
 import type { SearchOutcome } from "../../store/SearchStore.js"
 import type { Reflection } from "../Search.js"
@@ -9,24 +9,31 @@ import type { Reflection } from "../Search.js"
  * the next start of the run tries anew: it asks the store by the same rules.
  */
 export class FailureWatch {
-  /** Rollouts by what broke them. */
-  private readonly broken = new Map<string, number>()
+  /** Of each step that made rollouts, the latest first, what broke them. */
+  private readonly steps: Array<{ readonly rollouts: number; readonly brokenBy: ReadonlyArray<string> }> = []
   private unjudged = 0
   /** Failures of reflections since the last step that had an answer to one. */
   private silence: ReadonlyArray<string> = []
 
   /** Takes the outcomes of a step, the last of `rollouts` in all. Why the search must not go on; null when it may. */
   see(outcomes: ReadonlyArray<SearchOutcome>, rollouts: number): SearchFailed | null {
-    for (const { brokenBy, isUnjudged } of outcomes) {
-      if (brokenBy !== null) this.broken.set(brokenBy, (this.broken.get(brokenBy) ?? 0) + 1)
-      if (isUnjudged) this.unjudged += 1
-    }
-    const causes = [...this.broken].map(([brokenBy, rollouts]) => ({ brokenBy, rollouts }))
-    if (isNoise({ rollouts, broken: causes.reduce((sum, cause) => sum + cause.rollouts, 0) })) {
+    this.steps.unshift({
+      rollouts: outcomes.length,
+      brokenBy: outcomes.flatMap(({ brokenBy }) => brokenBy === null ? [] : [brokenBy])
+    })
+    this.unjudged += outcomes.filter(({ isUnjudged }) => isUnjudged).length
+    const all = tallyOf(this.steps, rollouts)
+    const steps = this.steps.slice(0, latestSteps(this.steps.map((step) => step.rollouts)))
+    const latest = tallyOf(steps, steps.reduce((sum, step) => sum + step.rollouts, 0))
+    const { causes } = all
+    if (isNoSearch(all, latest)) {
       const example = outcomes.find(({ brokenBy }) => brokenBy !== null)?.error ?? "unknown"
+      const text = isNoise(all)
+        ? brokenText(causes, String(rollouts), example)
+        : brokenText(latest.causes, `the last ${latest.rollouts}`, example)
       return new SearchFailed({
         reason: "infrastructure",
-        detail: `${brokenText(causes, rollouts, example)}: a search would optimize noise; ${brokenRemedy(causes)}`
+        detail: `${text}: a search would optimize noise; ${brokenRemedy(causes)}`
       })
     }
     if (isHopeless({ rollouts, unjudged: this.unjudged })) {
@@ -57,6 +64,11 @@ export class FailureWatch {
         + "without its reflection model a search finds nothing; mend that and run the same command again to go on"
     })
   }
+}
+
+const tallyOf = (steps: ReadonlyArray<{ readonly brokenBy: ReadonlyArray<string> }>, rollouts: number) => {
+  const causes = steps.flatMap(({ brokenBy }) => brokenBy.map((cause) => ({ brokenBy: cause, rollouts: 1 })))
+  return { rollouts, broken: causes.length, causes }
 }
 
 const mostFrequentError = (outcomes: ReadonlyArray<SearchOutcome>): readonly [string, ReadonlyArray<string>] => {

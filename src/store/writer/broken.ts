@@ -1,5 +1,5 @@
 /** Failures that a run does not go on over, and how the next start of it tries them anew. */
-import { isHopeless, isNoEvaluation, isNoise, isSilent } from "../../domain/Noise.js"
+import { isHopeless, isNoEvaluation, isNoSearch, isSilent, latestSteps } from "../../domain/Noise.js"
 import type { Db } from "./Database.js"
 import { crashesMax, lastAttempt, retry } from "./rollouts.js"
 import { allCounted } from "./runCounts.js"
@@ -55,9 +55,12 @@ export const retryBroken = (db: Db, runId: string): number => {
   ).all(runId) as ReadonlyArray<{ mode: string; rollouts: number }>
   const rollouts = modes.reduce((sum, mode) => sum + mode.rollouts, 0)
   const broken = failed.filter((rollout) => rollout.brokenBy !== null)
-  const step = db.prepare("SELECT rollouts FROM search_steps WHERE run_id = ? ORDER BY n DESC LIMIT 1").get(runId) as
-    | { rollouts: number }
-    | undefined
+  const steps = db.prepare("SELECT rollouts FROM search_steps WHERE run_id = ? ORDER BY n DESC").pluck().all(
+    runId
+  ) as ReadonlyArray<number>
+  const [step] = steps
+  const latest = steps.slice(0, latestSteps(steps)).reduce((sum, made) => sum + made, 0)
+  const isOfLast = (made: number) => ({ ordinal }: Failed) => ordinal >= rollouts - made
   const unjudged = failed.filter((rollout) => rollout.isUnjudged === 1).length
   const tallies = modes.map(({ mode, rollouts }) => ({
     rollouts,
@@ -65,8 +68,15 @@ export const retryBroken = (db: Db, runId: string): number => {
   }))
   const stoppedAt = step === undefined
     ? isNoEvaluation(tallies) ? broken : []
-    : (isNoise({ rollouts, broken: broken.length }) ? broken : isHopeless({ rollouts, unjudged }) ? failed : [])
-      .filter(({ ordinal }) => ordinal >= rollouts - step.rollouts)
+    : (isNoSearch(
+        { rollouts, broken: broken.length },
+        { rollouts: latest, broken: broken.filter(isOfLast(latest)).length }
+      )
+      ? broken
+      : isHopeless({ rollouts, unjudged })
+      ? failed
+      : [])
+      .filter(isOfLast(step))
   // Who kills its workers stays where it is.
   const retried = stoppedAt.filter(({ crashes }) => crashes < crashesMax)
   for (const { id } of retried) retry(db, id)

@@ -59,7 +59,7 @@ const silentMax = 5
 export const isSilent = (failures: ReadonlyArray<string>): boolean =>
   failures.length >= silentMax || failures.some((failure) => /^the reflection model answered 40[1-4]\b/.test(failure))
 
-/** What broke rollouts, by the words of the store: the state of a call, a status that answered it, or the scorer. */
+/** What broke rollouts, by the words of the store: the state of a call, a status that answered it, `unreadable`, or the scorer. */
 export interface BrokenBy {
   readonly brokenBy: string
   readonly rollouts: number
@@ -86,6 +86,8 @@ const because = (brokenBy: string): string => {
       return "their model broke its answer off"
     case "timeout":
       return "their model did not answer in time"
+    case "unreadable":
+      return "their model's answer could not be read"
     case "refused":
       return "their calls could not be passed on"
     case "scorer":

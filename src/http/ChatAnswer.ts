@@ -2,6 +2,7 @@
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { errorOf } from "../openai/ReportedError.js"
 import { withoutSecrets } from "../openai/Secrets.js"
 
 export interface ChatAnswer {
@@ -20,7 +21,12 @@ const Message = Schema.Struct({
   tool_calls: Schema.optional(Schema.NullOr(Schema.Array(Schema.Unknown)))
 })
 const decodeCompletion = Schema.decodeUnknownOption(Schema.parseJson(Schema.Struct({
-  choices: Schema.NonEmptyArray(Schema.Struct({ message: Message }))
+  choices: Schema.NonEmptyArray(Schema.Struct({
+    message: Message,
+    // Of routers whose provider broke off in the middle.
+    finish_reason: Schema.optional(Schema.Unknown),
+    error: Schema.optional(Schema.Unknown)
+  }))
 })))
 
 /** What a response's body says; Left is what is wrong with it. */
@@ -30,7 +36,11 @@ export const answerOf = (body: string): Either.Either<ChatAnswer, string> =>
       const message = errorMessage(body, "")
       return Either.left(`the model's answer is no chat completion${message === "" ? "" : `: ${message}`}`)
     },
-    onSome: ({ choices: [{ message }] }) => {
+    onSome: ({ choices: [{ error, finish_reason: finished, message }] }) => {
+      if (finished === "error" || error !== undefined && error !== null) {
+        const said = errorOf({ error })?.message ?? ""
+        return Either.left(`the model's answer ended in an error${said === "" ? "" : `: ${errorMessage(said, "")}`}`)
+      }
       const text = typeof message.content === "string"
         ? message.content
         : (message.content ?? []).map((part) => part.text ?? "").join("")

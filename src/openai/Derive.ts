@@ -136,6 +136,16 @@ const reportedIn = (object: unknown): ReportedError | null => {
   return { message: "the response failed", type: null }
 }
 
+/** Routers say in a choice that its provider broke off. */
+const errorOfChoices = (object: unknown): ReportedError | null => {
+  for (const choice of listAt(object, "choices")) {
+    const error = errorOf({ error: at(choice, "error") })
+    if (error !== null) return error
+    if (at(choice, "finish_reason") === "error") return { message: "a choice finished with an error", type: null }
+  }
+  return null
+}
+
 const readRequest = (call: RecordedCall): { readonly object: unknown; readonly reason: string | null } => {
   // A Realtime server answers speech of its own accord.
   if (call.isOverWebSocket === true && call.requestBytes.length === 0) return { object: undefined, reason: null }
@@ -245,10 +255,7 @@ export const derive = (call: RecordedCall): Derived => {
     request.reason === null || reason === null ? request.reason ?? reason : `${request.reason}; ${reason}`
   )
 
-  const finishedInError = listAt(answer.object, "choices").some((choice) => at(choice, "finish_reason") === "error")
-  const error = failed
-    ? null
-    : answer.error ?? (finishedInError ? { message: "a choice finished with an error", type: null } : null)
+  const error = failed ? null : answer.error ?? errorOfChoices(answer.object)
   if (failed) attributes.set(GenAi.errorType, errorOf(answer.object)?.type ?? String(call.statusCode))
   else if (error !== null) attributes.set(GenAi.errorType, error.type ?? "stream_error")
   return {

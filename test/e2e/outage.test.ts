@@ -62,6 +62,42 @@ describe("An evaluation whose model goes away", { timeout: 120_000 }, () => {
       }
     }))
 
+  it.scopedLive("is none either when what answered in its place was no model, or broke off in a choice", () =>
+    Effect.gen(function*() {
+      const page = "<html>Sign in to this network</html>"
+      const lost = JSON.stringify({ choices: [{ message: { content: "" }, finish_reason: "error" }] })
+      const good = JSON.stringify({ choices: [{ message: { content: "4" }, finish_reason: "stop" }] })
+      for (
+        const [answer, cause] of [
+          [page, "their model's answer could not be read"],
+          [good.slice(0, -9), "their model's answer could not be read"],
+          ["", "their model's answer could not be read"],
+          [lost, "their model could not be reached"]
+        ] as const
+      ) {
+        const away = { isAway: true }
+        const url = yield* upstream((request, response) => {
+          let body = ""
+          request.on("data", (chunk) => body += String(chunk))
+          request.on("end", () => response.end(away.isAway && body.includes("v1") ? answer : good))
+        })
+        const folder = yield* scratchFolder
+        const config = {
+          optimize: [{ prompt: "t1", expected: "4" }],
+          validate: [{ prompt: "v1", expected: "4" }],
+          upstream_url: url,
+          max_attempts: 1
+        }
+        const { code, stderr } = yield* searched(folder, config)
+        assert.strictEqual(code, 1, answer)
+        assert.include(stderr, `1 of 2 rollouts failed because ${cause} (`)
+        away.isAway = false
+        const again = yield* searched(folder, config)
+        assert.strictEqual(again.code, 0, again.stderr)
+        assert.deepInclude(JSON.parse(again.stdout), { run_state: "completed", start: 2, succeeded: 2 })
+      }
+    }))
+
   it.scopedLive("is its agent's affair when it went on after a refusal, and was answered", () =>
     Effect.gen(function*() {
       const url = yield* upstream((request, response) => {

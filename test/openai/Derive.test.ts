@@ -196,6 +196,13 @@ describe("derive", () => {
       responseContentType: "text/event-stream"
     })
     assert.deepInclude(broken, { streamError: "gone", assembled: null })
+    const ended = (choice: object) => derive({ ...chat, responseBytes: json({ choices: [choice] }) }).streamError
+    assert.strictEqual(ended({ finish_reason: "error" }), "a choice finished with an error")
+    assert.strictEqual(
+      ended({ finish_reason: "stop", error: { code: 502, message: "provider lost" } }),
+      "provider lost"
+    )
+    assert.isUndefined(ended({ finish_reason: "stop", error: null }))
   })
 
   it.each([

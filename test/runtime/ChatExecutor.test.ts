@@ -188,6 +188,16 @@ describe("ChatExecutor", () => {
         (yield* flipped(json({ error: { message: "overloaded" } }))).detail,
         /no chat completion: overloaded/
       )
+      const ended = (choice: object) =>
+        flipped(json({ choices: [{ index: 0, message: { role: "assistant", content: "" }, ...choice }] }))
+      assert.deepInclude(yield* ended({ finish_reason: "error" }), {
+        reason: "model",
+        detail: "the model's answer ended in an error"
+      })
+      assert.strictEqual(
+        (yield* ended({ finish_reason: "stop", error: { code: 502, message: "provider lost" } })).detail,
+        "the model's answer ended in an error: provider lost"
+      )
       const large = yield* flipped(({ response }) => {
         const more = () => {
           while (response.write("x".repeat(65_536))) { /* until the pipe is full */ }

@@ -1,5 +1,6 @@
 /** Failures that a run does not go on over, and how the next start of it tries them anew. */
 import { isHopeless, isNoEvaluation, isNoSearch, isSilent, latestSteps } from "../../domain/Noise.js"
+import { GenAi } from "../../openai/GenAi.js"
 import type { Db } from "./Database.js"
 import { crashesMax, lastAttempt, retry } from "./rollouts.js"
 import { allCounted } from "./runCounts.js"
@@ -8,18 +9,26 @@ import { isUnanswered } from "./unanswered.js"
 /** What its runner noted of the last attempt of a rollout named `r`. */
 const lastBrokenBy = `(SELECT a.broken_by FROM attempts a WHERE a.id = ${lastAttempt})`
 
+const broken = "'upstream_cut', 'upstream_error', 'timeout', 'refused'"
+
+/** A model's answer of a good status that no client can read: the page of a gateway, or JSON that ends in the middle. */
+const isUnreadable =
+  `(s.kind = 'llm' AND s.status_code < 400 AND s.attributes ->> '$."${GenAi.responseTruncated}"' IS NULL
+  AND s.attributes ->> '$."${GenAi.unassembled}"' IN ('response: not JSON', 'response: empty', 'response: not a JSON object'))`
+
 /**
  * What broke a failed rollout named `r`: `scorer` that could not judge, or what came of the last of its calls that failed for
- * want of capacity, connection, or a key or account that is good, and whose answer was not fetched later, a state or a status;
+ * want of capacity, connection, a key or account that is good, or an answer that can be read, and whose answer was not fetched
+ * later: a state, a status or `unreadable`;
  * else `agent`, that could not be started or whose server did not answer or had no capacity. Null for a failure of its agent. A
- * refusal that a call went well after was of that call, not of the key.
+ * refusal, or an answer, that a call went well after was of that call alone.
  */
 export const brokenBy =
   `CASE WHEN r.status <> 'failed' THEN NULL WHEN ${lastBrokenBy} = 'scorer' THEN 'scorer' ELSE coalesce((
-  SELECT iif(s.state IN ('upstream_cut', 'upstream_error', 'timeout', 'refused'), s.state, CAST(s.status_code AS TEXT))
+  SELECT CASE WHEN s.state IN (${broken}) THEN s.state WHEN s.status_code < 400 THEN 'unreadable' ELSE CAST(s.status_code AS TEXT) END
   FROM spans s WHERE s.attempt_id = ${lastAttempt}
-    AND (s.state IN ('upstream_cut', 'upstream_error', 'timeout', 'refused') OR s.status_code = 429 OR s.status_code >= 500
-      OR s.status_code IN (401, 402, 403) AND NOT EXISTS (
+    AND (s.state IN (${broken}) OR s.status_code = 429 OR s.status_code >= 500
+      OR (s.status_code IN (401, 402, 403) OR ${isUnreadable}) AND NOT EXISTS (
         SELECT 1 FROM spans later
         WHERE later.attempt_id = s.attempt_id AND later.sequence_id > s.sequence_id AND later.status_code < 400))
     AND ${isUnanswered("s")}

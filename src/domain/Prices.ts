@@ -19,6 +19,8 @@ export interface ModelUsage {
   readonly outputTokens: number
   /** What the upstream itself said it cost, in dollars; 0 where it says nothing. */
   readonly cost: number
+  /** Calls that were answered well without a word on what they used: that is not in the sums. None where it is left out. */
+  readonly unmetered?: number
 }
 
 export interface Cost {

@@ -163,7 +163,7 @@ export interface Found {
 /** The search must end with what it has: a budget is used up, say. Thrown into the generator where it waits for answers. */
 export class SearchStopped extends Error {
   constructor(
-    readonly reason: "rollouts" | "reflections" | "tokens" | "usd" | "seconds" | "stalled",
+    readonly reason: "rollouts" | "reflections" | "tokens" | "usd" | "seconds" | "stalled" | "unmetered",
     readonly detail: string
   ) {
     super(detail)

@@ -13,7 +13,9 @@ export interface Usage extends ModelUsage {
 export const usageColumns = (sql: SqlClient.SqlClient) =>
   sql`s.model, coalesce(s.attributes ->> ${at(GenAi.callRole)} = 'judge', 0) AS is_judge,
       coalesce(sum(s.input_tokens), 0) AS input_tokens, coalesce(sum(s.output_tokens), 0) AS output_tokens,
-      coalesce(sum(s.attributes ->> ${at(GenAi.usageCost)}), 0.0) AS cost`
+      coalesce(sum(s.attributes ->> ${at(GenAi.usageCost)}), 0.0) AS cost,
+      sum(s.state = 'done' AND s.status_code < 400 AND s.input_tokens IS NULL AND s.output_tokens IS NULL
+        AND ${isUnpriced(sql)}) AS unmetered`
 
 /** Of these spans: calls of a model that were paid for, as far as is known. An answer that is given again was paid for the first time. */
 export const isPaid = (sql: SqlClient.SqlClient) =>

@@ -7,7 +7,7 @@ import { readOnly } from "../../src/store/Sqlite.js"
 import { finishedIn, query, record, searched, startSearch, storeIn } from "../support/searchRuns.js"
 import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
 import { scratchFolder } from "../support/store.js"
-import { eventually } from "../support/upstream.js"
+import { eventually, upstream } from "../support/upstream.js"
 
 const lastLine = (stderr: string) => stderr.trim().split("\n").at(-1)!
 
@@ -153,6 +153,21 @@ describe("A search whose rollouts or reflections fail for want of what they need
       assert.strictEqual(code, 0, stderr)
       assert.deepStrictEqual(record(folder), record(undisturbed))
       assert.deepStrictEqual(yield* Effect.provide(brokenInvariants, readOnly(storeIn(folder))), [])
+    }))
+
+  it.scopedLive("ends at its first rollout where no call tells its usage, and dollars or tokens are limited", () =>
+    Effect.gen(function*() {
+      const url = yield* upstream((_, response) => response.end("{\"choices\":[{\"message\":{\"content\":\"no\"}}]}"))
+      for (const limit of [{ max_tokens: 500 }, { max_usd: 1, prices: { agent: { input: 1, output: 1 } } }]) {
+        const folder = yield* scratchFolder
+        const { code, stderr, stdout } = yield* searched(folder, {
+          ...searchConfig(url, { validate: 10, optimizer: { ...limit, reflection_model: "openai/agent" } }),
+          scoring: [{ kind: "regex", pattern: "yes" }]
+        })
+        assert.strictEqual(code, 0, stderr)
+        assert.strictEqual((JSON.parse(stdout) as { search: { ended: string } }).search.ended, "unmetered")
+        assert.strictEqual(attemptsIn(folder), 1)
+      }
     }))
 
   it.scopedLive("stops when five reflections in a row failed, and asks for the last one again", () =>

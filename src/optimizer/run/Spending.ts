@@ -11,8 +11,8 @@ export interface SpendingLimits {
 export class Spending {
   private rollouts = 0
   private reflections = 0
-  private readonly ofRollouts = { tokens: 0, usd: 0 }
-  private readonly ofReflections = { tokens: 0, usd: 0 }
+  private readonly ofRollouts = { tokens: 0, usd: 0, unmetered: 0 }
+  private readonly ofReflections = { tokens: 0, usd: 0, unmetered: 0 }
   private firstUnpriced: string | null = null
 
   constructor(
@@ -63,6 +63,13 @@ export class Spending {
     if (elapsedSecs + reserved * elapsedSecs / Math.max(1, this.rollouts) >= secondsMax) {
       return new SearchStopped("seconds", `${Math.floor(elapsedSecs)} s have passed of ${secondsMax} s (max_seconds)`)
     }
+    const unmetered = this.isReserving ? this.unmetered : null
+    if (unmetered !== null) {
+      return new SearchStopped(
+        "unmetered",
+        `the calls of ${unmetered} were answered without their usage: max_tokens and max_usd cannot be kept`
+      )
+    }
     const tokens = this.tokens + this.expected("tokens", more)
     if (tokens > tokensMax) {
       return new SearchStopped(
@@ -79,13 +86,24 @@ export class Spending {
       : null
   }
 
+  /** What was answered, and never with a word on what it used; null where there is nothing of the kind. */
+  private get unmetered(): "rollouts" | "reflections" | null {
+    const isUnmetered = ({ tokens, unmetered, usd }: typeof this.ofRollouts) =>
+      unmetered > 0 && tokens === 0 && usd === 0
+    if (isUnmetered(this.ofRollouts)) return "rollouts"
+    return isUnmetered(this.ofReflections) ? "reflections" : null
+  }
+
   private expected(of: "tokens" | "usd", more: { readonly rollouts: number; readonly reflections: number }): number {
     return more.rollouts * this.ofRollouts[of] / Math.max(1, this.rollouts) +
       more.reflections * this.ofReflections[of] / Math.max(1, this.reflections)
   }
 
-  private add(sum: { tokens: number; usd: number }, usage: ReadonlyArray<ModelUsage>) {
-    for (const { inputTokens, outputTokens } of usage) sum.tokens += inputTokens + outputTokens
+  private add(sum: { tokens: number; usd: number; unmetered: number }, usage: ReadonlyArray<ModelUsage>) {
+    for (const { inputTokens, outputTokens, unmetered = 0 } of usage) {
+      sum.tokens += inputTokens + outputTokens
+      sum.unmetered += unmetered
+    }
     const { unpriced, usd } = costOf(usage, this.prices)
     sum.usd += usd
     this.firstUnpriced ??= unpriced

@@ -46,6 +46,28 @@ describe("Spending", () => {
     assert.isNull(free.refusal({ rollouts: 1, reflections: 0 }, 0))
   })
 
+  it("begins nothing more where no call is answered with its usage, and a limit goes by that", () => {
+    const silent = (unmetered: number) => [{ ...usage(0, 0)[0]!, unmetered }]
+    const more = { rollouts: 1, reflections: 0 }
+    for (const limit of [{ tokensMax: 1_000 }, { usdMax: 1 }]) {
+      const spending = new Spending({ ...unlimited, ...limit }, prices)
+      spending.addRollout(silent(0))
+      assert.isNull(spending.refusal(more, 0), "calls that failed use nothing")
+      spending.addRollout(silent(2))
+      assert.deepInclude({ ...spending.refusal(more, 0) }, {
+        reason: "unmetered",
+        detail: "the calls of rollouts were answered without their usage: max_tokens and max_usd cannot be kept"
+      })
+      spending.addRollout(usage(10, 1))
+      assert.isNull(spending.refusal(more, 0), "one that broke off may have none")
+      spending.addReflection(silent(1))
+      assert.match(spending.refusal(more, 0)!.detail, /^the calls of reflections /)
+    }
+    const unlimitedSpending = new Spending(unlimited, prices)
+    unlimitedSpending.addRollout(silent(1))
+    assert.isNull(unlimitedSpending.refusal(more, 0))
+  })
+
   it("begins nothing when its time is over", () => {
     const spending = new Spending({ ...unlimited, secondsMax: 60 }, prices)
     assert.isNull(spending.refusal({ rollouts: 1, reflections: 0 }, 59.9))

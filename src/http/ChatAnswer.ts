@@ -10,6 +10,8 @@ export interface ChatAnswer {
   readonly text: string
   /** The text; else the tool calls as JSON; else the refusal. */
   readonly output: string
+  /** The model's own word for why it ended, `length` say; null without one. */
+  readonly ended: string | null
 }
 
 const Message = Schema.Struct({
@@ -44,9 +46,10 @@ export const answerOf = (body: string): Either.Either<ChatAnswer, string> =>
       const text = typeof message.content === "string"
         ? message.content
         : (message.content ?? []).map((part) => part.text ?? "").join("")
-      if (text !== "") return Either.right({ text, output: text })
+      const ended = typeof finished === "string" ? finished : null
+      if (text !== "") return Either.right({ text, output: text, ended })
       const calls = message.tool_calls ?? []
-      return Either.right({ text, output: calls.length > 0 ? JSON.stringify(calls) : message.refusal ?? "" })
+      return Either.right({ text, ended, output: calls.length > 0 ? JSON.stringify(calls) : message.refusal ?? "" })
     }
   })
 

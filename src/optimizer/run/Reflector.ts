@@ -48,7 +48,7 @@ export class Reflector extends Context.Tag("tau/optimizer/Reflector")<Reflector,
             requestSecs: options.timeoutSecs
           }).pipe(
             // A refusal, a call of a tool or a thought that was cut is nothing to read a new text from.
-            Effect.map(({ text }) => withoutThoughts(text).trim() === "" ? noText : { text }),
+            Effect.map(({ ended, text }) => withoutThoughts(text).trim() === "" ? noText(ended) : { text }),
             Effect.catchTag("ChatCallFailed", (failure) => Effect.succeed({ failure: inWords(failure) }))
           )
         return Reflector.of({
@@ -71,7 +71,15 @@ export class Reflector extends Context.Tag("tau/optimizer/Reflector")<Reflector,
     )
 }
 
-const noText = { failure: "the reflection model's answer has no text" }
+/** Thinking models may use all their room up before they come to say anything. */
+const noText = (ended: string | null) => {
+  const why = ended === "length"
+    ? ": it was cut at its longest, which reflection_parameters can raise"
+    : ended === "content_filter"
+    ? ": a content filter took it out"
+    : ""
+  return { failure: `the reflection model's answer has no text${why}` }
+}
 
 /** What the spans of a reflection are attributed to. */
 export const reflectionId = (runId: string, n: number): RolloutId => RolloutId.make(reflectionName(runId, n))

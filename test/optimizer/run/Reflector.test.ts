@@ -17,7 +17,8 @@ type Reply = (body: Request["body"], response: ServerResponse) => void
 
 const answers = (status: number, value: unknown, headers: Record<string, string> = {}): Reply => (_, response) =>
   void response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(value))
-const says = (message: object) => answers(200, { choices: [{ message: { role: "assistant", ...message } }] })
+const says = (message: object, ended?: string) =>
+  answers(200, { choices: [{ message: { role: "assistant", ...message }, finish_reason: ended }] })
 const refuses = (status: number, message: string) => answers(status, { error: { message } }, { "retry-after-ms": "1" })
 
 /** A run with three reflections to make, and a reflection model that gives one reply after the other. */
@@ -120,6 +121,14 @@ describe("Reflector", () => {
       const call = { id: "1", type: "function", function: { name: "edit", arguments: "{}" } }
       for (const message of [{ content: null, refusal: "I will not." }, { content: "" }, { tool_calls: [call] }]) {
         assert.deepStrictEqual(yield* reflected([says(message)]), nothing)
+      }
+      const why = {
+        length: ": it was cut at its longest, which reflection_parameters can raise",
+        content_filter: ": a content filter took it out"
+      }
+      for (const [reason, words] of Object.entries(why)) {
+        const { reflection } = yield* reflected([says({ content: "" }, reason)])
+        assert.deepStrictEqual(reflection, { failure: `the reflection model's answer has no text${words}` })
       }
       const parts = [{ type: "text", text: "Be " }, { type: "text", text: "brief." }]
       assert.deepStrictEqual((yield* reflected([says({ content: parts })])).reflection, { text: "Be brief." })

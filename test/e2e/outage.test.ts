@@ -105,7 +105,8 @@ describe("An evaluation whose model goes away", { timeout: 120_000 }, () => {
         return response.end("{}")
       })
       const folder = yield* scratchFolder
-      const agent = `for (const path of ["first", "second"]) await fetch(process.env.OPENAI_BASE_URL + "/" + path)
+      const agent = `const headers = { authorization: "Bearer " + process.env.OPENAI_API_KEY }
+        for (const path of ["first", "second"]) await fetch(process.env.OPENAI_BASE_URL + "/" + path, { headers })
         if (process.env.TAU_ROLLOUT_ID.includes("val")) process.exit(3)
         console.log(4)`
       const config = {

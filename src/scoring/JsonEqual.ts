@@ -1,5 +1,4 @@
 import * as Option from "effect/Option"
-import { randomUUID } from "node:crypto"
 import { clip, hit, miss, quoted, type Verdict } from "./Verdict.js"
 
 /**
@@ -33,7 +32,7 @@ const parse = (text: string): Option.Option<unknown> => {
 }
 
 /** Stands before the digits of a whole number that a double would round, and so make equal to its neighbours. No text has it. */
-const digitsMark = randomUUID()
+const digitsMark = `${Math.random()} ${Math.random()} `
 
 const stringsAndWholeNumbers = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g
 

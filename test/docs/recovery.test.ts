@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
-import { execSync, spawnSync } from "node:child_process"
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
+import { execSync } from "node:child_process"
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArguments } from "../../src/cli/ParseArguments.js"
@@ -81,28 +81,25 @@ describe("docs/recovery.md", () => {
     store.close()
   })
 
-  it.skipIf(spawnSync("sqlite3", ["-version"]).error)("saves an answer with a NUL in it whole", () => {
+  it("puts answers back whole that a dump cuts at a NUL", () => {
+    const restore = commands.map((line) => /"(ATTACH [^"]*)"/.exec(line)?.[1]).find((sql) => sql)!
     const folder = mkdtempSync(join(tmpdir(), "tau-test-"))
-    const training = join(folder, ".tau/training")
-    mkdirSync(training, { recursive: true })
-    const made = new Sqlite(join(training, "store.sqlite"))
-    made.function("sha256", (text) => String(text))
-    for (const { sql } of migrations) made.exec(sql)
-    made.pragma("foreign_keys = OFF")
-    const rollout = made.prepare(`INSERT INTO rollouts (id, run_id, mode, ordinal, status, input, input_sha256,
-      resources_version, run_at_ms, attempts_max, created_at_ms, output) VALUES (?, 'run', 'train', ?, 'succeeded', '{}', 's', 1, 1, 3, 1, ?)`)
     const answers = ["4\u00005", "\u0000", "plain", null]
-    for (const [n, answer] of answers.entries()) rollout.run(`r${n}`, n, answer)
-    made.close()
-    const from = commands.findIndex((line) => line.endsWith("damaged.sqlite"))
-    const to = commands.findIndex((line) => line.includes("ATTACH"))
-    for (const line of commands.slice(from, to + 1)) {
-      execSync(line.replace(/^(mv .*-wal)$/, "$1 || true"), { cwd: folder, stdio: "pipe" })
+    const made = (name: string, outputs: ReadonlyArray<string | null>) => {
+      const store = new Sqlite(join(folder, name))
+      store.function("sha256", (text) => String(text))
+      for (const { sql } of migrations) store.exec(sql)
+      store.pragma("foreign_keys = OFF")
+      const rollout = store.prepare(`INSERT INTO rollouts (id, run_id, mode, ordinal, status, input, input_sha256,
+        resources_version, run_at_ms, attempts_max, created_at_ms, output)
+        VALUES (?, 'run', 'train', ?, 'succeeded', '{}', 's', 1, 1, 3, 1, ?)`)
+      for (const [n, output] of outputs.entries()) rollout.run(`r${n}`, n, output)
+      return store
     }
-    const saved = new Sqlite(join(training, "store.sqlite"), { readonly: true })
+    made("damaged.sqlite", answers).close()
+    const saved = made("store.sqlite", answers.map((answer) => answer?.split("\u0000")[0] ?? null))
+    saved.exec(restore.replace(".tau/training/damaged.sqlite", join(folder, "damaged.sqlite")))
     assert.deepStrictEqual(saved.prepare("SELECT output FROM rollouts ORDER BY id").pluck().all(), answers)
-    assert.strictEqual(saved.pragma("application_id", { simple: true }), 0x74617531)
-    assert.strictEqual(statSync(join(training, "store.sqlite")).mode & 0o777, 0o600)
     saved.close()
     rmSync(folder, { recursive: true, force: true })
   })

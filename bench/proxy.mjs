@@ -69,10 +69,17 @@ const print = (name, figures) => {
   }
 }
 
-/** The targets: figure, limit, unit, and whether less or more is better. */
+/**
+ * The targets: figure, limit, unit, and whether less or more is better. Those that are times and no ratios depend on the machine:
+ * with them goes what `committed` takes, which keeps each call and does nothing else.
+ */
 const targets = (of, startUp, memory) => {
   const ratio = (name, key, other = "bare") => of(name).get("tau")[key] / of(name).get(other)[key]
-  const over = (name, key, other) => of(name).get("tau")[key] - of(name).get(other)[key]
+  const time = (name, key, limit, unit, { other, per = 1 } = {}) => {
+    const figure = (candidate) =>
+      (of(name).get(candidate)[key] - (other === undefined ? 0 : of(name).get(other)[key])) / per
+    return [figure("tau"), "≤", limit, unit, figure("committed")]
+  }
   const hasPortkey = of("32 connections").has("portkey")
   return [
     ["CPU per request at 32, of bare", ratio("32 connections", "cpu"), "≤", 2.5, "×"],
@@ -84,12 +91,12 @@ const targets = (of, startUp, memory) => {
       ]
       : []),
     ["requests/s at 32, of bare", ratio("32 connections", "perSecond"), "≥", 0.5, "×"],
-    ["p50 at 1, over bare", over("1 connection", "p50", "bare"), "≤", 0.45, " ms"],
-    ["p99 at 32", of("32 connections").get("tau").p99, "≤", 8, " ms"],
-    ["p50 at 256 behind 50 ms", of("256, behind 50 ms").get("tau").p50, "≤", 55, " ms"],
-    ["first chunk, over direct", over("16 paced streams", "first", "direct"), "≤", 0.8, " ms"],
-    ["CPU per paced event", of("16 paced streams").get("tau").cpu / eventsPerStream, "≤", 40, " µs"],
-    ["CPU per event at once", of("16 streams at once").get("tau").cpu / eventsPerStream, "≤", 6, " µs"],
+    ["p50 at 1, over bare", ...time("1 connection", "p50", 0.45, " ms", { other: "bare" })],
+    ["p99 at 32", ...time("32 connections", "p99", 8, " ms")],
+    ["p50 at 256 behind 50 ms", ...time("256, behind 50 ms", "p50", 55, " ms")],
+    ["first chunk, over direct", ...time("16 paced streams", "first", 0.8, " ms", { other: "direct" })],
+    ["CPU per paced event", ...time("16 paced streams", "cpu", 40, " µs", { per: eventsPerStream })],
+    ["CPU per event at once", ...time("16 streams at once", "cpu", 6, " µs", { per: eventsPerStream })],
     ["resident memory after it", memory, "≤", 180, " MB"],
     ["tau --help", startUp.help, "≤", 300, " ms"],
     ["proxy ready", startUp.proxy, "≤", 600, " ms"]
@@ -124,6 +131,10 @@ export const benchProxy = async () => {
       help: commandMs(fileURLToPath(new URL("../dist/cli/main.js", import.meta.url)), "--help"),
       proxy: tau.startMs
     }
+    const speed = results.get("32 connections").get("bare").cpu
+    console.log(
+      `\nbare takes ${speed.toFixed(0)} µs on 32 connections here, 36 µs on the machine the targets were set on`
+    )
     return printTargets(targets((key) => results.get(key), startUp, residentMb(tau)))
   } finally {
     // nginx, killed, would leave its worker.

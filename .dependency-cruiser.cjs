@@ -23,7 +23,7 @@ const light = [
   "openai/",
   "statistics/",
   "store/(WriterThread\\.ts|writer/)",
-  "process/collection\\.ts",
+  "process/(collection|CompiledCode)\\.ts",
   "domain/(AttemptName|AttributionPath|CommandText|Figures|Lifecycle|Noise|TerminalText|shown)\\.ts",
   "cli/commands/",
   "proxy/ProxyOptions\\.ts",

@@ -1,8 +1,10 @@
-// The `tau` command as a few files in dist/bundle: one for what every call needs, one for each command's own. Loading the 600 modules
-// of the command and its libraries one by one takes three times as long. The writer thread, which every process that writes waits for
-// at its start, becomes one file where tsc put it, for whoever uses the library as well.
+// The `tau` command as one file in dist/bundle, and the writer thread, which every process that writes waits for at its start, as another:
+// loading the 600 modules of the command and its libraries one by one takes three times as long. Beside each lies what V8 made of it in a
+// run, so that the next one need not compile it. A module that is only sometimes needed is in the file, and runs when it is imported.
 import { build } from "esbuild"
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { basename, join, relative } from "node:path"
 
 /** Loaded from the package's own dependencies: one is native, of the other the proxy takes single files. */
@@ -16,46 +18,82 @@ const ownPlaces = (root) => ({
       const text = readFileSync(path, "utf8")
       if (!text.includes("import.meta.url")) return undefined
       const place = relative(join(root, "src"), path).replaceAll("\\", "/").replace(/\.ts$/, ".js")
-      const url = `new URL(${JSON.stringify(`../${place}`)}, import.meta.url).href`
+      const url = `new URL(${JSON.stringify(`../${place}`)}, fileUrl).href`
       return { contents: text.replaceAll("import.meta.url", url), loader: "ts" }
     })
   }
 })
 
+/** How the command is bundled; `src/process/CompiledCode.ts` calls what comes of it. */
+export const bundleOptions = (root) => ({
+  absWorkingDir: root,
+  entryPoints: ["src/cli/main.ts"],
+  bundle: true,
+  format: "cjs",
+  platform: "node",
+  target: "node20",
+  external,
+  plugins: [ownPlaces(root)],
+  banner: { js: "(function (require, fileUrl) {" },
+  footer: { js: "})" },
+  logLevel: "warning",
+  metafile: true
+})
+
 export const bundle = async (root) => {
   const folder = join(root, "dist/bundle")
-  const shared = {
+  const options = {
+    ...bundleOptions(root),
+    outdir: folder,
+    entryNames: "[name]-[hash]",
+    outExtension: { ".js": ".cjs" }
+  }
+  const command = await build(options)
+  const writer = await build({ ...options, entryPoints: ["src/store/writer/worker.ts"] })
+  const [main, worker] = [command, writer].map(({ metafile }) => basename(Object.keys(metafile.outputs)[0]))
+  await starter(root, "dist/cli/main.js", `../bundle/${main}`, "#!/usr/bin/env node")
+  await starter(root, "dist/store/writer/worker.js", `../../bundle/${worker}`, "")
+  const code = [main, worker].map((name) => join(folder, `${name}.code`))
+  const kept = new Set([main, worker, ...code.map((path) => basename(path))])
+  for (const name of readdirSync(folder)) if (!kept.has(name)) rmSync(join(folder, name))
+  writeFileSync(join(folder, "LICENSES.txt"), licences(root, [...usedIn(command.metafile), ...usedIn(writer.metafile)]))
+  if (!code.every((path) => existsSync(path)) && !keepCode(root)) {
+    for (const path of code) rmSync(path, { force: true })
+  }
+}
+
+/** The file that is started, or loaded as a thread, in the place where tsc put its module. */
+const starter = (root, outfile, file, banner) =>
+  build({
     absWorkingDir: root,
+    stdin: {
+      contents: `import { runCompiled } from "./src/process/CompiledCode.ts"
+runCompiled(new URL(${JSON.stringify(file)}, import.meta.url))`,
+      resolveDir: root
+    },
     bundle: true,
     format: "esm",
     platform: "node",
     target: "node20",
-    external,
+    outfile,
+    banner: { js: banner },
     logLevel: "warning"
-  }
-  await build({
-    ...shared,
-    entryPoints: ["src/store/writer/worker.ts"],
-    outfile: "dist/store/writer/worker.js",
-    sourcemap: true,
-    sourcesContent: false
   })
-  const { metafile } = await build({
-    ...shared,
-    entryPoints: ["src/cli/main.ts"],
-    outdir: folder,
-    splitting: true,
-    plugins: [ownPlaces(root)],
-    // Some libraries are CommonJS, and `require` parts of Node.
-    banner: {
-      js: "import { createRequire as requireFrom } from \"node:module\"\nconst require = requireFrom(import.meta.url)"
-    },
-    metafile: true
-  })
-  const written = new Set(Object.keys(metafile.outputs).map((path) => basename(path)))
-  for (const name of readdirSync(folder)) if (!written.has(name)) rmSync(join(folder, name))
-  writeFileSync(join(folder, "LICENSES.txt"), licences(root, usedIn(metafile)))
-  writeFileSync(join(root, "dist/cli/main.js"), "#!/usr/bin/env node\nimport \"../bundle/main.js\"\n", { mode: 0o755 })
+
+/** Runs two rollouts, and keeps what V8 compiled for them. Answers whether that went well: else every start compiles. */
+const keepCode = (root) => {
+  const folder = mkdtempSync(join(tmpdir(), "tau-build-"))
+  const { status, stderr } = spawnSync(process.execPath, [
+    "--require",
+    join(root, "scripts/dev/code.cjs"),
+    join(root, "dist/cli/main.js"),
+    "--model=sim/arithmetic",
+    `--prompt-optimization-config=${join(root, "examples/arithmetic.json")}`,
+    `--prompt-optimization-store-sqlite=${join(folder, "store.sqlite")}`
+  ], { cwd: folder, encoding: "utf8", timeout: 60_000 })
+  if (status !== 0) console.error(`the compiled code of dist/bundle could not be kept: ${stderr}`)
+  rmSync(folder, { recursive: true, force: true })
+  return status === 0
 }
 
 const usedIn = ({ outputs }) =>

@@ -51,8 +51,7 @@ else {
     case "mode": {
       collectAlone()
       if (parsed.mode._tag === "proxy" || parsed.mode._tag === "optimize" && !parsed.mode.dryRun) loadAhead()
-      const { dispatch } = await import("./Dispatch.js")
-      dispatch(parsed.mode)
+      void import("./Dispatch.js").then(({ dispatch }) => dispatch(parsed.mode))
     }
   }
 }

@@ -76,6 +76,8 @@ describe("m22-compatibility-alias-validation.sh", () => {
     }
     const bundled = join(broken, "dist/bundle")
     for (const name of readdirSync(bundled)) {
+      if (name.endsWith(".code")) rmSync(join(bundled, name))
+      if (!name.endsWith(".cjs")) continue
       const text = readFileSync(join(bundled, name), "utf8")
       writeFileSync(join(bundled, name), text.replaceAll("\"train-json\"", "\"train-jsonl\""))
     }

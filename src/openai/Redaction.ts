@@ -123,6 +123,8 @@ export class Redactor {
       const text = textOf(decoded.bytes, this.encoding)
       const clean = this.document(text)
       if (clean === null) return drop("looks like JSON and is none, so that paths cannot be told in it")
+      const wide = wideTextOf(decoded.bytes, text)
+      if (wide !== null && this.document(wide)?.count !== 0) return drop("a secret in it is written in wide characters")
       // What a decoder passes over, behind the end of its data for example, is kept with the rest.
       const isHiding = !isPlain && this.text(textOf(bytes, "latin1")).count > 0
       if (clean.count === 0 && !isHiding) return { bytes, contentEncoding, count: 0, dropped: null }
@@ -275,6 +277,21 @@ const isWithinEscape = (text: string, at: number): boolean => {
 
 const textOf = (bytes: Uint8Array, encoding: "latin1" | "utf8"): string =>
   encoding === "utf8" ? utf8Of(bytes) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1")
+
+/**
+ * The text of a body whose characters take two bytes each or four, which many servers read as well as UTF-8; null where no character
+ * is ASCII, and for any other body. `text` is how it reads otherwise: one of which only a part is written so tells of that without its
+ * NULs.
+ */
+const wideTextOf = (bytes: Uint8Array, text: string): string | null => {
+  const place = text.indexOf("\0")
+  if (place === -1) return null
+  const [first, second] = bytes
+  const isLittleEndian = first === 0xff && second === 0xfe || place === 1
+  const isBigEndian = first === 0xfe && second === 0xff || place === 0
+  const encoding = isLittleEndian ? "utf-16le" : isBigEndian ? "utf-16be" : null
+  return (encoding === null ? text : new TextDecoder(encoding).decode(bytes)).replaceAll("\0", "")
+}
 
 /**
  * JSON may write any character as an escape: those of printable ASCII say nothing, save quote and backslash. Character by character,

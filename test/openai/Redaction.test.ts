@@ -112,6 +112,34 @@ describe("secrets by their shape", () => {
     expect(bodyText(redactor, secret)).toMatchObject({ text: "[REDACTED]", count: 1 })
   })
 
+  it("is not kept of a body in UTF-16 or UTF-32, nor of a part of one", () => {
+    const json = JSON.stringify({ käse: `x ${shapes[0]!} y` })
+    const little = Buffer.from(json, "utf16le")
+    const long = Buffer.from([...json].flatMap((letter) => [letter, "\0"]).join(""), "utf16le")
+    const big = (bytes: Uint8Array) => Buffer.from(bytes).swap16()
+    const bodies = [
+      little,
+      Buffer.from(`\uFEFF${json}`, "utf16le"),
+      big(little),
+      big(Buffer.from(`\uFEFF${json}`, "utf16le")),
+      long,
+      Buffer.from(long).swap32(),
+      Buffer.concat([Buffer.from("--b\r\n\r\n"), little, Buffer.from("\r\n--b--")])
+    ]
+    for (const body of bodies) {
+      for (const [bytes, coding] of [[body, null], [gzipSync(body), "gzip"]] as const) {
+        expect(redactor.body(bytes, coding)).toMatchObject({ bytes: new Uint8Array(0), dropped: expect.any(String) })
+      }
+    }
+    const clean = Buffer.from(JSON.stringify({ käse: "sk-1" }), "utf16le")
+    expect(redactor.body(clean, null)).toMatchObject({ bytes: clean, count: 0, dropped: null })
+    const asked = { patterns: [{ source: "käse-\\d+", flags: "" }], jsonPaths: ["$.name"] }
+    const byRules = new Redactor({ ...defaultRules, defaults: false, ...asked })
+    for (const hidden of [{ name: "Ada" }, { x: "käse-7" }]) {
+      expect(byRules.body(Buffer.from(`\uFEFF${JSON.stringify(hidden)}`, "utf16le"), null).dropped).not.toBeNull()
+    }
+  })
+
   it("goes with a private key the whole key", () => {
     const key = `-----BEGIN RSA PRIVATE KEY-----\nMIIEow+/IBAAKC\nAQEA=\n-----END RSA PRIVATE KEY-----`
     expect(bodyText(redactor, JSON.stringify({ key })).text).toBe("{\"key\":\"[REDACTED]\"}")

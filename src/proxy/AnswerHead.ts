@@ -9,6 +9,8 @@ export class AnswerHead {
   readonly contentEncoding: string | null
   /** Its `content-length`; null when it has none. */
   readonly length: number | null
+  /** Its body comes in a transfer coding that is undone nowhere, and that no header here may name: only `chunked` is. */
+  readonly isCoded: boolean
   private readonly message: string
   private headers: Array<string>
   private isSent = false
@@ -21,6 +23,8 @@ export class AnswerHead {
     this.contentEncoding = Headers.listOf(raw, "content-encoding")
     const length = Headers.valueOf(raw, "content-length")
     this.length = length !== null && /^\d+$/.test(length) ? Number(length) : null
+    const coding = Headers.listOf(raw, "transfer-encoding")
+    this.isCoded = coding !== null && coding !== "chunked" && !undone.test(coding)
   }
 
   /** The body can be read as it passes. */
@@ -44,3 +48,6 @@ export class AnswerHead {
     outgoing.writeHead(this.status, this.message, this.headers)
   }
 }
+
+/** Transfer codings of which nothing is left once a body has been read. */
+const undone = /^(?:[\s,]|chunked\b|identity\b)*$/i

@@ -103,6 +103,10 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     const head = this.head = new AnswerHead(status, Headers.textOf(controller.rawHeaders), message, isShared)
     this.ending.sizedTo = head.length
     if (!Headers.hasBody(this.incoming.method, status) || this.ending.sizedTo === 0) return
+    if (head.isCoded) {
+      this.fail("unreadable", "a transfer coding that was not asked for")
+      return
+    }
     if (head.isOf("text/event-stream")) this.scan()
     else if (head.length === null && head.isOf("application/json") && head.isPlain) this.ending.scanJson()
     if (this.readOn !== null) return

@@ -41,6 +41,9 @@ const unreadable = [
   "length-list",
   "length-and-chunks",
   "chunks-and-length",
+  "unknown-coding",
+  "gzip-then-chunked",
+  "chunked-then-gzip",
   "body-behind-204",
   "body-behind-304"
 ]

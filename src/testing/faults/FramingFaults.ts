@@ -110,6 +110,7 @@ export const framingFaults: WireFaults = {
   "body-behind-304": kept("a 304 with a body", answered("304 Not Modified", "Content-Length: 5"), "hello"),
   "plain-204": kept("a 204", answered("204 No Content")),
   "plain-304": kept("a 304", answered("304 Not Modified", "ETag: \"1\"")),
+  "length-of-304": kept("a 304 with the length of a 200", answered("304 Not Modified", "Content-Length: 5")),
   "body-behind-205": kept("a 205 with a body", answered("205 Reset Content", "Content-Length: 5"), "hello"),
   "empty-200": kept("a 200 of length 0", lengths("0")),
   "empty-chunks": kept("a 200 with no chunk but the last", chunked, lastChunk),

@@ -105,8 +105,10 @@ const ready = (worker: Worker) =>
       else if (message._tag === "refused") fail(message.failure)
     })
     const onError = (error: unknown) => fail({ reason: "other", message: String(error) })
+    const onExit = (code: number) => fail({ reason: "other", message: `the writer thread ended (exit code ${code})` })
     worker.once("error", onError)
-    worker.once("message", () => worker.off("error", onError))
+    worker.once("exit", onExit)
+    worker.once("message", () => worker.off("error", onError).off("exit", onExit))
   })
 
 /** Lets the thread finish what it has, checkpoint and close. */

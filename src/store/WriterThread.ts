@@ -15,7 +15,7 @@ const start = () => new Worker(entry, { resourceLimits })
 
 let spare: Worker | null = null
 
-/** One that could not be loaded is forgotten: the next one will tell why. */
+/** One that could not be loaded, or has ended, is forgotten: the next one will tell why. */
 const forget = () => {
   spare = null
 }
@@ -24,13 +24,14 @@ const forget = () => {
 export const loadAhead = (): void => {
   spare = start()
   spare.once("error", forget)
+  spare.once("exit", forget)
   spare.unref()
 }
 
 /** A thread that opens a store, and tells when it has. */
 export const writerThread = (data: WriterData): Worker => {
   const worker = spare ?? start()
-  worker.off("error", forget)
+  worker.off("error", forget).off("exit", forget)
   worker.ref()
   forget()
   worker.postMessage(data)

@@ -81,26 +81,48 @@ describe("docs/recovery.md", () => {
     store.close()
   })
 
-  it("puts answers back whole that a dump cuts at a NUL", () => {
-    const restore = commands.map((line) => /"(ATTACH [^"]*)"/.exec(line)?.[1]).find((sql) => sql)!
+  it("puts texts back whole that a dump cuts at a NUL", () => {
+    const restore = commands.flatMap((line) => /"(ATTACH [^"]*)"/.exec(line)?.[1] ?? [])
     const folder = mkdtempSync(join(tmpdir(), "tau-test-"))
-    const answers = ["4\u00005", "\u0000", "plain", null]
-    const made = (name: string, outputs: ReadonlyArray<string | null>) => {
+    const texts = ["4\u00005", "\u0000", "plain", null]
+    const made = (name: string, texts: ReadonlyArray<string | null>) => {
       const store = new Sqlite(join(folder, name))
+      store.pragma("synchronous = OFF")
       store.function("sha256", (text) => String(text))
       for (const { sql } of migrations) store.exec(sql)
       store.pragma("foreign_keys = OFF")
       const rollout = store.prepare(`INSERT INTO rollouts (id, run_id, mode, ordinal, status, input, input_sha256,
-        resources_version, run_at_ms, attempts_max, created_at_ms, output)
-        VALUES (?, 'run', 'train', ?, 'succeeded', '{}', 's', 1, 1, 3, 1, ?)`)
-      for (const [n, output] of outputs.entries()) rollout.run(`r${n}`, n, output)
+        resources_version, run_at_ms, attempts_max, created_at_ms, output, error)
+        VALUES (?, 'run', 'train', ?, 'succeeded', '{}', 's', 1, 1, 3, 1, ?, ?)`)
+      const attempt = store.prepare(
+        `INSERT INTO attempts (id, rollout_id, n, epoch, worker_id, status, resources_version,
+        started_at_ms, error, stderr_tail) VALUES (?, ?, 1, 1, 'w', 'succeeded', 1, 1, ?, ?)`
+      )
+      const reward = store.prepare(`INSERT INTO rewards (attempt_id, name, rollout_id, value, feedback, created_at_ms)
+        VALUES (?, ?, 'r', 1, ?, 1)`)
+      for (const [n, text] of texts.entries()) {
+        const other = texts[(n + 1) % texts.length]
+        rollout.run(`r${n}`, n, text, other)
+        attempt.run(`a${n}`, `r${n}`, text, other)
+        reward.run("a", `${n}`, text)
+      }
       return store
     }
-    made("damaged.sqlite", answers).close()
-    const saved = made("store.sqlite", answers.map((answer) => answer?.split("\u0000")[0] ?? null))
-    saved.exec(restore.replace(".tau/training/damaged.sqlite", join(folder, "damaged.sqlite")))
-    assert.deepStrictEqual(saved.prepare("SELECT output FROM rollouts ORDER BY id").pluck().all(), answers)
-    saved.close()
+    const all = (store: Sqlite.Database) =>
+      [
+        "SELECT output, error FROM rollouts ORDER BY id",
+        "SELECT error, stderr_tail FROM attempts ORDER BY id",
+        "SELECT feedback FROM rewards ORDER BY name"
+      ].map((sql) => store.prepare(sql).all())
+    const damaged = made("damaged.sqlite", texts)
+    const saved = made("store.sqlite", texts.map((text) => text?.split("\u0000")[0] ?? null))
+    assert.notDeepEqual(all(saved), all(damaged))
+    for (const sql of restore) {
+      saved.exec(sql.replace(".tau/training/damaged.sqlite", join(folder, "damaged.sqlite")))
+      saved.exec("DETACH damaged")
+    }
+    assert.deepStrictEqual(all(saved), all(damaged))
+    for (const store of [saved, damaged]) store.close()
     rmSync(folder, { recursive: true, force: true })
   })
 

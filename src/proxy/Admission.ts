@@ -4,7 +4,7 @@ import type { IncomingMessage } from "node:http"
 import { isLoopback } from "../http/HostName.js"
 import type { CallIdentity } from "./CallIdentity.js"
 import type * as Headers from "./Headers.js"
-import { isOwnKey, type KeyRing, shownKey, shownKeys } from "./KeyRing.js"
+import { holdsOwnKey, isOwnKey, type KeyRing, shownKey, shownKeys } from "./KeyRing.js"
 import type { Refusal } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
 import { keyHeaders, RequestSecrets } from "./RequestSecrets.js"
@@ -29,6 +29,9 @@ export class Admission {
   credentialsFor(request: IncomingMessage, identity: CallIdentity): Headers.Credentials | Denial {
     const { clientKey, keys, upstreamKey } = this.options
     const keyHeader = keyHeaderOf(this.upstreamOrigin, identity.path, request)
+    if (holdsOwnKey(identity.path) || holdsOwnKey(request.headers.cookie ?? "")) {
+      return ["key", "a key of tau in the URL or a cookie would go on to the upstream: show it as a bearer token"]
+    }
     if (clientKey !== null) {
       if (this.isRunKey(request)) return { strip: "all", key: upstreamKey, keyHeader }
       return ["key", "this proxy needs the key that was handed out with its base URL"]

@@ -82,6 +82,11 @@ export const shownKey = (headers: IncomingHttpHeaders): string | null => {
 /** Whether the value of a header is a key of ours, right or not: it never goes to an upstream. */
 export const isOwnKey = (value: string): boolean => /^(?:\S+\s+)?tau_/i.test(value)
 
+/** Whether a text that goes on as it is has a key of ours in it. */
+export const holdsOwnKey = (text: string): boolean => text.includes("tau") && ownKey.test(text)
+
+const ownKey = /tau_[0-9a-z]{4,32}_[A-Za-z0-9_-]{43}|tau-run-[0-9a-f]{32}/
+
 /** Reads the keys now and again, for as long as the scope is open. What cannot be read stays as it was. */
 export const openKeyRing = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient

@@ -86,7 +86,18 @@ describe("keys of clients", () => {
           assert.strictEqual(status, 401)
           assert.match(text, /"code":"invalid_api_key"/)
         }
+        const bearer = { authorization: `Bearer ${key}` }
+        const run = `tau-run-${"0f".repeat(16)}`
+        for (
+          const elsewhere of [{ path: `/v1/models?key=${key}` }, { path: `/v1/x?q=${run}` }, { cookie: `k=${key}` }]
+        ) {
+          const { path, ...headers } = { path: "/v1/models", ...elsewhere }
+          const { status, text } = yield* get({ ...bearer, ...headers }, path)
+          assert.strictEqual(status, 401)
+          assert.match(text, /the URL or a cookie/)
+        }
         assert.strictEqual(seen.length, count)
+        assert.strictEqual((yield* get(bearer, "/v1/models?tau_id_key=1")).status, 200)
         assert.strictEqual((yield* get({}, "/metrics")).status, 401)
         assert.strictEqual((yield* get({ "x-api-key": key }, "/metrics")).status, 200)
         assert.deepStrictEqual(JSON.parse((yield* get({}, "/training/proxy/health")).text), {

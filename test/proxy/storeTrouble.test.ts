@@ -272,6 +272,28 @@ describe("Proxy, when its store is held or gone", () => {
       }).pipe(Effect.provide(proxyAt(path, yield* echo)))
     }))
 
+  it.scopedLive("writes nothing more, and spoils nothing, when its write-ahead log is cut to nothing", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const stored = () => rowsOf<{ readonly n: number }>(path, "SELECT count(*) AS n FROM spans")[0]!.n
+      const warnings: Array<string> = []
+      yield* Effect.gen(function*() {
+        for (let n = 0; n < 5; n++) assert.strictEqual((yield* send("/v1/x")).statusCode, 200)
+        // Another process empties it when it stops, and nothing is missing.
+        const other = new Database(path)
+        other.pragma("wal_checkpoint(TRUNCATE)")
+        other.close()
+        for (let n = 0; n < 5; n++) assert.strictEqual((yield* send("/v1/x")).statusCode, 200)
+        truncateSync(`${path}-wal`)
+        assert.strictEqual((yield* send("/v1/x")).statusCode, 0)
+        assert.strictEqual((yield* until("store_gone")).statusCode, 503)
+        yield* eventually("a warning", Effect.sync(() => warnings[0]))
+        assert.include(warnings[0], `${path}-wal was cut short while in use`)
+      }).pipe(Effect.provide(proxyAt(path, yield* echo, { warn: (message) => void warnings.push(message) })))
+      assert.deepStrictEqual(rowsOf(path, "PRAGMA quick_check"), [{ quick_check: "ok" }])
+      assert.strictEqual(stored(), 5)
+    }))
+
   it.scopedLive("counts the lines that the attribution log could not take, and warns once", () =>
     Effect.gen(function*() {
       const path = join(yield* scratchFolder, "store.sqlite")

@@ -39,13 +39,26 @@ export class Checkpoints {
     this.length = db.connection.prepare("PRAGMA wal_checkpoint(NOOP)")
   }
 
+  /** How far the log reaches: its file may be longer. 0 where that cannot be told. */
+  get logBytes(): number {
+    try {
+      return this.bytesOf((this.length.get() as { readonly log: number }).log)
+    } catch {
+      return 0
+    }
+  }
+
+  private bytesOf(frames: number): number {
+    return frames > 0 ? logHeaderBytes + frames * this.frameBytes : 0
+  }
+
   /** `bytes` is about what the commit wrote. */
   afterCommit(bytes: number): void {
     this.unseen += 1
     if (this.unseen < lookEvery && bytes < muchBytes) return
     this.unseen = 0
     const { checkpointed, log } = this.length.get() as { readonly log: number; readonly checkpointed: number }
-    if (log < restartAt) this.room.keep(logHeaderBytes + log * this.frameBytes)
+    if (log < restartAt) this.room.keep(this.bytesOf(log))
     if (this.isUnderWay && log < alarmAt) return
     if (log < restartAt) {
       if (log - checkpointed >= behindMax) this.ask()

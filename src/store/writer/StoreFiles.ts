@@ -3,21 +3,26 @@ import { statSync } from "node:fs"
 /** A file of an open store that is not what it was. */
 export interface Loss {
   readonly file: string
-  readonly how: "moved or deleted" | "emptied"
+  readonly how: "moved or deleted" | "emptied" | "cut short"
 }
 
 /**
  * The files of an open store. Writes to one that was unlinked or renamed succeed silently and are lost, in the write-ahead log as
  * in the database; SQLite keeps both for as long as a connection is open, so that another one under the name is a foreign one.
- * Nor does it notice a database cut to nothing, as by the shell's `>`: it has the pages it needs in memory, and in the log.
+ * Nor does it notice a database cut to nothing, as by the shell's `>`: it has the pages it needs in memory, and in the log. Behind the
+ * end of a log that was cut it writes on as if nothing were missing, and takes the hole for pages of the database later.
  */
 export class StoreFiles {
   private readonly inode: number | null
   private logInode: number | null
   /** For good: what is put back into it is not what this process has in memory. */
   private isEmptied = false
+  private isCut = false
+  /** As long was the log's file when it was looked at last. */
+  private logSize = Number.POSITIVE_INFINITY
 
-  constructor(private readonly path: string) {
+  /** `logBytes` tells how far the log reaches, as SQLite knows it: without it, a log that was cut is not noticed. */
+  constructor(private readonly path: string, private readonly logBytes: () => number = () => 0) {
     this.inode = fileAt(path)?.ino ?? null
     this.logInode = fileAt(this.logPath)?.ino ?? null
   }
@@ -28,10 +33,19 @@ export class StoreFiles {
     if ((file?.ino ?? null) !== this.inode) return { file: this.path, how: "moved or deleted" }
     this.isEmptied ||= file?.size === 0
     if (this.isEmptied) return { file: this.path, how: "emptied" }
-    const logInode = fileAt(this.logPath)?.ino ?? null
+    const log = fileAt(this.logPath)
     // The first read or write makes the log.
-    this.logInode ??= logInode
-    return logInode === this.logInode ? null : { file: this.logPath, how: "moved or deleted" }
+    this.logInode ??= log?.ino ?? null
+    if ((log?.ino ?? null) !== this.logInode) return { file: this.logPath, how: "moved or deleted" }
+    this.isCut ||= log !== null && log.size < this.logSize && this.isLogShort()
+    this.logSize = log?.size ?? 0
+    return this.isCut ? { file: this.logPath, how: "cut short" } : null
+  }
+
+  /** Whether the log's file lacks some of the log. Another process may empty both, just now too: the log is then another one. */
+  private isLogShort(): boolean {
+    const bytes = this.logBytes()
+    return (fileAt(this.logPath)?.size ?? 0) < bytes && this.logBytes() === bytes
   }
 
   private get logPath(): string {

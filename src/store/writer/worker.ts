@@ -39,17 +39,18 @@ const pauseMaxMs = 100
 const main = ({ attributionLogPath, bytesMax, path, recording, storingSince }: WriterData) => {
   if (recording !== null) recordBy(recording)
   let db: Db
+  let checkpoints: Checkpoints
   let files: StoreFiles
   let log: AttributionLog | null
   try {
     db = open(path, bytesMax)
-    files = new StoreFiles(path)
+    checkpoints = new Checkpoints(db, path)
+    files = new StoreFiles(path, () => checkpoints.logBytes)
     log = attributionLogPath === null ? null : new AttributionLog(attributionLogPath)
   } catch (error) {
     say({ _tag: "refused", failure: failureOf(error) })
     return
   }
-  const checkpoints = new Checkpoints(db, path)
   port.on("message", (message: ToWriter) => {
     if (message === "close") {
       void checkpoints.close().then(() => {
@@ -62,8 +63,8 @@ const main = ({ attributionLogPath, bytesMax, path, recording, storingSince }: W
     const startedAt = performance.now()
     const { lost } = files
     if (lost !== null) {
-      // The log alone: the database is where it was.
-      if (lost.file !== path) saveLog(db)
+      // The log alone, whole still: the database is where it was.
+      if (lost.file !== path && lost.how !== "cut short") saveLog(db)
       const failure: Failure = { reason: "gone", message: `${lost.file} was ${lost.how} while in use` }
       committed(requests.map(() => ({ ok: false, failure })), 0, log?.state ?? noLog)
       return

@@ -16,7 +16,12 @@ export class AnswerHead {
   private isSent = false
 
   /** `isShared` when the proxy itself says which web pages may read the answer. */
-  constructor(readonly status: number, raw: ReadonlyArray<string>, message: string | undefined, isShared: boolean) {
+  constructor(
+    readonly status: number,
+    raw: ReadonlyArray<string>,
+    message: string | undefined,
+    private readonly isShared: boolean
+  ) {
     this.message = Headers.phraseOf(message)
     this.headers = Headers.toClient(raw, isShared)
     this.contentType = Headers.valueOf(raw, "content-type")
@@ -45,7 +50,14 @@ export class AnswerHead {
   send(outgoing: ServerResponse): void {
     if (this.isSent) return
     this.isSent = true
-    outgoing.writeHead(this.status, this.message, this.headers)
+    const { headers, isShared, message, status } = this
+    if (!isShared) {
+      outgoing.writeHead(status, message, headers)
+      return
+    }
+    // Beside headers that were set before, Node would keep the last of each name, and none of those.
+    for (let index = 0; index < headers.length; index += 2) outgoing.appendHeader(headers[index]!, headers[index + 1]!)
+    outgoing.writeHead(status, message)
   }
 }
 

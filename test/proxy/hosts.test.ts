@@ -33,7 +33,12 @@ const statusOf = (target: string, headers = "Host: 127.0.0.1\r\n", method = "GET
 const echoed: Array<string> = []
 const echo = upstream((req, res) => {
   echoed.push(req.url ?? "")
-  res.writeHead(200, { "access-control-allow-origin": "*", "x-request-id": "r-1" })
+  res.writeHead(200, {
+    "access-control-allow-origin": "*",
+    "x-request-id": "r-1",
+    "set-cookie": ["a=1", "b=2"],
+    "vary": "accept"
+  })
   req.resume().on("end", () => res.end("ok"))
 })
 
@@ -185,6 +190,8 @@ describe("a web page", () => {
         assert.strictEqual(answer.headers["access-control-allow-origin"], "https://app.example")
         assert.include(String(answer.headers["access-control-expose-headers"]), "x-request-id")
         assert.strictEqual(answer.headers["x-request-id"], "r-1")
+        assert.deepStrictEqual(answer.headers["set-cookie"], ["a=1", "b=2"])
+        assert.deepStrictEqual(answer.headers["vary"], ["Origin", "accept"])
         assert.strictEqual((yield* ask({ origin: "https://evil.example" })).status, 403)
       }),
       { allowedOrigins: ["https://app.example"] }

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Dispatcher } from "undici"
+import { utf8Of } from "../openai/Json.js"
 import { answerOf, type ChatAnswer, errorMessage } from "./ChatAnswer.js"
 import { Agent, request } from "./Undici.js"
 
@@ -159,7 +160,7 @@ const send = (agent: Dispatcher, baseUrl: string, apiKey: string, body: string):
         if (bytes > responseBytesMax) return undefined
         chunks.push(chunk)
       }
-      return { status: response.statusCode, headers: response.headers, text: Buffer.concat(chunks).toString("utf8") }
+      return { status: response.statusCode, headers: response.headers, text: utf8Of(Buffer.concat(chunks)) }
     },
     catch: (cause) =>
       new TryFailed({ failure: modelFailed(`the model call failed: ${codeOf(cause)}`), retryAfterMs: 0 })

@@ -179,6 +179,9 @@ describe("ChatExecutor", () => {
       assert.strictEqual(yield* outputFor(message({ content: "text", tool_calls: calls })), "text")
       assert.strictEqual(yield* outputFor(message({ content: null, refusal: "I cannot" })), "I cannot")
       assert.strictEqual(yield* outputFor(message({ role: "assistant" })), "")
+      const marked: Answer = ({ response }) =>
+        response.end(`\uFEFF${JSON.stringify({ choices: [{ message: { content: "4" } }] })}`)
+      assert.strictEqual(yield* outputFor(marked), "4")
     }))
 
   it.live("fails when the answer is no completion or has no end", () =>

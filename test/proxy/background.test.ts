@@ -15,7 +15,7 @@ import { nextAttempt } from "../support/attempts.js"
 import { metrics } from "../support/metrics.js"
 import { attribution, finishedSpans, payloadText, proxyAt, withProxy } from "../support/proxy.js"
 import { rowsOf, scratchFolder } from "../support/store.js"
-import { upstream, withBody } from "../support/upstream.js"
+import { eventually, upstream, withBody } from "../support/upstream.js"
 
 const usage = {
   input_tokens: 9,
@@ -172,6 +172,48 @@ describe("An answer that is made in the background", () => {
           })
         )
     ))
+
+  it.scopedLive("is that of a call that is read on without its client, and ends after it was fetched", () =>
+    Effect.gen(function*() {
+      const stuck: Array<ServerResponse> = []
+      const url = yield* server(
+        (response) => json(response, responseOf("completed")),
+        (response) => {
+          response.writeHead(200, { "content-type": "text/event-stream" }).write(events("created", "in_progress"))
+          stuck.push(response)
+        }
+      )
+      const path = join(yield* scratchFolder, "store.sqlite")
+      yield* Effect.provide(
+        Effect.gen(function*() {
+          const { claim, url } = yield* nextAttempt
+          const leaver = new AbortController()
+          const asked = request(`${url}/responses`, { method: "POST", body: "{}", signal: leaver.signal })
+          yield* Effect.promise(() =>
+            asked.then(({ body }) => body.on("error", () => {}).once("data", () => leaver.abort()))
+          )
+          yield* get(url)
+          // Something else of the answer, which says nothing of its end.
+          yield* get(url, "/responses/resp_1/input_items")
+          yield* finishedSpans(2, claim.attemptId)
+          stuck[0]!.end()
+          const [call, fetched] = yield* finishedSpans(3, claim.attemptId)
+          assert.deepInclude({ ...call }, { state: "client_cancel", inputTokens: 9, outputTokens: 4 })
+          assert.strictEqual(call!.attributes["tau.answered_by"], fetched!.spanId)
+          assert.deepStrictEqual(yield* answerOf(call!), responseOf("completed"))
+          assert.deepStrictEqual(rowsOf(path, "SELECT output_tokens FROM runs"), [{ output_tokens: 4 }])
+          assert.deepStrictEqual(rowsOf(path, "SELECT * FROM awaited_answers"), [])
+          yield* eventually(
+            "the metric",
+            Effect.map(metrics, (all) => all.get("tau_output_tokens_total") === 4 || undefined)
+          )
+        }),
+        Layer.provideMerge(
+          Layer.mergeAll(RunStore.layer, RolloutQueue.layer),
+          proxyAt(path, url, { onDisconnect: "drain" })
+        )
+      )
+    }))
 
   it.scopedLive("may fail, be cancelled or run out of tokens: the call says so", () =>
     Effect.flatMap(

@@ -3,7 +3,7 @@
  * the request that fetches the answer.
  */
 import type { Attributes } from "../../openai/Attributes.js"
-import type { LaterAnswer } from "../../openai/Derive.js"
+import { derive, type LaterAnswer } from "../../openai/Derive.js"
 import { GenAi } from "../../openai/GenAi.js"
 import { redacted } from "../../openai/Secrets.js"
 import type { Db } from "./Database.js"
@@ -32,7 +32,7 @@ interface Waiting {
   readonly port: number | null
 }
 
-const attribute = (name: string) => `s.attributes ->> '$."${name}"'`
+const attribute = (name: string, span = "s") => `${span}.attributes ->> '$."${name}"'`
 
 const waiting =
   `SELECT s.span_id AS spanId, s.run_id AS runId, s.input_tokens AS inputTokens, s.output_tokens AS outputTokens,
@@ -49,12 +49,59 @@ const release = (db: Db, key: string, attributes: Attributes): ReadonlyArray<Wai
   return found
 }
 
-/** The call was given only the id of its answer. A replay of it waits beside it; any other call has an answer of its own. */
-export const awaitAnswer = (db: Db, span: FinishedSpan, responseId: string, attributes: Attributes): void => {
+/**
+ * The call was given only the id of its answer. A replay of it waits beside it; any other call has an answer of its own. Answers what
+ * it used where its client, which had left, fetched the answer before the call's end.
+ */
+export const awaitAnswer = (db: Db, span: FinishedSpan, responseId: string, attributes: Attributes): Tokens => {
   const key = keyOf(responseId, span)
-  if (key === null) return
+  if (key === null) return none
   if (span.replayOf === undefined) release(db, key, attributes)
   db.prepare("INSERT OR IGNORE INTO awaited_answers (response_id, span_id) VALUES (?, ?)").run(key, span.spanId)
+  return span.state === "client_cancel" ? completeFetched(db, span, key) : none
+}
+
+interface Fetched {
+  readonly spanId: string
+  readonly path: string
+  readonly contentType: string | null
+  readonly contentEncoding: string | null
+  readonly secretsFound: number | null
+  readonly unrecorded: string | null
+  readonly sha256: string
+  readonly content: Uint8Array
+}
+
+/** Requests of the same attempt, made after the call, that may have fetched its answer; the latest first. */
+const fetched = `SELECT s.span_id AS spanId, s.path, ${attribute(GenAi.responseContentType)} AS contentType,
+    ${attribute(GenAi.responseContentEncoding)} AS contentEncoding, ${attribute(GenAi.redacted)} AS secretsFound,
+    ${attribute(GenAi.unrecorded)} AS unrecorded, coalesce(s.answer_sha256, s.response_sha256) AS sha256, b.content
+  FROM spans call JOIN spans s ON s.attempt_id = call.attempt_id AND s.sequence_id > call.sequence_id
+    JOIN bodies b ON b.sha256 = s.response_sha256 AND b.form = 'whole'
+  WHERE call.span_id = ? AND s.method = 'GET' AND s.status_code = 200 AND s.state = 'done' AND instr(s.path, ?) > 0
+    AND ${attribute(GenAi.serverAddress, "s")} IS ${attribute(GenAi.serverAddress, "call")}
+    AND ${attribute(GenAi.serverPort, "s")} IS ${attribute(GenAi.serverPort, "call")}
+  ORDER BY s.sequence_id DESC LIMIT 8`
+
+/** Such a request found nobody who waited: the call was being read on. */
+const completeFetched = (db: Db, span: FinishedSpan, key: string): Tokens => {
+  for (const one of db.prepare(fetched).all(span.spanId, `/${key}`) as ReadonlyArray<Fetched>) {
+    const { attributes, later } = derive({
+      method: "GET",
+      path: one.path,
+      statusCode: 200,
+      requestBytes: nothing,
+      responseBytes: one.content,
+      responseContentType: one.contentType,
+      responseContentEncoding: one.contentEncoding,
+      upstreamUrl: span.upstreamUrl
+    })
+    if (later?.responseId !== key) continue
+    attributes.set(GenAi.redacted, one.secretsFound)
+    attributes.set(GenAi.unrecorded, one.unrecorded)
+    return completeAnswered(db, { ...span, spanId: one.spanId }, later, attributes, one.sha256)
+  }
+  return none
 }
 
 /** A later version of a span that has its answer by now knows no more than the first. */
@@ -66,6 +113,9 @@ export interface Tokens {
   readonly inputTokens: number
   readonly outputTokens: number
 }
+
+const none: Tokens = { inputTokens: 0, outputTokens: 0 }
+const nothing = new Uint8Array(0)
 
 const complete = `UPDATE spans SET
     attributes = json_patch(attributes, ?), input_tokens = ?, output_tokens = ?, answer_sha256 = ?, events = ?,
@@ -84,7 +134,7 @@ export const completeAnswered = (
   answer: string | null
 ): Tokens => {
   const key = keyOf(later.responseId, span)
-  let counted = { inputTokens: 0, outputTokens: 0 }
+  let counted = none
   if (key === null) return counted
   const events = cleanEvents(later.error, span.secrets)
   const hasFailed = later.error === undefined ? 0 : 1

@@ -276,7 +276,7 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
   if (!isKnown) db.prepare(insertFinished).run(...beginningOf(span, owner), ...ending)
   if (!span.isFirst) return null
   noteForLog(span)
-  if (derived.awaitedId !== null) awaitAnswer(db, span, derived.awaitedId, derived.attributes)
+  const early = derived.awaitedId === null ? null : awaitAnswer(db, span, derived.awaitedId, derived.attributes)
   if (derived.later !== null) {
     const fetched = (answer ?? response)?.sha256 ?? null
     return { state, ...completeAnswered(db, span, derived.later, derived.attributes, fetched) }
@@ -287,7 +287,11 @@ export const closeSpan = (db: Db, span: FinishedSpan, bodies: ReadonlyArray<Uint
       "UPDATE runs SET calls = calls + 1, input_tokens = input_tokens + ?, output_tokens = output_tokens + ? WHERE id = ?"
     ).run(derived.inputTokens ?? 0, derived.outputTokens ?? 0, owner.runId)
   }
-  return { state, inputTokens: derived.inputTokens ?? 0, outputTokens: derived.outputTokens ?? 0 }
+  return {
+    state,
+    inputTokens: (derived.inputTokens ?? 0) + (early?.inputTokens ?? 0),
+    outputTokens: (derived.outputTokens ?? 0) + (early?.outputTokens ?? 0)
+  }
 }
 
 const empty = new Uint8Array(0)

@@ -37,6 +37,8 @@ export interface Work {
   readonly reflections: ReadonlyArray<Reflect>
   /** Keys of the rollouts of which the search wants to know what the agent did, and does not yet. */
   readonly traces: ReadonlyArray<string>
+  /** What the same asks need done after it, in batches of their own. */
+  readonly rest: { readonly rollouts: number; readonly reflections: number }
 }
 
 export type Turn<A> = { readonly done: false; readonly work: Work } | { readonly done: true; readonly value: A }
@@ -51,6 +53,11 @@ export interface ConductorOptions {
   readonly from?: number
   /** False draws afresh whenever an example is asked for again. */
   readonly cached?: boolean
+  /**
+   * How many times what was carried out before a batch may hold; one rollout and one reflection it always may. So what they
+   * take shows in a few before it is spent on many. Without it, all that is asked for at once is one batch.
+   */
+  readonly growthMax?: number
 }
 
 /** What a batch came to: outcomes by key of the fresh rollouts, reflections in the order of the work. */
@@ -60,8 +67,13 @@ export interface Done {
   readonly traces: ReadonlyMap<string, string>
 }
 
-interface Pending extends Work {
+/** All that is asked for at once. */
+interface Pending extends Pick<Work, "asks" | "rollouts" | "reflections" | "traces"> {
   readonly keys: ReadonlyMap<Evaluate, ReadonlyArray<string>>
+  /** In the order of `reflections`, as far as they are there. */
+  readonly reflected: Array<Reflection>
+  /** How many of its rollouts have ended. */
+  ended: number
 }
 
 export class Conductor<A> {
@@ -72,7 +84,8 @@ export class Conductor<A> {
   private rollouts = 0
   private reflections = 0
   private idle = 0
-  private work: Pending | null = null
+  private pending: Pending | null = null
+  private work: Work | null = null
   private turn: IteratorResult<ReadonlyArray<Ask>, A> | null = null
 
   constructor(private readonly steps: Steps<A>, private readonly options: ConductorOptions) {
@@ -96,15 +109,20 @@ export class Conductor<A> {
 
   /** The next batch, given what the last one came to. */
   resume({ outcomes, reflections, traces }: Done): Turn<A> {
-    const { asks, keys, reflections: asked, rollouts } = this.work!
+    const pending = this.pending!
+    const { rest, rollouts } = this.work!
     for (const { key } of rollouts) {
       const outcome = outcomes.get(key)
       if (outcome === undefined) throw new Error(`no outcome for ${key}`)
       this.memo.set(key, outcome)
     }
     for (const [key, trace] of traces) this.memo.set(key, { ...this.memo.get(key)!, trace })
+    pending.ended += rollouts.length
+    pending.reflected.push(...reflections)
+    if (rest.rollouts + rest.reflections > 0) return this.nextOf(pending)
+    const { asks, keys } = pending
+    const reflected = new Map(pending.reflections.map((ask, index) => [ask, pending.reflected[index]!]))
     this.work = null
-    const reflected = new Map(asked.map((ask, index) => [ask, reflections[index]!]))
     this.turn = this.steps.next(asks.map((ask): Answer => {
       switch (ask._tag) {
         case "Evaluate":
@@ -121,8 +139,9 @@ export class Conductor<A> {
   /** Ends the search instead of answering it: what it returns is the next turn. */
   stop(stopped: SearchStopped): Turn<A> {
     if (this.work !== null) {
-      this.rollouts -= this.work.rollouts.length
-      this.reflections -= this.work.reflections.length
+      const { reflections, rest, rollouts } = this.work
+      this.rollouts -= rollouts.length + rest.rollouts
+      this.reflections -= reflections.length + rest.reflections
       this.work = null
     }
     this.turn = this.steps.throw(stopped)
@@ -133,20 +152,49 @@ export class Conductor<A> {
     while (true) {
       const { done, value } = this.turn!
       if (done === true) return { done: true, value }
-      const work = this.workOf(value)
-      const stopped = this.refusal(work)
+      const pending = this.pendingOf(value)
+      const stopped = this.refusal(pending)
       if (stopped === null) {
-        this.rollouts += work.rollouts.length
-        this.reflections += work.reflections.length
-        this.n += 1
-        this.work = work
-        return { done: false, work }
+        this.rollouts += pending.rollouts.length
+        this.reflections += pending.reflections.length
+        this.pending = pending
+        return this.nextOf(pending)
       }
       this.turn = this.steps.throw(stopped)
     }
   }
 
-  private workOf(asks: ReadonlyArray<Ask>): Pending {
+  /** The batch that comes next of what is asked for: the first one has the asks, the last one the traces. */
+  private nextOf(pending: Pending): Turn<A> {
+    const { asks, ended, reflected, traces } = pending
+    const rollouts = pending.rollouts.slice(ended)
+    const reflections = pending.reflections.slice(reflected.length)
+    const now = {
+      rollouts: rollouts.slice(0, this.batchMax(this.rollouts - rollouts.length)),
+      reflections: reflections.slice(0, this.batchMax(this.reflections - reflections.length))
+    }
+    const rest = {
+      rollouts: rollouts.length - now.rollouts.length,
+      reflections: reflections.length - now.reflections.length
+    }
+    const work: Work = {
+      n: this.n,
+      asks: ended + reflected.length === 0 ? asks : [],
+      ...now,
+      traces: rest.rollouts + rest.reflections === 0 ? traces : [],
+      rest
+    }
+    this.n += 1
+    this.work = work
+    return { done: false, work }
+  }
+
+  private batchMax(before: number): number {
+    const { growthMax } = this.options
+    return growthMax === undefined ? Infinity : Math.max(1, growthMax * before)
+  }
+
+  private pendingOf(asks: ReadonlyArray<Ask>): Pending {
     const rollouts = new Map<string, Fresh>()
     const keys = new Map<Evaluate, ReadonlyArray<string>>()
     const traces = new Set<string>()
@@ -163,12 +211,13 @@ export class Conductor<A> {
       keys.set(ask, wanted)
     }
     return {
-      n: this.n,
       asks,
       keys,
       rollouts: [...rollouts.values()],
       reflections: asks.filter((ask): ask is Reflect => ask._tag === "Reflect"),
-      traces: [...traces]
+      traces: [...traces],
+      reflected: [],
+      ended: 0
     }
   }
 
@@ -180,8 +229,8 @@ export class Conductor<A> {
     return sample + drawn
   }
 
-  /** A batch is carried out whole or not at all. */
-  private refusal({ asks, reflections, rollouts }: Work): SearchStopped | null {
+  /** What is asked for at once is begun only where all of it fits. */
+  private refusal({ asks, reflections, rollouts }: Pending): SearchStopped | null {
     const { reflectionsMax, rolloutsMax, stallMax } = this.options
     if (this.rollouts + rollouts.length > rolloutsMax) {
       return new SearchStopped(

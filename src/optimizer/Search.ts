@@ -180,17 +180,6 @@ export function* untilStopped(steps: Steps<Found>, found: (reason: string) => Fo
   }
 }
 
-/** Runs the seed on one example before the search begins: what follows can then be reserved by what that used. */
-export function* piloted({ seed, selection }: Task, steps: Steps<Found>): Steps<Found> {
-  try {
-    yield* evaluate(seed, "selection", selection.slice(0, 1))
-  } catch (error) {
-    if (!(error instanceof SearchStopped)) throw error
-    return { best: seed, mean: null, reason: error.reason }
-  }
-  return yield* steps
-}
-
 export function* evaluate(
   texts: Texts,
   split: Split,

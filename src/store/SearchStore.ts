@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import type { RunId } from "../domain/Ids.js"
 import { type Conversation, conversationOf, jsonOfBody } from "../openai/Conversation.js"
 import { orStoreError } from "./reading.js"
-import { isPaid, type Usage, usageColumns } from "./spanUsage.js"
+import { isPaid, isUnpriced, type Usage, usageColumns } from "./spanUsage.js"
 import type { StoreError } from "./StoreError.js"
 import { Writer } from "./Writer.js"
 import { brokenBy, isUnjudged } from "./writer/broken.js"
@@ -129,7 +129,7 @@ const usage = (sql: SqlClient.SqlClient, rolloutIds: ReadonlyArray<string>) =>
     SELECT s.rollout_id, ${usageColumns(sql)}
     FROM json_each(${JSON.stringify(rolloutIds)}) AS wanted JOIN spans s ON s.rollout_id = wanted.value
     WHERE ${isPaid(sql)}
-    GROUP BY s.rollout_id, s.model, is_judge`
+    GROUP BY s.rollout_id, s.model, is_judge, ${isUnpriced(sql)}`
 
 const conversation = (sql: SqlClient.SqlClient, rolloutId: string) =>
   Effect.gen(function*() {

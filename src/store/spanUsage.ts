@@ -24,7 +24,7 @@ export const isPaid = (sql: SqlClient.SqlClient) =>
   } IS NULL`
 
 /** Which calls the upstream itself priced: a sum over both kinds would hide those that it did not. */
-const isUnpriced = (sql: SqlClient.SqlClient) => sql`s.attributes ->> ${at(GenAi.usageCost)} IS NULL`
+export const isUnpriced = (sql: SqlClient.SqlClient) => sql`s.attributes ->> ${at(GenAi.usageCost)} IS NULL`
 
 /** What all paid calls of a run used, by model. */
 export const usageOfRun = (sql: SqlClient.SqlClient, runId: RunId) =>

@@ -1,6 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Conductor, type Done, type Work } from "../../src/optimizer/Conductor.js"
-import { evaluate, note, type Outcome, reflect, type Steps } from "../../src/optimizer/Search.js"
+import {
+  evaluate,
+  note,
+  type Outcome,
+  reflect,
+  SearchStopped,
+  type Steps,
+  together
+} from "../../src/optimizer/Search.js"
 import { examplesOf } from "../support/search.js"
 
 const examples = examplesOf("train", 3)
@@ -54,6 +62,47 @@ describe("The conductor", () => {
     )
     assert.deepStrictEqual(value, [[0, 0, 0], [0.1, 0.1, 0.1]])
     assert.strictEqual(spent.rollouts, 6)
+  })
+
+  it("begins with one rollout and one reflection, and goes on with few, where what they take is yet to show", () => {
+    const steps = function*() {
+      yield* evaluate(texts, "train", examplesOf("train", 30))
+      const [answers, ...reflections] = yield* together<unknown>([
+        evaluate({ system_prompt: "y" }, "train", examplesOf("train", 30), { withTraces: true }),
+        ...["a", "b", "c", "d", "e", "f"].map((path) => reflect(path, "Why?"))
+      ])
+      return { answers, reflections }
+    }
+    const { spent, value, works } = run(steps(), { growthMax: 4 })
+    assert.deepStrictEqual(
+      works.map(({ asks, n, reflections, rest, rollouts, traces }) => [
+        n,
+        asks.length,
+        rollouts.length,
+        rest.rollouts,
+        reflections.length,
+        rest.reflections,
+        traces.length
+      ]),
+      [
+        [0, 1, 1, 29, 0, 0, 0],
+        [1, 0, 4, 25, 0, 0, 0],
+        [2, 0, 20, 5, 0, 0, 0],
+        [3, 0, 5, 0, 0, 0, 0],
+        [4, 7, 30, 0, 1, 5, 0],
+        [5, 0, 0, 0, 4, 1, 0],
+        [6, 0, 0, 0, 1, 0, 30]
+      ]
+    )
+    assert.deepStrictEqual(value, run(steps()).value)
+    assert.deepStrictEqual(spent, { rollouts: 60, reflections: 6 })
+
+    const conductor = new Conductor(steps(), { ...limits, growthMax: 4 })
+    conductor.begin()
+    const second = conductor.resume(outcomes(works[0]!))
+    assert.isFalse(second.done)
+    assert.throws(() => conductor.stop(new SearchStopped("usd", "dear")), "dear")
+    assert.deepStrictEqual(conductor.spent, { rollouts: 1, reflections: 0 })
   })
 
   it("refuses a batch that would overshoot as a whole, and counts it as not spent", () => {

@@ -4,7 +4,7 @@ import { Chance } from "../../src/optimizer/Chance.js"
 import { evaluation } from "../../src/optimizer/Evaluation.js"
 import { gepa } from "../../src/optimizer/Gepa.js"
 import { rgepa } from "../../src/optimizer/Rgepa.js"
-import { type Found, keyOf, piloted, SearchStopped, type Steps, type Task } from "../../src/optimizer/Search.js"
+import { type Found, keyOf, SearchStopped, type Steps, type Task } from "../../src/optimizer/Search.js"
 import { apo } from "../../src/optimizer/TextualGradient.js"
 import { ruleLine, ruleWorld } from "../support/ruleWorld.js"
 import { emptyJournal, examplesOf, search, type Searched, taskOf, type World } from "../support/search.js"
@@ -24,7 +24,6 @@ const algorithms: ReadonlyArray<readonly [name: string, run: Algorithm]> = [
   ],
   ["gepa with Python's draws", (task) => gepa(task, { rng: "python", merge: true, acceptance: ">=" })],
   ["rgepa", (task) => rgepa(task)],
-  ["rgepa after a pilot", (task) => piloted(task, rgepa(task))],
   [
     "rgepa with a lag and everything on",
     (task) => rgepa(task, { lag: 2, proposals: 2, corpusPass: true, patchMerge: true, tieBreakSamples: 1, pPrune: 0.5 })
@@ -65,6 +64,18 @@ describe.each(algorithms)("%s", (_, run) => {
       assert.deepStrictEqual(traceOf(after), traceOf(whole))
       assert.strictEqual(before.carriedOut.rollouts + after.carriedOut.rollouts, whole.spent.rollouts)
       assert.strictEqual(before.carriedOut.reflections + after.carriedOut.reflections, whole.spent.reflections)
+    }
+  })
+
+  it("finds the same where it begins with few rollouts at a time", () => {
+    const [whole, growing] = [{}, { growthMax: 4 }].map((more) =>
+      search(run(task()), ruleWorld(), { ...limits, ...more })
+    )
+    for (const  of of["events", "found", "spent"] as const) assert.deepStrictEqual(growing![of], whole![of])
+    let before = 0
+    for (const { rollouts } of growing!.works) {
+      assert.isAtMost(rollouts.length, Math.max(1, 4 * before))
+      before += rollouts.length
     }
   })
 

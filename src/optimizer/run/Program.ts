@@ -10,7 +10,7 @@ import type { RunStore } from "../../store/RunStore.js"
 import { SearchStore } from "../../store/SearchStore.js"
 import type { StoreError } from "../../store/StoreError.js"
 import { Chance } from "../Chance.js"
-import { type Found, keyOf, piloted, type Task } from "../Search.js"
+import { type Found, keyOf, type Task } from "../Search.js"
 import { searching } from "./Algorithm.js"
 import { type BegunUnder, type GateRun, gateRun } from "./GateRun.js"
 import type { Reflector } from "./Reflector.js"
@@ -33,6 +33,9 @@ export interface ProgramOptions {
   /** Told where the search stands. */
   readonly onStanding: (standing: Standing) => void
 }
+
+/** Of the batches of a search that keeps a budget by what its calls turn out to use: 1 rollout, 4, 20, 100. */
+const growthMax = 4
 
 /** Changes whenever the same answers may lead to other decisions. */
 const version = 2
@@ -98,13 +101,12 @@ const searched = (options: ProgramOptions, begun: BegunUnder, examples: SearchEx
     const tell = () => options.onStanding({ ...watched.standing, ...spent() })
 
     const task: Task = { seed, train: examples.train, selection: division.selection, chance }
-    const steps = searching(task, optimizer)
-    // Without the memo the first example would be run twice.
-    const found = yield* run.run(spending.isReserving && optimizer.cache !== false ? piloted(task, steps) : steps, {
+    const found = yield* run.run(searching(task, optimizer), {
       rolloutsMax: optimizer.max_rollouts - division.gateRollouts,
       reflectionsMax: reflectionsMax(config),
       stallMax: optimizer.stallLimit,
-      cached: optimizer.cache ?? true
+      cached: optimizer.cache ?? true,
+      ...(spending.isReserving && { growthMax })
     }, division.gateRollouts)
 
     watched.phase = "gate"

@@ -107,12 +107,12 @@ export class SearchRun {
   }
 
   /** Why a batch must not be begun; null when it may. One that costs nothing always may. */
-  private refusal({ reflections, rollouts }: Work, reserved: number) {
+  private refusal({ reflections, rest, rollouts }: Work, reserved: number) {
     return Effect.map(this.elapsedSecs(), (elapsedSecs) => {
       const more = { rollouts: rollouts.length, reflections: reflections.length }
       return more.rollouts + more.reflections === 0
         ? null
-        : this.options.spending.refusal(more, elapsedSecs, reserved)
+        : this.options.spending.refusal(more, elapsedSecs, { rest, reserved })
     })
   }
 

@@ -1,4 +1,4 @@
-/** What a search has used, and whether the next batch still fits: by what rollouts and reflections used so far. */
+/** What a search has used, and whether the next batch still fits: by the dearest rollout and the dearest reflection so far. */
 import { costOf, type ModelUsage, type OwnPrices } from "../../domain/Prices.js"
 import { SearchStopped } from "../Search.js"
 
@@ -8,11 +8,26 @@ export interface SpendingLimits {
   readonly secondsMax: number
 }
 
+/** How many rollouts, and reflections. */
+interface Batch {
+  readonly rollouts: number
+  readonly reflections: number
+}
+
+/** What rollouts, or reflections, used: all of them, and the one that used most. */
+interface Used {
+  n: number
+  tokens: number
+  usd: number
+  readonly most: { tokens: number; usd: number }
+  unmetered: number
+}
+
+const nothing = (): Used => ({ n: 0, tokens: 0, usd: 0, most: { tokens: 0, usd: 0 }, unmetered: 0 })
+
 export class Spending {
-  private rollouts = 0
-  private reflections = 0
-  private readonly ofRollouts = { tokens: 0, usd: 0, unmetered: 0 }
-  private readonly ofReflections = { tokens: 0, usd: 0, unmetered: 0 }
+  private readonly ofRollouts = nothing()
+  private readonly ofReflections = nothing()
   private firstUnpriced: string | null = null
 
   constructor(
@@ -35,12 +50,10 @@ export class Spending {
   }
 
   addRollout(usage: ReadonlyArray<ModelUsage>): void {
-    this.rollouts += 1
     this.add(this.ofRollouts, usage)
   }
 
   addReflection(usage: ReadonlyArray<ModelUsage>): void {
-    this.reflections += 1
     this.add(this.ofReflections, usage)
   }
 
@@ -50,17 +63,18 @@ export class Spending {
   }
 
   /**
-   * Why a batch of so many more must not be begun; null when it may. `reserved` rollouts come after it: it must leave enough
-   * for them.
+   * Why a batch must not be begun; null when it may. Each of it is taken to be as dear as the dearest so far, for what is begun
+   * is paid. What comes after it, the `rest` of what was asked for and the `reserved` rollouts of the gate, it must leave enough
+   * for, as far as the average tells: it will be looked at again.
    */
   refusal(
-    batch: { readonly rollouts: number; readonly reflections: number },
+    batch: Batch,
     elapsedSecs: number,
-    reserved = 0
+    { reserved = 0, rest = { rollouts: 0, reflections: 0 } }: { readonly reserved?: number; readonly rest?: Batch } = {}
   ): SearchStopped | null {
     const { secondsMax, tokensMax, usdMax } = this.limits
-    const more = { rollouts: batch.rollouts + reserved, reflections: batch.reflections }
-    if (elapsedSecs + reserved * elapsedSecs / Math.max(1, this.rollouts) >= secondsMax) {
+    const later = { rollouts: rest.rollouts + reserved, reflections: rest.reflections }
+    if (elapsedSecs + reserved * elapsedSecs / Math.max(1, this.ofRollouts.n) >= secondsMax) {
       return new SearchStopped("seconds", `${Math.floor(elapsedSecs)} s have passed of ${secondsMax} s (max_seconds)`)
     }
     const unmetered = this.isReserving ? this.unmetered : null
@@ -70,19 +84,19 @@ export class Spending {
         `the calls of ${unmetered} were answered without their usage: max_tokens and max_usd cannot be kept`
       )
     }
-    const tokens = this.tokens + this.expected("tokens", more)
+    const tokens = this.tokens + this.expected("tokens", batch, later)
     if (tokens > tokensMax) {
       return new SearchStopped(
         "tokens",
-        `the next batch would come to about ${Math.ceil(tokens)} tokens of ${tokensMax} (max_tokens)`
+        `the next batch may come to ${Math.ceil(tokens)} tokens of ${tokensMax} (max_tokens)`
       )
     }
     if (usdMax < Infinity && this.unpriced !== null) {
       return new SearchStopped("usd", `nobody says what ${this.unpriced} costs: give it in optimizer.prices (max_usd)`)
     }
-    const usd = this.usd + this.expected("usd", more)
+    const usd = this.usd + this.expected("usd", batch, later)
     return usd > usdMax
-      ? new SearchStopped("usd", `the next batch would come to about $${usd.toFixed(4)} of $${usdMax} (max_usd)`)
+      ? new SearchStopped("usd", `the next batch may come to $${usd.toFixed(4)} of $${usdMax} (max_usd)`)
       : null
   }
 
@@ -94,18 +108,24 @@ export class Spending {
     return isUnmetered(this.ofReflections) ? "reflections" : null
   }
 
-  private expected(of: "tokens" | "usd", more: { readonly rollouts: number; readonly reflections: number }): number {
-    return more.rollouts * this.ofRollouts[of] / Math.max(1, this.rollouts) +
-      more.reflections * this.ofReflections[of] / Math.max(1, this.reflections)
+  private expected(of: "tokens" | "usd", batch: Batch, later: Batch): number {
+    const expectedOf = (kind: keyof Batch, used: Used) =>
+      batch[kind] * used.most[of] + later[kind] * used[of] / Math.max(1, used.n)
+    return expectedOf("rollouts", this.ofRollouts) + expectedOf("reflections", this.ofReflections)
   }
 
-  private add(sum: { tokens: number; usd: number; unmetered: number }, usage: ReadonlyArray<ModelUsage>) {
+  private add(sum: Used, usage: ReadonlyArray<ModelUsage>) {
+    let tokens = 0
     for (const { inputTokens, outputTokens, unmetered = 0 } of usage) {
-      sum.tokens += inputTokens + outputTokens
+      tokens += inputTokens + outputTokens
       sum.unmetered += unmetered
     }
     const { unpriced, usd } = costOf(usage, this.prices)
+    sum.n += 1
+    sum.tokens += tokens
     sum.usd += usd
+    sum.most.tokens = Math.max(sum.most.tokens, tokens)
+    sum.most.usd = Math.max(sum.most.usd, usd)
     this.firstUnpriced ??= unpriced
   }
 }

@@ -19,15 +19,26 @@ export interface ModelUsage {
   readonly outputTokens: number
   /** What the upstream itself said it cost, in dollars; 0 where it says nothing. */
   readonly cost: number
+  /** Calls that said what they used. None where it is left out. */
+  readonly metered?: number
   /** Calls that were answered well without a word on what they used: that is not in the sums. None where it is left out. */
   readonly unmetered?: number
+  /** Calls whose answer was broken off before it said so. None where it is left out. */
+  readonly brokenOff?: number
 }
 
 export interface Cost {
   readonly usd: number
   /** A model that was called and that nobody knows the price of: `usd` is without it. Null when there is none. */
   readonly unpriced: string | null
+  /** Calls of all such models. */
+  readonly unpricedCalls: number
+  /** Calls that nobody knows the use of, answered whole or in part: `usd` is without these too. */
+  readonly unmeteredCalls: number
 }
+
+/** Whether it is all that calls cost, as far as is known. */
+export const isWhole = ({ unmeteredCalls, unpriced }: Cost): boolean => unpriced === null && unmeteredCalls === 0
 
 const table: Readonly<Record<string, Price>> = {
   "gpt-4o": { input: 2.5, output: 10 },
@@ -69,11 +80,17 @@ export const priceOf = (own: OwnPrices, model: string): Price | undefined => {
 export const costOf = (usage: ReadonlyArray<ModelUsage>, own: OwnPrices): Cost => {
   let usd = 0
   let unpriced: string | null = null
-  for (const { cost, inputTokens, model, outputTokens } of usage) {
+  let unpricedCalls = 0
+  let unmeteredCalls = 0
+  for (const { brokenOff = 0, cost, inputTokens, metered = 0, model, outputTokens, unmetered = 0 } of usage) {
     const price = model === null ? undefined : priceOf(own, model)
+    unmeteredCalls += unmetered + brokenOff
     if (cost > 0) usd += cost
     else if (price !== undefined) usd += (inputTokens * price.input + outputTokens * price.output) / 1e6
-    else if (inputTokens + outputTokens > 0) unpriced ??= model ?? "a model without a name"
+    else if (inputTokens + outputTokens > 0) {
+      unpriced ??= model ?? "a model without a name"
+      unpricedCalls += metered
+    }
   }
-  return { usd, unpriced }
+  return { usd, unpriced, unpricedCalls, unmeteredCalls }
 }

@@ -222,7 +222,7 @@ export const summaryJson = (summary: Summary, more: Readonly<Record<string, unkn
       calls: summary.calls,
       input_tokens: summary.inputTokens,
       output_tokens: summary.outputTokens,
-      cost: summary.cost && { usd: round(summary.cost.usd), unpriced: summary.cost.unpriced },
+      cost: summary.cost && costJson(summary.cost),
       elapsed_ms: Math.round(summary.elapsedMs),
       resume: {
         resumed: summary.resume.resumed,
@@ -249,6 +249,13 @@ export const summaryJson = (summary: Summary, more: Readonly<Record<string, unkn
     null,
     2
   )
+
+const costJson = ({ unmeteredCalls, unpriced, unpricedCalls, usd }: Cost) => ({
+  usd: round(usd),
+  unpriced,
+  unpriced_calls: unpricedCalls,
+  unmetered_calls: unmeteredCalls
+})
 
 /** Sums of floats end in noise that no reader wants. */
 const round = (value: number) => Math.round(value * 1e9) / 1e9

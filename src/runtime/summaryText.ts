@@ -1,5 +1,6 @@
 import { storeHint } from "../domain/CommandText.js"
 import { compact, counted, dollars, elapsed } from "../domain/Figures.js"
+import { isWhole } from "../domain/Prices.js"
 import { cut, visible, visibleLines, wrapped } from "../domain/TerminalText.js"
 import { type ScoreSummary, simulatedNote, type Summary } from "./Summary.js"
 
@@ -58,12 +59,19 @@ export const summaryText = (summary: Summary): string => {
 
 /** Nothing where nobody says what anything cost, as of a model on the own machine. */
 const costText = ({ cost }: Summary): ReadonlyArray<string> => {
-  if (cost === null || cost.usd === 0) return []
+  if (cost === null || cost.usd === 0 && cost.unmeteredCalls === 0) return []
+  const { unmeteredCalls, unpriced, unpricedCalls, usd } = cost
   return [
-    row("cost", `about ${dollars(cost.usd)}`),
-    ...(cost.unpriced === null
+    row("cost", usd === 0 ? "unknown" : `${isWhole(cost) ? "about" : "at least"} ${dollars(usd)}`),
+    ...(unpriced === null
       ? []
-      : [row("", oneLine(`without ${visible(cost.unpriced)}: optimizer.prices has none for it`))])
+      : wrapped(
+        `without ${counted(unpricedCalls, "call")} of ${visible(flat(unpriced))}: optimizer.prices has none for it`,
+        62
+      ).map((line) => row("", line))),
+    ...(unmeteredCalls === 0
+      ? []
+      : [row("", `without ${counted(unmeteredCalls, "call")} whose answers tell no usage`)])
   ]
 }
 

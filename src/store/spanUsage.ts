@@ -14,8 +14,15 @@ export const usageColumns = (sql: SqlClient.SqlClient) =>
   sql`s.model, coalesce(s.attributes ->> ${at(GenAi.callRole)} = 'judge', 0) AS is_judge,
       coalesce(sum(s.input_tokens), 0) AS input_tokens, coalesce(sum(s.output_tokens), 0) AS output_tokens,
       coalesce(sum(s.attributes ->> ${at(GenAi.usageCost)}), 0.0) AS cost,
-      sum(s.state = 'done' AND s.status_code < 400 AND s.input_tokens IS NULL AND s.output_tokens IS NULL
-        AND ${isUnpriced(sql)}) AS unmetered`
+      count(coalesce(s.input_tokens, s.output_tokens)) AS metered,
+      sum(s.state = 'done' AND ${isSilent(sql)}) AS unmetered,
+      sum(s.state <> 'done' AND ${isSilent(sql)}) AS broken_off`
+
+/** Of an answer that began well and does not say what it used, nor what it cost. A call that was refused used nothing. */
+const isSilent = (sql: SqlClient.SqlClient) =>
+  sql`(coalesce(s.status_code, 500) < 400 AND s.input_tokens IS NULL AND s.output_tokens IS NULL AND ${
+    isUnpriced(sql)
+  })`
 
 /** Of these spans: calls of a model that were paid for, as far as is known. An answer that is given again was paid for the first time. */
 export const isPaid = (sql: SqlClient.SqlClient) =>

@@ -23,6 +23,8 @@ interface Printed {
   readonly cost: { readonly usd: number; readonly unpriced: string | null }
 }
 
+const priced = { unpriced: null, unpriced_calls: 0, unmetered_calls: 0 }
+
 describe("what a run cost", () => {
   it.scopedLive("is told by its summary, and beside another run's", () =>
     Effect.gen(function*() {
@@ -47,17 +49,17 @@ describe("what a run cost", () => {
       const reported = yield* evaluate("openrouter/x/y", reporting)
       const unknown = yield* evaluate("vllm/m", silent)
       assert.deepStrictEqual([listed, own, reported, unknown].map(({ cost }) => cost), [
-        { usd: 0.00042, unpriced: null },
-        { usd: 0.04, unpriced: null },
-        { usd: 0.5, unpriced: null },
-        { usd: 0, unpriced: "m" }
+        { usd: 0.00042, ...priced },
+        { usd: 0.04, ...priced },
+        { usd: 0.5, ...priced },
+        { usd: 0, unpriced: "m", unpriced_calls: 2, unmetered_calls: 0 }
       ])
       const compared = yield* tau(folder, ["compare", listed.run_id, own.run_id])
       assert.match(compared.stdout, /^cost each +\$0\.00021 +\$0\.02$/m)
       const json = yield* tau(folder, ["compare", reported.run_id, unknown.run_id, "--json"])
       assert.deepNestedInclude(JSON.parse(json.stdout), {
-        "baseline.cost": { usd: 0.5, unpriced: null },
-        "run.cost": { usd: 0, unpriced: "m" }
+        "baseline.cost": { usd: 0.5, ...priced },
+        "run.cost": { usd: 0, unpriced: "m", unpriced_calls: 2, unmetered_calls: 0 }
       })
       assert.match(
         (yield* tau(folder, ["compare", reported.run_id, unknown.run_id])).stdout,

@@ -199,21 +199,32 @@ describe("Summary", () => {
   })
 
   it("says what the calls cost as far as anybody knows, and whose price is missing", () => {
-    const costLines = (usd: number, unpriced: string | null) =>
-      summaryText({ ...summary, cost: { usd, unpriced } }).split("\n").filter((line) =>
-        /\$|optimizer\.prices/.test(line)
-      )
+    const costLines = (usd: number, unpriced: string | null, unmeteredCalls = 0) =>
+      summaryText({ ...summary, cost: { usd, unpriced, unpricedCalls: unpriced === null ? 0 : 12, unmeteredCalls } })
+        .split("\n").filter((line) => /^ +(cost|without|none for it)/.test(line))
     assert.deepStrictEqual(costLines(1.234, null), ["  cost            about $1.23"])
     assert.deepStrictEqual(costLines(0.00123, null), ["  cost            about $0.0012"])
     assert.deepStrictEqual(costLines(0.0000123, null), ["  cost            about $0.000012"])
     assert.deepStrictEqual(costLines(2, "my\u001B[2Jmodel"), [
-      "  cost            about $2.00",
-      "                  without my\\u{1b}[2Jmodel: optimizer.prices has none for it"
+      "  cost            at least $2.00",
+      "                  without 12 calls of my\\u{1b}[2Jmodel: optimizer.prices has",
+      "                  none for it"
     ])
     assert.deepStrictEqual(costLines(0, "llama3"), [])
+    assert.deepStrictEqual(costLines(2, null, 1), [
+      "  cost            at least $2.00",
+      "                  without 1 call whose answers tell no usage"
+    ])
+    assert.deepStrictEqual(costLines(0, null, 3), [
+      "  cost            unknown",
+      "                  without 3 calls whose answers tell no usage"
+    ])
     assert.deepStrictEqual(summaryText(summary).match(/^ {2}cost/m), null)
-    const json = summaryJson({ ...summary, cost: { usd: 0.1 + 0.2, unpriced: "m" } })
-    assert.deepInclude(JSON.parse(json), { cost: { usd: 0.3, unpriced: "m" } })
+    const json = summaryJson({
+      ...summary,
+      cost: { usd: 0.1 + 0.2, unpriced: "m", unpricedCalls: 2, unmeteredCalls: 1 }
+    })
+    assert.deepInclude(JSON.parse(json), { cost: { usd: 0.3, unpriced: "m", unpriced_calls: 2, unmetered_calls: 1 } })
   })
 
   it("is one JSON object with documented names for programs", () => {

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { storeHint } from "../../domain/CommandText.js"
 import { counted, dollars, elapsed, signed } from "../../domain/Figures.js"
 import { isUnfinished } from "../../domain/Lifecycle.js"
-import { type Cost, costOf, type OwnPrices } from "../../domain/Prices.js"
+import { type Cost, costOf, isWhole, type OwnPrices } from "../../domain/Prices.js"
 import type { RolloutMode } from "../../domain/Rollout.js"
 import { visible, wrapped } from "../../domain/TerminalText.js"
 import type { Comparison } from "../../evidence/Comparison.js"
@@ -170,7 +170,7 @@ const tokensEach = ({ run, totals }: Side): string => {
 const costEach = ({ cost, totals }: Side): string => {
   const ended = endedOf(totals)
   if (ended === 0) return ""
-  if (cost.unpriced === null) return dollars(cost.usd / ended)
+  if (isWhole(cost)) return dollars(cost.usd / ended)
   return cost.usd === 0 ? "unknown" : `over ${dollars(cost.usd / ended)}`
 }
 
@@ -262,5 +262,5 @@ const sideJson = ({ cost, run, totals }: Side) => ({
   calls: run.calls,
   input_tokens: run.inputTokens,
   output_tokens: run.outputTokens,
-  cost
+  cost: snake(cost)
 })

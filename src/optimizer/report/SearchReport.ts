@@ -46,8 +46,15 @@ export interface Budget {
   readonly rollouts: Spent & { readonly gate: number | null }
   readonly reflections: Spent
   readonly tokens: Spent
-  /** Without what a model costs that nobody knows the price of: `unpriced` names the first of them. */
-  readonly usd: Spent & { readonly unpriced: string | null }
+  /**
+   * Without calls of a model that nobody knows the price of, `unpriced` names the first of them, and without those that do not
+   * say what they used.
+   */
+  readonly usd: Spent & {
+    readonly unpriced: string | null
+    readonly unpricedCalls: number
+    readonly unmeteredCalls: number
+  }
   readonly seconds: Spent
 }
 

@@ -28,7 +28,7 @@ export const searchJson = (report: SearchReport): string => {
     candidates: report.candidates.map(candidateJson),
     best: report.best,
     incumbents: report.incumbents,
-    budget: report.budget,
+    budget: budgetJson(report.budget),
     examples: { wins: wins.length, losses: losses.length, ties, scores: report.examples },
     slices: report.slices,
     gate: report.gate,
@@ -37,6 +37,11 @@ export const searchJson = (report: SearchReport): string => {
     troubles: report.troubles
   }, 2)
 }
+
+const budgetJson = ({ usd: { unmeteredCalls, unpricedCalls, ...usd }, ...budget }: SearchReport["budget"]) => ({
+  ...budget,
+  usd: { ...usd, unpriced_calls: unpricedCalls, unmetered_calls: unmeteredCalls }
+})
 
 const candidateJson = ({ change, resourcesVersion, ...candidate }: ReportedCandidate) => ({
   ...candidate,

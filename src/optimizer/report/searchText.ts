@@ -204,18 +204,25 @@ const cost = ({ reflections, rollouts, seconds, tokens, usd }: Budget): Readonly
   }`,
   budgetLine("reflections", reflections, String),
   budgetLine("tokens", tokens, compact),
-  budgetLine(
-    "dollars",
-    usd,
-    (value) => usd.unpriced !== null && value === 0 ? "unknown" : value.toFixed(value > 0 && value < 0.01 ? 4 : 2)
-  ),
-  ...(usd.unpriced === null
-    ? []
-    : wrapped(`nobody says what ${oneLine(usd.unpriced)} costs: optimizer.prices can`, inner - 14).map((line) =>
-      `${" ".repeat(14)}${line}`
-    )),
+  `${"dollars".padEnd(14)}${spentDollars(usd)}${usd.limit === null ? "" : ` of ${money(usd.limit)}`}`,
+  ...notIn(usd).flatMap((text) => wrapped(text, inner - 14).map((line) => `${" ".repeat(14)}${line}`)),
   budgetLine("time", seconds, (value) => elapsed(value * 1_000))
 ]
+
+const spentDollars = (usd: Budget["usd"]): string => {
+  if (notIn(usd).length === 0) return money(usd.spent)
+  return usd.spent === 0 ? "unknown" : `at least ${money(usd.spent)}`
+}
+
+/** Calls that are not in what was spent, and why. */
+const notIn = ({ unmeteredCalls, unpriced, unpricedCalls }: Budget["usd"]): ReadonlyArray<string> => [
+  ...(unpriced === null
+    ? []
+    : [`nobody says what ${oneLine(unpriced)} costs (${counted(unpricedCalls, "call")}): optimizer.prices can`]),
+  ...(unmeteredCalls === 0 ? [] : [`without ${counted(unmeteredCalls, "call")} whose answers tell no usage`])
+]
+
+const money = (value: number): string => value.toFixed(value > 0 && value < 0.01 ? 4 : 2)
 
 const budgetLine = (label: string, { limit, spent }: Spent, shown: (value: number) => string): string =>
   `${label.padEnd(14)}${shown(spent)}${limit === null ? "" : ` of ${shown(limit)}`}`

@@ -29,6 +29,7 @@ export class Spending {
   private readonly ofRollouts = nothing()
   private readonly ofReflections = nothing()
   private firstUnpriced: string | null = null
+  private readonly calls = { unpricedCalls: 0, unmeteredCalls: 0 }
 
   constructor(
     private readonly limits: SpendingLimits,
@@ -44,7 +45,12 @@ export class Spending {
     return this.firstUnpriced
   }
 
-  /** Without what an unpriced model costs. */
+  /** Calls that are not in `usd`: those of models that nobody knows the price of, and those that do not say what they used. */
+  get leftOut(): { readonly unpricedCalls: number; readonly unmeteredCalls: number } {
+    return this.calls
+  }
+
+  /** Without what `leftOut` has. */
   get usd(): number {
     return this.ofRollouts.usd + this.ofReflections.usd
   }
@@ -120,7 +126,9 @@ export class Spending {
       tokens += inputTokens + outputTokens
       sum.unmetered += unmetered
     }
-    const { unpriced, usd } = costOf(usage, this.prices)
+    const { unmeteredCalls, unpriced, unpricedCalls, usd } = costOf(usage, this.prices)
+    this.calls.unpricedCalls += unpricedCalls
+    this.calls.unmeteredCalls += unmeteredCalls
     sum.n += 1
     sum.tokens += tokens
     sum.usd += usd

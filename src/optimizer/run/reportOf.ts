@@ -182,7 +182,8 @@ const budgetOf = (
     usd: {
       spent: result?.spent.usd ?? spending.usd,
       limit: optimizer.max_usd ?? null,
-      unpriced: spending.unpriced
+      unpriced: spending.unpriced,
+      ...spending.leftOut
     },
     seconds: { spent: Math.round((lastAt - (steps[0]?.atMs ?? lastAt)) / 1_000), limit: optimizer.max_seconds ?? null }
   }

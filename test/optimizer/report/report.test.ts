@@ -69,7 +69,13 @@ const reports: FastCheck.Arbitrary<SearchReport> = FastCheck.record({
     rollouts: FastCheck.record({ spent: count, limit: FastCheck.option(count), gate: FastCheck.option(count) }),
     reflections: spent,
     tokens: spent,
-    usd: FastCheck.record({ spent: count, limit: FastCheck.option(count), unpriced: FastCheck.option(text) }),
+    usd: FastCheck.record({
+      spent: count,
+      limit: FastCheck.option(count),
+      unpriced: FastCheck.option(text),
+      unpricedCalls: count,
+      unmeteredCalls: count
+    }),
     seconds: spent
   }),
   examples: FastCheck.array(
@@ -222,12 +228,15 @@ describe("searchText", () => {
 
   it("gives no sum of dollars where nobody says what a model costs", () => {
     const cost = (spent: number) => {
-      const usd = { spent, limit: null, unpriced: "my-model" }
-      return /dollars.*\n.*/.exec(searchText({ ...report, budget: { ...report.budget, usd } }))?.[0]
+      const usd = { spent, limit: 5, unpriced: "my-model", unpricedCalls: 12, unmeteredCalls: 1 }
+      return /dollars.*\n.*\n.*/.exec(searchText({ ...report, budget: { ...report.budget, usd } }))?.[0]
     }
-    const why = "nobody says what my-model costs: optimizer.prices can"
-    assert.strictEqual(cost(0), `dollars       unknown\n${" ".repeat(16)}${why}`)
-    assert.strictEqual(cost(0.5), `dollars       0.50\n${" ".repeat(16)}${why}`)
+    const why = [
+      "nobody says what my-model costs (12 calls): optimizer.prices can",
+      "without 1 call whose answers tell no usage"
+    ].map((line) => `\n${" ".repeat(16)}${line}`).join("")
+    assert.strictEqual(cost(0), `dollars       unknown of 5.00${why}`)
+    assert.strictEqual(cost(0.5), `dollars       at least 0.50 of 5.00${why}`)
   })
 
   it("shows ten examples and counts the others", () => {

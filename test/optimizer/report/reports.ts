@@ -87,7 +87,7 @@ export const report: SearchReport = {
     rollouts: { spent: 112, limit: 120, gate: 40 },
     reflections: { spent: 5, limit: 40 },
     tokens: { spent: 81_250, limit: null },
-    usd: { spent: 0.125, limit: 5, unpriced: null },
+    usd: { spent: 0.125, limit: 5, unpriced: null, unpricedCalls: 0, unmeteredCalls: 0 },
     seconds: { spent: 95, limit: null }
   },
   examples: [

@@ -1,0 +1,49 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { costOf } from "../../src/domain/Prices.js"
+import { SearchStore } from "../../src/store/SearchStore.js"
+import type { FinishedSpan } from "../../src/store/writer/spans.js"
+import { recordCall } from "../support/recordedCall.js"
+import { withStore } from "../support/store.js"
+
+const answer = (usage?: object) =>
+  Buffer.from(JSON.stringify({
+    id: "a",
+    model: "m",
+    choices: [{ index: 0, message: { role: "assistant", content: "4" }, finish_reason: "stop" }],
+    ...(usage !== undefined && { usage })
+  }))
+
+describe("What calls used", () => {
+  it.scopedLive("counts those apart that say nothing of it, and those that nobody priced", () =>
+    withStore(Effect.gen(function*() {
+      const record = (response: Buffer, span: Partial<FinishedSpan> = {}) =>
+        recordCall({
+          request: Buffer.from(JSON.stringify({ model: "m", messages: [{ role: "user", content: "2+2" }] })),
+          response,
+          span
+        })
+      const used = { prompt_tokens: 100, completion_tokens: 10 }
+      yield* record(answer(used))
+      yield* record(answer({ ...used, cost: 0.25 }))
+      yield* record(answer())
+      yield* record(answer().subarray(0, 20), { state: "client_cancel" })
+      yield* record(answer().subarray(0, 20), { state: "upstream_cut" })
+      // These used nothing.
+      yield* record(Buffer.from("{\"error\":{\"message\":\"no\"}}"), { statusCode: 429 })
+      yield* record(Buffer.alloc(0), { state: "upstream_error", statusCode: null })
+      const usage = yield* Effect.flatMap(SearchStore, (store) => store.usage("r"))
+      assert.deepStrictEqual(costOf(usage, { m: { input: 1_000, output: 10_000 } }), {
+        usd: 0.45,
+        unpriced: null,
+        unpricedCalls: 0,
+        unmeteredCalls: 3
+      })
+      assert.deepStrictEqual(costOf(usage, undefined), {
+        usd: 0.25,
+        unpriced: "m",
+        unpricedCalls: 1,
+        unmeteredCalls: 3
+      })
+    })))
+})

@@ -114,7 +114,7 @@ export interface SearchReport {
   readonly randomSeed: number
   /** Why the search ended; null before it has. */
   readonly ended: string | null
-  /** Why nothing works on a search that has not ended, `crashed` or the run's stop reason; null else. */
+  /** Why nothing works on a search that has not ended: `crashed`, `paused`, `stopped` or the run's stop reason; null else. */
   readonly stopped: string | null
   readonly configPath: string
   readonly seed: Texts

@@ -41,9 +41,10 @@ const inner = columnsMax - 2
 /** The most important thing in one plain sentence: the gate's own where there is one. */
 export const verdict = (report: SearchReport): string => {
   const { candidates, configPath, ended, gate, openGate, stopped } = report
-  const goesOn = stopped === null
-    ? ""
-    : ` ${whyStopped.get(stopped) ?? "It was stopped"}; running ${configPath} again continues it.`
+  const continued = stopped === "paused"
+    ? "tau --prompt-optimization-control-resume continues it"
+    : `running ${configPath} again continues it`
+  const goesOn = stopped === null ? "" : ` ${whyStopped.get(stopped) ?? "It was stopped"}; ${continued}.`
   if (gate !== null) return asSentence(gate.sentence)
   if (openGate !== null) {
     const { losses, n, pairs, wins } = openGate
@@ -52,7 +53,11 @@ export const verdict = (report: SearchReport): string => {
   }
   const seed = candidates.find(({ n }) => n === 0)
   const winner = bestOf(report)
-  const stands = stopped === null ? "The search is under way" : "The search stopped before its end"
+  const stands = stopped === null
+    ? "The search is under way"
+    : stopped === "paused"
+    ? "The search is paused"
+    : "The search stopped before its end"
   const best = winner ?? seed
   if (best === undefined || best.mean === null) {
     return ended === null
@@ -73,6 +78,7 @@ export const verdict = (report: SearchReport): string => {
 
 const whyStopped: ReadonlyMap<string, string> = new Map([
   ["crashed", "Its process died"],
+  ["paused", "It was told to pause"],
   ["signal", "A signal stopped it"],
   ["completion_timeout", "Its time was up"],
   ["error", "An error stopped it"]
@@ -89,10 +95,15 @@ const headLines = (
   return [
     fact("run", oneLine(runId)),
     fact("algorithm", `${oneLine(algorithm)}, random seed ${randomSeed}`),
-    fact("ended", ended !== null ? ending(ended, budget) : stopped === null ? "not yet" : "not yet, and stopped"),
+    fact("ended", ended !== null ? ending(ended, budget) : notYet(stopped)),
     fact("candidates", `${proposed.length} tried, ${accepted} accepted`),
     ...(promotedVersion === null ? [] : [fact("promoted", `version ${promotedVersion} of the resources`)])
   ]
+}
+
+const notYet = (stopped: string | null): string => {
+  if (stopped === null) return "not yet"
+  return stopped === "paused" ? "not yet, and paused" : "not yet, and stopped"
 }
 
 /** Why a search ended, in words where its reason is a budget: less than all of it may be spent. */

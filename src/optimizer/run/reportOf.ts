@@ -55,7 +55,7 @@ export const searchReport = (
       algorithm: optimizer.algorithm,
       randomSeed: optimizer.seed,
       ended: result?.reason ?? (isOver ? stands : null),
-      stopped: isOver ? null : stands === "crashed" ? stands : stopReason,
+      stopped: isOver ? null : stoppedBy(stands, stopReason),
       configPath,
       seed,
       winner,
@@ -103,6 +103,12 @@ const replayed = (record: SearchRecord) => {
   for (const { event } of dated) watched.see(event)
   const { optimizer } = JSON.parse(record.run.config) as { readonly optimizer: OptimizerConfig }
   return { dated, events, optimizer, seed, texts, watched }
+}
+
+/** Why nothing works on a search that has not ended; null where something does. */
+const stoppedBy = (stands: ReportedRun["stands"], stopReason: string | null): string | null => {
+  if (stands === "crashed") return stands
+  return stopReason ?? (stands === "paused" || stands === "stopped" ? stands : null)
 }
 
 const lastIncumbent = (events: ReadonlyArray<DatedStep>): number =>

@@ -206,6 +206,12 @@ describe("searchText", () => {
       "The search stopped before its end; candidate 4 scores 0.833, the seed 0.500, over 12 examples. "
         + "Its time was up; running /work/config.json again continues it."
     )
+    assert.strictEqual(
+      first({ ended: null, stopped: "paused" }).replaceAll("\n", " "),
+      "The search is paused; candidate 4 scores 0.833, the seed 0.500, over 12 examples. "
+        + "It was told to pause; tau --prompt-optimization-control-resume continues it."
+    )
+    assert.include(searchText({ ...report, ended: null, stopped: "paused" }), "  ended         not yet, and paused\n")
     const undecided = report.candidates.map((candidate) => ({ ...candidate, state: "accepted" as const }))
     assert.strictEqual(
       first({ ended: null, candidates: undecided, winner: null }),

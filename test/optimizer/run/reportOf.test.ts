@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { scoresOf } from "../../../src/optimizer/run/reportOf.js"
-import type { ScoredExample } from "../../../src/store/SearchReader.js"
+import * as Effect from "effect/Effect"
+import { RunId } from "../../../src/domain/Ids.js"
+import { scoresOf, searchReport } from "../../../src/optimizer/run/reportOf.js"
+import { type ScoredExample, SearchReader } from "../../../src/store/SearchReader.js"
 
 const scored = (candidate: number, example: string, score: number, feedback: string | null = null): ScoredExample => ({
   candidate,
@@ -27,4 +29,46 @@ describe("scoresOf", () => {
       ["two", scored(2, "two", 0.5, "half of it")]
     ])
   })
+})
+
+describe("searchReport", () => {
+  it.effect("says of a search that has not ended why nothing works on it", () =>
+    Effect.gen(function*() {
+      const id = RunId.make("run-0001-a1b2c3")
+      const reader = SearchReader.of({
+        record: () =>
+          Effect.succeed({
+            run: {
+              id,
+              config: JSON.stringify({ optimizer: { algorithm: "gepa", seed: 1, max_rollouts: 10 } }),
+              calls: 0,
+              tokens: 0,
+              createdAtMs: 0
+            },
+            steps: [],
+            candidates: [],
+            events: [],
+            result: null,
+            usage: [],
+            failedReflections: { n: 0, last: null },
+            promotion: null
+          }),
+        scored: () => Effect.succeed([]),
+        events: () => Effect.succeed({ items: [], next: null })
+      })
+      const ends = [
+        ["running", null, null],
+        ["paused", null, "paused"],
+        ["paused", "signal", "signal"],
+        ["stopped", "signal", "signal"],
+        ["stopped", null, "stopped"],
+        ["crashed", null, "crashed"],
+        ["cancelled", "cancelled", null]
+      ] as const
+      for (const [stands, stopReason, stopped] of ends) {
+        const report = yield* searchReport({ id, stands, stopReason, configPath: "config.json" }, "store.sqlite")
+          .pipe(Effect.provideService(SearchReader, reader))
+        assert.strictEqual(report!.stopped, stopped, `${stands}, ${stopReason}`)
+      }
+    }))
 })

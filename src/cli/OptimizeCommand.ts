@@ -52,7 +52,8 @@ import { sideEndpoints, type SideModel } from "./SideModel.js"
 
 /**
  * Runs the config to its end, through a proxy of its own, and prints the summary. Exit code 0 when the run completed, which
- * it may do after it was told to stop: `conclude` gets the code as soon as the result is told.
+ * it may do after it was told to stop, and was no search without an answer to any of its reflections: `conclude` gets the code as
+ * soon as the result is told.
  */
 export const run = (mode: OptimizeMode, conclude: (code: number) => void): Effect.Effect<number, CommandError> =>
   Effect.scoped(optimize(mode, process.env, conclude))
@@ -98,6 +99,7 @@ const optimize = Effect.fnUntraced(function*(
       ),
       Layer.provideMerge(Layer.succeedContext(announcing))
     )
+  let code: number = ExitCode.failure
   const running = Effect.flatMap(
     Effect.all([searchPart({ mode, config, proxy, reflection }), Effect.context<SearchReader>()]),
     ([search, context]) =>
@@ -113,14 +115,21 @@ const optimize = Effect.fnUntraced(function*(
         principal: localPrincipal(),
         drainMs: mode.drainMs,
         report: (told) =>
-          Effect.tap(
-            Effect.flatMap(searchTold(told, path), (searched) => Console.log(toldOf(told, searched, mode.json))),
-            () => Effect.sync(() => conclude(exitCodeOf(told)))
-          ).pipe(Effect.provide(context))
+          Effect.gen(function*() {
+            const searched = yield* searchTold(told, path)
+            yield* Console.log(toldOf(told, searched, mode.json))
+            if (searched !== null && searched.unanswered !== null) {
+              yield* Console.error(
+                "tau: no reflection was answered: mend the reflection model and run the same command again"
+              )
+            }
+            code = exitCodeOf(told, searched)
+            conclude(code)
+          }).pipe(Effect.provide(context))
       })
   )
-  const summary = yield* Effect.provide(running, layer)
-  return exitCodeOf(summary)
+  yield* Effect.provide(running, layer)
+  return code
 })
 
 /** What a search came to; null where nothing was searched for, or it cannot be read now: the store keeps it. */
@@ -154,7 +163,9 @@ export const storeTags = Layer.mergeAll(
   WorkerStore.layer
 )
 
-const exitCodeOf = ({ runState }: Summary) => runState === "completed" ? ExitCode.success : ExitCode.failure
+/** A search without its reflection model has not searched, however it ended. */
+const exitCodeOf = ({ runState }: Summary, searched: SearchReport | null) =>
+  runState === "completed" && (searched?.unanswered ?? null) === null ? ExitCode.success : ExitCode.failure
 
 /** Without a policy nothing looks at the spans. */
 const scoring = (

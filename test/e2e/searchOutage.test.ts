@@ -184,6 +184,20 @@ describe("A search whose rollouts or reflections fail for want of what they need
         lastLine(stopped.stderr),
         /^tau: the last 5 reflections failed \(the reflection model answered 422: not now /
       )
+      const few = yield* searched(yield* scratchFolder, {
+        ...config,
+        optimizer: { ...config.optimizer, max_reflections: 2 }
+      })
+      assert.strictEqual(few.code, 1)
+      assert.strictEqual(
+        lastLine(few.stderr),
+        "tau: no reflection was answered: mend the reflection model and run the same command again"
+      )
+      assert.deepNestedInclude(JSON.parse(few.stdout), { run_state: "completed", "search.ended": "reflections" })
+      assert.match(
+        (JSON.parse(few.stdout) as { search: { verdict: string } }).search.verdict,
+        /^No reflection was answered, so that nothing but the seed was looked at: the reflection model answered 422: /
+      )
       outage.isOn = false
       yield* goesOn(folder, config)
       assert.deepStrictEqual(

@@ -135,6 +135,8 @@ export interface SearchReport {
     | null
   /** What the reflection model brought to nothing, by kind, most first: `8 reflection: the model answered 401`. */
   readonly troubles: ReadonlyArray<{ readonly kind: string; readonly n: number; readonly last: string }>
+  /** Why the last reflection failed of a search that ended without an answer to any, and has only its seed; null else. */
+  readonly unanswered: string | null
   /** The version that the run made the latest; null when it made none. */
   readonly promotedVersion: number | null
 }

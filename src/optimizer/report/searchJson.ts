@@ -33,6 +33,7 @@ export const searchJson = (report: SearchReport): string => {
     slices: report.slices,
     gate: report.gate,
     open_gate: report.openGate,
+    unanswered: report.unanswered,
     promoted_version: report.promotedVersion,
     troubles: report.troubles
   }, 2)

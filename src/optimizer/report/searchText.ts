@@ -40,12 +40,17 @@ const inner = columnsMax - 2
 
 /** The most important thing in one plain sentence: the gate's own where there is one. */
 export const verdict = (report: SearchReport): string => {
-  const { candidates, configPath, ended, gate, openGate, stopped } = report
+  const { candidates, configPath, ended, gate, openGate, stopped, unanswered } = report
   const continued = stopped === "paused"
     ? "tau --prompt-optimization-control-resume continues it"
     : `running ${configPath} again continues it`
   const goesOn = stopped === null ? "" : ` ${whyStopped.get(stopped) ?? "It was stopped"}; ${continued}.`
   if (gate !== null) return asSentence(gate.sentence)
+  if (unanswered !== null) {
+    return `No reflection was answered, so that nothing but the seed was looked at: ${oneLine(unanswered)}${
+      /[.!?]$/.test(unanswered) ? "" : "."
+    }`
+  }
   if (openGate !== null) {
     const { losses, n, pairs, wins } = openGate
     const judged = `${n} of ${counted(pairs, "pair")}, ${wins} won, ${losses} lost`

@@ -72,6 +72,7 @@ export const searchReport = (
       gate: gateOf(record, result, storePath),
       openGate: isOver ? null : watched.standing.gate,
       troubles: troublesOf(record, events),
+      unanswered: result !== null && best === 0 ? unansweredOf(record) : null,
       promotedVersion: record.promotion?.version ?? null
     }
   })
@@ -128,6 +129,10 @@ const troublesOf = ({ failedReflections }: SearchRecord, events: ReadonlyArray<D
     : [{ kind: "reflections failed", n: failedReflections.n, last: failedReflections.last ?? "" }]
   return [...failed, ...[...kinds].map(([kind, { last, n }]) => ({ kind, n, last })).toSorted((a, b) => b.n - a.n)]
 }
+
+/** Null where a reflection was answered, or none was asked for. */
+const unansweredOf = ({ failedReflections: { last, n }, steps }: SearchRecord): string | null =>
+  n > 0 && n === steps.reduce((sum, { reflections }) => sum + reflections, 0) ? last ?? "unknown" : null
 
 /** Events as the optimizer wrote them, and what had been spent by then. */
 const eventsOf = (

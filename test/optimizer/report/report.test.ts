@@ -83,6 +83,7 @@ const reports: FastCheck.Arbitrary<SearchReport> = FastCheck.record({
     { maxLength: 20 }
   ),
   slices: FastCheck.array(FastCheck.record({ name: text, n: count, seed: slice, winner: slice }), { maxLength: 5 }),
+  unanswered: FastCheck.option(text),
   troubles: FastCheck.array(FastCheck.record({ kind: text, n: count, last: text }), { maxLength: 4 }),
   promotedVersion: FastCheck.option(count),
   openGate: FastCheck.option(FastCheck.record({ pairs: count, n: count, wins: count, losses: count })),
@@ -205,6 +206,10 @@ describe("searchText", () => {
       first({ ended: null, stopped: "completion_timeout" }).replaceAll("\n", " "),
       "The search stopped before its end; candidate 4 scores 0.833, the seed 0.500, over 12 examples. "
         + "Its time was up; running /work/config.json again continues it."
+    )
+    assert.strictEqual(
+      first({ candidates: seedOnly, unanswered: "the reflection model answered 500" }).replaceAll("\n", " "),
+      "No reflection was answered, so that nothing but the seed was looked at: the reflection model answered 500."
     )
     assert.strictEqual(
       first({ ended: null, stopped: "paused" }).replaceAll("\n", " "),

@@ -107,6 +107,7 @@ export const report: SearchReport = {
     { name: "money", n: 4, seed: { mean: 0.25, low: 0.046, high: 0.699 }, winner: null }
   ],
   troubles: [],
+  unanswered: null,
   promotedVersion: null,
   openGate: null,
   gate: {

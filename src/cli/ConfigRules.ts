@@ -1,6 +1,7 @@
 /** What must hold between the parts of a config that has the right shape. */
 import * as Either from "effect/Either"
 import { pathOf } from "../domain/JsonText.js"
+import { nameProblems } from "../domain/ResourceNames.js"
 import type { ResourceValues } from "../domain/Resources.js"
 import { type RewriteWhere, waysToFind } from "../domain/Rewrite.js"
 import type { Example } from "../domain/Rollout.js"
@@ -181,7 +182,12 @@ const compileError = (pattern: string, flags: string): string | undefined => {
 const executorProblems = (config: RunConfig): ReadonlyArray<Problem> => {
   const { executor, resources = {} } = config
   if (executor.kind === "http") return httpProblems(executor, "$.executor")
-  if (executor.kind !== "chat") return []
+  if (executor.kind === "command") {
+    return nameProblems(Object.keys(resources)).map(({ detail, name }) => ({
+      path: pathOf("$.resources", name),
+      text: `expected a name that a process can be given a resource under: ${detail}`
+    }))
+  }
   return [
     ...(executor.user !== undefined && isConstant(executor.user) && examplesOf(config).length > 1
       ? [{

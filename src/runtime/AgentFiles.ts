@@ -5,6 +5,7 @@ import { constants } from "node:fs"
 import { mkdir, mkdtemp, open, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { nameProblems, variableOf } from "../domain/ResourceNames.js"
 import { resourceText, type ResourceValues } from "../domain/Resources.js"
 import * as OrphanGuard from "../process/OrphanGuard.js"
 import { type Assignment, AttemptFailed } from "./Executor.js"
@@ -24,9 +25,8 @@ export const agentFiles = (
   { example, resources }: Pick<Assignment, "example" | "resources">
 ): Effect.Effect<AgentFiles, AttemptFailed, Scope.Scope> =>
   Effect.gen(function*() {
-    for (const name of Object.keys(resources)) {
-      if (!isFileName(name)) return yield* refused(`the resource name ${JSON.stringify(name)} cannot be a file name`)
-    }
+    const [problem] = nameProblems(Object.keys(resources))
+    if (problem !== undefined) return yield* refused(problem.detail)
     const dir = yield* Effect.acquireRelease(
       Effect.tap(
         Effect.tryPromise({ try: () => mkdtemp(join(tmpdir(), "tau-attempt-")), catch: notWritten }),
@@ -73,25 +73,15 @@ const variableBytesMax = 100_000
  * `TAU_RESOURCE_<UPPER_SNAKE>` for every resource. One that a variable cannot hold, for its length or a NUL in it, is a
  * file only.
  */
-export const resourceVariables = (
-  resources: ResourceValues
-): Effect.Effect<Readonly<Record<string, string>>, AttemptFailed> =>
-  Effect.gen(function*() {
-    const names = new Map<string, string>()
-    const variables: Record<string, string> = {}
-    for (const [name, value] of Object.entries(resources)) {
-      const snake = name.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toUpperCase().replace(/[^A-Z0-9]/g, "_")
-      const variable = `TAU_RESOURCE_${snake}`
-      const other = names.get(variable)
-      if (other !== undefined) {
-        return yield* refused(`the resources ${other} and ${name} would share the variable ${variable}: rename one`)
-      }
-      names.set(variable, name)
+export const resourceVariables = (resources: ResourceValues): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(resources).flatMap(([name, value]) => {
       const text = resourceText(value)
-      if (!text.includes("\0") && Buffer.byteLength(text) <= variableBytesMax) variables[variable] = text
-    }
-    return variables
-  })
+      return text.includes("\0") || Buffer.byteLength(text) > variableBytesMax
+        ? []
+        : [[variableOf(name), text] as const]
+    })
+  )
 
 /**
  * Reads the answer an agent wrote. What is at the path is the agent's doing, so only a regular file counts: no link to
@@ -134,9 +124,6 @@ export const readOutput = (
     if (bytes.length > bytesMax) return yield* notRead(`wrote more than ${bytesMax} bytes to ${variable}`)
     return bytes
   }))
-
-const isFileName = (name: string): boolean =>
-  name !== "" && name !== "." && name !== ".." && !/[/\\\p{Cc}]/u.test(name) && Buffer.byteLength(name) <= 200
 
 const codeOf = (cause: unknown): string =>
   cause instanceof Error && "code" in cause ? String(cause.code) : "unknown error"

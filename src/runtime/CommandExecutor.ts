@@ -23,7 +23,6 @@ export const layer = (config: typeof CommandExecutorConfig.Type, baseDir: string
 
 const execute = (config: typeof CommandExecutorConfig.Type, cwd: string, assignment: Assignment) =>
   Effect.gen(function*() {
-    const variables = yield* resourceVariables(assignment.resources)
     const files = yield* agentFiles(assignment)
     const toFile = config.output === "file"
     const stderr = new ByteTail(ChildProcess.stderrBytesMax)
@@ -31,7 +30,7 @@ const execute = (config: typeof CommandExecutorConfig.Type, cwd: string, assignm
     const finished = yield* ChildProcess.run({
       argv: config.command,
       cwd,
-      env: environment(config, assignment, files, variables),
+      env: environment(config, assignment, files, resourceVariables(assignment.resources)),
       stdin: JSON.stringify(assignment.example),
       stderr,
       stdoutBytesMax: toFile ? "discard" : config.output_bytes_max

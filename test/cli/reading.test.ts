@@ -263,7 +263,13 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     assert.match(stdout, /^ {2}version 2 {2}train {2}0\.667 {2}3 rollouts of 1 run$/m)
     assert.include(read("diff", "1", "2", "--words").stdout, "[-Say-]{+Reply+}")
     assert.strictEqual(read("diff", "1", "latest").stdout, stdout)
-    assert.include(read("resources").stdout, "Compare: tau diff 1 2")
+    assert.include(read("resources").stdout, "In full: tau resources 2\nCompare: tau diff 1 2\n")
+    for (const latest of [1, 2]) {
+      const store = new Sqlite(join(folder, ".tau", "training", "store.sqlite"))
+      store.exec(`UPDATE resources SET is_latest = 0; UPDATE resources SET is_latest = 1 WHERE version = ${latest}`)
+      store.close()
+      if (latest === 1) assert.include(read("resources").stdout, "In full: tau resources 1\nCompare: tau diff 1 2\n")
+    }
     assert.include(read("resources", "1").stdout, "  Say how you came to it.")
     assert.strictEqual(read("diff", "1", "1").stdout.match(/version 1  train/g)?.length, 1)
     assert.strictEqual(read("resources", "latest", "--text", "system_prompt").stdout, prompts[1])

@@ -1,5 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { defaultStore, storeHint } from "../../domain/CommandText.js"
 import { type Resources, resourceText } from "../../domain/Resources.js"
 import { visible } from "../../domain/TerminalText.js"
@@ -35,21 +36,27 @@ const list = (mode: ResourcesMode) =>
     if (mode.json) {
       return yield* printJson({ store_path: mode.storePath, resources: page.items.map(snake), next: page.next })
     }
-    const [first, second] = page.items
-    const store = storeHint(mode.storePath)
+    const latest = Option.getOrUndefined(yield* resources.latest)
     return yield* printPage(page, mode.limit, table(page.items, columnsAt(nowMs)), {
       more: again("resources", { store: mode.storePath === defaultStore ? null : mode.storePath, limit: mode.limit }),
-      next: first === undefined
-        ? []
-        : second === undefined
-        ? [`In full: tau resources ${first.version}${store}`]
-        : [
-          `In full: tau resources ${first.version}${store}`,
-          `Compare: tau diff ${second.version} ${first.version}${store}`
-        ],
+      next: latest === undefined ? [] : hints(latest, page.items[0], storeHint(mode.storePath)),
       empty: [`No resources in ${visible(mode.storePath)}: a run of a config publishes those that it names.`]
     })
   })
+
+/** Of the version that counts: the newest may be a candidate that came to nothing. */
+const hints = (
+  { parentVersion, version }: Resources,
+  newest: Resources | undefined,
+  store: string
+): ReadonlyArray<string> => {
+  const older = parentVersion ?? version
+  const newer = parentVersion === null ? newest?.version ?? version : version
+  return [
+    `In full: tau resources ${version}${store}`,
+    ...(older === newer ? [] : [`Compare: tau diff ${older} ${newer}${store}`])
+  ]
+}
 
 const show = (mode: ResourcesMode, wanted: number | "latest") =>
   Effect.gen(function*() {

@@ -27,12 +27,14 @@ export const totalsOf = (results: ReadonlyArray<RunResult>): Totals => {
   const of = (status: RunResult["status"]) => sum(results.filter((one) => one.status === status), (one) => one.rollouts)
   const scored = sum(results, (one) => one.scored)
   const failed = of("failed")
+  // Where no scorer applied to a success, none would have applied to a failure.
+  const isUnscored = scored === 0 && (failed === 0 || of("succeeded") > 0)
   return {
     total: sum(results, (one) => one.rollouts),
     succeeded: of("succeeded"),
     failed,
     cancelled: of("cancelled"),
-    meanScore: scored === 0 ? null : sum(results, (one) => one.scoreSum) / (scored + failed)
+    meanScore: isUnscored ? null : sum(results, (one) => one.scoreSum) / (scored + failed)
   }
 }
 

@@ -17,6 +17,8 @@ export interface SearchRecord {
     readonly calls: number
     readonly tokens: number
     readonly createdAtMs: number
+    /** When the search ended, or before that the rollout that ended last; null where none has. */
+    readonly lastEndedAtMs: number | null
   }
   readonly steps: ReadonlyArray<
     { readonly n: number; readonly rollouts: number; readonly reflections: number; readonly atMs: number }
@@ -111,7 +113,9 @@ interface Searched {
 const record = (sql: SqlClient.SqlClient, runId: RunId) =>
   Effect.gen(function*() {
     const [run] = yield* sql<SearchRecord["run"]>`
-      SELECT id, config, calls, input_tokens + output_tokens AS tokens, created_at_ms
+      SELECT id, config, calls, input_tokens + output_tokens AS tokens, created_at_ms,
+        coalesce((SELECT at_ms FROM search_results WHERE run_id = ${runId}),
+                 (SELECT max(ended_at_ms) FROM rollouts WHERE run_id = ${runId})) AS last_ended_at_ms
       FROM runs WHERE id = ${runId}`
     const steps = yield* sql<SearchRecord["steps"][number]>`
       SELECT n, rollouts, reflections, at_ms FROM search_steps WHERE run_id = ${runId} ORDER BY n`

@@ -182,7 +182,8 @@ const budgetOf = (
   const sum = (of: "rollouts" | "reflections") => steps.reduce((total, step) => total + step[of], 0)
   const spending = new Spending({ tokensMax: Infinity, usdMax: Infinity, secondsMax: Infinity }, optimizer.prices)
   spending.addRollout(usage)
-  const lastAt = steps.at(-1)?.atMs ?? run.createdAtMs
+  // A step's own time is from its row to the last of what it started.
+  const lastAt = Math.max(steps.at(-1)?.atMs ?? run.createdAtMs, run.lastEndedAtMs ?? 0)
   return {
     rollouts: { spent: sum("rollouts"), limit: optimizer.max_rollouts, gate: result?.gateRollouts ?? null },
     reflections: {

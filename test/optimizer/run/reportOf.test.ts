@@ -32,7 +32,7 @@ describe("scoresOf", () => {
 })
 
 describe("searchReport", () => {
-  it.effect("says of a search that has not ended why nothing works on it", () =>
+  it.effect("says of a search that has not ended why nothing works on it, and how long it took", () =>
     Effect.gen(function*() {
       const id = RunId.make("run-0001-a1b2c3")
       const reader = SearchReader.of({
@@ -43,9 +43,10 @@ describe("searchReport", () => {
               config: JSON.stringify({ optimizer: { algorithm: "gepa", seed: 1, max_rollouts: 10 } }),
               calls: 0,
               tokens: 0,
-              createdAtMs: 0
+              createdAtMs: 0,
+              lastEndedAtMs: 21_000
             },
-            steps: [],
+            steps: [{ n: 0, rollouts: 4, reflections: 0, atMs: 1_000 }],
             candidates: [],
             events: [],
             result: null,
@@ -69,6 +70,8 @@ describe("searchReport", () => {
         const report = yield* searchReport({ id, stands, stopReason, configPath: "config.json" }, "store.sqlite")
           .pipe(Effect.provideService(SearchReader, reader))
         assert.strictEqual(report!.stopped, stopped, `${stands}, ${stopReason}`)
+        // The one step took as long as its last rollout.
+        assert.strictEqual(report!.budget.seconds.spent, 20)
       }
     }))
 })

@@ -11,6 +11,7 @@ import { RunId } from "../domain/Ids.js"
 import type { ResourceValues } from "../domain/Resources.js"
 import { RunConfig } from "../domain/RunConfig.js"
 import { safetyPenaltyOf } from "../domain/SafetyReward.js"
+import { visible } from "../domain/TerminalText.js"
 import { benchmarkReportJson } from "../evidence/BenchmarkReport.js"
 import type { CaseOutcome } from "../evidence/Outcomes.js"
 import { metricsOf } from "../evidence/Outcomes.js"
@@ -51,6 +52,7 @@ export const runBenchmark = Effect.fnUntraced(
     return yield* Effect.gen(function*() {
       const values = yield* resourcesOf(input.resources)
       const summary = yield* runSuite(input, inputs, values)
+      yield* refuseWithoutResult(summary)
       const cases = yield* outcomesOf(summary.runId, inputs.suite)
       const checkpointId = `resources-v${summary.resourcesVersion}-${sha256(canonicalJson(values)).slice(0, 8)}`
       yield* report(input, inputs, { summary, cases, checkpointId, generatedAtMs })
@@ -59,6 +61,15 @@ export const runBenchmark = Effect.fnUntraced(
   },
   Effect.scoped
 )
+
+/** Scores of a run without a result are all 0: as a report they would be evidence against the checkpoint, or for the other. */
+const refuseWithoutResult = ({ failures: [first], runState, stoppedReason, total }: Summary) => {
+  if (runState !== "failed" || stoppedReason === "completion_timeout") return Effect.void
+  const why = stoppedReason === null
+    ? `none of the ${counted(total, "episode")} succeeded (${first?.error ?? "unknown"})`
+    : "the run has no result; the same command goes on with it"
+  return new CommandFailed({ detail: `no report was written: ${visible(why)}` })
+}
 
 const freePort = { host: "127.0.0.1", port: 0 }
 const attemptTimeoutSecs = 120

@@ -26,11 +26,13 @@ export class FailureWatch {
     const steps = this.steps.slice(0, latestSteps(this.steps.map((step) => step.rollouts)))
     const latest = tallyOf(steps, steps.reduce((sum, step) => sum + step.rollouts, 0))
     const { causes } = all
-    if (isNoSearch(all, latest)) {
-      const example = outcomes.find(({ brokenBy }) => brokenBy !== null)?.error ?? "unknown"
+    const example = outcomes.find(({ brokenBy }) => brokenBy !== null)
+    // After a step without one the model is back, and the next start would find nothing to try anew.
+    if (example !== undefined && isNoSearch(all, latest)) {
+      const error = example.error ?? "unknown"
       const text = isNoise(all)
-        ? brokenText(causes, String(rollouts), example)
-        : brokenText(latest.causes, `the last ${latest.rollouts}`, example)
+        ? brokenText(causes, String(rollouts), error)
+        : brokenText(latest.causes, `the last ${latest.rollouts}`, error)
       return new SearchFailed({
         reason: "infrastructure",
         detail: `${text}: a search would optimize noise; ${brokenRemedy(causes)}`

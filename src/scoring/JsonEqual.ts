@@ -34,12 +34,13 @@ const parse = (text: string): Option.Option<unknown> => {
 /** Stands before the digits of a whole number that a double would round, and so make equal to its neighbours. No text has it. */
 const digitsMark = `${Math.random()} ${Math.random()} `
 
-const stringsAndWholeNumbers = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g
+const stringsAndWholeNumbers = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?:\.0+)?(?![\d.eE])/g
 
 const withItsDigits = (token: string): string => {
   if (token.startsWith("\"")) return token
   const number = Number(token)
-  return Number.isFinite(number) && BigInt(token) === BigInt(number) ? token : `"${digitsMark}${token}"`
+  const whole = token.replace(/\.0+$/, "")
+  return Number.isFinite(number) && BigInt(whole) === BigInt(number) ? token : `"${digitsMark}${whole}"`
 }
 
 /** Blocks tried, from the last one up: an answer of a million backticks must not hold up the event loop. */

@@ -81,8 +81,9 @@ const numbersIn = (text: string, thousandsSeparator: ThousandsSeparator): Readon
 
 const exact = (digits: string): Exact => {
   const number = Number(digits)
-  if (Number.isSafeInteger(number) || !Number.isFinite(number) || !/^\d+$/.test(digits)) return number
-  const whole = BigInt(digits)
+  const written = /^(\d+)(?:\.0*)?$/.exec(digits)?.[1]
+  if (Number.isSafeInteger(number) || !Number.isFinite(number) || written === undefined) return number
+  const whole = BigInt(written)
   return whole === BigInt(number) ? number : whole
 }
 

@@ -69,6 +69,8 @@ describe("json_equal", () => {
     )
     assert.strictEqual(jsonEqual("[9007199254740993]", [9007199254740992]).value, 0)
     assert.strictEqual(jsonEqual("[9007199254740992, -1e20]", "[9007199254740992.0, -100000000000000000000]").value, 1)
+    assert.strictEqual(jsonEqual("[12345678901234567.0, -1e20]", "[12345678901234567, -1e20]").value, 1)
+    assert.strictEqual(jsonEqual("[12345678901234567.1]", "[12345678901234567.2]").value, 1)
     assert.strictEqual(jsonEqual("9".repeat(400), "9".repeat(400)).value, 1)
     assert.strictEqual(jsonEqual("9".repeat(400), "8".repeat(400)).value, 0)
     const quotedId = "{\"a \\\" 12345678901234567890\": \"12345678901234567890\"}"

@@ -63,6 +63,8 @@ describe("numeric", () => {
       "expected 12345678901234567890, got 12345678901234567891 (the last number of the answer): 1 too high"
     )
     assert.strictEqual(judged("-9007199254740993", -9007199254740992).value, 0)
+    assert.strictEqual(judged("It is $12,345,678,901,234,567.00.", "12345678901234567").value, 1)
+    assert.strictEqual(judged("12345678901234568.0", "12345678901234567").value, 0)
     assert.strictEqual(judged("9007199254740993", 9007199254740992, { tolerance: 1 }).value, 1)
     assert.strictEqual(judged("12345678901234567892", "12345678901234567890", { tolerance: 1.5 }).value, 0)
   })

@@ -72,8 +72,12 @@ const credentialsIn = (value: string): ReadonlyArray<string> => {
   }
   if (!value.includes(",") && !last.includes("=\"")) return [last]
   const parameters = value.slice(value.search(/\s/) + 1).split(",").map((text) => text.trim())
-  return [last, ...parameters.map((text) => text.slice(text.indexOf("=") + 1))]
+  const secret = parameters.filter((text) => !publicParameter.test(text))
+  return [last, ...secret.map((text) => text.slice(text.indexOf("=") + 1))]
 }
+
+/** Of `Digest` and `OAuth`: the request's own address, and whose users there are. A record without them would be of another call. */
+const publicParameter = /^(?:uri|realm)\s*=/i
 
 /** A secret as it is, and as JSON quotes it; of one that is itself in quotes, as a cookie may be, what they hold. */
 const formsOf = (text: string): ReadonlyArray<string> => {

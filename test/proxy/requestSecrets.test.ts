@@ -111,6 +111,16 @@ describe("A key that a request shows in its headers", () => {
       }))
   }
 
+  it.scopedLive("does not take the address of its request along where that is one of the parameters: Digest", () =>
+    Effect.gen(function*() {
+      const authorization = "Digest username=\"ann\", realm=\"models-2.example\", uri=\"/v1/chat/completions\", " +
+        "nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", response=\"pass-word-77\""
+      const all = yield* written({}, { authorization }, "my key is pass-word-77 of models-2.example")
+      assert.notInclude(all, "pass-word-77")
+      assert.include(all, "/v1/chat/completions?theme=dark")
+      assert.include(all, "my key is [REDACTED] of models-2.example")
+    }))
+
   it.scopedLive("is written nowhere when it is the upstream's own", () =>
     Effect.gen(function*() {
       const all = yield* written({ upstreamKey: ofUpstream }, {}, "hello")

@@ -48,6 +48,13 @@ export class Continuations {
     return { instructions, turns, input: [...instructions, ...messagesOf(before), ...turns], output, tools, isWhole }
   }
 
+  /** A call whose answer is not known: what its conversation holds of it, if it was in one, only the server knows. */
+  lose(request: unknown): void {
+    const conversation = conversationIn(request)
+    if (conversation === null) return
+    this.byConversation.set(conversation, { before: this.byConversation.get(conversation), added: [], isWhole: false })
+  }
+
   /** A call by which a conversation was made, or had items put into it: see `changesConversation`. */
   put(path: string, request: unknown, answer: unknown): void {
     const named = changing.exec(path)?.[1]

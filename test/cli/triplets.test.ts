@@ -9,6 +9,7 @@ import { toBaseUrl } from "../../src/domain/Attribution.js"
 import { Proxy } from "../../src/proxy/Proxy.js"
 import { RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { RunStore } from "../../src/store/RunStore.js"
+import type { FinishedSpan } from "../../src/store/writer/spans.js"
 import { nextAttempt } from "../support/attempts.js"
 import { attribution, finishedSpans, proxyAt } from "../support/proxy.js"
 import { recordCall } from "../support/recordedCall.js"
@@ -144,21 +145,34 @@ describe("the triplets of a conversation that the attempt made", { timeout: 60_0
       yield* Effect.provide(
         Effect.gen(function*() {
           const { claim: { attemptId }, claim } = yield* nextAttempt
-          const record = (at: string, request: object, response: object) =>
+          const record = (at: string, request: object, response: object, span: Partial<FinishedSpan> = {}) =>
             recordCall({
               attemptId,
               path: `/v1/${at}`,
               request: Buffer.from(JSON.stringify(request)),
-              response: Buffer.from(JSON.stringify(response))
+              response: Buffer.from(JSON.stringify(response)),
+              span
             })
           yield* record("conversations", { items: [said("user", "I am Bo.")] }, { id: "c", object: "conversation" })
-          yield* record("responses", { conversation: "c", input: "Who?" }, responseOf("r1", "completed"))
+          const who = { conversation: "c", input: "Who?" }
+          yield* record("responses", who, { error: { message: "slow down" } }, { statusCode: 429 })
+          yield* record("responses", who, responseOf("r1", "completed"))
+          yield* record("responses", { conversation: "c", input: "Sure?" }, {}, { state: "client_cancel" })
+          yield* record("responses", { conversation: "c", input: "Really?" }, responseOf("r2", "completed"))
           yield* (yield* RolloutQueue).succeed(claim, { output: "", score: 1, rewards: [] })
           const { stdout } = tau(["export", "triplets", "--store", path])
-          assert.deepInclude(JSON.parse(stdout) as object, {
-            is_whole: true,
-            prompt: [said("user", "I am Bo."), said("user", "Who?")]
-          })
+          const asked = [said("user", "I am Bo."), said("user", "Who?")]
+          const told = stdout.trim().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>)
+          assert.deepStrictEqual(told.map(({ is_last, is_whole, prompt }) => ({ is_last, is_whole, prompt })), [
+            // A refusal adds nothing: the same was asked again.
+            { is_last: false, is_whole: true, prompt: asked },
+            // Nobody knows what came of a call that was cancelled.
+            {
+              is_last: true,
+              is_whole: false,
+              prompt: [...asked, said("assistant", "the answer of r1"), said("user", "Really?")]
+            }
+          ])
         }),
         Layer.provideMerge(Layer.mergeAll(RunStore.layer, RolloutQueue.layer), proxy)
       )

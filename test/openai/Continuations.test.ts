@@ -52,6 +52,22 @@ describe("Continuations", () => {
     assert.deepStrictEqual(calls[3]!.input, both)
   })
 
+  it("say that they are not whole behind a call of their conversation whose answer is not known", () => {
+    const continuations = new Continuations()
+    continuations.put("/v1/conversations", { items: [] }, { id: "c", object: "conversation" })
+    const first = continuations.add({ conversation: "c", input: "one" }, answer("r1", "1"))
+    continuations.lose({ conversation: "c", input: "two" })
+    continuations.lose({ previous_response_id: "r1", input: "two" })
+    const second = continuations.add({ conversation: "c", input: "three" }, answer("r2", "3"))
+    const other = continuations.add({ previous_response_id: "r1", input: "four" }, answer("r3", "4"))
+    assert.deepStrictEqual([first, second, other].map(({ isWhole }) => isWhole), [true, false, true])
+    assert.deepStrictEqual(second.input.map(({ parts, role }) => ({ role, parts })), [
+      said("user", "one"),
+      said("assistant", "1"),
+      said("user", "three")
+    ])
+  })
+
   it("have the items that they only name, as the AI SDK does, where an earlier call had them", () => {
     const call = { id: "fc_1", type: "function_call", call_id: "c1", name: "add", arguments: "{\"a\":1}" }
     const first = {

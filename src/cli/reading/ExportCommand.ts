@@ -222,11 +222,15 @@ const exportTriplets = (sheet: Sheet) => (rollout: Rollout) =>
       after = page.next
     }
     const continuations = new Continuations()
-    const last = calls.findLast(isOwnWork)
+    const last = calls.findLast((span) => hasSpoken(span) && isOwnWork(span))
     return yield* each((span: Span) =>
       Effect.flatMap(bodiesOf(span), ({ answer, request }) => {
         if (span.kind === "http") {
           continuations.put(span.path, span.requestBytes === 0 ? {} : jsonOf(request), jsonOf(answer))
+          return Effect.succeed(true)
+        }
+        if (!hasSpoken(span)) {
+          continuations.lose(jsonOf(request))
           return Effect.succeed(true)
         }
         const { input, isWhole, output, tools } = continuations.add(jsonOf(request), jsonOf(answer))
@@ -253,9 +257,13 @@ const exportTriplets = (sheet: Sheet) => (rollout: Rollout) =>
     )(calls)
   })
 
-/** What was said in an attempt: model calls, and what was put into a conversation beside them. */
+/** What was said in an attempt: model calls that nobody refused, and what was put into a conversation beside them. */
 const isOfConversation = (span: Span): boolean =>
-  span.kind === "llm" ? hasAnswer(span) : span.statusCode === 200 && changesConversation(span.method, span.path)
+  span.kind === "llm"
+    ? hasSpoken(span) || span.statusCode === null || span.statusCode < 400 || span.statusCode >= 500
+    : span.statusCode === 200 && changesConversation(span.method, span.path)
+
+const hasSpoken = (span: Span): boolean => hasAnswer(span) && (span.statusCode ?? 0) < 400
 
 const isOwnWork = ({ attributes, retriedBy, statusCode }: Span): boolean =>
   retriedBy === null && attributes[GenAi.callRole] === "main" && attributes[GenAi.late] !== true &&

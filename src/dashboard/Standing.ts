@@ -51,20 +51,25 @@ const judged = (
   { failureStreak, training }: Facts,
   run: StandingRun | null
 ): readonly [Standing["health_state"], string] => {
-  if (failureStreak >= failingStreak) return ["failing", `the last ${failureStreak} attempts did not succeed`]
+  const whose = whoseOf(run)
+  if (failureStreak >= failingStreak) return ["failing", `the last ${failureStreak} attempts${whose} did not succeed`]
   if (run === null && !training.status_present) return ["unknown", "no run has been made yet"]
   if (run?.hasCrashed === true) return ["degraded", `the process of ${run.id} died`]
   if (run?.silence != null) return ["degraded", `${run.id} seems stuck: ${run.silence}`]
-  if (failureStreak > 0) return ["degraded", "the last attempt did not succeed"]
+  if (failureStreak > 0) return ["degraded", `the last attempt${whose} did not succeed`]
   const failed = run?.failed ?? training.failed
-  if (failed > 0) return ["degraded", `${counted(failed, "rollout")} of the last run failed`]
+  if (failed > 0) return ["degraded", `${counted(failed, "rollout")}${whose} failed`]
   return ["healthy", run === null ? "nothing is wrong" : `nothing is wrong with ${run.id}`]
 }
+
+/** The run that the figures are of need not be the one of the status file: an unfinished one comes before those after it. */
+const whoseOf = (run: StandingRun | null): string => run === null ? "" : ` of ${run.id}`
 
 export const alertsOf = (facts: Facts): ReadonlyArray<Alert> => {
   const { failureStreak, queueDepth, standing, training } = facts
   const run = standing?.run ?? null
   const { health_state } = standingOf(facts)
+  const whose = whoseOf(run)
   const failed = run?.failed ?? training.failed
   const alerts: ReadonlyArray<Alert | false> = [
     run === null && !training.status_present && {
@@ -82,8 +87,8 @@ export const alertsOf = (facts: Facts): ReadonlyArray<Alert> => {
       code: "dashboard_training_failures",
       severity: health_state === "failing" ? "critical" : "warning",
       message: failureStreak > 0
-        ? `${counted(failed, "rollout")} failed; attempts without success in a row: ${failureStreak}`
-        : `${counted(failed, "rollout")} failed`
+        ? `${counted(failed, "rollout")}${whose} failed; attempts without success in a row: ${failureStreak}`
+        : `${counted(failed, "rollout")}${whose} failed`
     },
     queueDepth > 0 && {
       code: "dashboard_queue_backlog",

@@ -166,6 +166,9 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
       assert.deepStrictEqual(alerts.map(({ code, severity }: Body) => [code, severity]), [
         ["dashboard_training_failures", "critical"]
       ])
+      // Another run may have ended since, and be the one of the status file.
+      assert.match((yield* ask("/dashboard/health")).json.health_reason, /^the last 3 attempts of run-0001-\w+ did not/)
+      assert.match(alerts[0].message, /^3 rollouts of run-0001-\w+ failed; /)
     }))
 
   it.scopedLive("names a run whose process died", () =>

@@ -241,9 +241,10 @@ const toText = (answer: Answer, store: StorePlace): string => {
 const isAtRest = (run: StandingRun) => !run.isLive && isUnfinished(run)
 
 /** A verb found no run that it could be about; only where the last verb left the store is another now. */
-const hasNoRun = ({ run, verb }: Control.ControlAnswer) =>
+const hasNoRun = ({ changed, run, verb }: Control.ControlAnswer) =>
   verb !== "status" && verb !== "rollback"
-  && !(run !== null && isUnfinished(run)) && !(verb === "cancel" && run?.state === "cancelled")
+  // What a cancelled run leaves as the latest may be another one, that was completed before.
+  && !changed && !(run !== null && isUnfinished(run)) && !(verb === "cancel" && run?.state === "cancelled")
 
 /** In a word or two: of a question how the run stands, of a verb what the store holds now. */
 const headline = (answer: Answer, { present }: StorePlace): string => {

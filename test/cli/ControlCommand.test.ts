@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, w
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { printed, startProcess, tau } from "../support/command.js"
+import { beginCrashedRun, controlStoreIn } from "../support/control.js"
 import { scratchFolder } from "../support/store.js"
 
 const root = join(import.meta.dirname, "../..")
@@ -225,6 +226,7 @@ describe("tau's control verbs", () => {
   it.scopedLive("say what a verb changed: nothing, where it left the store, or a version", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
+      yield* Effect.scoped(Effect.provide(beginCrashedRun(2), controlStoreIn(join(folder, ".tau/training"))))
       writeFileSync(join(folder, "c.json"), JSON.stringify({ optimize: [{ prompt: "2 + 2" }] }))
       const { code } = yield* tau(folder, ["--model=sim/arithmetic", "--prompt-optimization-config=c.json"])
       assert.strictEqual(code, 0)
@@ -233,6 +235,10 @@ describe("tau's control verbs", () => {
       const first = yield* rollback()
       assert.match(first.stdout, /^rollback: rollback_requested \(nothing else changed\)\n.*is the latest already\n/)
       assert.match((yield* rollback()).stdout, /^rollback: rollback_requested \(nothing changed\)\n/)
+      assert.match(
+        (yield* control(folder, "cancel")).stdout,
+        /^cancel: cancelled \(done\)\n {2}detail {4}no process works on run-0001-/
+      )
     }))
 
   it.scopedLive("roll back to nothing but a checkpoint", () =>

@@ -70,6 +70,8 @@ const collectUpTo = (
   let bytes = 0
   const more = (chunk: Buffer) => {
     call.heardAt = performance.now()
+    // Its client was answered already, and may send more of it: nobody would give back what that holds.
+    if (call.isOver) return
     pieces.add(chunk)
     bytes += chunk.length
     if (bytes <= wholeBytesMax && (bytes <= collectedBytesMax || call.record.holds(bytes))) return
@@ -82,6 +84,7 @@ const collectUpTo = (
   }
   const whole = () => {
     call.heardAt = null
+    if (call.isOver) return
     const { buffer, byteLength, byteOffset } = pieces.content
     const body = Buffer.from(buffer, byteOffset, byteLength)
     call.record.letGo()

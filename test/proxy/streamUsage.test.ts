@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { IncomingHttpHeaders, ServerResponse } from "node:http"
+import { connect } from "node:net"
 import { Readable } from "node:stream"
 import { gzipSync } from "node:zlib"
 import { request } from "undici"
@@ -146,6 +147,31 @@ describe("the usage of streams whose client does not ask for it", () => {
       assert.strictEqual(asked[0]!.body, long)
       yield* asking(url, sending, { limits: { ...defaultLimits, recordingBytesMax: 4 * mib } })
       assert.strictEqual(asked[1]!.body, long.replace("{", askedOptions))
+    }))
+
+  it.scopedLive("takes no memory for what comes of a body whose client was answered that it is late", () =>
+    Effect.gen(function*() {
+      const { url } = yield* model()
+      const sending = Effect.gen(function*() {
+        const { hostname, pathname, port } = new URL(yield* base)
+        yield* Effect.promise(() =>
+          new Promise<void>((resolve, reject) => {
+            const socket = connect(Number(port), hostname)
+            const chunk = `${(2 * mib).toString(16)}\r\n${"x".repeat(2 * mib)}\r\n`
+            socket.write(
+              `POST ${pathname}/chat/completions HTTP/1.1\r\nhost: ${hostname}:${port}\r\ntransfer-encoding: chunked\r\n\r\n`
+            )
+            socket.write(chunk)
+            socket.once("data", (answer) => {
+              if (!answer.toString().startsWith("HTTP/1.1 408 ")) reject(new Error(answer.toString()))
+              socket.end(chunk)
+            })
+            socket.on("close", () => resolve()).on("error", () => resolve())
+          })
+        )
+        assert.strictEqual((yield* metrics).get("tau_recorded_bytes"), 0)
+      })
+      yield* asking(url, sending, { limits: { ...defaultLimits, uploadIdleMs: 100 } })
     }))
 
   it.scopedLive("is left alone where the client says itself whether it wants it, and without the flag", () =>

@@ -126,7 +126,7 @@ const limits: ReadonlyMap<string, string> = new Map([
   ["tokens", "the next batch did not fit into max_tokens"],
   ["usd", "the next batch did not fit into max_usd"],
   ["seconds", "max_seconds have passed"],
-  ["unmetered", "the model reports no usage to keep a budget by"],
+  ["unmetered", "no call told its usage; a stream has to be asked"],
   ["stalled", "too many iterations in a row asked for nothing new"]
 ])
 

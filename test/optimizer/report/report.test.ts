@@ -237,6 +237,13 @@ describe("searchText", () => {
     )
   })
 
+  it("says in its line what helps where no call told its usage", () => {
+    assert.include(
+      searchText({ ...report, ended: "unmetered" }),
+      "\n  ended         unmetered: no call told its usage; a stream has to be asked\n"
+    )
+  })
+
   it("gives no sum of dollars where nobody says what a model costs", () => {
     const cost = (spent: number) => {
       const usd = { spent, limit: 5, unpriced: "my-model", unpricedCalls: 12, unmeteredCalls: 1 }

@@ -18,6 +18,8 @@ export class AttributionLog {
   private inode = 0
   readonly state: { lost: number; failure: string | null } = { lost: 0, failure: null }
   private lookedAt = Number.NEGATIVE_INFINITY
+  /** The end of the last line found no room: what follows is not to go on with it. */
+  private isCut = false
 
   constructor(private readonly path: string) {
     makePrivateFolder(dirname(path))
@@ -26,12 +28,27 @@ export class AttributionLog {
   append(lines: ReadonlyArray<string>): void {
     if (lines.length === 0) return
     try {
-      writeSync(this.open(), lines.join("\n") + "\n")
-      this.state.failure = null
+      const bytes = Buffer.from(`${this.isCut ? "\n" : ""}${lines.join("\n")}\n`)
+      // A disk that is just filling up takes a part, and says so by no error.
+      const rest = bytes.subarray(writeSync(this.open(), bytes))
+      this.isCut = rest.length > 0
+      this.state.lost += Math.min(lines.length, rest.toString("latin1").split("\n").length - 1)
+      this.state.failure = this.isCut ? "there is no room for all of a line" : null
     } catch (error) {
-      this.fd = null
+      this.close()
       this.state.lost += lines.length
       this.state.failure = error instanceof Error ? error.message : String(error)
+    }
+  }
+
+  /** On a full disk every batch comes here: a descriptor that is left open would be one of many. */
+  private close(): void {
+    const { fd } = this
+    this.fd = null
+    try {
+      if (fd !== null) closeSync(fd)
+    } catch {
+      // Some file systems say only now that there is no room.
     }
   }
 
@@ -39,10 +56,7 @@ export class AttributionLog {
     const now = performance.now()
     if (now - this.lookedAt > lookEveryMs) {
       this.lookedAt = now
-      if (this.fd !== null && statSync(this.path, { throwIfNoEntry: false })?.ino !== this.inode) {
-        closeSync(this.fd)
-        this.fd = null
-      }
+      if (this.fd !== null && statSync(this.path, { throwIfNoEntry: false })?.ino !== this.inode) this.close()
     }
     if (this.fd === null) {
       this.fd = openSync(this.path, appending, 0o600)

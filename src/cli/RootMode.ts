@@ -32,8 +32,7 @@ export const rootMode = (
     const given = explicit.get(flag.name)
     // A switch that would choose a mode and is off takes back its variable, whatever the mode.
     if (given === undefined || (flag.selects !== undefined && !isOn(given))) continue
-    const alone = selected === undefined && flag.name === "model"
-    if (!alone && (selected === undefined || !flag.modes.includes(selected.mode))) {
+    if (selected === undefined || !flag.modes.includes(selected.mode)) {
       throw new Mistake(`--${flag.name} needs ${flag.modes.map((mode) => switchesOn[mode]).join(" or ")}`)
     }
   }

@@ -145,8 +145,8 @@ describe("modes", () => {
   })
 
   it("asks for nothing without a mode", () => {
-    for (const args of [[], ["--model", "openai/x"], ["--"]]) {
-      expect(parseArguments(args, {})).toEqual({ _tag: "nothing" })
+    for (const args of [[], ["--"]]) {
+      expect(parseArguments(args, { TAU_MODEL: "openai/x" })).toEqual({ _tag: "nothing" })
     }
   })
 })
@@ -209,6 +209,7 @@ describe("mistakes", () => {
     [[...optimize, "--", "stray"], "unexpected argument \"stray\""],
     [[...optimize, `${p}-json`, "true"], `${p}-json=true`],
     [["--model", "openai/x", "simulate"], "simulate must be the first argument"],
+    [["--model", "openai/x"], `--model needs ${p}-config or ${p}-proxy-server or a control verb`],
     [[`${p}-config`, "c"], "--model is required"],
     [[`${p}-config=c`, "--model=gpt-4o"], "--model: expected provider/model"],
     [[`${p}-config=c`, "--model=openai/"], "--model: expected provider/model"],

@@ -1,7 +1,7 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { dirname, join } from "node:path"
+import { dirname } from "node:path"
 import { Dashboard } from "../dashboard/Dashboard.js"
 import { DashboardServer } from "../dashboard/DashboardServer.js"
 import { DashboardStore } from "../dashboard/DashboardStore.js"
@@ -13,8 +13,8 @@ import { operatorOf } from "./Operator.js"
 import { localPrincipal } from "./Principal.js"
 
 export interface DashboardMode {
-  readonly storePath: string | null
-  readonly stateDir: string
+  /** The control files are beside it. */
+  readonly storePath: string
   readonly rbacPolicyPath: string
   readonly bind: Bind
   readonly json: boolean
@@ -23,28 +23,25 @@ export interface DashboardMode {
 /** Serves until SIGINT or SIGTERM, which is success. */
 export const run = (mode: DashboardMode): Effect.Effect<number, CommandError> => Effect.scoped(serve(mode))
 
-const serve = Effect.fnUntraced(function*({ bind, json, rbacPolicyPath, stateDir, storePath }: DashboardMode) {
+const serve = Effect.fnUntraced(function*({ bind, json, rbacPolicyPath, storePath }: DashboardMode) {
   const token = yield* dashboardToken(process.env)
   if (token === null && !isLoopback(bind.host)) {
     return yield* new UsageError({
       detail: `${bind.host} can be reached from other machines: set TAU_DASHBOARD_TOKEN, or bind to 127.0.0.1`
     })
   }
-  const path = storePath ?? join(stateDir, "store.sqlite")
   const context = yield* Layer.build(
     DashboardServer.layer(bind).pipe(
       Layer.provide(Dashboard.layer({ bindHost: bind.host, token, localPrincipal: localPrincipal() })),
-      Layer.provide(
-        operatorOf({ storePath: path, stateDir: storePath === null ? stateDir : dirname(path), rbacPolicyPath })
-      ),
-      Layer.provide(DashboardStore.atRest(path))
+      Layer.provide(operatorOf({ storePath, stateDir: dirname(storePath), rbacPolicyPath })),
+      Layer.provide(DashboardStore.atRest(storePath))
     )
   )
   const { origin } = yield* Effect.provide(DashboardServer, context)
   yield* Console.log(
     json
-      ? JSON.stringify({ schema_version: 1, origin, store_path: path, token_required: token !== null })
-      : `tau dashboard listening on ${origin}/dashboard/health\n  store      ${path}`
+      ? JSON.stringify({ schema_version: 1, origin, store_path: storePath, token_required: token !== null })
+      : `tau dashboard listening on ${origin}/dashboard/health\n  store      ${storePath}`
   )
   return yield* Effect.never
 })

@@ -1,4 +1,5 @@
 /** The flags that commands which read a store have in common, and what they were given. Loads no Effect. */
+import { join } from "node:path"
 import { defaultStore } from "../domain/CommandText.js"
 import { type Flag, path } from "./flags.js"
 import { type Given, Mistake, readChoice, readInteger, readPath } from "./FlagValue.js"
@@ -82,6 +83,14 @@ export const readPlace = (flags: GivenFlags): Place => ({
   storePath: readPath(flags.get("store")),
   json: flags.isOn("json")
 })
+
+/** The store that `--store` names, or the one in the folder of `--state-dir`; either comes before `TAU_STORE`. */
+export const readStorePath = (flags: GivenFlags, inFolder = "store.sqlite"): string => {
+  const hasFolder = flags.explicit.has("state-dir")
+  if (hasFolder && flags.explicit.has("store")) throw new Mistake("--store and --state-dir do not go together")
+  const store = hasFolder ? undefined : flags.find("store")
+  return store === undefined ? join(readPath(flags.get("state-dir")), inFolder) : readPath(store)
+}
 
 export interface Paging {
   readonly after: string | null

@@ -258,13 +258,19 @@ describe("variables", () => {
   })
 
   it("has every command that looks at a store look at that of TAU_STORE, unless a flag names another place", () => {
-    for (const args of [["runs"], ["span", "x"], ["export", "spans"], ["audit", "verify"], ["inspect", "tree"]]) {
+    const benchmark = ["benchmark", "run", "--report-kind=trained", "--model=sim/x", "--suite=s", "--resources=1"]
+    const folders = { audit: ["verify"], inspect: ["tree"], keys: ["list"], dashboard: [] }
+    const withFolder = Object.entries(folders).map(([name, operands]) => [name, ...operands])
+    for (const args of [["runs"], ["span", "x"], ["export", "spans"], benchmark, ...withFolder]) {
       expect(inputOf(args, { TAU_STORE: "a/s.sqlite" })).toMatchObject({ storePath: "a/s.sqlite" })
       expect(inputOf([...args, "--store=b"], { TAU_STORE: "a/s.sqlite" })).toMatchObject({ storePath: "b" })
     }
-    expect(inputOf(["audit", "verify", "--state-dir=c"], { TAU_STORE: "a" })).toMatchObject({
-      storePath: "c/store.sqlite"
-    })
+    for (const args of withFolder) {
+      expect(inputOf([...args, "--state-dir=c"], { TAU_STORE: "a" })).toMatchObject({
+        storePath: args[0] === "keys" ? "c/training/store.sqlite" : "c/store.sqlite"
+      })
+      expect(mistakeOf([...args, "--state-dir=c", "--store=b"])).toContain("--store and --state-dir do not go together")
+    }
   })
 
   it("yield to flags", () => {

@@ -1,7 +1,7 @@
-import { join } from "node:path"
 import { defineCommand } from "../Command.js"
 import { path } from "../flags.js"
-import { Mistake, readInteger, readPath } from "../FlagValue.js"
+import { readInteger } from "../FlagValue.js"
+import { readStorePath } from "../ReadingFlags.js"
 
 export const audit = defineCommand({
   name: "audit",
@@ -39,17 +39,11 @@ export const audit = defineCommand({
       description: "Print the answer as JSON on stdout"
     }
   ],
-  read: ({ flags, operands }) => {
-    const store = flags.explicit.get("store")
-    const folder = flags.explicit.get("state-dir")
-    if (store !== undefined && folder !== undefined) throw new Mistake("--store and --state-dir do not go together")
-    const chosen = store ?? (folder === undefined ? flags.find("store") : undefined)
-    return {
-      what: operands[0] === "list" ? "list" as const : "verify" as const,
-      storePath: chosen === undefined ? join(readPath(flags.get("state-dir")), "store.sqlite") : readPath(chosen),
-      limit: readInteger(flags.get("limit")),
-      json: flags.isOn("json")
-    }
-  },
+  read: ({ flags, operands }) => ({
+    what: operands[0] === "list" ? "list" as const : "verify" as const,
+    storePath: readStorePath(flags),
+    limit: readInteger(flags.get("limit")),
+    json: flags.isOn("json")
+  }),
   load: () => import("../AuditCommand.js")
 })

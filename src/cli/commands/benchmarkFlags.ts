@@ -74,6 +74,7 @@ export const flagTable: ReadonlyArray<ActionFlag> = [
     value: path,
     placeholder: "FILE",
     default: defaultStore,
+    variable: "TAU_STORE",
     description: "run: the durable store",
     actions: ["run"]
   },

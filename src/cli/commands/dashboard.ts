@@ -1,7 +1,7 @@
 import { defineCommand } from "../Command.js"
 import { path } from "../flags.js"
-import { Mistake, readBind, readPath } from "../FlagValue.js"
-import { json, rbacPolicy } from "../ReadingFlags.js"
+import { readBind, readPath } from "../FlagValue.js"
+import { json, rbacPolicy, readStorePath } from "../ReadingFlags.js"
 
 export const dashboard = defineCommand({
   name: "dashboard",
@@ -37,18 +37,11 @@ export const dashboard = defineCommand({
     },
     { ...json, description: "Print where it listens as one JSON object" }
   ],
-  read: ({ flags }) => {
-    const store = flags.find("store")
-    if (store !== undefined && flags.explicit.has("store") && flags.explicit.has("state-dir")) {
-      throw new Mistake("--store and --state-dir exclude each other")
-    }
-    return {
-      storePath: store === undefined ? null : readPath(store),
-      stateDir: readPath(flags.get("state-dir")),
-      rbacPolicyPath: readPath(flags.get("rbac-policy")),
-      bind: readBind(flags.get("bind")),
-      json: flags.isOn("json")
-    }
-  },
+  read: ({ flags }) => ({
+    storePath: readStorePath(flags),
+    rbacPolicyPath: readPath(flags.get("rbac-policy")),
+    bind: readBind(flags.get("bind")),
+    json: flags.isOn("json")
+  }),
   load: () => import("../DashboardCommand.js")
 })

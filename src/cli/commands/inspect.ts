@@ -1,7 +1,6 @@
-import { join } from "node:path"
 import { defineCommand } from "../Command.js"
 import { path } from "../flags.js"
-import { Mistake, readPath } from "../FlagValue.js"
+import { readStorePath } from "../ReadingFlags.js"
 
 export const inspect = defineCommand({
   name: "inspect",
@@ -32,15 +31,6 @@ export const inspect = defineCommand({
       description: "Print the answer as JSON on stdout"
     }
   ],
-  read: ({ flags }) => {
-    const store = flags.explicit.get("store")
-    const folder = flags.explicit.get("state-dir")
-    if (store !== undefined && folder !== undefined) throw new Mistake("--store and --state-dir do not go together")
-    const chosen = store ?? (folder === undefined ? flags.find("store") : undefined)
-    return {
-      storePath: chosen === undefined ? join(readPath(flags.get("state-dir")), "store.sqlite") : readPath(chosen),
-      json: flags.isOn("json")
-    }
-  },
+  read: ({ flags }) => ({ storePath: readStorePath(flags), json: flags.isOn("json") }),
   load: () => import("../InspectCommand.js")
 })

@@ -1,6 +1,7 @@
 import { defineCommand } from "../Command.js"
 import { path } from "../flags.js"
-import { Mistake, readInteger, readPath } from "../FlagValue.js"
+import { Mistake, readInteger } from "../FlagValue.js"
+import { readStorePath } from "../ReadingFlags.js"
 
 export const keys = defineCommand({
   name: "keys",
@@ -18,7 +19,13 @@ export const keys = defineCommand({
       default: ".tau",
       description: "State root of the proxy: the keys are in DIR/training/store.sqlite"
     },
-    { name: "store", value: path, placeholder: "FILE", description: "The store itself, instead of a state root" },
+    {
+      name: "store",
+      value: path,
+      placeholder: "FILE",
+      variable: "TAU_STORE",
+      description: "The store itself, instead of a state root"
+    },
     { name: "name", value: { kind: "text" }, placeholder: "NAME", description: "What to call a new key" },
     {
       name: "scope",
@@ -44,12 +51,11 @@ export const keys = defineCommand({
     if (scope !== "capture" && !/^run-[\w-]{1,64}$/.test(scope)) {
       throw new Mistake("--scope: expected capture or the id of a run, such as run-0001-d74f2d")
     }
-    const store = flags.find("store")
     const days = flags.find("expires-days")
     return {
       verb: verb as "create" | "list" | "revoke",
       id: id ?? null,
-      storePath: store === undefined ? `${readPath(flags.get("state-dir"))}/training/store.sqlite` : readPath(store),
+      storePath: readStorePath(flags, "training/store.sqlite"),
       name: flags.find("name")?.text ?? "",
       scope,
       expiresDays: days === undefined ? null : readInteger(days),

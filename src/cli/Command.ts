@@ -108,7 +108,7 @@ const checked = (
     const text = written[index]
     if (text === undefined) {
       if (operand.optional === true) break
-      throw new Mistake(`tau ${command} needs ${writtenAs(operand)}; ${seeHelp}`)
+      throw new Mistake(`tau ${command} needs ${operand.words?.join("|") ?? writtenAs(operand)}; ${seeHelp}`)
     }
     if (text === "") throw new Mistake(`tau ${command}: expected ${writtenAs(operand)}, found an empty argument`)
     if (operand.words?.includes(text) === false) {

@@ -20,9 +20,15 @@ export const nearest = (written: string, known: Iterable<string>): string | unde
   let best: { readonly word: string; readonly cost: number } | undefined
   for (const word of known) {
     const cost = distance(written.toLowerCase(), word.toLowerCase())
-    if (cost <= Math.max(2, Math.floor(word.length / 3)) && (best === undefined || cost < best.cost)) {
-      best = { word, cost }
-    }
+    // Of a word of three letters, two others are another word.
+    const costMax = Math.min(Math.max(2, Math.floor(word.length / 3)), Math.floor(word.length / 2))
+    if (cost <= costMax && (best === undefined || cost < best.cost)) best = { word, cost }
   }
-  return best?.word
+  return best?.word ?? begunWith(written, known)
+}
+
+/** The one known word of which the beginning was written. */
+const begunWith = (written: string, known: Iterable<string>): string | undefined => {
+  const begun = written.length < 3 ? [] : [...known].filter((word) => word.startsWith(written))
+  return begun.length === 1 ? begun[0] : undefined
 }

@@ -260,7 +260,7 @@ describe("problems", () => {
     ],
     [
       { scoring: [{ kind: "exact" }] },
-      "$.scoring[0].kind: expected one of \"exact_match\", \"contains\", \"regex\", \"numeric\", \"json_equal\", \"command\", \"http\", \"judge\", found \"exact\""
+      "$.scoring[0].kind: expected one of \"exact_match\", \"contains\", \"regex\", \"numeric\", \"json_equal\", \"command\", \"http\", \"judge\", found \"exact\"; did you mean \"exact_match\"?"
     ],
     [{ scoring: [{ kind: "numeric", weight: -1 }] }, "$.scoring[0].weight: expected a weight of 0 or more, found -1"],
     [{ scoring: [{ kind: "numeric", weight: 0 }] }, "$.scoring: expected at least one weight above 0, found none"],

@@ -1,7 +1,7 @@
 /** Reads the values of flags that only the proxy has. Loads no Effect. */
 import { shown } from "../domain/shown.js"
+import { timerMsMax } from "../domain/timerMsMax.js"
 import { defaultLimits, type ProxyLimits } from "../proxy/ProxyOptions.js"
-import { timerMsMax } from "./flags.js"
 import { type Given, Mistake, readChoice } from "./FlagValue.js"
 import type { Environment } from "./Providers.js"
 import { nearest } from "./Suggestion.js"

@@ -1,5 +1,6 @@
 /** Every flag of the command, once: parsing, help and `docs/cli.md` are made from these tables. Loads no Effect. */
 import { defaultStore } from "../domain/CommandText.js"
+import { timerMsMax } from "../domain/timerMsMax.js"
 
 export const controlVerbs = ["status", "pause", "resume", "cancel", "rollback"] as const
 export type ControlVerb = typeof controlVerbs[number]
@@ -43,9 +44,6 @@ export interface RootFlag extends Flag {
   /** Giving the flag chooses this mode. */
   readonly selects?: ModeName
 }
-
-/** Longest wait of a timer; more milliseconds than this would fire at once. */
-export const timerMsMax = 2_147_483_647
 
 /** Below what service managers wait between SIGTERM and SIGKILL, handing back included. */
 export const drainMsDefault = 10_000

@@ -9,6 +9,7 @@ import { ResourceValues } from "./Resources.js"
 import { RewriteRule } from "./Rewrite.js"
 import { Example } from "./Rollout.js"
 import { SafetyRewardConfig } from "./SafetyReward.js"
+import { timerMsMax } from "./timerMsMax.js"
 
 const Argv = Schema.NonEmptyArray(Schema.NonEmptyString)
 const Strings = Schema.Record({ key: Schema.String, value: Schema.String })
@@ -170,6 +171,8 @@ export const ResumeConfig = Schema.Struct({
 })
 export type ResumeConfig = typeof ResumeConfig.Type
 
+const interval = upTo(timerMsMax, "milliseconds")
+
 /** A config file, decoded: every default is filled in, and `docs/configuration.md` is made of the descriptions. */
 export const RunConfig = Schema.Struct({
   optimize: withDefault(
@@ -192,13 +195,13 @@ export const RunConfig = Schema.Struct({
     "Where resources live in the requests of an agent that has texts of its own: there they are put in place"
   ),
   worker_count: withDefault(upTo(1000, "workers"), 2, "Rollouts that run at the same time"),
-  poll_interval_ms: withDefault(positive("milliseconds"), 50, "How often a free worker looks for a rollout"),
+  poll_interval_ms: withDefault(interval, 50, "How often a free worker looks for a rollout"),
   heartbeat_interval_ms: withDefault(
-    positive("milliseconds"),
+    interval,
     1000,
-    "How often a worker says that it lives; after 3 missed heartbeats its rollout goes to another"
+    "How often a worker says that it lives; after 3 missed heartbeats its rollout goes to another. Less than 100 counts as 100"
   ),
-  completion_poll_interval_ms: withDefault(positive("milliseconds"), 60, "How often the run looks whether it is done"),
+  completion_poll_interval_ms: withDefault(interval, 60, "How often the run looks whether it is done"),
   completion_timeout_secs: withDefault(positive("seconds"), 30, "How long the run may wait for its rollouts"),
   upstream_url: optional(
     Schema.NonEmptyString,

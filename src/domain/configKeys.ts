@@ -8,7 +8,7 @@ export const positive = (what: string) =>
     })
   )
 
-/** A whole number above 0, with a bound: each costs memory. */
+/** A whole number above 0, with a bound. */
 export const upTo = (max: number, what: string) =>
   Schema.Number.pipe(
     Schema.filter((value) => Number.isSafeInteger(value) && value > 0 && value <= max, {

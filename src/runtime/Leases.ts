@@ -46,9 +46,12 @@ export interface Lease {
 }
 
 export interface LeaseOptions {
-  /** A lease lasts three of these, from the last renewal. */
+  /** A lease lasts three of these, from the last renewal. Less than 100 counts as 100. */
   readonly heartbeatIntervalMs: number
 }
+
+/** With less, leases run out while a commit or the loading of a module takes its time, and no attempt comes to its end. */
+const intervalMsMin = 100
 
 /**
  * The claims that this process holds. One statement per interval renews them all.
@@ -82,9 +85,10 @@ export class Leases extends Context.Tag("tau/runtime/Leases")<Leases, {
         const announcer = yield* Announcer
         const queue = yield* RolloutQueue
         const renewals = yield* Queue.sliding<void>(1)
-        const leaseMs = 3 * heartbeatIntervalMs
+        const intervalMs = Math.max(heartbeatIntervalMs, intervalMsMin)
+        const leaseMs = 3 * intervalMs
         // Half an interval for stopping the work before the store may give it to somebody else.
-        const usableNanos = BigInt(Math.round(2.5 * heartbeatIntervalMs * 1e6))
+        const usableNanos = BigInt(Math.round(2.5 * intervalMs * 1e6))
         const held = new Set<Held>()
         const someHeld = Effect.unsafeMakeLatch(false)
         const ask = yield* claimer(leaseMs)
@@ -148,7 +152,7 @@ export class Leases extends Context.Tag("tau/runtime/Leases")<Leases, {
             Effect.zipRight(Effect.sync(() => missed.over())),
             Effect.catchTag("StoreError", (error) => Effect.sync(() => missed.add(error))),
             Effect.flatMap((news) => news === null ? Effect.void : announcer.say(news)),
-            Effect.zipRight(Effect.sleep(heartbeatIntervalMs)),
+            Effect.zipRight(Effect.sleep(intervalMs)),
             Effect.forever
           ),
           renewed: Queue.take(renewals),

@@ -136,19 +136,16 @@ describe("a file that is no config", () => {
   })
 })
 
+const interval = "expected a whole number of milliseconds from 1 to 2147483647"
+
 describe("problems", () => {
   it.each([
     [{ worker_count: 0 }, "$.worker_count: expected a whole number of workers from 1 to 1000, found 0"],
     [{ worker_count: 100_000 }, "$.worker_count: expected a whole number of workers from 1 to 1000, found 100000"],
-    [{ poll_interval_ms: -5 }, "$.poll_interval_ms: expected a whole number of milliseconds greater than 0, found -5"],
-    [
-      { heartbeat_interval_ms: 1.5 },
-      "$.heartbeat_interval_ms: expected a whole number of milliseconds greater than 0, found 1.5"
-    ],
-    [
-      { completion_poll_interval_ms: "60" },
-      "$.completion_poll_interval_ms: expected a whole number of milliseconds greater than 0, found \"60\""
-    ],
+    [{ poll_interval_ms: -5 }, `$.poll_interval_ms: ${interval}, found -5`],
+    [{ heartbeat_interval_ms: 1.5 }, `$.heartbeat_interval_ms: ${interval}, found 1.5`],
+    [{ completion_poll_interval_ms: "60" }, `$.completion_poll_interval_ms: ${interval}, found "60"`],
+    [{ completion_poll_interval_ms: 2 ** 31 }, `$.completion_poll_interval_ms: ${interval}, found 2147483648`],
     [
       { completion_timeout_secs: null },
       "$.completion_timeout_secs: expected a whole number of seconds greater than 0, found null"

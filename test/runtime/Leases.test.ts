@@ -22,14 +22,18 @@ const intervalMs = 1_000
 const leaseMs = 3 * intervalMs
 const workerId = WorkerId.make("w1")
 
-const withLeases = <A, E, R>(test: (runId: RunId, storePath: string) => Effect.Effect<A, E, R>, rollouts = 1) =>
+const withLeases = <A, E, R>(
+  test: (runId: RunId, storePath: string) => Effect.Effect<A, E, R>,
+  rollouts = 1,
+  heartbeatIntervalMs = intervalMs
+) =>
   Effect.flatMap(scratchFolder, (folder) =>
     Effect.provide(
       Effect.gen(function*() {
         const { runId } = yield* begin(rollouts, { attemptsMax: 3 })
         return yield* test(runId, storePathIn(folder))
       }),
-      Leases.layer({ heartbeatIntervalMs: intervalMs }).pipe(
+      Leases.layer({ heartbeatIntervalMs }).pipe(
         Layer.provideMerge(announcing([])),
         Layer.provideMerge(storeAt(storePathIn(folder)))
       )
@@ -110,6 +114,20 @@ describe("Leases", () => {
         assert.deepStrictEqual(yield* queue.rescue(runId), [])
         yield* TestClock.adjust(leaseMs)
       })
+    ))
+
+  it.scoped("outlasts a commit, however short the interval that was asked for", () =>
+    withLeases(
+      (runId) =>
+        Effect.gen(function*() {
+          const lease = yield* claimIn(runId, yield* Effect.scope)
+          yield* TestClock.adjust(249)
+          yield* lease.confirm
+          yield* TestClock.adjust(1)
+          assert.strictEqual((yield* Effect.flip(lease.confirm)).reason, "expired")
+        }),
+      1,
+      1
     ))
 
   it.scoped("says once that heartbeats cannot be written, and once that they can again", () => {

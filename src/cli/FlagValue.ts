@@ -82,7 +82,8 @@ export const readTime = (given: Given, nowMs: number): number => {
   const [, day] = /^(\d{4}-\d{2}-\d{2})(?:T[\d:.]+(?:Z|[+-]\d{2}:\d{2})?)?$/.exec(given.text) ?? []
   const date = day !== undefined && isDay(day) ? Date.parse(given.text) : Number.NaN
   const ms = count === undefined ? date : nowMs - Number(count) * msOf[unit!]!
-  if (Number.isNaN(ms)) {
+  // An age of nine digits of days is before all that a date can be.
+  if (Number.isNaN(new Date(ms).getTime())) {
     throw wrong(given, "expected a date such as 2026-11-25T20:00:00Z, or an age such as 15m, 2h or 3d")
   }
   return ms

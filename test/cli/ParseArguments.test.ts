@@ -209,6 +209,7 @@ describe("mistakes", () => {
     [["export", "trip"], "found \"trip\"; did you mean tau export triplets?"],
     [["benchmark"], "tau benchmark needs run|significance|stability|proof|publish|archive|purge; see"],
     [["simulate", "--por=3"], "unknown flag \"--por\"; see tau simulate --help"],
+    [["spans", "--since=999999999d"], "--since: expected a date such as"],
     [["simulate", "stray"], "unexpected argument \"stray\"; see tau simulate --help"],
     [[...optimize, "--", "stray"], "unexpected argument \"stray\""],
     [[...optimize, `${p}-json`, "true"], `${p}-json=true`],

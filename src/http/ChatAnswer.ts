@@ -2,7 +2,7 @@
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { errorOf } from "../openai/ReportedError.js"
+import { errorOfChoices } from "../openai/ReportedError.js"
 import { withoutSecrets } from "../openai/Secrets.js"
 
 export interface ChatAnswer {
@@ -25,7 +25,6 @@ const Message = Schema.Struct({
 const decodeCompletion = Schema.decodeUnknownOption(Schema.parseJson(Schema.Struct({
   choices: Schema.NonEmptyArray(Schema.Struct({
     message: Message,
-    // Of routers whose provider broke off in the middle.
     finish_reason: Schema.optional(Schema.Unknown),
     error: Schema.optional(Schema.Unknown)
   }))
@@ -38,11 +37,10 @@ export const answerOf = (body: string): Either.Either<ChatAnswer, string> =>
       const message = errorMessage(body, "")
       return Either.left(`the model's answer is no chat completion${message === "" ? "" : `: ${message}`}`)
     },
-    onSome: ({ choices: [{ error, finish_reason: finished, message }] }) => {
-      if (finished === "error" || error !== undefined && error !== null) {
-        const said = errorOf({ error })?.message ?? ""
-        return Either.left(`the model's answer ended in an error${said === "" ? "" : `: ${errorMessage(said, "")}`}`)
-      }
+    onSome: ({ choices: [choice] }) => {
+      const error = errorOfChoices([choice])
+      if (error !== null) return Either.left(`the model's answer ended in an error: ${errorMessage(error.message, "")}`)
+      const { finish_reason: finished, message } = choice
       const text = typeof message.content === "string"
         ? message.content
         : (message.content ?? []).map((part) => part.text ?? "").join("")

@@ -10,7 +10,7 @@ import { GenAi } from "./GenAi.js"
 import { at, isObject, listAt, parseJson, textAt, utf8Of } from "./Json.js"
 import { objectOpens } from "./jsonBytes.js"
 import { serverOf } from "./Provider.js"
-import { errorOf, type ReportedError } from "./ReportedError.js"
+import { errorOf, errorOfChoices, type ReportedError } from "./ReportedError.js"
 import { assembleResponse } from "./ResponsesStream.js"
 import { type Session, sessionOf } from "./Session.js"
 import { eventsOfLines } from "./SocketEvents.js"
@@ -136,16 +136,6 @@ const reportedIn = (object: unknown): ReportedError | null => {
   return { message: "the response failed", type: null }
 }
 
-/** Routers say in a choice that its provider broke off. */
-const errorOfChoices = (object: unknown): ReportedError | null => {
-  for (const choice of listAt(object, "choices")) {
-    const error = errorOf({ error: at(choice, "error") })
-    if (error !== null) return error
-    if (at(choice, "finish_reason") === "error") return { message: "a choice finished with an error", type: null }
-  }
-  return null
-}
-
 const readRequest = (call: RecordedCall): { readonly object: unknown; readonly reason: string | null } => {
   // A Realtime server answers speech of its own accord.
   if (call.isOverWebSocket === true && call.requestBytes.length === 0) return { object: undefined, reason: null }
@@ -255,7 +245,7 @@ export const derive = (call: RecordedCall): Derived => {
     request.reason === null || reason === null ? request.reason ?? reason : `${request.reason}; ${reason}`
   )
 
-  const error = failed ? null : answer.error ?? errorOfChoices(answer.object)
+  const error = failed ? null : answer.error ?? errorOfChoices(listAt(answer.object, "choices"))
   if (failed) attributes.set(GenAi.errorType, errorOf(answer.object)?.type ?? String(call.statusCode))
   else if (error !== null) attributes.set(GenAi.errorType, error.type ?? "stream_error")
   return {

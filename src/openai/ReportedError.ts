@@ -35,6 +35,16 @@ export const errorOf = (object: unknown): ReportedError | null => {
   }
 }
 
+/** The first error that choices of an answer report, or null: routers say in a choice that its provider broke off. */
+export const errorOfChoices = (choices: ReadonlyArray<unknown>): ReportedError | null => {
+  for (const choice of choices) {
+    const error = errorOf({ error: at(choice, "error") })
+    if (error !== null) return error
+    if (at(choice, "finish_reason") === "error") return { message: "a choice finished with an error", type: null }
+  }
+  return null
+}
+
 /** The error that the data of an event named `error` tells, of whatever shape it is. */
 export const namedError = (data: unknown, text: string): ReportedError => ({
   message: textAt(data, "message") ?? text.slice(0, messageMax),

@@ -195,7 +195,7 @@ describe("ChatExecutor", () => {
         flipped(json({ choices: [{ index: 0, message: { role: "assistant", content: "" }, ...choice }] }))
       assert.deepInclude(yield* ended({ finish_reason: "error" }), {
         reason: "model",
-        detail: "the model's answer ended in an error"
+        detail: "the model's answer ended in an error: a choice finished with an error"
       })
       assert.strictEqual(
         (yield* ended({ finish_reason: "stop", error: { code: 502, message: "provider lost" } })).detail,

@@ -8,15 +8,15 @@ import { changesConversation, Continuations } from "../../openai/Continuations.j
 import { conversationOf } from "../../openai/Conversation.js"
 import { type Dialect, genAiSchemaUrl, inDialect } from "../../openai/ExportDialect.js"
 import { GenAi } from "../../openai/GenAi.js"
-import type { Page } from "../../store/Page.js"
 import { type RolloutFilter, RolloutStore } from "../../store/RolloutStore.js"
 import { snake } from "../../store/RowJson.js"
 import { type Run, RunReader } from "../../store/RunReader.js"
 import { SearchReader } from "../../store/SearchReader.js"
 import { anySpan, type SpanFilter, SpanStore } from "../../store/SpanStore.js"
+import type { Paging } from "../ReadingFlags.js"
 import { chatMessage, chatMessages } from "./chatMessages.js"
 import { otlpRequest, otlpSpan } from "./OtlpSpans.js"
-import { reading, runOf } from "./reading.js"
+import { each, everyPage, reading, runOf } from "./reading.js"
 import { bodiesOf, jsonOf } from "./SpanCommand.js"
 import { hasAnswer } from "./spanText.js"
 import { write } from "./Terminal.js"
@@ -90,35 +90,10 @@ const sheetOf = ({ json, storePath, what }: ExportMode): Sheet => {
   }
 }
 
-const pageSize = 200
-
-/** Page after page until the end, or until nobody reads any more: then false. */
-const everyPage = <A, E, R, E2, R2>(
-  page: (after: string | null) => Effect.Effect<Page<A>, E, R>,
-  tell: (items: ReadonlyArray<A>) => Effect.Effect<boolean, E2, R2>
-): Effect.Effect<boolean, E | E2, R | R2> =>
-  Effect.gen(function*() {
-    for (let after: string | null = null;;) {
-      const { items, next }: Page<A> = yield* page(after)
-      if (!(yield* tell(items))) return false
-      if (next === null) return true
-      after = next
-    }
-  })
-
-/** One after the other, as long as somebody reads. */
-const each =
-  <A, E, R>(tell: (item: A) => Effect.Effect<boolean, E, R>) =>
-  (items: ReadonlyArray<A>): Effect.Effect<boolean, E, R> =>
-    Effect.gen(function*() {
-      for (const item of items) if (!(yield* tell(item))) return false
-      return true
-    })
-
 const exportSpans = (mode: ExportMode, sheet: Sheet) =>
   Effect.gen(function*() {
     const spans = yield* SpanStore
-    const page = (after: string | null) => spans.list(mode.spans, { after, limit: pageSize, order: "oldest" })
+    const page = (request: Paging) => spans.list(mode.spans, { ...request, order: "oldest" })
     if (mode.format === "jsonl") {
       return yield* everyPage(
         page,
@@ -166,12 +141,7 @@ const exportRuns = <E, R>(mode: ExportMode, ofRun: (run: Run) => Effect.Effect<b
     const runs = yield* RunReader
     const only = mode.spans.runId === null ? null : yield* runOf(mode.spans.runId, mode.storePath)
     if (only !== null) return yield* ofRun(only)
-    for (let after: string | null = null;;) {
-      const { items, next }: Page<Run> = yield* runs.page({ after, limit: pageSize, stands: null, order: "oldest" })
-      for (const run of items) if (!(yield* ofRun(run))) return false
-      if (next === null) return true
-      after = next
-    }
+    return yield* everyPage((request) => runs.page({ ...request, stands: null, order: "oldest" }), each(ofRun))
   })
 
 const rolloutsOf = <E, R>(mode: ExportMode, tell: (rollout: Rollout) => Effect.Effect<boolean, E, R>) => {
@@ -179,8 +149,7 @@ const rolloutsOf = <E, R>(mode: ExportMode, tell: (rollout: Rollout) => Effect.E
   return (run: Run) =>
     Effect.flatMap(
       RolloutStore,
-      (rollouts) =>
-        everyPage((after) => rollouts.list({ ...filter, runId: run.id }, { after, limit: pageSize }), each(tell))
+      (rollouts) => everyPage((request) => rollouts.list({ ...filter, runId: run.id }, request), each(tell))
     )
 }
 
@@ -188,7 +157,7 @@ const rolloutsOf = <E, R>(mode: ExportMode, tell: (rollout: Rollout) => Effect.E
 const eventsOf = (sheet: Sheet) => ({ id }: Run) =>
   Effect.flatMap(SearchReader, (searches) =>
     everyPage(
-      (after) => searches.events(id, { after, limit: pageSize }),
+      (request) => searches.events(id, request),
       each(({ atMs, data, n, step }) =>
         sheet.add({ run_id: id, sequence_id: n, step, at_ms: atMs, ...JSON.parse(data) as object })
       )
@@ -212,15 +181,10 @@ const exportTriplets = (sheet: Sheet) => (rollout: Rollout) =>
     if (attempt === undefined) return true
     const rewards = yield* rollouts.rewards(attempt.id)
     const calls: Array<Span> = []
-    for (let after: string | null = null;;) {
-      const page: Page<Span> = yield* spans.list(
-        { ...anySpan, attemptId: attempt.id },
-        { after, limit: pageSize, order: "oldest" }
-      )
-      calls.push(...page.items.filter(isOfConversation))
-      if (page.next === null) break
-      after = page.next
-    }
+    yield* everyPage(
+      (request) => spans.list({ ...anySpan, attemptId: attempt.id }, { ...request, order: "oldest" }),
+      (items) => Effect.sync(() => void calls.push(...items.filter(isOfConversation)))
+    )
     const continuations = new Continuations()
     const last = calls.findLast((span) => hasSpoken(span) && isOwnWork(span))
     return yield* each((span: Span) =>

@@ -104,6 +104,32 @@ export const filled = <A, E, R>(
     return whole
   })
 
+/** Rows that are held at a time where all of them are read. */
+const pageSize = 200
+
+/** Page after page until the end, or until `tell` answers false: then false. */
+export const everyPage = <A, E, R, E2, R2>(
+  page: (request: Paging) => Effect.Effect<Page<A>, E, R>,
+  tell: (items: ReadonlyArray<A>) => Effect.Effect<boolean | void, E2, R2>
+): Effect.Effect<boolean, E | E2, R | R2> =>
+  Effect.gen(function*() {
+    for (let after: string | null = null;;) {
+      const { items, next }: Page<A> = yield* page({ after, limit: pageSize })
+      if ((yield* tell(items)) === false) return false
+      if (next === null) return true
+      after = next
+    }
+  })
+
+/** One after the other, until `tell` answers false: then false. */
+export const each =
+  <A, E, R>(tell: (item: A) => Effect.Effect<boolean | void, E, R>) =>
+  (items: ReadonlyArray<A>): Effect.Effect<boolean, E, R> =>
+    Effect.gen(function*() {
+      for (const item of items) if ((yield* tell(item)) === false) return false
+      return true
+    })
+
 /** The list, and what to type next; or, where it is empty, what to do about it. */
 export const printPage = <A>(
   { items, next }: Page<A>,

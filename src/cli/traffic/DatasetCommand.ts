@@ -8,11 +8,10 @@ import { visible } from "../../domain/TerminalText.js"
 import { conversationOf } from "../../openai/Conversation.js"
 import { GenAi } from "../../openai/GenAi.js"
 import { replace } from "../../runtime/DurableFile.js"
-import type { Page } from "../../store/Page.js"
 import { type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import { CommandFailed } from "../CliError.js"
 import { checkConfig, configBytesMax } from "../ConfigFile.js"
-import { printJson, reading } from "../reading/reading.js"
+import { each, everyPage, printJson, reading } from "../reading/reading.js"
 import { bodiesOf, jsonOf } from "../reading/SpanCommand.js"
 import { hasAnswer } from "../reading/spanText.js"
 import { print } from "../reading/Terminal.js"
@@ -166,26 +165,21 @@ const beginningOf = ({ text }: StableText): string => {
   return line.length > agentCharsMax ? `${line.slice(0, agentCharsMax)}…` : line
 }
 
-const pageSize = 200
-
 const sessionsOf = (filter: SpanFilter) =>
   Effect.gen(function*() {
     const spans = yield* SpanStore
     const sessions = new Sessions()
     let isOpenAi = true
-    for (let after: string | null = null;;) {
-      const page: Page<Span> = yield* spans.list(
-        { ...filter, kind: "llm", role: "main" },
-        { after, limit: pageSize, order: "oldest" }
-      )
-      for (const span of page.items.filter((one) => hasAnswer(one) && isOwnWork(one))) {
-        const { answer, request } = yield* bodiesOf(span)
+    const add = (span: Span) =>
+      Effect.map(bodiesOf(span), ({ answer, request }) => {
         sessions.add(span, conversationOf(jsonOf(request), jsonOf(answer)))
         isOpenAi &&= span.attributes[GenAi.providerName] === "openai"
-      }
-      if (page.next === null) return { sessions: sessions.all as ReadonlyArray<Session>, isOpenAi }
-      after = page.next
-    }
+      })
+    yield* everyPage(
+      (request) => spans.list({ ...filter, kind: "llm", role: "main" }, { ...request, order: "oldest" }),
+      (items) => each(add)(items.filter((one) => hasAnswer(one) && isOwnWork(one)))
+    )
+    return { sessions: sessions.all as ReadonlyArray<Session>, isOpenAi }
   })
 
 /** Answered well, for the first time, and within its attempt. */

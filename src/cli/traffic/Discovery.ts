@@ -7,8 +7,8 @@ import { decodeBody } from "../../openai/Decode.js"
 import { endpointOf, socketEndpointOf } from "../../openai/Endpoint.js"
 import { GenAi } from "../../openai/GenAi.js"
 import { type RequestText, requestTexts } from "../../openai/RequestTexts.js"
-import type { Page } from "../../store/Page.js"
 import { type SpanFilter, SpanStore } from "../../store/SpanStore.js"
+import { each, everyPage } from "../reading/reading.js"
 import { originalOf } from "../reading/SpanCommand.js"
 import { type StableText, StableTexts } from "./StableTexts.js"
 
@@ -29,7 +29,6 @@ export interface Discovery {
 
 /** The newest calls that are looked at. */
 const discoveredCallsMax = 1_000
-const pageSize = 200
 /** What fewer calls hold is listed, and no rule is offered for it. */
 const ruleShareMin = 0.05
 
@@ -40,21 +39,22 @@ export const discover = (filter: SpanFilter, textsMax: number, isWanted: (span: 
     const stable = new StableTexts()
     let looked = 0
     let compressed = 0
-    for (let after: string | null = null; looked < discoveredCallsMax;) {
-      const page: Page<Span> = yield* spans.list(
-        { ...filter, kind: "llm", role: "main" },
-        { after, limit: Math.min(pageSize, discoveredCallsMax - looked), order: "newest" }
-      )
-      looked += page.items.length
-      for (const span of page.items.filter(isWanted)) {
-        const read = yield* textsOf(span)
-        if (read === null) continue
-        stable.add(read.texts)
-        if (read.isCompressed) compressed += 1
+    const look = (span: Span) =>
+      Effect.map(textsOf(span), (read) => {
+        if (read !== null) stable.add(read.texts)
+        if (read?.isCompressed === true) compressed += 1
+      })
+    yield* everyPage(
+      ({ after, limit }) =>
+        spans.list(
+          { ...filter, kind: "llm", role: "main" },
+          { after, limit: Math.min(limit, discoveredCallsMax - looked), order: "newest" }
+        ),
+      (items) => {
+        looked += items.length
+        return Effect.as(each(look)(items.filter(isWanted)), looked < discoveredCallsMax)
       }
-      if (page.next === null) break
-      after = page.next
-    }
+    )
     return { calls: stable.calls, compressed, ...componentsOf(stable.found().slice(0, textsMax)) } satisfies Discovery
   })
 

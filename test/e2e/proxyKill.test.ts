@@ -5,7 +5,7 @@ import { Agent, request as send } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "vitest"
-import { begunFilesOf } from "../../src/store/writer/begunNotes.js"
+import { begunFilesOf, begunNames } from "../../src/store/writer/begunNotes.js"
 import { startFaultyUpstream } from "../../src/testing/index.js"
 import { eventually, startProxy } from "../support/processes.js"
 
@@ -107,7 +107,7 @@ describe("kill -9 of a proxy under load", () => {
       )
       assert.deepStrictEqual(lost, [])
       assert.deepStrictEqual(unknown, [])
-      const notes = () => begunFilesOf(join(folder, ".tau/training/store.sqlite"))
+      const notes = () => begunFilesOf(begunNames(join(folder, ".tau/training/store.sqlite")))
       await eventually("no notes of dead processes", () => notes().length === 0)
       assert.deepStrictEqual(wrong, [])
       assert.strictEqual(db.pragma("quick_check", { simple: true }), "ok")

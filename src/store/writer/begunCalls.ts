@@ -8,9 +8,18 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, rmSync, statSync } from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
-import { begunFilesBy, begunFilesOf, ending, intentOf, memory, placeBytes, processOf } from "./begunNotes.js"
+import {
+  begunFilesBy,
+  begunFilesOf,
+  type BegunNames,
+  begunNames,
+  ending,
+  intentOf,
+  memory,
+  placeBytes,
+  processOf
+} from "./begunNotes.js"
 import type { Db } from "./Database.js"
-import { filesIn } from "./filesIn.js"
 import { isAlive } from "./pids.js"
 import { cleanSpan } from "./recorded.js"
 import { openSpan } from "./spans.js"
@@ -50,9 +59,9 @@ const none = Buffer.alloc(0)
  * Gives each call that a dead process had begun, and that has no row, the row of a call under way: its intent may not have been
  * committed yet, or could not be. Notes of calls that ended are some seconds old at most (`BegunCalls.tidy`), and so are their rows.
  */
-export const openBegun = (db: Db, processId: string): void => {
+export const openBegun = (db: Db, processId: string, listed: BegunNames): void => {
   const { name } = db.connection
-  const intents = begunFilesBy(name, processId).flatMap((file) => notesIn(file, name))
+  const intents = begunFilesBy(listed, processId).flatMap((file) => notesIn(file, name))
     .flatMap((note) => intentOf(note, processId) ?? [])
   // As they began, whatever places they had: the calls of an attempt are numbered as they come.
   for (const intent of intents.toSorted((a, b) => a.startTimeUs - b.startTimeUs)) {
@@ -64,12 +73,14 @@ export const openBegun = (db: Db, processId: string): void => {
 
 /** Takes away the files of processes that are known, for good, to have ended: of what could be read in them, the calls have rows. */
 export const sweepBegun = (db: Db): void => {
-  for (const { file, processId } of begunFilesOf(db.connection.name)) {
+  const listed = begunNames(db.connection.name)
+  for (const { file, processId } of begunFilesOf(listed)) {
     const ended = db.prepare("SELECT 1 FROM processes WHERE id = ? AND ended_at_ms IS NOT NULL").get(processId)
     if (ended !== undefined && bytesIn(file, db.connection.name) !== null) remove(file)
   }
-  for (const name of filesIn(memory)) {
-    if (name.startsWith("tau-") && name.endsWith(ending) && isForgotten(name, db.now)) remove(join(memory, name))
+  const [inMemory] = listed
+  for (const name of inMemory.names) {
+    if (name.startsWith("tau-") && isForgotten(name, db.now)) remove(join(memory, name))
   }
 }
 
@@ -79,8 +90,9 @@ const forgottenMs = 30 * 86_400_000
 /** Of a process of this host that died long ago, over a store that nobody has opened since. */
 const isForgotten = (name: string, nowMs: number): boolean => {
   const [host, pid = ""] = processOf(name.slice(name.indexOf(".") + 1, -ending.length))?.split("/") ?? []
+  if (host !== hostname()) return false
   const written = statSync(join(memory, name), { throwIfNoEntry: false })?.mtimeMs ?? nowMs
-  return host === hostname() && nowMs - written > forgottenMs && !isAlive(Number(pid))
+  return nowMs - written > forgottenMs && !isAlive(Number(pid))
 }
 
 /** A file that cannot be taken away is read again at a later start, which finds the rows. */

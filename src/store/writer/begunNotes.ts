@@ -39,11 +39,29 @@ const realPathOf = (path: string): string => {
 const fileIn = ({ beginning, folder }: Place, processId: string) =>
   join(folder, `${beginning}${encodeURIComponent(processId)}${ending}`)
 
+/** Where the notes of a store are, and what files of notes, of any store, are there. */
+export type BegunNames = readonly [inMemory: Names, beside: Names]
+
+interface Names extends Place {
+  readonly names: ReadonlyArray<string>
+}
+
+/** The folder in memory may hold many: whoever asks several things of it lists it once. */
+export const begunNames = (storePath: string): BegunNames => {
+  const [inMemory, beside] = placesOf(storePath)
+  return [namesIn(inMemory), namesIn(beside)]
+}
+
+const namesIn = (place: Place): Names => ({
+  ...place,
+  names: filesIn(place.folder).filter((name) => name.endsWith(ending))
+})
+
 /** The files of one process of a store, wherever that was when they were written: no two processes have one id. */
-export const begunFilesBy = (storePath: string, processId: string): ReadonlyArray<string> => {
+export const begunFilesBy = (listed: BegunNames, processId: string): ReadonlyArray<string> => {
   const end = `.${encodeURIComponent(processId)}${ending}`
-  return placesOf(storePath).flatMap(({ folder }) =>
-    filesIn(folder).flatMap((name) => name.endsWith(end) ? [join(folder, name)] : [])
+  return listed.flatMap(({ folder, names }) =>
+    names.filter((name) => name.endsWith(end)).map((name) => join(folder, name))
   )
 }
 
@@ -55,11 +73,11 @@ export const begunFilesFor = (storePath: string, processId: string): readonly [i
 
 /** The files of all processes of a store, and whose they are. */
 export const begunFilesOf = (
-  storePath: string
+  listed: BegunNames
 ): ReadonlyArray<{ readonly file: string; readonly processId: string }> =>
-  placesOf(storePath).flatMap(({ beginning, folder }) =>
-    filesIn(folder).flatMap((name) => {
-      if (!name.startsWith(beginning) || !name.endsWith(ending)) return []
+  listed.flatMap(({ beginning, folder, names }) =>
+    names.flatMap((name) => {
+      if (!name.startsWith(beginning)) return []
       const processId = processOf(name.slice(beginning.length, -ending.length))
       return processId === null ? [] : [{ file: join(folder, name), processId }]
     })

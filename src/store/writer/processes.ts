@@ -1,7 +1,7 @@
 /** Which tau processes use the store, and what a dead one leaves behind. */
 import { hostname } from "node:os"
 import { openBegun } from "./begunCalls.js"
-import { begunFilesOf } from "./begunNotes.js"
+import { begunFilesOf, type BegunNames, begunNames } from "./begunNotes.js"
 import type { Db } from "./Database.js"
 import { isAlive, pidStarted, statOf } from "./pids.js"
 import { requeueCrashed } from "./rollouts.js"
@@ -21,18 +21,21 @@ export const startProcess = (db: Db, { id, kind, pid }: ProcessStart): number =>
   db.prepare(
     "INSERT INTO processes (id, host, pid, pid_started, kind, started_at_ms, heartbeat_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)"
   ).run(id, hostname(), pid, pidStarted(pid), kind, db.now, db.now)
-  return settleNoted(db) + markDeadProcesses(db, id)
+  const listed = begunNames(db.connection.name)
+  return settleNoted(db, listed) + markDeadProcesses(db, id, listed)
 }
 
 /**
  * Whoever closed the entry of a dead process may not have been able to read what it had noted of its calls: another user, or
  * another host. The notes are there until somebody can.
  */
-const settleNoted = (db: Db): number => {
+const settleNoted = (db: Db, listed: BegunNames): number => {
   let unknownCalls = 0
-  for (const { processId } of begunFilesOf(db.connection.name)) {
+  for (const { processId } of begunFilesOf(listed)) {
     const entry = db.prepare(`${entries} WHERE id = ?`).get(processId) as Entry | undefined
-    if (entry !== undefined && !isPresent(entry, db.now)) unknownCalls += closeEntry(db, processId, entry.heartbeatAtMs)
+    if (entry !== undefined && !isPresent(entry, db.now)) {
+      unknownCalls += closeEntry(db, processId, entry.heartbeatAtMs, listed)
+    }
   }
   return unknownCalls
 }
@@ -44,11 +47,12 @@ export const heartbeatProcess = (db: Db, { id }: { readonly id: string }): null 
 }
 
 /** Closes the entry of a process and whatever it left open. Answers how many of its calls ended unknown. */
-export const endProcess = (db: Db, { id }: { readonly id: string }): number => closeEntry(db, id, db.now)
+export const endProcess = (db: Db, { id }: { readonly id: string }): number =>
+  closeEntry(db, id, db.now, begunNames(db.connection.name))
 
 /** Nobody knows when a call ended that its process did not live to record: it was under way when that was last heard of. */
-const closeEntry = (db: Db, id: string, lastHeardOfMs: number): number => {
-  openBegun(db, id)
+const closeEntry = (db: Db, id: string, lastHeardOfMs: number, listed: BegunNames): number => {
+  openBegun(db, id, listed)
   db.prepare("UPDATE processes SET ended_at_ms = coalesce(ended_at_ms, ?) WHERE id = ?").run(db.now, id)
   db.prepare("UPDATE workers SET ended_at_ms = ? WHERE process_id = ? AND ended_at_ms IS NULL").run(db.now, id)
   return db.prepare(
@@ -67,12 +71,11 @@ export const giveUpSpans = (db: Db, { spanIds }: { readonly spanIds: ReadonlyArr
   return null
 }
 
-export const markDeadProcesses = (db: Db, self: string): number => {
-  let unknownCalls = 0
-  for (const entry of openEntries(db)) {
-    if (entry.id !== self && !isPresent(entry, db.now)) unknownCalls += closeEntry(db, entry.id, entry.heartbeatAtMs)
-  }
-  return unknownCalls
+export const markDeadProcesses = (db: Db, self: string, known?: BegunNames): number => {
+  const dead = openEntries(db).filter((entry) => entry.id !== self && !isPresent(entry, db.now))
+  if (dead.length === 0) return 0
+  const listed = known ?? begunNames(db.connection.name)
+  return dead.reduce((calls, { heartbeatAtMs, id }) => calls + closeEntry(db, id, heartbeatAtMs, listed), 0)
 }
 
 /** The entries of processes that have not ended theirs: of those that run, and of those that died. */

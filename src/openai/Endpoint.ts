@@ -22,6 +22,11 @@ const endpoints: ReadonlyArray<readonly [RegExp, Endpoint]> = [
   [/(?<!\/threads\/[^/]+)\/messages$/, { kind: "llm", operation: "chat", api: "messages" }]
 ]
 
+export const withoutQuery = (path: string): string => {
+  const query = path.indexOf("?")
+  return query === -1 ? path : path.slice(0, query)
+}
+
 /** Of the paths asked for lately: an agent asks for the same few all the time. */
 const known = new Map<string, Endpoint>()
 const knownMax = 256
@@ -29,8 +34,7 @@ const knownMax = 256
 /** `path` may carry a query. */
 export const endpointOf = (method: string, path: string): Endpoint => {
   if (method !== "POST" && method.toUpperCase() !== "POST") return other
-  const query = path.indexOf("?")
-  const asked = query === -1 ? path : path.slice(0, query)
+  const asked = withoutQuery(path)
   let endpoint = known.get(asked)
   if (endpoint === undefined) {
     const plain = plainPath(asked)

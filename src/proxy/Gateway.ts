@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import type { Dispatcher } from "undici"
 import { attemptName } from "../domain/AttemptName.js"
+import { withoutQuery } from "../openai/Endpoint.js"
 import { upstreamPath, type UpstreamUrl } from "../openai/UpstreamUrl.js"
 import type { StoreProcess } from "../store/Sqlite.js"
 import type { Writer } from "../store/Writer.js"
@@ -241,7 +242,7 @@ export class Gateway {
     this.handled += 1
     const path = upstreamPath(this.upstream.basePath, identity.path)
     const intent = this.intentOf(request, identity, credentials)
-    const call = this.callOf(intent, this.upstream.origin + path.split("?", 1)[0]!, request, response)
+    const call = this.callOf(intent, this.upstream.origin + withoutQuery(path), request, response)
     this.underWay.add(call)
     if (expectsContinue(request)) askForBody(response)
     new Forwarding(this.route, request, call, {

@@ -7,6 +7,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { hostName, isLoopbackName, isSame, plainHost } from "../http/HostName.js"
+import { withoutQuery } from "../openai/Endpoint.js"
 import type { Refusal } from "./ProxyError.js"
 
 export interface GuardOptions {
@@ -63,8 +64,7 @@ const knownMax = 64
 const targetProblem = (target: string): string | null => {
   if (target.charCodeAt(0) !== slash) return "the request target must be a path on this server"
   if (!unusual.test(target)) return null
-  const end = target.indexOf("?")
-  const path = end === -1 ? target : target.slice(0, end)
+  const path = withoutQuery(target)
   if (path.startsWith("//")) return "the path begins with two slashes"
   if (/[\\#]|%(?:00|0a|0d)/i.test(path)) return "the path has a backslash, a fragment or a control character"
   return dots.test(path) ? "the path has a segment of dots" : null

@@ -1,7 +1,8 @@
 import { closeSync, openSync, rmSync, writeSync } from "node:fs"
+import { withoutQuery } from "../openai/Endpoint.js"
 import { type RedactionRules, Redactor } from "../openai/Redaction.js"
 import { redacted } from "../openai/Secrets.js"
-import { bareNoteOf, begunFilesFor, noteOf, pathlessNoteOf, placeBytes, plainPath } from "./writer/begunNotes.js"
+import { bareNoteOf, begunFilesFor, noteOf, pathlessNoteOf, placeBytes } from "./writer/begunNotes.js"
 import type { SpanIntent } from "./writer/spans.js"
 
 /** What a process notes of its calls before they go anywhere (`writer/begunCalls.ts`). Plain functions: this runs for every call. */
@@ -142,7 +143,7 @@ const cleanOf = (intent: SpanIntent, redactor: Redactor): SpanIntent => ({
   traceId: redactor.label(intent.traceId),
   rolloutId: redactor.label(intent.rolloutId),
   attemptId: redactor.label(intent.attemptId),
-  path: shortOf(redactor, plainPath(intent.path))
+  path: shortOf(redactor, withoutQuery(intent.path))
 })
 
 /** A path that does not fit is not worth the search: every call waits for it. */

@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto"
 import type { Span } from "../../domain/Span.js"
+import { withoutQuery } from "../../openai/Endpoint.js"
 import type { Dialect } from "../../openai/ExportDialect.js"
 import { genAiSchemaUrl } from "../../openai/ExportDialect.js"
 import { GenAi } from "../../openai/GenAi.js"
@@ -71,7 +72,7 @@ const columnsOf = (span: Span) => ({
   "http.response.status_code": span.statusCode,
   "http.request.body.size": span.requestBytes,
   "http.response.body.size": span.responseBytes,
-  "url.path": span.path.split("?", 1)[0],
+  "url.path": withoutQuery(span.path),
   "tau.run.id": span.runId,
   "tau.rollout.id": span.rolloutId,
   "tau.attempt.id": span.attemptId,

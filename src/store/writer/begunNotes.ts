@@ -2,6 +2,7 @@
 import { hash } from "node:crypto"
 import { realpathSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
+import { withoutQuery } from "../../openai/Endpoint.js"
 import { redacted } from "../../openai/Secrets.js"
 import { filesIn } from "./filesIn.js"
 import type { SpanIntent } from "./spans.js"
@@ -89,7 +90,7 @@ export const noteOf = (span: SpanIntent): string =>
     span.isOverWebSocket === true ? "ws" : "http"
   }\t${span.traceId}\t` +
   `${span.parentId ?? ""}\t${span.rolloutId}\t${span.attemptId}\t` +
-  `${typeof span.clientSequenceId === "number" ? span.clientSequenceId : ""}\t${plainPath(span.path)}`
+  `${typeof span.clientSequenceId === "number" ? span.clientSequenceId : ""}\t${withoutQuery(span.path)}`
 
 /** The same of a call whose path does not fit. */
 export const pathlessNoteOf = (span: SpanIntent): string => noteOf({ ...span, path: `/${redacted}` })
@@ -97,11 +98,6 @@ export const pathlessNoteOf = (span: SpanIntent): string => noteOf({ ...span, pa
 /** The same of a call whose texts cannot be looked through here. */
 export const bareNoteOf = (span: SpanIntent): string =>
   pathlessNoteOf({ ...span, traceId: redacted, parentId: null, rolloutId: redacted, attemptId: redacted })
-
-export const plainPath = (path: string): string => {
-  const query = path.indexOf("?")
-  return query === -1 ? path : path.slice(0, query)
-}
 
 /** Null for a place that holds no note. */
 export const intentOf = (note: string, processId: string): SpanIntent | null => {

@@ -57,16 +57,36 @@ const get = (base: string, id: string) =>
 
 const said = (role: string, content: string) => ({ role, content })
 
+/** What `look` finds in the store of an attempt that did this work through a proxy, and succeeded. */
+const afterAttempt = <E, R, A>(
+  upstreamUrl: string,
+  work: (attempt: Effect.Effect.Success<typeof nextAttempt>) => Effect.Effect<void, E, R>,
+  look: (path: string) => Effect.Effect<A>
+) =>
+  Effect.gen(function*() {
+    const path = join(yield* scratchFolder, "store.sqlite")
+    const proxy = proxyAt(path, upstreamUrl)
+    return yield* Effect.gen(function*() {
+      const attempt = yield* nextAttempt
+      yield* work(attempt)
+      yield* (yield* RolloutQueue).succeed(attempt.claim, { output: "", score: 1, rewards: [] })
+      return yield* look(path)
+    }).pipe(Effect.provide(Layer.provideMerge(Layer.mergeAll(RunStore.layer, RolloutQueue.layer), proxy)))
+  })
+
+const tripletsIn = (path: string) =>
+  Effect.sync(() => {
+    const { stderr, stdout } = tau(["export", "triplets", "--store", path])
+    assert.strictEqual(stderr, "")
+    return stdout.trimEnd().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>)
+  })
+
 // Each test starts a process.
 describe("a stream that was cut and whose answer was fetched", { timeout: 60_000 }, () => {
   it.scopedLive("is a triplet like any other, and is what later calls continue", () =>
     Effect.gen(function*() {
-      const path = join(yield* scratchFolder, "store.sqlite")
-      const proxy = proxyAt(path, yield* server())
-      const layer = Layer.provideMerge(Layer.mergeAll(RunStore.layer, RolloutQueue.layer), proxy)
-      const triplets = yield* Effect.provide(
+      const triplets = yield* afterAttempt(yield* server(), ({ claim, url }) =>
         Effect.gen(function*() {
-          const { claim, url } = yield* nextAttempt
           yield* post(url, { input: "one" })
           yield* get(url, "resp_1")
           yield* post(url, { input: "in vain" })
@@ -75,13 +95,7 @@ describe("a stream that was cut and whose answer was fetched", { timeout: 60_000
           yield* post(url, { input: "two", previous_response_id: "resp_1" })
           yield* get(url, "resp_4")
           yield* finishedSpans(7, claim.attemptId)
-          yield* (yield* RolloutQueue).succeed(claim, { output: "", score: 1, rewards: [] })
-          const { stderr, stdout } = tau(["export", "triplets", "--store", path])
-          assert.strictEqual(stderr, "")
-          return stdout.trimEnd().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>)
-        }),
-        layer
-      )
+        }), tripletsIn)
       const first = [said("user", "one")]
       assert.deepStrictEqual(
         triplets.map(({ is_last, is_whole, prompt, response }) => ({ is_last, is_whole, prompt, response })),
@@ -121,6 +135,10 @@ describe("a stream that was cut and whose answer was fetched", { timeout: 60_000
     }))
 })
 
+/** Calls that are only recorded go nowhere. */
+const nowhere = "http://127.0.0.1:9"
+const bytesOf = (value: object) => Buffer.from(JSON.stringify(value))
+
 /** How many lines a command writes while it has this much memory for objects, and its exit code. */
 const linesWithin = (megabytes: number, args: ReadonlyArray<string>) =>
   Effect.promise(() =>
@@ -140,54 +158,36 @@ const linesWithin = (megabytes: number, args: ReadonlyArray<string>) =>
 describe("the triplets of a conversation that the attempt made", { timeout: 60_000 }, () => {
   it.scopedLive("have what was put into it", () =>
     Effect.gen(function*() {
-      const path = join(yield* scratchFolder, "store.sqlite")
-      const proxy = proxyAt(path, "http://127.0.0.1:9")
-      yield* Effect.provide(
+      const triplets = yield* afterAttempt(nowhere, ({ claim: { attemptId } }) =>
         Effect.gen(function*() {
-          const { claim: { attemptId }, claim } = yield* nextAttempt
           const record = (at: string, request: object, response: object, span: Partial<FinishedSpan> = {}) =>
-            recordCall({
-              attemptId,
-              path: `/v1/${at}`,
-              request: Buffer.from(JSON.stringify(request)),
-              response: Buffer.from(JSON.stringify(response)),
-              span
-            })
+            recordCall({ attemptId, path: `/v1/${at}`, request: bytesOf(request), response: bytesOf(response), span })
           yield* record("conversations", { items: [said("user", "I am Bo.")] }, { id: "c", object: "conversation" })
           const who = { conversation: "c", input: "Who?" }
           yield* record("responses", who, { error: { message: "slow down" } }, { statusCode: 429 })
           yield* record("responses", who, responseOf("r1", "completed"))
           yield* record("responses", { conversation: "c", input: "Sure?" }, {}, { state: "client_cancel" })
           yield* record("responses", { conversation: "c", input: "Really?" }, responseOf("r2", "completed"))
-          yield* (yield* RolloutQueue).succeed(claim, { output: "", score: 1, rewards: [] })
-          const { stdout } = tau(["export", "triplets", "--store", path])
-          const asked = [said("user", "I am Bo."), said("user", "Who?")]
-          const told = stdout.trim().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>)
-          assert.deepStrictEqual(told.map(({ is_last, is_whole, prompt }) => ({ is_last, is_whole, prompt })), [
-            // A refusal adds nothing: the same was asked again.
-            { is_last: false, is_whole: true, prompt: asked },
-            // Nobody knows what came of a call that was cancelled.
-            {
-              is_last: true,
-              is_whole: false,
-              prompt: [...asked, said("assistant", "the answer of r1"), said("user", "Really?")]
-            }
-          ])
-        }),
-        Layer.provideMerge(Layer.mergeAll(RunStore.layer, RolloutQueue.layer), proxy)
-      )
+        }), tripletsIn)
+      const asked = [said("user", "I am Bo."), said("user", "Who?")]
+      assert.deepStrictEqual(triplets.map(({ is_last, is_whole, prompt }) => ({ is_last, is_whole, prompt })), [
+        // A refusal adds nothing: the same was asked again.
+        { is_last: false, is_whole: true, prompt: asked },
+        // Nobody knows what came of a call that was cancelled.
+        {
+          is_last: true,
+          is_whole: false,
+          prompt: [...asked, said("assistant", "the answer of r1"), said("user", "Really?")]
+        }
+      ])
     }))
 })
 
 describe("the triplets of a long chain of Responses", { timeout: 120_000 }, () => {
   it.scopedLive("take no more memory than one of them", () =>
     Effect.gen(function*() {
-      const path = join(yield* scratchFolder, "store.sqlite")
-      const proxy = proxyAt(path, "http://127.0.0.1:9")
-      yield* Effect.provide(
+      const told = yield* afterAttempt(nowhere, ({ claim: { attemptId } }) =>
         Effect.gen(function*() {
-          const { claim: { attemptId }, claim } = yield* nextAttempt
-          const bytesOf = (value: object) => Buffer.from(JSON.stringify(value))
           for (let n = 0; n < 80; n++) {
             yield* recordCall({
               attemptId,
@@ -198,10 +198,7 @@ describe("the triplets of a long chain of Responses", { timeout: 120_000 }, () =
               response: bytesOf(responseOf(`r${n}`, "completed"))
             })
           }
-          yield* (yield* RolloutQueue).succeed(claim, { output: "", score: 1, rewards: [] })
-          assert.deepStrictEqual(yield* linesWithin(64, ["export", "triplets", "--store", path]), [80, 0])
-        }),
-        Layer.provideMerge(Layer.mergeAll(RunStore.layer, RolloutQueue.layer), proxy)
-      )
+        }), (path) => linesWithin(64, ["export", "triplets", "--store", path]))
+      assert.deepStrictEqual(told, [80, 0])
     }))
 })

@@ -90,15 +90,7 @@ const executorOf = ({ temperature }: RunInput) => ({
 /** All that the run works with, but for its resources, which the store may hold. */
 const runtimeOf = Effect.fnUntraced(function*(input: RunInput, { dimensions, safety }: BenchmarkInputs) {
   const environment = process.env
-  const upstream = yield* upstreamOf(
-    {
-      model: input.model,
-      modelRef: input.modelRef,
-      proxy: { bind: freePort, ...(input.upstreamUrl !== null && { upstreamUrl: input.upstreamUrl }) }
-    },
-    {},
-    environment
-  )
+  const upstream = yield* upstreamOf({ ...input, flag: input.upstreamUrl ?? undefined }, environment)
   const announcing = yield* Layer.build(Announcer.layer(process.stderr, environment))
   const proxy = runProxy({
     say: Context.get(announcing, Announcer).say,

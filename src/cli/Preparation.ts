@@ -17,7 +17,8 @@ export const preparation = Effect.fnUntraced(function*(mode: OptimizeMode, envir
   yield* checkForce(mode, config)
   yield* checkPrograms(mode.configPath, config, folder)
   const seed = yield* seedResources(mode, config)
-  const upstream = yield* upstreamOf(mode, config, environment)
+  const places = { flag: mode.proxy.upstreamUrl, config: config.upstream_url }
+  const upstream = yield* upstreamOf({ ...mode, ...places }, environment)
   const judges = yield* Effect.forEach(
     judgeModels(config, mode.modelRef),
     (model) => sideModel(mode, model, environment)

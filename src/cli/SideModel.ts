@@ -33,10 +33,8 @@ export const sideModel = (
     if (provider === mode.model.provider && provider !== "sim" && url === undefined) {
       return { modelRef, name, upstream: null }
     }
-    const { dryRun, proxy: { bind } } = mode
-    const at = url === undefined ? {} : { upstream_url: url }
-    const asked = { model: { provider, name }, modelRef, proxy: { bind }, dryRun }
-    const upstream = yield* upstreamOf(asked, at, environment, "name another model in the config")
+    const asked = { model: { provider, name }, modelRef, config: url, dryRun: mode.dryRun }
+    const upstream = yield* upstreamOf(asked, environment, "name another model in the config")
     return { modelRef, name, upstream }
   })
 

@@ -1,6 +1,6 @@
 /** A small part of JSONPath (RFC 9535), enough to name what is not for the record: `$.user`, `$.messages[*].content`. */
 import { parseJson } from "./Json.js"
-import { backslash, comma, isSpace, listCloses, listOpens, objectCloses, objectOpens, quote } from "./jsonBytes.js"
+import { comma, endOfText, isSpace, listCloses, listOpens, objectCloses, objectOpens, quote } from "./jsonBytes.js"
 
 type Step = { readonly kind: "key"; readonly key: string } | { readonly kind: "every" } | { readonly kind: "below" } | {
   readonly kind: "index"
@@ -113,7 +113,7 @@ class Walk {
 
   private key(): string {
     const start = this.at
-    this.text()
+    this.at = endOfText(this.json, start)
     const token = this.json.slice(start, this.at)
     return token.includes("\\") ? JSON.parse(token) as string : token.slice(1, -1)
   }
@@ -134,7 +134,7 @@ class Walk {
     let depth = 0
     do {
       const code = this.json.charCodeAt(this.at)
-      if (code === quote) this.text()
+      if (code === quote) this.at = endOfText(this.json, this.at)
       else if (depth === 0 && code !== objectOpens && code !== listOpens) this.word()
       else {
         if (code === objectOpens || code === listOpens) depth++
@@ -142,14 +142,6 @@ class Walk {
         this.at++
       }
     } while (depth > 0)
-  }
-
-  private text() {
-    const { json } = this
-    for (this.at++; json.charCodeAt(this.at) !== quote; this.at++) {
-      if (json.charCodeAt(this.at) === backslash) this.at++
-    }
-    this.at++
   }
 
   /** A number, `true`, `false` or `null`. */

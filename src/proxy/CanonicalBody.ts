@@ -3,7 +3,7 @@ import { isUtf8 } from "node:buffer"
 import { hash } from "node:crypto"
 import { endpointOf } from "../openai/Endpoint.js"
 import { isObject, parseJson, utf8Of } from "../openai/Json.js"
-import { backslash, quote } from "../openai/jsonBytes.js"
+import { endOfText } from "../openai/jsonBytes.js"
 import { canonicalJson } from "../store/canonicalJson.js"
 
 /** A longer body is compared byte by byte: to parse it would hold up every other call. */
@@ -56,12 +56,6 @@ const withLongNumbers = (json: string): string => {
     exact += json.slice(end, at)
   }
   return exact
-}
-
-const endOfText = (json: string, open: number): number => {
-  let at = open + 1
-  while (at < json.length && json.charCodeAt(at) !== quote) at += json.charCodeAt(at) === backslash ? 2 : 1
-  return at + 1
 }
 
 /** Of a multipart body (RFC 2046, section 5.1.1): its first line, which its last repeats. */

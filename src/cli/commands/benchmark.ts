@@ -1,8 +1,9 @@
 import { shown } from "../../domain/shown.js"
 import { type CommandArguments, defineCommand } from "../Command.js"
-import { Mistake, readInteger, readModel, readNumber, readPath, readUrl } from "../FlagValue.js"
+import { Mistake, readChoice, readInteger, readModel, readNumber, readPath, readUrl } from "../FlagValue.js"
 import type { GivenFlags } from "../GivenFlags.js"
 import type { ModelRef } from "../Mode.js"
+import { optional } from "../ReadingFlags.js"
 import { type BenchmarkAction, benchmarkActions, flagTable } from "./benchmarkFlags.js"
 
 interface Common {
@@ -86,8 +87,6 @@ const required = (flags: GivenFlags, action: BenchmarkAction, name: string) => {
   return given
 }
 
-const optional = <A>(given: A | undefined): A | null => given ?? null
-
 const read = ({ flags, operands: [word, ...files] }: CommandArguments): BenchmarkInput => {
   const action = word as BenchmarkAction
   for (const flag of flagTable) {
@@ -100,17 +99,11 @@ const read = ({ flags, operands: [word, ...files] }: CommandArguments): Benchmar
   }
   const pathOf = (name: string) => readPath(flags.get(name))
   const numberOf = (name: string) => readNumber(flags.get(name))
-  const found = <A>(name: string, readOne: (given: NonNullable<ReturnType<GivenFlags["find"]>>) => A): A | null => {
-    const given = flags.find(name)
-    return given === undefined ? null : readOne(given)
-  }
-  const common = { generatedAt: optional(flags.find("generated-at")?.text), out: found("out", readPath) }
+  const textOf = (name: string) => flags.find(name)?.text ?? null
+  const common = { generatedAt: textOf("generated-at"), out: optional(flags, "out", readPath) }
   switch (action) {
     case "run": {
-      const kind = required(flags, action, "report-kind").text
-      if (kind !== "baseline" && kind !== "trained") {
-        throw new Mistake(`--report-kind: expected baseline or trained, found ${shown(kind)}`)
-      }
+      const kind = readChoice(required(flags, action, "report-kind"), ["baseline", "trained"])
       const model = required(flags, action, "model")
       return {
         action,
@@ -119,16 +112,16 @@ const read = ({ flags, operands: [word, ...files] }: CommandArguments): Benchmar
         model: readModel(model),
         modelRef: model.text,
         resources: required(flags, action, "resources").text,
-        episodes: found("episodes", readInteger),
+        episodes: optional(flags, "episodes", readInteger),
         seed: readInteger(flags.get("seed")),
         kind,
-        runId: optional(flags.find("run-id")?.text),
+        runId: textOf("run-id"),
         storePath: pathOf("store"),
-        scorersPath: found("scorers", readPath),
-        safetyPath: found("safety-reward", readPath),
-        temperature: found("temperature", readNumber),
+        scorersPath: optional(flags, "scorers", readPath),
+        safetyPath: optional(flags, "safety-reward", readPath),
+        temperature: optional(flags, "temperature", readNumber),
         workers: readInteger(flags.get("workers")),
-        upstreamUrl: found("upstream-url", readUrl)
+        upstreamUrl: optional(flags, "upstream-url", readUrl)
       }
     }
     case "significance":
@@ -142,7 +135,7 @@ const read = ({ flags, operands: [word, ...files] }: CommandArguments): Benchmar
         unpaired: flags.isOn("unpaired"),
         minRewardDelta: numberOf("min-reward-delta"),
         maxSafetyRegression: numberOf("max-safety-regression"),
-        maxPValue: found("max-p-value", readNumber)
+        maxPValue: optional(flags, "max-p-value", readNumber)
       }
     case "stability":
       if (files.length % 2 === 1) {
@@ -176,7 +169,7 @@ const read = ({ flags, operands: [word, ...files] }: CommandArguments): Benchmar
       return { action, root: pathOf("root"), files }
     case "archive":
     case "purge":
-      return { action, root: pathOf("root"), dryRun: flags.isOn("dry-run"), now: optional(flags.find("now")?.text) }
+      return { action, root: pathOf("root"), dryRun: flags.isOn("dry-run"), now: textOf("now") }
   }
 }
 

@@ -1,6 +1,7 @@
 import { defineCommand } from "../Command.js"
 import { path } from "../flags.js"
 import { Mistake, readInteger, readModel, readPath } from "../FlagValue.js"
+import { optional } from "../ReadingFlags.js"
 
 export const drill = defineCommand({
   name: "drill",
@@ -73,13 +74,10 @@ export const drill = defineCommand({
     }
   ],
   read: ({ flags }) => {
-    const optional = (name: string) => {
-      const given = flags.find(name)
-      return given === undefined ? null : readPath(given)
-    }
+    const pathOf = (name: string) => optional(flags, name, readPath)
     const model = flags.find("model")
     const rollouts = flags.find("rollouts")
-    const configPath = optional("config")
+    const configPath = pathOf("config")
     if ((configPath === null) !== (model === undefined)) throw new Mistake("--config and --model go together")
     if (configPath !== null && rollouts !== undefined) {
       throw new Mistake("--rollouts is for the simulated run: the config has its own examples")
@@ -89,11 +87,11 @@ export const drill = defineCommand({
     return {
       kills,
       seed: readInteger(flags.get("seed")),
-      stateDir: optional("state-dir"),
+      stateDir: pathOf("state-dir"),
       rollouts: rollouts === undefined ? Math.max(16, 4 * kills) : readInteger(rollouts),
       own: configPath === null || model === undefined ? null : { configPath, model: model.text },
       runId: flags.find("run-id")?.text ?? null,
-      artifact: optional("artifact"),
+      artifact: pathOf("artifact"),
       json: flags.isOn("json")
     }
   },

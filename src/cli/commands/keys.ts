@@ -1,7 +1,7 @@
 import { defineCommand } from "../Command.js"
 import { path } from "../flags.js"
 import { Mistake, readInteger } from "../FlagValue.js"
-import { readStorePath } from "../ReadingFlags.js"
+import { optional, readStorePath } from "../ReadingFlags.js"
 
 export const keys = defineCommand({
   name: "keys",
@@ -51,14 +51,13 @@ export const keys = defineCommand({
     if (scope !== "capture" && !/^run-[\w-]{1,64}$/.test(scope)) {
       throw new Mistake("--scope: expected capture or the id of a run, such as run-0001-d74f2d")
     }
-    const days = flags.find("expires-days")
     return {
       verb: verb as "create" | "list" | "revoke",
       id: id ?? null,
       storePath: readStorePath(flags, "training/store.sqlite"),
       name: flags.find("name")?.text ?? "",
       scope,
-      expiresDays: days === undefined ? null : readInteger(days),
+      expiresDays: optional(flags, "expires-days", readInteger),
       json: flags.isOn("json")
     }
   },

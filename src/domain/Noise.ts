@@ -106,7 +106,13 @@ const refusals = new Set(["401", "402", "403"])
 export const brokenRemedy = (causes: ReadonlyArray<BrokenBy>): string => {
   const isAway = ({ brokenBy }: BrokenBy) => brokenBy !== "scorer" && brokenBy !== "agent" && !refusals.has(brokenBy)
   const mend = [
-    ...(causes.some(isAway) ? ["bring the model back"] : []),
+    ...(causes.some(isAway)
+      ? [
+        causes.some(({ brokenBy }) => brokenBy === "timeout")
+          ? "bring the model back or raise attempt_timeout_secs"
+          : "bring the model back"
+      ]
+      : []),
     ...(causes.some(({ brokenBy }) => refusals.has(brokenBy)) ? ["mend the model's key or its account"] : []),
     ...(causes.some(({ brokenBy }) => brokenBy === "agent") ? ["bring the agent or its server back"] : []),
     ...(causes.some(({ brokenBy }) => brokenBy === "scorer") ? ["mend the scorer"] : [])

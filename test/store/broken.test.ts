@@ -1,9 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { join } from "node:path"
+import { WorkerId } from "../../src/domain/Ids.js"
+import { RolloutQueue } from "../../src/store/RolloutQueue.js"
+import { SearchStore } from "../../src/store/SearchStore.js"
 import { open } from "../../src/store/writer/Database.js"
+import type { FinishedSpan } from "../../src/store/writer/spans.js"
 import { storeBefore } from "../support/olderStore.js"
-import { scratchFolder } from "../support/store.js"
+import { recordCall } from "../support/recordedCall.js"
+import { begin, scratchFolder, withStore } from "../support/store.js"
 
 /** What an attempt failed with, and what is to be known of it. */
 const failures = [
@@ -18,7 +23,56 @@ const failures = [
   [null, null]
 ] as const
 
+const good = Buffer.from(JSON.stringify({ choices: [{ message: { content: "4" }, finish_reason: "stop" }] }))
+
+type Made = Partial<FinishedSpan> & { readonly response?: Buffer }
+
+const answered: Made = { response: good }
+/** Its client left after this long, and had got nothing. */
+const waited = (seconds: number): Made => ({
+  state: "client_cancel",
+  statusCode: null,
+  startTimeUs: Date.now() * 1000,
+  endTimeUs: (Date.now() + seconds * 1000) * 1000
+})
+
+/** What broke rollouts of a few milliseconds whose one attempt made these calls. */
+const brokenBy = (rollouts: ReadonlyArray<ReadonlyArray<Made>>, status: "failed" | "timeout" = "failed") =>
+  withStore(Effect.gen(function*() {
+    const { runId } = yield* begin(rollouts.length)
+    const queue = yield* RolloutQueue
+    const claims = yield* queue.claim({ runId, workerId: WorkerId.make("w"), leaseMs: 60_000, limit: rollouts.length })
+    for (const [n, claim] of claims.entries()) {
+      const { attemptId, rolloutId } = claim
+      yield* queue.start(claim)
+      for (const { response = Buffer.from("{}"), ...span } of rollouts[n]!) {
+        yield* recordCall({ attemptId, request: Buffer.from("{}"), response, span: { rolloutId, ...span } })
+      }
+      yield* queue.fail(claim, { status, error: "e", brokenBy: null, stderrTail: null, permanent: true })
+    }
+    const outcomes = yield* Effect.flatMap(
+      SearchStore,
+      (store) => store.outcomes(claims.map((claim) => claim.rolloutId))
+    )
+    return claims.map(({ rolloutId }) => outcomes.find(({ id }) => id === rolloutId)!.brokenBy)
+  }))
+
 describe("What broke an attempt", () => {
+  it.scopedLive("is its model where most of its time went by in calls that got nothing", () =>
+    Effect.gen(function*() {
+      const rollouts = [
+        [answered, waited(60)],
+        // A client's tries, each with a timeout of its own.
+        [waited(30), waited(30)],
+        [answered, waited(0)],
+        [waited(60), answered],
+        [{ ...waited(60), statusCode: 200 }]
+      ]
+      for (const status of ["timeout", "failed"] as const) {
+        assert.deepStrictEqual(yield* brokenBy(rollouts, status), ["timeout", "timeout", null, null, null])
+      }
+    }))
+
   it.scoped("is known of those that were made before it was noted", () =>
     Effect.gen(function*() {
       const path = join(yield* scratchFolder, "store.sqlite")

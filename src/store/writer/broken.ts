@@ -12,27 +12,50 @@ const lastBrokenBy = `(SELECT a.broken_by FROM attempts a WHERE a.id = ${lastAtt
 const broken = "'upstream_cut', 'upstream_error', 'timeout', 'refused'"
 
 /** A model's answer of a good status that no client can read: the page of a gateway, or JSON that ends in the middle. */
-const isUnreadable =
-  `(s.kind = 'llm' AND s.status_code < 400 AND s.attributes ->> '$."${GenAi.responseTruncated}"' IS NULL
-  AND s.attributes ->> '$."${GenAi.unassembled}"' IN ('response: not JSON', 'response: empty', 'response: not a JSON object'))`
+const isUnreadable = (span: string) =>
+  `(${span}.kind = 'llm' AND ${span}.status_code < 400 AND ${span}.attributes ->> '$."${GenAi.responseTruncated}"' IS NULL
+  AND ${span}.attributes ->> '$."${GenAi.unassembled}"' IN ('response: not JSON', 'response: empty', 'response: not a JSON object'))`
+
+/** Want of capacity or connection. */
+const isAway = (span: string) =>
+  `(${span}.state IN (${broken}) OR ${span}.status_code = 429 OR ${span}.status_code >= 500)`
+
+/** Want of a key or an account that is good, or of an answer that can be read. */
+const isRefused = (span: string) => `(${span}.status_code IN (401, 402, 403) OR ${isUnreadable(span)})`
+
+/** A state, a status or `unreadable`. */
+const causeOf = (span: string) =>
+  `CASE WHEN ${span}.state IN (${broken}) THEN ${span}.state WHEN ${span}.status_code < 400 THEN 'unreadable'
+   ELSE CAST(${span}.status_code AS TEXT) END`
+
+/** Its client left before there was any of an answer. */
+const gotNothing = (span: string) => `(${span}.state = 'client_cancel' AND ${span}.status_code IS NULL)`
+
+const nothingWentWellAfter = (span: string) =>
+  `NOT EXISTS (SELECT 1 FROM spans later
+   WHERE later.attempt_id = ${span}.attempt_id AND later.sequence_id > ${span}.sequence_id AND later.status_code < 400)`
+
+/** For more than half of its time an attempt named `a` waited in vain for answers that had not begun when it was ended. */
+const waitedInVain = `(SELECT sum(s.end_time_us - s.start_time_us) FROM spans s
+   WHERE s.attempt_id = a.id AND s.kind = 'llm' AND ${gotNothing("s")} AND ${nothingWentWellAfter("s")}
+  ) > 500 * (a.ended_at_ms - a.started_at_ms)`
 
 /**
  * What broke a failed rollout named `r`: `scorer` that could not judge, or what came of the last of its calls that failed for
  * want of capacity, connection, a key or account that is good, or an answer that can be read, and whose answer was not fetched
  * later: a state, a status or `unreadable`;
- * else `agent`, that could not be started or whose server did not answer or had no capacity. Null for a failure of its agent. A
- * refusal, or an answer, that a call went well after was of that call alone.
+ * else `agent`, that could not be started or whose server did not answer or had no capacity; else `timeout` where most of its
+ * time went by in calls that got nothing. Null for a failure of its agent. A refusal, or an answer, that a call went well after
+ * was of that call alone.
  */
 export const brokenBy =
   `CASE WHEN r.status <> 'failed' THEN NULL WHEN ${lastBrokenBy} = 'scorer' THEN 'scorer' ELSE coalesce((
-  SELECT CASE WHEN s.state IN (${broken}) THEN s.state WHEN s.status_code < 400 THEN 'unreadable' ELSE CAST(s.status_code AS TEXT) END
+  SELECT ${causeOf("s")}
   FROM spans s WHERE s.attempt_id = ${lastAttempt}
-    AND (s.state IN (${broken}) OR s.status_code = 429 OR s.status_code >= 500
-      OR (s.status_code IN (401, 402, 403) OR ${isUnreadable}) AND NOT EXISTS (
-        SELECT 1 FROM spans later
-        WHERE later.attempt_id = s.attempt_id AND later.sequence_id > s.sequence_id AND later.status_code < 400))
+    AND (${isAway("s")} OR ${isRefused("s")} AND ${nothingWentWellAfter("s")})
     AND ${isUnanswered("s")}
-  ORDER BY s.sequence_id DESC LIMIT 1), ${lastBrokenBy}) END`
+  ORDER BY s.sequence_id DESC LIMIT 1), ${lastBrokenBy},
+  (SELECT 'timeout' FROM attempts a WHERE a.id = ${lastAttempt} AND ${waitedInVain})) END`
 
 /** Whether a rollout named `r` failed without a word of a scorer. */
 export const isUnjudged =

@@ -100,7 +100,7 @@ const because = (brokenBy: string): string => {
 }
 
 /** Statuses that refuse a key, or whoever pays for it. */
-const refusals = new Set(["401", "402", "403"])
+export const refusals: ReadonlySet<string> = new Set(["401", "402", "403"])
 
 /** What to do about it, and then to begin again. */
 export const brokenRemedy = (causes: ReadonlyArray<BrokenBy>): string => {

@@ -6,8 +6,10 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { Attribution, toBaseUrl } from "../domain/Attribution.js"
 import type { RunId } from "../domain/Ids.js"
+import { refusals } from "../domain/Noise.js"
 import { type RolloutRejected, Scorer } from "../domain/Reward.js"
 import { type Claim, RolloutQueue } from "../store/RolloutQueue.js"
+import { RunFindings } from "../store/RunFindings.js"
 import { WorkerStore } from "../store/WorkerStore.js"
 import { Self } from "./Actor.js"
 import { AgentEndpoint } from "./AgentEndpoint.js"
@@ -72,6 +74,7 @@ const attempts = (timeout: Duration.Duration) =>
     const announcer = yield* Announcer
     const endpoint = yield* AgentEndpoint
     const executor = yield* Executor
+    const findings = yield* RunFindings
     const queue = yield* RolloutQueue
     const scorer = yield* Scorer
 
@@ -91,9 +94,17 @@ const attempts = (timeout: Duration.Duration) =>
           lastWords = asked
         }
       }).pipe(
-        Effect.timeoutFail({ duration: timeout, onTimeout: () => timedOut(timeout, lastWords()) })
+        Effect.timeoutFail({ duration: timeout, onTimeout: () => timedOut(timeout, lastWords()) }),
+        Effect.tap(() => heard(claim, lastWords))
       )
     }
+
+    /** An agent that goes on without its model has an answer that says nothing of its texts. */
+    const heard = ({ attemptId }: Claim, lastWords: () => string | null) =>
+      Effect.flatMap(
+        whenWritable(findings.unheard(attemptId)),
+        (cause) => cause === null ? Effect.void : unheard(cause, lastWords())
+      )
 
     const score = ({ attemptId, input, rolloutId }: Claim, execution: Execution) =>
       scorer.score({ rolloutId, attemptId, example: input, ...execution }).pipe(
@@ -108,7 +119,9 @@ const attempts = (timeout: Duration.Duration) =>
           Effect.flatMap((execution) =>
             Effect.map(score(claim, execution), (scored) => ({ output: execution.output, ...scored }))
           ),
-          Effect.either
+          Effect.map(Either.right),
+          Effect.catchTag("AttemptFailed", "RolloutRejected", (failure) =>
+            Effect.succeed(Either.left(failure)))
         )
         yield* confirm
         starting.withdraw()
@@ -129,8 +142,7 @@ const attempts = (timeout: Duration.Duration) =>
               stderrTail: failure.stderrTail,
               permanent: failure.permanent
             }),
-          onRight: (success) =>
-            queue.succeed(claim, { ...success, starts: true })
+          onRight: (success) => queue.succeed(claim, { ...success, starts: true })
         }))
       })
   })
@@ -148,6 +160,14 @@ const rejection = ({ message, rewards }: RolloutRejected) => ({
 
 const brokenBy = ({ reason }: AttemptFailed) =>
   reason === "scorer" ? "scorer" : reason === "away" || reason === "unstarted" ? "agent" : null
+
+const unheard = (cause: string, stderrTail: string | null) =>
+  new AttemptFailed({
+    reason: "model",
+    detail: `the agent answered, but none of its model calls was answered (the last one: ${cause})`,
+    permanent: refusals.has(cause),
+    stderrTail
+  })
 
 const timedOut = (timeout: Duration.Duration, stderrTail: string | null) =>
   new AttemptFailed({

@@ -7,7 +7,7 @@ import type { BrokenBy } from "../domain/Noise.js"
 import { orStoreError } from "./reading.js"
 import { type Usage, usageOfRun } from "./spanUsage.js"
 import type { StoreError } from "./StoreError.js"
-import { brokenBy } from "./writer/broken.js"
+import { brokenBy, unheard } from "./writer/broken.js"
 import { handedBack } from "./writer/rollouts.js"
 import { allCounted } from "./writer/runCounts.js"
 import { latestStart } from "./writer/standing.js"
@@ -57,6 +57,11 @@ export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFinding
   readonly takenUpAgain: (runId: RunId, start: number) => Effect.Effect<number, StoreError>
   /** What failed for want of its model or its scorer, by mode and cause. */
   readonly broken: (runId: RunId) => Effect.Effect<ReadonlyArray<Broken>, StoreError>
+  /**
+   * What came of the last model call of an attempt whose model calls all failed for want of their provider; null where one was
+   * answered, and where none was made.
+   */
+  readonly unheard: (attemptId: AttemptId) => Effect.Effect<string | null, StoreError>
   readonly fatesOf: (attempts: ReadonlyArray<AttemptId>) => Effect.Effect<Fates, StoreError>
   /** In how many calls each rule of the run's `rewrite` found its text, and in how many not. In no order. */
   readonly rewrites: (runId: RunId) => Effect.Effect<ReadonlyArray<RewriteCount>, StoreError>
@@ -83,6 +88,11 @@ export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFinding
                     WHERE r.run_id = ${runId} AND r.status = 'failed')
               WHERE broken_by IS NOT NULL GROUP BY 1, 2`
           ),
+        unheard: (attemptId) =>
+          orStoreError(
+            "reading how an attempt's calls ended",
+            sql.unsafe<{ cause: string }>(unheard, [attemptId])
+          ).pipe(Effect.map(([call]) => call?.cause ?? null)),
         fatesOf: (attempts) =>
           orStoreError(
             "reading what became of attempts",

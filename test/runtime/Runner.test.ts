@@ -1,8 +1,34 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { AttemptFailed } from "../../src/runtime/Executor.js"
-import { type FakeAgent, runIn, runtimeAt } from "../support/runtime.js"
-import { scratchFolder } from "../support/store.js"
+import type { Writer } from "../../src/store/Writer.js"
+import type { FinishedSpan } from "../../src/store/writer/spans.js"
+import { recordCall } from "../support/recordedCall.js"
+import { type FakeAgent, runIn, runtimeAt, storePathIn } from "../support/runtime.js"
+import { rowsOf, scratchFolder } from "../support/store.js"
+
+type Made = Partial<FinishedSpan> & { readonly response?: string }
+
+const good: Made = { response: JSON.stringify({ choices: [{ message: { content: "4" }, finish_reason: "stop" }] }) }
+const status = (statusCode: number): Made => ({ statusCode, response: "{\"error\":{\"message\":\"no\"}}" })
+const leftEarly: Made = { state: "client_cancel", statusCode: null, response: "" }
+
+/** Calls of an agent that answers whatever comes of them, and how its rollout ends. */
+const swallowing: ReadonlyArray<
+  readonly [calls: ReadonlyArray<Made>, cause: string | null, attempts: number]
+> = [
+  [[status(401)], "401", 1],
+  [[status(429), status(503)], "503", 2],
+  [[{ response: "<html>Sign in to this network</html>" }], "unreadable", 2],
+  [[{ state: "upstream_error", statusCode: null }, leftEarly], "upstream_error", 2],
+  [[status(429), good], null, 1],
+  // It may have asked for something that it can do without.
+  [[good, status(403)], null, 1],
+  [[status(400)], null, 1],
+  [[leftEarly], null, 1],
+  [[{ ...status(401), path: "/v1/files" }], null, 1],
+  [[], null, 1]
+]
 
 describe("A runner", () => {
   it.scopedLive("charges no attempt whose calls could not be recorded, and begins none until they can", () =>
@@ -29,6 +55,50 @@ describe("A runner", () => {
       assert.include(
         said.join("\n"),
         "handed back run-0001-c0ffee-train-0001, uncharged: its calls cannot be recorded: the disk is full"
+      )
+    }))
+
+  it.scopedLive("takes no answer of an agent whose model calls all failed for want of their provider", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      let record: (call: Parameters<typeof recordCall>[0]) => Effect.Effect<void, string> = () => Effect.void
+      const agent: FakeAgent = {
+        execute: ({ attemptId, example, onSpeech, rolloutId }) =>
+          Effect.gen(function*() {
+            onSpeech?.(() => "no luck")
+            const [calls] = swallowing[Number(String(example["prompt"]).replace("question ", "")) - 1]!
+            for (const { path, response = "", ...span } of calls) {
+              yield* record({
+                attemptId,
+                request: Buffer.from("{}"),
+                response: Buffer.from(response),
+                ...(path !== undefined && { path }),
+                span: { rolloutId, ...span }
+              })
+            }
+            return { output: "Sorry, something went wrong." }
+          }).pipe(Effect.orDie)
+      }
+      const running = Effect.gen(function*() {
+        const writer = yield* Effect.context<Writer>()
+        record = (call) => Effect.provide(recordCall(call), writer)
+        return yield* runIn(folder, swallowing.length, { max_attempts: 2 })
+      })
+      const summary = yield* Effect.provide(running, runtimeAt(folder, agent))
+      assert.deepInclude(summary, { succeeded: 6, failed: 4 })
+      const error = (cause: string) =>
+        `the agent answered, but none of its model calls was answered (the last one: ${cause})`
+      assert.deepStrictEqual(
+        rowsOf(
+          storePathIn(folder),
+          `SELECT r.error, attempts, stderr_tail FROM rollouts r JOIN attempts a ON a.rollout_id = r.id AND a.n = r.attempts
+           ORDER BY ordinal`
+        ),
+        swallowing.map(([, cause, attempts]) => ({
+          error: cause === null ? null : error(cause),
+          attempts,
+          stderr_tail: cause === null ? null : "no luck"
+        }))
       )
     }))
 })

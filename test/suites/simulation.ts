@@ -21,6 +21,7 @@ import { runner } from "../../src/runtime/Runner.js"
 import { supervision } from "../../src/runtime/Supervisor.js"
 import { BegunCalls } from "../../src/store/BegunCalls.js"
 import { RolloutQueue } from "../../src/store/RolloutQueue.js"
+import { RunFindings } from "../../src/store/RunFindings.js"
 import { type RunProgress, RunStore } from "../../src/store/RunStore.js"
 import { StoreProcess } from "../../src/store/Sqlite.js"
 import { StoreError } from "../../src/store/StoreError.js"
@@ -53,6 +54,18 @@ const faultsUntilMs = 90_000
 const endsByMs = 900_000
 const rollouts = 10
 const attemptsMax = 3
+
+const unused = () => Effect.dieMessage("the simulation does not ask for this")
+/** Its agents make no calls. */
+const findings: typeof RunFindings.Service = {
+  of: unused,
+  takenUpAgain: unused,
+  broken: unused,
+  unheard: () => Effect.succeed(null),
+  fatesOf: unused,
+  rewrites: unused,
+  usage: unused
+}
 
 export const simulate = (options: SimulationOptions): Simulated => new Simulation(options).run()
 
@@ -175,6 +188,7 @@ class Simulation {
         Layer.mergeAll(
           Layer.succeed(Announcer, announcer),
           Layer.succeed(RunStore, this.runStore),
+          Layer.succeed(RunFindings, findings),
           Layer.succeed(Executor, { execute: (assignment) => this.execute(process, assignment) }),
           Layer.succeed(Scorer, { score: () => Effect.succeed({ rewards: [], score: 1 }) }),
           Layer.succeed(AgentEndpoint, {
@@ -219,7 +233,6 @@ class Simulation {
   }
 
   private get runStore(): typeof RunStore.Service {
-    const unused = () => Effect.dieMessage("the simulation does not ask for this")
     const rows = () => this.store.facts().rollouts.filter(({ runId }) => runId === this.runId)
     return {
       begin: unused,

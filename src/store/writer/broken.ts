@@ -23,6 +23,8 @@ const isAway = (span: string) =>
 /** Want of a key or an account that is good, or of an answer that can be read. */
 const isRefused = (span: string) => `(${span}.status_code IN (401, 402, 403) OR ${isUnreadable(span)})`
 
+const isFault = (span: string) => `((${isAway(span)} OR ${isRefused(span)}) AND ${isUnanswered(span)})`
+
 /** A state, a status or `unreadable`. */
 const causeOf = (span: string) =>
   `CASE WHEN ${span}.state IN (${broken}) THEN ${span}.state WHEN ${span}.status_code < 400 THEN 'unreadable'
@@ -56,6 +58,16 @@ export const brokenBy =
     AND ${isUnanswered("s")}
   ORDER BY s.sequence_id DESC LIMIT 1), ${lastBrokenBy},
   (SELECT 'timeout' FROM attempts a WHERE a.id = ${lastAttempt} AND ${waitedInVain})) END`
+
+/**
+ * What came of the last model call of an attempt (`?`) none of whose model calls was answered for such want. No row where one was,
+ * and where there was none.
+ */
+export const unheard = `SELECT ${causeOf("s")} AS cause FROM spans s
+   WHERE s.attempt_id = ? AND s.kind = 'llm' AND ${isFault("s")} AND NOT EXISTS (
+     SELECT 1 FROM spans other WHERE other.attempt_id = s.attempt_id AND other.kind = 'llm'
+       AND (${gotNothing("other")} OR ${isFault("other")}) IS NOT TRUE)
+   ORDER BY s.sequence_id DESC LIMIT 1`
 
 /** Whether a rollout named `r` failed without a word of a scorer. */
 export const isUnjudged =

@@ -136,6 +136,11 @@ const reportedIn = (object: unknown): ReportedError | null => {
   return { message: "the response failed", type: null }
 }
 
+/** Some gateways answer so where their provider was away, or a filter of theirs was not. A stream says it with its last event. */
+const hasNoChoice = (api: Endpoint["api"], { error, isOver, object, wire }: Answer): boolean =>
+  (api === "chat_completions" || api === "completions") && error === null && (wire === "http" || isOver) &&
+  isObject(object) && Object.hasOwn(object, "choices") && listAt(object, "choices").length === 0
+
 const readRequest = (call: RecordedCall): { readonly object: unknown; readonly reason: string | null } => {
   // A Realtime server answers speech of its own accord.
   if (call.isOverWebSocket === true && call.requestBytes.length === 0) return { object: undefined, reason: null }
@@ -239,7 +244,9 @@ export const derive = (call: RecordedCall): Derived => {
   describeSession(attributes, sessionOf(call.sessionHeader ?? null, request.object))
   if (kind === "llm") attributes.set(GenAi.callRole, roleOf(call.path, request.object))
   attributes.set(GenAi.wire, answer.wire)
-  const reason = failed || call.statusCode === null ? null : answer.reason
+  const reason = failed || call.statusCode === null
+    ? null
+    : answer.reason ?? (hasNoChoice(api, answer) ? "response: no choices" : null)
   attributes.set(
     GenAi.unassembled,
     request.reason === null || reason === null ? request.reason ?? reason : `${request.reason}; ${reason}`

@@ -178,6 +178,18 @@ describe("derive", () => {
     )
   })
 
+  it("marks an answer without a choice once it is whole", () => {
+    const over = "data: [DONE]\n\n"
+    const filtered = "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n"
+    const said = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\"finish_reason\":\"stop\"}]}\n\n"
+    for (const text of ["{\"choices\":[]}", "{\"choices\":null,\"usage\":{\"prompt_tokens\":5}}", filtered + over]) {
+      assert.strictEqual(unassembled({ responseBytes: Buffer.from(text) }), "response: no choices")
+    }
+    for (const text of ["{\"choices\":[{\"message\":{\"content\":\"\"}}]}", filtered, filtered + said + over, "{}"]) {
+      assert.strictEqual(unassembled({ responseBytes: Buffer.from(text) }), undefined)
+    }
+  })
+
   it("says what kind of error an answer or a stream was", () => {
     const refused = derive({
       ...chat,

@@ -73,6 +73,15 @@ describe("What broke an attempt", () => {
       }
     }))
 
+  it.scopedLive("is its model where its last answer has no choice, but not where it has one without a text", () =>
+    Effect.gen(function*() {
+      const saying = (value: unknown): Made => ({ response: Buffer.from(JSON.stringify(value)) })
+      const none = saying({ choices: [] })
+      const empty = saying({ choices: [{ message: { content: "" }, finish_reason: "stop" }] })
+      const rollouts = [[none], [answered, none], [none, answered], [empty]]
+      assert.deepStrictEqual(yield* brokenBy(rollouts), ["unreadable", "unreadable", null, null])
+    }))
+
   it.scoped("is known of those that were made before it was noted", () =>
     Effect.gen(function*() {
       const path = join(yield* scratchFolder, "store.sqlite")

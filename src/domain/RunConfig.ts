@@ -166,7 +166,7 @@ export const ResumeConfig = Schema.Struct({
   replay: withDefault(
     Schema.Literal("after-crash", "always", "never"),
     "after-crash",
-    "Whether calls of an attempt are answered from those before it: `after-crash` when those ended with their worker, `always` also when they failed, or `never`"
+    "Whether calls of an attempt are answered from those before it: `after-crash` when those ended with their worker or could not be scored, `always` also when they failed, or `never`"
   )
 })
 export type ResumeConfig = typeof ResumeConfig.Type

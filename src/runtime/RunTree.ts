@@ -70,7 +70,8 @@ export const runTree = ({ begun, checkpoints, config, reported, search }: RunTre
     const work = runner({
       runId,
       pollIntervalMs: config.poll_interval_ms,
-      attemptTimeoutSecs: config.attempt_timeout_secs
+      attemptTimeoutSecs: config.attempt_timeout_secs,
+      attemptsMax: config.max_attempts
     })
     // Started in this order and stopped in reverse: leases are renewed until the last runner has stopped.
     const tree = yield* supervision([

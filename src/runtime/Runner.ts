@@ -4,6 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import { Attribution, toBaseUrl } from "../domain/Attribution.js"
 import type { RunId } from "../domain/Ids.js"
 import { refusals } from "../domain/Noise.js"
@@ -23,18 +24,20 @@ export interface RunnerOptions {
   /** Pause before asking again when nothing was due. */
   readonly pollIntervalMs: number
   readonly attemptTimeoutSecs: number
+  /** How often a scorer is asked that cannot judge. */
+  readonly attemptsMax: number
 }
 
 /**
  * Works until it is told to drain, under a worker id of its own. Between two rollouts it looks into its mailbox. Interruption
  * hands back what it holds, uncharged.
  */
-export const runner = ({ attemptTimeoutSecs, pollIntervalMs, runId }: RunnerOptions) =>
+export const runner = ({ attemptTimeoutSecs, attemptsMax, pollIntervalMs, runId }: RunnerOptions) =>
   Effect.scoped(Effect.gen(function*() {
     const announcer = yield* Announcer
     const endpoint = yield* AgentEndpoint
     const leases = yield* Leases
-    const attempt = yield* attempts(Duration.seconds(attemptTimeoutSecs))
+    const attempt = yield* attempts(Duration.seconds(attemptTimeoutSecs), attemptsMax)
     const { mailbox, workOn } = yield* Self
     const workerId = yield* Effect.flatMap(WorkerStore, (workers) => whenWritable(workers.register(runId)))
 
@@ -69,7 +72,7 @@ export const runner = ({ attemptTimeoutSecs, pollIntervalMs, runId }: RunnerOpti
   }))
 
 /** One attempt at what a lease holds. The agent's failures are recorded; only the store's are left to the caller. */
-const attempts = (timeout: Duration.Duration) =>
+const attempts = (timeout: Duration.Duration, attemptsMax: number) =>
   Effect.gen(function*() {
     const announcer = yield* Announcer
     const endpoint = yield* AgentEndpoint
@@ -106,10 +109,15 @@ const attempts = (timeout: Duration.Duration) =>
         (cause) => cause === null ? Effect.void : unheard(cause, lastWords())
       )
 
+    /** What a scorer could not do is tried again where the answer is: another run of the agent would be paid for, and no better. */
     const score = ({ attemptId, input, rolloutId }: Claim, execution: Execution) =>
-      scorer.score({ rolloutId, attemptId, example: input, ...execution }).pipe(
+      Effect.suspend(() => scorer.score({ rolloutId, attemptId, example: input, ...execution })).pipe(
+        Effect.retry({
+          while: ({ _tag }) => _tag === "ScoringFailed",
+          schedule: Schedule.intersect(scoringPauses, Schedule.recurs(attemptsMax - 1))
+        }),
         Effect.catchTag("ScoringFailed", ({ message }) =>
-          new AttemptFailed({ reason: "scorer", detail: message, permanent: false, stderrTail: null }))
+          new AttemptFailed({ reason: "scorer", detail: message, permanent: true, stderrTail: null }))
       )
 
     return ({ claim, confirm, lose }: Lease) =>
@@ -146,6 +154,8 @@ const attempts = (timeout: Duration.Duration) =>
         }))
       })
   })
+
+const scoringPauses = Schedule.union(Schedule.exponential("250 millis"), Schedule.spaced("30 seconds"))
 
 /** Fails for good, and keeps the rewards that say why. */
 const rejection = ({ message, rewards }: RolloutRejected) => ({

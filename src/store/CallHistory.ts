@@ -36,7 +36,8 @@ export type ReplayFrom = "after-crash" | "always"
 export interface CallHistory {
   /**
    * The calls that this attempt may make again and has not yet, in order. `after-crash` looks back over the attempts right
-   * before it that ended with their worker, up to the first that ended by itself; `always` over all before it.
+   * before it that ended with their worker, or whose answer no scorer could judge, up to the first that ended by itself; `always`
+   * over all before it.
    */
   readonly before: (attemptId: string, from: ReplayFrom) => Effect.Effect<ReadonlyArray<PastCall>, StoreError>
   /** A recorded body; null when it is not there. */
@@ -67,11 +68,13 @@ interface AttemptRow {
   readonly id: string
   readonly n: number
   readonly isReplayable: number
+  readonly isUnjudged: number
 }
 
 const before = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, attemptId: string, from: ReplayFrom) {
   const attempts = yield* sql<AttemptRow>`
-    SELECT a.id, a.n, a.status = 'unresponsive' OR (a.status = 'failed' AND a.error = ${handedBack}) AS is_replayable
+    SELECT a.id, a.n, a.broken_by IS 'scorer' AS is_unjudged,
+      a.status = 'unresponsive' OR (a.status = 'failed' AND a.error = ${handedBack}) OR a.broken_by IS 'scorer' AS is_replayable
     FROM attempts a JOIN attempts self ON self.rollout_id = a.rollout_id AND a.n <= self.n
     WHERE self.id = ${attemptId} ORDER BY a.n DESC`
   const [self, ...earlier] = attempts
@@ -99,6 +102,7 @@ interface Row {
   readonly responseSha256: string | null
   readonly replayOf: string | null
   readonly hasDiverged: number | null
+  readonly role: string | null
   readonly contentType: string | null
   readonly contentEncoding: string | null
   readonly isRequestCut: number
@@ -111,7 +115,8 @@ const attribute = (name: string) => `attributes ->> '$."${name}"'`
 /** Without failed tries that have a next one, calls over WebSockets, and what an agent did after its time. */
 const page = `SELECT span_id, sequence_id, method, path, state, status_code, start_time_us, end_time_us, request_bytes,
     response_bytes, request_sha256, response_sha256, ${attribute(GenAi.replayOf)} AS replay_of,
-    ${attribute(GenAi.diverged)} AS has_diverged, ${attribute(GenAi.responseContentType)} AS content_type,
+    ${attribute(GenAi.diverged)} AS has_diverged, ${attribute(GenAi.callRole)} AS role,
+    ${attribute(GenAi.responseContentType)} AS content_type,
     ${attribute(GenAi.responseContentEncoding)} AS content_encoding,
     ${attribute(GenAi.requestTruncated)} IS NOT NULL AS is_request_cut,
     ${attribute(GenAi.responseTruncated)} IS NOT NULL AS is_response_cut,
@@ -141,7 +146,7 @@ const callsOf = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, attempt: A
   return calls.toSorted((a, b) => a.startUs - b.startUs)
 })
 
-const callOf = (row: Row, { id, n }: AttemptRow): MadeCall => {
+const callOf = (row: Row, { id, isUnjudged, n }: AttemptRow): MadeCall => {
   const isDone = row.state === "done"
   const isAltered = row.isAltered === 1
   const hasRequest = row.requestSha256 !== null || (row.requestBytes === 0 && isDone)
@@ -150,6 +155,8 @@ const callOf = (row: Row, { id, n }: AttemptRow): MadeCall => {
   // What failed cost nothing, and may go better this time.
   const isGood = isDone && row.statusCode !== null && row.statusCode >= 200 && row.statusCode < 400
   const isWhole = request !== null && hasResponse && row.isResponseCut === 0
+  // Given again, an answer of a judge that could not be read would be all that is ever heard of it.
+  const isUseless = isUnjudged === 1 && row.role === "judge"
   return {
     spanId: row.spanId,
     attemptId: id,
@@ -159,7 +166,7 @@ const callOf = (row: Row, { id, n }: AttemptRow): MadeCall => {
     method: row.method,
     path: row.path,
     request,
-    answer: isGood && isWhole
+    answer: isGood && isWhole && !isUseless
       ? {
         status: row.statusCode,
         sha256: row.responseSha256,

@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { Readable } from "node:stream"
 import { gzipSync } from "node:zlib"
 import { request } from "undici"
+import { judgePrompt } from "../../src/scoring/JudgePrompt.js"
 import { RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { RunStore } from "../../src/store/RunStore.js"
 import { type LiveAttempt, nextAttempt, withRunProxy } from "../support/attempts.js"
@@ -315,6 +316,24 @@ describe("replay", () => {
     stderrTail: null,
     permanent: false
   } as const
+
+  it.scopedLive("asks nothing but its judge again after an attempt that could not be scored", () =>
+    Effect.gen(function*() {
+      const { asked, url } = yield* model()
+      yield* withRunProxy(
+        url,
+        Effect.gen(function*() {
+          const messages = judgePrompt({ rubric: "Good?", scale: [0, 1], expected: undefined }, { prompt: "go" }, "4")
+          const both = [question(1), JSON.stringify({ model: "m", messages })]
+          const first = yield* nextAttempt
+          for (const body of both) yield* ask(first, body)
+          yield* Effect.flatMap(RolloutQueue, (queue) => queue.fail(first.claim, { ...failure, brokenBy: "scorer" }))
+          const second = yield* nextAttempt
+          for (const body of both) yield* ask(second, body)
+          assert.deepStrictEqual(asked, [...both, both[1]])
+        })
+      )
+    }))
 
   for (
     const { calls, replay } of [

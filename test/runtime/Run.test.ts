@@ -171,16 +171,28 @@ describe("Run", () => {
       })
     }))
 
-  it.scopedLive("counts a scorer that could not judge as a failed attempt, not as a zero", () =>
+  it.scopedLive("asks a scorer that cannot judge again, without the agent, and then fails the attempt: that is no zero", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
-      yield* execute(
-        folder,
-        { ...answering, score: () => Effect.fail(new ScoringFailed({ scorer: "judge", detail: "no answer" })) },
-        1,
-        { max_attempts: 1 }
-      )
-      assert.deepInclude(attemptsIn(folder)[0], { status: "failed", error: "scorer judge failed: no answer" })
+      const asked: Array<string> = []
+      const executed: Array<string> = []
+      const agent: FakeAgent = {
+        execute: ({ attemptId }) => Effect.sync(() => (executed.push(attemptId), { output: "4" })),
+        score: ({ example }) => {
+          const question = String(example["prompt"])
+          asked.push(question)
+          return question === "question 1" && asked.filter((one) => one === question).length === 2
+            ? Effect.succeed(1)
+            : Effect.fail(new ScoringFailed({ scorer: "judge", detail: "no answer" }))
+        }
+      }
+      yield* execute(folder, agent, 2, { max_attempts: 3 })
+      assert.deepStrictEqual(asked.toSorted(), [1, 1, 2, 2, 2].map((n) => `question ${n}`))
+      assert.lengthOf(executed, 2)
+      assert.deepStrictEqual(attemptsIn(folder).map(({ error, status }) => [status, error]), [
+        ["succeeded", null],
+        ["failed", "scorer judge failed: no answer"]
+      ])
     }))
 
   it.scopedLive("survives a runner that breaks down, and does its rollout once", () =>

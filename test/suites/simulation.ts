@@ -207,7 +207,7 @@ class Simulation {
         )
       )
     )
-    const work = runner({ runId, pollIntervalMs: 250, attemptTimeoutSecs: 12 })
+    const work = runner({ runId, pollIntervalMs: 250, attemptTimeoutSecs: 12, attemptsMax })
     return Effect.gen(function*() {
       const leases = yield* Leases
       const children = yield* supervision([

@@ -11,6 +11,7 @@ import { hostname } from "node:os"
 import { dirname } from "node:path"
 import type { AttemptId, RunId } from "../domain/Ids.js"
 import { isNoEvaluation } from "../domain/Noise.js"
+import type { RolloutMode } from "../domain/Rollout.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import type { SearchFailed } from "../domain/SearchFailed.js"
 import * as OwnerLock from "../store/OwnerLock.js"
@@ -97,9 +98,9 @@ export const run = (options: RunOptions) =>
         return yield* Effect.failCause(exit.cause)
       }
       const closing = yield* settle
-      const summary = yield* summaryOf(options, taken, tree.deaths(), closing)
+      const summary = yield* summaryOf(options, taken, tree.deaths(), closing, outage?.broken ?? new Map())
       if (exit.value === "timed-out") yield* announcer.say(timedOutLine(summary, config.completion_timeout_secs))
-      if (outage !== null) yield* announcer.say(outage)
+      if (outage !== null) yield* announcer.say(outage.line)
       yield* announcer.settle
       yield* options.report(summary)
       // Last of all: killed before it, the same command resumes a run with nothing left to do and tells its result; killed
@@ -168,11 +169,13 @@ const summaryOf = (
   { config, modelRef, search, simulated, storePath }: RunOptions,
   { begun, recovery, reported }: TakenUp,
   deaths: ReadonlyArray<Deaths>,
-  { runState, stoppedReason }: Closing
+  { runState, stoppedReason }: Closing,
+  broken: ReadonlyMap<RolloutMode, number>
 ) =>
   Effect.flatMap(Clock.currentTimeNanos, (now) =>
     summarize({
       begun,
+      broken,
       config,
       recovery,
       deaths,
@@ -231,17 +234,23 @@ const endingOf = (
     return isFinished ? Exit.succeed<Ending>("finished") : worked
   })
 
-/** What is said of an evaluation that came to nothing; null where its scores say something. */
+/** What is said of an evaluation that came to nothing, and how many rollouts of each mode made it so; null where its scores say something. */
 const outageOf = (runId: RunId) =>
   Effect.gen(function*() {
     const broken = yield* Effect.flatMap(RunFindings, (findings) => findings.broken(runId))
     const [first] = broken
     if (first === undefined) return null
     const modes = (yield* Effect.flatMap(RunStore, (runs) => runs.scores(runId))).map(({ mode, rollouts }) => ({
+      mode,
       rollouts,
       broken: broken.reduce((sum, cause) => cause.mode === mode ? sum + cause.rollouts : sum, 0)
     }))
-    return isNoEvaluation(modes) ? outageLine(broken, modes, first.error) : null
+    return isNoEvaluation(modes)
+      ? {
+        line: outageLine(broken, modes, first.error),
+        broken: new Map(modes.map(({ broken, mode }) => [mode, broken] as const))
+      }
+      : null
   })
 
 /** Nothing of what is asked here may keep a run that was told to stop from saying that it has. */

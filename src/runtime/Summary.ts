@@ -18,11 +18,13 @@ export interface ScoreSummary {
   readonly failed: number
   /** What the mean is over: rollouts with a score and failed ones, or examples where each was asked several times. */
   readonly n: number
-  /** Null when nothing could be scored. */
+  /** Null when nothing could be scored, and where `broken` is not 0. */
   readonly mean: number | null
   readonly interval: Interval | null
   /** How many examples no scorer applied to, and what they lack; null where the config says what scores. */
   readonly unscored: { readonly examples: number; readonly lacking: string } | null
+  /** In a run without a result, how many failed for want of their model, agent or scorer: as zeros they would make the mean. */
+  readonly broken: number
 }
 
 export interface Summary {
@@ -110,12 +112,14 @@ export interface SummaryFacts {
   readonly storePath: string
   readonly statusPath: string
   readonly elapsedMs: number
+  /** Of a run without a result: how many rollouts of each mode failed for want of what they need. Else empty. */
+  readonly broken: ReadonlyMap<RolloutMode, number>
   /** The rules of the config, whose counts are read from the store. */
   readonly rules: ReadonlyArray<RewriteRule>
 }
 
 /** Reads the run's final figures from the store. */
-export const summarize = ({ begun, config, isSearch, recovery, rules, samples, ...facts }: SummaryFacts) =>
+export const summarize = ({ begun, broken, config, isSearch, recovery, rules, samples, ...facts }: SummaryFacts) =>
   Effect.gen(function*() {
     const runs = yield* RunStore
     const progress = yield* runs.progress(begun.runId)
@@ -139,7 +143,7 @@ export const summarize = ({ begun, config, isSearch, recovery, rules, samples, .
       failed: progress.failed,
       cancelled: progress.cancelled,
       scores: scores.map((row) => ({
-        ...scoreSummary(row, byExample.find(({ mode }) => mode === row.mode)),
+        ...scoreSummary(row, byExample.find(({ mode }) => mode === row.mode), broken.get(row.mode) ?? 0),
         unscored: row.scored < row.succeeded ? unscoredOf(config, row.mode) : null
       })),
       rewards: rewards.map(({ count, mean, mode, name }) => ({ mode, name, n: count, mean })),
@@ -180,16 +184,22 @@ const unscoredOf = (
 }
 
 /** Several rollouts of an example are no several examples: where there are, its mean is what counts. */
-const scoreSummary = (row: ModeScore, byExample: ExampleScores | undefined): Omit<ScoreSummary, "unscored"> => {
+const scoreSummary = (
+  row: ModeScore,
+  byExample: ExampleScores | undefined,
+  broken: number
+): Omit<ScoreSummary, "unscored"> => {
   const { failed, mode, rollouts, succeeded } = row
+  const counts = { mode, rollouts, succeeded, failed, broken }
+  if (broken > 0) return { ...counts, n: byExample?.examples ?? row.scored + failed, mean: null, interval: null }
   if (byExample !== undefined) {
     const { examples: n, scoreSum } = byExample
-    return { mode, rollouts, succeeded, failed, n, mean: scoreSum / n, interval: interval(byExample, n) }
+    return { ...counts, n, mean: scoreSum / n, interval: interval(byExample, n) }
   }
   // Where no scorer applied to a success, none would have applied to a failure.
   const n = row.scored === 0 && succeeded > 0 ? 0 : row.scored + failed
   const mean = n === 0 ? null : row.scoreSum / n
-  return { mode, rollouts, succeeded, failed, n, mean, interval: mean === null ? null : interval(row, n) }
+  return { ...counts, n, mean, interval: mean === null ? null : interval(row, n) }
 }
 
 /** One JSON object with `schema_version` 1, and what else is to be told. */

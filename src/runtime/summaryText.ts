@@ -135,8 +135,9 @@ const isOfSome = (reward: string) => reward.startsWith("safety.")
 const unscoredText = ({ examples, lacking }: NonNullable<ScoreSummary["unscored"]>) =>
   `${counted(examples, "example")} not scored: no ${lacking}, and no scoring is set`
 
-const scoreText = ({ failed, interval, mean, n, succeeded, unscored }: ScoreSummary): string => {
+const scoreText = ({ broken, failed, interval, mean, n, rollouts, succeeded, unscored }: ScoreSummary): string => {
   if (mean === null) {
+    if (broken > 0) return `none: ${broken} of ${counted(rollouts, "rollout")} lacked model, agent or scorer`
     if (succeeded + failed === 0) return "none: none of its rollouts has finished"
     return `none: ${unscored === null ? "no scorer applied to these examples" : unscoredText(unscored)}`
   }

@@ -28,6 +28,11 @@ describe("An evaluation whose model goes away", { timeout: 120_000 }, () => {
           succeeded: 6,
           failed: 3
         })
+        // What failed for want of a model is no zero.
+        const { scores } = JSON.parse(stdout) as { scores: ReadonlyArray<object> }
+        assert.deepInclude(scores[0], { mode: "train", broken: 0, n: 6 })
+        assert.notDeepInclude(scores[0], { mean: null })
+        assert.deepInclude(scores[1], { mode: "val", broken: 3, mean: null, interval: null })
         assert.lengthOf(query(folder, "SELECT 1 FROM attempts"), attempts)
       }
       outage.from = Infinity

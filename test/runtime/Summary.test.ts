@@ -30,7 +30,8 @@ const summary: Summary = {
     n: 60,
     mean: 0.75,
     interval: { low: 0.6277, high: 0.8422, method: "wilson" },
-    unscored: null
+    unscored: null,
+    broken: 0
   }],
   rewards: [{ mode: "train", name: "exact_match", n: 59, mean: 0.1 + 0.2 }],
   calls: 61,

@@ -27,6 +27,8 @@ export interface ChatCall<E = never, R = never> {
   readonly json?: JsonMode
   /** Most seconds for one request; without it the caller's own limit ends the wait, by interruption. */
   readonly requestSecs?: number
+  /** When the caller's own limit ends the call, in Unix milliseconds: a try that the server wants later than that is none. */
+  readonly deadlineMs?: number
 }
 
 /** What calls of one model know of its JSON mode: a server that has refused it is asked without from then on. */
@@ -45,6 +47,8 @@ export class ChatCallFailed extends Data.TaggedError("ChatCallFailed")<{
   readonly said: string
   /** The request itself is wrong: the same one would fail again. */
   readonly permanent: boolean
+  /** How long the server wants not to be asked again, where that is longer than the caller waits. */
+  readonly retryAfterMs?: number
 }> {
   override get message() {
     return this.detail
@@ -128,7 +132,10 @@ const attempt = <E, R>(
     })
     const retried = headers["x-should-retry"] === undefined ? isTransient(status) : headers["x-should-retry"] === "true"
     const now = yield* Clock.currentTimeMillis
-    return yield* new TryFailed({ failure, retryAfterMs: retried ? retryAfterMs(headers, now) : null })
+    const afterMs = retried ? retryAfterMs(headers, now) : null
+    return yield* afterMs !== null && now + afterMs > (call.deadlineMs ?? Infinity)
+      ? new TryFailed({ failure: postponed(failure, afterMs), retryAfterMs: null })
+      : new TryFailed({ failure, retryAfterMs: afterMs })
   })
 
 interface Response {
@@ -194,6 +201,15 @@ const retryAfterMs = (headers: Response["headers"], nowMs: number): number => {
 
 const modelFailed = (detail: string, more: Partial<Pick<ChatCallFailed, "permanent" | "said" | "status">> = {}) =>
   new ChatCallFailed({ reason: "model", detail, status: null, said: "", permanent: false, ...more })
+
+const postponed = (failure: ChatCallFailed, retryAfterMs: number) =>
+  new ChatCallFailed({
+    ...failure,
+    detail: `${failure.detail} (to be asked again in ${
+      Math.ceil(retryAfterMs / 1000)
+    } s, which is later than this call may last)`,
+    retryAfterMs
+  })
 
 const tooLarge = new ChatCallFailed({
   reason: "size",

@@ -13,10 +13,15 @@ export const layer = (config: typeof ChatExecutorConfig.Type): Layer.Layer<Execu
     Effect.map(chatConnections, (connections) => ({
       execute: (assignment) =>
         Effect.gen(function*() {
-          const { apiKey, baseUrl } = assignment
+          const { apiKey, baseUrl, deadlineMs } = assignment
           const body = yield* chatRequest(config, assignment)
           const { output } = yield* Effect.mapError(
-            chatCall(connections, { baseUrl: Effect.succeed(baseUrl), apiKey, body }),
+            chatCall(connections, {
+              baseUrl: Effect.succeed(baseUrl),
+              apiKey,
+              body,
+              ...(deadlineMs !== undefined && { deadlineMs })
+            }),
             attemptFailed
           )
           return { output }
@@ -24,5 +29,11 @@ export const layer = (config: typeof ChatExecutorConfig.Type): Layer.Layer<Execu
     }))
   )
 
-const attemptFailed = ({ detail, permanent, reason }: ChatCallFailed) =>
-  new AttemptFailed({ reason: reason === "size" ? "output" : reason, detail, permanent, stderrTail: null })
+const attemptFailed = ({ detail, permanent, reason, retryAfterMs }: ChatCallFailed) =>
+  new AttemptFailed({
+    reason: reason === "size" ? "output" : reason,
+    detail,
+    permanent,
+    stderrTail: null,
+    ...(retryAfterMs !== undefined && { pauseMs: retryAfterMs })
+  })

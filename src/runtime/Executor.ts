@@ -21,6 +21,8 @@ export interface Assignment {
   readonly baseUrl: string
   /** Good for this run's proxy only; the provider's key never leaves the proxy. */
   readonly apiKey: string
+  /** When the attempt will have taken too long, in Unix milliseconds. */
+  readonly deadlineMs?: number
   /** Told how to ask what the agent wrote last to its standard error, where it has one: whoever interrupts it gets no failure of it. */
   readonly onSpeech?: (lastWords: () => string) => void
 }
@@ -54,7 +56,9 @@ export class AttemptFailed extends Schema.TaggedError<AttemptFailed>()("AttemptF
   detail: Schema.String,
   permanent: Schema.Boolean,
   /** Last lines of the agent's standard error. */
-  stderrTail: Schema.NullOr(Schema.String)
+  stderrTail: Schema.NullOr(Schema.String),
+  /** Trying again sooner than this cannot help. */
+  pauseMs: Schema.optional(Schema.Number)
 }) {
   override get message() {
     return this.detail

@@ -83,23 +83,25 @@ const attempts = (timeout: Duration.Duration, attemptsMax: number) =>
 
     const execute = (claim: Claim) => {
       let lastWords: () => string | null = () => null
-      return executor.execute({
-        rolloutId: claim.rolloutId,
-        attemptId: claim.attemptId,
-        attempt: claim.attempt,
-        example: claim.input,
-        resources: claim.resources,
-        resourcesVersion: claim.resourcesVersion,
-        model: endpoint.model,
-        baseUrl: toBaseUrl(endpoint.origin, new Attribution(claim)),
-        apiKey: endpoint.apiKey,
-        onSpeech: (asked) => {
-          lastWords = asked
-        }
-      }).pipe(
-        Effect.timeoutFail({ duration: timeout, onTimeout: () => timedOut(timeout, lastWords()) }),
-        Effect.tap(() => heard(claim, lastWords))
-      )
+      return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        executor.execute({
+          rolloutId: claim.rolloutId,
+          attemptId: claim.attemptId,
+          attempt: claim.attempt,
+          example: claim.input,
+          resources: claim.resources,
+          resourcesVersion: claim.resourcesVersion,
+          model: endpoint.model,
+          baseUrl: toBaseUrl(endpoint.origin, new Attribution(claim)),
+          apiKey: endpoint.apiKey,
+          deadlineMs: now + Duration.toMillis(timeout),
+          onSpeech: (asked) => {
+            lastWords = asked
+          }
+        })).pipe(
+          Effect.timeoutFail({ duration: timeout, onTimeout: () => timedOut(timeout, lastWords()) }),
+          Effect.tap(() => heard(claim, lastWords))
+        )
     }
 
     /** An agent that goes on without its model has an answer that says nothing of its texts. */
@@ -148,7 +150,8 @@ const attempts = (timeout: Duration.Duration, attemptsMax: number) =>
               error: failure.message,
               brokenBy: brokenBy(failure),
               stderrTail: failure.stderrTail,
-              permanent: failure.permanent
+              permanent: failure.permanent,
+              pauseMs: failure.pauseMs ?? 0
             }),
           onRight: (success) => queue.succeed(claim, { ...success, starts: true })
         }))

@@ -73,6 +73,8 @@ export class RolloutQueue extends Context.Tag("tau/store/RolloutQueue")<RolloutQ
       readonly brokenBy: "scorer" | "agent" | null
       readonly stderrTail: string | null
       readonly permanent: boolean
+      /** The pause is at least this long. */
+      readonly pauseMs?: number
       /** Kept beside the failure: what was scored and did not count. */
       readonly rewards?: ReadonlyArray<Reward>
       readonly starts?: boolean

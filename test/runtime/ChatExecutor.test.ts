@@ -255,6 +255,20 @@ describe("ChatExecutor", () => {
       assert.lengthOf(calls, 1)
     }).pipe(Effect.scoped))
 
+  it.live("ends at once where the server wants to be asked later than the attempt may last, and says how much later", () =>
+    Effect.gen(function*() {
+      for (const headers of [{ "retry-after": "30" }, { "retry-after-ms": "29500" }]) {
+        const { baseUrl, calls } = yield* server(refused(429, "slow down", headers))
+        const error = yield* Effect.flip(chat(baseUrl, {}, { deadlineMs: Date.now() + 20_000 }))
+        assert.strictEqual(
+          error.detail,
+          "the model call was answered with 429: slow down (to be asked again in 30 s, which is later than this call may last)"
+        )
+        assert.deepInclude(error, { permanent: false, pauseMs: "retry-after" in headers ? 30_000 : 29_500 })
+        assert.lengthOf(calls, 1)
+      }
+    }).pipe(Effect.scoped))
+
   it.live("survives a connection that breaks", () =>
     Effect.gen(function*() {
       const { baseUrl, calls } = yield* server(cut, half, said("4"))

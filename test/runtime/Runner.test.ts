@@ -101,4 +101,23 @@ describe("A runner", () => {
         }))
       )
     }))
+
+  it.scopedLive("tells an agent when its time is over, and waits as long as its failure says", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const begunAt: Array<number> = []
+      const agent: FakeAgent = {
+        execute: ({ deadlineMs }) => {
+          begunAt.push(deadlineMs! - 7_000)
+          return begunAt.length === 2
+            ? Effect.succeed({ output: "4" })
+            : new AttemptFailed({ reason: "model", detail: "429", permanent: false, stderrTail: null, pauseMs: 1_500 })
+        }
+      }
+      const before = Date.now()
+      yield* Effect.provide(runIn(folder, 1, { attempt_timeout_secs: 7 }), runtimeAt(folder, agent))
+      assert.lengthOf(begunAt, 2)
+      assert.isAtLeast(begunAt[0]!, before)
+      assert.isAtLeast(begunAt[1]! - begunAt[0]!, 1_500)
+    }))
 })

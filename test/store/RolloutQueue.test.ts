@@ -142,6 +142,17 @@ describe("RolloutQueue", () => {
       assert.deepInclude({ ...rollout }, { status: "failed", failures: 2, error: "exit code 3" })
     })))
 
+  it.scoped("tries a rollout no sooner than its failure says", () =>
+    withStore(Effect.gen(function*() {
+      const queue = yield* RolloutQueue
+      const { runId } = yield* begin(1)
+      yield* queue.fail(yield* claimOne(runId), { ...failure, pauseMs: 60_000, starts: true })
+      yield* TestClock.adjust("59 seconds")
+      assert.deepStrictEqual(yield* queue.claim({ runId, workerId, leaseMs, limit: 1 }), [])
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* claimOne(runId)).attempt, 2)
+    })))
+
   it.scoped("brings rollouts that failed together back apart, the same way each time", () => {
     const pauses = withStore(Effect.gen(function*() {
       const queue = yield* RolloutQueue

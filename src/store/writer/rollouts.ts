@@ -144,6 +144,8 @@ export interface Fail extends End {
   readonly stderrTail: string | null
   /** Trying again cannot help. */
   readonly permanent: boolean
+  /** Trying again sooner cannot help. */
+  readonly pauseMs?: number
   readonly rewards?: ReadonlyArray<RewardRow>
 }
 
@@ -163,7 +165,7 @@ export const fail = (db: Db, input: Fail): Refusal => {
   endAttempt(db, input.attemptId, input.status, input.error, input.stderrTail, input.brokenBy)
   db.prepare("UPDATE rollouts SET failures = ?, error = ? WHERE id = ?").run(failures, input.error, input.rolloutId)
   if (isLast) giveUp(db, input.rolloutId)
-  else requeue(db, input.rolloutId, db.now + backoffMs(input.rolloutId, failures))
+  else requeue(db, input.rolloutId, Math.max(db.now + backoffMs(input.rolloutId, failures), db.now + (input.pauseMs ?? 0)))
   return null
 }
 

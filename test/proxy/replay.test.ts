@@ -323,7 +323,7 @@ describe("replay", () => {
       yield* withRunProxy(
         url,
         Effect.gen(function*() {
-          const messages = judgePrompt({ rubric: "Good?", scale: [0, 1], expected: undefined }, { prompt: "go" }, "4")
+          const messages = judgePrompt({ rubric: "Good?", scale: [0, 1] }, { prompt: "go" }, "4")
           const both = [question(1), JSON.stringify({ model: "m", messages })]
           const first = yield* nextAttempt
           for (const body of both) yield* ask(first, body)

@@ -73,6 +73,18 @@ describe("What broke an attempt", () => {
       }
     }))
 
+  it.scopedLive("is not its model where the client's next try went well, unless its time ran out over that", () =>
+    Effect.gen(function*() {
+      const busy = (statusCode: number): Made => ({ statusCode })
+      const other: Made = { response: good, caller: { sessionId: "another", retryCount: null, idempotencyKey: null } }
+      const rollouts = [[busy(429), answered], [busy(429), busy(503), answered], [busy(429), busy(503)], [
+        busy(429),
+        other
+      ]]
+      assert.deepStrictEqual(yield* brokenBy(rollouts), [null, null, "503", "429"])
+      assert.deepStrictEqual(yield* brokenBy(rollouts, "timeout"), ["429", "503", "503", "429"])
+    }))
+
   it.scopedLive("is its model where its last answer has no choice, but not where it has one without a text", () =>
     Effect.gen(function*() {
       const saying = (value: unknown): Made => ({ response: Buffer.from(JSON.stringify(value)) })

@@ -9,6 +9,8 @@ import { isUnanswered } from "./unanswered.js"
 /** What its runner noted of the last attempt of a rollout named `r`. */
 const lastBrokenBy = `(SELECT a.broken_by FROM attempts a WHERE a.id = ${lastAttempt})`
 
+const lastTimedOut = `(SELECT a.status = 'timeout' FROM attempts a WHERE a.id = ${lastAttempt})`
+
 const broken = "'upstream_cut', 'upstream_error', 'timeout', 'refused'"
 
 /** A model's answer of a good status that no client can read: the page of a gateway, JSON that ends in the middle, or no choice. */
@@ -49,13 +51,15 @@ const waitedInVain = `(SELECT sum(s.end_time_us - s.start_time_us) FROM spans s
  * later: a state, a status or `unreadable`;
  * else `agent`, that could not be started or whose server did not answer or had no capacity; else `timeout` where most of its
  * time went by in calls that got nothing. Null for a failure of its agent. A refusal, or an answer, that a call went well after
- * was of that call alone.
+ * was of that call alone, and so was what its client tried again with another end, unless time ran out over it.
  */
 export const brokenBy =
   `CASE WHEN r.status <> 'failed' THEN NULL WHEN ${lastBrokenBy} = 'scorer' THEN 'scorer' ELSE coalesce((
   SELECT ${causeOf("s")}
   FROM spans s WHERE s.attempt_id = ${lastAttempt}
-    AND (${isAway("s")} OR ${isRefused("s")} AND ${nothingWentWellAfter("s")})
+    AND (${isAway("s")} AND (s.retried_by IS NULL OR ${lastTimedOut}) OR ${isRefused("s")} AND ${
+    nothingWentWellAfter("s")
+  })
     AND ${isUnanswered("s")}
   ORDER BY s.sequence_id DESC LIMIT 1), ${lastBrokenBy},
   (SELECT 'timeout' FROM attempts a WHERE a.id = ${lastAttempt} AND ${waitedInVain})) END`

@@ -20,7 +20,12 @@ const model = (reported: { readonly cost?: number } = {}) =>
 
 interface Printed {
   readonly run_id: string
-  readonly cost: { readonly usd: number; readonly unpriced: string | null }
+  readonly cost: {
+    readonly usd: number
+    readonly unpriced: string | null
+    readonly unpriced_calls: number
+    readonly unmetered_calls: number
+  }
 }
 
 const priced = { unpriced: null, unpriced_calls: 0, unmetered_calls: 0 }

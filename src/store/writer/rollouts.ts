@@ -165,7 +165,7 @@ export const fail = (db: Db, input: Fail): Refusal => {
   endAttempt(db, input.attemptId, input.status, input.error, input.stderrTail, input.brokenBy)
   db.prepare("UPDATE rollouts SET failures = ?, error = ? WHERE id = ?").run(failures, input.error, input.rolloutId)
   if (isLast) giveUp(db, input.rolloutId)
-  else requeue(db, input.rolloutId, Math.max(db.now + backoffMs(input.rolloutId, failures), db.now + (input.pauseMs ?? 0)))
+  else requeue(db, input.rolloutId, db.now + Math.max(backoffMs(input.rolloutId, failures), input.pauseMs ?? 0))
   return null
 }
 

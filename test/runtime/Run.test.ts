@@ -95,8 +95,11 @@ describe("Run", () => {
       yield* execute(
         folder,
         {
-          execute: ({ onSpeech, ...assignment }) =>
-            Effect.sync(() => (seen.push({ ...assignment, canBeHeard: onSpeech !== undefined }), { output: "" }))
+          execute: ({ deadlineMs, onSpeech, ...assignment }) =>
+            Effect.sync(() => {
+              seen.push({ ...assignment, canBeHeard: onSpeech !== undefined, hasTime: deadlineMs! > Date.now() })
+              return { output: "" }
+            })
         },
         1,
         { resources: { system_prompt: "Be brief." } }
@@ -112,7 +115,8 @@ describe("Run", () => {
         baseUrl:
           "http://127.0.0.1:1/rollout/run-0001-c0ffee-train-0001/attempt/run-0001-c0ffee-train-0001%3Aattempt-1/v1",
         apiKey: "for-tests",
-        canBeHeard: true
+        canBeHeard: true,
+        hasTime: true
       }])
     }))
 

@@ -1,4 +1,4 @@
 import type { BuildOptions } from "esbuild"
 
-/** How the command is bundled. */
-export declare const bundleOptions: (root: string) => BuildOptions
+/** How a module of `src` is bundled. */
+export declare const bundleOptions: (root: string, module: string) => BuildOptions

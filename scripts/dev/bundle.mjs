@@ -1,6 +1,7 @@
-// The `tau` command as one file in dist/bundle, and the writer thread, which every process that writes waits for at its start, as another:
-// loading the 600 modules of the command and its libraries one by one takes three times as long. Beside each lies what V8 made of it in a
-// run, so that the next one need not compile it. A module that is only sometimes needed is in the file, and runs when it is imported.
+// The `tau` command as two files in dist/bundle, one of which answers help and mistakes, and the writer thread, which every process that
+// writes waits for at its start, as a third: loading the 600 modules of the command and its libraries one by one takes three times as long.
+// Beside each lies what V8 made of it in a run, so that the next one need not compile it. A module that is only sometimes needed is in the
+// file, and runs when it is imported.
 import { build } from "esbuild"
 import { spawnSync } from "node:child_process"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -24,39 +25,64 @@ const ownPlaces = (root) => ({
   }
 })
 
-/** How the command is bundled; `src/process/CompiledCode.ts` calls what comes of it. */
-export const bundleOptions = (root) => ({
+/** How a module is bundled; `src/process/CompiledCode.ts` calls what comes of it. */
+export const bundleOptions = (root, module) => ({
   absWorkingDir: root,
-  entryPoints: ["src/cli/main.ts"],
+  entryPoints: [`src/${module}.ts`],
   bundle: true,
   format: "cjs",
   platform: "node",
   target: "node20",
   external,
   plugins: [ownPlaces(root)],
-  banner: { js: "(function (require, fileUrl) {" },
+  banner: { js: "(function (require, module, fileUrl) {" },
   footer: { js: "})" },
   logLevel: "warning",
   metafile: true
 })
 
+/** The file that answers help and mistakes by itself goes on in this one. */
+const goingOnIn = (file, root) => ({
+  name: "going on",
+  setup: ({ onLoad, onResolve }) => {
+    onResolve({ filter: /^\.\.?\// }, ({ kind, path }) => {
+      if (kind !== "dynamic-import") return undefined
+      return path === "./Start.js" ? { path, namespace: "start" } : { path, external: true }
+    })
+    onLoad({ filter: /^/, namespace: "start" }, () => ({
+      contents: `import { runCompiled } from "./src/process/CompiledCode.ts"
+export const { start } = runCompiled(new URL(${JSON.stringify(`./${file}`)}, fileUrl)).exports`,
+      resolveDir: root
+    }))
+  }
+})
+
 export const bundle = async (root) => {
   const folder = join(root, "dist/bundle")
-  const options = {
-    ...bundleOptions(root),
-    outdir: folder,
-    entryNames: "[name]-[hash]",
-    outExtension: { ".js": ".cjs" }
+  const metafiles = []
+  /** Answers the name of its file, which has a hash of its text. */
+  const one = async (module, plugins = []) => {
+    const options = bundleOptions(root, module)
+    const { metafile } = await build({
+      ...options,
+      plugins: [...plugins, ...options.plugins],
+      outdir: folder,
+      entryNames: "[name]-[hash]",
+      outExtension: { ".js": ".cjs" }
+    })
+    metafiles.push(metafile)
+    return basename(Object.keys(metafile.outputs)[0])
   }
-  const command = await build(options)
-  const writer = await build({ ...options, entryPoints: ["src/store/writer/worker.ts"] })
-  const [main, worker] = [command, writer].map(({ metafile }) => basename(Object.keys(metafile.outputs)[0]))
+  const work = await one("cli/Start")
+  const main = await one("cli/main", [goingOnIn(work, root)])
+  const worker = await one("store/writer/worker")
   await starter(root, "dist/cli/main.js", `../bundle/${main}`, "#!/usr/bin/env node")
   await starter(root, "dist/store/writer/worker.js", `../../bundle/${worker}`, "")
-  const code = [main, worker].map((name) => join(folder, `${name}.code`))
-  const kept = new Set([main, worker, ...code.map((path) => basename(path))])
+  const files = [main, work, worker]
+  const code = files.map((name) => join(folder, `${name}.code`))
+  const kept = new Set([...files, ...code.map((path) => basename(path))])
   for (const name of readdirSync(folder)) if (!kept.has(name)) rmSync(join(folder, name))
-  writeFileSync(join(folder, "LICENSES.txt"), licences(root, [...usedIn(command.metafile), ...usedIn(writer.metafile)]))
+  writeFileSync(join(folder, "LICENSES.txt"), licences(root, metafiles.flatMap(usedIn)))
   if (!code.every((path) => existsSync(path)) && !keepCode(root)) {
     for (const path of code) rmSync(path, { force: true })
   }

@@ -1,7 +1,5 @@
 #!/usr/bin/env node
 /** Answers what needs no Effect by itself (help, version, mistakes) and loads the rest only for real work. */
-import { collectAlone } from "../process/collection.js"
-import { loadAhead } from "../store/WriterThread.js"
 import { rewriteAliases } from "./Aliases.js"
 import { commandNamed } from "./commands.js"
 import { ExitCode } from "./ExitCode.js"
@@ -48,10 +46,7 @@ else {
       process.stderr.write(`tau: ${parsed.message}\n`)
       process.exitCode = ExitCode.usage
       break
-    case "mode": {
-      collectAlone()
-      if (parsed.mode._tag === "proxy" || parsed.mode._tag === "optimize" && !parsed.mode.dryRun) loadAhead()
-      void import("./Dispatch.js").then(({ dispatch }) => dispatch(parsed.mode))
-    }
+    case "mode":
+      void import("./Start.js").then(({ start }) => start(args))
   }
 }

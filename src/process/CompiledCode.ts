@@ -5,16 +5,18 @@ import { Script } from "node:vm"
 import { crc32 } from "node:zlib"
 
 /**
- * Runs a file of the build, with what V8 made of it when it was built: a start then compiles nearly nothing. Answers whether V8 took that;
- * code of another version of V8 it refuses, and compiles the text. The file's name has a hash of its text, so that the code is that text's.
+ * Runs a file of the build, with what V8 made of it when it was built: a start then compiles nearly nothing. Answers what the file
+ * exports and whether V8 took that code: it refuses that of another version, and compiles the text. The file's name has a hash of its
+ * text, so that the code is that text's.
  */
-export const runCompiled = (url: URL): boolean => {
+export const runCompiled = (url: URL): { readonly exports: unknown; readonly isCompiled: boolean } => {
   const filename = fileURLToPath(url)
   const cachedData = codeOf(`${filename}.code`)
   const script = new Script(readFileSync(filename, "latin1"), { filename, cachedData })
-  const run = script.runInThisContext() as (require: NodeJS.Require, fileUrl: string) => void
-  run(createRequire(url), url.href)
-  return script.cachedDataRejected === false
+  const run = script.runInThisContext() as (require: NodeJS.Require, module: { exports: unknown }, url: string) => void
+  const module = { exports: {} }
+  run(createRequire(url), module, url.href)
+  return { exports: module.exports, isCompiled: script.cachedDataRejected === false }
 }
 
 /** V8 believes what is in it, and a byte gone wrong would end the process: the last four are its checksum. */

@@ -95,7 +95,8 @@ export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
     )
 }
 
-const ready = (worker: Worker) =>
+/** Waits for a thread to tell that it has opened its store, or why it has not. */
+export const ready = (worker: Worker) =>
   Effect.async<void, StoreError>((resume) => {
     const fail = (failure: Failure) =>
       resume(new StoreError({ operation: "opening the store", reason: failure.reason, detail: failure.message }))

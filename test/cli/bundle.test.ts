@@ -7,7 +7,7 @@ const root = join(import.meta.dirname, "../..")
 
 /** The bundle as one file for each module that is imported late and one for what they share: what runs when one of them is imported. */
 const files = build({
-  ...bundleOptions(root),
+  ...bundleOptions(root, "cli/main"),
   format: "esm",
   banner: {},
   footer: {},
@@ -33,7 +33,7 @@ const ranBy = async (...modules: ReadonlyArray<string>): Promise<string> => {
 describe("The command's bundle", () => {
   for (const command of ["ProxyCommand", "OptimizeCommand"]) {
     it(`of ${command} runs neither the dashboard nor the whole of undici`, async () => {
-      const ran = await ranBy("main", "Dispatch", command)
+      const ran = await ranBy("main", "Start", "Dispatch", command)
       // The bundle names the modules it is made of.
       assert.match(ran, /^\/\/ src\/proxy\/Gateway\.ts$/m)
       assert.notMatch(ran, /^\/\/ src\/dashboard\/(?!Access)/m)

@@ -13,7 +13,8 @@ afterAll(() => rmSync(folder, { recursive: true }))
 
 const ran: Array<unknown> = []
 Object.assign(globalThis, { ranByCompiledCode: ran })
-const text = `(function (require, fileUrl) {
+const text = `(function (require, module, fileUrl) {
+module.exports = { answer: 42 }
 globalThis.ranByCompiledCode.push([require("node:path").sep, fileUrl])
 })`
 
@@ -51,7 +52,7 @@ describe("A file of the build", () => {
     if (code !== null) writeFileSync(`${filename}.code`, code)
     ran.length = 0
     const url = pathToFileURL(filename)
-    assert.strictEqual(runCompiled(url), isTaken)
+    assert.deepStrictEqual(runCompiled(url), { exports: { answer: 42 }, isCompiled: isTaken })
     assert.deepStrictEqual(ran, [["/", url.href]])
   })
 })

@@ -95,11 +95,8 @@ describe("Run", () => {
       yield* execute(
         folder,
         {
-          execute: ({ deadlineMs, onSpeech, ...assignment }) =>
-            Effect.sync(() => {
-              seen.push({ ...assignment, canBeHeard: onSpeech !== undefined, hasTime: deadlineMs! > Date.now() })
-              return { output: "" }
-            })
+          execute: ({ deadlineMs, onSpeech, ...one }) =>
+            Effect.sync(() => (seen.push({ ...one, isHeard: !!onSpeech, hasTime: !!deadlineMs }), { output: "" }))
         },
         1,
         { resources: { system_prompt: "Be brief." } }
@@ -115,7 +112,7 @@ describe("Run", () => {
         baseUrl:
           "http://127.0.0.1:1/rollout/run-0001-c0ffee-train-0001/attempt/run-0001-c0ffee-train-0001%3Aattempt-1/v1",
         apiKey: "for-tests",
-        canBeHeard: true,
+        isHeard: true,
         hasTime: true
       }])
     }))

@@ -3,7 +3,8 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import { join } from "node:path"
-import { Writer } from "../../src/store/Writer.js"
+import { Worker } from "node:worker_threads"
+import { ready, Writer } from "../../src/store/Writer.js"
 import type { SpanIntent } from "../../src/store/writer/spans.js"
 import { rowsOf, scratchFolder, storeAt } from "../support/store.js"
 
@@ -100,4 +101,13 @@ describe("Writer", () => {
         assert.deepStrictEqual(inOrder(path), [idOf(2)])
       })
     ))
+})
+
+describe("A writer's thread", () => {
+  it.live("that ends without a word is told of, not waited for", () =>
+    Effect.gen(function*() {
+      const thread = new Worker("process.exit(3)", { eval: true })
+      const error = yield* Effect.flip(Effect.timeout(ready(thread), "10 seconds"))
+      assert.strictEqual(error.message, "opening the store failed: the writer thread ended (exit code 3)")
+    }))
 })

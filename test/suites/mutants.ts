@@ -61,7 +61,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     ".run(failures, input.error, input.rolloutId)",
     ".run(failures - 1, input.error, input.rolloutId)"
   ),
-  rollouts("a failed rollout is due at once", "db.now + backoffMs(input.rolloutId, failures)", "db.now"),
+  rollouts("a failed rollout is due at once", "Math.max(backoffMs(input.rolloutId, failures)", "Math.max(0"),
   elsewhere("backoff", "pauses do not grow", "baseMs * 2 ** (failures - 1)", "baseMs"),
   rollouts(
     "handing back charges the agent",

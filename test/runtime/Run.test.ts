@@ -96,7 +96,7 @@ describe("Run", () => {
         folder,
         {
           execute: ({ deadlineMs, onSpeech, ...one }) =>
-            Effect.sync(() => (seen.push({ ...one, isHeard: !!onSpeech, hasTime: !!deadlineMs }), { output: "" }))
+            Effect.sync(() => (seen.push({ ...one, hasRest: onSpeech !== undefined && !!deadlineMs }), { output: "" }))
         },
         1,
         { resources: { system_prompt: "Be brief." } }
@@ -112,8 +112,7 @@ describe("Run", () => {
         baseUrl:
           "http://127.0.0.1:1/rollout/run-0001-c0ffee-train-0001/attempt/run-0001-c0ffee-train-0001%3Aattempt-1/v1",
         apiKey: "for-tests",
-        isHeard: true,
-        hasTime: true
+        hasRest: true
       }])
     }))
 

@@ -79,7 +79,7 @@ export const bundle = async (root) => {
   await starter(root, "dist/cli/main.js", `../bundle/${main}`, "#!/usr/bin/env node")
   await starter(root, "dist/store/writer/worker.js", `../../bundle/${worker}`, "")
   const files = [main, work, worker]
-  const code = files.map((name) => join(folder, `${name}.code`))
+  const code = files.map((name) => join(folder, `${name}.${process.version}-${process.platform}-${process.arch}.code`))
   const kept = new Set([...files, ...code.map((path) => basename(path))])
   for (const name of readdirSync(folder)) if (!kept.has(name)) rmSync(join(folder, name))
   writeFileSync(join(folder, "LICENSES.txt"), licences(root, metafiles.flatMap(usedIn)))

@@ -1,4 +1,5 @@
-// Preloaded into a run of the built command: when a thread ends, what V8 compiled of its file goes beside the file, with its checksum.
+// Preloaded into a run of the built command: when a thread ends, what V8 compiled of its file goes beside the file, with its checksum, as
+// src/process/CompiledCode.ts reads it.
 const { renameSync, writeFileSync } = require("node:fs")
 const { syncBuiltinESMExports } = require("node:module")
 const vm = require("node:vm")
@@ -15,7 +16,7 @@ vm.Script = class extends vm.Script {
       sum.writeUInt32LE(crc32(code))
       const part = `${filename}.${process.pid}`
       writeFileSync(part, Buffer.concat([code, sum]))
-      renameSync(part, `${filename}.code`)
+      renameSync(part, `${filename}.${process.version}-${process.platform}-${process.arch}.code`)
     })
   }
 }

@@ -6,12 +6,12 @@ import { crc32 } from "node:zlib"
 
 /**
  * Runs a file of the build, with what V8 made of it when it was built: a start then compiles nearly nothing. Answers what the file
- * exports and whether V8 took that code: it refuses that of another version, and compiles the text. The file's name has a hash of its
- * text, so that the code is that text's.
+ * exports and whether V8 took that code: without it, the text is compiled. The file's name has a hash of its text, so that the code is
+ * that text's.
  */
 export const runCompiled = (url: URL): { readonly exports: unknown; readonly isCompiled: boolean } => {
   const filename = fileURLToPath(url)
-  const cachedData = codeOf(`${filename}.code`)
+  const cachedData = codeIn(codeFileOf(filename))
   const script = new Script(readFileSync(filename, "latin1"), { filename, cachedData })
   const run = script.runInThisContext() as (require: NodeJS.Require, module: { exports: unknown }, url: string) => void
   const module = { exports: {} }
@@ -19,13 +19,17 @@ export const runCompiled = (url: URL): { readonly exports: unknown; readonly isC
   return { exports: module.exports, isCompiled: script.cachedDataRejected === false }
 }
 
+/** Where the code of a file is kept. It is of one version of V8 and one processor, which V8 looks at only in part. */
+export const codeFileOf = (filename: string): string =>
+  `${filename}.${process.version}-${process.platform}-${process.arch}.code`
+
 /** V8 believes what is in it, and a byte gone wrong would end the process: the last four are its checksum. */
-const codeOf = (path: string): Buffer | undefined => {
+const codeIn = (path: string): Buffer | undefined => {
   let kept
   try {
     kept = readFileSync(path)
   } catch {
-    // As after a build on a machine that could not run it.
+    // Built by another Node, or on a machine that could not run it.
     return undefined
   }
   const code = kept.subarray(0, -4)

@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url"
 import { Script } from "node:vm"
 import { crc32 } from "node:zlib"
 import { afterAll } from "vitest"
-import { runCompiled } from "../../src/process/CompiledCode.js"
+import { codeFileOf, runCompiled } from "../../src/process/CompiledCode.js"
 
 const folder = mkdtempSync(join(tmpdir(), "tau-test-"))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -49,7 +49,7 @@ describe("A file of the build", () => {
     const filename = join(folder, `${name.replaceAll(" ", "-")}.cjs`)
     writeFileSync(filename, text)
     const code = kept(codeOf())
-    if (code !== null) writeFileSync(`${filename}.code`, code)
+    if (code !== null) writeFileSync(codeFileOf(filename), code)
     ran.length = 0
     const url = pathToFileURL(filename)
     assert.deepStrictEqual(runCompiled(url), { exports: { answer: 42 }, isCompiled: isTaken })

@@ -7,6 +7,7 @@ import { spawnSync } from "node:child_process"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { basename, join, relative } from "node:path"
+import { pathToFileURL } from "node:url"
 
 /** Loaded from the package's own dependencies: one is native, of the other the proxy takes single files. */
 const external = ["better-sqlite3", "undici"]
@@ -79,7 +80,9 @@ export const bundle = async (root) => {
   await starter(root, "dist/cli/main.js", `../bundle/${main}`, "#!/usr/bin/env node")
   await starter(root, "dist/store/writer/worker.js", `../../bundle/${worker}`, "")
   const files = [main, work, worker]
-  const code = files.map((name) => join(folder, `${name}.${process.version}-${process.platform}-${process.arch}.code`))
+  // Compiled by tsc just now.
+  const { codeFileOf } = await import("../../dist/process/CompiledCode.js")
+  const code = files.map((name) => codeFileOf(join(folder, name)))
   const kept = new Set([...files, ...code.map((path) => basename(path))])
   for (const name of readdirSync(folder)) if (!kept.has(name)) rmSync(join(folder, name))
   writeFileSync(join(folder, "LICENSES.txt"), licences(root, metafiles.flatMap(usedIn)))
@@ -110,8 +113,8 @@ runCompiled(new URL(${JSON.stringify(file)}, import.meta.url))`,
 const keepCode = (root) => {
   const folder = mkdtempSync(join(tmpdir(), "tau-build-"))
   const { status, stderr } = spawnSync(process.execPath, [
-    "--require",
-    join(root, "scripts/dev/code.cjs"),
+    "--import",
+    pathToFileURL(join(root, "scripts/dev/code.mjs")).href,
     join(root, "dist/cli/main.js"),
     "--model=sim/arithmetic",
     `--prompt-optimization-config=${join(root, "examples/arithmetic.json")}`,

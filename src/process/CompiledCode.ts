@@ -23,7 +23,13 @@ export const runCompiled = (url: URL): { readonly exports: unknown; readonly isC
 export const codeFileOf = (filename: string): string =>
   `${filename}.${process.version}-${process.platform}-${process.arch}.code`
 
-/** V8 believes what is in it, and a byte gone wrong would end the process: the last four are its checksum. */
+/** What the file of a code holds. V8 believes it, and a byte gone wrong would end the process: the last four are its checksum. */
+export const withChecksum = (code: Buffer): Buffer => {
+  const sum = Buffer.alloc(4)
+  sum.writeUInt32LE(crc32(code))
+  return Buffer.concat([code, sum])
+}
+
 const codeIn = (path: string): Buffer | undefined => {
   let kept
   try {

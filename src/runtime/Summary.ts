@@ -5,6 +5,7 @@ import { type Cost, costOf } from "../domain/Prices.js"
 import type { RewriteRule } from "../domain/Rewrite.js"
 import type { RolloutMode } from "../domain/Rollout.js"
 import type { RunConfig } from "../domain/RunConfig.js"
+import { countedIn } from "../store/RowJson.js"
 import { type Findings, type RewriteCount, RunFindings } from "../store/RunFindings.js"
 import { type BegunRun, type ExampleScores, type ModeScore, type RunState, RunStore } from "../store/RunStore.js"
 import { type Interval, interval } from "./interval.js"
@@ -196,8 +197,7 @@ const scoreSummary = (
     const { examples: n, scoreSum } = byExample
     return { ...counts, n, mean: scoreSum / n, interval: interval(byExample, n) }
   }
-  // Where no scorer applied to a success, none would have applied to a failure.
-  const n = row.scored === 0 && succeeded > 0 ? 0 : row.scored + failed
+  const n = countedIn(row)
   const mean = n === 0 ? null : row.scoreSum / n
   return { ...counts, n, mean, interval: mean === null ? null : interval(row, n) }
 }

@@ -21,20 +21,25 @@ export interface Totals {
   readonly meanScore: number | null
 }
 
+/** How many rollouts a mean score is over: where no scorer applied to a success, none would have applied to a failure. */
+export const countedIn = (
+  { failed, scored, succeeded }: { readonly scored: number; readonly succeeded: number; readonly failed: number }
+): number => scored === 0 && succeeded > 0 ? 0 : scored + failed
+
 export const totalsOf = (results: ReadonlyArray<RunResult>): Totals => {
   const sum = (which: ReadonlyArray<RunResult>, value: (result: RunResult) => number) =>
     which.reduce((total, result) => total + value(result), 0)
   const of = (status: RunResult["status"]) => sum(results.filter((one) => one.status === status), (one) => one.rollouts)
   const scored = sum(results, (one) => one.scored)
   const failed = of("failed")
-  // Where no scorer applied to a success, none would have applied to a failure.
-  const isUnscored = scored === 0 && (failed === 0 || of("succeeded") > 0)
+  const succeeded = of("succeeded")
+  const n = countedIn({ scored, succeeded, failed })
   return {
     total: sum(results, (one) => one.rollouts),
-    succeeded: of("succeeded"),
+    succeeded,
     failed,
     cancelled: of("cancelled"),
-    meanScore: isUnscored ? null : sum(results, (one) => one.scoreSum) / (scored + failed)
+    meanScore: n === 0 ? null : sum(results, (one) => one.scoreSum) / n
   }
 }
 

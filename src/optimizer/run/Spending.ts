@@ -108,8 +108,7 @@ export class Spending {
 
   /** What was answered, and never with a word on what it used; null where there is nothing of the kind. */
   private get unmetered(): "rollouts" | "reflections" | null {
-    const isUnmetered = ({ tokens, unmetered, usd }: typeof this.ofRollouts) =>
-      unmetered > 0 && tokens === 0 && usd === 0
+    const isUnmetered = ({ tokens, unmetered, usd }: Used) => unmetered > 0 && tokens === 0 && usd === 0
     if (isUnmetered(this.ofRollouts)) return "rollouts"
     return isUnmetered(this.ofReflections) ? "reflections" : null
   }

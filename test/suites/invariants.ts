@@ -65,7 +65,7 @@ export interface Step {
 /** More crashes than this, and the rollout ends failed. */
 export const crashesMax = 20
 /** Longest pause before a rollout is tried again. */
-export const pauseMaxMs = 45_000
+export const pauseMaxMs = 60_000
 
 const isHeld = ({ status }: { readonly status: string }) => status === "preparing" || status === "running"
 const isTerminal = ({ status }: { readonly status: string }) =>

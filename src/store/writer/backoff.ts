@@ -1,7 +1,7 @@
 const baseMs = 250
 const stepMaxMs = 30_000
-/** The longest pause there is: the last step and its whole spread. */
-export const pauseMaxMs = 1.5 * stepMaxMs
+/** The longest pause there is: what a model may ask for. The last step with its whole spread is less. */
+export const pauseMaxMs = 60_000
 
 /**
  * Doubles with each failure, and lasts up to half as long again: rollouts that failed together do not come back together.

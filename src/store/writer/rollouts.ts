@@ -144,7 +144,7 @@ export interface Fail extends End {
   readonly stderrTail: string | null
   /** Trying again cannot help. */
   readonly permanent: boolean
-  /** Trying again sooner cannot help. */
+  /** Trying again sooner cannot help. No pause is longer than `pauseMaxMs`. */
   readonly pauseMs?: number
   readonly rewards?: ReadonlyArray<RewardRow>
 }
@@ -158,6 +158,8 @@ export const fail = (db: Db, input: Fail): Refusal => {
     | { failures: number; attemptsMax: number }
     | undefined
   const failures = (row?.failures ?? 0) + 1
+  // A server may ask for a part of a millisecond, which is no time of a column.
+  const asked = Math.min(Math.ceil(input.pauseMs ?? 0), pauseMaxMs)
   const isLast = input.permanent || failures >= (row?.attemptsMax ?? 0)
   const refusal = refuse(db, input, isLast ? "failed" : "requeuing")
   if (refusal !== null) return refusal
@@ -165,7 +167,7 @@ export const fail = (db: Db, input: Fail): Refusal => {
   endAttempt(db, input.attemptId, input.status, input.error, input.stderrTail, input.brokenBy)
   db.prepare("UPDATE rollouts SET failures = ?, error = ? WHERE id = ?").run(failures, input.error, input.rolloutId)
   if (isLast) giveUp(db, input.rolloutId)
-  else requeue(db, input.rolloutId, db.now + Math.max(backoffMs(input.rolloutId, failures), input.pauseMs ?? 0))
+  else requeue(db, input.rolloutId, db.now + Math.max(backoffMs(input.rolloutId, failures), asked))
   return null
 }
 

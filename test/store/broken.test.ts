@@ -3,8 +3,10 @@ import * as Effect from "effect/Effect"
 import { join } from "node:path"
 import { WorkerId } from "../../src/domain/Ids.js"
 import { RolloutQueue } from "../../src/store/RolloutQueue.js"
+import { chainOf } from "../../src/store/searchChain.js"
 import { SearchStore } from "../../src/store/SearchStore.js"
 import { open } from "../../src/store/writer/Database.js"
+import type { SearchStep } from "../../src/store/writer/search.js"
 import type { FinishedSpan } from "../../src/store/writer/spans.js"
 import { storeBefore } from "../support/olderStore.js"
 import { recordCall } from "../support/recordedCall.js"
@@ -57,6 +59,36 @@ const brokenBy = (rollouts: ReadonlyArray<ReadonlyArray<Made>>, status: "failed"
     return claims.map(({ rolloutId }) => outcomes.find(({ id }) => id === rolloutId)!.brokenBy)
   }))
 
+/** One step that was decided on, and two that carry out what was asked for next. */
+const searchSteps = [
+  { asks: ["first"], rollouts: 2 },
+  { asks: ["second"], rollouts: 1 },
+  { asks: [], rollouts: 4 }
+]
+
+const stepOf = (
+  { n, rollouts, ...step }: Pick<SearchStep, "chain" | "n" | "runId"> & { readonly rollouts: number }
+) => ({
+  ...step,
+  n,
+  stop: null,
+  candidates: n === 0 ? [{ n: 0, texts: "{}", parents: [], change: null, path: "seed" }] : [],
+  versions: n === 0 ? [{ n: 0, resources: "{}" }] : [],
+  rollouts: Array.from({ length: rollouts }, (_, index) => ({
+    id: `${step.runId}-${n}-${index}`,
+    mode: "val" as const,
+    input: "{}",
+    candidate: 0,
+    example: `${n}-${index}`,
+    sample: 0
+  })),
+  reflections: [],
+  events: [],
+  eventsFrom: 0,
+  attemptsMax: 1,
+  author: "rgepa"
+})
+
 describe("What broke an attempt", () => {
   it.scopedLive("is its model where most of its time went by in calls that got nothing", () =>
     Effect.gen(function*() {
@@ -93,6 +125,38 @@ describe("What broke an attempt", () => {
       const rollouts = [[none], [answered, none], [none, answered], [empty]]
       assert.deepStrictEqual(yield* brokenBy(rollouts), ["unreadable", "unreadable", null, null])
     }))
+
+  it.scopedLive("is tried anew by a search with all that the same was asked with, and nothing that was decided on", () =>
+    withStore(Effect.gen(function*() {
+      const { runId } = yield* begin(0)
+      const store = yield* SearchStore
+      const queue = yield* RolloutQueue
+      let chain = ""
+      for (const [n, { asks, rollouts }] of searchSteps.entries()) {
+        chain = chainOf(chain, asks)
+        yield* store.take(stepOf({ runId, n, chain, rollouts }))
+        const workerId = WorkerId.make("w")
+        for (const claim of yield* queue.claim({ runId, workerId, leaseMs: 60_000, limit: rollouts })) {
+          const { attemptId, rolloutId } = claim
+          yield* queue.start(claim)
+          yield* recordCall({
+            attemptId,
+            request: Buffer.from("{}"),
+            response: Buffer.from("{}"),
+            span: { rolloutId, statusCode: 401 }
+          })
+          yield* queue.fail(claim, {
+            status: "failed",
+            error: "401",
+            brokenBy: null,
+            stderrTail: null,
+            permanent: true
+          })
+        }
+      }
+      const { finishedBefore, retried } = yield* begin(0)
+      assert.deepStrictEqual({ finishedBefore, retried }, { finishedBefore: 2, retried: 5 })
+    })))
 
   it.scoped("is known of those that were made before it was noted", () =>
     Effect.gen(function*() {

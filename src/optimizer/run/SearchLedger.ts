@@ -4,6 +4,7 @@ import type { RunId } from "../../domain/Ids.js"
 import type { ResourceValues } from "../../domain/Resources.js"
 import type { Example } from "../../domain/Rollout.js"
 import { canonicalJson } from "../../store/canonicalJson.js"
+import { chainOf } from "../../store/searchChain.js"
 import type { SearchRollout, SearchStep } from "../../store/writer/search.js"
 import type { Work } from "../Conductor.js"
 import { type Ask, keyOf, type SearchEvent, type SearchStopped, type Texts } from "../Search.js"
@@ -89,7 +90,7 @@ export class SearchLedger {
     const row: SearchStep = {
       runId,
       n: work.n,
-      chain: sha256(`${this.chain}\n${JSON.stringify(work.asks.map(askJson))}`),
+      chain: chainOf(this.chain, work.asks.map(askJson)),
       stop: refused === null ? null : { reason: refused.reason, detail: refused.detail },
       candidates,
       versions: [...versions].map(([n, resources]) => ({ n, resources })),

@@ -1,6 +1,7 @@
 /** Failures that a run does not go on over, and how the next start of it tries them anew. */
 import { isHopeless, isNoEvaluation, isNoSearch, isSilent, latestSteps } from "../../domain/Noise.js"
 import { GenAi } from "../../openai/GenAi.js"
+import { askedAtOnce } from "../searchChain.js"
 import type { Db } from "./Database.js"
 import { crashesMax, lastAttempt, retry } from "./rollouts.js"
 import { allCounted } from "./runCounts.js"
@@ -87,10 +88,17 @@ interface Failed {
   readonly isUnjudged: 0 | 1
 }
 
+interface Step {
+  readonly rollouts: number
+  readonly chain: string
+}
+
+const madeIn = (steps: ReadonlyArray<Step>): number => steps.reduce((sum, { rollouts }) => sum + rollouts, 0)
+
 /**
  * What the run stopped at is put back, with all its attempts before it: of an evaluation the broken rollouts, of a search those
- * of its last step, for its other steps were decided on and stay as they are. Nothing where the run did not, and will not, stop
- * for them: what it goes on over must not change when it is killed.
+ * of its last step and of the steps that the same was asked with, for its other steps were decided on and stay as they are.
+ * Nothing where the run did not, and will not, stop for them: what it goes on over must not change when it is killed.
  */
 export const retryBroken = (db: Db, runId: string): number => {
   const failed = db.prepare(
@@ -104,28 +112,31 @@ export const retryBroken = (db: Db, runId: string): number => {
   ).all(runId) as ReadonlyArray<{ mode: string; rollouts: number }>
   const rollouts = modes.reduce((sum, mode) => sum + mode.rollouts, 0)
   const broken = failed.filter((rollout) => rollout.brokenBy !== null)
-  const steps = db.prepare("SELECT rollouts FROM search_steps WHERE run_id = ? ORDER BY n DESC").pluck().all(
+  const steps = db.prepare("SELECT rollouts, chain FROM search_steps WHERE run_id = ? ORDER BY n DESC").all(
     runId
-  ) as ReadonlyArray<number>
-  const [step] = steps
-  const latest = steps.slice(0, latestSteps(steps)).reduce((sum, made) => sum + made, 0)
+  ) as ReadonlyArray<Step>
+  const latest = madeIn(steps.slice(0, latestSteps(steps.map((step) => step.rollouts))))
   const isOfLast = (made: number) => ({ ordinal }: Failed) => ordinal >= rollouts - made
   const unjudged = failed.filter((rollout) => rollout.isUnjudged === 1).length
   const tallies = modes.map(({ mode, rollouts }) => ({
     rollouts,
     broken: broken.filter((rollout) => rollout.mode === mode).length
   }))
-  const stoppedAt = step === undefined
+  /** A step with nothing of the kind is one that the search went on over. */
+  const ofLastAsked = (stoppedFor: ReadonlyArray<Failed>) =>
+    stoppedFor.some(isOfLast(madeIn(steps.slice(0, 1)))) ? stoppedFor.filter(isOfLast(madeIn(askedAtOnce(steps)))) : []
+  const stoppedAt = steps.length === 0
     ? isNoEvaluation(tallies) ? broken : []
-    : (isNoSearch(
-        { rollouts, broken: broken.length },
-        { rollouts: latest, broken: broken.filter(isOfLast(latest)).length }
-      )
-      ? broken
-      : isHopeless({ rollouts, unjudged })
-      ? failed
-      : [])
-      .filter(isOfLast(step))
+    : ofLastAsked(
+      isNoSearch(
+          { rollouts, broken: broken.length },
+          { rollouts: latest, broken: broken.filter(isOfLast(latest)).length }
+        )
+        ? broken
+        : isHopeless({ rollouts, unjudged })
+        ? failed
+        : []
+    )
   // Who kills its workers stays where it is.
   const retried = stoppedAt.filter(({ crashes }) => crashes < crashesMax)
   for (const { id } of retried) retry(db, id)

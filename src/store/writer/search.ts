@@ -16,7 +16,7 @@ export interface SearchRollout {
 export interface SearchStep {
   readonly runId: string
   readonly n: number
-  /** Hex SHA-256 over this step's asks and the chain before it. */
+  /** See `chainOf`. */
   readonly chain: string
   /** Why the search must end instead of taking the step; what was decided the first time counts. */
   readonly stop: { readonly reason: string; readonly detail: string } | null

@@ -47,7 +47,10 @@ export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
       Writer,
       Effect.gen(function*() {
         const storingSince = new BigInt64Array(new SharedArrayBuffer(8))
-        const worker = yield* Effect.acquireRelease(Effect.sync(() => writerThread({ ...options, storingSince })), stop)
+        const worker = yield* Effect.acquireRelease(
+          Effect.try({ try: () => writerThread({ ...options, storingSince }), catch: notStarted }),
+          stop
+        )
         yield* ready(worker)
         const death = yield* Deferred.make<never, StoreError>()
         const queue = new WriterQueue(worker, storingSince, (failure) => {
@@ -94,6 +97,13 @@ export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
       })
     )
 }
+
+const notStarted = (error: unknown) =>
+  new StoreError({
+    operation: "opening the store",
+    reason: "other",
+    detail: `the writer thread could not be started: ${error instanceof Error ? error.message : String(error)}`
+  })
 
 /** Waits for a thread to tell that it has opened its store, or why it has not. */
 export const ready = (worker: Worker) =>

@@ -22,13 +22,17 @@ const forget = () => {
 
 /** Starts a thread that loads while its process does, for the first store that is opened; it keeps no process alive. */
 export const loadAhead = (): void => {
-  spare = start()
+  try {
+    spare = start()
+  } catch {
+    return
+  }
   spare.once("error", forget)
   spare.once("exit", forget)
   spare.unref()
 }
 
-/** A thread that opens a store, and tells when it has. */
+/** A thread that opens a store, and tells when it has. Throws where the system has none to give. */
 export const writerThread = (data: WriterData): Worker => {
   const worker = spare ?? start()
   worker.off("error", forget).off("exit", forget)

@@ -82,21 +82,28 @@ export class Checkpoints {
     }
   }
 
-  /** The thread is started when it is first needed: a small run never is that long. */
+  /** Without the thread the log grows to the alarm, where the writer copies it. */
   private ask() {
     this.isUnderWay = true
-    if (this.thread === null) {
-      this.thread = new Worker(new URL("./checkpointer.js", import.meta.url), {
-        workerData: this.path,
-        resourceLimits: { maxYoungGenerationSizeMb: 2 }
-      })
-      this.thread.on("message", () => {
-        this.isUnderWay = false
-      })
-      // Without the thread the log grows to the alarm, where the writer copies it.
-      this.thread.on("error", () => {})
-      this.thread.unref()
+    try {
+      this.thread ??= this.started()
+      this.thread.postMessage(null)
+    } catch {
+      // The system has no thread to give, as under a limit on processes.
     }
-    this.thread.postMessage(null)
+  }
+
+  /** When it is first needed: a small run never is that long. */
+  private started(): Worker {
+    const thread = new Worker(new URL("./checkpointer.js", import.meta.url), {
+      workerData: this.path,
+      resourceLimits: { maxYoungGenerationSizeMb: 2 }
+    })
+    thread.on("message", () => {
+      this.isUnderWay = false
+    })
+    thread.on("error", () => {})
+    thread.unref()
+    return thread
   }
 }

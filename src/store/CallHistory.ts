@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import { GenAi } from "../openai/GenAi.js"
 import { orStoreError } from "./reading.js"
 import type { StoreError } from "./StoreError.js"
+import { isUnreadable } from "./writer/broken.js"
 import { handedBack } from "./writer/rollouts.js"
 
 /** A call of an earlier attempt. */
@@ -108,6 +109,7 @@ interface Row {
   readonly isRequestCut: number
   readonly isResponseCut: number
   readonly isAltered: number
+  readonly isUnreadable: number | null
 }
 
 const attribute = (name: string) => `attributes ->> '$."${name}"'`
@@ -120,6 +122,7 @@ const page = `SELECT span_id, sequence_id, method, path, state, status_code, sta
     ${attribute(GenAi.responseContentEncoding)} AS content_encoding,
     ${attribute(GenAi.requestTruncated)} IS NOT NULL AS is_request_cut,
     ${attribute(GenAi.responseTruncated)} IS NOT NULL AS is_response_cut,
+    ${isUnreadable("spans")} AS is_unreadable,
     ${attribute(GenAi.redacted)} IS NOT NULL OR ${attribute(GenAi.unrecorded)} IS NOT NULL AS is_altered
   FROM spans
   WHERE attempt_id = ? AND sequence_id > ? AND retried_by IS NULL
@@ -152,8 +155,9 @@ const callOf = (row: Row, { id, isUnjudged, n }: AttemptRow): MadeCall => {
   const hasRequest = row.requestSha256 !== null || (row.requestBytes === 0 && isDone)
   const hasResponse = row.responseSha256 !== null || row.responseBytes === 0
   const request = hasRequest && !isAltered && row.isRequestCut === 0 ? { sha256: row.requestSha256 } : null
-  // What failed cost nothing, and may go better this time.
-  const isGood = isDone && row.statusCode !== null && row.statusCode >= 200 && row.statusCode < 400
+  // What failed, or could not be read, cost nothing, and may go better this time.
+  const isGood = isDone && row.statusCode !== null && row.statusCode >= 200 && row.statusCode < 400 &&
+    row.isUnreadable !== 1
   const isWhole = request !== null && hasResponse && row.isResponseCut === 0
   // Given again, an answer of a judge that could not be read would be all that is ever heard of it.
   const isUseless = isUnjudged === 1 && row.role === "judge"

@@ -120,7 +120,7 @@ describe("replay", () => {
   ) {
     it.scopedLive(`replays a stream of ${path} as a stream`, () =>
       Effect.gen(function*() {
-        const events = Array.from({ length: 50 }, (_, n) => `data: {"n":${n},"choices":[]}\n\n`).join("") + end
+        const events = Array.from({ length: 50 }, (_, n) => `data: {"n":${n},"choices":[{}]}\n\n`).join("") + end
         const { asked, url } = yield* model((response) =>
           response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8" }).end(events)
         )
@@ -261,13 +261,13 @@ describe("replay", () => {
       )
     }))
 
-  it.scopedLive("makes failed and broken calls again without losing its place", () =>
+  it.scopedLive("makes failed, broken and unreadable calls again without losing its place", () =>
     Effect.gen(function*() {
       const { asked, url } = yield* model((response, n, body, incoming) => {
-        // The second call fails twice and its client tries again; the third is refused; the fourth is cut.
-        if (n === 2 || n === 3) response.writeHead(429).end("{}")
-        else if (n === 5) response.writeHead(400).end("{}")
+        // The second call fails twice and its client tries again; the third is refused; the fourth is cut; the fifth is a page.
+        if (n === 2 || n === 3 || n === 5) response.writeHead(n === 5 ? 400 : 429).end("{}")
         else if (n === 6) response.writeHead(200, { "content-length": "100" }).write("{", () => response.destroy())
+        else if (n === 7) response.end("<html>Sign in</html>")
         else completion(response, n, body, incoming)
       })
       yield* withRunProxy(
@@ -276,18 +276,18 @@ describe("replay", () => {
           const first = yield* nextAttempt
           yield* askAll(first, 1, 2, 2, 2, 3)
           yield* Effect.exit(ask(first, question(4)))
-          yield* ask(first, question(5))
+          yield* askAll(first, 5, 6)
           const second = yield* nextAttempt
-          yield* askAll(second, 1, 2, 3, 3, 4, 5)
+          yield* askAll(second, 1, 2, 3, 3, 4, 5, 6)
           assert.deepStrictEqual(
-            yield* marks(second, 6),
-            ["replayed", "replayed", "upstream", "upstream", "upstream", "replayed"]
+            yield* marks(second, 7),
+            ["replayed", "replayed", "upstream", "upstream", "upstream", "upstream", "replayed"]
           )
-          assert.strictEqual(asked.length, 10)
+          assert.strictEqual(asked.length, 12)
           // What was missing has taken its place.
           const third = yield* nextAttempt
-          yield* askAll(third, 1, 2, 3, 4, 5)
-          assert.deepStrictEqual(yield* marks(third, 5), Array.from({ length: 5 }, () => "replayed"))
+          yield* askAll(third, 1, 2, 3, 4, 5, 6)
+          assert.deepStrictEqual(yield* marks(third, 6), Array.from({ length: 6 }, () => "replayed"))
         })
       )
     }))

@@ -15,7 +15,7 @@ const lastTimedOut = `(SELECT a.status = 'timeout' FROM attempts a WHERE a.id = 
 const broken = "'upstream_cut', 'upstream_error', 'timeout', 'refused'"
 
 /** A model's answer of a good status that no client can read: the page of a gateway, JSON that ends in the middle, or no choice. */
-const isUnreadable = (span: string) =>
+export const isUnreadable = (span: string) =>
   `(${span}.kind = 'llm' AND ${span}.status_code < 400 AND ${span}.attributes ->> '$."${GenAi.responseTruncated}"' IS NULL
   AND ${span}.attributes ->> '$."${GenAi.unassembled}"' IN ('response: not JSON', 'response: empty', 'response: not a JSON object',
     'response: no choices'))`

@@ -52,7 +52,9 @@ export interface CallError {
 /** What an error of the upstream connection means to the caller; `headSeen` when the status line had arrived. */
 export const failureOf = (error: Error, headSeen: boolean): "unreachable" | "unreadable" | "silent" => {
   if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) return "silent"
-  if (headSeen || error instanceof errors.HTTPParserError || senseless.has(causeOf(error))) return "unreadable"
+  if (headSeen || error instanceof errors.HTTPParserError || senseless.has(causeOf(error)) || isSenseless(error)) {
+    return "unreadable"
+  }
   return "unreachable"
 }
 
@@ -64,6 +66,12 @@ export const stateOf = (kind: Refusal): "timeout" | "refused" | "upstream_error"
 
 /** Codes of undici's that speak of an answer which came and could not be understood. */
 const senseless = new Set(["UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"])
+
+/** undici's words for an answer that no request asked for: a change of protocol, say. */
+const isSenseless = (error: Error) => error instanceof errors.SocketError && error.message.startsWith("bad ")
+
+/** Causes of a call whose connection had been made, or was there from the call before. */
+const closed = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"])
 
 /** Stands for `ECONNRESET` on the way through undici, which takes that for the end of a body of unknown length. */
 export const resetCode = "UPSTREAM_RESET"
@@ -97,7 +105,9 @@ export const messageOf = (kind: Refusal, cause: string, timeoutMs: number): stri
     case "unreadable":
       return `the upstream's answer broke off or could not be read (${cause})`
     case "unreachable":
-      return `the upstream could not be reached (${cause})`
+      return closed.has(cause)
+        ? `the upstream closed the connection before it had answered (${cause})`
+        : `the upstream could not be reached (${cause})`
     default:
       return cause
   }

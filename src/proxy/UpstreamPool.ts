@@ -1,5 +1,7 @@
+import type { Socket } from "node:net"
 import type { Dispatcher, Pool as DispatcherPool } from "undici"
 import { buildConnector, Client, Pool } from "../http/Undici.js"
+import { Informational } from "./Informational.js"
 import { resetCode } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
 
@@ -35,12 +37,13 @@ class Connections extends Pool {
 /**
  * A connection to the upstream, one call at a time.
  *
- * Two of undici's habits are mended here, which concern bodies that only the close of the connection ends. It cannot bear the end
+ * Three of undici's habits are mended here. Two concern bodies that only the close of the connection ends: it cannot bear the end
  * of a connection while its reader pauses, which would end the process; and it takes a reset of the connection for the end of
- * the body. Its listeners are added after these.
+ * the body. Its listeners are added after these. The third is what it makes of a `100 Continue` (`Informational.ts`).
  */
 class Connection extends Client {
   private call: Partial<Pausing> | null = null
+  private informational = new Informational()
 
   constructor(origin: URL, options: object, timeout: number) {
     const connect = buildConnector({ timeout })
@@ -56,6 +59,7 @@ class Connection extends Client {
           socket.on("error", (broken: NodeJS.ErrnoException) => {
             if (broken.code === "ECONNRESET") broken.code = resetCode
           })
+          this.informational = reading(socket)
           opened(null, socket)
         })
     })
@@ -63,6 +67,18 @@ class Connection extends Client {
 
   override dispatch(options: Dispatched, handler: Dispatcher.DispatchHandler): boolean {
     this.call = options.call ?? null
+    this.informational.expect()
     return super.dispatch(options, handler)
   }
+}
+
+/** Looks at what a connection brings before its reader does. */
+const reading = (socket: Socket): Informational => {
+  const informational = new Informational()
+  const push = socket.push.bind(socket)
+  socket.push = (chunk: Uint8Array | null, encoding) => {
+    if (chunk !== null) informational.read(chunk)
+    return push(chunk, encoding)
+  }
+  return informational
 }

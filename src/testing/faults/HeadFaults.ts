@@ -84,7 +84,11 @@ export const headFaults: WireFaults = {
     says: "informational answers without end",
     play: (exchange) => exchange.pump(latin1("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100)))
   },
-  "unasked-continue": says("100 Continue that nobody asked for, and no answer", "HTTP/1.1 100 Continue\r\n\r\n"),
+  "unasked-continue": says(
+    "100 Continue that nobody asked for, before the answer",
+    "HTTP/1.1 100 Continue\r\n\r\n",
+    ok()
+  ),
   "unasked-upgrade": says(
     "101 to a request that offered no upgrade",
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"

@@ -29,6 +29,7 @@ const unreadable = [
   "odd-header-name",
   "informational-flood",
   "endless-informational",
+  "unasked-upgrade",
   "no-body",
   "length-negative",
   "length-words",
@@ -54,8 +55,6 @@ const gone = [
   "reset-head",
   "status-0",
   "status-99",
-  "unasked-continue",
-  "unasked-upgrade",
   "reset-upload"
 ]
 const cut = [

@@ -238,6 +238,28 @@ describe("Proxy, when its store is held or gone", () => {
       }).pipe(Effect.provide(proxyAt(path, yield* echo, { warn: (message) => void warnings.push(message) })))
     }))
 
+  it.scopedLive("answers nothing more when its file is written over with a backup, but lives with what SQLite makes of it", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const warnings: Array<string> = []
+      yield* Effect.gen(function*() {
+        const calls = Effect.replicateEffect(Effect.map(send("/v1/x"), ({ statusCode }) => statusCode), 3)
+        const elsewhere = new Database(path)
+        assert.deepStrictEqual(yield* calls, [200, 200, 200])
+        yield* Effect.promise(() => elsewhere.backup(`${path}.backup`))
+        assert.deepStrictEqual(yield* calls, [200, 200, 200])
+        elsewhere.exec("VACUUM")
+        assert.deepStrictEqual(yield* calls, [200, 200, 200])
+        elsewhere.pragma("wal_checkpoint(TRUNCATE)")
+        elsewhere.close()
+        assert.deepStrictEqual(yield* calls, [200, 200, 200])
+        copyFileSync(`${path}.backup`, path)
+        assert.deepStrictEqual(yield* calls, [0, 503, 503])
+        yield* eventually("a warning", Effect.sync(() => warnings[0]))
+        assert.include(warnings[0], `${path} was written over while in use`)
+      }).pipe(Effect.provide(proxyAt(path, yield* echo, { warn: (message) => void warnings.push(message) })))
+    }))
+
   it.scopedLive("finds out that its file was moved away before a call does", () =>
     Effect.gen(function*() {
       const { forwarded, url } = yield* counting

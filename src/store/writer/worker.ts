@@ -10,6 +10,7 @@ import { sweepBegun } from "./begunCalls.js"
 import { Checkpoints } from "./Checkpoints.js"
 import { type Db, open } from "./Database.js"
 import { codeOf, failureOf } from "./failures.js"
+import { FileHeader } from "./FileHeader.js"
 import { type OperationName, operations } from "./operations.js"
 import type {
   Batch,
@@ -45,7 +46,7 @@ const main = ({ attributionLogPath, bytesMax, path, recording, storingSince }: W
   try {
     db = open(path, bytesMax)
     checkpoints = new Checkpoints(db, path)
-    files = new StoreFiles(path, () => checkpoints.logBytes)
+    files = new StoreFiles(path, () => checkpoints.logBytes, new FileHeader(path))
     log = attributionLogPath === null ? null : new AttributionLog(attributionLogPath)
   } catch (error) {
     say({ _tag: "refused", failure: failureOf(error) })

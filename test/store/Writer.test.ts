@@ -68,6 +68,23 @@ describe("Writer", () => {
       })
     ))
 
+  it.scopedLive("does not take the time in which nobody listened to it for the store's", () =>
+    withWriter((writer, path) =>
+      Effect.gen(function*() {
+        const whole = 32
+        let storingMs = -1
+        yield* submitAll(writer, Array.from({ length: whole }, (_, n) => intent(n)), () => {
+          const deadline = performance.now() + 30_000
+          while (inOrder(path).length < whole && performance.now() < deadline) {
+            /* This thread hears of nothing meanwhile. */
+          }
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300)
+          storingMs = writer.health().inFlightMs
+        })
+        assert.strictEqual(storingMs, 0)
+      })
+    ))
+
   it.scoped.prop(
     "tells each caller its own outcome, however many there are and whichever of them fail",
     [FastCheck.array(FastCheck.boolean(), { minLength: 1, maxLength: 300 })],

@@ -47,7 +47,7 @@ export interface WriterOptions {
 
 /** The first that the thread is told: which store it is for. */
 export interface WriterData extends WriterOptions {
-  /** Shared: since when the store has been asked to take the batch under way, by `process.hrtime`; 0 while its calls are read. */
+  /** Shared: since when the store has been asked to take the batch under way, by `process.hrtime`; 0 while its calls are read, and once it has it. */
   readonly storingSince: BigInt64Array
 }
 

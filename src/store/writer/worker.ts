@@ -79,6 +79,8 @@ const main = ({ attributionLogPath, bytesMax, path, recording, storingSince }: W
     Atomics.store(storingSince, 0, process.hrtime.bigint())
     syncing(db, requests.some(({ operation }) => operation !== "openSpan"))
     const outcomes = commit(db, requests)
+    // The other thread may be too busy to hear of it for long: that is not the store's time.
+    Atomics.store(storingSince, 0, 0n)
     forgetPrepared()
     const lines = takeNoted()
     log?.append(lines)

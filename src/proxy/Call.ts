@@ -113,7 +113,8 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     // The head of a sized answer goes with its first byte: until then a broken upstream can still be told as an error.
     if (!this.ending.isStream && this.ending.sizedTo !== null) return
     head.send(this.outgoing)
-    this.outgoing.flushHeaders()
+    // A head is Latin-1; `flushHeaders` would write it as UTF-8.
+    if (!this.outgoing.destroyed) this.outgoing.write("", "latin1")
   }
 
   onResponseData(controller: Dispatcher.DispatchController, received: Buffer) {

@@ -32,6 +32,7 @@ const recordingUpstream = Effect.gen(function*() {
     const answer = answerTo(number)
     const kind = Number(number) % 3
     response.setHeader("x-request-id", `req_${number}`)
+    response.setHeader("x-word", "caf\u00E9")
     response.setHeader("content-type", kind === 0 ? "application/octet-stream" : "text/plain")
     if (kind === 1) response.writeHead(method === "DELETE" ? 204 : 404).end(method === "DELETE" ? undefined : answer)
     else if (kind === 2) response.writeHead(200, { "content-length": answer.length }).end(answer)
@@ -56,9 +57,9 @@ const send = async (origin: string, number: number, { body, headers, method, pat
     headers: { ...headers, "x-number": String(number) },
     body: body === undefined || body === null || body.length === 0 ? null : body
   })
-  const { "content-type": contentType, "x-request-id": requestId } = answer.headers
+  const { "content-type": contentType, "x-request-id": requestId, "x-word": word } = answer.headers
   const bytes = Buffer.from(await answer.body.arrayBuffer()).toString("hex")
-  return { status: answer.statusCode, contentType, requestId, bytes }
+  return { status: answer.statusCode, contentType, requestId, word, bytes }
 }
 
 /** Sends each request directly and through the proxy, several at a time; everything that is seen must be the same. */

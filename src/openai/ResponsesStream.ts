@@ -6,18 +6,30 @@ import { eventsOf, type SseEvent } from "./Sse.js"
 
 type Draft = Record<string, unknown>
 
+/** Lists of parts that an item may have, and the field of an event that numbers them. A shell's commands are in its `action`. */
+const lists = {
+  content: "content_index",
+  summary: "summary_index",
+  commands: "command_index",
+  output: "command_index"
+} as const
+type List = keyof typeof lists
+
 /** Per kind of piece: the field that it appends to, of the item itself or of a part of the item, and the types of both. */
-const pieces: ReadonlyMap<string, readonly [field: string, item: string, list?: "content" | "summary", part?: string]> =
-  new Map([
-    ["output_text", ["text", "message", "content", "output_text"]],
-    ["refusal", ["refusal", "message", "content", "refusal"]],
-    ["reasoning_text", ["text", "reasoning", "content", "reasoning_text"]],
-    ["reasoning_summary_text", ["text", "reasoning", "summary", "summary_text"]],
-    ["function_call_arguments", ["arguments", "function_call"]],
-    ["mcp_call_arguments", ["arguments", "mcp_call"]],
-    ["custom_tool_call_input", ["input", "custom_tool_call"]],
-    ["code_interpreter_call_code", ["code", "code_interpreter_call"]]
-  ])
+const pieces: ReadonlyMap<string, readonly [field: string, item: string, list?: List, part?: string]> = new Map([
+  ["output_text", ["text", "message", "content", "output_text"]],
+  ["refusal", ["refusal", "message", "content", "refusal"]],
+  ["reasoning_text", ["text", "reasoning", "content", "reasoning_text"]],
+  ["reasoning_summary_text", ["text", "reasoning", "summary", "summary_text"]],
+  ["function_call_arguments", ["arguments", "function_call"]],
+  ["mcp_call_arguments", ["arguments", "mcp_call"]],
+  ["custom_tool_call_input", ["input", "custom_tool_call"]],
+  ["code_interpreter_call_code", ["code", "code_interpreter_call"]],
+  ["shell_call_command", ["command", "shell_call", "commands"]]
+])
+
+/** What an event says that is named for the type of its item: how far the item has come. */
+const statuses = new Set(["in_progress", "searching", "interpreting", "generating", "completed", "failed"])
 
 const isEmpty = (value: unknown) => value === undefined || value === null || value === ""
 
@@ -32,7 +44,12 @@ const mergePiece = (draft: Draft, field: string, payload: JsonObject, isDelta: b
 /** One output item while its pieces arrive. The `done` event of an item holds it whole. */
 class Item {
   private fields: Draft = emptyRecord()
-  private readonly parts = { content: new Map<number, Draft>(), summary: new Map<number, Draft>() }
+  private readonly parts: { readonly [list in List]: Map<number, Draft> } = {
+    content: new Map(),
+    summary: new Map(),
+    commands: new Map(),
+    output: new Map()
+  }
   private isDone = false
 
   constructor(private readonly assembly: Assembly) {}
@@ -52,12 +69,19 @@ class Item {
       if (part !== undefined && isObject(payload["part"])) Object.assign(part, payload["part"])
       return
     }
+    if (name === "shell_call_output_content") {
+      this.mergeShellOutput(payload)
+      return
+    }
+    if (name === this.fields["type"] && statuses.has(verb) && Object.hasOwn(this.fields, "status")) {
+      this.fields["status"] = verb
+    }
     const [field, itemType, list, partType] = pieces.get(name) ?? []
     if (field === undefined) return
     this.fields["type"] ??= itemType
     const draft = list === undefined ? this.fields : this.part(list, payload)
     if (draft === undefined) return
-    if (list !== undefined) draft["type"] ??= partType
+    if (partType !== undefined) draft["type"] ??= partType
     if (verb === "delta" || verb === "done") mergePiece(draft, field, payload, verb === "delta")
     if (verb === "delta") this.push(draft, "logprobs", listAt(payload, "logprobs"))
     if (verb === "annotation.added") this.push(draft, "annotations", [payload["annotation"]])
@@ -65,14 +89,29 @@ class Item {
 
   toItem(): Draft {
     if (this.isDone) return this.fields
-    for (const list of ["content", "summary"] as const) {
+    for (const list of ["content", "summary", "output"] as const) {
       if (this.parts[list].size > 0) this.fields[list] = inOrder(this.parts[list])
+    }
+    if (this.parts.commands.size > 0) {
+      const commands = inOrder(this.parts.commands).map((draft) => draft["command"] ?? "")
+      const { action } = this.fields
+      this.fields["action"] = Object.assign(emptyRecord(), isObject(action) ? action : {}, { commands })
     }
     return this.fields
   }
 
-  private part(list: "content" | "summary", payload: JsonObject): Draft | undefined {
-    return this.assembly.part(this.parts[list], numberAt(payload, `${list}_index`) ?? 0, emptyRecord)
+  private part(list: List, payload: JsonObject): Draft | undefined {
+    return this.assembly.part(this.parts[list], numberAt(payload, lists[list]) ?? 0, emptyRecord)
+  }
+
+  /** What a command of the shell printed: pieces of both streams in one event, and whole in the last. */
+  private mergeShellOutput(payload: JsonObject): void {
+    const draft = this.part("output", payload)
+    if (draft === undefined) return
+    this.fields["type"] ??= "shell_call_output"
+    const [whole] = listAt(payload, "output")
+    if (isObject(whole)) Object.assign(draft, whole)
+    for (const field of ["stdout", "stderr"]) mergePiece(draft, field, { delta: at(payload, "delta", field) }, true)
   }
 
   private push(draft: Draft, field: string, news: ReadonlyArray<unknown>): void {

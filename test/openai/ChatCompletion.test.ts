@@ -299,6 +299,32 @@ describe("the other streams", () => {
     assert.strictEqual(failed.error?.message, "overloaded")
   })
 
+  it("has the commands of a shell, what they printed, and how far a call had come, of a response that was cut", () => {
+    const shell = { type: "shell_call", status: "in_progress", action: { commands: [], timeout_ms: 9 } }
+    const search = { type: "web_search_call", status: "in_progress" }
+    const printed = { stdout: "a.md\n", stderr: "", outcome: { type: "exit", exit_code: 0 } }
+    const { object } = assembleResponse([
+      { type: "response.output_item.added", output_index: 0, item: shell },
+      { type: "response.shell_call_command.added", output_index: 0, command_index: 0, command: "" },
+      { type: "response.shell_call_command.delta", output_index: 0, command_index: 0, delta: "l" },
+      { type: "response.shell_call_command.delta", output_index: 0, command_index: 0, delta: "s" },
+      { type: "response.shell_call_command.done", output_index: 0, command_index: 0, command: "ls" },
+      { type: "response.shell_call_command.added", output_index: 0, command_index: 1, command: "" },
+      { type: "response.output_item.added", output_index: 1, item: { type: "shell_call_output", output: [] } },
+      { type: "response.shell_call_output_content.delta", output_index: 1, command_index: 0, delta: { stdout: "a" } },
+      { type: "response.shell_call_output_content.done", output_index: 1, command_index: 0, output: [printed] },
+      { type: "response.shell_call_output_content.delta", output_index: 1, command_index: 1, delta: { stderr: "no" } },
+      { type: "response.output_item.added", output_index: 2, item: search },
+      { type: "response.web_search_call.searching", output_index: 2, item_id: "ws" },
+      { type: "response.web_search_call.anything", output_index: 2, item_id: "ws" }
+    ].map(event))
+    assert.deepStrictEqual(plain(object?.["output"]), [
+      { ...shell, action: { commands: ["ls", ""], timeout_ms: 9 } },
+      { type: "shell_call_output", output: [printed, { stderr: "no" }] },
+      { ...search, status: "searching" }
+    ])
+  })
+
   it("puts the events of a response without its end in the order of their numbers", () => {
     const delta = (sequence_number: number, text: string) =>
       event({ type: "response.output_text.delta", sequence_number, output_index: 0, content_index: 0, delta: text })

@@ -12,6 +12,7 @@ import { Attempt, Rollout, RolloutMode } from "../domain/Rollout.js"
 import { lookedAtMax, type Page, pageOf, type PageRequest, positionOf, type UnknownCursor } from "./Page.js"
 import { orStoreError } from "./reading.js"
 import type { StoreError } from "./StoreError.js"
+import { brokenBy } from "./writer/broken.js"
 
 export interface RolloutFilter {
   readonly runId: string
@@ -27,7 +28,10 @@ export class CountedRollout extends Schema.Class<CountedRollout>("CountedRollout
   id: RolloutId,
   /** Equal for rollouts that were asked the same, of any run. */
   inputSha256: Schema.String,
+  mode: RolloutMode,
   score: Schema.Number,
+  /** What broke it, where it failed for want of its model, its agent or its scorer: see `writer/broken.ts`. */
+  brokenBy: Schema.NullOr(Schema.String),
   /** How long the attempt that succeeded took; null when none did. */
   tookMs: Schema.NullOr(Schema.Int)
 }) {}
@@ -74,7 +78,10 @@ export class RolloutStore extends Context.Tag("tau/store/RolloutStore")<RolloutS
         Request: Schema.Struct({ runId: RunId, mode: Schema.NullOr(RolloutMode) }),
         Result: CountedRollout,
         execute: ({ mode, runId }) =>
-          sql`SELECT r.id, r.input_sha256, coalesce(r.score, 0.0) AS score, a.ended_at_ms - a.started_at_ms AS took_ms
+          sql`SELECT r.id, r.input_sha256, r.mode, coalesce(r.score, 0.0) AS score, ${
+            sql.literal(brokenBy)
+          } AS broken_by,
+              a.ended_at_ms - a.started_at_ms AS took_ms
             FROM rollouts r LEFT JOIN attempts a ON a.rollout_id = r.id AND a.status = 'succeeded'
             WHERE r.run_id = ${runId} AND (r.score IS NOT NULL OR r.status = 'failed')
               AND ${mode === null ? sql`TRUE` : sql`r.mode = ${mode}`}

@@ -105,6 +105,30 @@ describe("tau compare", () => {
     assert.notInclude(stdout, `${runs[0]} is not finished`)
   })
 
+  it("leaves out what failed for want of a model, an agent or a scorer, and says so", () => {
+    const store = join(folder, "outage.sqlite")
+    copyFileSync(join(folder, ".tau/training/store.sqlite"), store)
+    const database = new Sqlite(store)
+    const broken = `${runs[1]}-train-000[1-6]`
+    database.prepare("UPDATE attempts SET status = 'failed', broken_by = 'scorer' WHERE rollout_id GLOB ?").run(broken)
+    database.prepare("UPDATE rollouts SET status = 'failed', score = NULL WHERE id GLOB ?").run(broken)
+    database.close()
+    const compare = (mode: string) => read("compare", runs[0]!, runs[1]!, "--mode", mode, "--store", store)
+    const { stdout } = compare("train")
+    assert.include(stdout, "2 examples that both have scored; 6 only in")
+    assert.include(stdout, "  score     0.000 → 0.500\n")
+    assert.match(stdout, /^score {9}0\.000 +0\.500$/m)
+    assert.match(
+      stdout.replaceAll(/\s+/g, " "),
+      /beware 6 failed rollouts of run-0002-\w+ lacked model, agent or scorer and are left out/
+    )
+    assert.notInclude(stdout, "train-0001")
+    assert.match(
+      compare("val").stderr,
+      /no val example in common[^;]+; examples are the same when all their fields are\n$/
+    )
+  })
+
   it("takes one part of the config alone, and refuses what cannot be compared", () => {
     assert.include(read("compare", runs[0]!, runs[2]!, "--mode", "val").stdout, "1 example that both have scored\n")
     assert.deepInclude(read("compare", runs[0]!, runs[1]!, "--mode", "val"), {

@@ -8,6 +8,7 @@ import type { RolloutMode } from "../../domain/Rollout.js"
 import { visible, wrapped } from "../../domain/TerminalText.js"
 import type { Comparison } from "../../evidence/Comparison.js"
 import { type ComparedExample, compareRuns, type RunComparison } from "../../evidence/RunComparison.js"
+import { mean } from "../../statistics/Moments.js"
 import { type CountedRollout, RolloutStore } from "../../store/RolloutStore.js"
 import { snake, snakeName, type Totals, totalsOf } from "../../store/RowJson.js"
 import { RunFindings } from "../../store/RunFindings.js"
@@ -42,7 +43,10 @@ interface Side {
   readonly scoring: string | null
   /** Of all its calls, those of judges among them. */
   readonly cost: Cost
+  /** Those that say something of its texts. */
   readonly rollouts: ReadonlyArray<CountedRollout>
+  /** How many failed for want of their model, their agent or their scorer: as zeros they would be held against its texts. */
+  readonly broken: number
 }
 
 export const run = (mode: CompareMode) =>
@@ -55,7 +59,7 @@ export const run = (mode: CompareMode) =>
         return yield* new CommandFailed({
           detail: `${visible(baseline.run.id)} and ${visible(other.run.id)} have no `
             + `${mode.mode === null ? "" : `${mode.mode} `}example in common that both have scored; `
-            + "examples are the same when all their fields are"
+            + ["examples are the same when all their fields are", ...[baseline, other].flatMap(leftOut)].join("; ")
         })
       }
       yield* mode.json
@@ -79,18 +83,38 @@ const sideOf = ({ mode, storePath }: CompareMode, id: string) =>
     }
     const results = yield* runs.results(run.id)
     const usage = yield* Effect.flatMap(RunFindings, (findings) => findings.usage(run.id))
-    const rollouts = yield* Effect.flatMap(RolloutStore, (store) => store.counted(run.id, mode))
+    const ended = yield* Effect.flatMap(RolloutStore, (store) => store.counted(run.id, mode))
+    const rollouts = ended.filter((one) =>
+      one.brokenBy === null
+      // Where no scorer applied to a success, none would have applied to a failure.
+      && totalsOf(results.filter((result) => result.mode === one.mode)).meanScore !== null
+    )
+    const broken = ended.filter(({ brokenBy }) => brokenBy !== null).length
+    const totals = totalsOf(results.filter((result) => mode === null || result.mode === mode))
     return {
       run,
-      totals: totalsOf(results.filter((result) => mode === null || result.mode === mode)),
+      totals: broken === 0 ? totals : { ...totals, meanScore: meanOf(rollouts) },
       scoring,
       cost: costOf(usage, JSON.parse(prices ?? "{}") as OwnPrices),
-      rollouts
+      rollouts,
+      broken
     }
   })
 
+const meanOf = (rollouts: ReadonlyArray<CountedRollout>): number | null =>
+  rollouts.length === 0 ? null : mean(rollouts.map(({ score }) => score))
+
 const scoredOf = ({ rollouts }: Side) =>
   rollouts.map(({ id, inputSha256, score }) => ({ rolloutId: id, example: inputSha256, score }))
+
+const leftOut = ({ broken, run }: Side): ReadonlyArray<string> =>
+  broken === 0
+    ? []
+    : [
+      `${counted(broken, "failed rollout")} of ${visible(run.id)} lacked model, agent or scorer and ${
+        broken === 1 ? "is" : "are"
+      } left out`
+    ]
 
 /** At the level of 0.05, two-sided. */
 const verdictOf = ({ meanDelta, pValue }: Comparison): "better" | "worse" | "not shown" =>
@@ -137,6 +161,7 @@ const comparedText = (
     ...(baseline.scoring === other.scoring
       ? []
       : fact("beware", "the configs score differently: the two scores may not mean the same")),
+    ...[baseline, other].flatMap(leftOut).flatMap((text) => fact("beware", text)),
     ...unfinished.flatMap(({ run }) =>
       fact("beware", `${visible(run.id)} is not finished: go by what the whole run will show`)
     ),
@@ -253,12 +278,13 @@ const comparedJson = (baseline: Side, other: Side, found: RunComparison) => {
   }
 }
 
-const sideJson = ({ cost, run, totals }: Side) => ({
+const sideJson = ({ broken, cost, run, totals }: Side) => ({
   run_id: run.id,
   stands: run.stands,
   model_ref: run.modelRef,
   resources_version: run.resourcesVersion,
   ...snake(totals),
+  broken,
   calls: run.calls,
   input_tokens: run.inputTokens,
   output_tokens: run.outputTokens,

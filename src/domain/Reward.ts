@@ -36,10 +36,14 @@ export interface Scored {
   readonly score: number | null
 }
 
-/** A scorer could not judge: its process or server failed. The attempt fails, for a missing score is not a zero. */
+/**
+ * A scorer could not judge: its process or server failed. The attempt fails, for a missing score is not a zero. `permanent`: it would
+ * fail again if it were asked the same at once, as over a key that is refused.
+ */
 export class ScoringFailed extends Schema.TaggedError<ScoringFailed>()("ScoringFailed", {
   scorer: Schema.String,
-  detail: Schema.String
+  detail: Schema.String,
+  permanent: Schema.optionalWith(Schema.Boolean, { default: () => false })
 }) {
   override get message() {
     return `scorer ${this.scorer} failed: ${this.detail}`

@@ -115,7 +115,7 @@ const attempts = (timeout: Duration.Duration, attemptsMax: number) =>
     const score = ({ attemptId, input, rolloutId }: Claim, execution: Execution) =>
       Effect.suspend(() => scorer.score({ rolloutId, attemptId, example: input, ...execution })).pipe(
         Effect.retry({
-          while: ({ _tag }) => _tag === "ScoringFailed",
+          while: (failure) => failure._tag === "ScoringFailed" && !failure.permanent,
           schedule: Schedule.intersect(scoringPauses, Schedule.recurs(attemptsMax - 1))
         }),
         Effect.catchTag("ScoringFailed", ({ message }) =>

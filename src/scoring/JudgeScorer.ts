@@ -11,7 +11,7 @@ import type { JudgeScorerConfig } from "../domain/RunConfig.js"
 import { chatCall, chatConnections, JsonMode } from "../http/ChatCall.js"
 import { type Judgement, readJudgement } from "./JudgeAnswer.js"
 import { judgePrompt, type Message } from "./JudgePrompt.js"
-import { clip, feedbackCharsMax, hit, type Verdict } from "./Verdict.js"
+import { clip, feedbackCharsMax, hit, type Refused, type Verdict } from "./Verdict.js"
 
 /** Where a judge is asked. */
 export interface JudgeModel {
@@ -32,7 +32,7 @@ const answerCharsMax = 2000
 export const judgeScorer = (config: JudgeScorerConfig, { apiKey, model, origin }: JudgeModel) => {
   const json = new JsonMode()
 
-  const asked = (scorable: Scorable, messages: ReadonlyArray<Message>): Effect.Effect<string, string> =>
+  const asked = (scorable: Scorable, messages: ReadonlyArray<Message>): Effect.Effect<string, string | Refused> =>
     Effect.flatMap(chatConnections, (connections) =>
       chatCall(connections, {
         baseUrl: Effect.succeed(toBaseUrl(origin, new Attribution(scorable))),
@@ -47,10 +47,13 @@ export const judgeScorer = (config: JudgeScorerConfig, { apiKey, model, origin }
         json
       })).pipe(
         Effect.scoped,
-        Effect.mapBoth({ onFailure: ({ detail }) => detail, onSuccess: ({ output }) => output })
+        Effect.mapBoth({
+          onFailure: ({ detail, permanent }) => permanent ? { refused: detail } : detail,
+          onSuccess: ({ output }) => output
+        })
       )
 
-  const judgement = (scorable: Scorable): Effect.Effect<Judgement, string> =>
+  const judgement = (scorable: Scorable): Effect.Effect<Judgement, string | Refused> =>
     Effect.gen(function*() {
       let messages = judgePrompt(config, scorable.example, scorable.output)
       for (let tries = 1;; tries += 1) {
@@ -69,7 +72,7 @@ export const judgeScorer = (config: JudgeScorerConfig, { apiKey, model, origin }
       })
     )
 
-  return (scorable: Scorable): Effect.Effect<Verdict, string> =>
+  return (scorable: Scorable): Effect.Effect<Verdict, string | Refused> =>
     config.expected !== undefined && !Object.hasOwn(scorable.example, config.expected)
       ? Effect.fail(`the example has no field ${JSON.stringify(config.expected)} to compare with`)
       : Effect.map(

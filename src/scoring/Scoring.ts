@@ -12,7 +12,7 @@ import { jsonEqual } from "./JsonEqual.js"
 import { type JudgeModel, judgeScorer } from "./JudgeScorer.js"
 import { numeric } from "./Numeric.js"
 import { regex } from "./Regex.js"
-import type { Verdict } from "./Verdict.js"
+import type { Refused, Verdict } from "./Verdict.js"
 
 /** The scorers as a config names them, and what they need of their surroundings. */
 export interface ScoringConfig {
@@ -66,7 +66,10 @@ type Surroundings = Omit<ScoringConfig, "scoring">
 
 const judge = ({ config, name }: Named, surroundings: Surroundings): Judge => {
   // What a program or a server says when it fails may show its keys.
-  const failed = (detail: string) => new ScoringFailed({ scorer: name, detail: withoutSecrets(detail).text })
+  const failed = (why: string | Refused) => {
+    const [detail, permanent] = typeof why === "string" ? [why, false] : [why.refused, true]
+    return new ScoringFailed({ scorer: name, detail: withoutSecrets(detail).text, permanent })
+  }
   const verdict = judgement(config, surroundings)
   return (scorable) =>
     verdict(scorable).pipe(
@@ -78,7 +81,7 @@ const judge = ({ config, name }: Named, surroundings: Surroundings): Judge => {
 const judgement = (
   config: ScorerConfig,
   { baseDir, judgeModel }: Surroundings
-): (scorable: Scorable) => Effect.Effect<Verdict, string> => {
+): (scorable: Scorable) => Effect.Effect<Verdict, string | Refused> => {
   if (config.kind === "judge") {
     return judgeModel === undefined
       ? () => Effect.fail("there is no model to judge with here")

@@ -7,6 +7,11 @@ export interface Verdict {
   readonly feedback: string | null
 }
 
+/** Why there is no verdict, where the same question would fail again. */
+export interface Refused {
+  readonly refused: string
+}
+
 /** Longest feedback kept, in UTF-16 units; the rest is cut off. */
 export const feedbackCharsMax = 2000
 

@@ -183,15 +183,21 @@ describe("Run", () => {
           asked.push(question)
           return question === "question 1" && asked.filter((one) => one === question).length === 2
             ? Effect.succeed(1)
-            : Effect.fail(new ScoringFailed({ scorer: "judge", detail: "no answer" }))
+            : Effect.fail(
+              question === "question 3"
+                ? new ScoringFailed({ scorer: "judge", detail: "refused", permanent: true })
+                : new ScoringFailed({ scorer: "judge", detail: "no answer" })
+            )
         }
       }
-      yield* execute(folder, agent, 2, { max_attempts: 3 })
-      assert.deepStrictEqual(asked.toSorted(), [1, 1, 2, 2, 2].map((n) => `question ${n}`))
-      assert.lengthOf(executed, 2)
+      yield* execute(folder, agent, 3, { max_attempts: 3 })
+      // Who was refused would be refused again.
+      assert.deepStrictEqual(asked.toSorted(), [1, 1, 2, 2, 2, 3].map((n) => `question ${n}`))
+      assert.lengthOf(executed, 3)
       assert.deepStrictEqual(attemptsIn(folder).map(({ error, status }) => [status, error]), [
         ["succeeded", null],
-        ["failed", "scorer judge failed: no answer"]
+        ["failed", "scorer judge failed: no answer"],
+        ["failed", "scorer judge failed: refused"]
       ])
     }))
 

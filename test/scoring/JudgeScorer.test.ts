@@ -79,8 +79,8 @@ const judged = (config: Config, ...replies: ReadonlyArray<Reply>) =>
 const failure = (config: Config, ...replies: ReadonlyArray<Reply>) =>
   Effect.gen(function*() {
     const { calls, origin } = yield* judgeServer(...replies)
-    const { message } = yield* Effect.flip(score(origin, config))
-    return { message, calls: calls.length }
+    const { message, ...failed } = yield* Effect.flip(score(origin, config))
+    return { message, permanent: "permanent" in failed && failed.permanent, calls: calls.length }
   }).pipe(Effect.scoped)
 
 describe("judge", () => {
@@ -175,16 +175,21 @@ describe("judge", () => {
       assert.deepStrictEqual(yield* failure({}, says("Good!")), {
         message: "scorer judge failed: its answer could not be read 3 times; the last time there is no JSON object " +
           "with a number as its \"score\" in \"Good!\"",
+        permanent: false,
         calls: 3
       })
       assert.deepStrictEqual(yield* failure({ name: "tone" }, refuses(401, "no key tau-run-key")), {
         message: "scorer tone failed: the model call was answered with 401: no key [key]",
+        permanent: true,
         calls: 1
       })
+      const empty = yield* failure({}, refuses(402, "no credit"))
+      assert.deepInclude(empty, { permanent: true, calls: 1 })
       assert.match((yield* failure({}, refuses(400, "too many tokens"))).message, /answered with 400: too many tokens$/)
       const never = yield* failure({}, refuses(500, "broken", { "retry-after-ms": "1" }))
-      assert.deepStrictEqual([never.message, never.calls], [
+      assert.deepStrictEqual([never.message, never.permanent, never.calls], [
         "scorer judge failed: the model call was answered with 500: broken",
+        false,
         3
       ])
       assert.strictEqual(

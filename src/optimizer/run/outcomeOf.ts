@@ -20,9 +20,25 @@ export const outcomeOf = ({ example }: Fresh, stored: SearchOutcome): Outcome =>
   }
 }
 
-/** A text is not to be mended for what its scorer could not do. */
+/** A text is not to be mended for what its scorer could not do, or for an agent or a model that was away. */
 const failureText = ({ brokenBy, error, status }: SearchOutcome): string =>
-  `${brokenBy === "scorer" ? "not scored" : "the agent failed"}: ${error ?? status}`
+  `${whatFailed(brokenBy)}: ${error ?? status}`
+
+const whatFailed = (brokenBy: string | null): string => {
+  switch (brokenBy) {
+    case null:
+      return "the agent failed"
+    case "scorer":
+      return "not scored"
+    case "agent":
+      return "not tried, for the agent was not there, which no text can mend"
+    // Of a text that makes it think for too long, or of nothing of the kind.
+    case "timeout":
+      return "broken off, for the model did not answer in time"
+    default:
+      return "broken off, for the model was not there, which no text can mend"
+  }
+}
 
 /** With one scorer what it says; with several, each by its name. */
 const feedbackText = (rewards: SearchOutcome["feedback"]): string => {

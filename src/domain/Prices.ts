@@ -23,7 +23,7 @@ export interface ModelUsage {
   readonly metered?: number
   /** Calls that were answered well without a word on what they used: that is not in the sums. None where it is left out. */
   readonly unmetered?: number
-  /** Calls whose answer was broken off before it said so. None where it is left out. */
+  /** Calls whose answer was broken off before it said so, by a crash, say. None where it is left out. */
   readonly brokenOff?: number
 }
 
@@ -33,7 +33,7 @@ export interface Cost {
   readonly unpriced: string | null
   /** Calls of all such models. */
   readonly unpricedCalls: number
-  /** Calls that nobody knows the use of, answered whole or in part: `usd` is without these too. */
+  /** Calls that nobody knows the use of, answered whole, in part or to nobody: `usd` is without these too. */
   readonly unmeteredCalls: number
 }
 

@@ -18,17 +18,17 @@ export const usageColumns = (sql: SqlClient.SqlClient) =>
       sum(s.state = 'done' AND ${isSilent(sql)}) AS unmetered,
       sum(s.state <> 'done' AND ${isSilent(sql)}) AS broken_off`
 
-/** Of an answer that began well and does not say what it used, nor what it cost. A call that was refused used nothing. */
+/**
+ * Of a call that does not say what it used, nor what it cost: its answer began well, or nobody waited for it any longer, or a crash
+ * came before it, while the model was at work. A call that was refused used nothing.
+ */
 const isSilent = (sql: SqlClient.SqlClient) =>
-  sql`(coalesce(s.status_code, 500) < 400 AND s.input_tokens IS NULL AND s.output_tokens IS NULL AND ${
-    isUnpriced(sql)
-  })`
+  sql`((coalesce(s.status_code, iif(s.state IN ('client_cancel', 'unknown_after_crash'), 200, 500)) < 400
+       OR s.state = 'timeout') AND s.input_tokens IS NULL AND s.output_tokens IS NULL AND ${isUnpriced(sql)})`
 
 /** Of these spans: calls of a model that were paid for, as far as is known. An answer that is given again was paid for the first time. */
 export const isPaid = (sql: SqlClient.SqlClient) =>
-  sql`s.kind = 'llm' AND s.state NOT IN ('open', 'unknown_after_crash') AND s.attributes ->> ${
-    at(GenAi.replayed)
-  } IS NULL`
+  sql`s.kind = 'llm' AND s.state <> 'open' AND s.attributes ->> ${at(GenAi.replayed)} IS NULL`
 
 /** Which calls the upstream itself priced: a sum over both kinds would hide those that it did not. */
 export const isUnpriced = (sql: SqlClient.SqlClient) => sql`s.attributes ->> ${at(GenAi.usageCost)} IS NULL`

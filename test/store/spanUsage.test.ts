@@ -29,6 +29,10 @@ describe("What calls used", () => {
       yield* record(answer())
       yield* record(answer().subarray(0, 20), { state: "client_cancel" })
       yield* record(answer().subarray(0, 20), { state: "upstream_cut" })
+      // Nobody was there for the answer.
+      yield* record(Buffer.alloc(0), { state: "unknown_after_crash", statusCode: null })
+      yield* record(Buffer.alloc(0), { state: "client_cancel", statusCode: null })
+      yield* record(Buffer.alloc(0), { state: "timeout", statusCode: 504 })
       // These used nothing.
       yield* record(Buffer.from("{\"error\":{\"message\":\"no\"}}"), { statusCode: 429 })
       yield* record(Buffer.alloc(0), { state: "upstream_error", statusCode: null })
@@ -37,13 +41,13 @@ describe("What calls used", () => {
         usd: 0.45,
         unpriced: null,
         unpricedCalls: 0,
-        unmeteredCalls: 3
+        unmeteredCalls: 6
       })
       assert.deepStrictEqual(costOf(usage, undefined), {
         usd: 0.25,
         unpriced: "m",
         unpricedCalls: 1,
-        unmeteredCalls: 3
+        unmeteredCalls: 6
       })
     })))
 })

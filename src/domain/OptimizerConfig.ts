@@ -44,7 +44,7 @@ export const OptimizerConfig = Schema.Struct({
   max_reflections: optional(positive("reflections"), "Most reflections; a fifth of `max_rollouts` by default"),
   max_tokens: optional(positive("tokens"), "Most tokens, in and out, of rollouts and reflections together"),
   max_usd: optional(atLeastZero("sum"), "Most dollars, by `prices` and by what upstreams report"),
-  max_seconds: optional(positive("seconds"), "Longest time from the first step, pauses and stops included"),
+  max_seconds: optional(positive("seconds"), "Nothing is begun that would end later than this after the first step"),
   prices: optional(
     Schema.Record({ key: Schema.String, value: Price }),
     "Dollars per million tokens, `input` and `output`, by model name; over the built-in table. Also of an `evaluate`"

@@ -125,7 +125,7 @@ const limits: ReadonlyMap<string, string> = new Map([
   ["reflections", "the next batch did not fit into max_reflections"],
   ["tokens", "the next batch did not fit into max_tokens"],
   ["usd", "the next batch did not fit into max_usd"],
-  ["seconds", "max_seconds have passed"],
+  ["seconds", "max_seconds have passed, or would in the next batch"],
   ["unmetered", "no call told its usage; a stream has to be asked"],
   ["stalled", "too many iterations in a row asked for nothing new"]
 ])

@@ -154,7 +154,13 @@ export class SearchRun {
       const store = yield* SearchStore
       let pauseMs = pollMinMs
       let finished = 0
-      while (!(yield* runs.outlook(runId)).isFinished) {
+      let waitedMs = 0
+      for (let lastMs = yield* Clock.currentTimeMillis;;) {
+        const { desired, isFinished } = yield* runs.outlook(runId)
+        const nowMs = yield* Clock.currentTimeMillis
+        if (desired !== "pause") waitedMs += nowMs - lastMs
+        lastMs = nowMs
+        if (isFinished) break
         yield* Effect.sleep(pauseMs)
         pauseMs = Math.min(pollMaxMs, pauseMs * 1.5)
         const progress = pauseMs < pollMaxMs ? null : yield* runs.progress(runId)
@@ -162,6 +168,8 @@ export class SearchRun {
         finished = progress.finished
         onProgress()
       }
+      // What had ended before was not waited for.
+      if (pauseMs > pollMinMs) spending.addWait(ids.length, waitedMs / 1_000)
       const outcomes = yield* store.outcomes(ids)
       for (const { usage } of outcomes) spending.addRollout(usage)
       return outcomes

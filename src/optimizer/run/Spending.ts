@@ -29,6 +29,7 @@ export class Spending {
   private readonly ofRollouts = nothing()
   private readonly ofReflections = nothing()
   private firstUnpriced: string | null = null
+  private readonly waits = { rollouts: 0, secs: 0 }
   private readonly calls = { unpricedCalls: 0, unmeteredCalls: 0 }
 
   constructor(
@@ -63,6 +64,12 @@ export class Spending {
     this.add(this.ofReflections, usage)
   }
 
+  /** How long a batch of rollouts was waited for, pauses aside. Of batches that ended in an earlier start nobody knows. */
+  addWait(rollouts: number, secs: number): void {
+    this.waits.rollouts += rollouts
+    this.waits.secs += secs
+  }
+
   /** Whether anything is reserved by what was used so far. */
   get isReserving(): boolean {
     return this.limits.tokensMax < Infinity || this.limits.usdMax < Infinity
@@ -80,8 +87,11 @@ export class Spending {
   ): SearchStopped | null {
     const { secondsMax, tokensMax, usdMax } = this.limits
     const later = { rollouts: rest.rollouts + reserved, reflections: rest.reflections }
-    if (elapsedSecs + reserved * elapsedSecs / Math.max(1, this.ofRollouts.n) >= secondsMax) {
-      return new SearchStopped("seconds", `${Math.floor(elapsedSecs)} s have passed of ${secondsMax} s (max_seconds)`)
+    const secs = elapsedSecs + (batch.rollouts + reserved) * this.waits.secs / Math.max(1, this.waits.rollouts)
+    if (elapsedSecs >= secondsMax || secs > secondsMax) {
+      const passed = `${Math.floor(elapsedSecs)} s have passed of ${secondsMax} s (max_seconds)`
+      const more = elapsedSecs >= secondsMax ? "" : `, and what is next may take until ${Math.ceil(secs)} s`
+      return new SearchStopped("seconds", passed + more)
     }
     const unmetered = this.isReserving ? this.unmetered : null
     if (unmetered !== null) {

@@ -88,6 +88,21 @@ describe("Spending", () => {
     assert.strictEqual(spending.refusal({ rollouts: 1, reflections: 0 }, 60)?.reason, "seconds")
   })
 
+  it("begins no batch that would not end in time at the pace so far, nor one that leaves the gate none", () => {
+    const spending = new Spending({ ...unlimited, secondsMax: 60 }, prices)
+    spending.addRollout(usage(1, 0))
+    // The time that has passed is of a search that was stopped, or paused.
+    assert.isNull(spending.refusal({ rollouts: 100, reflections: 0 }, 40))
+    spending.addWait(20, 40)
+    assert.isNull(spending.refusal({ rollouts: 10, reflections: 0 }, 40))
+    assert.strictEqual(
+      spending.refusal({ rollouts: 11, reflections: 0 }, 40)?.message,
+      "40 s have passed of 60 s (max_seconds), and what is next may take until 62 s"
+    )
+    assert.isNull(spending.refusal({ rollouts: 2, reflections: 0 }, 40, { reserved: 8 }))
+    assert.strictEqual(spending.refusal({ rollouts: 2, reflections: 0 }, 40, { reserved: 9 })?.reason, "seconds")
+  })
+
   it("overshoots by no more than what rollouts of a batch take beyond the dearest before it", () => {
     const step = fc.record({ rollouts: fc.integer({ min: 0, max: 8 }), tokens: fc.integer({ min: 0, max: 200 }) })
     fc.assert(fc.property(fc.array(step), fc.integer({ min: 1, max: 3_000 }), (steps, tokensMax) => {

@@ -1,5 +1,6 @@
 /** A JSON parser that knows where things are: syntax errors have a line and a column, and no key is lost unseen. */
 import { shown } from "./shown.js"
+import { roundedWhole } from "./WholeNumber.js"
 
 /** A key, or a number, that the JSON grammar allows and that would be something else than the author meant. */
 export interface KeyProblem {
@@ -75,7 +76,7 @@ class Parser {
       if (!Number.isFinite(number)) {
         throw new Syntax(this.at - word.length, `expected a smaller number at ${path}, found ${word.slice(0, 20)}`)
       }
-      if (!Number.isSafeInteger(number) && /^-?\d+$/.test(word) && BigInt(word) !== BigInt(number)) {
+      if (roundedWhole(word) !== null) {
         this.problems.push({
           path,
           text:

@@ -1,4 +1,5 @@
 import * as Option from "effect/Option"
+import { roundedWhole } from "../domain/WholeNumber.js"
 import { clip, hit, miss, quoted, type Verdict } from "./Verdict.js"
 
 /**
@@ -25,22 +26,54 @@ const differencesShown = 3
 const parse = (text: string): Option.Option<unknown> => {
   try {
     const value: unknown = JSON.parse(text)
-    return Option.some(/\d{16}/.test(text) ? JSON.parse(text.replace(stringsAndWholeNumbers, withItsDigits)) : value)
+    const exact = withExactNumbers(text)
+    return Option.some(exact === text ? value : JSON.parse(exact))
   } catch {
     return Option.none()
   }
 }
 
-/** Stands before the digits of a whole number that a double would round, and so make equal to its neighbours. No text has it. */
+/** Stands before the digits of a number that a double would round, and so make equal to its neighbours. No text has it. */
 const digitsMark = `${Math.random()} ${Math.random()} `
 
-const stringsAndWholeNumbers = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?:\.0+)?(?![\d.eE])/g
+/** Valid JSON with such numbers as marked texts. Looks at each character once: an answer may have millions of escapes. */
+const withExactNumbers = (json: string): string => {
+  const pieces: Array<string> = []
+  let kept = 0
+  for (let at = 0; at < json.length;) {
+    const character = json[at]!
+    if (character === "\"") {
+      at = stringEnd(json, at)
+      continue
+    }
+    const start = at
+    at += 1
+    if (character !== "-" && !isDigit(character)) continue
+    while (at < json.length && isOfNumber(json[at]!)) at += 1
+    const token = json.slice(start, at)
+    // What is too large for a double is compared as it is written.
+    const exact = Number.isFinite(Number(token)) ? roundedWhole(token) : token
+    if (exact === null) continue
+    pieces.push(json.slice(kept, start), `"${digitsMark}${exact}"`)
+    kept = at
+  }
+  return pieces.join("") + json.slice(kept)
+}
 
-const withItsDigits = (token: string): string => {
-  if (token.startsWith("\"")) return token
-  const number = Number(token)
-  const whole = token.replace(/\.0+$/, "")
-  return Number.isFinite(number) && BigInt(whole) === BigInt(number) ? token : `"${digitsMark}${whole}"`
+const isDigit = (character: string) => character >= "0" && character <= "9"
+
+const isOfNumber = (character: string) => isDigit(character) || ".eE+-".includes(character)
+
+/** Behind the quotation mark that ends the string that begins at `start`. */
+const stringEnd = (json: string, start: number): number => {
+  let end = start
+  let escapes: number
+  do {
+    end = json.indexOf("\"", end + 1)
+    escapes = 0
+    while (json[end - 1 - escapes] === "\\") escapes += 1
+  } while (escapes % 2 === 1)
+  return end + 1
 }
 
 /** Blocks tried, from the last one up: an answer of a million backticks must not hold up the event loop. */

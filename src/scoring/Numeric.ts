@@ -1,4 +1,5 @@
 import * as Either from "effect/Either"
+import { roundedWhole } from "../domain/WholeNumber.js"
 import { hit, miss, quoted, type Verdict } from "./Verdict.js"
 
 export type ThousandsSeparator = "," | "." | " " | "'" | "_" | ""
@@ -79,13 +80,7 @@ const numbersIn = (text: string, thousandsSeparator: ThousandsSeparator): Readon
   return numbers
 }
 
-const exact = (digits: string): Exact => {
-  const number = Number(digits)
-  const written = /^(\d+)(?:\.0*)?$/.exec(digits)?.[1]
-  if (Number.isSafeInteger(number) || !Number.isFinite(number) || written === undefined) return number
-  const whole = BigInt(written)
-  return whole === BigInt(number) ? number : whole
-}
+const exact = (digits: string): Exact => roundedWhole(digits) ?? Number(digits)
 
 interface Grammar {
   readonly pattern: RegExp

@@ -83,6 +83,12 @@ describe("parseJson", () => {
           + "9007199254740992; write it as a text"
       }]
     })
+    for (const lossy of ["9007199254740993e0", "90071992547409930e-1", "-12345678901234567.0"]) {
+      expect(parseJson(lossy)).toMatchObject({ problems: [{ path: "$" }] })
+    }
+    for (const read of ["1e23", "1234567890123456e1", "1.2345678901234567e+123", "0.1234567890123456789", "0e99999"]) {
+      expect(parseJson(read)).toMatchObject({ value: Number(read), problems: [] })
+    }
   })
 
   it("reports keys that come twice and keys that would change an object's prototype", () => {

@@ -75,6 +75,16 @@ describe("json_equal", () => {
     assert.strictEqual(jsonEqual("9".repeat(400), "8".repeat(400)).value, 0)
     const quotedId = "{\"a \\\" 12345678901234567890\": \"12345678901234567890\"}"
     assert.strictEqual(jsonEqual(quotedId, { "a \" 12345678901234567890": "12345678901234567890" }).value, 1)
+    const backslashes = (id: string) => `["\\\\", "\\\\\\" ${id}", ${id}]`
+    assert.strictEqual(
+      jsonEqual(backslashes("12345678901234567"), backslashes("12345678901234568")).feedback,
+      "$[1] differs: expected \"\\\\\\\" 12345678901234568\", got \"\\\\\\\" 12345678901234567\"; "
+        + "$[2] differs: expected 12345678901234568, got 12345678901234567"
+    )
+    assert.strictEqual(jsonEqual("[12345678901234567e0]", "[12345678901234568]").value, 0)
+    assert.strictEqual(jsonEqual("[-123456789012345670e-1]", "[-12345678901234567]").value, 1)
+    assert.strictEqual(jsonEqual("[1.152921504606847e+18]", "[1152921504606846976]").value, 1)
+    assert.strictEqual(jsonEqual("[1e23, 123456789012345678e-1]", [1e23, 12345678901234567.8]).value, 1)
     assert.strictEqual(jsonEqual("{\"pi\": 3.14159265358979323846}", { pi: Math.PI }).value, 1)
   })
 

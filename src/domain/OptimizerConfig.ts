@@ -47,7 +47,7 @@ export const OptimizerConfig = Schema.Struct({
   max_seconds: optional(positive("seconds"), "Nothing is begun that would end later than this after the first step"),
   prices: optional(
     Schema.Record({ key: Schema.String, value: Price }),
-    "Dollars per million tokens, `input` and `output`, by model name; over the built-in table. Also of an `evaluate`"
+    "Dollars per million tokens, `input` and `output`, by model (`my-model`, `openai/my-model`). Also of an `evaluate`"
   ),
   target: optional(score, "Mean score over the selection examples at which the search is content and stops"),
   stallLimit: withDefault(

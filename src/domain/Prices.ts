@@ -9,7 +9,7 @@ export interface Price {
   readonly output: number
 }
 
-/** A config's `optimizer.prices`, by the name of the model. */
+/** A config's `optimizer.prices`, by the name of the model, with its provider or without. */
 export type OwnPrices = Readonly<Record<string, Price>> | undefined
 
 /** What calls of one model used. */
@@ -70,11 +70,15 @@ export const priceOf = (own: OwnPrices, model: string): Price | undefined => {
   const bare = model.slice(model.lastIndexOf("/") + 1)
   const undated = bare.replace(/-(\d{4}-\d{2}-\d{2}|\d{8})$/, "")
   for (const name of [model, bare, undated]) {
-    const price = [own, table].find((prices) => prices !== undefined && Object.hasOwn(prices, name))?.[name]
+    const price = ownPrice(own ?? {}, name) ?? (Object.hasOwn(table, name) ? table[name] : undefined)
     if (price !== undefined) return price
   }
   return model.startsWith("sim/") ? { input: 0, output: 0 } : undefined
 }
+
+/** A call does not say whose its model is: `openai/my-model` of a config is the price of calls of `my-model`. */
+const ownPrice = (own: Readonly<Record<string, Price>>, name: string): Price | undefined =>
+  Object.hasOwn(own, name) ? own[name] : Object.entries(own).find(([key]) => key.endsWith(`/${name}`))?.[1]
 
 /** What the calls cost: as the upstream says, which is better than a table, else by their model's price. */
 export const costOf = (usage: ReadonlyArray<ModelUsage>, own: OwnPrices): Cost => {

@@ -112,10 +112,11 @@ const notYet = (stopped: string | null): string => {
 }
 
 /** Why a search ended, in words where its reason is a budget: less than all of it may be spent. */
-const ending = (reason: string, { rollouts: { gate, limit: rolloutsMax } }: Budget): string => {
+const ending = (reason: string, { rollouts: { gate, limit: rolloutsMax }, usd }: Budget): string => {
   if (reason === "rollouts" && gate !== null && gate > 0 && rolloutsMax !== null) {
     return `rollouts: the next batch did not fit into the search's ${rolloutsMax - gate}`
   }
+  if (reason === "usd" && usd.unpriced !== null) return "usd: max_usd cannot be kept where a price is unknown"
   const limit = limits.get(reason)
   return limit === undefined ? oneLine(reason) : `${reason}: ${limit}`
 }

@@ -255,6 +255,11 @@ describe("searchText", () => {
     ].map((line) => `\n${" ".repeat(16)}${line}`).join("")
     assert.strictEqual(cost(0), `dollars       unknown of 5.00${why}`)
     assert.strictEqual(cost(0.5), `dollars       at least 0.50 of 5.00${why}`)
+    const usd = { ...report.budget.usd, unpriced: "my-model", unpricedCalls: 12 }
+    assert.include(
+      searchText({ ...report, ended: "usd", budget: { ...report.budget, usd } }),
+      "\n  ended         usd: max_usd cannot be kept where a price is unknown\n"
+    )
   })
 
   it("shows ten examples and counts the others", () => {

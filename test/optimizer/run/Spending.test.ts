@@ -133,6 +133,13 @@ describe("Prices", () => {
       input: 9,
       output: 9
     })
+    // A config names models as `--model` does, with their provider; calls name them without.
+    const dear = { input: 9, output: 9 }
+    for (const name of ["my-model", "my-model-2026-01-01", "lab/my-model", "openrouter/lab/my-model"]) {
+      assert.deepStrictEqual(priceOf({ "openrouter/lab/my-model": dear }, name), dear, name)
+    }
+    assert.deepStrictEqual(priceOf({ "openai/gpt-4o-mini": dear }, "gpt-4o-mini"), dear)
+    assert.isUndefined(priceOf({ "openai/not-my-model": dear }, "my-model"))
     assert.deepStrictEqual(priceOf({}, "sim/arithmetic"), { input: 0, output: 0 })
     for (const name of ["vllm/my-model", "openai/simple-1", "constructor", "openai/toString"]) {
       assert.isUndefined(priceOf({}, name), name)

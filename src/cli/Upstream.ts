@@ -18,7 +18,10 @@ interface Asked {
   readonly dryRun?: boolean
 }
 
-/** Fails before anything is written when a provider wants a key and none is set. */
+/**
+ * Fails before anything is written when a provider wants a key and none is set. Says where the model is called when a variable
+ * alone decides it: one that a shell has for the agents of a capture sends a run there as well, to be recorded twice.
+ */
 export const upstreamOf = Effect.fnUntraced(function*(
   asked: Asked,
   environment: Environment,
@@ -47,6 +50,9 @@ export const upstreamOf = Effect.fnUntraced(function*(
         return yield* new CommandFailed({
           detail: `${choice.keyVariable} is not set: ${modelRef} needs the key of ${provider}; without one, ${without}`
         })
+      }
+      if (choice.source === "OPENAI_BASE_URL") {
+        yield* Console.error(`tau: ${modelRef} is called at ${choice.address.origin}, as OPENAI_BASE_URL says`)
       }
       return { url: choice.url, model, key: isMissing ? undefined : key }
     }

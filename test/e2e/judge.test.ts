@@ -79,6 +79,10 @@ describe("judge", () => {
           OPENAI_API_KEY: "key-of-openai"
         })
         assert.strictEqual(run.code, 0, run.stderr)
+        const { origin } = new URL(other.url)
+        assert.deepStrictEqual(run.stderr.split("\n").filter((line) => line.startsWith("tau: ")), [
+          `tau: openai/large is called at ${origin}, as OPENAI_BASE_URL says`
+        ])
         assert.deepStrictEqual(own.asked, [
           { model: "m", isJudge: false, key: "Bearer key-of-vllm" },
           { model: "m", isJudge: true, key: "Bearer key-of-vllm" }

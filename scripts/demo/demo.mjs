@@ -78,19 +78,22 @@ const second = await run(
 if (second !== 0) process.exit(second)
 
 console.log(`
-Left to look at: ${folder}/arithmetic and ${folder}/gsm8k. Each has store.sqlite (open it with any SQLite tool; docs/store.md
-names the tables), status.json, and proxy-attribution.jsonl with a line per call.
+Left to look at: ${folder}/arithmetic and ${folder}/gsm8k. Each has store.sqlite (any SQLite tool opens it; docs/store.md names
+the tables), status.json, and proxy-attribution.jsonl with a line per call.
 
-Three commands to try next:
+Four commands to try next:
 
-  1. The same two sums under a prompt that asks for only the number:
+  1. What was asked and answered, and what it earned:
+     npx tau rollouts --store ${folder}/gsm8k/store.sqlite
+
+  2. The same two sums under a prompt that asks for only the number:
      npx tau --model ${arithmetic} \\
        --prompt-optimization-config examples/arithmetic-number.json
 
-  2. Run the demo again, press Ctrl-C in its second part, and run it once more: it goes on where it was.
+  3. Run the demo again, press Ctrl-C in its second part, and run it once more: it goes on where it was.
      npm run demo
 
-  3. Record an agent of your own, whatever it is written in:
+  4. Record an agent of your own, whatever it is written in:
      npx tau --prompt-optimization-proxy-server \\
        --prompt-optimization-proxy-upstream-url https://api.openai.com/v1
 `)

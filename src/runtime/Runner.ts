@@ -11,6 +11,7 @@ import { refusals } from "../domain/Noise.js"
 import { type RolloutRejected, Scorer } from "../domain/Reward.js"
 import { type Claim, RolloutQueue } from "../store/RolloutQueue.js"
 import { RunFindings } from "../store/RunFindings.js"
+import { RunStore } from "../store/RunStore.js"
 import { WorkerStore } from "../store/WorkerStore.js"
 import { Self } from "./Actor.js"
 import { AgentEndpoint } from "./AgentEndpoint.js"
@@ -37,9 +38,20 @@ export const runner = ({ attemptTimeoutSecs, attemptsMax, pollIntervalMs, runId 
     const announcer = yield* Announcer
     const endpoint = yield* AgentEndpoint
     const leases = yield* Leases
+    const runs = yield* RunStore
     const attempt = yield* attempts(Duration.seconds(attemptTimeoutSecs), attemptsMax)
     const { mailbox, workOn } = yield* Self
     const workerId = yield* Effect.flatMap(WorkerStore, (workers) => whenWritable(workers.register(runId)))
+
+    // Whoever holds the rollout now decides how it ends; this attempt writes nothing more. That a run was cancelled its ending tells.
+    const givenUp = ({ message }: { readonly message: string }) =>
+      Effect.unlessEffect(
+        announcer.say(`stopped an attempt: ${message}`),
+        Effect.match(runs.outlook(runId), {
+          onFailure: () => false,
+          onSuccess: ({ desired }) => desired === "cancel"
+        })
+      )
 
     const turn = Effect.gen(function*() {
       // An agent whose calls are refused can only fail, and would be charged for it.
@@ -50,8 +62,7 @@ export const runner = ({ attemptTimeoutSecs, attemptsMax, pollIntervalMs, runId 
       yield* workOn({ rolloutId, attempt: n, sinceMs: yield* Clock.currentTimeMillis })
       yield* attempt(lease.value).pipe(
         lease.value.whileHeld,
-        // Whoever holds the rollout now decides how it ends; this attempt writes nothing more.
-        Effect.catchTag("LeaseEnded", "LeaseLost", ({ message }) => announcer.say(`stopped an attempt: ${message}`))
+        Effect.catchTag("LeaseEnded", "LeaseLost", givenUp)
       )
       return true
     })

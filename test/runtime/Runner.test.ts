@@ -1,6 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
+import { RunId } from "../../src/domain/Ids.js"
 import { AttemptFailed } from "../../src/runtime/Executor.js"
+import { RolloutQueue } from "../../src/store/RolloutQueue.js"
 import type { Writer } from "../../src/store/Writer.js"
 import type { FinishedSpan } from "../../src/store/writer/spans.js"
 import { recordCall } from "../support/recordedCall.js"
@@ -56,6 +59,32 @@ describe("A runner", () => {
         said.join("\n"),
         "handed back run-0001-c0ffee-train-0001, uncharged: its calls cannot be recorded: the disk is full"
       )
+    }))
+
+  it.scopedLive("says nothing of the leases that a cancel took: the run's ending tells it, once", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const said: Array<string> = []
+      let cancel: Effect.Effect<void> = Effect.void
+      const agent: FakeAgent = {
+        said,
+        heartbeatIntervalMs: 100,
+        execute: () => Effect.zipRight(Effect.suspend(() => cancel), Effect.never)
+      }
+      yield* Effect.gen(function*() {
+        const queue = yield* RolloutQueue
+        cancel = Effect.suspend(() => {
+          const verb = new Sqlite(storePathIn(folder), { timeout: 5_000 })
+          const runId = verb.prepare("UPDATE runs SET desired = 'cancel' RETURNING id").pluck().get() as string
+          verb.close()
+          return Effect.orDie(queue.cancel(RunId.make(runId)))
+        })
+        // The next heartbeat finds the lease gone, long before the run looks what verbs want.
+        yield* runIn(folder, 1, { completion_poll_interval_ms: 1_500 })
+      }).pipe(Effect.provide(runtimeAt(folder, agent)))
+      assert.deepStrictEqual(said.filter((line) => /stopped|on request/.test(line)), [
+        "cancelled on request: 1 unfinished rollout will not run"
+      ])
     }))
 
   it.scopedLive("takes no answer of an agent whose model calls all failed for want of their provider", () =>

@@ -3,7 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { visible } from "../domain/TerminalText.js"
+import { visible, wrapped } from "../domain/TerminalText.js"
 import { ExitCode } from "./ExitCode.js"
 
 /** A mistake in the command line that only shows when the command runs. Exit code 2. */
@@ -63,6 +63,8 @@ const endingOfError = (error: CommandError): Ending => {
       return { code: ExitCode.usage, lines: error.message.split("\n").map((line) => `tau: ${visible(line)}`) }
     case "UsageError":
       return { code: ExitCode.usage, lines: [onOneLine(error)] }
+    case "SearchFailed":
+      return { code: ExitCode.failure, lines: wrapped(onOneLine(error), 80) }
     default:
       return { code: ExitCode.failure, lines: [onOneLine(error)] }
   }

@@ -67,35 +67,51 @@ export interface BrokenBy {
 
 /** `12 of 54 rollouts failed because their model could not be reached (example)`; `among` is how many rollouts there were. */
 export const brokenText = (causes: ReadonlyArray<BrokenBy>, among: string, example: string): string => {
+  const said = beyond(causes, example)
+  return `${brokenCounts(causes, `${among} rollouts`)}${said === "" ? "" : ` (${said})`}`
+}
+
+/** The same without an example: `1 of 1 rollout failed because its model answered 401`. */
+export const brokenCounts = (causes: ReadonlyArray<BrokenBy>, among: string): string => {
   const counts = new Map<string, number>()
   for (const { brokenBy, rollouts } of causes) counts.set(brokenBy, (counts.get(brokenBy) ?? 0) + rollouts)
   const sorted = [...counts].map(([brokenBy, rollouts]) => ({ brokenBy, rollouts }))
     .toSorted((a, b) => b.rollouts - a.rollouts)
   const broken = sorted.reduce((sum, cause) => sum + cause.rollouts, 0)
   const why = sorted.length === 1
-    ? ` because ${because(sorted[0]!.brokenBy)}`
-    : `: ${sorted.map((cause) => `${cause.rollouts} because ${because(cause.brokenBy)}`).join(", ")}`
-  return `${broken} of ${among} rollouts failed${why} (${example})`
+    ? ` because ${because(sorted[0]!)}`
+    : `: ${sorted.map((cause) => `${cause.rollouts} because ${because(cause)}`).join(", ")}`
+  return `${broken} of ${among} failed${why}`
 }
 
-const because = (brokenBy: string): string => {
+/** What an error tells beyond the one cause: the model's status is not said twice. */
+const beyond = (causes: ReadonlyArray<BrokenBy>, error: string): string => {
+  const statuses = new Set(causes.map(({ brokenBy }) => `the model call was answered with ${brokenBy}`))
+  const [status] = statuses
+  return status === undefined || statuses.size > 1 || !error.startsWith(status)
+    ? error
+    : error.slice(status.length).replace(/^: /, "")
+}
+
+const because = ({ brokenBy, rollouts }: BrokenBy): string => {
+  const whose = rollouts === 1 ? "its" : "their"
   switch (brokenBy) {
     case "upstream_error":
-      return "their model could not be reached"
+      return `${whose} model could not be reached`
     case "upstream_cut":
-      return "their model broke its answer off"
+      return `${whose} model broke its answer off`
     case "timeout":
-      return "their model did not answer in time"
+      return `${whose} model did not answer in time`
     case "unreadable":
-      return "their model's answer could not be read"
+      return `${whose} model's answer could not be read`
     case "refused":
-      return "their calls could not be passed on"
+      return `${whose} calls could not be passed on`
     case "scorer":
-      return "their scorer could not judge"
+      return `${whose} scorer could not judge`
     case "agent":
-      return "their agent could not be started, or its server did not answer or had no capacity"
+      return `${whose} agent could not be started, or its server did not answer or had no capacity`
     default:
-      return `their model answered ${brokenBy}`
+      return `${whose} model answered ${brokenBy}`
   }
 }
 

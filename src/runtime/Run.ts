@@ -7,13 +7,13 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import { hostname } from "node:os"
 import { dirname } from "node:path"
 import type { AttemptId, RunId } from "../domain/Ids.js"
-import { isNoEvaluation } from "../domain/Noise.js"
-import type { RolloutMode } from "../domain/Rollout.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import type { SearchFailed } from "../domain/SearchFailed.js"
+import type { Broken } from "../store/brokenRollouts.js"
 import * as OwnerLock from "../store/OwnerLock.js"
 import { RunFindings } from "../store/RunFindings.js"
 import { RunStanding, type Standing } from "../store/RunStanding.js"
@@ -27,7 +27,7 @@ import { followLifecycle, writeReport } from "./ControlFiles.js"
 import { drainedOnInterrupt } from "./Drain.js"
 import type { Ending } from "./Ending.js"
 import { recoverByRestart } from "./Recovery.js"
-import { begunLines, outageLine, stoppedLine, timedOutLine } from "./runLines.js"
+import { begunLines, outageLines, stoppedLine, timedOutLine } from "./runLines.js"
 import { removeLeftovers } from "./RuntimeFiles.js"
 import { runTree } from "./RunTree.js"
 import type { SearchPart } from "./SearchPart.js"
@@ -58,8 +58,8 @@ export interface RunOptions {
 }
 
 /**
- * Runs to the end and sums up. Fails with `StoreBusy` when another run is live on the store, and with
- * `ChildKeepsDying` or `StoreError` when it cannot go on. Interruption lets attempts under way finish for a while, then hands
+ * Runs to the end and sums up. Fails with `StoreBusy` when another run is live on the store, with `ChildKeepsDying` or
+ * `StoreError` when it cannot go on, and, its result told, with `SearchFailed` when its search must not. Interruption lets attempts under way finish for a while, then hands
  * them back; when nothing is left to do after that, the run has ended like any other. However it ends, the store and the
  * status file say so.
  */
@@ -84,31 +84,37 @@ export const run = (options: RunOptions) =>
         Effect.exit
       )
       const exit = yield* endingOf(begun, worked, search !== null)
-      const outage = search === null && Exit.isSuccess(exit) && exit.value === "finished"
-        ? yield* outageOf(begun.runId)
-        : null
-      const settle = settled(taken, exit, outage !== null)
+      const broken = search === null && Exit.isSuccess(exit)
+        ? yield* Effect.flatMap(RunFindings, ({ outage }) => outage(begun.runId))
+        : []
+      const settle = settled(taken, exit, broken.length > 0)
       const end = ({ stoppedReason, storedState }: Closing) =>
         Effect.zipRight(runs.end(begun.runId, storedState, stoppedReason), reporter.followRuns(storePath))
-
-      if (Exit.isFailure(exit)) {
-        // What stopped the run is the news, not that its end could not be written as well: the next start finds out.
-        yield* Effect.flatMap(settle, end).pipe(Effect.catchAll(({ message }) => announcer.say(message)))
-        if (Cause.isInterruptedOnly(exit.cause)) yield* announcer.say(yield* stopped(begun.runId, stop.underWay()))
-        return yield* Effect.failCause(exit.cause)
-      }
-      const closing = yield* settle
-      const summary = yield* summaryOf(options, taken, tree.deaths(), closing, outage?.broken ?? new Map())
-      if (exit.value === "timed-out") yield* announcer.say(timedOutLine(summary, config.completion_timeout_secs))
-      if (outage !== null) yield* announcer.say(outage.line)
-      yield* announcer.settle
-      yield* options.report(summary)
-      // Last of all: killed before it, the same command resumes a run with nothing left to do and tells its result; killed
-      // after it, the result has been told. The other way round a kill would make it pay for everything twice.
-      yield* end(closing).pipe(
-        Effect.catchAll(({ message }) => announcer.say(`the run's end could not be recorded: ${message}`))
+      const conclude = Effect.gen(function*() {
+        const closing = yield* settle
+        const summary = yield* summaryOf(options, taken, tree.deaths(), closing, broken)
+        if (Exit.isSuccess(exit)) {
+          if (exit.value === "timed-out") yield* announcer.say(timedOutLine(summary, config.completion_timeout_secs))
+          if (exit.value === "finished" && broken.length > 0) {
+            yield* Effect.forEach(outageLines(broken, summary.total), announcer.say)
+          }
+        }
+        yield* announcer.settle
+        yield* options.report(summary)
+        // Last of all: killed before it, the same command resumes a run with nothing left to do and tells its result; killed
+        // after it, the result has been told. The other way round a kill would make it pay for everything twice.
+        yield* end(closing).pipe(
+          Effect.catchAll(({ message }) => announcer.say(`the run's end could not be recorded: ${message}`))
+        )
+        return summary
+      })
+      if (Exit.isSuccess(exit)) return yield* conclude
+      // What stopped the run is the news, not that its end could not be written as well: the next start finds out.
+      yield* (isSearchFailed(exit.cause) ? Effect.asVoid(conclude) : Effect.flatMap(settle, end)).pipe(
+        Effect.catchAll(({ message }) => announcer.say(message))
       )
-      return summary
+      if (Cause.isInterruptedOnly(exit.cause)) yield* announcer.say(yield* stopped(begun.runId, stop.underWay()))
+      return yield* Effect.failCause(exit.cause)
     })
   ))
 
@@ -170,7 +176,7 @@ const summaryOf = (
   { begun, recovery, reported }: TakenUp,
   deaths: ReadonlyArray<Deaths>,
   { runState, stoppedReason }: Closing,
-  broken: ReadonlyMap<RolloutMode, number>
+  broken: ReadonlyArray<Broken>
 ) =>
   Effect.flatMap(Clock.currentTimeNanos, (now) =>
     summarize({
@@ -234,24 +240,9 @@ const endingOf = (
     return isFinished ? Exit.succeed<Ending>("finished") : worked
   })
 
-/** What is said of an evaluation that came to nothing, and how many rollouts of each mode made it so; null where its scores say something. */
-const outageOf = (runId: RunId) =>
-  Effect.gen(function*() {
-    const broken = yield* Effect.flatMap(RunFindings, (findings) => findings.broken(runId))
-    const [first] = broken
-    if (first === undefined) return null
-    const modes = (yield* Effect.flatMap(RunStore, (runs) => runs.scores(runId))).map(({ mode, rollouts }) => ({
-      mode,
-      rollouts,
-      broken: broken.reduce((sum, cause) => cause.mode === mode ? sum + cause.rollouts : sum, 0)
-    }))
-    return isNoEvaluation(modes)
-      ? {
-        line: outageLine(broken, modes, first.error),
-        broken: new Map(modes.map(({ broken, mode }) => [mode, broken] as const))
-      }
-      : null
-  })
+/** The run itself is well then: its search has come to where it must not go on, and what it came to until there is told. */
+const isSearchFailed = (cause: Cause.Cause<ChildKeepsDying | SearchFailed | StoreError>): boolean =>
+  Option.exists(Cause.failureOption(cause), ({ _tag }) => _tag === "SearchFailed")
 
 /** Nothing of what is asked here may keep a run that was told to stop from saying that it has. */
 const stopped = (runId: RunId, underWay: ReadonlyArray<AttemptId>) =>

@@ -5,7 +5,9 @@ import { type Cost, costOf } from "../domain/Prices.js"
 import type { RewriteRule } from "../domain/Rewrite.js"
 import type { RolloutMode } from "../domain/Rollout.js"
 import type { RunConfig } from "../domain/RunConfig.js"
+import { type Broken, brokenIn } from "../store/brokenRollouts.js"
 import { countedIn } from "../store/RowJson.js"
+import type { RunFailure } from "../store/runFailures.js"
 import { type Findings, type RewriteCount, RunFindings } from "../store/RunFindings.js"
 import { type BegunRun, type ExampleScores, type ModeScore, type RunState, RunStore } from "../store/RunStore.js"
 import { type Interval, interval } from "./interval.js"
@@ -48,6 +50,8 @@ export interface Summary {
   readonly failed: number
   readonly cancelled: number
   readonly scores: ReadonlyArray<ScoreSummary>
+  /** Of an evaluation without a result: what failed for want of what it needs, by mode and cause. Else empty. */
+  readonly broken: ReadonlyArray<Broken>
   /** Means over the succeeded rollouts, by reward name. */
   readonly rewards: ReadonlyArray<
     { readonly mode: RolloutMode; readonly name: string; readonly n: number; readonly mean: number }
@@ -80,18 +84,13 @@ export interface Summary {
   /** In how many calls each rule of `rewrite` found its text, and in how many not; over all starts of the run. */
   readonly rewrites: ReadonlyArray<RewriteCount & { readonly component: string }>
   /** The first errors, each once: the first rollout that failed with it, and how many did. */
-  readonly failures: ReadonlyArray<{
-    readonly rolloutId: string
-    readonly error: string
-    readonly rollouts: number
-    /** What the agent of that first rollout wrote last to its standard error. */
-    readonly stderrTail: string | null
-  }>
+  readonly failures: ReadonlyArray<RunFailure>
   /** The parts of the run that died during this start and were started again. */
   readonly deaths: ReadonlyArray<Deaths>
 }
 
-const failuresShown = 5
+/** How many errors are told of. */
+export const failuresShown = 5
 
 export interface SummaryFacts {
   readonly isSearch: boolean
@@ -113,8 +112,7 @@ export interface SummaryFacts {
   readonly storePath: string
   readonly statusPath: string
   readonly elapsedMs: number
-  /** Of a run without a result: how many rollouts of each mode failed for want of what they need. Else empty. */
-  readonly broken: ReadonlyMap<RolloutMode, number>
+  readonly broken: ReadonlyArray<Broken>
   /** The rules of the config, whose counts are read from the store. */
   readonly rules: ReadonlyArray<RewriteRule>
 }
@@ -135,6 +133,7 @@ export const summarize = ({ begun, broken, config, isSearch, recovery, rules, sa
     const usage = facts.simulated ? null : yield* findings.usage(begun.runId)
     const summary: Summary = {
       ...facts,
+      broken,
       isSearch,
       runId: begun.runId,
       resourcesVersion: begun.resourcesVersion,
@@ -144,7 +143,7 @@ export const summarize = ({ begun, broken, config, isSearch, recovery, rules, sa
       failed: progress.failed,
       cancelled: progress.cancelled,
       scores: scores.map((row) => ({
-        ...scoreSummary(row, byExample.find(({ mode }) => mode === row.mode), broken.get(row.mode) ?? 0),
+        ...scoreSummary(row, byExample.find(({ mode }) => mode === row.mode), broken),
         unscored: row.scored < row.succeeded ? unscoredOf(config, row.mode) : null
       })),
       rewards: rewards.map(({ count, mean, mode, name }) => ({ mode, name, n: count, mean })),
@@ -168,7 +167,7 @@ export const summarize = ({ begun, broken, config, isSearch, recovery, rules, sa
         const { matched, missed } = rewritten.find((count) => count.rule === rule) ?? { matched: 0, missed: 0 }
         return { rule, component, matched, missed }
       }),
-      failures: failures.map(({ id, ...failure }) => ({ rolloutId: id, ...failure }))
+      failures
     }
     return summary
   })
@@ -188,9 +187,10 @@ const unscoredOf = (
 const scoreSummary = (
   row: ModeScore,
   byExample: ExampleScores | undefined,
-  broken: number
+  causes: ReadonlyArray<Broken>
 ): Omit<ScoreSummary, "unscored"> => {
   const { failed, mode, rollouts, succeeded } = row
+  const broken = brokenIn(causes, mode)
   const counts = { mode, rollouts, succeeded, failed, broken }
   if (broken > 0) return { ...counts, n: byExample?.examples ?? row.scored + failed, mean: null, interval: null }
   if (byExample !== undefined) {
@@ -247,18 +247,21 @@ export const summaryJson = (summary: Summary, more: Readonly<Record<string, unkn
         checkpoint_source: summary.resume.checkpointSource
       },
       rewrites: summary.rewrites,
-      failures: summary.failures.map(({ error, rolloutId, rollouts, stderrTail }) => ({
-        rollout_id: rolloutId,
-        error,
-        rollouts,
-        stderr_tail: stderrTail
-      })),
+      failures: failuresJson(summary.failures),
       actor_deaths: summary.deaths,
       ...more
     },
     null,
     2
   )
+
+export const failuresJson = (failures: ReadonlyArray<RunFailure>) =>
+  failures.map(({ error, id, rollouts, stderrTail }) => ({
+    rollout_id: id,
+    error,
+    rollouts,
+    stderr_tail: stderrTail
+  }))
 
 const costJson = ({ unmeteredCalls, unpriced, unpricedCalls, usd }: Cost) => ({
   usd: round(usd),

@@ -1,6 +1,8 @@
 /** What a run says to the person at the terminal as it begins and as it stops; how far it is, `progressLine` tells. */
 import { counted } from "../domain/Figures.js"
-import { type BrokenBy, brokenRemedy, brokenText, type Tally } from "../domain/Noise.js"
+import { brokenRemedy, brokenText } from "../domain/Noise.js"
+import { wrapped } from "../domain/TerminalText.js"
+import type { Broken } from "../store/brokenRollouts.js"
 import type { Fates } from "../store/RunFindings.js"
 import type { BegunRun, RunProgress } from "../store/RunStore.js"
 import type { Summary } from "./Summary.js"
@@ -47,12 +49,11 @@ export const timedOutLine = ({ cancelled, failed, succeeded, total }: Summary, s
   `timed out after ${secs} s with ${succeeded + failed + cancelled} of ${counted(total, "rollout")} finished; ` +
   "run the same command to resume, or raise completion_timeout_secs"
 
-/** What an evaluation lacks whose model was away, or whose scorer could not judge. */
-export const outageLine = (
-  broken: ReadonlyArray<BrokenBy>,
-  modes: ReadonlyArray<Tally>,
-  exampleError: string
-): string => {
-  const total = modes.reduce((sum, { rollouts }) => sum + rollouts, 0)
-  return `${brokenText(broken, String(total), exampleError)}: their scores say nothing; ${brokenRemedy(broken)}`
-}
+/** What an evaluation lacks whose model or agent was away, or whose scorer could not judge. */
+export const outageLines = (broken: ReadonlyArray<Broken>, total: number): ReadonlyArray<string> =>
+  wrapped(
+    `${brokenText(broken, String(total), broken[0]!.error)}: their scores say nothing; ${brokenRemedy(broken)}`,
+    columns
+  )
+
+const columns = 80

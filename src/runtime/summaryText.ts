@@ -1,7 +1,9 @@
 import { storeHint } from "../domain/CommandText.js"
 import { compact, counted, dollars, elapsed } from "../domain/Figures.js"
+import { brokenCounts } from "../domain/Noise.js"
 import { isWhole } from "../domain/Prices.js"
 import { cut, visible, visibleLines, wrapped } from "../domain/TerminalText.js"
+import type { Broken } from "../store/brokenRollouts.js"
 import { type ScoreSummary, simulatedNote, type Summary } from "./Summary.js"
 
 /** The summary for a person, at most 80 columns wide save for paths and the model's name. */
@@ -17,7 +19,9 @@ export const summaryText = (summary: Summary): string => {
     `Run ${summary.runId} ${summary.runState}${stopped}: ${counts}.`,
     "",
     ...scores.flatMap((score) => [
-      row(`${score.mode} score`, scoreText(score)),
+      ...wrapped(scoreText(score, summary.broken), 62).map((line, n) =>
+        row(n === 0 ? `${score.mode} score` : "", line)
+      ),
       ...(score.unscored === null || score.mean === null ? [] : [row("", unscoredText(score.unscored))]),
       ...rewards.filter(({ mode }) => mode === score.mode).map(({ mean, n, name }) =>
         row(`  ${name}`, `${mean.toFixed(3)}  mean of the ${n} that ${isOfSome(name) ? "have it" : "succeeded"}`)
@@ -75,19 +79,22 @@ const costText = ({ cost }: Summary): ReadonlyArray<string> => {
   ]
 }
 
-const failureText = ({ failed, failures, storePath }: Summary): ReadonlyArray<string> => {
+/** What rollouts failed with, behind an empty line; nothing where none did. */
+export const failureText = (
+  { failed, failures, storePath }: Pick<Summary, "failed" | "failures" | "storePath">
+): ReadonlyArray<string> => {
   const [first] = failures
   if (first === undefined) return []
   const told = failures.reduce((sum, { rollouts }) => sum + rollouts, 0)
   return [
     "",
     told < failed ? "First failures:" : "Failures:",
-    ...failures.flatMap(({ error, rolloutId, rollouts, stderrTail }) => [
-      `  ${rolloutId}${rollouts === 1 ? "" : ` and ${rollouts - 1} more`}`,
+    ...failures.flatMap(({ error, id, rollouts, stderrTail }) => [
+      `  ${id}${rollouts === 1 ? "" : ` and ${rollouts - 1} more`}`,
       ...wrapped(bothEnds(visible(flat(error))), 76).map((line) => `    ${line}`),
       ...lastWords(stderrTail ?? "").map((line) => `    | ${line}`)
     ]),
-    `One of them: tau rollout ${first.rolloutId}${storeHint(storePath)}`
+    `One of them: tau rollout ${first.id}${storeHint(storePath)}`
   ]
 }
 
@@ -135,9 +142,13 @@ const isOfSome = (reward: string) => reward.startsWith("safety.")
 const unscoredText = ({ examples, lacking }: NonNullable<ScoreSummary["unscored"]>) =>
   `${counted(examples, "example")} not scored: no ${lacking}, and no scoring is set`
 
-const scoreText = ({ broken, failed, interval, mean, n, rollouts, succeeded, unscored }: ScoreSummary): string => {
+const scoreText = (
+  { failed, interval, mean, mode, n, rollouts, succeeded, unscored }: ScoreSummary,
+  broken: ReadonlyArray<Broken>
+): string => {
   if (mean === null) {
-    if (broken > 0) return `none: ${broken} of ${counted(rollouts, "rollout")} lacked model, agent or scorer`
+    const causes = broken.filter((cause) => cause.mode === mode)
+    if (causes.length > 0) return `none: ${brokenCounts(causes, counted(rollouts, "rollout"))}`
     if (succeeded + failed === 0) return "none: none of its rollouts has finished"
     return `none: ${unscored === null ? "no scorer applied to these examples" : unscoredText(unscored)}`
   }

@@ -17,7 +17,7 @@ export interface Totals {
   readonly succeeded: number
   readonly failed: number
   readonly cancelled: number
-  /** Failed rollouts count as 0; null when nothing has a score. */
+  /** Failed rollouts count as 0; null when nothing has a score, and of a run without a result. */
   readonly meanScore: number | null
 }
 
@@ -26,20 +26,29 @@ export const countedIn = (
   { failed, scored, succeeded }: { readonly scored: number; readonly succeeded: number; readonly failed: number }
 ): number => scored === 0 && succeeded > 0 ? 0 : scored + failed
 
-export const totalsOf = (results: ReadonlyArray<RunResult>): Totals => {
-  const sum = (which: ReadonlyArray<RunResult>, value: (result: RunResult) => number) =>
-    which.reduce((total, result) => total + value(result), 0)
+const sum = (results: ReadonlyArray<RunResult>, value: (result: RunResult) => number): number =>
+  results.reduce((total, result) => total + value(result), 0)
+
+const endedIn = (results: ReadonlyArray<RunResult>) => {
   const of = (status: RunResult["status"]) => sum(results.filter((one) => one.status === status), (one) => one.rollouts)
-  const scored = sum(results, (one) => one.scored)
-  const failed = of("failed")
-  const succeeded = of("succeeded")
-  const n = countedIn({ scored, succeeded, failed })
+  return {
+    succeeded: of("succeeded"),
+    failed: of("failed"),
+    cancelled: of("cancelled"),
+    scored: sum(results, (one) => one.scored)
+  }
+}
+
+/** Whether a scorer applied to any of them, an outage or not. */
+export const isScored = (results: ReadonlyArray<RunResult>): boolean => countedIn(endedIn(results)) > 0
+
+export const totalsOf = (results: ReadonlyArray<RunResult>): Totals => {
+  const { scored, ...ended } = endedIn(results)
+  const n = countedIn({ ...ended, scored })
   return {
     total: sum(results, (one) => one.rollouts),
-    succeeded,
-    failed,
-    cancelled: of("cancelled"),
-    meanScore: n === 0 ? null : sum(results, (one) => one.scoreSum) / n
+    ...ended,
+    meanScore: n === 0 || results.some(({ isVoid }) => isVoid) ? null : sum(results, (one) => one.scoreSum) / n
   }
 }
 

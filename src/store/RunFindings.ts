@@ -3,11 +3,11 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { AttemptId, RunId } from "../domain/Ids.js"
-import type { BrokenBy } from "../domain/Noise.js"
+import { type Broken, outageOf } from "./brokenRollouts.js"
 import { orStoreError } from "./reading.js"
 import { type Usage, usageOfRun } from "./spanUsage.js"
 import type { StoreError } from "./StoreError.js"
-import { brokenBy, unheard } from "./writer/broken.js"
+import { unheard } from "./writer/broken.js"
 import { handedBack } from "./writer/rollouts.js"
 import { allCounted } from "./writer/runCounts.js"
 import { latestStart } from "./writer/standing.js"
@@ -37,13 +37,6 @@ export interface RewriteCount {
   readonly missed: number
 }
 
-/** Rollouts that one cause broke: see `writer/broken.ts`. */
-export interface Broken extends BrokenBy {
-  readonly mode: string
-  /** Why one of them failed. */
-  readonly error: string
-}
-
 /** What became of some attempts: how many came to an end of their own, and how many were handed back. */
 export interface Fates {
   readonly finished: number
@@ -55,8 +48,8 @@ export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFinding
   readonly of: (runId: RunId) => Effect.Effect<Findings, StoreError>
   /** Rollouts that were tried before this start of the run, and tried again since. */
   readonly takenUpAgain: (runId: RunId, start: number) => Effect.Effect<number, StoreError>
-  /** What failed for want of its model or its scorer, by mode and cause. */
-  readonly broken: (runId: RunId) => Effect.Effect<ReadonlyArray<Broken>, StoreError>
+  /** By mode and cause, what failed for want of its model, agent or scorer of a run that has no result for it; else nothing. */
+  readonly outage: (runId: RunId) => Effect.Effect<ReadonlyArray<Broken>, StoreError>
   /**
    * What came of the last model call of an attempt whose model calls all failed for want of their provider; null where one was
    * answered, and where none was made.
@@ -80,14 +73,7 @@ export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFinding
                 AND EXISTS (SELECT 1 FROM attempts a WHERE a.rollout_id = r.id AND a.started_at_ms < s.started_at_ms)
                 AND EXISTS (SELECT 1 FROM attempts a WHERE a.rollout_id = r.id AND a.started_at_ms >= s.started_at_ms)`
           ).pipe(Effect.map(([row]) => row!.n)),
-        broken: (runId) =>
-          orStoreError(
-            "reading what broke rollouts",
-            sql<Broken>`SELECT mode, broken_by, count(*) AS rollouts, min(error) AS error
-              FROM (SELECT r.mode, r.error, ${sql.literal(brokenBy)} AS broken_by FROM rollouts r
-                    WHERE r.run_id = ${runId} AND r.status = 'failed')
-              WHERE broken_by IS NOT NULL GROUP BY 1, 2`
-          ),
+        outage: (runId) => orStoreError("reading what broke rollouts", outageOf(sql, runId)),
         unheard: (attemptId) =>
           orStoreError(
             "reading how an attempt's calls ended",

@@ -10,8 +10,10 @@ import * as Schema from "effect/Schema"
 import { RunId } from "../domain/Ids.js"
 import { type RunStands, runStands, unfinishedStates } from "../domain/Lifecycle.js"
 import { RolloutMode, RolloutStatus } from "../domain/Rollout.js"
+import { outageOf } from "./brokenRollouts.js"
 import { type Page, pageOf, type PageRequest, positionOf, type UnknownCursor } from "./Page.js"
 import { orStoreError } from "./reading.js"
+import { failuresOf, type RunFailure } from "./runFailures.js"
 import { RunState } from "./RunStore.js"
 import type { StoreError } from "./StoreError.js"
 import { latestStart, standsAs, type Watched } from "./writer/standing.js"
@@ -47,7 +49,9 @@ export class RunResult extends Schema.Class<RunResult>("RunResult")({
   rollouts: Schema.Int,
   /** Rollouts that have a score. */
   scored: Schema.Int,
-  scoreSum: Schema.Number
+  scoreSum: Schema.Number,
+  /** So many rollouts of the run failed for want of their model, agent or scorer, of this mode too, that they have no score. */
+  isVoid: Schema.optionalWith(Schema.Boolean, { default: () => false })
 }) {}
 
 /** What a run's config says of how its rollouts came about, and of what they are worth. */
@@ -74,6 +78,8 @@ export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
   readonly results: (id: RunId) => Effect.Effect<ReadonlyArray<RunResult>, StoreError>
   /** Results of every run that used a version of the resources. */
   readonly resultsOfVersion: (version: number) => Effect.Effect<ReadonlyArray<RunResult>, StoreError>
+  /** What the failed rollouts of a run failed with, each error once. */
+  readonly failures: (id: RunId, limit: number) => Effect.Effect<ReadonlyArray<RunFailure>, StoreError>
 }>() {
   static readonly layer = Layer.effect(
     RunReader,
@@ -126,6 +132,18 @@ export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
         execute: (version) =>
           sql`SELECT * FROM run_results WHERE resources_version = ${version} ORDER BY run_id, mode, status`
       })
+      /** The same, void where an outage made them so. */
+      const voided = (results: ReadonlyArray<RunResult>) =>
+        Effect.gen(function*() {
+          const runIds = [...new Set(results.flatMap(({ runId, status }) => status === "failed" ? [runId] : []))]
+          const outages = new Map(
+            yield* Effect.forEach(runIds, (id) =>
+              Effect.map(outageOf(sql, id), (broken) => [id, new Set(broken.map(({ mode }) => mode))] as const))
+          )
+          return results.map((result) =>
+            outages.get(result.runId)?.has(result.mode) === true ? new RunResult({ ...result, isVoid: true }) : result
+          )
+        })
 
       return RunReader.of({
         get: (id) => orStoreError("reading a run", get(id)),
@@ -160,8 +178,10 @@ export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
               next
             }))
           ),
-        results: (id) => orStoreError("reading a run's results", results(id)),
-        resultsOfVersion: (version) => orStoreError("reading a version's results", resultsOfVersion(version))
+        failures: (id, limit) => orStoreError("reading a run's failures", failuresOf(sql)({ runId: id, limit })),
+        results: (id) => orStoreError("reading a run's results", Effect.flatMap(results(id), voided)),
+        resultsOfVersion: (version) =>
+          orStoreError("reading a version's results", Effect.flatMap(resultsOfVersion(version), voided))
       })
     })
   )

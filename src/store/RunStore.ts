@@ -10,10 +10,10 @@ import type { ResourceValues } from "../domain/Resources.js"
 import { type Example, RolloutMode } from "../domain/Rollout.js"
 import { canonicalJson } from "./canonicalJson.js"
 import { orStoreError } from "./reading.js"
+import { failuresOf, type RunFailure } from "./runFailures.js"
 import { StoreProcess } from "./Sqlite.js"
 import type { StoreError } from "./StoreError.js"
 import { Writer } from "./Writer.js"
-import { lastAttempt } from "./writer/rollouts.js"
 import { allCounted } from "./writer/runCounts.js"
 import type { BegunRun as WrittenRun } from "./writer/runs.js"
 
@@ -76,16 +76,6 @@ export class RewardMean extends Schema.Class<RewardMean>("RewardMean")({
   name: Schema.String,
   count: Schema.Int,
   mean: Schema.Number
-}) {}
-
-/** An error that rollouts of a run failed with. */
-export class RunFailure extends Schema.Class<RunFailure>("RunFailure")({
-  /** The first rollout that had it, and what its agent's last attempt wrote last to standard error. */
-  id: Schema.String,
-  stderrTail: Schema.NullOr(Schema.String),
-  error: Schema.String,
-  /** How many rollouts had it. */
-  rollouts: Schema.Int
 }) {}
 
 /** Runs: one per config and store at a time, resumed until finished. */
@@ -188,17 +178,6 @@ export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
               WHERE r.run_id = ${id} AND r.status = 'succeeded' GROUP BY r.mode, w.name ORDER BY r.mode, w.name`
       })
 
-      const failures = SqlSchema.findAll({
-        Request: Schema.Struct({ runId: RunId, limit: Schema.Int }),
-        Result: RunFailure,
-        // Of a bare column SQLite takes the row that min() is of.
-        execute: ({ limit, runId }) =>
-          sql`SELECT r.id, r.error, r.rollouts, a.stderr_tail AS "stderrTail"
-              FROM (SELECT id, attempts, coalesce(error, 'unknown') AS error, count(*) AS rollouts, min(ordinal) AS first
-                    FROM rollouts WHERE run_id = ${runId} AND status = 'failed' GROUP BY 3 ORDER BY first LIMIT ${limit}) r
-              LEFT JOIN attempts a ON a.id = ${sql.literal(lastAttempt)} ORDER BY r.first`
-      })
-
       return RunStore.of({
         begin: ({ command = null, config, resources, rollouts, ...options }) =>
           Effect.map(
@@ -221,7 +200,7 @@ export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
         scores: (runId) => orStoreError("reading the run's scores", scores(runId)),
         scoresByExample: (runId) => orStoreError("reading the scores of the run's examples", scoresByExample(runId)),
         rewards: (runId) => orStoreError("reading the run's rewards", rewards(runId)),
-        failures: (runId, limit) => orStoreError("reading the run's failures", failures({ runId, limit }))
+        failures: (runId, limit) => orStoreError("reading the run's failures", failuresOf(sql)({ runId, limit }))
       })
     })
   )

@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { RunId } from "../domain/Ids.js"
+import { isCounted } from "./brokenRollouts.js"
 import { type Page, pageOf, type PageRequest } from "./Page.js"
 import { orStoreError } from "./reading.js"
 import { type Usage, usageOfRun } from "./spanUsage.js"
@@ -63,7 +64,7 @@ export interface StoredEvent {
 export class SearchReader extends Context.Tag("tau/store/SearchReader")<SearchReader, {
   /** Null when the run searches nothing. */
   readonly record: (runId: RunId) => Effect.Effect<SearchRecord | null, StoreError>
-  /** How candidates did on the `validate` examples that a search looks at. Failed rollouts count as 0. */
+  /** How candidates did on the `validate` examples that a search looks at. Failed rollouts count as 0, save those of an outage. */
   readonly scored: (
     runId: RunId,
     candidates: ReadonlyArray<number>,
@@ -92,15 +93,16 @@ export class SearchReader extends Context.Tag("tau/store/SearchReader")<SearchRe
         scored: (runId, candidates, samplesBelow) =>
           orStoreError(
             "reading what candidates scored",
-            sql<ScoredExample>`
+            Effect.flatMap(isCounted(sql, runId), (isCounted) =>
+              sql<ScoredExample>`
               SELECT r.candidate, r.example, r.input, coalesce(r.score, 0.0) AS score,
                 (SELECT group_concat(w.feedback, char(10)) FROM rewards w
                  WHERE w.attempt_id = ${sql.literal(lastAttempt)} AND w.feedback IS NOT NULL) AS feedback
               FROM rollouts r
               WHERE r.run_id = ${runId} AND r.mode = 'val' AND r.status IN ('succeeded', 'failed')
                 AND r.candidate IN (SELECT value FROM json_each(${JSON.stringify(candidates)}))
-                AND r.sample < ${samplesBelow}
-              ORDER BY r.ordinal`
+                AND r.sample < ${samplesBelow} AND ${isCounted}
+              ORDER BY r.ordinal`)
           )
       }))
   )

@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import { CommandFailed, ConfigError, endingOf, UsageError } from "../../src/cli/CliError.js"
+import { SearchFailed } from "../../src/domain/SearchFailed.js"
 
 describe("endingOf", () => {
   it("passes on the code of a command that answered", () => {
@@ -22,6 +23,13 @@ describe("endingOf", () => {
     const error = new CommandFailed({ detail: "the store is locked\n  by 7" })
     expect(endingOf(Exit.fail(error), true)).toEqual({ code: 1, lines: ["tau: the store is locked by 7"] })
     expect(endingOf(Exit.fail({ _tag: "Odd", message: "" }), true)).toEqual({ code: 1, lines: ["tau: Odd"] })
+  })
+
+  it("breaks what stopped a search into lines that fit", () => {
+    const error = new SearchFailed({ reason: "infrastructure", detail: `${"word ".repeat(30)}end` })
+    const { code, lines } = endingOf(Exit.fail(error), false)
+    expect([code, lines.join(" ")]).toEqual([1, `tau: ${error.detail}`])
+    expect(lines.every((line) => line.length <= 80)).toBe(true)
   })
 
   it("shows what a path or a quoted answer would do to the terminal instead of doing it", () => {

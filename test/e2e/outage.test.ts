@@ -15,9 +15,9 @@ describe("An evaluation whose model goes away", { timeout: 120_000 }, () => {
       const folder = yield* scratchFolder
       const { optimizer: _, ...given } = searchConfig(origin, { validate: 3, max_attempts: 1, worker_count: 1 })
       const config = { ...given, optimize: given.optimize.slice(0, 6) }
-      const cause = "3 of 9 rollouts failed because their model answered 503 "
-        + "(the model call was answered with 503: not now with [REDACTED]): their scores say nothing; "
-        + "bring the model back and run the same command again to go on\n"
+      const cause = "3 of 9 rollouts failed because their model answered 503 (not now with\n"
+        + "[REDACTED]): their scores say nothing; bring the model back and run the same\n"
+        + "command again to go on\n"
       for (const attempts of [9, 12]) {
         const { code, stderr, stdout } = yield* searched(folder, config)
         assert.strictEqual(code, 1)
@@ -56,9 +56,9 @@ describe("An evaluation whose model goes away", { timeout: 120_000 }, () => {
         assert.strictEqual(code, 1)
         assert.include(
           stderr,
-          `3 of 9 rollouts failed because their model answered ${status} (the model call was answered with ${status}: `
-            + "not now with [REDACTED]): their scores say nothing; mend the model's key or its account and run the same "
-            + "command again to go on\n"
+          `3 of 9 rollouts failed because their model answered ${status} (not now with\n`
+            + "[REDACTED]): their scores say nothing; mend the model's key or its account and\n"
+            + "run the same command again to go on\n"
         )
         refused.from = Infinity
         const again = yield* searched(folder, config)
@@ -74,10 +74,10 @@ describe("An evaluation whose model goes away", { timeout: 120_000 }, () => {
       const good = JSON.stringify({ choices: [{ message: { content: "4" }, finish_reason: "stop" }] })
       for (
         const [answer, cause] of [
-          [page, "their model's answer could not be read"],
-          [null, "their model did not answer in time"],
-          ["", "their model's answer could not be read"],
-          [lost, "their model could not be reached"]
+          [page, "its model's answer could not be read"],
+          [null, "its model did not answer in time"],
+          ["", "its model's answer could not be read"],
+          [lost, "its model could not be reached"]
         ] as const
       ) {
         const away = { isAway: true }
@@ -99,7 +99,7 @@ describe("An evaluation whose model goes away", { timeout: 120_000 }, () => {
         }
         const { code, stderr } = yield* searched(folder, config)
         assert.strictEqual(code, 1, answer ?? "nothing")
-        assert.include(stderr, `1 of 2 rollouts failed because ${cause} (`)
+        assert.include(stderr, `1 of 2 rollouts failed because ${cause}`)
         away.isAway = false
         const again = yield* searched(folder, config)
         assert.strictEqual(again.code, 0, again.stderr)
@@ -155,9 +155,12 @@ describe("An evaluation whose model goes away", { timeout: 120_000 }, () => {
       assert.strictEqual(code, 1)
       assert.include(
         stderr,
-        "2 of 4 rollouts failed because their agent could not be started, or its server did not answer or had no capacity ("
+        "2 of 4 rollouts failed because their agent could not be started, or its server\ndid not answer or had no capacity ("
       )
-      assert.include(stderr, "bring the agent or its server back and run the same command again to go on\n")
+      assert.include(
+        stderr.replaceAll("\n", " "),
+        "bring the agent or its server back and run the same command again to go on "
+      )
       isThere = true
       const again = yield* searched(folder, config)
       assert.strictEqual(again.code, 0, again.stderr)
@@ -178,8 +181,8 @@ describe("An evaluation whose model goes away", { timeout: 120_000 }, () => {
       }
       const { code, stderr } = yield* searched(folder, config)
       assert.strictEqual(code, 1)
-      assert.include(stderr, "1 of 2 rollouts failed because their agent could not be started, or its server")
-      assert.include(stderr, `${agent} does not exist`)
+      assert.include(stderr, "1 of 2 rollouts failed because its agent could not be started, or its server")
+      assert.include(stderr.replaceAll("\n", ""), `${agent} does not exist`)
       writeFileSync(agent, "#!/bin/sh\necho 4\n", { mode: 0o700 })
       const again = yield* searched(folder, config)
       assert.strictEqual(again.code, 0, again.stderr)

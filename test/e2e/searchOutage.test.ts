@@ -9,7 +9,8 @@ import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
 import { scratchFolder } from "../support/store.js"
 import { eventually, upstream } from "../support/upstream.js"
 
-const lastLine = (stderr: string) => stderr.trim().split("\n").at(-1)!
+/** The error that a run ended with, its lines as one. */
+const lastLine = (stderr: string) => stderr.slice(stderr.lastIndexOf("\ntau: ")).trim().replaceAll("\n", " ")
 
 const attemptsIn = (folder: string) => query<{ n: number }>(folder, "SELECT count(*) AS n FROM attempts")[0]!.n
 
@@ -63,10 +64,18 @@ describe("A search whose rollouts or reflections fail for want of what they need
       outage.from = 25
       const stopped = yield* searched(folder, config)
       assert.strictEqual(stopped.code, 1)
-      const message = "tau: 15 of 40 rollouts failed because their model answered 503 "
-        + "(the model call was answered with 503: not now with [REDACTED]): a search would optimize noise; "
-        + "bring the model back and run the same command again to go on"
+      const message =
+        "tau: 15 of 40 rollouts failed because their model answered 503 (not now with [REDACTED]): a search would "
+        + "optimize noise; bring the model back and run the same command again to go on"
       assert.strictEqual(lastLine(stopped.stderr), message)
+      // What it came to until then, programs read on stdout.
+      assert.deepNestedInclude(JSON.parse(stopped.stdout), {
+        run_state: "failed",
+        stopped_reason: "error",
+        failed: 15,
+        "failures[0].error": "the model call was answered with 503: not now with [REDACTED]",
+        "search.stopped": "error"
+      })
       assert.strictEqual(attemptsIn(folder), 40)
 
       // The model is still away: those that failed are tried once more, and it ends as before.
@@ -115,7 +124,7 @@ describe("A search whose rollouts or reflections fail for want of what they need
       assert.strictEqual(code, 1)
       assert.strictEqual(
         lastLine(stderr),
-        "tau: 20 of the last 20 rollouts failed because their model answered 401 (the model call was answered with 401: not now "
+        "tau: 20 of the last 20 rollouts failed because their model answered 401 (not now "
           + "with [REDACTED]): a search would optimize noise; mend the model's key or its account and run the same command again "
           + "to go on"
       )

@@ -33,6 +33,7 @@ const summary: Summary = {
     unscored: null,
     broken: 0
   }],
+  broken: [],
   rewards: [{ mode: "train", name: "exact_match", n: 59, mean: 0.1 + 0.2 }],
   calls: 61,
   inputTokens: 12_345,
@@ -57,7 +58,7 @@ const summary: Summary = {
     { rule: 1, component: "find_description", matched: 0, missed: 61 }
   ],
   failures: [{
-    rolloutId: "run-0001-c0ffee-train-0007",
+    id: "run-0001-c0ffee-train-0007",
     error: "exit code 3\n" + "x".repeat(200),
     rollouts: 1,
     stderrTail: "no such file\n"
@@ -126,11 +127,26 @@ describe("Summary", () => {
         .split("\n")
     assert.include(
       lines(null, 60),
-      "  train score     none: 60 examples not scored: no field \"expected\", and no scoring is set"
+      "  train score     none: 60 examples not scored: no field \"expected\", and no"
     )
     assert.include(
       lines(0.75, 1),
       "                  1 example not scored: no field \"expected\", and no scoring is set"
+    )
+  })
+
+  it("says of a mode without a score what broke its rollouts", () => {
+    const [score] = summary.scores
+    const broken = ["401", "scorer"].map((brokenBy) => ({ mode: "train" as const, brokenBy, rollouts: 1, error: "e" }))
+    const lines = summaryText({
+      ...summary,
+      scores: [{ ...score!, rollouts: 2, mean: null, interval: null, broken: 2 }],
+      broken
+    })
+    assert.include(
+      lines,
+      "\n  train score     none: 2 of 2 rollouts failed: 1 because its model answered\n"
+        + "                  401, 1 because its scorer could not judge\n"
     )
   })
 
@@ -146,8 +162,8 @@ describe("Summary", () => {
     const unreachable = "the model call was answered with 502: the upstream could not be reached "
       + `(http://127.0.0.1:9/${"v1/".repeat(100)}: connect ECONNREFUSED)`
     const failures = [
-      { rolloutId: "run-0001-c0ffee-train-0001", error: unreachable, rollouts: 4, stderrTail: null },
-      { rolloutId: "run-0001-c0ffee-train-0003", error: "the agent exited with code 2", rollouts: 1, stderrTail: "" }
+      { id: "run-0001-c0ffee-train-0001", error: unreachable, rollouts: 4, stderrTail: null },
+      { id: "run-0001-c0ffee-train-0003", error: "the agent exited with code 2", rollouts: 1, stderrTail: "" }
     ]
     const lines = summaryText({ ...summary, simulated: false, failed: 5, failures }).split("\n")
     assert.deepStrictEqual(lines.filter((line) => line.length > 80), [])

@@ -1,7 +1,11 @@
 import { assert, it } from "@effect/vitest"
-import { RunId } from "../../src/domain/Ids.js"
+import * as Effect from "effect/Effect"
+import { scoresOf } from "../../src/cli/reading/versionScores.js"
+import { RunId, WorkerId } from "../../src/domain/Ids.js"
+import { RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { totalsOf } from "../../src/store/RowJson.js"
-import { RunResult } from "../../src/store/RunReader.js"
+import { RunReader, RunResult } from "../../src/store/RunReader.js"
+import { begin, withStore } from "../support/store.js"
 
 const result = (status: RunResult["status"], rollouts: number, scored = 0, scoreSum = 0) =>
   new RunResult({
@@ -22,3 +26,33 @@ it("counts failed rollouts as 0 in the mean score, also where there are no other
   assert.isNull(meanOf(result("running", 2), result("cancelled", 1)))
   assert.isNull(meanOf(result("succeeded", 2), result("failed", 2)), "no scorer applies")
 })
+
+it.scopedLive("has no mean score of a run that an outage left without a result, and counts what it broke nowhere as 0", () =>
+  Effect.gen(function*() {
+    const rollouts = (["train", "val"] as const).map((mode) => ({ mode, input: { prompt: "2 + 2" } }))
+    yield* withStore(Effect.gen(function*() {
+      const queue = yield* RolloutQueue
+      const ended = (brokenBy: string | null) =>
+        Effect.gen(function*() {
+          const { runId } = yield* begin(2, { configHash: String(brokenBy), rollouts })
+          const [train, val] = yield* queue.claim({ runId, workerId: WorkerId.make("w"), leaseMs: 60_000, limit: 2 })
+          for (const claim of [train!, val!]) yield* queue.start(claim)
+          yield* queue.succeed(train!, { output: "4", rewards: [], score: 1 })
+          yield* queue.fail(val!, { status: "failed", error: "e", brokenBy, stderrTail: "t", permanent: true })
+          return runId
+        })
+      const [own, away] = [yield* ended(null), yield* ended("scorer")]
+      yield* Effect.gen(function*() {
+        const runs = yield* RunReader
+        const facts = (id: RunId) =>
+          Effect.all([
+            Effect.map(runs.results(id), (results) => totalsOf(results).meanScore),
+            Effect.map(runs.failures(id, 5), ([failure]) => ({ ...failure }))
+          ])
+        const failure = (id: RunId) => ({ id: `${id}-val-0001`, error: "e", rollouts: 1, stderrTail: "t" })
+        assert.deepEqual(yield* facts(own), [0.5, failure(own)])
+        assert.deepEqual(yield* facts(away), [null, failure(away)])
+        assert.deepInclude((yield* scoresOf(1))[1], { mode: "val", runs: 2, rollouts: 2, failed: 2, meanScore: 0 })
+      }).pipe(Effect.provide(RunReader.layer))
+    }))
+  }))

@@ -93,7 +93,7 @@ describe("an answer that is fetched later", () => {
         stderrTail: null,
         permanent: true
       } as const
-      const broken = Effect.map(Effect.flatMap(RunFindings, (findings) => findings.broken(runId)), (all) => all.length)
+      const broken = Effect.map(Effect.flatMap(RunFindings, (findings) => findings.outage(runId)), (all) => all.length)
       yield* queue.fail(claim!, failure)
       assert.strictEqual(yield* broken, 1)
       yield* fetch(responseOf("resp_1", "completed"), { attemptId, rolloutId })

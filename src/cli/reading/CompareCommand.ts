@@ -10,7 +10,7 @@ import type { Comparison } from "../../evidence/Comparison.js"
 import { type ComparedExample, compareRuns, type RunComparison } from "../../evidence/RunComparison.js"
 import { mean } from "../../statistics/Moments.js"
 import { type CountedRollout, RolloutStore } from "../../store/RolloutStore.js"
-import { snake, snakeName, type Totals, totalsOf } from "../../store/RowJson.js"
+import { isScored, snake, snakeName, type Totals, totalsOf } from "../../store/RowJson.js"
 import { RunFindings } from "../../store/RunFindings.js"
 import { type Run, RunReader } from "../../store/RunReader.js"
 import { CommandFailed } from "../CliError.js"
@@ -87,7 +87,7 @@ const sideOf = ({ mode, storePath }: CompareMode, id: string) =>
     const rollouts = ended.filter((one) =>
       one.brokenBy === null
       // Where no scorer applied to a success, none would have applied to a failure.
-      && totalsOf(results.filter((result) => result.mode === one.mode)).meanScore !== null
+      && isScored(results.filter((result) => result.mode === one.mode))
     )
     const broken = ended.filter(({ brokenBy }) => brokenBy !== null).length
     const totals = totalsOf(results.filter((result) => mode === null || result.mode === mode))

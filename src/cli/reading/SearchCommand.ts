@@ -13,6 +13,10 @@ import type { SearchReport } from "../../optimizer/report/SearchReport.js"
 import { searchText } from "../../optimizer/report/searchText.js"
 import { searchReport } from "../../optimizer/run/reportOf.js"
 import { explained } from "../../runtime/DurableFile.js"
+import { failuresJson, failuresShown } from "../../runtime/Summary.js"
+import { failureText } from "../../runtime/summaryText.js"
+import { totalsOf } from "../../store/RowJson.js"
+import { type Run, RunReader } from "../../store/RunReader.js"
 import { CommandFailed } from "../CliError.js"
 import type { Place } from "../ReadingFlags.js"
 import { reading, runOf } from "./reading.js"
@@ -42,23 +46,20 @@ export const run = (mode: SearchMode) =>
         yield* draw(report, mode.svgPath)
         yield* Console.error(`tau: drew the best score over rollouts into ${mode.svgPath}`)
       }
-      return yield* Effect.as(write(`${mode.json ? jsonOf(mode, report) : textOf(mode, report)}\n`), 0)
+      return yield* Effect.as(write(`${yield* told(mode, found, report)}\n`), 0)
     })
   )
 
-const textOf = ({ shown }: SearchMode, report: SearchReport): string => {
-  switch (shown) {
-    case "candidates":
-      return candidatesTable(report)
-    case "lineage":
-      return lineageText(report)
-    case "report":
-      return searchText(report)
-  }
-}
-
-const jsonOf = ({ shown }: SearchMode, report: SearchReport): string =>
-  shown === "report" ? searchJson(report) : candidatesJson(report)
+const told = ({ json, shown, storePath }: SearchMode, run: Run, report: SearchReport) =>
+  Effect.gen(function*() {
+    if (shown === "candidates") return json ? candidatesJson(report) : candidatesTable(report)
+    if (shown === "lineage") return json ? candidatesJson(report) : lineageText(report)
+    const runs = yield* RunReader
+    const failures = yield* runs.failures(run.id, failuresShown)
+    if (json) return searchJson(report, { failures: failuresJson(failures) })
+    const { failed } = totalsOf(yield* runs.results(run.id))
+    return [searchText(report), ...failureText({ failed, failures, storePath })].join("\n")
+  })
 
 const draw = (report: SearchReport, path: string) =>
   Effect.tryPromise({

@@ -12,7 +12,7 @@ export interface VersionScore {
   readonly rollouts: number
   readonly succeeded: number
   readonly failed: number
-  /** Failed rollouts count as 0; null when nothing has a score. */
+  /** Of the runs that have one: failed rollouts count as 0; null when nothing has a score. */
   readonly meanScore: number | null
 }
 
@@ -23,14 +23,14 @@ export const scoresOf = (version: number) =>
       (["train", "val", "test"] as const).flatMap((mode) => {
         const of = results.filter((result) => result.mode === mode)
         if (of.length === 0) return []
-        const { failed, meanScore, succeeded, total } = totalsOf(of)
+        const { failed, succeeded, total } = totalsOf(of)
         return [{
           mode,
           runs: new Set(of.map(({ runId }) => runId)).size,
           rollouts: total,
           succeeded,
           failed,
-          meanScore
+          meanScore: totalsOf(of.filter(({ isVoid }) => !isVoid)).meanScore
         }]
       })
   )

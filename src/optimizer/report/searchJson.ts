@@ -3,8 +3,8 @@ import { unifiedDiff } from "../../domain/UnifiedDiff.js"
 import { bestOf, type ReportedCandidate, type SearchReport, textAt, winsAndLosses } from "./SearchReport.js"
 import { verdict } from "./searchText.js"
 
-/** All of a report as one JSON object with `schema_version` 1, harmless for a terminal. */
-export const searchJson = (report: SearchReport): string => {
+/** All of a report as one JSON object with `schema_version` 1, and what else is to be told, harmless for a terminal. */
+export const searchJson = (report: SearchReport, more: Readonly<Record<string, unknown>> = {}): string => {
   const { losses, ties, wins } = winsAndLosses(report)
   const { seed, winner } = report
   return safeJson({
@@ -35,7 +35,8 @@ export const searchJson = (report: SearchReport): string => {
     open_gate: report.openGate,
     unanswered: report.unanswered,
     promoted_version: report.promotedVersion,
-    troubles: report.troubles
+    troubles: report.troubles,
+    ...more
   }, 2)
 }
 

@@ -261,6 +261,7 @@ const slicesIn = (scored: ReadonlyArray<ScoredExample>, best: number): ReadonlyA
   const seeds = scoresOf(scored, 0)
   const winners = scoresOf(scored, best)
   const all = [...new Set([...seeds.keys(), ...winners.keys()])]
+  if (all.length === 0) return []
   const tagged = new Map<string, Array<string>>()
   for (const id of all) {
     for (const tag of slicesOf(JSON.parse((seeds.get(id) ?? winners.get(id))!.input) as Example)) {

@@ -90,11 +90,15 @@ export const defineCommand = <Input>(definition: CommandDefinition<Input>): Comm
 
 const listedCharsMax = 40
 
-const writtenAs = ({ many, name, optional, words }: Operand): string => {
+const writtenAs = (operand: Operand): string => {
+  const one = `${oneOf(operand)}${operand.many === true ? "..." : ""}`
+  return operand.optional === true ? `[${one}]` : one
+}
+
+const oneOf = ({ name, words }: Operand): string => {
   const listed = words?.join("|") ?? ""
   // A list that fills the line is for the description to explain.
-  const one = (listed === "" || listed.length > listedCharsMax ? `<${name}>` : listed) + (many === true ? "..." : "")
-  return optional === true ? `[${one}]` : one
+  return listed === "" || listed.length > listedCharsMax ? `<${name}>` : listed
 }
 
 /** The operands as they were written, when there are as many as there must be and each is one that is known. */
@@ -108,13 +112,16 @@ const checked = (
     const text = written[index]
     if (text === undefined) {
       if (operand.optional === true) break
-      throw new Mistake(`tau ${command} needs ${operand.words?.join("|") ?? writtenAs(operand)}; ${seeHelp}`)
+      throw new Mistake(
+        `tau ${command} needs ${operand.words?.join("|") ?? `${writtenAs(operand)}; ${seeHelp}`}`
+      )
     }
     if (text === "") throw new Mistake(`tau ${command}: expected ${writtenAs(operand)}, found an empty argument`)
     if (operand.words?.includes(text) === false) {
       const meant = nearest(text, operand.words)
-      const hint = meant === undefined ? seeHelp : `did you mean tau ${command} ${meant}?`
-      throw new Mistake(`tau ${command}: expected ${operand.words.join(" or ")}, found ${shown(text)}; ${hint}`)
+      const expected = oneOf(operand)
+      const hint = meant !== undefined ? `; did you mean ${meant}?` : expected.startsWith("<") ? `; ${seeHelp}` : ""
+      throw new Mistake(`tau ${command}: expected ${expected}, found ${shown(text)}${hint}`)
     }
   }
   const stray = operands.at(-1)?.many === true ? undefined : written[operands.length]

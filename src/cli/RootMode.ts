@@ -33,7 +33,7 @@ export const rootMode = (
     // A switch that would choose a mode and is off takes back its variable, whatever the mode.
     if (given === undefined || (flag.selects !== undefined && !isOn(given))) continue
     if (selected === undefined || !flag.modes.includes(selected.mode)) {
-      throw new Mistake(`--${flag.name} needs ${flag.modes.map((mode) => switchesOn[mode]).join(" or ")}`)
+      throw new Mistake(misplaced(flag, selected?.mode))
     }
   }
   switch (selected?.mode) {
@@ -53,7 +53,26 @@ const p = "prompt-optimization"
 const switchesOn: Record<ModeName, string> = {
   optimize: `--${p}-config`,
   proxy: `--${p}-proxy-server`,
-  control: `a control verb (--${p}-control-${controlVerbs.join(", -")})`
+  control: "a control verb; see tau --help"
+}
+
+/** Each mode has its store by a flag of its own. */
+const storeOf: Record<ModeName, { readonly of: string; readonly flag: string }> = {
+  optimize: { of: "a run", flag: `${p}-store-sqlite` },
+  proxy: { of: "a proxy", flag: `${p}-proxy-state-dir` },
+  control: { of: "a control verb", flag: `${p}-control-state-dir` }
+}
+
+/** What is wrong with a flag of other modes than the chosen one. */
+const misplaced = ({ modes, name }: RootFlag, chosen: ModeName | undefined): string => {
+  const [only] = modes
+  if (chosen !== undefined && Object.values(storeOf).some(({ flag }) => flag === name)) {
+    return `the store of ${storeOf[chosen].of} is chosen by --${storeOf[chosen].flag}`
+  }
+  if (only !== undefined && modes.length === 1) return `--${name} needs ${switchesOn[only]}`
+  return chosen === undefined
+    ? `--${name} needs a mode; see tau --help`
+    : `--${name} means nothing to ${storeOf[chosen].of}`
 }
 
 /** The mode that the flags choose or, when no flag does, the variables. */

@@ -43,7 +43,8 @@ else {
       process.exitCode = ExitCode.usage
       break
     case "mistake":
-      process.stderr.write(`tau: ${parsed.message}\n`)
+      // Of a command it says the name itself.
+      process.stderr.write(`${parsed.message.startsWith("tau ") ? "" : "tau: "}${parsed.message}\n`)
       process.exitCode = ExitCode.usage
       break
     case "mode":

@@ -41,8 +41,8 @@ describe("a sub-command", () => {
 
   it.each<readonly [ReadonlyArray<Operand>, ReadonlyArray<string>, string]>([
     [[id], [], "tau look needs <id>; see tau look --help"],
-    [[thing], [], "tau look needs tree|house; see tau look --help"],
-    [[thing], ["tre"], "tau look: expected tree or house, found \"tre\"; did you mean tau look tree?"],
+    [[thing], [], "tau look needs tree|house"],
+    [[thing], ["tre"], "tau look: expected tree|house, found \"tre\"; did you mean tree?"],
     [[id], ["a", "b"], "unexpected argument \"b\"; see tau look --help"],
     [[id], [""], "tau look: expected <id>, found an empty argument"],
     [[], ["a"], "unexpected argument \"a\"; see tau look --help"],

@@ -169,9 +169,9 @@ describe("modes do not mix", () => {
   it("refuses flags of another mode", () => {
     expect(mistakeOf([...capture, `${p}-json`])).toBe(`${p}-json needs ${p}-config`)
     expect(mistakeOf([`${p}-store-sqlite`, "s"])).toBe(`${p}-store-sqlite needs ${p}-config`)
-    expect(mistakeOf([...optimize, `${p}-proxy-state-dir=d`])).toBe(`${p}-proxy-state-dir needs ${p}-proxy-server`)
+    expect(mistakeOf([...optimize, `${p}-proxy-record=full`])).toBe(`${p}-proxy-record needs ${p}-proxy-server`)
     expect(mistakeOf([`${p}-control-status`, `${p}-proxy-bind=h:1`])).toBe(
-      `${p}-proxy-bind needs ${p}-proxy-server or ${p}-config`
+      `${p}-proxy-bind means nothing to a control verb`
     )
     expect(mistakeOf([...optimize, `${p}-control-json`])).toContain(`${p}-control-json needs a control verb`)
     expect(mistakeOf([`${p}-json=false`])).toBe(`${p}-json needs ${p}-config`)
@@ -206,15 +206,22 @@ describe("mistakes", () => {
     [["stray"], "unknown command \"stray\"; see tau --help"],
     [["Simulate"], "unknown command \"Simulate\"; did you mean tau simulate?"],
     [["bench"], "unknown command \"bench\"; did you mean tau benchmark?"],
-    [["export", "trip"], "found \"trip\"; did you mean tau export triplets?"],
-    [["benchmark"], "tau benchmark needs run|significance|stability|proof|publish|archive|purge; see"],
+    [["export", "trip"], "found \"trip\"; did you mean triplets?"],
+    [["benchmark"], "tau benchmark needs run|significance|stability|proof|publish|archive|purge"],
     [["simulate", "--por=3"], "unknown flag \"--por\"; see tau simulate --help"],
     [["spans", "--since=999999999d"], "--since: expected a date such as"],
     [["simulate", "stray"], "unexpected argument \"stray\"; see tau simulate --help"],
     [[...optimize, "--", "stray"], "unexpected argument \"stray\""],
     [[...optimize, `${p}-json`, "true"], `${p}-json=true`],
     [["--model", "openai/x", "simulate"], "simulate must be the first argument"],
-    [["--model", "openai/x"], `--model needs ${p}-config or ${p}-proxy-server or a control verb`],
+    [["--model", "openai/x"], "--model needs a mode; see tau --help"],
+    [[`${p}-proxy-server`, `${p}-store-sqlite=x`], `the store of a proxy is chosen by ${p}-proxy-state-dir`],
+    [[`${p}-control-status`, `${p}-store-sqlite=x`], `the store of a control verb is chosen by ${p}-control-state-dir`],
+    [[`${p}-config=c`, `${p}-proxy-state-dir=x`], `the store of a run is chosen by ${p}-store-sqlite`],
+    [["benchmark", "foo"], "tau benchmark: expected <action>, found \"foo\"; see tau benchmark --help"],
+    [["benchmark", "run"], "tau benchmark run needs --suite, --model, --resources and --report-kind"],
+    [["benchmark", "stability", "x"], "tau benchmark stability takes further reports in pairs, baseline and trained"],
+    [["keys", "foo"], "tau keys: expected create|list|revoke, found \"foo\""],
     [[`${p}-config`, "c"], "--model is required"],
     [[`${p}-config=c`, "--model=gpt-4o"], "--model: expected provider/model"],
     [[`${p}-config=c`, "--model=openai/"], "--model: expected provider/model"],

@@ -116,11 +116,13 @@ describe("a mistake is one line on stderr and exit code 2", () => {
       { TAU_PROMPT_OPTIMIZATION_PROXY_TIMEOUT_MS: "0" }
     ],
     [["simulat"], "unknown command \"simulat\"; did you mean tau simulate?", {}],
+    [["keys", "foo"], "tau keys: expected create|list|revoke, found \"foo\"", {}],
     [["optimize", "--help"], "unknown command \"optimize\"; see tau --help", {}],
     [["simulat", "--version"], "unknown command \"simulat\"; did you mean tau simulate?", {}],
     [["simulate", "--seed=x"], "--seed: expected a whole number from 0 to 9007199254740991, found \"x\"", {}]
   ])("%j", (args, line, variables) => {
-    expect(tau(args, variables)).toEqual({ status: 2, stdout: "", stderr: `tau: ${line}\n` })
+    const stderr = `${line.startsWith("tau ") ? "" : "tau: "}${line}\n`
+    expect(tau(args, variables)).toEqual({ status: 2, stdout: "", stderr })
   })
 })
 

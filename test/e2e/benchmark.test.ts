@@ -408,7 +408,7 @@ describe("tau benchmark", () => {
         [["benchmark", "significance", "--alpha=0"], /expected a number from/],
         [["benchmark", "stability", "one.json"], /in pairs/],
         [["benchmark", "publish"], /at least one report/],
-        [["benchmark", "prove"], /did you mean tau benchmark proof/]
+        [["benchmark", "prove"], /did you mean proof/]
       ]
       for (const [args, message] of cases) {
         const { code, stderr } = yield* tau(folder, args)

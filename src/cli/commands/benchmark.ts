@@ -1,6 +1,6 @@
 import { shown } from "../../domain/shown.js"
 import { type CommandArguments, defineCommand } from "../Command.js"
-import { Mistake, readChoice, readInteger, readModel, readNumber, readPath, readUrl } from "../FlagValue.js"
+import { type Given, Mistake, readChoice, readInteger, readModel, readNumber, readPath, readUrl } from "../FlagValue.js"
 import type { GivenFlags } from "../GivenFlags.js"
 import type { ModelRef } from "../Mode.js"
 import { optional } from "../ReadingFlags.js"
@@ -81,11 +81,21 @@ export type BenchmarkInput = RunInput | SignificanceInput | StabilityInput | Pro
 
 const takesFiles: ReadonlyArray<BenchmarkAction> = ["significance", "stability", "publish"]
 
-const required = (flags: GivenFlags, action: BenchmarkAction, name: string) => {
-  const given = flags.find(name)
-  if (given === undefined || given.text === "") throw new Mistake(`tau benchmark ${action} needs --${name}`)
-  return given
+/** All of these flags; those that are missing are told of at once. */
+const required = <Name extends string>(
+  flags: GivenFlags,
+  action: BenchmarkAction,
+  names: ReadonlyArray<Name>
+): Record<Name, Given> => {
+  const given = names.map((name) => [name, flags.find(name)] as const)
+  const missing = given.filter(([, value]) => value === undefined || value.text === "").map(([name]) => `--${name}`)
+  if (missing.length > 0) throw new Mistake(`tau benchmark ${action} needs ${listed(missing)}`)
+  return Object.fromEntries(given) as Record<Name, Given>
 }
+
+/** `a, b and c`. */
+const listed = (words: ReadonlyArray<string>): string =>
+  [words.slice(0, -1).join(", "), ...words.slice(-1)].filter((part) => part !== "").join(" and ")
 
 const read = ({ flags, operands: [word, ...files] }: CommandArguments): BenchmarkInput => {
   const action = word as BenchmarkAction
@@ -103,15 +113,20 @@ const read = ({ flags, operands: [word, ...files] }: CommandArguments): Benchmar
   const common = { generatedAt: textOf("generated-at"), out: optional(flags, "out", readPath) }
   switch (action) {
     case "run": {
-      const kind = readChoice(required(flags, action, "report-kind"), ["baseline", "trained"])
-      const model = required(flags, action, "model")
+      const { model, "report-kind": reportKind, resources, suite } = required(flags, action, [
+        "suite",
+        "model",
+        "resources",
+        "report-kind"
+      ])
+      const kind = readChoice(reportKind, ["baseline", "trained"])
       return {
         action,
         ...common,
-        suitePath: readPath(required(flags, action, "suite")),
+        suitePath: readPath(suite),
         model: readModel(model),
         modelRef: model.text,
-        resources: required(flags, action, "resources").text,
+        resources: resources.text,
         episodes: optional(flags, "episodes", readInteger),
         seed: readInteger(flags.get("seed")),
         kind,
@@ -139,7 +154,7 @@ const read = ({ flags, operands: [word, ...files] }: CommandArguments): Benchmar
       }
     case "stability":
       if (files.length % 2 === 1) {
-        throw new Mistake("tau benchmark stability takes further reports in pairs, a baseline and a trained one each")
+        throw new Mistake("tau benchmark stability takes further reports in pairs, baseline and trained")
       }
       return {
         action,
@@ -159,7 +174,7 @@ const read = ({ flags, operands: [word, ...files] }: CommandArguments): Benchmar
       return {
         action,
         ...common,
-        runId: required(flags, action, "run-id").text,
+        runId: required(flags, action, ["run-id"])["run-id"].text,
         baseline: pathOf("baseline"),
         trained: pathOf("trained"),
         significance: pathOf("significance")

@@ -1,10 +1,10 @@
 /** Failures that a run does not go on over, and how the next start of it tries them anew. */
 import { isHopeless, isNoEvaluation, isNoSearch, isSilent, latestSteps } from "../../domain/Noise.js"
 import { GenAi } from "../../openai/GenAi.js"
-import { askedAtOnce } from "../searchChain.js"
 import type { Db } from "./Database.js"
 import { crashesMax, lastAttempt, retry } from "./rollouts.js"
 import { allCounted } from "./runCounts.js"
+import { askedAtOnce } from "./searchChain.js"
 import { isUnanswered } from "./unanswered.js"
 
 /** What its runner noted of the last attempt of a rollout named `r`. */

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { spawnSync } from "node:child_process"
-import { closeSync, constants, openSync, readdirSync, readSync } from "node:fs"
+import { closeSync, constants, openSync, readdirSync, readFileSync, readSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { AttributionLog } from "../../src/store/writer/AttributionLog.js"
 import { scratchFolder } from "../support/store.js"
@@ -37,6 +37,28 @@ describe("AttributionLog", () => {
       assert.strictEqual(read(), "\n{\"b\":1}\n{\"c\":2}\n")
       assert.deepStrictEqual({ ...log.state }, { lost: 1, failure: null })
       close()
+    }))
+
+  it.scoped("begins a line of its own in the file that is there, whoever has left it and however", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { close, path } = pipeIn(folder)
+      const log = new AttributionLog(path)
+      // Cut, and then with no room for anything.
+      for (let n = 0; n < 2; n++) log.append(["x".repeat(1024 * 1024)])
+      close()
+      for (
+        const [left, expected] of [["", "{}\n"], ["{\"a\":1}\n", "{\"a\":1}\n{}\n"], [
+          "{\"a\"",
+          "{\"a\"\n{}\n"
+        ]] as const
+      ) {
+        rmSync(path)
+        writeFileSync(path, left)
+        const one = left === "" ? log : new AttributionLog(path)
+        one.append(["{}"])
+        assert.strictEqual(readFileSync(path, "utf8"), expected)
+      }
     }))
 
   it.scoped("leaves no file open for a line that it could not write", () =>

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, statSync, writeSync } from "node:fs"
+import { closeSync, constants, fstatSync, openSync, readSync, statSync, writeSync } from "node:fs"
 import { dirname } from "node:path"
 import { makePrivateFolder } from "./PrivateFolder.js"
 import type { FinishedSpan } from "./spans.js"
@@ -28,9 +28,10 @@ export class AttributionLog {
   append(lines: ReadonlyArray<string>): void {
     if (lines.length === 0) return
     try {
+      const fd = this.open()
       const bytes = Buffer.from(`${this.isCut ? "\n" : ""}${lines.join("\n")}\n`)
       // A disk that is just filling up takes a part, and says so by no error.
-      const rest = bytes.subarray(writeSync(this.open(), bytes))
+      const rest = bytes.subarray(writeSync(fd, bytes))
       this.isCut = rest.length > 0
       this.state.lost += Math.min(lines.length, rest.toString("latin1").split("\n").length - 1)
       this.state.failure = this.isCut ? "there is no room for all of a line" : null
@@ -60,10 +61,28 @@ export class AttributionLog {
     }
     if (this.fd === null) {
       this.fd = openSync(this.path, appending, 0o600)
-      this.inode = fstatSync(this.fd).ino
+      const file = fstatSync(this.fd)
+      this.inode = file.ino
+      // A file that is new, or that a process before this one has left.
+      if (file.isFile()) this.isCut = file.size > 0 && lastByteOf(this.path, file.size) !== newline
     }
     return this.fd
   }
+}
+
+const newline = 0x0a
+
+/** Of a file that may be written and not read, a line's end: it is not known to lack one. */
+const lastByteOf = (path: string, size: number): number => {
+  const byte = Buffer.of(newline)
+  try {
+    const fd = openSync(path, "r")
+    readSync(fd, byte, 0, 1, size - 1)
+    closeSync(fd)
+  } catch {
+    // Its lines are the work of whoever made it so.
+  }
+  return byte[0]!
 }
 
 let noted: Array<string> = []

@@ -1,4 +1,6 @@
+import * as SqlClient from "@effect/sql/SqlClient"
 import { assert, describe, it } from "@effect/vitest"
+import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { join } from "node:path"
 import { WorkerId } from "../../src/domain/Ids.js"
@@ -30,15 +32,18 @@ const good = Buffer.from(JSON.stringify({ choices: [{ message: { content: "4" },
 type Made = Partial<FinishedSpan> & { readonly response?: Buffer }
 
 const answered: Made = { response: good }
-/** Its client left after this long, and had got nothing. */
-const waited = (seconds: number): Made => ({
+/** A call from one second of its attempt to another. */
+const during = (from: number, to: number): Made => ({ startTimeUs: from * 1e6, endTimeUs: to * 1e6 })
+/** Its client left, and had got nothing. */
+const waited = (from: number, to: number): Made => ({
+  ...during(from, to),
   state: "client_cancel",
-  statusCode: null,
-  startTimeUs: Date.now() * 1000,
-  endTimeUs: (Date.now() + seconds * 1000) * 1000
+  statusCode: null
 })
 
-/** What broke rollouts of a few milliseconds whose one attempt made these calls. */
+const attemptMs = 60_000
+
+/** What broke rollouts whose one attempt made these calls. */
 const brokenBy = (rollouts: ReadonlyArray<ReadonlyArray<Made>>, status: "failed" | "timeout" = "failed") =>
   withStore(Effect.gen(function*() {
     const { runId } = yield* begin(rollouts.length)
@@ -52,6 +57,11 @@ const brokenBy = (rollouts: ReadonlyArray<ReadonlyArray<Made>>, status: "failed"
       }
       yield* queue.fail(claim, { status, error: "e", brokenBy: null, stderrTail: null, permanent: true })
     }
+    const sql = yield* SqlClient.SqlClient
+    const [main] = yield* sql<{ file: string }>`SELECT file FROM pragma_database_list`
+    const store = new Database(main!.file)
+    store.prepare("UPDATE attempts SET started_at_ms = ended_at_ms - ?").run(attemptMs)
+    store.close()
     const outcomes = yield* Effect.flatMap(
       SearchStore,
       (store) => store.outcomes(claims.map((claim) => claim.rolloutId))
@@ -92,16 +102,23 @@ const stepOf = (
 describe("What broke an attempt", () => {
   it.scopedLive("is its model where most of its time went by in calls that got nothing", () =>
     Effect.gen(function*() {
+      const early = { ...answered, ...during(0, 1) }
       const rollouts = [
-        [answered, waited(60)],
+        [early, waited(1, 60)],
         // A client's tries, each with a timeout of its own.
-        [waited(30), waited(30)],
-        [answered, waited(0)],
-        [waited(60), answered],
-        [{ ...waited(60), statusCode: 200 }]
+        [waited(0, 20), waited(21, 41)],
+        [early, waited(1, 11)],
+        [waited(0, 50), { ...answered, ...during(50, 51) }],
+        [{ ...waited(0, 60), statusCode: 200 }],
+        // It asked several at once, and took the first answer, or gave up soon.
+        [{ ...answered, ...during(0, 20) }, waited(0, 20), waited(0, 20)],
+        [waited(0, 20), waited(0, 20), waited(1, 19)],
+        // The other one is waited for longer.
+        [waited(0, 60), early]
       ]
+      const expected = ["timeout", "timeout", null, null, null, null, null, "timeout"]
       for (const status of ["timeout", "failed"] as const) {
-        assert.deepStrictEqual(yield* brokenBy(rollouts, status), ["timeout", "timeout", null, null, null])
+        assert.deepStrictEqual(yield* brokenBy(rollouts, status), expected)
       }
     }))
 

@@ -41,9 +41,15 @@ const nothingWentWellAfter = (span: string) =>
   `NOT EXISTS (SELECT 1 FROM spans later
    WHERE later.attempt_id = ${span}.attempt_id AND later.sequence_id > ${span}.sequence_id AND later.status_code < 400)`
 
-/** For more than half of its time an attempt named `a` waited in vain for answers that had not begun when it was ended. */
-const waitedInVain = `(SELECT sum(s.end_time_us - s.start_time_us) FROM spans s
-   WHERE s.attempt_id = a.id AND s.kind = 'llm' AND ${gotNothing("s")} AND ${nothingWentWellAfter("s")}
+/**
+ * For more than half of its time an attempt named `a` waited in vain for answers that had not begun when it was ended: since it
+ * was answered last, and once where it asked several at a time. Who asks two and takes the first answer waits for none in vain.
+ */
+const waitedInVain = `(SELECT sum(max(0, until - max(since, passed))) FROM (
+   SELECT s.start_time_us AS since, s.end_time_us AS until, max(
+     coalesce((SELECT max(good.end_time_us) FROM spans good WHERE good.attempt_id = s.attempt_id AND good.status_code < 400), 0),
+     coalesce(max(s.end_time_us) OVER (ORDER BY s.start_time_us ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)) AS passed
+   FROM spans s WHERE s.attempt_id = a.id AND s.kind = 'llm' AND ${gotNothing("s")})
   ) > 500 * (a.ended_at_ms - a.started_at_ms)`
 
 /**

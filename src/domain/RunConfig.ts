@@ -11,6 +11,10 @@ import { Example } from "./Rollout.js"
 import { SafetyRewardConfig } from "./SafetyReward.js"
 import { timerMsMax } from "./timerMsMax.js"
 
+const interval = upTo(timerMsMax, "milliseconds")
+/** What a timer ends. */
+const wait = upTo(Math.floor(timerMsMax / 1_000), "seconds")
+
 const Argv = Schema.NonEmptyArray(Schema.NonEmptyString)
 const Strings = Schema.Record({ key: Schema.String, value: Schema.String })
 
@@ -115,7 +119,7 @@ export const PlainScorerConfig = Schema.Union(
       description: "The scorer as an array of arguments; it reads JSON on stdin and prints a number or an object"
     }),
     cwd: optional(Schema.NonEmptyString, "Working folder, relative to the config file; its own folder by default"),
-    timeout_secs: withDefault(positive("seconds"), 60, "How long the scorer may take")
+    timeout_secs: withDefault(wait, 60, "How long the scorer may take")
   }),
   Schema.Struct({
     kind: Schema.Literal("http"),
@@ -124,7 +128,7 @@ export const PlainScorerConfig = Schema.Union(
       description: "Where the scorer is: an http or https URL; it reads JSON and answers a number or an object"
     }),
     headers: HttpHeaders,
-    timeout_secs: withDefault(positive("seconds"), 60, "How long the scorer may take")
+    timeout_secs: withDefault(wait, 60, "How long the scorer may take")
   })
 )
 export type PlainScorerConfig = typeof PlainScorerConfig.Type
@@ -153,7 +157,7 @@ export const JudgeScorerConfig = Schema.Struct({
     "Merged into the body of the judge's request, such as `temperature`"
   ),
   max_tokens: optional(positive("tokens"), "Sent as `max_tokens` of the judge's request; without it no limit is sent"),
-  timeout_secs: withDefault(positive("seconds"), 120, "How long one judgement may take, repeated calls included")
+  timeout_secs: withDefault(wait, 120, "How long one judgement may take, repeated calls included")
 })
 export type JudgeScorerConfig = typeof JudgeScorerConfig.Type
 
@@ -170,8 +174,6 @@ export const ResumeConfig = Schema.Struct({
   )
 })
 export type ResumeConfig = typeof ResumeConfig.Type
-
-const interval = upTo(timerMsMax, "milliseconds")
 
 /** A config file, decoded: every default is filled in, and `docs/configuration.md` is made of the descriptions. */
 export const RunConfig = Schema.Struct({
@@ -232,6 +234,6 @@ export const RunConfig = Schema.Struct({
     "What an attempt takes over from earlier ones; may change between starts of a run"
   ),
   max_attempts: withDefault(positive("attempts"), 3, "Tries at a rollout before it counts as failed"),
-  attempt_timeout_secs: withDefault(positive("seconds"), 120, "How long one attempt may take")
+  attempt_timeout_secs: withDefault(wait, 120, "How long one attempt may take")
 })
 export type RunConfig = typeof RunConfig.Type

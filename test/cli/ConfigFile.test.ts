@@ -137,6 +137,7 @@ describe("a file that is no config", () => {
 })
 
 const interval = "expected a whole number of milliseconds from 1 to 2147483647"
+const seconds = "expected a whole number of seconds from 1 to 2147483"
 
 describe("problems", () => {
   it.each([
@@ -146,6 +147,16 @@ describe("problems", () => {
     [{ heartbeat_interval_ms: 1.5 }, `$.heartbeat_interval_ms: ${interval}, found 1.5`],
     [{ completion_poll_interval_ms: "60" }, `$.completion_poll_interval_ms: ${interval}, found "60"`],
     [{ completion_poll_interval_ms: 2 ** 31 }, `$.completion_poll_interval_ms: ${interval}, found 2147483648`],
+    // Longer than any timer waits: it would be no limit at all.
+    [{ attempt_timeout_secs: 2_147_484 }, `$.attempt_timeout_secs: ${seconds}, found 2147484`],
+    ...[{ kind: "http", url: "http://h" }, { kind: "command", command: ["s"] }, { kind: "judge", rubric: "r" }].map((
+      one
+    ) =>
+      [
+        { scoring: [{ ...one, timeout_secs: 2_147_484 }] },
+        `$.scoring[0].timeout_secs: ${seconds}, found 2147484`
+      ] as const
+    ),
     [
       { completion_timeout_secs: null },
       "$.completion_timeout_secs: expected a whole number of seconds greater than 0, found null"
@@ -232,7 +243,7 @@ describe("problems", () => {
     ],
     [
       { scoring: [{ kind: "http", url: "http://h", timeout_secs: 0 }] },
-      "$.scoring[0].timeout_secs: expected a whole number of seconds greater than 0, found 0"
+      "$.scoring[0].timeout_secs: expected a whole number of seconds from 1 to 2147483, found 0"
     ],
     [{ scoring: [] }, "$.scoring: expected an array of objects that is not empty, found an empty array"],
     [

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { dirname } from "node:path"
 import { counted } from "../domain/Figures.js"
-import { wrapped } from "../domain/TerminalText.js"
+import { safeJson, visible, wrapped } from "../domain/TerminalText.js"
 import { type AuditVerdict, verifyAudit } from "../runtime/AuditVerification.js"
 import { auditFile } from "../runtime/ControlFiles.js"
 import type { FileError } from "../runtime/DurableFile.js"
@@ -30,13 +30,13 @@ const answer = ({ json, limit, storePath, what }: AuditInput) =>
     const trail = yield* AuditTrail
     if (what === "list") {
       const entries = (yield* trail.last(limit)).toReversed()
-      yield* Console.log(json ? JSON.stringify({ schema_version: 1, rows: entries.map(toJson) }) : listText(entries))
+      yield* Console.log(json ? safeJson({ schema_version: 1, rows: entries.map(toJson) }) : listText(entries))
       return ExitCode.success
     }
     const file = auditFile(dirname(storePath))
     const verdict = yield* verifyAudit(file)
     const places = { storePath, file }
-    yield* Console.log(json ? JSON.stringify(verdictJson(verdict, places)) : verdictText(verdict, places))
+    yield* Console.log(json ? safeJson(verdictJson(verdict, places)) : verdictText(verdict, places))
     return verdict.broken === null ? ExitCode.success : ExitCode.failure
   })
 
@@ -102,10 +102,3 @@ const listText = (entries: ReadonlyArray<ControlEntry>): string =>
       + `${outcome ?? "logged"}${outcome === "done" && idempotent === 1 ? ", nothing changed" : ""}`,
       ...wrapped(visible(outcome === "denied" ? decision : detail), 74).map((line) => `      ${line}`)
     ]).join("\n")
-
-/** Whoever asks names himself: what would steer the terminal, or turn the line around, is shown as what it is. */
-const visible = (text: string): string =>
-  text.replaceAll(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`
-  )

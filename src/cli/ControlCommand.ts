@@ -6,7 +6,7 @@ import { actionKeyOf } from "../domain/Control.js"
 import { counted } from "../domain/Figures.js"
 import { isUnfinished } from "../domain/Lifecycle.js"
 import type { RbacDecision } from "../domain/Rbac.js"
-import { visible } from "../domain/TerminalText.js"
+import { safeJson, visible } from "../domain/TerminalText.js"
 import * as Control from "../runtime/Control.js"
 import type { FileError } from "../runtime/DurableFile.js"
 import type { RecoveryGuardrail } from "../runtime/Recovery.js"
@@ -35,7 +35,7 @@ export const run = (mode: ControlMode): Effect.Effect<number, CommandFailed | Co
     const storePath = yield* controlledStore(mode.stateDir)
     const answer = yield* ask(mode, storePath)
     const place = { path: storePath, present: existsSync(storePath) }
-    process.stdout.write(mode.json ? `${JSON.stringify(toJson(answer, place))}\n` : toText(answer, place))
+    process.stdout.write(mode.json ? `${safeJson(toJson(answer, place))}\n` : toText(answer, place))
     return ExitCode.success
   })
 

@@ -5,7 +5,7 @@ import { counted } from "../domain/Figures.js"
 import { priceOf } from "../domain/Prices.js"
 import type { ResourceValues } from "../domain/Resources.js"
 import type { RunConfig } from "../domain/RunConfig.js"
-import { wrapped } from "../domain/TerminalText.js"
+import { safeJson, wrapped } from "../domain/TerminalText.js"
 import { searchPlan } from "../optimizer/run/SearchPlan.js"
 import { searchExamples } from "../optimizer/run/SearchTask.js"
 import { costEstimate, type Tokens } from "./CostEstimate.js"
@@ -15,7 +15,7 @@ import type { OptimizeMode } from "./Mode.js"
 export const dryRun = (mode: OptimizeMode, config: RunConfig, resources: ResourceValues) => {
   const plan = planOf(mode, config, resources)
   return Effect.as(
-    Console.log(mode.json ? JSON.stringify(planJson(plan), null, 2) : planText(plan)),
+    Console.log(mode.json ? safeJson(planJson(plan), 2) : planText(plan)),
     ExitCode.success
   )
 }

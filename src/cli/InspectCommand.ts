@@ -3,7 +3,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { elapsed } from "../domain/Figures.js"
-import { wrapped } from "../domain/TerminalText.js"
+import { safeJson, wrapped } from "../domain/TerminalText.js"
 import type { ActorReport } from "../runtime/Actor.js"
 import { TreeReport } from "../runtime/ActorTree.js"
 import { ask } from "../runtime/ControlSocketClient.js"
@@ -38,7 +38,7 @@ export const run = ({ json, storePath }: InspectInput): Effect.Effect<number, Co
     }
     yield* Console.log(
       json
-        ? JSON.stringify({ schema_version: 1, store_path: storePath, processes: trees.map(toJson) }, null, 2)
+        ? safeJson({ schema_version: 1, store_path: storePath, processes: trees.map(toJson) }, 2)
         : trees.map(toText).join("\n\n")
     )
     return ExitCode.success

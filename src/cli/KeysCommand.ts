@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { safeJson } from "../domain/TerminalText.js"
 import { type ClientKey, ClientKeyReader } from "../store/ClientKeyReader.js"
 import { ClientKeyStore } from "../store/ClientKeyStore.js"
 import * as ReadOnlyStore from "../store/ReadOnlyStore.js"
@@ -23,7 +24,7 @@ const dayMs = 86_400_000
 export const run = (input: KeysInput): Effect.Effect<number, CommandError> =>
   Effect.gen(function*() {
     const answer = yield* carryOut(input)
-    process.stdout.write(input.json ? `${JSON.stringify(answer.json)}\n` : answer.text)
+    process.stdout.write(input.json ? `${safeJson(answer.json)}\n` : answer.text)
     return ExitCode.success
   })
 
@@ -87,7 +88,7 @@ const toText = (key: ClientKey): string => {
     ? "good"
     : `${key.expiresAtMs <= Date.now() ? "expired" : "good until"} ${day(key.expiresAtMs)}`
   const used = key.lastUsedAtMs === null ? "never used" : `used ${day(key.lastUsedAtMs)}`
-  return `${key.id}  ${key.scope}  ${state}, made ${day(key.createdAtMs)}, ${used}  ${JSON.stringify(key.name)}\n`
+  return `${key.id}  ${key.scope}  ${state}, made ${day(key.createdAtMs)}, ${used}  ${safeJson(key.name)}\n`
 }
 
 const day = (ms: number) => new Date(ms).toISOString().slice(0, 16).replace("T", " ")

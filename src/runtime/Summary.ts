@@ -5,6 +5,7 @@ import { type Cost, costOf } from "../domain/Prices.js"
 import type { RewriteRule } from "../domain/Rewrite.js"
 import type { RolloutMode } from "../domain/Rollout.js"
 import type { RunConfig } from "../domain/RunConfig.js"
+import { safeJson } from "../domain/TerminalText.js"
 import { type Broken, brokenIn } from "../store/brokenRollouts.js"
 import { countedIn } from "../store/RowJson.js"
 import type { RunFailure } from "../store/runFailures.js"
@@ -202,9 +203,9 @@ const scoreSummary = (
   return { ...counts, n, mean, interval: mean === null ? null : interval(row, n) }
 }
 
-/** One JSON object with `schema_version` 1, and what else is to be told. */
+/** One JSON object with `schema_version` 1, and what else is to be told, harmless for a terminal. */
 export const summaryJson = (summary: Summary, more: Readonly<Record<string, unknown>> = {}): string =>
-  JSON.stringify(
+  safeJson(
     {
       schema_version: 1,
       run_id: summary.runId,
@@ -251,7 +252,6 @@ export const summaryJson = (summary: Summary, more: Readonly<Record<string, unkn
       actor_deaths: summary.deaths,
       ...more
     },
-    null,
     2
   )
 

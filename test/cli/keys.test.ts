@@ -25,10 +25,11 @@ describe("tau keys", () => {
       const refused = yield* tau(cwd, open)
       assert.strictEqual(refused.code, 2)
       assert.match(refused.stderr, /^tau: 0\.0\.0\.0 can be reached from other machines.*tau keys create/)
-      const created = yield* tau(cwd, ["keys", "create", "--name", "laptop", "--json"])
+      const created = yield* tau(cwd, ["keys", "create", "--name", "lap\u202Etop", "--json"])
       const { id, key } = JSON.parse(created.stdout) as { id: string; key: string }
       const listed = yield* tau(cwd, ["keys", "list"])
       assert.include(listed.stdout, `${id}  capture  good`)
+      assert.notInclude(created.stdout + listed.stdout, "\u202E")
       const proxy = yield* startTau(cwd, open)
       const port = new URL(yield* printed(proxy, /listening on (\S+)\/v1/)).port
       assert.include(proxy.stdout(), `export OPENAI_BASE_URL=http://127.0.0.1:${port}/v1\n`)

@@ -244,6 +244,13 @@ describe("Summary", () => {
     assert.deepInclude(JSON.parse(json), { cost: { usd: 0.3, unpriced: "m", unpriced_calls: 2, unmetered_calls: 1 } })
   })
 
+  it("is harmless for a terminal as JSON too, and still what was written", () => {
+    const error = "\u009B2J\u202Eevil\u0007"
+    const json = summaryJson({ ...summary, failures: [{ id: "r", error, rollouts: 1, stderrTail: null }] })
+    assert.match(json, /^[ -~\n]+$/)
+    assert.strictEqual((JSON.parse(json) as { failures: ReadonlyArray<{ error: string }> }).failures[0]!.error, error)
+  })
+
   it("is one JSON object with documented names for programs", () => {
     const json = JSON.parse(summaryJson(summary)) as Record<string, unknown>
     assert.deepInclude(json, {

@@ -1,7 +1,7 @@
 /** What a run may cost, roughly and before it: by the length of its texts, where they tell what is sent. */
 import type { Price } from "../domain/Prices.js"
 import { resourceText, type ResourceValues } from "../domain/Resources.js"
-import type { RunConfig } from "../domain/RunConfig.js"
+import type { JudgeScorerConfig, RunConfig } from "../domain/RunConfig.js"
 import type { TaskExample } from "../optimizer/Search.js"
 
 export interface Tokens {
@@ -13,7 +13,9 @@ export interface CostEstimate {
   readonly rollout: Tokens
   /** Null where nothing is searched for. */
   readonly reflection: Tokens | null
-  /** Of as many rollouts and reflections as there may be; null where a price is unknown. */
+  /** Of each judge: how often it may be asked, and what a judgement takes. */
+  readonly judgements: ReadonlyArray<Tokens & { readonly n: number }>
+  /** Of as many rollouts, reflections and judgements as there may be; null where a price is unknown. */
   readonly usd: number | null
 }
 
@@ -24,6 +26,7 @@ export interface Estimated {
   readonly rolloutsMax: number
   readonly reflectionsMax: number
   readonly prices: { readonly rollout: Price | null; readonly reflection: Price | null }
+  readonly judges: ReadonlyArray<{ readonly judge: JudgeScorerConfig; readonly price: Price | null }>
 }
 
 /** English prose in the tokenizers of today. */
@@ -33,10 +36,14 @@ const answerTokens = 300
 const reflectionAnswerTokens = 600
 /** What the prompt of a reflection says besides the texts and runs that it shows. */
 const reflectionFrameChars = 3_000
+/** What a judge is told besides its rubric, and a guess of what it answers. */
+const judgeFrameChars = 1_000
+const judgementTokens = 100
 
 /** Null when the agent is a program of its own: it makes as many calls as it likes. */
 export const costEstimate = (estimated: Estimated): CostEstimate | null => {
-  const { config: { executor, optimizer }, examples, prices, reflectionsMax, resources, rolloutsMax } = estimated
+  const { config: { executor, optimizer }, examples, judges, prices, reflectionsMax, resources, rolloutsMax } =
+    estimated
   if (executor.kind !== "chat") return null
   const texts = Object.values(resources).reduce<number>((sum, value) => sum + resourceText(value).length, 0)
   const asked = examples.reduce((sum, { input }) => sum + input.length, 0) / Math.max(1, examples.length)
@@ -47,9 +54,20 @@ export const costEstimate = (estimated: Estimated): CostEstimate | null => {
     texts + reflectionFrameChars + (optimizer.minibatch ?? examplesShown[optimizer.algorithm] ?? 0) * shown,
     reflectionAnswerTokens
   )
-  const ofRollouts = dollars(rollout, rolloutsMax, prices.rollout)
-  const ofReflections = reflection === null ? 0 : dollars(reflection, reflectionsMax, prices.reflection)
-  return { rollout, reflection, usd: ofRollouts === null || ofReflections === null ? null : ofRollouts + ofReflections }
+  const judgements = judges.map(({ judge: { max_tokens, rubric, samples } }) => ({
+    n: rolloutsMax * samples,
+    ...tokensOf(
+      judgeFrameChars + rubric.length + asked + rollout.output * charsOfToken,
+      Math.min(max_tokens ?? judgementTokens, judgementTokens)
+    )
+  }))
+  const parts = [
+    dollars(rollout, rolloutsMax, prices.rollout),
+    reflection === null ? 0 : dollars(reflection, reflectionsMax, prices.reflection),
+    ...judgements.map((judgement, at) => dollars(judgement, judgement.n, judges[at]!.price))
+  ]
+  const usd = parts.reduce((sum, part) => sum === null || part === null ? null : sum + part, 0)
+  return { rollout, reflection, judgements, usd }
 }
 
 /** Runs that a reflection is shown, unless the config says otherwise. */

@@ -30,6 +30,9 @@ const planOf = (mode: OptimizeMode, config: RunConfig, resources: ResourceValues
   const { train, validate } = searchExamples(config, resources)
   const priced = (model: string) => priceOf(optimizer.prices, model) ?? null
   const rolloutsMax = search === null ? evaluated : optimizer.max_rollouts
+  const judges = (config.scoring ?? []).flatMap((scorer) =>
+    scorer.kind === "judge" ? [{ judge: scorer, model: scorer.model ?? mode.modelRef }] : []
+  )
   return {
     algorithm: optimizer.algorithm,
     rolloutsMax,
@@ -39,9 +42,9 @@ const planOf = (mode: OptimizeMode, config: RunConfig, resources: ResourceValues
       examples: [...train, ...validate],
       rolloutsMax,
       reflectionsMax: search?.reflectionsMax ?? 0,
-      prices: { rollout: priced(mode.modelRef), reflection: priced(reflectionModel) }
+      prices: { rollout: priced(mode.modelRef), reflection: priced(reflectionModel) },
+      judges: judges.map(({ judge, model }) => ({ judge, price: priced(model) }))
     }),
-    hasJudge: (config.scoring ?? []).some(({ kind }) => kind === "judge"),
     attemptsMax: config.max_attempts,
     reflectionsMax: search?.reflectionsMax ?? 0,
     tokensMax: optimizer.max_tokens ?? null,
@@ -49,7 +52,8 @@ const planOf = (mode: OptimizeMode, config: RunConfig, resources: ResourceValues
     secondsMax: optimizer.max_seconds ?? null,
     prices: {
       [mode.modelRef]: priced(mode.modelRef),
-      ...(search !== null && { [reflectionModel]: priced(reflectionModel) })
+      ...(search !== null && { [reflectionModel]: priced(reflectionModel) }),
+      ...Object.fromEntries(judges.map(({ model }) => [model, priced(model)]))
     },
     search
   }
@@ -70,7 +74,8 @@ const planJson = ({ search, ...plan }: Plan) => {
     estimate: plan.cost === null ? null : {
       usd: plan.cost.usd,
       rollout_tokens: plan.cost.rollout,
-      reflection_tokens: plan.cost.reflection
+      reflection_tokens: plan.cost.reflection,
+      judgements: plan.cost.judgements
     },
     ...(search !== null && {
       train_examples: search.train,
@@ -136,10 +141,10 @@ const planText = (plan: Plan): string => {
   ].join("\n")
 }
 
-const costLines = ({ cost, hasJudge, reflectionsMax, rolloutsMax, usdMax }: Plan): ReadonlyArray<string> => {
+const costLines = ({ cost, reflectionsMax, rolloutsMax, usdMax }: Plan): ReadonlyArray<string> => {
   const limit = usdMax === null ? "" : `, at most $${usdMax}`
   if (cost === null) return [row("cost", `unknown: an agent makes as many calls as it likes${limit}`)]
-  const { reflection, rollout, usd } = cost
+  const { judgements, reflection, rollout, usd } = cost
   const of = (n: number, what: string, { input, output }: Tokens) =>
     `${counted(n, what)} of ${input} tokens in and ${output} out`
   return [
@@ -151,7 +156,8 @@ const costLines = ({ cost, hasJudge, reflectionsMax, rolloutsMax, usdMax }: Plan
     ),
     row("", `for ${of(rolloutsMax, "rollout", rollout)}`),
     ...(reflection === null ? [] : [row("", `and ${of(reflectionsMax, "reflection", reflection)}`)]),
-    row("", `by the length of the texts; of answers a guess${hasJudge ? ", judges not counted" : ""}`)
+    ...judgements.map((judgement) => row("", `and ${of(judgement.n, "judgement", judgement)}`)),
+    row("", "by the length of the texts; of answers a guess")
   ]
 }
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import { costEstimate, type Estimated } from "../../src/cli/CostEstimate.js"
-import { RunConfig } from "../../src/domain/RunConfig.js"
+import { JudgeScorerConfig, RunConfig } from "../../src/domain/RunConfig.js"
 
 const decode = Schema.decodeUnknownSync(RunConfig)
 const price = { input: 1, output: 10 }
@@ -14,6 +14,7 @@ const estimate = (keys: object, given: Partial<Estimated> = {}) =>
     rolloutsMax: 100,
     reflectionsMax: 10,
     prices: { rollout: price, reflection: price },
+    judges: [],
     ...given
   })
 
@@ -29,6 +30,20 @@ describe("the estimate of a dry run", () => {
     const { reflection, usd } = estimate({}, { reflectionsMax: 0, prices: { rollout: price, reflection: null } })!
     assert.strictEqual(reflection, null)
     assert.closeTo(usd!, 100 * (100 + 3_000) / 1e6, 1e-12)
+  })
+
+  it("counts what judges are asked, each sample of it", () => {
+    const [judge] = Schema.decodeUnknownSync(Schema.Tuple(JudgeScorerConfig))([
+      { kind: "judge", rubric: "x".repeat(400), samples: 3 }
+    ])
+    const { judgements, usd } = estimate({}, {
+      reflectionsMax: 0,
+      judges: [{ judge, price: { input: 2, output: 8 } }]
+    })!
+    const input = (1_000 + 400 + 200 + 1_200) / 4
+    assert.deepStrictEqual(judgements, [{ n: 300, input, output: 100 }])
+    assert.closeTo(usd!, (100 * (100 + 3_000) + 300 * (2 * input + 800)) / 1e6, 1e-12)
+    assert.isNull(estimate({}, { judges: [{ judge, price: null }] })!.usd)
   })
 
   it("does not pretend to know what it cannot", () => {

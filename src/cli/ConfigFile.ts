@@ -69,7 +69,9 @@ const parseConfig = (text: string): Parsed | Invalid => {
   if (text.trim() === "") return invalid({ path: "$", text: "expected a JSON object, found an empty file" })
   const json = parseJson(text)
   if (json._tag === "syntax") {
-    return invalid({ path: `line ${json.line}, column ${json.column}`, text: json.text })
+    // YAML, say. A comment is told as one.
+    const hint = /^\s*[{/]/.test(text) ? "" : "; a config is JSON"
+    return invalid({ path: `line ${json.line}, column ${json.column}`, text: `${json.text}${hint}` })
   }
   if (typeof json.value !== "object" || json.value === null || Array.isArray(json.value)) {
     return invalid(mismatch("$", "a JSON object", json.value))

@@ -216,7 +216,8 @@ const messageProblems = (
   if (template === undefined) {
     if (Object.hasOwn(example, "prompt")) return []
     if (!Object.hasOwn(example, "messages")) {
-      return [{ path, text: `expected a "prompt", or "messages", found ${keysOf(example)}` }]
+      const hint = "; a template in $.executor.user may name other fields"
+      return [{ path, text: `expected a "prompt", or "messages", found ${keysOf(example)}${hint}` }]
     }
     return Array.isArray(example["messages"]) && example["messages"].length > 0
       ? []

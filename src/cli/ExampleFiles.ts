@@ -48,6 +48,9 @@ export const readExamples = (
 
 const isLines = /\.(jsonl|ndjson)$/i
 
+/** For CSV, YAML and the like. */
+const otherFormat = "; examples are one JSON array, or JSON lines under a name that ends in .jsonl"
+
 type Tell = (problem: string) => void
 
 const arrayOf = (text: string, tell: Tell): unknown => {
@@ -56,7 +59,7 @@ const arrayOf = (text: string, tell: Tell): unknown => {
     tell(
       parseJson(text.trimStart().split(/\r\n|\n|\r/, 1)[0]!)._tag === "value"
         ? "expected one JSON array; a file with an example on each line has a name that ends in .jsonl or .ndjson"
-        : `line ${json.line}, column ${json.column}: ${json.text}`
+        : `line ${json.line}, column ${json.column}: ${json.text}${/^\s*[[{]/.test(text) ? "" : otherFormat}`
     )
     return []
   }

@@ -111,7 +111,12 @@ describe("a file that is no config", () => {
     expect(await problemsOfFile("16bom.json", Uint8Array.from([0xff, 0xfe, ...utf16]))).toContain("UTF-16")
     expect(await problemsOfFile("latin1.json", Uint8Array.from([0x22, 0xe9, 0x22]))).toContain("not UTF-8")
     expect(await problemsOfFile("list.json", "[]")).toContain("$: expected a JSON object, found an empty array")
-    expect(await problemsOfFile("bad.json", "{\n\"a\":}")).toContain("bad.json: line 2, column 5: expected a value")
+    const broken = await problemsOfFile("bad.json", "{\n\"a\":}")
+    expect(broken).toContain("bad.json: line 2, column 5: expected a value")
+    expect(broken).not.toContain("a config is JSON")
+    expect(await problemsOfFile("tau.yaml", "optimize:\n  - prompt: a\n")).toMatch(
+      /line 1, column 1: .*; a config is JSON$/m
+    )
   })
 
   it("does not hang the command when it never ends", async () => {
@@ -306,7 +311,8 @@ describe("problems", () => {
     ],
     [
       { validate: [example, { question: "?" }] },
-      "$.validate[1]: expected a \"prompt\", or \"messages\", found only \"question\""
+      "$.validate[1]: expected a \"prompt\", or \"messages\", found only \"question\"; " +
+      "a template in $.executor.user may name other fields"
     ],
     [{ val: [{ messages: [] }] }, "$.val[0].messages: expected an array of messages, found an empty array"],
     [

@@ -60,6 +60,11 @@ describe("examples in files", () => {
     expect(await problemsOf({ validate: "lines.txt" })).toEqual([
       expect.stringMatching(/^\$\.validate: lines\.txt: expected one JSON array; .* ends in \.jsonl or \.ndjson$/)
     ])
+    write("table.csv", "prompt,expected\nWhat is 2 + 2?,4\n")
+    expect(await problemsOf({ optimize: "table.csv" })).toEqual([
+      "$.optimize: table.csv: line 1, column 1: expected a value, found \"prompt,expec\"; " +
+      "examples are one JSON array, or JSON lines under a name that ends in .jsonl"
+    ])
     expect(await problemsOf({ optimize: "" })).toEqual([
       "$.optimize: expected the name of a file, found an empty text"
     ])

@@ -33,7 +33,7 @@ interface Told {
       readonly resources_version: number | null
     }
   >
-  readonly gate: { readonly decision: string; readonly guardRails: ReadonlyArray<{ readonly name: string }> }
+  readonly gate: { readonly decision: string; readonly guard_rails: ReadonlyArray<{ readonly name: string }> }
   readonly budget: { readonly rollouts: { readonly spent: number } }
 }
 
@@ -48,7 +48,7 @@ const assertTold = (folder: string, stdout: string, result: Result) =>
     const told = JSON.parse(again.stdout) as Told
     assert.deepStrictEqual(told, summary.search)
     assert.strictEqual(told.budget.rollouts.spent, result.spent.rollouts)
-    const { decision, guardRails } = told.gate
+    const { decision, guard_rails: guardRails } = told.gate
     assert.deepStrictEqual([decision, ...guardRails.map(({ name }) => name)], ["promote", "tokens", "failures"])
     assert.deepInclude(told.candidates.find(({ state }) => state === "winner"), {
       n: result.best,

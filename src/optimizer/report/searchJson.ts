@@ -31,7 +31,7 @@ export const searchJson = (report: SearchReport, more: Readonly<Record<string, u
     budget: budgetJson(report.budget),
     examples: { wins: wins.length, losses: losses.length, ties, scores: report.examples },
     slices: report.slices,
-    gate: report.gate,
+    gate: report.gate && gateJson(report.gate),
     open_gate: report.openGate,
     unanswered: report.unanswered,
     promoted_version: report.promotedVersion,
@@ -43,6 +43,13 @@ export const searchJson = (report: SearchReport, more: Readonly<Record<string, u
 const budgetJson = ({ usd: { unmeteredCalls, unpricedCalls, ...usd }, ...budget }: SearchReport["budget"]) => ({
   ...budget,
   usd: { ...usd, unpriced_calls: unpricedCalls, unmetered_calls: unmeteredCalls }
+})
+
+const gateJson = ({ guardRails, leftOut, openingsLeft, ...gate }: NonNullable<SearchReport["gate"]>) => ({
+  ...gate,
+  guard_rails: guardRails,
+  openings_left: openingsLeft,
+  left_out: { seen: leftOut.seen, worn_out: leftOut.wornOut }
 })
 
 const candidateJson = ({ change, resourcesVersion, ...candidate }: ReportedCandidate) => ({

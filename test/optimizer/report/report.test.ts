@@ -411,6 +411,11 @@ describe("any report", () => {
     assert.deepStrictEqual(read.examples.wins, winsAndLosses(any).wins.length)
     assert.lengthOf(read.candidates, any.candidates.length)
     assert.deepStrictEqual(JSON.parse(candidatesJson(any)).candidates, read.candidates)
+    // Names of components are the config's own.
+    JSON.stringify({ ...read, seed: null, winner: null }, (name, value: unknown) => {
+      assert.match(name, /^[a-z0-9_]*$/)
+      return value
+    })
   })
 
   it.prop("is an SVG in which no text is markup", [reports], ([any]) => {

@@ -99,6 +99,15 @@ const drift = (values: ReadonlyArray<number>) =>
 
 const readingJson = ({ meanDelta, n, pValue, seed }: Reading) => ({ seed, n, p_value: pValue, mean_delta: meanDelta })
 
+/** What outside tools read of `failed`, and people. */
+const failedNames: Readonly<Record<Stability["failed"][number], string>> = {
+  seedPValueRange: "seed_p_value_range",
+  seedRewardDeltaRange: "seed_reward_delta_range",
+  adjacentPValueDrift: "adjacent_p_value_drift",
+  adjacentRewardDeltaDrift: "adjacent_reward_delta_drift",
+  tooFewCases: "too_few_cases"
+}
+
 export const stabilityJson = (found: Stability, bands: Bands, runId: string, generatedAtMs: number) => ({
   schema_version: 1,
   artifact_kind: "m24_rl_benchmark_stability",
@@ -120,6 +129,6 @@ export const stabilityJson = (found: Stability, bands: Bands, runId: string, gen
     readings: found.bySize.map(readingJson)
   },
   stable: found.failed.length === 0,
-  failed_bands: found.failed,
+  failed_bands: found.failed.map((name) => failedNames[name]),
   verdict: found.failed.length === 0 ? "stable within the configured bands" : "insufficiently stable evidence"
 })

@@ -310,7 +310,11 @@ describe("tau benchmark", () => {
           )
         const [one, two] = [yield* pairOf(1, "number.txt"), yield* pairOf(2, "number.txt")]
         const repeated = yield* stable(one, ...two)
-        assert.deepInclude(repeated.found, { source: "reruns", stable: false, failed_bands: ["adjacentPValueDrift"] })
+        assert.deepInclude(repeated.found, {
+          source: "reruns",
+          stable: false,
+          failed_bands: ["adjacent_p_value_drift"]
+        })
         const { seed_reproducibility: seeds } = repeated.found
         assert.deepInclude(seeds, { p_value_range: 0, reward_delta_range: 0 })
         assert.deepStrictEqual(seeds.readings.map(({ n, p_value, seed }) => [seed, n, p_value]), [
@@ -327,7 +331,7 @@ describe("tau benchmark", () => {
         const unstable = yield* stable(one, ...worse, "--size-p-value-drift=0.2")
         assert.deepInclude(unstable.found, {
           stable: false,
-          failed_bands: ["seedPValueRange", "seedRewardDeltaRange"],
+          failed_bands: ["seed_p_value_range", "seed_reward_delta_range"],
           verdict: "insufficiently stable evidence"
         })
         const refused = yield* tau(folder, [

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { BenchmarkReport } from "../../src/evidence/BenchmarkReport.js"
-import { type Bands, stability } from "../../src/evidence/Stability.js"
+import { type Bands, stability, stabilityJson } from "../../src/evidence/Stability.js"
 
 const wide: Bands = {
   seedPValueRange: 1,
@@ -27,6 +27,8 @@ describe("stability", () => {
     for (const cases of [1, 2, 3]) {
       assert.deepStrictEqual(stability([pairOf(cases)], options, wide).failed, ["tooFewCases"], `${cases} cases`)
     }
+    const few = stabilityJson(stability([pairOf(1)], options, { ...wide, seedPValueRange: -1 }), wide, "m24-x", 0)
+    assert.deepInclude(few, { stable: false, failed_bands: ["too_few_cases", "seed_p_value_range"] })
     const enough = stability([pairOf(4)], options, wide)
     assert.deepStrictEqual(enough.failed, [])
     assert.deepStrictEqual(enough.bySize.map(({ n }) => n), [2, 3, 4])

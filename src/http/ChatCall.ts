@@ -179,8 +179,8 @@ const send = (agent: Dispatcher, baseUrl: string, apiKey: string, body: string):
     )
   )
 
-/** Statuses that say the request itself is wrong, or its key or account. */
-const refusals = new Set([400, 401, 402, 403, 404, 422])
+/** Statuses that say the request itself is wrong. */
+const refusals = new Set([400, 401, 403, 404, 422])
 
 const isTransient = (status: number): boolean => status === 408 || status === 409 || status === 429 || status >= 500
 

@@ -34,6 +34,11 @@ export class AnswerBody {
     return this.isPaused ? this.outgoing.socket?.bytesWritten ?? null : null
   }
 
+  /** The client takes its bytes more slowly than they come. */
+  get isWaiting(): boolean {
+    return this.isPaused
+  }
+
   /** The client has left: nothing waits for it any more. */
   giveUp(): void {
     this.isPaused = false

@@ -21,6 +21,8 @@ export interface CallEnd {
   readonly head: AnswerHead | null
   readonly requestEncoding: string | undefined
   readonly wasReadOn: boolean
+  /** The client left while the answer stood still, and did not hold it up itself. */
+  readonly wasWaiting: boolean
   /** False where more came after the end that was committed. */
   readonly isFirst: boolean
 }
@@ -48,6 +50,8 @@ export class CallRecord {
   /** Bytes of the request that are held until it is whole, before any of it is recorded. */
   private held = 0
   private firstByteUs: number | null = null
+  /** On `performance.now()`. */
+  private lastByteAt = 0
 
   constructor(
     private readonly settings: RecordSettings,
@@ -62,6 +66,7 @@ export class CallRecord {
   /** Takes a piece of the answer in. */
   add(chunk: Buffer): void {
     this.firstByteUs ??= nowUs()
+    this.lastByteAt = performance.now()
     this.chunks += 1
     this.answer.add(chunk)
   }
@@ -99,7 +104,7 @@ export class CallRecord {
 
   /** Hands the span in; `done` is told whether it is committed. */
   close(
-    { error, head, isFirst, requestEncoding, state, wasReadOn }: CallEnd,
+    { error, head, isFirst, requestEncoding, state, wasReadOn, wasWaiting }: CallEnd,
     done: (committed: boolean) => void
   ): void {
     const { intent } = this
@@ -137,7 +142,8 @@ export class CallRecord {
       isFirst,
       wasOpened
     }
-    const special = peculiarityOf(this.replayOf, this.hasDiverged, this.rewrite, this.usageAsked, wasReadOn)
+    const silentMs = wasWaiting && this.chunks > 0 ? Math.round(performance.now() - this.lastByteAt) : 0
+    const special = peculiarityOf(this.replayOf, this.hasDiverged, this.rewrite, this.usageAsked, wasReadOn, silentMs)
     this.settings.recorder.close(
       special === null ? span : { ...span, ...special },
       this.original === null

@@ -1,7 +1,10 @@
 import type { FinishedSpan } from "../store/writer/spans.js"
 
 /** What few calls have to say of themselves. */
-type Peculiarity = Pick<FinishedSpan, "replayOf" | "hasDiverged" | "rewrite" | "usageAsked" | "wasReadOn">
+type Peculiarity = Pick<FinishedSpan, "replayOf" | "hasDiverged" | "rewrite" | "usageAsked" | "wasReadOn" | "silentMs">
+
+/** Shorter pauses are part of every stream. */
+const silentMsMin = 100
 
 /** What is there of it, for a span; null for the many calls that have nothing of it, whose spans need no copy. */
 export const peculiarityOf = (
@@ -9,14 +12,17 @@ export const peculiarityOf = (
   hasDiverged: boolean,
   rewrite: FinishedSpan["rewrite"] | null,
   usageAsked: boolean,
-  wasReadOn: boolean
+  wasReadOn: boolean,
+  silentMs: number
 ): Peculiarity | null => {
-  if (replayOf === null && !hasDiverged && rewrite === null && !usageAsked && !wasReadOn) return null
+  const isSilent = silentMs >= silentMsMin
+  if (replayOf === null && !hasDiverged && rewrite === null && !usageAsked && !wasReadOn && !isSilent) return null
   return {
     ...(replayOf !== null && { replayOf }),
     ...(hasDiverged && { hasDiverged }),
     ...(rewrite !== null && rewrite !== undefined && { rewrite }),
     ...(usageAsked && { usageAsked }),
-    ...(wasReadOn && { wasReadOn })
+    ...(wasReadOn && { wasReadOn }),
+    ...(isSilent && { silentMs })
   }
 }

@@ -77,10 +77,14 @@ describe("A client that leaves", () => {
         url,
         Effect.gen(function*() {
           const call = yield* streamed
+          // The answer stands still for so long.
+          yield* Effect.sleep(200)
           call.leave()
           yield* soon("the upstream let go", () => closed.length === 1)
           const span = yield* oneSpan
           assert.deepInclude({ ...span }, { state: "client_cancel", outputTokens: null })
+          const silentMs = span.attributes["tau.silent_ms"] as number
+          assert.isTrue(silentMs >= 200 && silentMs <= (span.endTimeUs! - span.startTimeUs) / 1000, String(silentMs))
           assert.strictEqual(yield* responseText(span), first)
         })
       )

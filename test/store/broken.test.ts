@@ -5,10 +5,10 @@ import * as Effect from "effect/Effect"
 import { join } from "node:path"
 import { WorkerId } from "../../src/domain/Ids.js"
 import { RolloutQueue } from "../../src/store/RolloutQueue.js"
-import { chainOf } from "../../src/store/searchChain.js"
 import { SearchStore } from "../../src/store/SearchStore.js"
 import { open } from "../../src/store/writer/Database.js"
 import type { SearchStep } from "../../src/store/writer/search.js"
+import { chainOf } from "../../src/store/writer/searchChain.js"
 import type { FinishedSpan } from "../../src/store/writer/spans.js"
 import { storeBefore } from "../support/olderStore.js"
 import { recordCall } from "../support/recordedCall.js"
@@ -39,6 +39,13 @@ const waited = (from: number, to: number): Made => ({
   ...during(from, to),
   state: "client_cancel",
   statusCode: null
+})
+
+/** Nothing more of its answer came for so many seconds before its client left. */
+const stood = (from: number, to: number, seconds: number): Made => ({
+  ...waited(from, to),
+  statusCode: 200,
+  silentMs: seconds * 1000
 })
 
 const attemptMs = 60_000
@@ -100,7 +107,7 @@ const stepOf = (
 })
 
 describe("What broke an attempt", () => {
-  it.scopedLive("is its model where most of its time went by in calls that got nothing", () =>
+  it.scopedLive("is its model where most of its time went by in calls that got nothing, or nothing more", () =>
     Effect.gen(function*() {
       const early = { ...answered, ...during(0, 1) }
       const rollouts = [
@@ -114,9 +121,17 @@ describe("What broke an attempt", () => {
         [{ ...answered, ...during(0, 20) }, waited(0, 20), waited(0, 20)],
         [waited(0, 20), waited(0, 20), waited(1, 19)],
         // The other one is waited for longer.
-        [waited(0, 60), early]
+        [waited(0, 60), early],
+        // Answers that stood still behind their first bytes.
+        [early, stood(1, 60, 50)],
+        [stood(0, 30, 29), stood(30, 60, 29)],
+        [stood(0, 30, 29), stood(0, 30, 29)],
+        [stood(0, 40, 39), { ...answered, ...during(40, 41) }]
       ]
-      const expected = ["timeout", "timeout", null, null, null, null, null, "timeout"]
+      const expected = [
+        ...["timeout", "timeout", null, null, null, null, null, "timeout"],
+        ...["timeout", "timeout", null, null]
+      ]
       for (const status of ["timeout", "failed"] as const) {
         assert.deepStrictEqual(yield* brokenBy(rollouts, status), expected)
       }

@@ -10,7 +10,8 @@ const byName: Record<Exclude<Optional<FinishedSpan>, "secrets" | "mode" | "isOve
   hasDiverged: true,
   rewrite: true,
   usageAsked: true,
-  wasReadOn: true
+  wasReadOn: true,
+  silentMs: true
 }
 const names = Object.keys(byName) as ReadonlyArray<keyof typeof byName>
 

@@ -37,19 +37,28 @@ const causeOf = (span: string) =>
 /** Its client left before there was any of an answer. */
 const gotNothing = (span: string) => `(${span}.state = 'client_cancel' AND ${span}.status_code IS NULL)`
 
+/** How long its client had got nothing more of an answer that had begun, when it left. */
+const silentMs = (span: string) => `${span}.attributes ->> '$."${GenAi.silentMs}"'`
+
 const nothingWentWellAfter = (span: string) =>
   `NOT EXISTS (SELECT 1 FROM spans later
    WHERE later.attempt_id = ${span}.attempt_id AND later.sequence_id > ${span}.sequence_id AND later.status_code < 400)`
 
 /**
- * For more than half of its time an attempt named `a` waited in vain for answers that had not begun when it was ended: since it
- * was answered last, and once where it asked several at a time. Who asks two and takes the first answer waits for none in vain.
+ * For more than half of its time an attempt named `a` waited in vain for answers that had not begun when it was ended, or stood still:
+ * since it was answered last, and once where it asked several at a time. Who asks two and takes the first answer waits for none in vain.
  */
 const waitedInVain = `(SELECT sum(max(0, until - max(since, passed))) FROM (
-   SELECT s.start_time_us AS since, s.end_time_us AS until, max(
-     coalesce((SELECT max(good.end_time_us) FROM spans good WHERE good.attempt_id = s.attempt_id AND good.status_code < 400), 0),
-     coalesce(max(s.end_time_us) OVER (ORDER BY s.start_time_us ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)) AS passed
-   FROM spans s WHERE s.attempt_id = a.id AND s.kind = 'llm' AND ${gotNothing("s")})
+   SELECT since, until, max(
+     coalesce((SELECT max(good.end_time_us) FROM spans good
+       WHERE good.attempt_id = a.id AND good.status_code < 400 AND ${silentMs("good")} IS NULL), 0),
+     coalesce(max(until) OVER (ORDER BY since ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)) AS passed
+   FROM (
+     SELECT iif(${gotNothing("s")}, s.start_time_us, s.end_time_us - 1000 * ${
+  silentMs("s")
+}) AS since, s.end_time_us AS until
+     FROM spans s WHERE s.attempt_id = a.id AND s.kind = 'llm' AND s.state = 'client_cancel'
+   ) WHERE since IS NOT NULL)
   ) > 500 * (a.ended_at_ms - a.started_at_ms)`
 
 /**
@@ -57,8 +66,8 @@ const waitedInVain = `(SELECT sum(max(0, until - max(since, passed))) FROM (
  * want of capacity, connection, a key or account that is good, or an answer that can be read, and whose answer was not fetched
  * later: a state, a status or `unreadable`;
  * else `agent`, that could not be started or whose server did not answer or had no capacity; else `timeout` where most of its
- * time went by in calls that got nothing. Null for a failure of its agent. A refusal, or an answer, that a call went well after
- * was of that call alone, and so was what its client tried again with another end, unless time ran out over it.
+ * time went by in calls that got nothing, or nothing more. Null for a failure of its agent. A refusal, or an answer, that a call
+ * went well after was of that call alone, and so was what its client tried again with another end, unless time ran out over it.
  */
 export const brokenBy =
   `CASE WHEN r.status <> 'failed' THEN NULL WHEN ${lastBrokenBy} = 'scorer' THEN 'scorer' ELSE coalesce((

@@ -48,6 +48,7 @@ export const withOwnAttributes = (
   if (span.rewrite !== undefined) attributes.putAll(rewriteAttributes(span.rewrite))
   if (span.usageAsked === true) attributes.put(GenAi.usageAsked, true)
   if (original !== null) attributes.put(GenAi.rewriteOriginal, original.sha256)
+  if (span.silentMs !== undefined) attributes.put(GenAi.silentMs, span.silentMs)
   if (span.requestTruncated) attributes.put(GenAi.requestTruncated, true)
   if (span.responseTruncated) attributes.put(GenAi.responseTruncated, true)
   if (span.webSocket?.isCall === false) attributes.putAll(connectionAttributes(span.webSocket))

@@ -77,6 +77,8 @@ export interface FinishedSpan extends SpanIntent {
   readonly usageAsked?: boolean
   /** The client had left before the last of the answer came. */
   readonly wasReadOn?: boolean
+  /** So long had nothing more come of the answer, which had begun, when its client left. */
+  readonly silentMs?: number
 }
 
 /** Which rules found their text in a call. Rules are named by their position in the config. */

@@ -17,9 +17,12 @@ export class Informational {
   /** So much of the blank line that ends an informational head has come; null outside of one. */
   private endAt: number | null = null
   private tens = 0
+  /** The connection is another protocol's from here on. */
+  private isSwitched = false
 
   /** A request goes out: what comes next is the head of an answer. */
   expect(): void {
+    if (this.isSwitched) return
     this.lineAt = 0
     this.endAt = null
   }
@@ -45,8 +48,8 @@ export class Informational {
     } else if (status === 1) this.tens = byte
     else {
       this.lineAt = null
-      // What follows a 101 is no HTTP any more.
-      if (this.tens === zero && byte === one) return
+      this.isSwitched = this.tens === zero && byte === one
+      if (this.isSwitched) return
       if (this.tens === zero && byte === zero) bytes[index] = two
       this.endAt = 0
     }

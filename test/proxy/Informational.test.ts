@@ -31,5 +31,7 @@ describe("Answers before an answer", () => {
     for (const other of [answer, head("101 Switching Protocols"), "x", "HTTP/2"]) {
       assert.strictEqual(read([other, head("100 x")]), `${other}${head("100 x")}`)
     }
+    // Its connection is a tunnel's by the time the next request goes out, on another one.
+    assert.strictEqual(read([head("101 x")], [head("100 x")]), head("101 x") + head("100 x"))
   })
 })

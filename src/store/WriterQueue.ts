@@ -37,7 +37,7 @@ export interface WriterHealth {
   readonly waitingBytes: number
   readonly commits: number
   readonly lastCommitMs: number
-  /** How long the store has been at the batch under way; 0 when none is, or while its calls are still read. */
+  /** How long the store has been at the batch under way; 0 when none is, while its calls are read, or once it is done. */
   readonly inFlightMs: number
   /** Why the store cannot commit; null once it can again. A request that failed for its own content is not such a reason. */
   readonly failure: Failure | null

@@ -47,7 +47,7 @@ export interface WriterOptions {
 
 /** The first that the thread is told: which store it is for. */
 export interface WriterData extends WriterOptions {
-  /** Shared: since when the store has been asked to take the batch under way, by `process.hrtime`; 0 while its calls are read, and once it has it. */
+  /** Shared: since when the store has been at work, by `process.hrtime`; 0 while it is not, and while calls are read. */
   readonly storingSince: BigInt64Array
 }
 

@@ -52,6 +52,7 @@ const main = ({ attributionLogPath, bytesMax, path, recording, storingSince }: W
     say({ _tag: "refused", failure: failureOf(error) })
     return
   }
+  const storing = (isAtIt: boolean) => void Atomics.store(storingSince, 0, isAtIt ? process.hrtime.bigint() : 0n)
   port.on("message", (message: ToWriter) => {
     if (message === "close") {
       void checkpoints.close().then(() => {
@@ -71,22 +72,23 @@ const main = ({ attributionLogPath, bytesMax, path, recording, storingSince }: W
       return
     }
     // Unpacking, parsing and hashing take their time outside the transaction: other processes wait for its lock.
-    Atomics.store(storingSince, 0, 0n)
     for (const { bodies, input, operation } of requests) {
       if (operation === "openSpan" || operation === "closeSpan") cleanSpan(input as SpanIntent | FinishedSpan)
       if (operation === "closeSpan") prepareSpan(input as FinishedSpan, bodies)
     }
-    Atomics.store(storingSince, 0, process.hrtime.bigint())
+    storing(true)
     syncing(db, requests.some(({ operation }) => operation !== "openSpan"))
     const outcomes = commit(db, requests)
-    // The other thread may be too busy to hear of it for long: that is not the store's time.
-    Atomics.store(storingSince, 0, 0n)
     forgetPrepared()
     const lines = takeNoted()
     log?.append(lines)
+    // The other thread may be too busy to hear of it for long: that is not the store's time.
+    storing(false)
     committed(outcomes, performance.now() - startedAt, log?.state ?? noLog)
-    // Callers have their answer: what the log needs is nobody's wait.
+    // Callers have their answer: what the log needs is nobody's wait but that of the next batch.
+    storing(true)
     checkpoints.afterCommit(message.bytes?.byteLength ?? 0)
+    storing(false)
     // Notes that were read of are taken away only now that their rows are committed.
     if (requests.some(({ operation }) => operation === "startProcess")) sweepBegun(db)
   })

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { request } from "undici"
 import { toBaseUrl } from "../../src/domain/Attribution.js"
-import { AttemptId } from "../../src/domain/Ids.js"
+import { AttemptId, RolloutId } from "../../src/domain/Ids.js"
 import { attributeMeanings } from "../../src/openai/GenAi.js"
 import { Proxy } from "../../src/proxy/Proxy.js"
 import { events } from "../openai/fixtures/events.js"
@@ -57,9 +57,9 @@ describe("the grouping of calls", () => {
       )
     }))
 
-  it.scopedLive("does not take another body, another session or another key for a next try", () =>
+  it.scopedLive("does not take another body, session, key or rollout for a next try", () =>
     Effect.gen(function*() {
-      const url = yield* answering(503, 200, 200, 200, 200)
+      const url = yield* answering(503)
       yield* withProxy(
         url,
         Effect.gen(function*() {
@@ -68,9 +68,14 @@ describe("the grouping of calls", () => {
           yield* post(to, { "session-id": "a" }, `{"model":"m","messages":[1]}`)
           yield* post(to, { "session-id": "b" })
           yield* post(to, { "session-id": "a", "idempotency-key": "k" })
+          // Attempts that are numbered anew for each rollout.
+          const { origin } = yield* Proxy
+          const other = toBaseUrl(origin, { ...attribution, rolloutId: RolloutId.make("r2") })
+          yield* post(`${other}/chat/completions`, { "session-id": "a" })
           yield* post(to, { "session-id": "a" })
-          const [first, body, session, key, again] = yield* tries(5)
+          const [first, body, session, key, rollout, again] = yield* tries(6)
           assert.deepStrictEqual([body!.callId, session!.callId, key!.callId], [body!.spanId, session!.spanId, "k"])
+          assert.deepStrictEqual([rollout!.callId, rollout!.attempt], [rollout!.spanId, 1])
           assert.deepStrictEqual([again!.callId, again!.attempt], [first!.spanId, 2])
         })
       )

@@ -26,7 +26,7 @@ const anyBefore = `SELECT 1 FROM spans WHERE attempt_id = ? AND request_sha256 =
 const failedBefore =
   `SELECT span_id AS spanId, attributes ->> '$."${GenAi.callId}"' AS callId, attributes ->> '$."${GenAi.callAttempt}"' AS attempt
    FROM spans
-   WHERE attempt_id = ? AND request_sha256 = ? AND span_id <> ?
+   WHERE attempt_id = ? AND request_sha256 = ? AND rollout_id = ? AND span_id <> ?
      AND ${failed}
      AND end_time_us BETWEEN ? AND ? AND (retried_by IS NULL OR retried_by = ?)
      AND attributes ->> '$."${GenAi.sessionId}"' IS ?
@@ -34,9 +34,9 @@ const failedBefore =
    ORDER BY retried_by IS NULL, end_time_us DESC LIMIT 8`
 
 /**
- * A call with the same body as one of the same attempt and session that failed shortly before, and whose answer nobody has
- * fetched since, is its next try; a different idempotency key says that it is not. Each failed try has at most one next. Where a
- * try before this one was not recorded, the client's own count stands.
+ * A call with the same body as one of the same rollout, attempt and session that failed shortly before, and whose answer
+ * nobody has fetched since, is its next try; a different idempotency key says that it is not. Each failed try has at most one
+ * next. Where a try before this one was not recorded, the client's own count stands.
  */
 export const tryOf = (db: Db, span: FinishedSpan, requestSha256: string, sessionId: string | null): Try => {
   const key = span.caller?.idempotencyKey ?? null
@@ -46,6 +46,7 @@ export const tryOf = (db: Db, span: FinishedSpan, requestSha256: string, session
   const tries = db.prepare(failedBefore).all(
     span.attemptId,
     requestSha256,
+    span.rolloutId,
     span.spanId,
     span.startTimeUs - pauseMaxUs,
     span.startTimeUs + overlapMaxUs,

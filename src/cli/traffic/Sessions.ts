@@ -78,7 +78,9 @@ const impairments = [GenAi.redacted, GenAi.unrecorded, GenAi.requestTruncated, G
 const namedSession = ({ attemptId, attributes, rolloutId }: Span): string | null => {
   const session = attributes[GenAi.conversationId]
   if (typeof session === "string") return session
-  return /^capture-\d{8}T\d{6}-[\da-f]+$/.test(rolloutId) ? null : attemptId
+  if (/^capture-\d{8}T\d{6}-[\da-f]+$/.test(rolloutId)) return null
+  // Whoever names attempts may number those of each rollout anew.
+  return attemptId.startsWith(`${rolloutId}:`) ? attemptId : `${rolloutId} ${attemptId}`
 }
 
 /** For each length of a history a hash of what was said so far, instructions apart. */

@@ -79,7 +79,17 @@ describe("sessions", () => {
     const attempt = { rolloutId: "r1", attemptId: "r1:attempt-1" }
     sessions.add(span({}, attempt), said([user("C?")], toolCall))
     sessions.add(span({}, attempt), said([user("Compacted.")], assistant("c!")))
-    assert.deepStrictEqual(told(sessions), [["A?", "a!", 2], ["B?", "b!", 1], ["C?", "c!", 2]])
+    for (const rolloutId of ["r2", "r3"]) {
+      sessions.add(span({}, { rolloutId, attemptId: "1" }), said([user(`${rolloutId}?`)], assistant("d!")))
+    }
+    assert.deepStrictEqual(told(sessions), [
+      ["A?", "a!", 2],
+      ["B?", "b!", 1],
+      ["C?", "c!", 2],
+      ["r2?", "d!", 1],
+      ["r3?", "d!", 1]
+    ])
+    assert.deepStrictEqual(sessions.all.slice(2).map(({ id }) => id), ["r1:attempt-1", "r2 1", "r3 1"])
   })
 
   it("go on from the answer that a call names", () => {

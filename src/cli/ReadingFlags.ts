@@ -1,6 +1,7 @@
 /** The flags that commands which read a store have in common, and what they were given. Loads no Effect. */
 import { join } from "node:path"
 import { defaultStore } from "../domain/CommandText.js"
+import { shown } from "../domain/shown.js"
 import { type Flag, path } from "./flags.js"
 import { type Given, Mistake, readChoice, readInteger, readPath } from "./FlagValue.js"
 import type { GivenFlags } from "./GivenFlags.js"
@@ -125,7 +126,7 @@ export const choiceOf = <Word extends string>(
 /** A version of the resources, as an operand. */
 export const readVersion = (operand: string): number => {
   const value = /^\d{1,15}$/.test(operand) ? Number(operand) : 0
-  if (value < 1) throw new Mistake(`expected a version such as 1, found ${JSON.stringify(operand.slice(0, 40))}`)
+  if (value < 1) throw new Mistake(`expected a version such as 1, found ${shown(operand)}`)
   return value
 }
 

@@ -221,6 +221,7 @@ describe("mistakes", () => {
     [["benchmark", "foo"], "tau benchmark: expected <action>, found \"foo\"; see tau benchmark --help"],
     [["benchmark", "run"], "tau benchmark run needs --suite, --model, --resources and --report-kind"],
     [["benchmark", "stability", "x"], "tau benchmark stability takes further reports in pairs, baseline and trained"],
+    [["resources", "latest", "--text="], "--text: expected NAME, found \"\""],
     [["keys", "foo"], "tau keys: expected create|list|revoke, found \"foo\""],
     [[`${p}-config`, "c"], "--model is required"],
     [[`${p}-config=c`, "--model=gpt-4o"], "--model: expected provider/model"],

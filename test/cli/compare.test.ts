@@ -103,6 +103,17 @@ describe("tau compare", () => {
       new RegExp(`^ {2}beware {4}${runs[1]} is not finished: go by what the whole run will show$`, "m")
     )
     assert.notInclude(stdout, `${runs[0]} is not finished`)
+    // As a scorer that was away leaves it.
+    const again = new Sqlite(store)
+    again.exec(`UPDATE attempts SET status = 'failed', broken_by = 'scorer' WHERE rollout_id LIKE '${runs[1]}%';
+      UPDATE rollouts SET status = 'failed', score = NULL WHERE run_id = '${runs[1]}'`)
+    again.close()
+    assert.deepInclude(read("compare", runs[0]!, runs[1]!, "--fail-if-worse", "--store", store), {
+      status: 1,
+      stdout: "",
+      stderr: `tau: ${runs[1]} has scored no example; what became of its rollouts: tau rollouts --run ${runs[1]} `
+        + `--store ${store}\n`
+    })
   })
 
   it("leaves out what failed for want of a model, an agent or a scorer, and says so", () => {

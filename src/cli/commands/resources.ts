@@ -9,7 +9,8 @@ import {
   readVersion,
   readVersionOrLatest,
   store,
-  text
+  text,
+  textOf
 } from "../ReadingFlags.js"
 
 export const resources = defineCommand({
@@ -38,7 +39,7 @@ export const resources = defineCommand({
   read: ({ flags, operands: [version] }) => {
     const paging = readPaging(flags)
     const place = readPlace(flags)
-    const text = flags.find("text")?.text ?? null
+    const text = textOf(flags, "text")
     if (text !== null && (version === undefined || version === "discover")) {
       throw new Mistake("--text needs a version: tau resources latest --text NAME")
     }

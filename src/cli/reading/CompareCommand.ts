@@ -55,6 +55,15 @@ export const run = (mode: CompareMode) =>
     Effect.gen(function*() {
       const [baseline, other] = [yield* sideOf(mode, mode.baselineId), yield* sideOf(mode, mode.runId)]
       const found = compareRuns(scoredOf(baseline), scoredOf(other), { alpha, seed })
+      const unscored = [baseline, other].find(({ rollouts }) => rollouts.length === 0)
+      if (unscored !== undefined) {
+        const id = visible(unscored.run.id)
+        return yield* new CommandFailed({
+          detail:
+            `${id} has scored no ${mode.mode === null ? "" : `${mode.mode} `}example; what became of its rollouts: `
+            + `tau rollouts --run ${id}${storeHint(mode.storePath)}`
+        })
+      }
       if (found === null) {
         return yield* new CommandFailed({
           detail: `${visible(baseline.run.id)} and ${visible(other.run.id)} have no `
@@ -64,8 +73,10 @@ export const run = (mode: CompareMode) =>
       }
       yield* mode.json
         ? printJson({ store_path: mode.storePath, ...comparedJson(baseline, other, found) })
-        : Effect.flatMap(changesText(mode, other, found), (changes) =>
-          print([...comparedText(mode.mode, baseline, other, found), ...changes]))
+        : Effect.flatMap(
+          changesText(mode, other, found),
+          (changes) => print([...comparedText(mode.mode, baseline, other, found), ...changes])
+        )
       return mode.failIfWorse && verdictOf(found.comparison) === "worse" ? ExitCode.failure : ExitCode.success
     })
   )

@@ -84,7 +84,7 @@ const callsOf = (mode: RolloutMode, whose: Partial<SpanFilter>) =>
 const missing = (mode: RolloutMode) =>
   new CommandFailed({
     detail: `there is no rollout, attempt or capture session ${visible(mode.id)} in ${mode.storePath}; ` +
-      "tau rollouts and tau spans list what there is"
+      `tau rollouts${storeHint(mode.storePath)} and tau spans${storeHint(mode.storePath)} list what there is`
   })
 
 /** Calls that no run made: of a capture proxy, or of another harness that named the rollout. */

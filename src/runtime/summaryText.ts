@@ -16,7 +16,7 @@ export const summaryText = (summary: Summary): string => {
   ].filter(Boolean).join(", ")
   const stopped = summary.stoppedReason === null ? "" : ` (stopped: ${summary.stoppedReason.replaceAll("_", " ")})`
   return [
-    `Run ${summary.runId} ${summary.runState}${stopped}: ${counts}.`,
+    ...wrapped(`Run ${summary.runId} ${summary.runState}${stopped}: ${counts}.`, 80),
     "",
     ...scores.flatMap((score) => [
       ...wrapped(scoreText(score, summary.broken), 62).map((line, n) =>

@@ -94,6 +94,15 @@ describe("Summary", () => {
     assert.strictEqual(lines.at(-1), "Note: the model is a simulation: these scores say nothing about a real model.")
   })
 
+  it("reads as well of a run that was stopped", () => {
+    const stopped = { runState: "failed" as const, stoppedReason: "completion_timeout", total: 300, failed: 100 }
+    assert.deepStrictEqual(summaryText({ ...summary, ...stopped }).split("\n").slice(0, 3), [
+      "Run run-0001-c0ffee failed (stopped: completion timeout): 59 of 300 rollouts",
+      "succeeded, 100 failed.",
+      ""
+    ])
+  })
+
   it("says of a search whose version it names: another one may be the latest when it ends", () => {
     assert.include(summaryText(summary), "\n  resources       version 1\n")
     assert.include(summaryText({ ...summary, isSearch: true }), "\n  resources       version 1, the seed\n")

@@ -133,6 +133,19 @@ const attempts = (timeout: Duration.Duration, attemptsMax: number) =>
           new AttemptFailed({ reason: "scorer", detail: message, permanent: true, stderrTail: null }))
       )
 
+    /** Why nothing that came of an attempt counts: its calls could not be recorded, and so were refused. Null where it does. */
+    const refusalOf = ({ attemptId }: Claim, hasFailed: boolean) =>
+      Effect.suspend(() => {
+        const refusal = endpoint.refusal()
+        if (refusal === null || hasFailed) {
+          return Effect.succeed(refusal)
+        }
+        // An agent that goes on without its model; what one had an answer for is kept until it can be written.
+        const isHeard = whenWritable(findings.isHeard(attemptId))
+        return Effect.map(isHeard, (heard) =>
+          heard ? null : refusal)
+      })
+
     return ({ claim, confirm, lose }: Lease) =>
       Effect.gen(function*() {
         const starting = yield* queue.startSoon(claim, lose)
@@ -141,12 +154,11 @@ const attempts = (timeout: Duration.Duration, attemptsMax: number) =>
             Effect.map(score(claim, execution), (scored) => ({ output: execution.output, ...scored }))
           ),
           Effect.map(Either.right),
-          Effect.catchTag("AttemptFailed", "RolloutRejected", (failure) =>
-            Effect.succeed(Either.left(failure)))
+          Effect.catchTag("AttemptFailed", "RolloutRejected", (failure) => Effect.succeed(Either.left(failure)))
         )
         yield* confirm
         starting.withdraw()
-        const refusal = Either.isLeft(result) && result.left._tag === "AttemptFailed" ? endpoint.refusal() : null
+        const refusal = yield* refusalOf(claim, Either.isLeft(result) && result.left._tag === "AttemptFailed")
         if (refusal !== null) {
           yield* whenWritable(queue.release(claim))
           return yield* announcer.say(

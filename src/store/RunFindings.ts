@@ -55,6 +55,8 @@ export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFinding
    * answered, and where none was made.
    */
   readonly unheard: (attemptId: AttemptId) => Effect.Effect<string | null, StoreError>
+  /** Whether any model call of an attempt was answered. */
+  readonly isHeard: (attemptId: AttemptId) => Effect.Effect<boolean, StoreError>
   readonly fatesOf: (attempts: ReadonlyArray<AttemptId>) => Effect.Effect<Fates, StoreError>
   /** In how many calls each rule of the run's `rewrite` found its text, and in how many not. In no order. */
   readonly rewrites: (runId: RunId) => Effect.Effect<ReadonlyArray<RewriteCount>, StoreError>
@@ -79,6 +81,11 @@ export class RunFindings extends Context.Tag("tau/store/RunFindings")<RunFinding
             "reading how an attempt's calls ended",
             sql.unsafe<{ cause: string }>(unheard, [attemptId])
           ).pipe(Effect.map(([call]) => call?.cause ?? null)),
+        isHeard: (attemptId) =>
+          orStoreError(
+            "reading whether an attempt's calls were answered",
+            sql`SELECT 1 FROM spans WHERE attempt_id = ${attemptId} AND kind = 'llm' AND status_code < 400 LIMIT 1`
+          ).pipe(Effect.map((calls) => calls.length > 0)),
         fatesOf: (attempts) =>
           orStoreError(
             "reading what became of attempts",

@@ -62,6 +62,7 @@ const findings: typeof RunFindings.Service = {
   takenUpAgain: unused,
   broken: unused,
   unheard: () => Effect.succeed(null),
+  isHeard: unused,
   fatesOf: unused,
   rewrites: unused,
   usage: unused

@@ -83,13 +83,15 @@ const complaint = ({ issues }: HttpApiError.HttpApiDecodeError): string => {
   }).join("; ").replaceAll(/\s+/g, " ")
 }
 
+const noSuchPage = "there is no such page; /dashboard/api/openapi.json names those that there are"
+
 const inShape = (cause: Cause.Cause<unknown>): Effect.Effect<never, Problem<Common>> => {
   if (Cause.isInterruptedOnly(cause)) return Effect.interrupt
   const error = Cause.squash(cause)
   if (error instanceof HttpApiError.HttpApiDecodeError) {
     return Effect.fail(problemOf("badRequest", complaint(error).slice(0, 1_000)))
   }
-  if (isTagged(error, "RouteNotFound")) return Effect.fail(problemOf("notFound", "there is no such page"))
+  if (isTagged(error, "RouteNotFound")) return Effect.fail(problemOf("notFound", noSuchPage))
   if (isTagged(error, "RequestError")) return Effect.fail(problemOf("badRequest", "the body is not JSON"))
   // An endpoint's own problem, which is in shape already.
   if (Cause.isFailure(cause)) return Effect.fail(error as Problem<Common>)
@@ -125,7 +127,7 @@ const routes: ReadonlyArray<Route> = (() => {
 const routeProblem = (request: IncomingMessage, response: ServerResponse): Refused | null => {
   const [path = ""] = (request.url ?? "").split("?", 1)
   const route = isPlain(path) ? routes.find(({ pattern }) => pattern.test(path)) : undefined
-  if (route === undefined) return { kind: "notFound", message: "there is no such page" }
+  if (route === undefined) return { kind: "notFound", message: noSuchPage }
   if (!route.methods.includes(request.method ?? "")) {
     response.setHeader("allow", route.methods.join(", "))
     return { kind: "methodNotAllowed", message: `this page answers ${route.methods.join(" and ")}` }

@@ -185,7 +185,10 @@ describe("who may ask the dashboard", { timeout: 60_000 }, () => {
           "/v1/models"
         ]
       ) {
-        assert.strictEqual((yield* ask(path)).status, 404, path)
+        const { status, text } = yield* ask(path)
+        assert.strictEqual(status, 404, path)
+        // Whoever opens the address in a browser finds the way on.
+        assert.include(text, "/dashboard/api/openapi.json")
       }
     }))
 

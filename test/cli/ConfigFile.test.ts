@@ -111,12 +111,8 @@ describe("a file that is no config", () => {
     expect(await problemsOfFile("16bom.json", Uint8Array.from([0xff, 0xfe, ...utf16]))).toContain("UTF-16")
     expect(await problemsOfFile("latin1.json", Uint8Array.from([0x22, 0xe9, 0x22]))).toContain("not UTF-8")
     expect(await problemsOfFile("list.json", "[]")).toContain("$: expected a JSON object, found an empty array")
-    const broken = await problemsOfFile("bad.json", "{\n\"a\":}")
-    expect(broken).toContain("bad.json: line 2, column 5: expected a value")
-    expect(broken).not.toContain("a config is JSON")
-    expect(await problemsOfFile("tau.yaml", "optimize:\n  - prompt: a\n")).toMatch(
-      /line 1, column 1: .*; a config is JSON$/m
-    )
+    expect(await problemsOfFile("bad.json", "{\n\"a\":}")).toMatch(/bad.json: line 2, column 5: expected a value$/m)
+    expect(await problemsOfFile("a.yaml", "optimize:\n")).toMatch(/line 1, column 1: .*; a config is JSON$/m)
   })
 
   it("does not hang the command when it never ends", async () => {
@@ -143,6 +139,7 @@ describe("a file that is no config", () => {
 
 const interval = "expected a whole number of milliseconds from 1 to 2147483647"
 const seconds = "expected a whole number of seconds from 1 to 2147483"
+const scoringTooLong = `$.scoring[0].timeout_secs: ${seconds}, found 2147484`
 
 describe("problems", () => {
   it.each([
@@ -154,14 +151,9 @@ describe("problems", () => {
     [{ completion_poll_interval_ms: 2 ** 31 }, `$.completion_poll_interval_ms: ${interval}, found 2147483648`],
     // Longer than any timer waits: it would be no limit at all.
     [{ attempt_timeout_secs: 2_147_484 }, `$.attempt_timeout_secs: ${seconds}, found 2147484`],
-    ...[{ kind: "http", url: "http://h" }, { kind: "command", command: ["s"] }, { kind: "judge", rubric: "r" }].map((
-      one
-    ) =>
-      [
-        { scoring: [{ ...one, timeout_secs: 2_147_484 }] },
-        `$.scoring[0].timeout_secs: ${seconds}, found 2147484`
-      ] as const
-    ),
+    [{ scoring: [{ kind: "http", url: "http://h", timeout_secs: 2_147_484 }] }, scoringTooLong],
+    [{ scoring: [{ kind: "command", command: ["s"], timeout_secs: 2_147_484 }] }, scoringTooLong],
+    [{ scoring: [{ kind: "judge", rubric: "r", timeout_secs: 2_147_484 }] }, scoringTooLong],
     [
       { completion_timeout_secs: null },
       "$.completion_timeout_secs: expected a whole number of seconds greater than 0, found null"
@@ -246,10 +238,7 @@ describe("problems", () => {
       { scoring: [{ kind: "http", url: "http://h", headers: { "x-a": "secret\n" } }] },
       "$.scoring[0].headers[\"x-a\"]: expected the value of a header, found line breaks or characters outside Latin-1"
     ],
-    [
-      { scoring: [{ kind: "http", url: "http://h", timeout_secs: 0 }] },
-      "$.scoring[0].timeout_secs: expected a whole number of seconds from 1 to 2147483, found 0"
-    ],
+    [{ scoring: [{ kind: "judge", rubric: "r", timeout_secs: 0 }] }, `$.scoring[0].timeout_secs: ${seconds}, found 0`],
     [{ scoring: [] }, "$.scoring: expected an array of objects that is not empty, found an empty array"],
     [
       { scoring: [{ kind: "judge" }] },

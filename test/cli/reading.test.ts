@@ -142,10 +142,8 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     assert.match(read("span", span).stdout, /^user\n {2}What is the capital of France\?$/m)
     assert.include(read("rollout", `${id}:attempt-1`).stdout, span)
     assert.deepStrictEqual(stdout.split("\n").filter((line) => line.length > 80), [])
-    const store = ".tau/training/../training/store.sqlite"
-    const { status, stderr } = read("rollout", "none", "--store", store)
-    assert.strictEqual(status, 1)
-    assert.include(stderr, `; tau rollouts --store ${store} and tau spans --store ${store} list what there is\n`)
+    const missing = read("rollout", "none", "--store", ".tau/training/../training/store.sqlite")
+    assert.match(missing.stderr, /; tau rollouts --store (\S+) and tau spans --store \1 list what there is\n/)
   })
 
   it("tells what was cancelled, handed back or replayed from what was done, failed or paid for", () => {

@@ -32,14 +32,14 @@ describe("The end of a run", () => {
           Effect.fail(failed(prompt === "question 2" ? "another" : "exit code 3")(`${prompt}, attempt ${attempt}`))
       }
       const { failures } = yield* Effect.provide(runIn(folder, 3, { max_attempts: 2 }), runtimeAt(folder, agent))
-      assert.deepStrictEqual(failures, [
+      assert.deepEqual(failures, [
         {
-          rolloutId: "run-0001-c0ffee-train-0001",
+          id: "run-0001-c0ffee-train-0001",
           error: "exit code 3",
           rollouts: 2,
           stderrTail: "question 1, attempt 2"
         },
-        { rolloutId: "run-0001-c0ffee-train-0002", error: "another", rollouts: 1, stderrTail: "question 2, attempt 2" }
+        { id: "run-0001-c0ffee-train-0002", error: "another", rollouts: 1, stderrTail: "question 2, attempt 2" }
       ])
     }))
 

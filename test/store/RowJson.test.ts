@@ -32,7 +32,7 @@ it.scopedLive("has no mean score of a run that an outage left without a result, 
     const rollouts = (["train", "val"] as const).map((mode) => ({ mode, input: { prompt: "2 + 2" } }))
     yield* withStore(Effect.gen(function*() {
       const queue = yield* RolloutQueue
-      const ended = (brokenBy: string | null) =>
+      const ended = (brokenBy: "scorer" | null) =>
         Effect.gen(function*() {
           const { runId } = yield* begin(2, { configHash: String(brokenBy), rollouts })
           const [train, val] = yield* queue.claim({ runId, workerId: WorkerId.make("w"), leaseMs: 60_000, limit: 2 })

@@ -128,10 +128,8 @@ describe("What broke an attempt", () => {
         [stood(0, 30, 29), stood(0, 30, 29)],
         [stood(0, 40, 39), { ...answered, ...during(40, 41) }]
       ]
-      const expected = [
-        ...["timeout", "timeout", null, null, null, null, null, "timeout"],
-        ...["timeout", "timeout", null, null]
-      ]
+      const model = "timeout"
+      const expected = [model, model, null, null, null, null, null, model, model, model, null, null]
       for (const status of ["timeout", "failed"] as const) {
         assert.deepStrictEqual(yield* brokenBy(rollouts, status), expected)
       }

@@ -1,3 +1,4 @@
+import * as SqlClient from "@effect/sql/SqlClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { costOf } from "../../src/domain/Prices.js"
@@ -13,6 +14,8 @@ const answer = (usage?: object) =>
     choices: [{ index: 0, message: { role: "assistant", content: "4" }, finish_reason: "stop" }],
     ...(usage !== undefined && { usage })
   }))
+
+const crashed = "c".repeat(16)
 
 describe("What calls used", () => {
   it.scopedLive("counts those apart that say nothing of it, and those that nobody priced", () =>
@@ -30,7 +33,9 @@ describe("What calls used", () => {
       yield* record(answer().subarray(0, 20), { state: "client_cancel" })
       yield* record(answer().subarray(0, 20), { state: "upstream_cut" })
       // Nobody was there for the answer.
-      yield* record(Buffer.alloc(0), { state: "unknown_after_crash", statusCode: null })
+      yield* record(Buffer.alloc(0), { spanId: crashed, state: "timeout", statusCode: null })
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`UPDATE spans SET state = 'unknown_after_crash' WHERE span_id = ${crashed}`
       yield* record(Buffer.alloc(0), { state: "client_cancel", statusCode: null })
       yield* record(Buffer.alloc(0), { state: "timeout", statusCode: 504 })
       // These used nothing.

@@ -60,7 +60,6 @@ const unused = () => Effect.dieMessage("the simulation does not ask for this")
 const findings: typeof RunFindings.Service = {
   of: unused,
   takenUpAgain: unused,
-  broken: unused,
   unheard: () => Effect.succeed(null),
   isHeard: unused,
   fatesOf: unused,

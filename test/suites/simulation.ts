@@ -60,6 +60,7 @@ const unused = () => Effect.dieMessage("the simulation does not ask for this")
 const findings: typeof RunFindings.Service = {
   of: unused,
   takenUpAgain: unused,
+  outage: unused,
   unheard: () => Effect.succeed(null),
   isHeard: unused,
   fatesOf: unused,

@@ -40,6 +40,8 @@ const exitOnSecondSignal = () => {
   }
   process.on("SIGINT", onSignal)
   process.on("SIGTERM", onSignal)
+  // Of a terminal that was closed: nobody will ask again, and the work is to end in order all the same.
+  process.on("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
 }
 
 const isUntilStopped = (mode: Mode) => mode._tag === "command" ? mode.untilStopped : mode._tag === "proxy"

@@ -177,7 +177,7 @@ describe("tau --prompt-optimization-proxy-server", () => {
       assert.strictEqual(yield* proxy.exit, 0)
     }))
 
-  it.scopedLive("says how many calls it broke off that did not finish in time when it was told to stop", () =>
+  it.scopedLive("says how many calls it broke off that did not finish in time when its terminal was closed", () =>
     Effect.gen(function*() {
       const cwd = yield* scratchFolder
       const url = yield* upstream((_req, res) => void res.writeHead(200).write("part"))
@@ -185,7 +185,7 @@ describe("tau --prompt-optimization-proxy-server", () => {
       const proxy = yield* startTau(cwd, [...proxyFlags, ...flags, "shutdownGraceMs=200"])
       const origin = yield* printed(proxy, listening)
       const { body } = yield* Effect.promise(() => request(`${origin}/v1/models`))
-      proxy.process.kill("SIGTERM")
+      proxy.process.kill("SIGHUP")
       assert.strictEqual(yield* Effect.promise(() => body.text().then(() => "whole", () => "broken")), "broken")
       assert.strictEqual(yield* proxy.exit, 0)
       assert.include(proxy.stderr(), "tau: 1 call under way broken off after 0.2 s")

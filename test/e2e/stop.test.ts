@@ -231,14 +231,14 @@ describe("stopping", () => {
       assert.deepStrictEqual(query(folder, "SELECT 1 FROM rollouts WHERE failures > 0"), [])
     }), 60_000)
 
-  it.scopedLive("stops a paused run, which stays paused until it is resumed", () =>
+  it.scopedLive("stops a paused run, which stays paused until resumed", () =>
     Effect.gen(function*() {
       const folder = yield* slowRun(4, 1_000)
       const command = yield* running(folder)
       want(folder, "pause")
       yield* told(command, /^paused on request/m)
       yield* eventually("no runner at work", Effect.map(busyRunners(folder), (busy) => busy === 0 ? true : undefined))
-      command.process.kill("SIGTERM")
+      command.process.kill("SIGHUP")
       assert.strictEqual(yield* command.exit, 1)
       assert.match(command.stderr(), /^stopped with [1-3] of 4 rollouts finished; nothing was under way; /m)
       want(folder, "run")

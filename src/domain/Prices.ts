@@ -17,8 +17,8 @@ export interface ModelUsage {
   readonly model: string | null
   readonly inputTokens: number
   readonly outputTokens: number
-  /** What the upstream itself said it cost, in dollars; 0 where it says nothing. */
-  readonly cost: number
+  /** What the upstream itself said it cost, in dollars; null where it says nothing. */
+  readonly cost: number | null
   /** Calls that said what they used. None where it is left out. */
   readonly metered?: number
   /** Calls that were answered well without a word on what they used: that is not in the sums. None where it is left out. */
@@ -89,9 +89,10 @@ export const costOf = (usage: ReadonlyArray<ModelUsage>, own: OwnPrices): Cost =
   for (const { brokenOff = 0, cost, inputTokens, metered = 0, model, outputTokens, unmetered = 0 } of usage) {
     const price = model === null ? undefined : priceOf(own, model)
     unmeteredCalls += unmetered + brokenOff
-    if (cost > 0) usd += cost
+    // Of calls that are billed elsewhere, under a key of one's own, gateways say 0: a price that is known counts.
+    if (cost !== null && cost > 0) usd += cost
     else if (price !== undefined) usd += (inputTokens * price.input + outputTokens * price.output) / 1e6
-    else if (inputTokens + outputTokens > 0) {
+    else if (cost === null && inputTokens + outputTokens > 0) {
       unpriced ??= model ?? "a model without a name"
       unpricedCalls += metered
     }

@@ -13,7 +13,7 @@ export interface Usage extends ModelUsage {
 export const usageColumns = (sql: SqlClient.SqlClient) =>
   sql`s.model, coalesce(s.attributes ->> ${at(GenAi.callRole)} = 'judge', 0) AS is_judge,
       coalesce(sum(s.input_tokens), 0) AS input_tokens, coalesce(sum(s.output_tokens), 0) AS output_tokens,
-      coalesce(sum(s.attributes ->> ${at(GenAi.usageCost)}), 0.0) AS cost,
+      sum(s.attributes ->> ${at(GenAi.usageCost)}) AS cost,
       count(coalesce(s.input_tokens, s.output_tokens)) AS metered,
       sum(s.state = 'done' AND ${isSilent(sql)}) AS unmetered,
       sum(s.state <> 'done' AND ${isSilent(sql)}) AS broken_off`

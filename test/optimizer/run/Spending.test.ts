@@ -4,7 +4,7 @@ import { priceOf } from "../../../src/domain/Prices.js"
 import { Spending } from "../../../src/optimizer/run/Spending.js"
 
 const unlimited = { tokensMax: Infinity, usdMax: Infinity, secondsMax: Infinity }
-const usage = (inputTokens: number, outputTokens: number, model: string | null = "m", cost = 0) => [
+const usage = (inputTokens: number, outputTokens: number, model: string | null = "m", cost: number | null = null) => [
   { model, isJudge: 0 as const, inputTokens, outputTokens, cost }
 ]
 const prices = { m: { input: 1, output: 10 } }
@@ -51,7 +51,7 @@ describe("Spending", () => {
 
   it("begins nothing more once a model was called that nobody knows the price of, where dollars are limited", () => {
     const spending = new Spending({ ...unlimited, usdMax: 1 }, undefined)
-    spending.addRollout([...usage(0, 0, "refused"), ...usage(10, 1, "reported", 0.001)])
+    spending.addRollout([...usage(0, 0, "refused"), ...usage(10, 1, "reported", 0.001), ...usage(10, 1, "free", 0)])
     assert.isNull(spending.refusal({ rollouts: 1, reflections: 0 }, 0))
     spending.addRollout(usage(10, 1, "mystery"))
     assert.match(spending.refusal({ rollouts: 1, reflections: 0 }, 0)!.detail, /^nobody says what mystery costs/)

@@ -98,7 +98,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       }
       return
     }
-    this.record.statusCode = status
+    this.record.begin(status)
     const isShared = this.outgoing.hasHeader("access-control-allow-origin")
     const head = this.head = new AnswerHead(status, Headers.textOf(controller.rawHeaders), message, isShared)
     this.ending.sizedTo = head.length

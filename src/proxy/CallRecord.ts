@@ -50,8 +50,8 @@ export class CallRecord {
   /** Bytes of the request that are held until it is whole, before any of it is recorded. */
   private held = 0
   private firstByteUs: number | null = null
-  /** On `performance.now()`. */
-  private lastByteAt = 0
+  /** When something of the answer came last, its head or a piece, on `performance.now()`; null before its head. */
+  private heardAt: number | null = null
 
   constructor(
     private readonly settings: RecordSettings,
@@ -63,10 +63,16 @@ export class CallRecord {
     this.opened = settings.recorder.open(intent)
   }
 
+  /** The head of the answer has come. */
+  begin(status: number): void {
+    this.statusCode = status
+    this.heardAt = performance.now()
+  }
+
   /** Takes a piece of the answer in. */
   add(chunk: Buffer): void {
     this.firstByteUs ??= nowUs()
-    this.lastByteAt = performance.now()
+    this.heardAt = performance.now()
     this.chunks += 1
     this.answer.add(chunk)
   }
@@ -142,7 +148,7 @@ export class CallRecord {
       isFirst,
       wasOpened
     }
-    const silentMs = wasWaiting && this.chunks > 0 ? Math.round(performance.now() - this.lastByteAt) : 0
+    const silentMs = wasWaiting && this.heardAt !== null ? Math.round(performance.now() - this.heardAt) : 0
     const special = peculiarityOf(this.replayOf, this.hasDiverged, this.rewrite, this.usageAsked, wasReadOn, silentMs)
     this.settings.recorder.close(
       special === null ? span : { ...span, ...special },

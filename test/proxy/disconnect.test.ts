@@ -131,6 +131,26 @@ describe("A client that leaves", () => {
       }))
   }
 
+  it.scopedLive("has waited for a stream of which only the head came", () =>
+    Effect.gen(function*() {
+      const url = yield* upstream((_req, res) =>
+        res.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders()
+      )
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { origin } = yield* Proxy
+          const { body } = yield* Effect.promise(() => request(`${toBaseUrl(origin, attribution)}/models`))
+          // The answer stands still for so long.
+          yield* Effect.sleep(150)
+          body.on("error", () => {}).destroy()
+          const { attributes, state } = yield* oneSpan
+          assert.strictEqual(state, "client_cancel")
+          assert.isAtLeast(attributes["tau.silent_ms"] as number, 149)
+        })
+      )
+    }))
+
   it.scopedLive("leaves an answer that is read on to its end where that is wanted, so that its usage is known", () =>
     Effect.gen(function*() {
       const { closed, url, write } = yield* told

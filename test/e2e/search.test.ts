@@ -40,13 +40,13 @@ interface Told {
 /** The summary, `tau report`, `tau candidates` and `tau lineage` tell what the store knows. */
 const assertTold = (folder: string, stdout: string, result: Result) =>
   Effect.gen(function*() {
-    const summary = JSON.parse(stdout) as { readonly scores: ReadonlyArray<unknown>; readonly search: Told }
-    assert.deepStrictEqual(summary.scores, [])
+    const { failures, scores, search } = JSON.parse(stdout) as Record<"failures" | "scores" | "search", object>
+    assert.deepStrictEqual(scores, [])
     const store = `--store=${storeIn(folder)}`
     const again = yield* tau(folder, ["report", store, "--json"])
     assert.strictEqual(again.code, 0, again.stderr)
     const told = JSON.parse(again.stdout) as Told
-    assert.deepStrictEqual(told, summary.search)
+    assert.deepStrictEqual<object>(told, { ...search, failures })
     assert.strictEqual(told.budget.rollouts.spent, result.spent.rollouts)
     const { decision, guard_rails: guardRails } = told.gate
     assert.deepStrictEqual([decision, ...guardRails.map(({ name }) => name)], ["promote", "tokens", "failures"])
@@ -269,10 +269,10 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       yield* eventually("work", Effect.sync(() => finishedIn(folder) >= 20 ? true : undefined))
       yield* tau(folder, ["--prompt-optimization-control-cancel", "--prompt-optimization-control-state-dir=."])
       assert.strictEqual(yield* command.exit, 1, command.stderr())
-      const { search } = JSON.parse(command.stdout()) as { readonly search: Record<string, unknown> }
+      const { failures, search } = JSON.parse(command.stdout()) as Record<"failures" | "search", object>
       assert.deepInclude(search, { ended: "cancelled", stopped: null })
       const told = yield* tau(folder, ["report", `--store=${storeIn(folder)}`, "--json"])
-      assert.deepStrictEqual(JSON.parse(told.stdout), search)
+      assert.deepStrictEqual(JSON.parse(told.stdout), { ...search, failures })
     }))
 
   it.scopedLive("refuses to go on when the search has changed", () =>

@@ -9,7 +9,7 @@ const [, section] = /^### The report as JSON\n([^]*?)^## /m.exec(page)!
 
 describe("docs/optimizers.md", () => {
   it("has every field of a report as JSON, and no other", () => {
-    const told = JSON.parse(searchJson(report)) as Record<string, unknown>
+    const told = JSON.parse(searchJson(report, { failures: [] })) as Record<string, unknown>
     const fields = [...section!.matchAll(/^\| (`[^|]*) \|/gm)].flatMap(([, names]) => names!.match(/(?<=`)\w+/g)!)
     assert.sameMembers(fields, Object.keys(told))
     const nested = [told["gate"], told["budget"], (told["candidates"] as ReadonlyArray<unknown>)[0], told["winner"]]

@@ -1,5 +1,6 @@
 import * as SqlClient from "@effect/sql/SqlClient"
 import { assert, describe, it } from "@effect/vitest"
+import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { costOf } from "../../src/domain/Prices.js"
 import { SearchStore } from "../../src/store/SearchStore.js"
@@ -35,7 +36,10 @@ describe("What calls used", () => {
       // Nobody was there for the answer.
       yield* record(Buffer.alloc(0), { spanId: crashed, state: "timeout", statusCode: null })
       const sql = yield* SqlClient.SqlClient
-      yield* sql`UPDATE spans SET state = 'unknown_after_crash' WHERE span_id = ${crashed}`
+      const [main] = yield* sql<{ file: string }>`SELECT file FROM pragma_database_list`
+      const store = new Database(main!.file)
+      store.prepare("UPDATE spans SET state = 'unknown_after_crash' WHERE span_id = ?").run(crashed)
+      store.close()
       yield* record(Buffer.alloc(0), { state: "client_cancel", statusCode: null })
       yield* record(Buffer.alloc(0), { state: "timeout", statusCode: 504 })
       // These used nothing.

@@ -3,6 +3,7 @@
  * evidence that does not suffice, which is not the same as a worse checkpoint.
  */
 import { Draws, shuffled } from "../statistics/Draws.js"
+import { snakeName } from "../store/RowJson.js"
 import type { BenchmarkReport } from "./BenchmarkReport.js"
 import { compare, type ComparisonOptions } from "./Comparison.js"
 import { timeText } from "./Fields.js"
@@ -99,15 +100,6 @@ const drift = (values: ReadonlyArray<number>) =>
 
 const readingJson = ({ meanDelta, n, pValue, seed }: Reading) => ({ seed, n, p_value: pValue, mean_delta: meanDelta })
 
-/** What outside tools read of `failed`, and people. */
-const failedNames: Readonly<Record<Stability["failed"][number], string>> = {
-  seedPValueRange: "seed_p_value_range",
-  seedRewardDeltaRange: "seed_reward_delta_range",
-  adjacentPValueDrift: "adjacent_p_value_drift",
-  adjacentRewardDeltaDrift: "adjacent_reward_delta_drift",
-  tooFewCases: "too_few_cases"
-}
-
 export const stabilityJson = (found: Stability, bands: Bands, runId: string, generatedAtMs: number) => ({
   schema_version: 1,
   artifact_kind: "m24_rl_benchmark_stability",
@@ -129,6 +121,6 @@ export const stabilityJson = (found: Stability, bands: Bands, runId: string, gen
     readings: found.bySize.map(readingJson)
   },
   stable: found.failed.length === 0,
-  failed_bands: found.failed.map((name) => failedNames[name]),
+  failed_bands: found.failed.map(snakeName),
   verdict: found.failed.length === 0 ? "stable within the configured bands" : "insufficiently stable evidence"
 })

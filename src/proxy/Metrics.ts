@@ -1,6 +1,7 @@
 /** What the proxy counts for Prometheus: plain numbers on the hot path, text only when somebody asks. */
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { type Endpoint, endpointOf, socketEndpointOf } from "../openai/Endpoint.js"
+import { snakeName } from "../store/RowJson.js"
 import type { FinishedSpan } from "../store/writer/spans.js"
 import { type Refusal, refusals } from "./ProxyError.js"
 
@@ -138,7 +139,7 @@ export class Metrics {
     })
     page.family("tau_requests_refused_total", "counter", "Calls that were not forwarded, by reason.")
     for (const reason of Object.keys(refusals) as Array<Refusal>) {
-      page.sample(`tau_requests_refused_total{reason="${snake(reason)}"}`, this.refused.get(reason) ?? 0)
+      page.sample(`tau_requests_refused_total{reason="${snakeName(reason)}"}`, this.refused.get(reason) ?? 0)
     }
     if (gauges.rewrites.length > 0) {
       page.family("tau_rewrites_total", "counter", "Calls by rule of `rewrite`, and whether it found its text.")
@@ -224,5 +225,3 @@ class Page {
 
 /** As the text format wants it. */
 const labelValue = (text: string) => text.replaceAll("\\", "\\\\").replaceAll("\"", "\\\"").replaceAll("\n", "\\n")
-
-const snake = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)

@@ -10,7 +10,7 @@ import type { Comparison } from "../../evidence/Comparison.js"
 import { type ComparedExample, compareRuns, type RunComparison } from "../../evidence/RunComparison.js"
 import { mean } from "../../statistics/Moments.js"
 import { type CountedRollout, RolloutStore } from "../../store/RolloutStore.js"
-import { isScored, snake, snakeName, type Totals, totalsOf } from "../../store/RowJson.js"
+import { isScored, snake, type Totals, totalsOf } from "../../store/RowJson.js"
 import { RunFindings } from "../../store/RunFindings.js"
 import { type Run, RunReader } from "../../store/RunReader.js"
 import { CommandFailed } from "../CliError.js"
@@ -274,7 +274,7 @@ const comparedJson = (baseline: Side, other: Side, found: RunComparison) => {
       alpha,
       baseline_mean_score: meanScores.baseline,
       mean_score: meanScores.run,
-      ...Object.fromEntries(Object.entries(figures).map(([name, value]) => [snakeName(name), value])),
+      ...snake(figures),
       low: bounds.low,
       high: bounds.high,
       effects

@@ -135,15 +135,13 @@ const attempts = (timeout: Duration.Duration, attemptsMax: number) =>
 
     /** Why nothing that came of an attempt counts: its calls could not be recorded, and so were refused. Null where it does. */
     const refusalOf = ({ attemptId }: Claim, hasFailed: boolean) =>
-      Effect.suspend(() => {
+      Effect.gen(function*() {
         const refusal = endpoint.refusal()
         if (refusal === null || hasFailed) {
-          return Effect.succeed(refusal)
+          return refusal
         }
         // An agent that goes on without its model; what one had an answer for is kept until it can be written.
-        const isHeard = whenWritable(findings.isHeard(attemptId))
-        return Effect.map(isHeard, (heard) =>
-          heard ? null : refusal)
+        return (yield* whenWritable(findings.isHeard(attemptId))) ? null : refusal
       })
 
     return ({ claim, confirm, lose }: Lease) =>
@@ -154,7 +152,8 @@ const attempts = (timeout: Duration.Duration, attemptsMax: number) =>
             Effect.map(score(claim, execution), (scored) => ({ output: execution.output, ...scored }))
           ),
           Effect.map(Either.right),
-          Effect.catchTag("AttemptFailed", "RolloutRejected", (failure) => Effect.succeed(Either.left(failure)))
+          Effect.catchTag("AttemptFailed", "RolloutRejected", (failure) =>
+            Effect.succeed(Either.left(failure)))
         )
         yield* confirm
         starting.withdraw()

@@ -35,7 +35,7 @@ export class AnswerBody {
   }
 
   /** The client takes its bytes more slowly than they come. */
-  get isWaiting(): boolean {
+  get isHeldUp(): boolean {
     return this.isPaused
   }
 

@@ -379,7 +379,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       head,
       requestEncoding: incoming.headers["content-encoding"],
       wasReadOn: readOn?.hasRead(record.answerBytes) === true,
-      wasWaiting: state === "client_cancel" && readOn === null && !this.body.isWaiting,
+      wasWaiting: state === "client_cancel" && readOn === null && !this.body.isHeldUp,
       isFirst
     }, done)
   }

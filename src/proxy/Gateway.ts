@@ -74,7 +74,14 @@ export class Gateway {
     this.budget = new RecordingBudget(limits.recordingBytesMax)
     this.recorder = new SpanRecorder(writer, process, this.metrics, this.budget, options)
     this.watch = new StoreWatch(process.path, this.recorder, limits, options.warn)
-    this.route = { dispatcher, limits, asksUsage: options.streamUsage === "ask", journal, rewriter }
+    this.route = {
+      dispatcher,
+      limits,
+      asksUsage: options.streamUsage === "ask",
+      journal,
+      rewriter,
+      begun: process.begun
+    }
     this.settings = {
       recorder: this.recorder,
       recordedBytesMax: limits.recordedBytesMax,

@@ -1,7 +1,7 @@
 /** What the two bodies of a model call say, as attributes of its span. */
 import { finishReasons, modelOf, reasoningText, responseIdOf, toolNames, type Usage } from "./ChatCompletion.js"
 import { GenAi, type GenAiName } from "./GenAi.js"
-import { at, isObject, listAt, numberAt, textAt } from "./Json.js"
+import { at, isObject, listAt, numberAt, textAt, textJson } from "./Json.js"
 
 /** Longest text and longest list that an attribute keeps; the bodies hold the rest. */
 const textMax = 1024
@@ -70,9 +70,10 @@ export class Attributes {
     for (let place = 0; place < names.length; place++) {
       if (place > 0) text += ","
       text += quoted.get(names[place]!)!
-      const value = values[place]
+      const value = clean === undefined ? values[place] : cleaned(values[place], clean)
       if (typeof value === "number") text += Number.isFinite(value) ? String(value) : "null"
-      else text += JSON.stringify(clean === undefined ? value : cleaned(value, clean)) ?? "null"
+      else if (typeof value === "string") text += textJson(value)
+      else text += JSON.stringify(value) ?? "null"
     }
     return `${text}}`
   }

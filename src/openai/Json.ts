@@ -78,6 +78,12 @@ export const parseEach = (texts: ReadonlyArray<string>): ReadonlyArray<unknown> 
   return texts.map((text) => parseJson(text))
 }
 
+/** The JSON of a text: `JSON.stringify` takes twice as long to find that nothing in it needs an escape, as in nearly all. */
+export const textJson = (text: string): string => needsEscape.test(text) ? JSON.stringify(text) : `"${text}"`
+
+/** Beyond ASCII nothing need be, but lone halves of a character. */
+const needsEscape = /[^ !#-[\]-~]/
+
 const decoder = new TextDecoder()
 
 /** The UTF-8 text of these bytes, without its byte order mark; what is not UTF-8 becomes U+FFFD. */

@@ -3,7 +3,8 @@ import * as Effect from "effect/Effect"
 import { spawnSync } from "node:child_process"
 import { closeSync, constants, openSync, readdirSync, readFileSync, readSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { AttributionLog } from "../../src/store/writer/AttributionLog.js"
+import { AttributionLog, noteForLog, takeNoted } from "../../src/store/writer/AttributionLog.js"
+import type { FinishedSpan } from "../../src/store/writer/spans.js"
 import { scratchFolder } from "../support/store.js"
 
 /** A pipe that takes so many bytes and no more until it is read, as a disk does until there is room again. */
@@ -72,4 +73,54 @@ describe("AttributionLog", () => {
       assert.strictEqual(log.state.lost, 21)
       close()
     }))
+
+  it("tells of a call what there is to tell, whatever its texts hold", () => {
+    const odd = "a\"b\\c\n\u0000\u2028é日\ud800"
+    const call = {
+      endTimeUs: 1_795_661_447_560_821,
+      startTimeUs: 1_795_661_447_060_321,
+      method: "POST",
+      path: `/v1/${odd}`,
+      upstreamUrl: "http://127.0.0.1:1/v1",
+      rolloutId: odd,
+      attemptId: "r:attempt-1",
+      clientSequenceId: null,
+      traceId: odd,
+      requestBytes: 7,
+      responseBytes: 0,
+      statusCode: null,
+      errorCode: null,
+      errorMessage: null
+    }
+    const line = {
+      schema_version: 1,
+      timestamp_unix_ms: 1_795_661_447_560,
+      method: "POST",
+      path: `/v1/${odd}`,
+      upstream_url: "http://127.0.0.1:1/v1",
+      rollout_id: odd,
+      attempt_id: "r:attempt-1",
+      sequence_id: null,
+      trace_id: odd,
+      request_bytes: 7,
+      response_bytes: 0,
+      duration_ms: 501
+    }
+    const linesOf = (more: object) => {
+      noteForLog({ ...call, ...more } as unknown as FinishedSpan)
+      return takeNoted()
+    }
+    assert.deepStrictEqual(linesOf({}), [JSON.stringify(line)])
+    assert.deepStrictEqual(
+      linesOf({ clientSequenceId: 3, statusCode: 200, replayOf: odd, errorCode: "upstream_cut", errorMessage: odd }),
+      [JSON.stringify({
+        ...line,
+        sequence_id: 3,
+        status_code: 200,
+        replay_of: odd,
+        error_code: "upstream_cut",
+        error_message: odd
+      })]
+    )
+  })
 })

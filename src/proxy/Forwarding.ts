@@ -1,7 +1,6 @@
 import type { IncomingMessage } from "node:http"
 import type { Readable } from "node:stream"
 import type { Dispatcher } from "undici"
-import type { BegunCalls } from "../store/BegunCalls.js"
 import type { SpanIntent } from "../store/writer/spans.js"
 import type { Call } from "./Call.js"
 import * as Headers from "./Headers.js"
@@ -20,8 +19,6 @@ export interface Route {
   readonly asksUsage: boolean
   readonly journal: Journal | null
   readonly rewriter: Rewriter | null
-  /** No call goes upstream before it is noted. */
-  readonly begun: BegunCalls
 }
 
 /** One request that is to go through. */
@@ -80,15 +77,8 @@ export class Forwarding {
     const { journal } = this.route
     // A body too long to be recorded whole has no equal among the recorded.
     if (journal !== null && this.isRetraced && (body === null || Buffer.isBuffer(body))) {
-      answerAgain(journal, this.call, this.outbound.intent, body, () => this.sendNoted(body))
-    } else this.sendNoted(body)
-  }
-
-  private sendNoted(body: Buffer | Readable | null) {
-    this.route.begun.whenNoted(() => {
-      // Its client may have left meanwhile.
-      if (!this.call.isOver) this.send(body)
-    })
+      answerAgain(journal, this.call, this.outbound.intent, body, () => this.send(body))
+    } else this.send(body)
   }
 
   private send(body: Buffer | Readable | null) {

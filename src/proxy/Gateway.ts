@@ -74,14 +74,7 @@ export class Gateway {
     this.budget = new RecordingBudget(limits.recordingBytesMax)
     this.recorder = new SpanRecorder(writer, process, this.metrics, this.budget, options)
     this.watch = new StoreWatch(process.path, this.recorder, limits, options.warn)
-    this.route = {
-      dispatcher,
-      limits,
-      asksUsage: options.streamUsage === "ask",
-      journal,
-      rewriter,
-      begun: process.begun
-    }
+    this.route = { dispatcher, limits, asksUsage: options.streamUsage === "ask", journal, rewriter }
     this.settings = {
       recorder: this.recorder,
       recordedBytesMax: limits.recordedBytesMax,

@@ -44,7 +44,7 @@ export class SocketCall {
     this.streamId = asked?.event.streamId ?? null
     this.eventId = asked?.event.eventId ?? null
     if (asked !== null) this.request.add(asked.message.bytes, asked.message.length)
-    this.opened = recorder.openAtOnce(intent)
+    this.opened = recorder.open(intent)
   }
 
   /**

@@ -80,17 +80,8 @@ export class SpanRecorder {
     return this.writer.health().logFailure
   }
 
-  /** Takes the intent of a call that goes nowhere before it is noted (`BegunCalls.whenNoted`). */
   open(intent: SpanIntent): Opened {
-    return this.opened(intent, this.process.begun.gather(intent))
-  }
-
-  /** Takes the intent of a call that goes on at once. */
-  openAtOnce(intent: SpanIntent): Opened {
-    return this.opened(intent, this.process.begun.begin(intent))
-  }
-
-  private opened(intent: SpanIntent, place: number): Opened {
+    const place = this.process.begun.begin(intent)
     if (!this.isRequired && this.isOverfull()) return new Opened(null, place)
     const pending = this.writer.submit("openSpan", intent, {
       nowMs: Math.floor(intent.startTimeUs / 1000),

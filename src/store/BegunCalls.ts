@@ -2,28 +2,18 @@ import { closeSync, openSync, rmSync, writeSync } from "node:fs"
 import { withoutQuery } from "../openai/Endpoint.js"
 import { type RedactionRules, Redactor } from "../openai/Redaction.js"
 import { redacted } from "../openai/Secrets.js"
-import { NotePlaces } from "./NotePlaces.js"
 import { bareNoteOf, begunFilesFor, noteOf, pathlessNoteOf, placeBytes } from "./writer/begunNotes.js"
 import type { SpanIntent } from "./writer/spans.js"
 
-/**
- * What a process notes of its calls before they go anywhere (`writer/begunCalls.ts`). Plain functions: this runs for every call.
- *
- * The notes of calls that begin in one turn of the event loop are written as one: a write costs as much as the rest of a note.
- */
+/** What a process notes of its calls before they go anywhere (`writer/begunCalls.ts`). Plain functions: this runs for every call. */
 export class BegunCalls {
   private readonly redactor: Redactor
   private readonly hasOwnPatterns: boolean
-  private readonly places = new NotePlaces()
-  /** Notes that are not written yet, each as far from the one before it as in the file. */
-  private readonly buffer = Buffer.alloc(gatheredMax * placeBytes)
-  private gathered = 0
-  private firstGathered = 0
-  /** Bytes of the last of them. */
-  private lastBytes = 0
-  private turn: NodeJS.Immediate | null = null
-  /** What waits for the notes of this turn. */
-  private leaving: Array<() => void> = []
+  private readonly buffer = Buffer.alloc(placeBytes)
+  /** Places whose notes are of calls that have ended, and places without a note. */
+  private ended: Array<number> = []
+  private readonly empty: Array<number> = []
+  private places = 0
   /** In memory and beside the store, by the names that the store has at the first note. */
   private files: readonly [NoteFile, NoteFile] | null = null
   /** Places from this one on are beside the store. */
@@ -36,138 +26,89 @@ export class BegunCalls {
     this.hasOwnPatterns = rules.patterns.length > 0
   }
 
-  /** Notes a call, with those of this turn, and answers the place of the note, for `end`; -1 where none can be written now. */
-  gather(intent: SpanIntent): number {
-    if (performance.now() < this.retryAt) return -1
-    const place = this.places.take()
-    if (this.gathered === gatheredMax || place !== this.firstGathered + this.gathered) this.write()
-    if (this.gathered === 0) this.firstGathered = place
-    this.lastBytes = this.bytesOf(intent, this.gathered * placeBytes)
-    this.gathered += 1
-    // A call that is the only one has nobody to wait for.
-    if (this.places.taken === 1) this.write()
-    else this.turn ??= setImmediate(this.endOfTurn)
-    return place
-  }
-
-  /** Has something done once the calls that were handed in are noted, as far as they can be. */
-  whenNoted(then: () => void): void {
-    if (this.gathered === 0) then()
-    else this.leaving.push(then)
-  }
-
-  /** Notes a call at once; -1 where no note could be written. */
+  /** Answers the place of the note, for `end`; -1 where none could be written. */
   begin(intent: SpanIntent): number {
-    const place = this.gather(intent)
-    this.write()
-    if (place === -1 || performance.now() >= this.retryAt) return place
-    this.places.leave(place)
+    if (performance.now() < this.retryAt) return -1
+    const place = this.ended.pop() ?? this.empty.pop() ?? this.places++
+    if (this.write(place, this.bytesOf(intent))) return place
+    this.retryAt = performance.now() + retryMs
+    this.empty.push(place)
     return -1
   }
 
   /** The call has a row, or is lost: its place is free, and its note says nothing new. */
   end(place: number): void {
-    if (place !== -1) this.places.leave(place)
+    if (place !== -1) this.ended.push(place)
   }
 
   /** Takes away the notes of calls that have ended. To be called now and then: their rows may be deleted, and must not come back. */
   tidy(): void {
-    this.write()
     if (this.retryAt > performance.now()) return
-    for (const place of this.places.clear()) this.writeOne(place, emptyNote, 0, emptyNote.length)
-  }
-
-  private readonly endOfTurn = () => {
-    this.turn = null
-    this.write()
-    const { leaving } = this
-    this.leaving = []
-    for (const then of leaving) then()
+    this.buffer[0] = lineEnd
+    for (const place of this.ended) {
+      this.write(place, 1)
+      this.empty.push(place)
+    }
+    this.ended = []
   }
 
   /** Every call has ended. */
   close(): void {
     this.retryAt = Number.POSITIVE_INFINITY
-    this.gathered = 0
     this.files?.forEach((file) => file.close())
   }
 
-  /** Puts the note of a call into the buffer, and answers its length. Nothing is written of what may hold a secret. */
-  private bytesOf(intent: SpanIntent, offset: number): number {
+  /** Puts the note of a call into the buffer. Nothing is written of what may hold a secret. */
+  private bytesOf(intent: SpanIntent): number {
     const note = noteOf(intent)
     const redactor = this.redactor.knowing(intent.secrets ?? none)
     // Escapes hide what they stand for; a text between tabs needs none.
     const isSafe = !note.includes("%") && redactor.isCleanJson(note)
-    const bytes = isSafe ? this.put(note, offset) : 0
-    return bytes > 0 ? bytes : this.lessOf(intent, redactor, offset)
+    const bytes = isSafe ? this.put(note) : 0
+    return bytes > 0 ? bytes : this.lessOf(intent, redactor)
   }
 
   /** The same with less in it: as much as may be, and fits. */
-  private lessOf(intent: SpanIntent, redactor: Redactor, offset: number): number {
+  private lessOf(intent: SpanIntent, redactor: Redactor): number {
     // Patterns of one's own may take long, and every other call waits for this one.
     if (!this.hasOwnPatterns) {
       const clean = cleanOf(intent, redactor)
-      const bytes = this.put(noteOf(clean), offset) || this.put(pathlessNoteOf(clean), offset)
+      const bytes = this.put(noteOf(clean)) || this.put(pathlessNoteOf(clean))
       if (bytes > 0) return bytes
     }
-    return this.put(bareNoteOf(intent), offset)
+    return this.put(bareNoteOf(intent))
   }
 
   /** 0 where it does not fit. */
-  private put(note: string, offset: number): number {
+  private put(note: string): number {
     // At most three bytes for each unit of UTF-16.
     if (note.length * 3 >= placeBytes && Buffer.byteLength(note) >= placeBytes) return 0
-    const bytes = this.buffer.write(note, offset)
-    this.buffer[offset + bytes] = lineEnd
+    const bytes = this.buffer.write(note)
+    this.buffer[bytes] = lineEnd
     return bytes + 1
   }
 
-  /** Writes what is gathered. */
-  private write(): void {
-    const { buffer, firstGathered, gathered, lastBytes } = this
-    if (gathered === 0) return
-    this.gathered = 0
-    const last = (gathered - 1) * placeBytes
-    const isInMemory = firstGathered + gathered <= this.besideFrom
-    if (isInMemory && this.writeInMemory(firstGathered, buffer, 0, last + lastBytes)) return
-    for (let note = 0; note < gathered; note++) {
-      const offset = note * placeBytes
-      if (this.writeOne(firstGathered + note, buffer, offset, offset < last ? placeBytes : lastBytes)) continue
-      this.retryAt = performance.now() + retryMs
-      return
-    }
-  }
-
-  private writeOne(place: number, buffer: Buffer, offset: number, bytes: number): boolean {
-    if (place < this.besideFrom) {
-      if (this.writeInMemory(place, buffer, offset, bytes)) return true
+  private write(place: number, bytes: number): boolean {
+    const [inMemory, beside] = this.files ??= filesFor(this.storePath, this.processId)
+    try {
+      if (place < this.besideFrom) {
+        inMemory.write(this.buffer, bytes, place)
+        return true
+      }
+    } catch {
       // There is no such folder, or no room in it for one more place: those before stay where they are.
       this.besideFrom = place
     }
-    return tryTo(() => this.noteFiles[1].write(buffer, offset, bytes, place))
-  }
-
-  private writeInMemory(place: number, buffer: Buffer, offset: number, bytes: number): boolean {
-    return tryTo(() => this.noteFiles[0].write(buffer, offset, bytes, place))
-  }
-
-  private get noteFiles(): readonly [NoteFile, NoteFile] {
-    return this.files ??= filesFor(this.storePath, this.processId)
+    try {
+      beside.write(this.buffer, bytes, place)
+      return true
+    } catch {
+      // On a full disk, say: what is committed tells of the calls, as far as it goes.
+      return false
+    }
   }
 }
 
-/** False where it throws: on a full disk, say, where what is committed tells of the calls, as far as it goes. */
-const tryTo = (write: () => void): boolean => {
-  try {
-    write()
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** Most notes that are written as one. */
-const gatheredMax = 16
 const retryMs = 10_000
 
 /** Made with the first note in it. */
@@ -176,10 +117,9 @@ class NoteFile {
 
   constructor(private readonly path: string) {}
 
-  write(buffer: Buffer, offset: number, bytes: number, place: number): void {
+  write(buffer: Buffer, bytes: number, place: number): void {
     this.descriptor ??= openSync(this.path, "wx", 0o600)
-    const written = writeSync(this.descriptor, buffer, offset, bytes, place * placeBytes)
-    if (written < bytes) throw new Error("there is no room for all of the notes")
+    writeSync(this.descriptor, buffer, 0, bytes, place * placeBytes)
   }
 
   close(): void {
@@ -195,7 +135,6 @@ const filesFor = (storePath: string, processId: string): readonly [NoteFile, Not
 }
 
 const lineEnd = 0x0a
-const emptyNote = Buffer.of(lineEnd)
 const none: ReadonlyArray<string> = []
 
 /** Its texts as the row has them: without what looks like a secret. */

@@ -192,6 +192,8 @@ describe("An answer that is made in the background", () => {
           yield* Effect.promise(() =>
             asked.then(({ body }) => body.on("error", () => {}).once("data", () => leaver.abort()))
           )
+          // Calls are numbered as they get their rows.
+          yield* eventually("its row", Effect.sync(() => rowsOf(path, "SELECT 1 FROM spans").length === 1 || undefined))
           yield* get(url)
           // Something else of the answer, which says nothing of its end.
           yield* get(url, "/responses/resp_1/input_items")

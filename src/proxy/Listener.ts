@@ -108,6 +108,8 @@ export const stop = (server: Server, gateway: Listener, { limits, warn }: ProxyO
     }, limits.shutdownGraceMs)
     const looking = setInterval(look, 50)
     gateway.retire()
+    // Half a head of a request is no call, and is not waited for either.
+    server.headersTimeout = 1
     // Not as the HTTP server's own, which closes idle connections first.
     NetServer.prototype.close.call(server, () => {
       isClosed = true

@@ -4,10 +4,15 @@ import * as Fiber from "effect/Fiber"
 import { once } from "node:events"
 import { createServer } from "node:http"
 import { type AddressInfo, connect } from "node:net"
+import { join } from "node:path"
 import type { UnderWay } from "../../src/proxy/CallClock.js"
 import { type Connection, type Listener, stop } from "../../src/proxy/Listener.js"
 import { Members } from "../../src/proxy/Members.js"
 import { defaultLimits, type ProxyOptions } from "../../src/proxy/ProxyOptions.js"
+import { proxyAt } from "../support/proxy.js"
+import { scratchFolder } from "../support/store.js"
+import { upstream } from "../support/upstream.js"
+import { sending, until } from "../support/webSocketClient.js"
 
 /** More than the system holds for a client that does not read. */
 const bytes = 16 * 1024 * 1024
@@ -63,5 +68,23 @@ describe("A proxy that stops", () => {
       const [connection] = gateway.connections
       yield* stop(server, gateway, options(50))
       assert.isTrue(connection!.socket.destroyed)
+    }))
+
+  it.scopedLive("waits for no client that has sent half of a request's head", () =>
+    Effect.gen(function*() {
+      const server = yield* upstream(() => {})
+      const folder = yield* scratchFolder
+      const limits = { ...defaultLimits, shutdownGraceMs: 4_000 }
+      const client = yield* Effect.provide(
+        Effect.gen(function*() {
+          const half = yield* sending("GET /training/proxy/health HTTP/1.1\r\nhost: localhost\r\n\r\nGET / HT")
+          yield* until("the answer to the first", () => half.bytes().includes("HTTP/1.1 200"))
+          return half
+        }),
+        proxyAt(join(folder, "store.sqlite"), server, { limits })
+      )
+      // When its patience ends, it closes without a word.
+      yield* until("the end", () => client.state() !== "open")
+      assert.include(client.bytes().toString(), "HTTP/1.1 408 Request Timeout")
     }))
 })

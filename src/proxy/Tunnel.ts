@@ -233,7 +233,7 @@ export class Tunnel implements UnderWay {
     const isClients = this.leaver === "client" || (this.leaver === null && this.clientEnded)
     const state = ended === "upstream_cut" && isClients ? "client_cancel" : ended
     if (isGoodbye) this.calls.closeAll(isClients ? "client_cancel" : "upstream_cut", error)
-    else this.calls.closeAll(state === "done" || state === "refused" ? "timeout" : state, error)
+    else this.calls.closeAll(state, error)
     // A client sees a clean end only of what is recorded; one that is told of trouble hears it at once.
     if (error === null) this.commitsAwaited += 1
     this.close(isGoodbye ? "done" : state, error, () => {

@@ -100,7 +100,7 @@ describe("Proxy, WebSocket connections that are refused or ended", () => {
             "training_proxy_too_many_calls",
             "training_proxy_websocket_idle"
           ])
-          assert.sameMembers(spans.map(({ state }) => state), ["refused", "timeout", "timeout"])
+          assert.sameMembers(spans.map(({ state }) => state), ["refused", "refused", "timeout"])
           // The second call was never asked of the upstream.
           assert.strictEqual(server.peers[0]!.messages.length, 1)
         }),

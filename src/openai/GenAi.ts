@@ -129,7 +129,8 @@ export const attributeMeanings: Readonly<Record<GenAiName, string>> = {
   "tau.response.frames": "frames that the upstream sent, on the span of a WebSocket connection",
   "tau.close_code": "the code of the first close frame, 1005 where it had none; absent when the connection just ended",
   "tau.late": "true when the attempt had ended before the call did",
-  "tau.silent_ms": "how long nothing more had come of an answer that had begun when its client left, from 100 ms on",
+  "tau.silent_ms":
+    "how long nothing more had come of an answer when its client left, from 100 ms on; before an answer over plain HTTP begins, only if it came later",
   "tau.replayed": "true when the answer was one of an earlier attempt, given again: its tokens were counted there",
   "tau.replay_of": "the span whose answer was given again",
   "tau.diverged": "true on the first call that differs from the earlier attempt's: it and all after it went upstream",

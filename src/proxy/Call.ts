@@ -237,7 +237,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     breakOffNow(this.outgoing)
   }
 
-  /** False when it is over already; else its end is from here on the affair of whoever takes it over. */
+  /** False when it is over already; else its end is the affair of whoever takes it over. */
   protected handOver(): boolean {
     if (this.readOn !== null) this.cancel()
     if (this.phase !== "open") return false
@@ -332,7 +332,8 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       // Else the commit ends it.
       if (this.phase !== "committing") this.end()
     } else if (this.settings.drain !== null && this.incoming.complete) {
-      this.readOn = new ReadOn(this.settings.drain, this.record.answerBytes, () => this.cancel())
+      const silentMs = this.record.silentMs(this.body.isHeldUp) ?? performance.now() - this.startedAt
+      this.readOn = new ReadOn(this.settings.drain, this.record.answerBytes, silentMs, () => this.cancel())
       this.body.giveUp()
       this.controller?.resume()
     } else this.cancel()
@@ -379,7 +380,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       head,
       requestEncoding: incoming.headers["content-encoding"],
       wasReadOn: readOn?.hasRead(record.answerBytes) === true,
-      wasWaiting: state === "client_cancel" && readOn === null && !this.body.isHeldUp,
+      silentMs: state === "client_cancel" ? readOn?.silentMs ?? record.silentMs(this.body.isHeldUp) ?? 0 : 0,
       isFirst
     }, done)
   }

@@ -21,8 +21,8 @@ export interface CallEnd {
   readonly head: AnswerHead | null
   readonly requestEncoding: string | undefined
   readonly wasReadOn: boolean
-  /** The client left while the answer stood still, and did not hold it up itself. */
-  readonly wasWaiting: boolean
+  /** So long had its client waited for more of it when it left. */
+  readonly silentMs: number
   /** False where more came after the end that was committed. */
   readonly isFirst: boolean
 }
@@ -77,6 +77,11 @@ export class CallRecord {
     this.answer.add(chunk)
   }
 
+  /** How long a client has waited for more of the answer, unless it holds that up itself; null while none has begun. */
+  silentMs(isHeldUp: boolean): number | null {
+    return this.heardAt === null ? null : isHeldUp ? 0 : performance.now() - this.heardAt
+  }
+
   /** How long the answer is so far, kept or not. */
   get answerBytes(): number {
     return this.answer.bytes
@@ -110,7 +115,7 @@ export class CallRecord {
 
   /** Hands the span in; `done` is told whether it is committed. */
   close(
-    { error, head, isFirst, requestEncoding, state, wasReadOn, wasWaiting }: CallEnd,
+    { error, head, isFirst, requestEncoding, silentMs, state, wasReadOn }: CallEnd,
     done: (committed: boolean) => void
   ): void {
     const { intent } = this
@@ -148,7 +153,6 @@ export class CallRecord {
       isFirst,
       wasOpened
     }
-    const silentMs = wasWaiting && this.heardAt !== null ? Math.round(performance.now() - this.heardAt) : 0
     const special = peculiarityOf(this.replayOf, this.hasDiverged, this.rewrite, this.usageAsked, wasReadOn, silentMs)
     this.settings.recorder.close(
       special === null ? span : { ...span, ...special },

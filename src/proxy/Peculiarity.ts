@@ -4,7 +4,7 @@ import type { FinishedSpan } from "../store/writer/spans.js"
 type Peculiarity = Pick<FinishedSpan, "replayOf" | "hasDiverged" | "rewrite" | "usageAsked" | "wasReadOn" | "silentMs">
 
 /** Shorter pauses are part of every stream. */
-const silentMsMin = 100
+export const silentMsMin = 100
 
 /** What is there of it, for a span; null for the many calls that have nothing of it, whose spans need no copy. */
 export const peculiarityOf = (
@@ -23,6 +23,6 @@ export const peculiarityOf = (
     ...(rewrite !== null && rewrite !== undefined && { rewrite }),
     ...(usageAsked && { usageAsked }),
     ...(wasReadOn && { wasReadOn }),
-    ...(isSilent && { silentMs })
+    ...(isSilent && { silentMs: Math.round(silentMs) })
   }
 }

@@ -2,10 +2,11 @@
 export class ReadOn {
   private readonly timer: NodeJS.Timeout
 
-  /** `from` bytes of it had come when the client left. */
+  /** `from` bytes of it had come when the client left, and nothing more for `silentMs`. */
   constructor(
     private readonly limits: { readonly ms: number; readonly bytesMax: number },
     private readonly from: number,
+    readonly silentMs: number,
     timedOut: () => void
   ) {
     this.timer = setTimeout(timedOut, limits.ms)

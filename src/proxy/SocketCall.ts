@@ -2,6 +2,7 @@ import { lineOf, type SocketEvent } from "../openai/SocketEvents.js"
 import type { FinishedSpan, SpanIntent } from "../store/writer/spans.js"
 import type { Message } from "./MessageReader.js"
 import { nowUs } from "./nowUs.js"
+import { silentMsMin } from "./Peculiarity.js"
 import type { CallError } from "./ProxyError.js"
 import { Recording } from "./Recording.js"
 import type { RecordingBudget } from "./RecordingBudget.js"
@@ -26,6 +27,8 @@ export class SocketCall {
   private readonly last: Recording
   private readonly opened: Opened
   private firstByteUs: number | null = null
+  /** When it began, or something of its answer came last, on `performance.now()`. */
+  private heardAt = performance.now()
   private events = 0
   private responseBytes = 0
   private isTruncated = false
@@ -53,6 +56,7 @@ export class SocketCall {
    */
   add({ bytes, length }: Message, isLast: boolean): void {
     this.firstByteUs ??= nowUs()
+    this.heardAt = performance.now()
     this.events += 1
     this.responseBytes += length + 1
     const { budget, recordedBytesMax } = this.settings
@@ -66,11 +70,14 @@ export class SocketCall {
     this.isTruncated = true
   }
 
+  /** `isHeldUp` where the client itself takes what comes more slowly than that. */
   close(
     state: FinishedSpan["state"],
     error: CallError | null,
+    isHeldUp: boolean,
     done: (committed: boolean) => void
   ): void {
+    const silentMs = state === "client_cancel" && !isHeldUp ? Math.round(performance.now() - this.heardAt) : 0
     const wasOpened = !this.opened.cancel()
     const { last, request, response } = this
     this.settings.recorder.close(
@@ -85,6 +92,7 @@ export class SocketCall {
         requestTruncated: request.isTruncated,
         responseTruncated: this.isTruncated,
         wasOpened,
+        ...(silentMs >= silentMsMin && { silentMs }),
         webSocket: { isCall: true, requestFrames: 0, responseFrames: 0, closeCode: null, unread: null }
       },
       [request.content, last.bytes === 0 ? response.content : Buffer.concat([response.content, last.content])],

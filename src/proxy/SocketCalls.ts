@@ -53,9 +53,10 @@ export class SocketCalls {
   /** The connection is over, and with it the calls that it carried. */
   closeAll(
     state: FinishedSpan["state"],
-    error: CallError | null
+    error: CallError | null,
+    isHeldUp: boolean
   ): void {
-    for (const call of this.calls) call.close(state, error, () => {})
+    for (const call of this.calls) call.close(state, error, isHeldUp, () => {})
     this.calls.clear()
   }
 

@@ -190,7 +190,7 @@ export class Tunnel implements UnderWay {
     this.held.push(chunk.subarray(holdFrom))
     this.upstream.pause()
     this.commitsAwaited += ended.length
-    for (const call of ended) call.close("done", null, (committed) => this.committed(committed))
+    for (const call of ended) call.close("done", null, this.isPaused, (committed) => this.committed(committed))
   }
 
   private send(bytes: Uint8Array) {
@@ -232,8 +232,7 @@ export class Tunnel implements UnderWay {
     const isGoodbye = this.leaver !== null && (ended === "client_cancel" || ended === "upstream_cut")
     const isClients = this.leaver === "client" || (this.leaver === null && this.clientEnded)
     const state = ended === "upstream_cut" && isClients ? "client_cancel" : ended
-    if (isGoodbye) this.calls.closeAll(isClients ? "client_cancel" : "upstream_cut", error)
-    else this.calls.closeAll(state, error)
+    this.calls.closeAll(!isGoodbye ? state : isClients ? "client_cancel" : "upstream_cut", error, this.isPaused)
     // A client sees a clean end only of what is recorded; one that is told of trouble hears it at once.
     if (error === null) this.commitsAwaited += 1
     this.close(isGoodbye ? "done" : state, error, () => {

@@ -151,6 +151,27 @@ describe("A client that leaves", () => {
       )
     }))
 
+  it.scopedLive("has waited also for an answer that is then read on", () =>
+    Effect.gen(function*() {
+      const { url, write } = yield* told
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const call = yield* streamed
+          // The answer stands still for so long.
+          yield* Effect.sleep(150)
+          call.leave()
+          yield* departure
+          write(rest)
+          write(end)
+          const { attributes, state } = yield* oneSpan
+          assert.strictEqual(state, "client_cancel")
+          assert.isAtLeast(attributes["tau.silent_ms"] as number, 149)
+        }),
+        { onDisconnect: "drain" }
+      )
+    }))
+
   it.scopedLive("leaves an answer that is read on to its end where that is wanted, so that its usage is known", () =>
     Effect.gen(function*() {
       const { closed, url, write } = yield* told

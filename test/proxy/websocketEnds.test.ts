@@ -7,7 +7,7 @@ import { finishedSpans, oneSpan, proxyAt, withProxy } from "../support/proxy.js"
 import { rowsOf, scratchFolder } from "../support/store.js"
 import { upstream } from "../support/upstream.js"
 import { handshake, rawClient, webSocketUpstream } from "../support/webSocket.js"
-import { connected, echo, event, path, response, until } from "../support/webSocketClient.js"
+import { answering, connected, echo, event, path, response, until } from "../support/webSocketClient.js"
 
 describe("Proxy, WebSocket connections that are refused or ended", () => {
   it.scopedLive("passes a refusal of the upstream as it is, and records it as the plain answer it is", () =>
@@ -105,6 +105,31 @@ describe("Proxy, WebSocket connections that are refused or ended", () => {
           assert.strictEqual(server.peers[0]!.messages.length, 1)
         }),
         { limits: { ...defaultLimits, socketIdleMs: 300, socketCallsMax: 1 } }
+      )
+    }))
+
+  it.scopedLive("tells how long a client had waited for more of an answer when it left, and that one got all it asked for", () =>
+    Effect.gen(function*() {
+      const server = yield* webSocketUpstream((peer, message) => {
+        if (message.includes("whole")) answering(peer, message)
+        else peer.send(event("response.created", { response: { id: "r", object: "response" } }))
+      })
+      yield* withProxy(
+        server.url,
+        Effect.gen(function*() {
+          for (const model of ["whole", "begun"]) {
+            const { messages, socket } = yield* connected("/v1/responses")
+            socket.send(event("response.create", { model }))
+            yield* until("an event", () => messages.length > (model === "whole" ? 2 : 0))
+            // The answer stands still for so long.
+            yield* Effect.sleep(150)
+            socket.close()
+          }
+          const calls = (yield* finishedSpans(4)).filter(({ kind }) => kind === "llm")
+          const silentMs = (state: string) => calls.find((call) => call.state === state)!.attributes["tau.silent_ms"]
+          assert.isUndefined(silentMs("done"))
+          assert.isAtLeast(silentMs("client_cancel") as number, 149)
+        })
       )
     }))
 

@@ -77,7 +77,7 @@ export interface FinishedSpan extends SpanIntent {
   readonly usageAsked?: boolean
   /** The client had left before the last of the answer came. */
   readonly wasReadOn?: boolean
-  /** So long had nothing more come of the answer, which had begun, when its client left. */
+  /** So long had nothing more come of the answer when its client left; one of HTTP had begun, or began later. */
   readonly silentMs?: number
 }
 

@@ -65,7 +65,7 @@ export const stateOf = (kind: Refusal): "timeout" | "refused" | "upstream_error"
 }
 
 /** Codes of undici's that speak of an answer which came and could not be understood. */
-const senseless = new Set(["UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"])
+const senseless = new Set(["ERR_ASSERTION", "UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"])
 
 /** undici's words for an answer that no request asked for: a change of protocol, say. */
 const isSenseless = (error: Error) => error instanceof errors.SocketError && error.message.startsWith("bad ")

@@ -3,7 +3,7 @@ import type { Admission, Patch, Proposal } from "./Admission.js"
 import { changeOf, editPrompt, type Fault, readEdits, type Reading, reducePrompt } from "./EditContract.js"
 import { describeEdit } from "./Edits.js"
 import type { Candidate } from "./Pool.js"
-import { evaluate, note, type Outcome, reflect, type Steps, type Task, together } from "./Search.js"
+import { evaluate, note, type Outcome, reflect, type Steps, type Task, together, unbroken } from "./Search.js"
 
 /** So many failures are shown in one call; of more, each call sees `groupSize`, and one more makes one of what they propose. */
 const togetherMax = 12
@@ -19,7 +19,7 @@ export interface CorpusSettings {
 /** Runs the seed on all training examples, and proposes edits of every component for its failures. */
 export function* corpusPass(task: Task, seed: Candidate, admission: Admission, settings: CorpusSettings): Steps<void> {
   const outcomes = yield* evaluate(task.seed, "train", task.train, { withTraces: true })
-  const failures = outcomes.filter(({ score }) => score < 1).slice(0, failuresMax)
+  const failures = unbroken(outcomes).filter(({ score }) => score < 1).slice(0, failuresMax)
   if (failures.length === 0) return
   const components = Object.keys(task.seed)
   const readings = yield* together(components.map((component) => ofComponent(task, component, failures, settings)))

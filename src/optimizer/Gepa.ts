@@ -24,6 +24,7 @@ import {
   type TaskExample,
   type Texts,
   together,
+  unbroken,
   untilStopped
 } from "./Search.js"
 
@@ -145,7 +146,8 @@ function* propose(
   pool: Pool,
   { examples, parent, path }: Attempt
 ): Steps<Child | null> {
-  const before = yield* evaluate(parent.texts, "train", examples, { withTraces: true })
+  const before = unbroken(yield* evaluate(parent.texts, "train", examples, { withTraces: true }))
+  if (before.length === 0) return null
   if (skipPerfectScore && before.every(({ score }) => score >= perfectScore)) return null
   const components = componentSelector === "all" ? Object.keys(task.seed) : [pool.takeTurn(parent.index)]
   const written = yield* together(
@@ -174,14 +176,15 @@ function* propose(
     })
     return null
   }
-  const after = yield* evaluate(texts, "train", examples, { withTraces: true })
+  const told = before.map(({ example }) => example)
+  const after = yield* evaluate(texts, "train", told, { withTraces: true })
   const gain = scoreSum(after) - scoreSum(before)
   if (acceptance === "strict" ? gain > 0 : gain >= 0) return { texts, parent, gain }
   yield* note({
     type: "rejected",
     candidate: texts,
     reason: "screen",
-    detail: `${scoreSum(after)} against ${scoreSum(before)} on ${examples.length} training examples`
+    detail: `${scoreSum(after)} against ${scoreSum(before)} on ${told.length} training examples`
   })
   return null
 }

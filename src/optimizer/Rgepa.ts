@@ -22,6 +22,7 @@ import {
   type Task,
   type TaskExample,
   together,
+  unbroken,
   untilStopped
 } from "./Search.js"
 
@@ -116,7 +117,7 @@ function* iteration(state: State, n: number, candidates: ReadonlyArray<Candidate
 
   // A minibatch that was filled up may have an example twice, which would tell nothing new.
   const examples = [...new Set(minibatches.at(n - 1))]
-  const before = yield* evaluate(parent.texts, "train", examples, { withTraces: true })
+  const before = unbroken(yield* evaluate(parent.texts, "train", examples, { withTraces: true }))
   const failures = before.filter(({ score }) => score < 1)
   if (failures.length === 0) return
   const component = pool.takeTurn(parent.index)

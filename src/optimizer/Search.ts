@@ -60,6 +60,8 @@ export interface Outcome {
   /** In [0, 1]; a rollout that failed counts as 0. */
   readonly score: number
   readonly failed: boolean
+  /** It failed for what no text can mend: its model, its agent or its scorer was not there. */
+  readonly isBroken?: boolean
   /** What the scorers said of a miss, or why the rollout failed; empty for a hit. */
   readonly feedback: string
   readonly output: string | null
@@ -231,5 +233,9 @@ export function* together<A>(branches: ReadonlyArray<Steps<A>>): Steps<ReadonlyA
 /** One name for equal candidates. */
 export const keyOf = (texts: Texts): string =>
   JSON.stringify(Object.keys(texts).toSorted().map((name) => [name, texts[name]]))
+
+/** Those that say something of their texts: what an outage broke teaches nothing. */
+export const unbroken = (outcomes: ReadonlyArray<Outcome>): ReadonlyArray<Outcome> =>
+  outcomes.filter(({ isBroken = false }) => !isBroken)
 
 export const scoreSum = (outcomes: ReadonlyArray<Outcome>): number => sum(outcomes.map(({ score }) => score))

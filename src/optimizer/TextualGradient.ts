@@ -23,6 +23,7 @@ import {
   type TaskExample,
   type Texts,
   together,
+  unbroken,
   untilStopped
 } from "./Search.js"
 
@@ -160,7 +161,8 @@ function* branch(
   path: string
 ): Steps<Member | null> {
   const text = parent.texts[component]!
-  const outcomes = yield* evaluate(parent.texts, "train", examples, { withTraces: true })
+  const outcomes = unbroken(yield* evaluate(parent.texts, "train", examples, { withTraces: true }))
+  if (outcomes.length === 0) return null
   const critique = yield* reflect(
     `${path}/critique`,
     critiquePrompt(chance.pick(`${path}/critique`, critiques), component, text, outcomes),

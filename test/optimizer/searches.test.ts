@@ -191,6 +191,26 @@ describe.each(searching)("%s", (_, run) => {
     }
   })
 
+  it("teaches the reflector nothing of what an outage broke", () => {
+    const prompts: Array<string> = []
+    const isBroken = ({ id }: { readonly id: string }) => Number(id.split("-")[1]) % 2 === 1
+    search(run(task()), {
+      rollout: (_texts, example) =>
+        isBroken(example)
+          ? { score: 0, failed: true, isBroken: true, feedback: "broken off" }
+          : { score: 0, feedback: "wrong" },
+      reflect: (prompt) => {
+        prompts.push(prompt)
+        return { failure: "enough" }
+      }
+    }, limits)
+    assert.isNotEmpty(prompts)
+    for (const prompt of prompts) {
+      assert.notInclude(prompt, "broken off")
+      assert.include(prompt, "wrong")
+    }
+  })
+
   it("changes every component in its turn", () => {
     const { events } = search(run(task()), ruleWorld(), limits)
     const changed = events.flatMap((event) => event.type === "proposed" ? event.change.component.split(", ") : [])

@@ -9,6 +9,8 @@ export const outcomeOf = ({ example }: Fresh, stored: SearchOutcome): Outcome =>
     example,
     score: failed ? 0 : stored.score ?? 0,
     failed,
+    // Who ran out of time may have been made to think for too long by its text.
+    isBroken: failed && stored.brokenBy !== null && stored.brokenBy !== "timeout",
     feedback: failed ? failureText(stored) : feedbackText(stored.feedback),
     output: stored.output,
     trace: null,

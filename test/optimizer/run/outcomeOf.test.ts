@@ -26,6 +26,7 @@ describe("what a search is told of a rollout", () => {
   it("calls what no text can mend by its name: it counts as 0, and is not the agent's failure", () => {
     const told = [null, "scorer", "agent", "503", "upstream_error", "401", "timeout"].map(failedBy)
     assert.isTrue(told.every(({ failed, score }) => failed && score === 0))
+    assert.deepStrictEqual(told.map(({ isBroken }) => isBroken), [false, true, true, true, true, true, false])
     const away = "broken off, for the model was not there, which no text can mend: it answered nothing"
     assert.deepStrictEqual(told.map(({ feedback }) => feedback), [
       "the agent failed: it answered nothing",

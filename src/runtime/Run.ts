@@ -167,7 +167,8 @@ const settled = (
     const closing = closingOf(exit, succeeded, wasOutage)
     yield* checkpoints.savePromoted
     yield* checkpoints.save
-    yield* reporter.publish(reported, closing)
+    const isVoid = wasOutage || (yield* Effect.flatMap(RunFindings, ({ outage }) => outage(begun.runId))).length > 0
+    yield* reporter.publish(reported, { ...closing, isVoid })
     return closing
   })
 

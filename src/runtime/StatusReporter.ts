@@ -29,6 +29,8 @@ export interface ReportedRun {
 export interface ReportedState {
   readonly runState: RunState
   readonly stoppedReason: string | null
+  /** So many rollouts are broken that there is no score. */
+  readonly isVoid?: boolean
 }
 
 const tickMs = 250
@@ -124,7 +126,7 @@ const changes = () => {
 const statusOf = (
   { begun, modelRef, startedAtMs, storePath }: ReportedRun,
   progress: RunProgress,
-  { runState, stoppedReason }: ReportedState,
+  { isVoid = false, runState, stoppedReason }: ReportedState,
   nowMs: number
 ): StatusFile.Status => ({
   schema_version: 1,
@@ -137,7 +139,7 @@ const statusOf = (
   failed: progress.failed,
   cancelled: progress.cancelled,
   active: progress.active,
-  mean_score: progress.meanScore,
+  mean_score: isVoid ? null : progress.meanScore,
   calls: progress.calls,
   input_tokens: progress.inputTokens,
   output_tokens: progress.outputTokens,

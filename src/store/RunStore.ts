@@ -36,7 +36,7 @@ export class RunProgress extends Schema.Class<RunProgress>("RunProgress")({
   cancelled: Schema.Int,
   /** Rollouts that workers hold now. */
   active: Schema.Int,
-  /** Mean score so far, in which failed rollouts count as 0; null when no rollout has a score. */
+  /** Mean score so far, in which failed rollouts count as 0, an outage or not; null when nothing failed or has a score, or no scorer applies. */
   meanScore: Schema.NullOr(Schema.Number),
   calls: Schema.Int,
   inputTokens: Schema.Int,
@@ -144,7 +144,8 @@ export class RunStore extends Context.Tag("tau/store/RunStore")<RunStore, {
                      coalesce(sum(failed), 0) AS failed,
                      coalesce(sum(cancelled), 0) AS cancelled,
                      coalesce(sum(preparing + running), 0) AS active,
-                     CASE WHEN sum(scored) > 0 THEN sum(score_sum) / sum(scored + failed) END AS mean_score
+                     CASE WHEN sum(scored) > 0 OR sum(succeeded) = 0
+                       THEN sum(score_sum) / nullif(sum(scored + failed), 0) END AS mean_score
               FROM runs LEFT JOIN run_counts c ON c.run_id = runs.id WHERE runs.id = ${id} GROUP BY runs.id`
       })
 

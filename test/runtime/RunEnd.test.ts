@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
-import { existsSync, renameSync } from "node:fs"
+import { existsSync, readFileSync, renameSync } from "node:fs"
 import { join } from "node:path"
 import { AttemptFailed } from "../../src/runtime/Executor.js"
+import { statusPathOf } from "../../src/runtime/StatusFile.js"
 import { setWallClock } from "../support/clock.js"
 import { type FakeAgent, runIn, runtimeAt, storePathIn } from "../support/runtime.js"
 import { rowsOf, scratchFolder } from "../support/store.js"
@@ -41,6 +42,20 @@ describe("The end of a run", () => {
         },
         { id: "run-0001-c0ffee-train-0002", error: "another", rollouts: 1, stderrTail: "question 2, attempt 2" }
       ])
+    }))
+
+  it.scopedLive("leaves a status file that has 0 where every agent failed, and no score after an outage, as tau runs does", () =>
+    Effect.gen(function*() {
+      const scoreAfter = (reason: "exit-code" | "away") =>
+        Effect.gen(function*() {
+          const folder = yield* scratchFolder
+          const failure = new AttemptFailed({ reason, detail: "it failed", permanent: true, stderrTail: null })
+          const agent: FakeAgent = { execute: () => Effect.fail(failure) }
+          yield* Effect.provide(runIn(folder, 2), runtimeAt(folder, agent))
+          return JSON.parse(readFileSync(statusPathOf(storePathIn(folder)), "utf8")) as Record<string, unknown>
+        })
+      assert.deepInclude(yield* scoreAfter("exit-code"), { mean_score: 0, failed: 2 })
+      assert.deepInclude(yield* scoreAfter("away"), { mean_score: null, failed: 2 })
     }))
 
   it.scopedLive("says how long it took, however the clock was set meanwhile", () =>

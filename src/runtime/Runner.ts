@@ -8,7 +8,7 @@ import * as Schedule from "effect/Schedule"
 import { Attribution, toBaseUrl } from "../domain/Attribution.js"
 import type { RunId } from "../domain/Ids.js"
 import { refusals } from "../domain/Noise.js"
-import { type RolloutRejected, Scorer } from "../domain/Reward.js"
+import { type RolloutRejected, Scorer, type ScoringFailed } from "../domain/Reward.js"
 import { type Claim, RolloutQueue } from "../store/RolloutQueue.js"
 import { RunFindings } from "../store/RunFindings.js"
 import { RunStore } from "../store/RunStore.js"
@@ -33,13 +33,15 @@ export interface RunnerOptions {
  * Works until it is told to drain, under a worker id of its own. Between two rollouts it looks into its mailbox. Interruption
  * hands back what it holds, uncharged.
  */
-export const runner = ({ attemptTimeoutSecs, attemptsMax, pollIntervalMs, runId }: RunnerOptions) =>
-  Effect.scoped(Effect.gen(function*() {
+export const runner = ({ attemptTimeoutSecs, attemptsMax, pollIntervalMs, runId }: RunnerOptions) => {
+  /** What all workers together have said. */
+  const refusedScorers = new Set<string>()
+  return Effect.scoped(Effect.gen(function*() {
     const announcer = yield* Announcer
     const endpoint = yield* AgentEndpoint
     const leases = yield* Leases
     const runs = yield* RunStore
-    const attempt = yield* attempts(Duration.seconds(attemptTimeoutSecs), attemptsMax)
+    const attempt = yield* attempts(Duration.seconds(attemptTimeoutSecs), attemptsMax, refusedScorers)
     const { mailbox, workOn } = yield* Self
     const workerId = yield* Effect.flatMap(WorkerStore, (workers) => whenWritable(workers.register(runId)))
 
@@ -81,9 +83,10 @@ export const runner = ({ attemptTimeoutSecs, attemptsMax, pollIntervalMs, runId 
       if (!worked) yield* Effect.timeoutOption(mailbox.arrived, pollIntervalMs)
     }
   }))
+}
 
 /** One attempt at what a lease holds. The agent's failures are recorded; only the store's are left to the caller. */
-const attempts = (timeout: Duration.Duration, attemptsMax: number) =>
+const attempts = (timeout: Duration.Duration, attemptsMax: number, refusedScorers: Set<string>) =>
   Effect.gen(function*() {
     const announcer = yield* Announcer
     const endpoint = yield* AgentEndpoint
@@ -122,6 +125,14 @@ const attempts = (timeout: Duration.Duration, attemptsMax: number) =>
         (cause) => cause === null ? Effect.void : unheard(cause, lastWords())
       )
 
+    /** Said once, and early: until the run has ended every agent is paid for. */
+    const warned = ({ message, permanent, scorer }: ScoringFailed) =>
+      Effect.suspend(() => {
+        if (!permanent || refusedScorers.has(scorer)) return Effect.void
+        refusedScorers.add(scorer)
+        return announcer.say(`${message}; it is not asked again for that rollout, and the run goes on`)
+      })
+
     /** What a scorer could not do is tried again where the answer is: another run of the agent would be paid for, and no better. */
     const score = ({ attemptId, input, rolloutId }: Claim, execution: Execution) =>
       Effect.suspend(() => scorer.score({ rolloutId, attemptId, example: input, ...execution })).pipe(
@@ -129,8 +140,11 @@ const attempts = (timeout: Duration.Duration, attemptsMax: number) =>
           while: (failure) => failure._tag === "ScoringFailed" && !failure.permanent,
           schedule: Schedule.intersect(scoringPauses, Schedule.recurs(attemptsMax - 1))
         }),
-        Effect.catchTag("ScoringFailed", ({ message }) =>
-          new AttemptFailed({ reason: "scorer", detail: message, permanent: true, stderrTail: null }))
+        Effect.tapErrorTag("ScoringFailed", warned),
+        Effect.catchTag(
+          "ScoringFailed",
+          ({ message }) => new AttemptFailed({ reason: "scorer", detail: message, permanent: true, stderrTail: null })
+        )
       )
 
     /** Why nothing that came of an attempt counts: its calls could not be recorded, and so were refused. Null where it does. */
@@ -152,8 +166,7 @@ const attempts = (timeout: Duration.Duration, attemptsMax: number) =>
             Effect.map(score(claim, execution), (scored) => ({ output: execution.output, ...scored }))
           ),
           Effect.map(Either.right),
-          Effect.catchTag("AttemptFailed", "RolloutRejected", (failure) =>
-            Effect.succeed(Either.left(failure)))
+          Effect.catchTag("AttemptFailed", "RolloutRejected", (failure) => Effect.succeed(Either.left(failure)))
         )
         yield* confirm
         starting.withdraw()

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { existsSync, readFileSync, renameSync } from "node:fs"
 import { join } from "node:path"
+import { ScoringFailed } from "../../src/domain/Reward.js"
 import { AttemptFailed } from "../../src/runtime/Executor.js"
 import { statusPathOf } from "../../src/runtime/StatusFile.js"
 import { setWallClock } from "../support/clock.js"
@@ -56,6 +57,21 @@ describe("The end of a run", () => {
         })
       assert.deepInclude(yield* scoreAfter("exit-code"), { mean_score: 0, failed: 2 })
       assert.deepInclude(yield* scoreAfter("away"), { mean_score: null, failed: 2 })
+    }))
+
+  it.scopedLive("has said long before it, once, that a scorer was refused: agents are paid for until the end", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const said: Array<string> = []
+      const agent: FakeAgent = {
+        said,
+        execute: () => Effect.succeed({ output: "4" }),
+        score: () => Effect.fail(new ScoringFailed({ scorer: "judge", detail: "answered with 401", permanent: true }))
+      }
+      yield* Effect.provide(runIn(folder, 3, { worker_count: 2 }), runtimeAt(folder, agent))
+      const told = "scorer judge failed: answered with 401; it is not asked again for that rollout, and the run goes on"
+      assert.deepStrictEqual(said.filter((line) => line.includes("goes on")), [told])
+      assert.isBelow(said.indexOf(told), said.findIndex((line) => line.includes("3/3")))
     }))
 
   it.scopedLive("says how long it took, however the clock was set meanwhile", () =>

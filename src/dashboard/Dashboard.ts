@@ -6,13 +6,14 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as HttpApiError from "@effect/platform/HttpApiError"
+import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { Access, type AccessOptions, answerHeaders, bodyProblem, type Refused } from "./Access.js"
-import { DashboardApi } from "./DashboardApi.js"
+import { DashboardApi, idLengthMax } from "./DashboardApi.js"
 import { dashboardHandlers } from "./DashboardHandlers.js"
 import { Live } from "./Live.js"
 import type { LiveStreamLimits } from "./LiveStream.js"
@@ -34,7 +35,8 @@ export class Dashboard extends Context.Tag("tau/dashboard/Dashboard")<Dashboard,
     Layer.scoped(
       Dashboard,
       Effect.gen(function*() {
-        const app = yield* HttpApiBuilder.httpApp
+        // Unless told, the router knows no page of an id with more than 100 characters.
+        const app = yield* HttpRouter.withRouterConfig(HttpApiBuilder.httpApp, { maxParamLength: idLengthMax })
         const answer = yield* NodeHttpServer.makeHandler(app)
         const access = new Access(options)
         const { stream } = yield* Live

@@ -20,7 +20,9 @@ const whole = (min: number, max: number) =>
     Schema.between(min, max)
   )
 
-const Id = Schema.String.pipe(Schema.minLength(1), Schema.maxLength(512))
+/** More than any id has: those of a call have at most 200 characters. */
+export const idLengthMax = 512
+const Id = Schema.String.pipe(Schema.minLength(1), Schema.maxLength(idLengthMax))
 const Score = Schema.String.pipe(
   Schema.pattern(/^\d{1,3}(?:\.\d{1,18})?$/, { description: "a number between 0 and 1" }),
   Schema.compose(Schema.NumberFromString),

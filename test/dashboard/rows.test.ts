@@ -111,6 +111,26 @@ describe("the rows of a store over HTTP", { timeout: 240_000 }, () => {
       assert.isTrue(listener.isWhole())
     }))
 
+  it.scopedLive("gives the calls of an attempt whatever id it has", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const proxy = yield* startTau(folder, [
+        "--model=sim/arithmetic",
+        "--prompt-optimization-proxy-server",
+        "--prompt-optimization-proxy-bind=127.0.0.1:0"
+      ])
+      const origin = yield* printed(proxy, /listening on (http:\S+)\/v1/)
+      for (const id of ["a".repeat(200), "\"".repeat(200)]) {
+        const name = encodeURIComponent(id)
+        yield* Effect.promise(() =>
+          fetch(`${origin}/rollout/r/attempt/${name}/v1/models`).then((answer) => answer.text())
+        )
+        const { json, status } = yield* asking(origin).ask(`/dashboard/api/attempts/${name}/spans`)
+        assert.strictEqual(status, 200, id)
+        assert.deepStrictEqual(json.spans.map(({ attempt_id }: Body) => attempt_id), [id])
+      }
+    }))
+
   it.scopedLive("is served by the proxy of a live run, which a pause holds", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder

@@ -142,12 +142,13 @@ const routeProblem = (request: IncomingMessage, response: ServerResponse): Refus
 const parametersOf = ({ url = "" }: IncomingMessage) =>
   new URLSearchParams(url.includes("?") ? url.slice(url.indexOf("?")) : "")
 
+/** An id may have slashes of either kind, percent-encoded: they part nothing, neither here nor for the router. */
 const isPlain = (path: string): boolean => {
   try {
-    const decoded = decodeURIComponent(path)
-    return !/%2f|%5c/i.test(path) && !decoded.split("/").some((part) => part === "." || part === "..") &&
+    const parts = path.split("/").map(decodeURIComponent)
+    return !path.includes("\\") &&
       // oxlint-disable-next-line no-control-regex -- no id has them, and a path with them is an attempt at something
-      !/[\u0000-\u001F\\]/.test(decoded)
+      parts.every((part) => part !== "." && part !== ".." && !/[\u0000-\u001F]/.test(part))
   } catch {
     return false
   }

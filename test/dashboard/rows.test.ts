@@ -120,7 +120,7 @@ describe("the rows of a store over HTTP", { timeout: 240_000 }, () => {
         "--prompt-optimization-proxy-bind=127.0.0.1:0"
       ])
       const origin = yield* printed(proxy, /listening on (http:\S+)\/v1/)
-      for (const id of ["a".repeat(200), "\"".repeat(200)]) {
+      for (const id of ["a".repeat(200), "\"".repeat(200), "org/model/", "C:\\a", "50%2f?#"]) {
         const name = encodeURIComponent(id)
         yield* Effect.promise(() =>
           fetch(`${origin}/rollout/r/attempt/${name}/v1/models`).then((answer) => answer.text())

@@ -134,9 +134,17 @@ const routeProblem = (request: IncomingMessage, response: ServerResponse): Refus
     response.setHeader("allow", route.methods.join(", "))
     return { kind: "methodNotAllowed", message: `this page answers ${route.methods.join(" and ")}` }
   }
-  // No parser that puts parameters into an object tells of this one.
-  if (parametersOf(request).has("__proto__")) return { kind: "badRequest", message: "__proto__: is unexpected" }
+  const wrong = parameterProblem(request)
+  if (wrong !== null) return { kind: "badRequest", message: wrong }
   return request.method === "POST" ? bodyProblem(request) : null
+}
+
+/** What no parser that puts parameters into an object tells well, if at all. */
+const parameterProblem = (request: IncomingMessage): string | null => {
+  const parameters = parametersOf(request)
+  if (parameters.has("__proto__")) return "__proto__: is unexpected"
+  const doubled = [...parameters.keys()].find((name) => parameters.getAll(name).length > 1)
+  return doubled === undefined ? null : `${doubled.slice(0, 100)}: is given more than once`
 }
 
 const parametersOf = ({ url = "" }: IncomingMessage) =>

@@ -132,6 +132,7 @@ describe("who may ask the dashboard", { timeout: 60_000 }, () => {
       )
       assert.strictEqual(yield* told("/dashboard/api/runs?__proto__=1"), "__proto__: is unexpected")
       assert.strictEqual(yield* told("/dashboard/health?%5F_proto__=1&__proto__=2"), "__proto__: is unexpected")
+      assert.strictEqual(yield* told("/dashboard/api/runs?limit=1&limit=2"), "limit: is given more than once")
       assert.strictEqual(
         (yield* ask("/dashboard/actions", post({}, "[]"))).json.error.message,
         "the request: Expected a JSON object, actual []"

@@ -87,6 +87,7 @@ const dashboard = HttpApiGroup.make("dashboard", { topLevel: true })
   .add(get("alerts", "/dashboard/alerts").setUrlParams(empty).addSuccess(Alerts))
   .add(
     HttpApiEndpoint.post("actions", "/dashboard/actions")
+      .setUrlParams(empty)
       .setPayload(ActionRequest)
       .addSuccess(ActionAnswer)
       .addError(problems.denied)

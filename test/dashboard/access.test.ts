@@ -111,6 +111,8 @@ describe("who may ask the dashboard", { timeout: 60_000 }, () => {
       ) {
         assert.strictEqual(yield* statusOf(post({}, body)), "400 dashboard_bad_request", body)
       }
+      const { status } = yield* ask("/dashboard/actions?reason=a", post({}))
+      assert.strictEqual(status, 400)
     }))
 
   it.scopedLive("says in one line what is wrong with which parameter", () =>

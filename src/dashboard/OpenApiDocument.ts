@@ -15,6 +15,8 @@ const make = (): OpenApi.OpenAPISpec => {
   const isReplaced = (schema: unknown) =>
     replaced.has(String((schema as { readonly $ref?: string }).$ref).replace("#/components/schemas/", ""))
   for (const operation of Object.values(document.paths).flatMap((path) => Object.values(path))) {
+    // The token is asked for wherever it is set; no requirement at all would say that none ever is.
+    operation.security = [{}, { token: [] }]
     for (const content of Object.values(operation.responses[400]?.content ?? {})) {
       const { anyOf = [] } = content.schema as { readonly anyOf?: ReadonlyArray<unknown> }
       const [own] = anyOf.filter((schema) => !isReplaced(schema))

@@ -80,6 +80,9 @@ describe("the rows of a store over HTTP", { timeout: 240_000 }, () => {
       assert.isUndefined(json.components.schemas.HttpApiDecodeError)
       const { content } = json.paths["/dashboard/health"].get.responses["400"]
       assert.include(JSON.stringify(content), "dashboard_bad_request")
+      // A client that is made of the document sends the token where it has one.
+      assert.deepStrictEqual(json.paths["/dashboard/api/runs"].get.security, [{}, { token: [] }])
+      assert.strictEqual(json.components.securitySchemes.token.scheme, "bearer")
     }))
 
   it.scopedLive("is served by a capture proxy, whose upstream keeps every other path", () =>

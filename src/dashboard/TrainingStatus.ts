@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import { constants } from "node:fs"
 import { open } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import type { StandingRun } from "../store/RunStanding.js"
@@ -79,7 +80,8 @@ const read = (path: string): Effect.Effect<Found> =>
 
 const textOf = async (path: string): Promise<{ readonly text: string } | { readonly problem: string }> => {
   try {
-    const file = await open(path, "r")
+    // A pipe is opened at once too, and told from a file then.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
     try {
       const stat = await file.stat()
       if (!stat.isFile() || stat.size > bytesMax) return { problem: "status.json is no file of a status" }

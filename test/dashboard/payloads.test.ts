@@ -3,7 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import { readdirSync, writeFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { closeSync, constants, openSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { AttemptFailed } from "../../src/runtime/Executor.js"
 import { beginCrashedRun, beginRun, controlStoreIn } from "../support/control.js"
@@ -225,6 +226,20 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
       assert.deepInclude(resumed.json, { control_mode: "running", health_state: "healthy", rollout_gate: "pass" })
       assert.strictEqual(resumed.json.training.run_state, "paused")
       assert.strictEqual((yield* ask("/dashboard/health")).json.control_audit_count, 4)
+    }))
+
+  it.scopedLive("answers also where the status file is no file, and waits for nobody to write into it", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const path = join(folder, "status.json")
+      execFileSync("mkfifo", [path])
+      // Whoever waits for a writer would not let this test end: it gives up, and lets them go.
+      const { ask } = yield* dashboardIn(folder)
+      const { json } = yield* ask("/dashboard/health").pipe(
+        Effect.timeout("5 seconds"),
+        Effect.ensuring(Effect.sync(() => closeSync(openSync(path, constants.O_RDWR | constants.O_NONBLOCK))))
+      )
+      assert.include(json.training.diagnostics, "status.json is no file of a status")
     }))
 
   it.scopedLive("logs who was denied", () =>

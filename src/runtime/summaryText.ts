@@ -70,7 +70,9 @@ const costText = ({ cost }: Summary): ReadonlyArray<string> => {
     ...(unpriced === null
       ? []
       : wrapped(
-        `without ${counted(unpricedCalls, "call")} of ${visible(flat(unpriced))}: optimizer.prices has none for it`,
+        `without ${counted(unpricedCalls, "call")} that have no price (of ${
+          visible(flat(unpriced))
+        }, say): see optimizer.prices`,
         62
       ).map((line) => row("", line))),
     ...(unmeteredCalls === 0

@@ -235,7 +235,11 @@ const spentDollars = (usd: Budget["usd"]): string => {
 const notIn = ({ unmeteredCalls, unpriced, unpricedCalls }: Budget["usd"]): ReadonlyArray<string> => [
   ...(unpriced === null
     ? []
-    : [`nobody says what ${oneLine(unpriced)} costs (${counted(unpricedCalls, "call")}): optimizer.prices can`]),
+    : [
+      `without ${counted(unpricedCalls, "call")} that have no price (of ${
+        oneLine(unpriced)
+      }, say): see optimizer.prices`
+    ]),
   ...(unmeteredCalls === 0 ? [] : [`without ${counted(unmeteredCalls, "call")} whose answers tell no usage`])
 ]
 

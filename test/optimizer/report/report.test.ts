@@ -247,10 +247,12 @@ describe("searchText", () => {
   it("gives no sum of dollars where nobody says what a model costs", () => {
     const cost = (spent: number) => {
       const usd = { spent, limit: 5, unpriced: "my-model", unpricedCalls: 12, unmeteredCalls: 1 }
-      return /dollars.*\n.*\n.*/.exec(searchText({ ...report, budget: { ...report.budget, usd } }))?.[0]
+      return /dollars.*\n.*\n.*\n.*/.exec(searchText({ ...report, budget: { ...report.budget, usd } }))?.[0]
     }
+    // The calls are of all models without a price, of which one is named.
     const why = [
-      "nobody says what my-model costs (12 calls): optimizer.prices can",
+      "without 12 calls that have no price (of my-model, say): see",
+      "optimizer.prices",
       "without 1 call whose answers tell no usage"
     ].map((line) => `\n${" ".repeat(16)}${line}`).join("")
     assert.strictEqual(cost(0), `dollars       unknown of 5.00${why}`)

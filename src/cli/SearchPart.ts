@@ -82,6 +82,7 @@ export const searchPart = (options: SearchPartOptions) =>
           accepted: standing.accepted,
           gate: standing.phase === "gate" ? standing.gate : null,
           rolloutsEnded,
+          rolloutsFailed: progress.failed,
           rolloutsMax: optimizer.max_rollouts,
           otherBudgets: [
             ...(optimizer.max_usd === undefined ? [] : [`$${standing.usd.toFixed(2)}/$${optimizer.max_usd}`]),

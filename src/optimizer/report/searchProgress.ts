@@ -11,6 +11,8 @@ export interface SearchProgress {
   /** While the gate is open: the pairs that it planned, and what it saw of them. */
   readonly gate: { readonly pairs: number; readonly n: number; readonly wins: number; readonly losses: number } | null
   readonly rolloutsEnded: number
+  /** How many of these failed. */
+  readonly rolloutsFailed: number
   readonly rolloutsMax: number
   /** What was spent of the other budgets that the config sets, `$1.20/$5` say. */
   readonly otherBudgets: ReadonlyArray<string>
@@ -20,7 +22,19 @@ export interface SearchProgress {
 
 /** Where a search stands, in one line of at most 80 columns; the last facts give way first. */
 export const searchProgress = (
-  { accepted, best, gate, high, low, otherBudgets, rolloutsMax, rolloutsEnded, secondsLeft, tried }: SearchProgress,
+  {
+    accepted,
+    best,
+    gate,
+    high,
+    low,
+    otherBudgets,
+    rolloutsEnded,
+    rolloutsFailed,
+    rolloutsMax,
+    secondsLeft,
+    tried
+  }: SearchProgress,
   columns = columnsMax
 ): string => {
   const interval = low === null || high === null ? "" : ` ${bounds({ low, high })}`
@@ -31,6 +45,7 @@ export const searchProgress = (
       : `gate: ${gate.n} of ${counted(gate.pairs, "pair")}, ${gate.wins} won, ${gate.losses} lost`,
     `${rolloutsEnded}/${rolloutsMax} rollouts`,
     ...otherBudgets,
+    ...(rolloutsFailed === 0 ? [] : [`${rolloutsFailed} failed`]),
     ...(secondsLeft === null ? [] : [`${duration(Math.max(0, secondsLeft))} left`])
   ]
   while (facts.length > 1 && facts.join(" · ").length > columns) facts.pop()

@@ -345,12 +345,13 @@ describe("searchProgress", () => {
     accepted: 3,
     gate: null,
     rolloutsEnded: 412,
+    rolloutsFailed: 0,
     rolloutsMax: 600,
     otherBudgets: [],
     secondsLeft: 245
   }
 
-  it("is one line", () => {
+  it("is one line, which says that rollouts fail also before anything has a score", () => {
     assert.strictEqual(
       searchProgress(progress),
       "best 0.812 [0.701, 0.890] · 14 tried, 3 accepted · 412/600 rollouts · 4 min left"
@@ -360,8 +361,8 @@ describe("searchProgress", () => {
       "best 0.812 [0.701, 0.890] · 14 tried, 3 accepted · 412/600 rollouts · 2 h 5 min left"
     )
     assert.strictEqual(
-      searchProgress({ ...progress, best: null, low: null, high: null, secondsLeft: null }),
-      "no score yet · 14 tried, 3 accepted · 412/600 rollouts"
+      searchProgress({ ...progress, best: null, low: null, high: null, rolloutsFailed: 47 }),
+      "no score yet · 14 tried, 3 accepted · 412/600 rollouts · 47 failed · 4 min left"
     )
     assert.strictEqual(
       searchProgress({ ...progress, otherBudgets: ["$1.20/$5"] }, 100),

@@ -143,6 +143,7 @@ const attemptText = ({ attempt, rewards, spans }: Told, nowMs: number, mode: Rol
   const { endedAtMs, startedAtMs } = attempt
   const stands = standsOf(attempt)
   const times = { startMs: startedAtMs, endMs: endedAtMs ?? nowMs }
+  const stderrTail = attempt.stderrTail?.trimEnd() ?? ""
   return [
     "",
     `${paint("strong", visible(attempt.id))}  ${paint(colourOf(stands), stands)}`,
@@ -152,9 +153,9 @@ const attemptText = ({ attempt, rewards, spans }: Told, nowMs: number, mode: Rol
     ...rewards.flatMap(({ feedback, name, value }) =>
       fact("reward", `${visible(name)}  ${points(value)}${feedback === null ? "" : `  ${inline(feedback)}`}`)
     ),
-    ...(attempt.stderrTail === null || attempt.stderrTail === ""
+    ...(stderrTail === ""
       ? []
-      : [`  ${paint("dim", "end of its standard error")}`, ...block(attempt.stderrTail, 4)]),
+      : [`  ${paint("dim", "end of its standard error")}`, ...block(stderrTail, 4)]),
     "",
     ...(spans.items.length === 0 ? ["  It made no model calls."] : waterfall(spans.items, times)),
     ...more(spans.next, "attempt", attempt.id, mode)

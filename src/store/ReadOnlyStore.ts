@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import { createHash } from "node:crypto"
 import { accessSync, constants, copyFileSync, existsSync, mkdtempSync, rmSync, statfsSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { isAbsolute, join } from "node:path"
 import * as Sqlite from "./Sqlite.js"
 import { StoreError } from "./StoreError.js"
 import { applicationId, folderWords, lostWords, markerOf } from "./writer/Database.js"
@@ -53,7 +53,9 @@ export const refuseUnseen = (path: string): Effect.Effect<void, StoreError> =>
 export const refuseAbsent = (path: string): Effect.Effect<void, StoreError> =>
   Effect.zipRight(refuseUnseen(path), Effect.suspend(() => existsSync(path) ? Effect.void : absent(path)))
 
-const absent = (path: string) => problem("other", `there is no store at ${path}`)
+/** A path that begins nowhere in particular is of the folder that the command was given in, maybe the wrong one. */
+const absent = (path: string) =>
+  problem("other", `there is no store at ${path}${isAbsolute(path) ? "" : ` in ${process.cwd()}`}`)
 
 const problem = (reason: StoreError["reason"], detail: string) =>
   new StoreError({ operation: "opening the store", reason, detail })

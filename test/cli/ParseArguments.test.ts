@@ -222,6 +222,7 @@ describe("mistakes", () => {
     [["benchmark", "run"], "tau benchmark run needs --suite, --model, --resources and --report-kind"],
     [["benchmark", "stability", "x"], "tau benchmark stability takes further reports in pairs, baseline and trained"],
     [["resources", "latest", "--text="], "--text: expected NAME, found \"\""],
+    [["keys", "create", "--name", "x".repeat(201)], "--name: expected at most 200 characters, found 201"],
     [["keys", "foo"], "tau keys: expected create|list|revoke, found \"foo\""],
     [[`${p}-config`, "c"], "--model is required"],
     [[`${p}-config=c`, "--model=gpt-4o"], "--model: expected provider/model"],

@@ -3,6 +3,9 @@ import { path } from "../flags.js"
 import { Mistake, readInteger } from "../FlagValue.js"
 import { optional, readStorePath } from "../ReadingFlags.js"
 
+/** More is no name, and fills every line of the list. */
+const nameCharsMax = 200
+
 export const keys = defineCommand({
   name: "keys",
   summary: "Make, list and revoke the keys that clients of the proxy show",
@@ -51,11 +54,15 @@ export const keys = defineCommand({
     if (scope !== "capture" && !/^run-[\w-]{1,64}$/.test(scope)) {
       throw new Mistake("--scope: expected capture or the id of a run, such as run-0001-d74f2d")
     }
+    const name = flags.find("name")?.text ?? ""
+    if (name.length > nameCharsMax) {
+      throw new Mistake(`--name: expected at most ${nameCharsMax} characters, found ${name.length}`)
+    }
     return {
       verb: verb as "create" | "list" | "revoke",
       id: id ?? null,
       storePath: readStorePath(flags, "training/store.sqlite"),
-      name: flags.find("name")?.text ?? "",
+      name,
       scope,
       expiresDays: optional(flags, "expires-days", readInteger),
       json: flags.isOn("json")

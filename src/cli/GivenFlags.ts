@@ -72,6 +72,8 @@ const valueOf = (flag: Flag, value: string | undefined, joined: boolean): string
 }
 
 const unknownFlag = (arg: string, name: string, known: ReadonlyMap<string, Flag>, command: string): string => {
+  // Without a value they were answered before anything was read.
+  if (arg.startsWith("--help=") || arg.startsWith("--version=")) return `--${name} takes no value`
   const written = arg.startsWith("--") ? `--${name}` : arg
   const near = nearest(name, known.keys())
   // Most names begin alike and are long: `--config` says what is meant as well.

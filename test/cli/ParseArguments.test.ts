@@ -223,6 +223,8 @@ describe("mistakes", () => {
     [["benchmark", "stability", "x"], "tau benchmark stability takes further reports in pairs, baseline and trained"],
     [["resources", "latest", "--text="], "--text: expected NAME, found \"\""],
     [["keys", "create", "--name", "x".repeat(201)], "--name: expected at most 200 characters, found 201"],
+    [["--help=1"], "--help takes no value"],
+    [["runs", "--version=x"], "--version takes no value"],
     [["keys", "foo"], "tau keys: expected create|list|revoke, found \"foo\""],
     [[`${p}-config`, "c"], "--model is required"],
     [[`${p}-config=c`, "--model=gpt-4o"], "--model: expected provider/model"],

@@ -3,7 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { dirname, join, relative } from "node:path"
-import { signed } from "../domain/Figures.js"
+import { counted, signed } from "../domain/Figures.js"
 import { type BenchmarkReport, readBenchmarkReport, unequalInputs } from "../evidence/BenchmarkReport.js"
 import { Fields, instantOf, type Problem } from "../evidence/Fields.js"
 import { comparisonSvg } from "../evidence/Plot.js"
@@ -247,6 +247,6 @@ const sweep = ({ action, dryRun, now, root }: SweepInput): Effect.Effect<number,
       yield* Console.log(`${dryRun && kind !== "keep" ? `would ${kind}` : kind} ${file}: ${detail}`)
     }
     const done = actions.filter(({ kind }) => kind !== "keep").length
-    yield* Console.log(`${done} of ${actions.length} reports ${dryRun ? "would be " : ""}${action}d`)
+    yield* Console.log(`${done} of ${counted(actions.length, "report")} ${dryRun ? "would be " : ""}${action}d`)
     return ExitCode.success
   })

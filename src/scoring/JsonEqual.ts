@@ -1,4 +1,5 @@
 import * as Option from "effect/Option"
+import { counted } from "../domain/Figures.js"
 import { roundedWhole } from "../domain/WholeNumber.js"
 import { clip, hit, miss, quoted, type Verdict } from "./Verdict.js"
 
@@ -138,5 +139,5 @@ const described = (value: unknown): string => {
     return value.startsWith(digitsMark) ? clip(value.slice(digitsMark.length), 120) : quoted(value, 120)
   }
   if (Array.isArray(value)) return `a list of ${value.length}`
-  return isObject(value) ? `an object with ${Object.keys(value).length} fields` : String(value)
+  return isObject(value) ? `an object with ${counted(Object.keys(value).length, "field")}` : String(value)
 }

@@ -13,7 +13,7 @@ import { tmpdir } from "node:os"
 import { isAbsolute, join } from "node:path"
 import * as Sqlite from "./Sqlite.js"
 import { StoreError } from "./StoreError.js"
-import { applicationId, folderWords, lostWords, markerOf } from "./writer/Database.js"
+import { applicationId, folderWords, isOfAnotherKind, lostWords, markerOf, otherKindWords } from "./writer/Database.js"
 import { migrations } from "./writer/migrations.js"
 
 /** Fails when there is no store, when it is another application's file, or when its schema is not this version's. */
@@ -96,6 +96,7 @@ const look = (file: string, path: string): Refusal | null => {
       connection.close()
     }
   } catch (error) {
+    if (isOfAnotherKind(path, error)) return refused(problem("foreign", otherKindWords(path)))
     const code = (error as { readonly code?: string }).code ?? ""
     const reason = /^SQLITE_(CORRUPT|NOTADB)/.test(code)
       ? "corrupt"

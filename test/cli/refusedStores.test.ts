@@ -1,6 +1,6 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { tau } from "./tau.js"
@@ -45,6 +45,12 @@ describe("asking a store that is not as it should be", { timeout: 60_000 }, () =
     assert.include(refused("none", ...readers("none")), `there is no store at ${path("none")}`)
     assert.include(refused("folder", ...all("folder")), `${path("folder")} is a folder; give the store's file`)
     writeFileSync(path("text"), "not a database, but long enough to look at".repeat(100))
+    const noStore = `not a tau store: ${path("text")} is no SQLite file`
+    assert.include(refused("text", ...all("text")), noStore)
+    // Who would write to it leaves it as it is.
+    assert.include(read("keys", "create", "--name", "k", "--store", path("text")).stderr, noStore)
+    assert.match(readFileSync(path("text"), "utf8"), /^not a database/)
+    writeFileSync(`${path("text")}.initialised`, "")
     assert.include(refused("text", ...all("text")), "damaged")
     new Sqlite(path("foreign")).exec("CREATE TABLE t (x)").close()
     assert.include(refused("foreign", ...all("foreign")), "not a tau store")

@@ -47,6 +47,7 @@ describe("json_equal", () => {
       difference({ "a b": {} }, { "a b": [] }),
       `$["a b"] differs: expected an object with 0 fields, got a list of 0`
     )
+    assert.strictEqual(difference({ a: {} }, 1), "$ differs: expected an object with 1 field, got 1")
     assert.strictEqual(difference({ a: 1 }, { b: 1 }), "$.a is missing: expected 1; $.b is not expected: got 1")
     assert.strictEqual(difference({}, JSON.parse(`{"__proto__":1}`)), "$.__proto__ is not expected: got 1")
     assert.strictEqual(difference(1, "1"), `$ differs: expected 1, got "1"`)

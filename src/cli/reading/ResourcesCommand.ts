@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { defaultStore, storeHint } from "../../domain/CommandText.js"
+import { counted } from "../../domain/Figures.js"
 import { type Resources, resourceText } from "../../domain/Resources.js"
 import { visible } from "../../domain/TerminalText.js"
 import { ResourceReader } from "../../store/ResourceReader.js"
@@ -100,7 +101,9 @@ const columnsAt = (nowMs: number): ReadonlyArray<Column<Resources>> => [
     title: "resources",
     least: 20,
     cell: ({ resources }) =>
-      Object.entries(resources).map(([name, value]) => `${visible(name)} (${resourceText(value).length} characters)`)
+      Object.entries(resources).map(([name, value]) =>
+        `${visible(name)} (${counted(resourceText(value).length, "character")})`
+      )
         .join(", ")
   },
   { title: "made", align: "right", cell: ({ createdTime }) => ago(createdTime, nowMs) }

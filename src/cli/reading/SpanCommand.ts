@@ -2,6 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { storeHint } from "../../domain/CommandText.js"
+import { counted } from "../../domain/Figures.js"
 import { SpanId } from "../../domain/Ids.js"
 import type { Span } from "../../domain/Span.js"
 import { safeJson, visible } from "../../domain/TerminalText.js"
@@ -147,7 +148,7 @@ const conversationText = ({ input, output, tools }: Conversation): ReadonlyArray
   ),
   ...(tools.length === 0
     ? []
-    : ["", paint("strong", `${tools.length} tools`), ...tools.flatMap((tool) => block(toolName(tool)))])
+    : ["", paint("strong", counted(tools.length, "tool")), ...tools.flatMap((tool) => block(toolName(tool)))])
 ]
 
 const toolName = (tool: unknown): string => {

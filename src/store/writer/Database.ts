@@ -37,6 +37,13 @@ export const lostWords = (path: string): string =>
 /** What is told of a folder that is given for a store. */
 export const folderWords = (path: string): string => `${path} is a folder; give the store's file`
 
+/** A file that does not begin as SQLite's do, and never was a store: a config, say. One that was is damaged. */
+export const isOfAnotherKind = (path: string, error: unknown): boolean =>
+  (error as { readonly code?: unknown }).code === "SQLITE_NOTADB" && !existsSync(markerOf(path))
+
+/** What is told of such a file. */
+export const otherKindWords = (path: string): string => `${path} is no SQLite file`
+
 /** `bytesMax` is the largest size of the file; null leaves it to the disk. */
 export const open = (path: string, bytesMax: number | null = null): Db => {
   const marker = markerOf(path)
@@ -62,7 +69,7 @@ export const open = (path: string, bytesMax: number | null = null): Db => {
     connection.pragma("busy_timeout = 100")
   } catch (error) {
     connection.close()
-    throw error
+    throw isOfAnotherKind(path, error) ? new RefusedFile("foreign", otherKindWords(path)) : error
   }
   if (!existsSync(marker)) {
     writeFileSync(marker, "A tau store lives beside this file. It guards against a store emptied by accident.\n")

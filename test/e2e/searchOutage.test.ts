@@ -283,7 +283,7 @@ describe("A search whose rollouts or reflections fail for want of what they need
       assert.isEmpty(served.filter(({ model }) => model === "reflector"))
     }))
 
-  it.scopedLive("tells its reflection model of a rollout that could not be scored as such", () =>
+  it.scopedLive("shows its reflection model no rollout that could not be scored: no text can mend that", () =>
     Effect.gen(function*() {
       const { origin, served } = yield* searchUpstream()
       const folder = yield* scratchFolder
@@ -302,9 +302,7 @@ describe("A search whose rollouts or reflections fail for want of what they need
       const { code, stderr } = yield* searched(folder, config)
       assert.strictEqual(code, 0, stderr)
       const prompts = served.filter(({ model }) => model === "reflector").map(({ key }) => key)
-      assert.isNotEmpty(
-        prompts.filter((prompt) => prompt.includes("not scored: scorer command failed: it exited with"))
-      )
-      assert.isEmpty(prompts.filter((prompt) => prompt.includes("the agent failed")))
+      assert.isNotEmpty(prompts)
+      assert.isEmpty(prompts.filter((prompt) => /not scored|the agent failed|training question 3\b/.test(prompt)))
     }))
 })

@@ -44,6 +44,19 @@ const traceOf = ({ events, found, spent, works }: Searched) => ({
 
 const typesOf = ({ events }: Searched, type: string) => events.filter((event) => event.type === type)
 
+/** What the reflector is asked, where it has no answer. */
+const promptsFor = (run: (task: Task) => Steps<Found>, rollout: World["rollout"]): ReadonlyArray<string> => {
+  const prompts: Array<string> = []
+  search(run(task()), {
+    rollout,
+    reflect: (prompt) => {
+      prompts.push(prompt)
+      return { failure: "enough" }
+    }
+  }, limits)
+  return prompts
+}
+
 describe.each(algorithms)("%s", (_, run) => {
   it("makes the same search of the same answers, in whatever order they come", () => {
     const plain = traceOf(search(run(task()), ruleWorld(), limits))
@@ -171,19 +184,12 @@ describe.each(searching)("%s", (_, run) => {
   })
 
   it("shows the reflector what a failed rollout failed of", () => {
-    const prompts: Array<string> = []
-    search(run(task()), {
-      rollout: () => ({
-        score: 0,
-        failed: true,
-        feedback: "the agent failed: out of memory",
-        trace: "called search()"
-      }),
-      reflect: (prompt) => {
-        prompts.push(prompt)
-        return { failure: "enough" }
-      }
-    }, limits)
+    const prompts = promptsFor(run, () => ({
+      score: 0,
+      failed: true,
+      feedback: "the agent failed: out of memory",
+      trace: "called search()"
+    }))
     assert.isNotEmpty(prompts)
     for (const prompt of prompts) {
       assert.include(prompt, "the agent failed: out of memory")
@@ -192,18 +198,11 @@ describe.each(searching)("%s", (_, run) => {
   })
 
   it("teaches the reflector nothing of what an outage broke", () => {
-    const prompts: Array<string> = []
     const isBroken = ({ id }: { readonly id: string }) => Number(id.split("-")[1]) % 2 === 1
-    search(run(task()), {
-      rollout: (_texts, example) =>
-        isBroken(example)
-          ? { score: 0, failed: true, isBroken: true, feedback: "broken off" }
-          : { score: 0, feedback: "wrong" },
-      reflect: (prompt) => {
-        prompts.push(prompt)
-        return { failure: "enough" }
-      }
-    }, limits)
+    const prompts = promptsFor(run, (_texts, example) =>
+      isBroken(example)
+        ? { score: 0, failed: true, isBroken: true, feedback: "broken off" }
+        : { score: 0, feedback: "wrong" })
     assert.isNotEmpty(prompts)
     for (const prompt of prompts) {
       assert.notInclude(prompt, "broken off")

@@ -119,6 +119,8 @@ const routes: ReadonlyArray<Route> = (() => {
       const pattern = new RegExp(`^${endpoint.path.replaceAll(".", "\\.").replaceAll(/:\w+/g, "[^/]+")}$`)
       const route = found.get(endpoint.path) ?? { pattern, methods: [] }
       route.methods.push(endpoint.method)
+      // The router answers it with the head of the other. The stream has no end, and so no head that says how long it is.
+      if (endpoint.method === "GET" && endpoint.name !== "stream") route.methods.push("HEAD")
       found.set(endpoint.path, route)
     }
   })

@@ -167,8 +167,21 @@ describe("who may ask the dashboard", { timeout: 60_000 }, () => {
         if (expected !== 200) assert.hasAllKeys(json.error, ["code", "message"])
       }
       const wrong = yield* ask("/dashboard/health", { method: "DELETE" })
-      assert.deepStrictEqual([wrong.status, wrong.headers["allow"]], [405, "GET"])
+      assert.deepStrictEqual([wrong.status, wrong.headers["allow"]], [405, "GET, HEAD"])
       assert.strictEqual((yield* ask("/dashboard/actions")).status, 405)
+    }))
+
+  it.scopedLive("answers HEAD with the head of GET, and of a stream with nothing", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* served()
+      for (const [path, expected] of [["/dashboard/health", 200], ["/dashboard/api/spans/none", 404]] as const) {
+        const got = yield* ask(path)
+        const head = yield* ask(path, { method: "HEAD" })
+        assert.deepStrictEqual([head.status, head.text], [expected, ""], path)
+        assert.strictEqual(head.headers["content-type"], got.headers["content-type"])
+      }
+      const stream = yield* ask("/dashboard/stream", { method: "HEAD" })
+      assert.deepStrictEqual([stream.status, stream.headers["allow"]], [405, "GET"])
     }))
 
   it.scopedLive("knows its pages by their exact paths", () =>

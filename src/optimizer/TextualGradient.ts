@@ -108,7 +108,7 @@ function* search(task: Task, settings: ApoSettings, history: Pool): Steps<Found>
       )
     )
     branches += parents.length * branchFactor
-    const members = unlike([...beam, ...written.filter((member) => member !== null)])
+    const members = yield* unlike([...beam, ...written.filter((member) => member !== null)])
     const scores = yield* compared(task, settings, members, validations.at(round - 1), `r/${round}/bandit`)
     // The order of the members is that of their paths, which decides between equal scores.
     const ranked = [...members.keys()].toSorted((a, b) => scores[b]! - scores[a]!)
@@ -132,10 +132,20 @@ function* remember(task: Task, history: Pool, { origin, texts }: Member): Steps<
   yield* note(...history.join({ texts, parents: [origin] }, outcomes.map(({ score }) => score), outcomes))
 }
 
-/** The first of each. */
-const unlike = (members: ReadonlyArray<Member>): ReadonlyArray<Member> => {
+/** The first of each; what is written once more in a round need not be measured again there. */
+function* unlike(members: ReadonlyArray<Member>): Steps<ReadonlyArray<Member>> {
   const keys = members.map(({ texts }) => keyOf(texts))
-  return members.filter((_, at) => keys.indexOf(keys[at]!) === at)
+  const first = members.filter((_, at) => keys.indexOf(keys[at]!) === at)
+  for (const member of members) {
+    if (first.includes(member)) continue
+    yield* note({
+      type: "rejected",
+      candidate: member.texts,
+      reason: "seen",
+      detail: "this round has these texts already"
+    })
+  }
+  return first
 }
 
 function* compared(

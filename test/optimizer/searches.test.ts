@@ -274,3 +274,20 @@ describe("evaluate", () => {
     assert.deepStrictEqual(measured.events.map(({ type }) => type), ["accepted", "incumbent"])
   })
 })
+
+describe("apo", () => {
+  it("turns down what a round has already, and measures it once", () => {
+    const same: World = { ...ruleWorld(), reflect: () => ({ text: "```\nTry harder.\n```" }) }
+    const { events } = search(apo(task({ seed: { system_prompt: "Answer." } }), { beamRounds: 2 }), same, limits)
+    const [first, second] = [1, 2].map((n) => {
+      const from = events.findIndex((event) => event.type === "iteration" && event.n === n)
+      const to = events.findIndex((event) => event.type === "iteration" && event.n === n + 1)
+      const round = { events: events.slice(from, to === -1 ? undefined : to) } as unknown as Searched
+      return { proposed: typesOf(round, "proposed").length, rejected: typesOf(round, "rejected") }
+    })
+    assert.isAbove(first!.proposed, 1)
+    assert.strictEqual(first!.rejected.length, first!.proposed - 1)
+    assert.strictEqual(second!.rejected.length, second!.proposed)
+    for (const event of [...first!.rejected, ...second!.rejected]) assert.propertyVal(event, "reason", "seen")
+  })
+})

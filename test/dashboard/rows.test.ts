@@ -31,6 +31,17 @@ const freePort = Effect.map(Effect.scoped(upstream(() => {})), (origin) => new U
 const commandJson = (folder: string, ...args: ReadonlyArray<string>) =>
   Effect.map(tau(folder, [...args, "--store=store.sqlite", "--json"]), ({ stdout }) => JSON.parse(stdout) as Body)
 
+/** A proxy that calls no model, and where it listens. */
+const capturing = (folder: string) =>
+  Effect.gen(function*() {
+    const proxy = yield* startTau(folder, [
+      "--model=sim/arithmetic",
+      "--prompt-optimization-proxy-server",
+      "--prompt-optimization-proxy-bind=127.0.0.1:0"
+    ])
+    return { proxy, origin: yield* printed(proxy, /listening on (http:\S+)\/v1/) }
+  })
+
 describe("the rows of a store over HTTP", { timeout: 240_000 }, () => {
   it.scopedLive("gives the rows of the commands, page by page, and 404 for what is not there", () =>
     Effect.gen(function*() {
@@ -88,12 +99,7 @@ describe("the rows of a store over HTTP", { timeout: 240_000 }, () => {
   it.scopedLive("is served by a capture proxy, whose upstream keeps every other path", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
-      const proxy = yield* startTau(folder, [
-        "--model=sim/arithmetic",
-        "--prompt-optimization-proxy-server",
-        "--prompt-optimization-proxy-bind=127.0.0.1:0"
-      ])
-      const origin = yield* printed(proxy, /listening on (http:\S+)\/v1/)
+      const { origin, proxy } = yield* capturing(folder)
       const health = yield* Effect.promise(() => fetch(`${origin}/dashboard/health`))
       assert.strictEqual(health.status, 200)
       const { training } = yield* Effect.promise(() => health.json() as Promise<Body>)
@@ -117,12 +123,7 @@ describe("the rows of a store over HTTP", { timeout: 240_000 }, () => {
   it.scopedLive("gives the calls of an attempt whatever id it has", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
-      const proxy = yield* startTau(folder, [
-        "--model=sim/arithmetic",
-        "--prompt-optimization-proxy-server",
-        "--prompt-optimization-proxy-bind=127.0.0.1:0"
-      ])
-      const origin = yield* printed(proxy, /listening on (http:\S+)\/v1/)
+      const { origin } = yield* capturing(folder)
       for (const id of ["a".repeat(200), "\"".repeat(200), "org/model/", "C:\\a", "50%2f?#"]) {
         const name = encodeURIComponent(id)
         yield* Effect.promise(() =>

@@ -410,7 +410,8 @@ early: go on while \`next\` is not null. Parameters that are unknown, doubled or
 
 - On loopback nobody is asked for a token unless \`TAU_DASHBOARD_TOKEN\` is set; then \`Authorization: Bearer <token>\` is needed
   everywhere. It has at least 16 characters. Off loopback \`tau dashboard\` does not start without it, and a proxy's dashboard answers 401.
-- A \`Host\` that is not this machine is answered 421; what pages of other origins send, 403.
+- A \`Host\` that is not this machine is answered 421, unless \`tau dashboard --allowed-hosts\`, or a proxy's
+  \`--prompt-optimization-proxy-allowed-hosts\`, names it; what pages of other origins send, 403.
 - Answers carry a content security policy that allows nothing, \`nosniff\`, \`no-referrer\` and \`no-store\`.
 - Errors are \`{"schema_version": 1, "error": {"code", "message"}}\`. What a proxy refuses before it looks at the page, that 421 and 403
   and a 400 for the target, comes in its own shape ([proxy.md](proxy.md#what-the-proxy-itself-answers)).

@@ -17,13 +17,14 @@ export interface DashboardMode {
   readonly storePath: string
   readonly rbacPolicyPath: string
   readonly bind: Bind
+  readonly allowedHosts: ReadonlyArray<string>
   readonly json: boolean
 }
 
 /** Serves until SIGINT or SIGTERM, which is success. */
 export const run = (mode: DashboardMode): Effect.Effect<number, CommandError> => Effect.scoped(serve(mode))
 
-const serve = Effect.fnUntraced(function*({ bind, json, rbacPolicyPath, storePath }: DashboardMode) {
+const serve = Effect.fnUntraced(function*({ allowedHosts, bind, json, rbacPolicyPath, storePath }: DashboardMode) {
   const token = yield* dashboardToken(process.env)
   if (token === null && !isLoopback(bind.host)) {
     return yield* new UsageError({
@@ -32,7 +33,7 @@ const serve = Effect.fnUntraced(function*({ bind, json, rbacPolicyPath, storePat
   }
   const context = yield* Layer.build(
     DashboardServer.layer(bind).pipe(
-      Layer.provide(Dashboard.layer({ bindHost: bind.host, token, localPrincipal: localPrincipal() })),
+      Layer.provide(Dashboard.layer({ bindHost: bind.host, allowedHosts, token, localPrincipal: localPrincipal() })),
       Layer.provide(operatorOf({ storePath, stateDir: dirname(storePath), rbacPolicyPath })),
       Layer.provide(DashboardStore.atRest(storePath))
     )

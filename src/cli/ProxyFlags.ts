@@ -1,4 +1,4 @@
-/** Reads the values of flags that only the proxy has. Loads no Effect. */
+/** Reads the values of the proxy's flags. Loads no Effect. */
 import { shown } from "../domain/shown.js"
 import { timerMsMax } from "../domain/timerMsMax.js"
 import { defaultLimits, type ProxyLimits } from "../proxy/ProxyOptions.js"

@@ -28,6 +28,9 @@ export interface Refused {
 /** Whom the logs name when the token was shown. */
 const tokenPrincipal = "token:dashboard"
 
+const otherName = "the dashboard does not answer under this host name: --allowed-hosts of tau dashboard, or "
+  + "--prompt-optimization-proxy-allowed-hosts of a proxy, names more than it knows"
+
 /** A token that can be guessed is none. */
 export const tokenLengthMin = 16
 
@@ -56,7 +59,7 @@ export class Access {
   admit(request: IncomingMessage): { readonly principal: string } | Refused {
     const { headers } = request
     if (!this.isOwnHost(request)) {
-      return { kind: "misdirected", message: "the dashboard does not answer under this host name" }
+      return { kind: "misdirected", message: otherName }
     }
     if (isForeign(request)) return { kind: "forbidden", message: "pages of other sites may not call the dashboard" }
     const principal = this.principalOf(headers.authorization)

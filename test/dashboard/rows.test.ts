@@ -180,6 +180,16 @@ describe("the rows of a store over HTTP", { timeout: 240_000 }, () => {
       const bare = yield* tau(folder, ["dashboard", "--bind=0.0.0.0:0"])
       assert.strictEqual(bare.code, 2)
       assert.match(bare.stderr, /set TAU_DASHBOARD_TOKEN/)
+      const named = yield* startTau(folder, [
+        "dashboard",
+        "--bind=127.0.0.1:0",
+        "--allowed-hosts=tau.example.org",
+        "--json"
+      ])
+      const { ask } = asking(yield* printed(named, /"origin":"(http:[^"]+)"/))
+      for (const [host, expected] of [["tau.example.org:8787", 200], ["tau.example.com", 421]] as const) {
+        assert.strictEqual((yield* ask("/dashboard/health", { headers: { host } })).status, expected, host)
+      }
       const weak = yield* tau(folder, ["dashboard", "--bind=0.0.0.0:0"], { TAU_DASHBOARD_TOKEN: "short" })
       assert.strictEqual(weak.code, 2)
     }))

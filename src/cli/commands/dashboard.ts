@@ -1,6 +1,7 @@
 import { defineCommand } from "../Command.js"
 import { path } from "../flags.js"
 import { readBind, readPath } from "../FlagValue.js"
+import { readHosts } from "../ProxyFlags.js"
 import { json, rbacPolicy, readStorePath } from "../ReadingFlags.js"
 
 export const dashboard = defineCommand({
@@ -35,12 +36,19 @@ export const dashboard = defineCommand({
       default: "127.0.0.1:8787",
       description: "Where it listens; port 0 picks a free one"
     },
+    {
+      name: "allowed-hosts",
+      value: { kind: "text" },
+      placeholder: "NAME,...",
+      description: "Further host names under which callers may ask, e.g. tau.example.org"
+    },
     { ...json, description: "Print where it listens as one JSON object" }
   ],
   read: ({ flags }) => ({
     storePath: readStorePath(flags),
     rbacPolicyPath: readPath(flags.get("rbac-policy")),
     bind: readBind(flags.get("bind")),
+    allowedHosts: readHosts(flags.find("allowed-hosts")),
     json: flags.isOn("json")
   }),
   load: () => import("../DashboardCommand.js")

@@ -29,7 +29,12 @@ export const summaryText = (summary: Summary): string => {
     ]),
     row("model", `${summary.modelRef}${summary.simulated ? "  (simulated)" : ""}`),
     row("resources", `version ${summary.resourcesVersion}${summary.isSearch ? ", the seed" : ""}`),
-    row("calls", `${compact(calls)}, ${compact(inputTokens)} tokens in, ${compact(outputTokens)} out`),
+    row(
+      "calls",
+      `${compact(calls)}, ${compact(inputTokens)} ${inputTokens === 1 ? "token" : "tokens"} in, ${
+        compact(outputTokens)
+      } out`
+    ),
     // What an agent that calls past the proxy did is not seen, and none of its texts were put in place.
     ...(calls === 0 && resume.callsReplayed === 0 && summary.succeeded > 0
       ? [row("", "none came through the run's proxy: see docs/executors.md")]
@@ -70,7 +75,7 @@ const costText = ({ cost }: Summary): ReadonlyArray<string> => {
     ...(unpriced === null
       ? []
       : wrapped(
-        `without ${counted(unpricedCalls, "call")} that have no price (of ${
+        `without ${counted(unpricedCalls, "call that has", "calls that have")} no price (of ${
           visible(flat(unpriced))
         }, say): see optimizer.prices`,
         62

@@ -236,6 +236,9 @@ describe("Summary", () => {
       "                  without 12 calls that have no price (of my\\u{1b}[2Jmodel,",
       "                  say): see optimizer.prices"
     ])
+    const one = { usd: 2, unpriced: "m", unpricedCalls: 1, unmeteredCalls: 0 }
+    assert.include(summaryText({ ...summary, cost: one }), "without 1 call that has no price (of m, say): see")
+    assert.include(summaryText({ ...summary, inputTokens: 1 }), " 1 token in,")
     assert.deepStrictEqual(costLines(0, "llama3"), [])
     assert.deepStrictEqual(costLines(2, null, 1), [
       "  cost            at least $2.00",

@@ -236,7 +236,7 @@ const notIn = ({ unmeteredCalls, unpriced, unpricedCalls }: Budget["usd"]): Read
   ...(unpriced === null
     ? []
     : [
-      `without ${counted(unpricedCalls, "call")} that have no price (of ${
+      `without ${counted(unpricedCalls, "call that has", "calls that have")} no price (of ${
         oneLine(unpriced)
       }, say): see optimizer.prices`
     ]),

@@ -16,9 +16,14 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.stderr.write(`tau: stdout could not be written: ${error.message}\n`)
 })
 
-const { args, warnings } = rewriteAliases(process.argv.slice(2))
+const { args: given, warnings } = rewriteAliases(process.argv.slice(2))
 for (const warning of warnings) process.stderr.write(`${warning}\n`)
 
+/** As git and npm have them: `tau help [command]` and `tau version`. */
+const flagged = ([word, ...rest]: ReadonlyArray<string>) =>
+  word === "help" ? [...rest, "--help"] : word === "version" ? ["--version", ...rest] : null
+
+const args = flagged(given) ?? given
 const end = args.indexOf("--")
 const asked = (...names: ReadonlyArray<string>) =>
   (end < 0 ? args : args.slice(0, end)).some((arg) => names.includes(arg))

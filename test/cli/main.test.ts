@@ -40,6 +40,14 @@ describe("help", () => {
     expect(tau(["--model", "--bogus", "--help"]).stdout).toBe(stdout)
   })
 
+  it("is given by the words that other commands know it by", () => {
+    const { status, stderr, stdout } = tau(["help"])
+    expect({ status, stderr, stdout }).toEqual({ status: 0, stderr: "", stdout: tau(["--help"]).stdout })
+    expect(tau(["help", "runs"]).stdout).toBe(tau(["runs", "--help"]).stdout)
+    expect(tau(["version"]).stdout).toBe(tau(["--version"]).stdout)
+    expect(tau(["help", "optimize"])).toMatchObject({ status: 2, stdout: "" })
+  })
+
   it.each(commands)("of tau $name names its flags, and tau --help names the command", ({ flags, name, usage }) => {
     const { status, stdout } = tau([name, "--help"])
     expect(status).toBe(0)

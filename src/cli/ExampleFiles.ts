@@ -34,10 +34,14 @@ export const readExamples = (
         continue
       }
       const text = yield* Effect.match(readText(resolve(folder, file), "a file of examples"), {
-        onFailure: tell,
+        onFailure: (text) => {
+          tell(text)
+          return undefined
+        },
         onSuccess: (text) => text
       })
-      value[key] = typeof text !== "string"
+      if (text?.trim() === "") tell("expected examples, found an empty file")
+      value[key] = text === undefined || text.trim() === ""
         ? []
         : isLines.test(file)
         ? linesOf(text, tell)

@@ -72,8 +72,12 @@ describe("examples in files", () => {
     expect(await problemsOf({ validate: "object.json" })).toEqual([
       expect.stringMatching(/^\$\.validate: object\.json: expected an array of objects, found an object/)
     ])
-    write("empty.jsonl", "\n")
-    expect(await problemsOf({ optimize: "empty.jsonl" })).toHaveLength(1)
+    for (const name of ["empty.jsonl", "empty.json"]) {
+      write(name, "\n")
+      expect(await problemsOf({ optimize: name })).toEqual([
+        `$.optimize: ${name}: expected examples, found an empty file`
+      ])
+    }
     write("number.json", "[{\"prompt\": \"a\", \"expected\": \"b\"}, 7]")
     expect(await problemsOf({ optimize: "number.json" })).toEqual([
       expect.stringMatching(/^\$\.optimize\[1\]: expected an object, found 7/)

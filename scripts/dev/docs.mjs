@@ -87,8 +87,8 @@ ${
   ])
 }
 
-\`tau --help\`, \`tau <command> --help\` and \`tau --version\` answer anywhere and do nothing else; \`tau help [command]\` and \`tau version\` are the same. A call without a mode prints the
-help on stderr and exits with ${ExitCode.usage}.
+\`tau --help\`, \`tau <command> --help\` and \`tau --version\` answer anywhere and do nothing else; \`tau help [command]\` and
+\`tau version\` are the same. A call without a mode prints the help on stderr and exits with ${ExitCode.usage}.
 
 ## Flags
 

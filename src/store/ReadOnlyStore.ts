@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { createHash } from "node:crypto"
+import type { Stats } from "node:fs"
 import { accessSync, constants, copyFileSync, existsSync, mkdtempSync, rmSync, statfsSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { isAbsolute, join } from "node:path"
@@ -24,9 +25,7 @@ export const layer = (path: string): Layer.Layer<SqlClient.SqlClient, StoreError
 const openable = (path: string): Effect.Effect<string, StoreError, Scope.Scope> =>
   Effect.gen(function*() {
     yield* refuseUnseen(path)
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
-      return yield* problem("foreign", folderWords(path))
-    }
+    if (placeAt(path)?.isDirectory() === true) return yield* problem("foreign", folderWords(path))
     const size = sizeOf(path)
     if (size === null) return yield* absent(path)
     if (size === 0) return yield* problem("corrupt", `${path} is empty`)
@@ -70,9 +69,21 @@ const isForbidden = (path: string): boolean => {
   }
 }
 
+/** Below a file, behind links in a circle, or by a name that is too long there is nothing, as where nothing was made. */
+const nowhere = new Set(["ENOTDIR", "ELOOP", "ENAMETOOLONG"])
+
+const placeAt = (path: string): Stats | undefined => {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    if (nowhere.has((error as NodeJS.ErrnoException).code ?? "")) return undefined
+    throw error
+  }
+}
+
 const sizeOf = (path: string): number | null => {
-  const stat = statSync(path, { throwIfNoEntry: false })
-  return stat?.isFile() === true ? stat.size : null
+  const place = placeAt(path)
+  return place?.isFile() === true ? place.size : null
 }
 
 interface Refusal {

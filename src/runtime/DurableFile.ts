@@ -139,6 +139,8 @@ export const explained = ({ code, message }: NodeJS.ErrnoException) =>
 
 const explanations: Record<string, string> = {
   EACCES: "permission denied",
+  // Of a folder that was to be made.
+  EEXIST: "a file stands where a folder was expected",
   EISDIR: "a folder stands where a file was expected",
   ENOTDIR: "a file stands where a folder was expected",
   ENOSPC: "the disk is full",

@@ -104,10 +104,10 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     assert.strictEqual(json("rollouts", "--run", other)["rollouts"]![0]!.run_id, other)
     const { stdout } = read("rollouts", "--limit", "2")
     assert.include(stdout, `More: tau rollouts --run ${all[0]!.run_id} --limit 2 --after ${all[1]!.id}\n`)
-    assert.deepInclude(read("rollouts", "--run", "none"), {
-      status: 1,
-      stderr: "tau: there is no run none in .tau/training/store.sqlite; tau runs lists them\n"
-    })
+    const stderr = "tau: there is no run none in .tau/training/store.sqlite; tau runs lists them\n"
+    for (const list of ["rollouts", "spans"]) {
+      assert.deepStrictEqual(read(list, "--run", "none", "--json"), { status: 1, stdout: "", stderr })
+    }
   })
 
   it("says what there is not yet, and how to make it, in 80 columns", () => {

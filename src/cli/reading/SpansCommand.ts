@@ -5,7 +5,7 @@ import type { Span } from "../../domain/Span.js"
 import { visible } from "../../domain/TerminalText.js"
 import { type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import type { Paging, Place } from "../ReadingFlags.js"
-import { again, filled, printJson, printPage, reading } from "./reading.js"
+import { again, filled, printJson, printPage, reading, runNamed } from "./reading.js"
 import { listedOutcomeOf, outcomeColour, spanJson, tokensOf } from "./spanText.js"
 import { table } from "./Table.js"
 import { ago, took } from "./text.js"
@@ -20,6 +20,7 @@ export const run = (mode: SpansMode) =>
     Effect.gen(function*() {
       const spans = yield* SpanStore
       const nowMs = yield* Clock.currentTimeMillis
+      if (mode.filter.runId !== null) yield* runNamed(mode.filter.runId, mode.storePath)
       const page = yield* filled(mode, (request) => spans.list(mode.filter, { ...request, order: "newest" }))
       if (mode.json) {
         return yield* printJson({ store_path: mode.storePath, spans: page.items.map(spanJson), next: page.next })

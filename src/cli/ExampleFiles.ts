@@ -33,19 +33,13 @@ export const readExamples = (
         value[key] = []
         continue
       }
-      const text = yield* Effect.match(readText(resolve(folder, file), "a file of examples"), {
-        onFailure: (text) => {
+      value[key] = yield* Effect.match(readText(resolve(folder, file), "a file of examples"), {
+        onFailure: (text): unknown => {
           tell(text)
-          return undefined
+          return []
         },
-        onSuccess: (text) => text
+        onSuccess: (text) => examplesIn(file, text, tell)
       })
-      if (text?.trim() === "") tell("expected examples, found an empty file")
-      value[key] = text === undefined || text.trim() === ""
-        ? []
-        : isLines.test(file)
-        ? linesOf(text, tell)
-        : arrayOf(text, tell)
     }
     return { value, problems }
   })
@@ -56,6 +50,12 @@ const isLines = /\.(jsonl|ndjson)$/i
 const otherFormat = "; examples are one JSON array, or JSON lines under a name that ends in .jsonl"
 
 type Tell = (problem: string) => void
+
+const examplesIn = (file: string, text: string, tell: Tell): unknown => {
+  if (text.trim() !== "") return isLines.test(file) ? linesOf(text, tell) : arrayOf(text, tell)
+  tell("expected examples, found an empty file")
+  return []
+}
 
 const arrayOf = (text: string, tell: Tell): unknown => {
   const json = parseJson(text)

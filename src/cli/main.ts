@@ -19,11 +19,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 const { args: given, warnings } = rewriteAliases(process.argv.slice(2))
 for (const warning of warnings) process.stderr.write(`${warning}\n`)
 
-/** As git and npm have them: `tau help [command]` and `tau version`. */
-const flagged = ([word, ...rest]: ReadonlyArray<string>) =>
-  word === "help" ? [...rest, "--help"] : word === "version" ? ["--version", ...rest] : null
-
-const args = flagged(given) ?? given
+// As git and npm have them: `tau help [command]` and `tau version`.
+const [word, ...rest] = given
+const args = word === "help" ? [...rest, "--help"] : word === "version" ? ["--version", ...rest] : given
 const end = args.indexOf("--")
 const asked = (...names: ReadonlyArray<string>) =>
   (end < 0 ? args : args.slice(0, end)).some((arg) => names.includes(arg))

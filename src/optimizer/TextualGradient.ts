@@ -135,15 +135,13 @@ function* remember(task: Task, history: Pool, { origin, texts }: Member): Steps<
 /** The first of each; what is written once more in a round need not be measured again there. */
 function* unlike(members: ReadonlyArray<Member>): Steps<ReadonlyArray<Member>> {
   const keys = members.map(({ texts }) => keyOf(texts))
-  const first = members.filter((_, at) => keys.indexOf(keys[at]!) === at)
-  for (const member of members) {
-    if (first.includes(member)) continue
-    yield* note({
-      type: "rejected",
-      candidate: member.texts,
-      reason: "seen",
-      detail: "this round has these texts already"
-    })
+  const first: Array<Member> = []
+  for (const [at, member] of members.entries()) {
+    if (keys.indexOf(keys[at]!) === at) first.push(member)
+    else {
+      const detail = "this round has these texts already"
+      yield* note({ type: "rejected", candidate: member.texts, reason: "seen", detail })
+    }
   }
   return first
 }

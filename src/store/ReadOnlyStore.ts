@@ -25,10 +25,10 @@ export const layer = (path: string): Layer.Layer<SqlClient.SqlClient, StoreError
 const openable = (path: string): Effect.Effect<string, StoreError, Scope.Scope> =>
   Effect.gen(function*() {
     yield* refuseUnseen(path)
-    if (placeAt(path)?.isDirectory() === true) return yield* problem("foreign", folderWords(path))
-    const size = sizeOf(path)
-    if (size === null) return yield* absent(path)
-    if (size === 0) return yield* problem("corrupt", `${path} is empty`)
+    const place = placeAt(path)
+    if (place?.isDirectory() === true) return yield* problem("foreign", folderWords(path))
+    if (place?.isFile() !== true) return yield* absent(path)
+    if (place.size === 0) return yield* problem("corrupt", `${path} is empty`)
     const found = look(path, path)
     if (found === null) return path
     if (!found.isUnwritable) return yield* found.error

@@ -86,8 +86,8 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
       status: 1,
       stderr: `tau: run ${id} has no search that has ended; tau report ${id} says how it stands\n`
     })
-    assert.match(read("promote", id, "--force", "--store=not-there.sqlite").stderr, /no store at not-there\S+ in \S/)
-    assert.notInclude(readdirSync(folder), "not-there.sqlite")
+    assert.match(read("promote", id, "--force", "--store=away.sqlite").stderr, /no store at away\.sqlite in \S+tau-/)
+    assert.notInclude(readdirSync(folder), "away.sqlite")
   })
 
   it("lists the rollouts of the last run, or of another, as filters say", () => {

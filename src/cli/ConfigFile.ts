@@ -30,15 +30,15 @@ export const loadConfig = (file: string): Effect.Effect<LoadedConfig, ConfigErro
   Effect.gen(function*() {
     const path = resolve(file)
     const folder = dirname(path)
-    const parsed = parseConfig(yield* readConfigText(file))
+    const parsed = parseConfig(yield* readSettings(file, "a config file"))
     const checked = parsed._tag === "invalid" ? parsed : checkParsed(parsed, yield* readExamples(parsed.value, folder))
     if (checked._tag === "valid") return { config: checked.config, path, folder }
     return yield* problemsIn(file, checked.problems)
   })
 
-/** The text of a file of settings. */
-export const readConfigText = (file: string): Effect.Effect<string, ConfigError> =>
-  Effect.mapError(readText(file, "a config file"), (reason) => new ConfigError({ file, problems: [reason] }))
+/** The text of a file of settings; `what` names it. */
+export const readSettings = (file: string, what: string): Effect.Effect<string, ConfigError> =>
+  Effect.mapError(readText(file, what), (reason) => new ConfigError({ file, problems: [reason] }))
 
 export const problemsIn = (file: string, problems: ReadonlyArray<Problem>): ConfigError => {
   const lines = problems.slice(0, problemsMax).map((problem) => `${problem.path}: ${problem.text}`)

@@ -6,6 +6,7 @@ import { Dashboard } from "../dashboard/Dashboard.js"
 import { DashboardServer } from "../dashboard/DashboardServer.js"
 import { DashboardStore } from "../dashboard/DashboardStore.js"
 import { isLoopback } from "../http/HostName.js"
+import * as ReadOnlyStore from "../store/ReadOnlyStore.js"
 import { type CommandError, UsageError } from "./CliError.js"
 import { dashboardToken } from "./DashboardToken.js"
 import type { Bind } from "./Mode.js"
@@ -25,6 +26,7 @@ export interface DashboardMode {
 export const run = (mode: DashboardMode): Effect.Effect<number, CommandError> => Effect.scoped(serve(mode))
 
 const serve = Effect.fnUntraced(function*({ allowedHosts, bind, json, rbacPolicyPath, storePath }: DashboardMode) {
+  yield* ReadOnlyStore.refuseUnseen(storePath)
   const token = yield* dashboardToken(process.env)
   if (token === null && !isLoopback(bind.host)) {
     return yield* new UsageError({

@@ -8,7 +8,8 @@ import type { ActorReport } from "../runtime/Actor.js"
 import { TreeReport } from "../runtime/ActorTree.js"
 import { ask } from "../runtime/ControlSocketClient.js"
 import { socketsOf } from "../runtime/ControlSocketFiles.js"
-import { CommandFailed } from "./CliError.js"
+import * as ReadOnlyStore from "../store/ReadOnlyStore.js"
+import { type CommandError, CommandFailed } from "./CliError.js"
 import { ExitCode } from "./ExitCode.js"
 
 export interface InspectInput {
@@ -17,7 +18,7 @@ export interface InspectInput {
 }
 
 /** Exit code 1 when no live process answers. */
-export const run = ({ json, storePath }: InspectInput): Effect.Effect<number, CommandFailed> =>
+export const run = ({ json, storePath }: InspectInput): Effect.Effect<number, CommandError> =>
   Effect.gen(function*() {
     const asked = yield* Effect.forEach(
       socketsOf(storePath),
@@ -30,6 +31,8 @@ export const run = ({ json, storePath }: InspectInput): Effect.Effect<number, Co
     const unclear = asked.filter(Either.isLeft).map(({ left }) => left).filter(({ reason }) => reason !== "gone")
     for (const { message } of unclear) yield* Console.error(`tau: ${message}`)
     if (trees.length === 0) {
+      // One that runs still answers for a store that was moved away.
+      if (unclear.length === 0) yield* ReadOnlyStore.refuseAbsent(storePath)
       return yield* new CommandFailed({
         detail: unclear.length === 0
           ? `no live process works on ${storePath}`

@@ -5,7 +5,7 @@ import { patternProblem } from "../openai/BoundedPatterns.js"
 import { parseJsonPath } from "../openai/JsonPath.js"
 import type { RedactionRules } from "../openai/Redaction.js"
 import type { ConfigError } from "./CliError.js"
-import { problemsIn, readConfigText } from "./ConfigFile.js"
+import { problemsIn, readSettings } from "./ConfigFile.js"
 import { type Problem, shapeProblems } from "./ConfigShape.js"
 
 const RedactionFile = Schema.Struct({
@@ -22,7 +22,7 @@ const RedactionFile = Schema.Struct({
 /** The rules in a file; or a `ConfigError` with a line for each problem. */
 export const loadRedaction = (file: string, defaults: boolean): Effect.Effect<RedactionRules, ConfigError> =>
   Effect.gen(function*() {
-    const json = parseJson(yield* readConfigText(file))
+    const json = parseJson(yield* readSettings(file, "a file of redaction rules"))
     if (json._tag === "syntax") {
       return yield* problemsIn(file, [{ path: `line ${json.line}, column ${json.column}`, text: json.text }])
     }

@@ -21,7 +21,11 @@ for (const warning of warnings) process.stderr.write(`${warning}\n`)
 
 // As git and npm have them: `tau help [command]` and `tau version`.
 const [word, ...rest] = given
-const args = word === "help" ? [...rest, "--help"] : word === "version" ? ["--version", ...rest] : given
+const args = word === "help"
+  ? [...rest.filter((each) => each !== word), "--help"]
+  : word === "version"
+  ? ["--version", ...rest]
+  : given
 const end = args.indexOf("--")
 const asked = (...names: ReadonlyArray<string>) =>
   (end < 0 ? args : args.slice(0, end)).some((arg) => names.includes(arg))

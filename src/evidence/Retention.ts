@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { randomBytes } from "node:crypto"
 import { constants } from "node:fs"
-import { link, lstat, mkdir, open, readdir, rename, unlink } from "node:fs/promises"
+import { link, lstat, mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { Fields } from "./Fields.js"
 import { daysAfter, reportsRoot } from "./Publication.js"
@@ -190,6 +190,10 @@ const reportFiles = async (root: string, folder: string): Promise<ReadonlyArray<
  * are made. A link is refused: it could lead anywhere.
  */
 const realFolders = async (root: string, folder: string, make: boolean): Promise<boolean> => {
+  // Nothing would be found in one that is mistyped.
+  if (!await stat(root).then((found) => found.isDirectory(), () => false)) {
+    throw new Refused(`there is no folder ${root}`)
+  }
   let path = root
   for (const name of folder.split("/")) {
     path = join(path, name)

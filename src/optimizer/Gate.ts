@@ -65,7 +65,7 @@ function* tried(task: GateTask): Steps<GateVerdict> {
     }
   } catch (error) {
     if (!(error instanceof SearchStopped)) throw error
-    return trial.verdict({ type: "stopped" })
+    return trial.verdict({ type: "stopped", why: error.detail })
   }
   return trial.atPlannedEnd()
 }

@@ -40,7 +40,7 @@ export const endingReason = (ending: GateEnding, figures: GateFigures): Decided 
     case "stopped":
       return {
         decision: "reject",
-        reason: `the budget ended the gate after ${n} of ${counted(plan.pairs, "pair")}`
+        reason: `the budget ended the gate after ${n} of ${counted(plan.pairs, "pair")}: ${ending.why}`
       }
     case "futile":
       return {

@@ -17,7 +17,7 @@ export type GateEnding =
   | { readonly type: "untestable"; readonly why: string }
   /** It was opened too often. */
   | { readonly type: "worn out" }
-  | { readonly type: "stopped" }
+  | { readonly type: "stopped"; readonly why: string }
   | { readonly type: "futile"; readonly power: number }
   /** The evidence was enough at pair `at`. */
   | { readonly type: "won early"; readonly at: number }

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto"
 import { constants, existsSync } from "node:fs"
 import { type FileHandle, open, readdir, readFile, rename, rm, stat } from "node:fs/promises"
 import { dirname, join } from "node:path"
+import { fileTrouble } from "../domain/FileTrouble.js"
 import { makePrivateFolder } from "../store/writer/PrivateFolder.js"
 
 /** The file could not be read or written, or does not hold what it must. */
@@ -131,18 +132,4 @@ const syncFolder = async (file: string) => {
 const attempt = (file: string, run: () => Promise<void>): Effect.Effect<void, FileError> =>
   Effect.tryPromise({ try: run, catch: (error) => failed(file, error as NodeJS.ErrnoException) })
 
-const failed = (file: string, error: NodeJS.ErrnoException) => new FileError({ file, detail: explained(error) })
-
-/** Why a file could not be read or written, without the system's own words where there are better ones. */
-export const explained = ({ code, message }: NodeJS.ErrnoException) =>
-  code === undefined ? message : explanations[code] ?? message
-
-const explanations: Record<string, string> = {
-  EACCES: "permission denied",
-  // Of a folder that was to be made.
-  EEXIST: "a file stands where a folder was expected",
-  EISDIR: "a folder stands where a file was expected",
-  ENOTDIR: "a file stands where a folder was expected",
-  ENOSPC: "the disk is full",
-  EROFS: "the file system cannot be written"
-}
+const failed = (file: string, error: NodeJS.ErrnoException) => new FileError({ file, detail: fileTrouble(error) })

@@ -26,7 +26,6 @@ const openable = (path: string): Effect.Effect<string, StoreError, Scope.Scope> 
   Effect.gen(function*() {
     yield* refuseUnseen(path)
     const place = placeAt(path)
-    if (place?.isDirectory() === true) return yield* problem("foreign", folderWords(path))
     if (place?.isFile() !== true) return yield* absent(path)
     if (place.size === 0) return yield* problem("corrupt", `${path} is empty`)
     const found = look(path, path)
@@ -39,13 +38,15 @@ const openable = (path: string): Effect.Effect<string, StoreError, Scope.Scope> 
   })
 
 /**
- * Fails when this user may not see the file, and when there is none although there was one with data in it: neither is a store
- * that nobody made yet.
+ * Fails when this user may not see the file, when it is a folder, and when there is none although there was one with data in it:
+ * none of them is a store that nobody made yet.
  */
 export const refuseUnseen = (path: string): Effect.Effect<void, StoreError> =>
   Effect.suspend(() => {
     if (isForbidden(path)) return problem("other", `${path} cannot be read: permission denied`)
-    return !existsSync(path) && existsSync(markerOf(path)) ? problem("corrupt", lostWords(path)) : Effect.void
+    const place = placeAt(path)
+    if (place?.isDirectory() === true) return problem("foreign", folderWords(path))
+    return place === undefined && existsSync(markerOf(path)) ? problem("corrupt", lostWords(path)) : Effect.void
   })
 
 /** The same, and where nobody made one. For those who open a store to write, which would make it. */

@@ -1,6 +1,7 @@
 /** The file that describes a simulated question-and-answer model: which questions it knows, and what a prompt does to it. */
 import { readFile } from "node:fs/promises"
 import { dirname, resolve } from "node:path"
+import { fileTrouble } from "../domain/FileTrouble.js"
 import { at, isObject, type JsonObject } from "../openai/Json.js"
 import { type AnswerStyle, answerStyles } from "./AnswerStyle.js"
 import { taskModelNames } from "./taskWorld/TaskModel.js"
@@ -102,7 +103,7 @@ class Reader {
 
 const readText = (reader: Reader, path: string, place: string): Promise<string> =>
   readFile(path, "utf8").catch((error: NodeJS.ErrnoException) =>
-    reader.fail(place, `a file that can be read (${error.code})`, path)
+    reader.fail(place, `a file that can be read (${fileTrouble(error)})`, path)
   )
 
 const readRules = (reader: Reader, value: unknown): ReadonlyArray<BehaviourRule> => {

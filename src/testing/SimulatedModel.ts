@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import { closeSync, openSync, writeSync } from "node:fs"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
+import { fileTrouble } from "../domain/FileTrouble.js"
 import { arithmeticModel } from "./ArithmeticModel.js"
 import type { Behaviour } from "./Behaviour.js"
 import { refusal } from "./ChatRequest.js"
@@ -162,10 +163,11 @@ export class SimulatedModelFailed extends Schema.TaggedError<SimulatedModelFaile
 
 const reasonOf = (cause: unknown) => {
   if (!(cause instanceof Error)) return String(cause)
-  const { address, code, message, port } = cause as NodeJS.ErrnoException & { address?: string; port?: number }
-  return code === "EADDRINUSE" && address !== undefined
-    ? `cannot listen on ${address}:${port}: the port is in use by another process`
-    : message
+  const { address, code, message, path, port } = cause as NodeJS.ErrnoException & { address?: string; port?: number }
+  if (code === "EADDRINUSE" && address !== undefined) {
+    return `cannot listen on ${address}:${port}: the port is in use by another process`
+  }
+  return path === undefined ? message : `${path}: ${fileTrouble({ code, message })}`
 }
 
 /** A simulated model server as a service: it lives as long as the scope of its layer. */

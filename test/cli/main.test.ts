@@ -44,6 +44,7 @@ describe("help", () => {
     const { status, stderr, stdout } = tau(["help"])
     expect({ status, stderr, stdout }).toEqual({ status: 0, stderr: "", stdout: tau(["--help"]).stdout })
     expect(tau(["help", "runs"]).stdout).toBe(tau(["runs", "--help"]).stdout)
+    expect(tau(["help", "help"]).stdout).toBe(stdout)
     expect(tau(["version"]).stdout).toBe(tau(["--version"]).stdout)
     expect(tau(["help", "optimize"])).toMatchObject({ status: 2, stdout: "" })
   })
@@ -149,6 +150,25 @@ describe("old names", () => {
     const { status, stderr } = tau([`--${old}=1`, `--${current}=1`])
     expect(status).toBe(2)
     expect(stderr).toBe(`${warning(old, current)}tau: --${current} is given twice\n`)
+  })
+})
+
+describe("a file that cannot be used", () => {
+  const proxy = [`${p}-proxy-server`, `${p}-proxy-upstream-url=http://127.0.0.1:9/v1`]
+
+  it.each([
+    [["simulate", "--answers=none.json"], 2, /^tau: none\.json: file: expected a file .*\(no such file or folder\)/],
+    [["simulate", "--answers=."], 2, /^tau: \.: file: expected a file .*\(a folder stands where a file was expected\)/],
+    [["simulate", "--log=none/log"], 1, /could not start: none\/log: no such file or folder$/m],
+    [
+      [...proxy, `${p}-proxy-redact=none.json`],
+      2,
+      /^tau: none\.json: expected a file of redaction rules, found no such/
+    ]
+  ])("is told of in words: %s", (args, code, words) => {
+    const { status, stderr } = tau(args, {}, mkdtempSync(join(scratch, "file-")))
+    expect(status).toBe(code)
+    expect(stderr).toMatch(words)
   })
 })
 

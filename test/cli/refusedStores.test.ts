@@ -35,6 +35,10 @@ describe("asking a store that is not as it should be", { timeout: 60_000 }, () =
       return said[0]!
     }
     const readers = (name: string) => [["runs", "--store", path(name)], ["audit", "verify", "--store", path(name)]]
+    const lookers = (name: string) => [
+      ["inspect", "tree", "--store", path(name)],
+      ["dashboard", "--bind=127.0.0.1:0", "--store", path(name)]
+    ]
     const all = (name: string) => [
       ...readers(name),
       ["--prompt-optimization-control-status", "--prompt-optimization-control-state-dir", join(folder, name)]
@@ -43,7 +47,10 @@ describe("asking a store that is not as it should be", { timeout: 60_000 }, () =
       mkdirSync(join(folder, name), { recursive: true })
     }
     assert.include(refused("none", ...readers("none")), `there is no store at ${path("none")}`)
-    assert.include(refused("folder", ...all("folder")), `${path("folder")} is a folder; give the store's file`)
+    assert.include(
+      refused("folder", ...all("folder"), ...lookers("folder")),
+      `${path("folder")} is a folder; give the store's file`
+    )
     writeFileSync(path("text"), "not a database, but long enough to look at".repeat(100))
     const noStore = `not a tau store: ${path("text")} is no SQLite file`
     assert.include(refused("text", ...all("text")), noStore)

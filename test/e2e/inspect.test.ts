@@ -118,6 +118,8 @@ describe("tau inspect tree", () => {
           stdout: "",
           stderr: "tau: no live process works on .tau/training/store.sqlite\n"
         })
+        const noStore = yield* tau(folder, ["inspect", "tree", "--store=none.sqlite"])
+        assert.match(noStore.stderr, /^tau: .*there is no store at none\.sqlite in \//)
         assert.deepStrictEqual(readdirSync(join(folder, ".tau/training")).filter((name) => name.endsWith(".sock")), [])
       }),
     60_000

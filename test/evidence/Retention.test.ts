@@ -43,6 +43,16 @@ describe("retention", () => {
       assert.match((yield* Effect.flip(put(root, broken))).message, /^report\.json: no valid report: run_id/)
     }))
 
+  it.scoped("refuses a root that is not there, where nothing would be found", () =>
+    Effect.gen(function*() {
+      const root = join(yield* scratchFolder, "mistyped")
+      const refusals = [put(root, report()), archive(at(root, 30)), purge(at(root, 90))]
+      for (const refused of refusals) {
+        assert.include((yield* Effect.flip(refused)).message, `: there is no folder ${root}`)
+      }
+      assert.isFalse(existsSync(root))
+    }))
+
   it.scoped("archives after archive_after_days and purges after retain_days, not a millisecond before", () =>
     Effect.gen(function*() {
       const root = yield* scratchFolder

@@ -167,7 +167,10 @@ describe("the promotion gate", () => {
       }
       const pairs = 10 * Math.floor(rolloutsMax / 20)
       assert.strictEqual(turn.value.decision, "reject")
-      assert.strictEqual(turn.value.reason, `the budget ended the gate after ${pairs} of 100 pairs`)
+      assert.strictEqual(
+        turn.value.reason,
+        `the budget ended the gate after ${pairs} of 100 pairs: 20 more rollouts would exceed the budget of ${rolloutsMax}`
+      )
       assert.strictEqual(turn.value.n, pairs)
       assert.isAtMost(conductor.spent.rollouts, rolloutsMax)
     }

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import { writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
 import { storeHint } from "../../domain/CommandText.js"
+import { fileTrouble } from "../../domain/FileTrouble.js"
 import { visible } from "../../domain/TerminalText.js"
 import { candidatesTable } from "../../optimizer/report/candidatesTable.js"
 import { lineageText } from "../../optimizer/report/lineageText.js"
@@ -12,7 +13,6 @@ import { candidatesJson, searchJson } from "../../optimizer/report/searchJson.js
 import type { SearchReport } from "../../optimizer/report/SearchReport.js"
 import { searchText } from "../../optimizer/report/searchText.js"
 import { searchReport } from "../../optimizer/run/reportOf.js"
-import { explained } from "../../runtime/DurableFile.js"
 import { failuresJson, failuresShown } from "../../runtime/Summary.js"
 import { failureText } from "../../runtime/summaryText.js"
 import { totalsOf } from "../../store/RowJson.js"
@@ -66,7 +66,7 @@ const draw = (report: SearchReport, path: string) =>
     try: () => writeFile(path, scorePlot(report)),
     catch: (cause) => {
       const error = cause as NodeJS.ErrnoException
-      const why = error.code === "ENOENT" ? `there is no folder ${dirname(path)}` : explained(error)
+      const why = error.code === "ENOENT" ? `there is no folder ${dirname(path)}` : fileTrouble(error)
       return new CommandFailed({ detail: `${path} could not be written: ${why}`, cause })
     }
   })

@@ -19,8 +19,13 @@ export interface StoreTrouble {
   readonly message: string
 }
 
-/** A commit that takes longer than this says that the store is stuck, behind another process's lock for example. */
-const stuckMs = 1_000
+/**
+ * A commit that takes longer than this says that the store is stuck. As long as the writer waits for another process's lock: until
+ * then an answer is only late, as on a disk that hangs for a second or two.
+ */
+const stuckMs = 5_000
+/** An answer that need not be recorded waits for its commit no longer than this. */
+const patienceMs = 1_000
 /** While the store cannot commit, it is asked this often whether it can again. */
 const probeMs = 500
 /** A store that was full counts as full until this much fits, or what did not fit, if that was more. */
@@ -155,7 +160,8 @@ export class SpanRecorder {
       this.budget.used += size
       done(false)
     }
-    const timer = setTimeout(tell, this.failure() === null ? stuckMs : 0)
+    const isSlow = this.failure() !== null || this.writer.health().inFlightMs > patienceMs
+    const timer = setTimeout(tell, isSlow ? 0 : patienceMs)
     return (committed: boolean) => {
       clearTimeout(timer)
       if (isTold) this.budget.used -= size

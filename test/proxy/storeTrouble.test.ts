@@ -162,6 +162,28 @@ describe("Proxy, when its store is held or gone", () => {
       }).pipe(Effect.provide(proxyAt(path, yield* echo, { recordPolicy: "best-effort" })))
     }))
 
+  it.scopedLive("lets calls wait for a store that hangs for more than a second, and refuses none", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const warnings: Array<string> = []
+      yield* Effect.gen(function*() {
+        const other = new Database(path)
+        other.exec("BEGIN IMMEDIATE")
+        const first = yield* Effect.fork(send("/v1/x"))
+        yield* Effect.sleep("1.5 seconds")
+        assert.strictEqual((yield* health).status, "ready")
+        const second = yield* Effect.fork(send("/v1/x"))
+        yield* eventually("two calls", Effect.map(Proxy, (proxy) => proxy.health().calls === 2 ? true : undefined))
+        other.exec("COMMIT")
+        other.close()
+        for (const fiber of [first, second]) {
+          assert.deepStrictEqual(yield* Fiber.join(fiber), { statusCode: 200, text: "ok" })
+        }
+        assert.deepStrictEqual(yield* outcomes(2), { spansCommitted: 2, spansLost: 0 })
+        assert.deepStrictEqual(warnings, [])
+      }).pipe(Effect.provide(proxyAt(path, yield* echo, { warn: (message) => void warnings.push(message) })))
+    }))
+
   it.scopedLive("drops what is more than may wait", () =>
     Effect.gen(function*() {
       const url = yield* echo

@@ -29,6 +29,9 @@ const kinds = [
   { name: "left unanswered", share: 0.03, bench: "silent", leaves: true }
 ]
 
+/** Calls that the proxy did not forward: of those there is no span, and there ought to be none. */
+let refused = 0
+
 const pick = () => {
   let left = Math.random()
   return kinds.find(({ share }) => (left -= share) < 0) ?? kinds[0]
@@ -47,6 +50,7 @@ const call = (url, agent, kind, n) =>
     }
     const done = () => resolve(performance.now() - startedAt)
     const outgoing = request(`${url}/v1/chat/completions`, { method: "POST", agent, headers }, (response) => {
+      if (response.statusCode === 503) refused += 1
       response.on("close", done).on("error", () => {}).resume()
       if (kind.leaves === true) response.once("data", () => outgoing.destroy())
     })
@@ -100,7 +104,7 @@ export const benchSoak = async (minutes) => {
     const count = () => database.prepare("SELECT count(*) AS spans, sum(state = 'open') AS open FROM spans").get()
     for (let tries = 0; tries < 100 && (count().spans < calls || count().open > 0); tries++) await setTimeout(100)
     const { open, spans } = count()
-    console.log(`\n${calls} calls, ${spans} spans, ${open} of them open`)
+    console.log(`\n${calls} calls, ${refused} of them refused, ${spans} spans, ${open} of them open`)
     for (const { n, state } of database.prepare("SELECT state, count(*) AS n FROM spans GROUP BY state").all()) {
       console.log(`  ${state.padEnd(16)} ${n}`)
     }

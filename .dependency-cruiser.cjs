@@ -24,7 +24,7 @@ const light = [
   "statistics/",
   "store/(WriterThread\\.ts|writer/)",
   "process/(collection|CompiledCode)\\.ts",
-  "domain/(AttemptName|AttributionPath|CommandText|Figures|Lifecycle|Noise|TerminalText|shown|timerMsMax)\\.ts",
+  "domain/(AttemptName|AttributionPath|CommandText|Figures|FileTrouble|Lifecycle|Noise|TerminalText|shown|timerMsMax)\\.ts",
   "cli/commands/",
   "proxy/ProxyOptions\\.ts",
   "cli/(Aliases|Command|ExitCode|FlagValue|GivenFlags|ParseArguments|Principal|Providers|ProxyFlags|ReadingFlags)\\.ts",

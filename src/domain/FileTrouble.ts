@@ -11,5 +11,6 @@ const words: Record<string, string> = {
   ENOENT: "no such file or folder",
   ENOTDIR: "a file stands where a folder was expected",
   ENOSPC: "the disk is full",
+  EPERM: "permission denied",
   EROFS: "the file system cannot be written"
 }

@@ -1,4 +1,5 @@
 /** What went wrong with the store, in the words of `StoreError`, from what SQLite and the file system throw. */
+import { fileTrouble } from "../../domain/FileTrouble.js"
 import { RefusedFile } from "./Database.js"
 import type { Failure, StoreFailureReason } from "./protocol.js"
 
@@ -18,9 +19,13 @@ const reasons: ReadonlyArray<readonly [RegExp, StoreFailureReason]> = [
 export const failureOf = (error: unknown): Failure => {
   if (error instanceof RefusedFile) return { reason: error.reason, message: error.message }
   const code = codeOf(error)
+  return { reason: reasons.find(([pattern]) => pattern.test(code))?.[1] ?? "other", message: messageOf(error, code) }
+}
+
+/** SQLite's words leave out its code, those of the file system do not. */
+const messageOf = (error: unknown, code: string): string => {
   const message = error instanceof Error ? error.message : String(error)
-  return {
-    reason: reasons.find(([pattern]) => pattern.test(code))?.[1] ?? "other",
-    message: code === "" ? message : `${message} (${code})`
-  }
+  const path = (error as { readonly path?: unknown } | null)?.path
+  if (typeof path === "string") return `${path}: ${fileTrouble({ code, message })}`
+  return code === "" ? message : `${message} (${code})`
 }

@@ -14,7 +14,15 @@ import { tmpdir } from "node:os"
 import { isAbsolute, join } from "node:path"
 import * as Sqlite from "./Sqlite.js"
 import { StoreError } from "./StoreError.js"
-import { applicationId, folderWords, isOfAnotherKind, lostWords, markerOf, otherKindWords } from "./writer/Database.js"
+import {
+  applicationId,
+  folderWords,
+  isOfAnotherKind,
+  logLostWords,
+  lostWords,
+  markerOf,
+  otherKindWords
+} from "./writer/Database.js"
 import { migrations } from "./writer/migrations.js"
 
 /** Fails when there is no store, when it is another application's file, or when its schema is not this version's. */
@@ -100,6 +108,8 @@ const look = (file: string, path: string): Refusal | null => {
     const connection = new Database(file, { readonly: true, fileMustExist: true })
     try {
       const id = connection.pragma("application_id", { simple: true })
+      const tables = connection.prepare("SELECT count(*) FROM sqlite_schema").pluck().get()
+      if (tables === 0 && existsSync(markerOf(path))) return refused(problem("corrupt", logLostWords(path)))
       if (id !== applicationId) return refused(problem("foreign", path))
       const done = connection.prepare("SELECT name, sha256 FROM migrations ORDER BY n").all() as ReadonlyArray<Step>
       const misfit = schemaMisfit(done)

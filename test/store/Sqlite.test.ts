@@ -4,10 +4,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
-import { mkdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, renameSync, statSync, truncateSync, unlinkSync, writeFileSync } from "node:fs"
 import { hostname } from "node:os"
 import { dirname, join } from "node:path"
 import * as OwnerLock from "../../src/store/OwnerLock.js"
+import * as ReadOnlyStore from "../../src/store/ReadOnlyStore.js"
 import { ResourceStore } from "../../src/store/ResourceStore.js"
 import * as Sqlite from "../../src/store/Sqlite.js"
 import type { StoreError } from "../../src/store/StoreError.js"
@@ -73,6 +74,24 @@ describe("Sqlite", () => {
         assert.include((yield* refusal(path)).message, "0001_initial differs")
         truncateSync(path)
         assert.strictEqual((yield* refusal(path)).reason, "corrupt")
+      })
+    ))
+
+  it.scopedLive("refuses a store that lost its write-ahead log before anything of it was in the file", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        yield* open(path)
+        // What a young store is beside its log, which is not copied into the file before it is some megabytes long.
+        unlinkSync(path)
+        const database = new Database(path)
+        database.pragma("journal_mode = WAL")
+        database.close()
+        const lost = `${path} holds nothing, but ${path}.initialised says it held data`
+        assert.include((yield* refusal(path)).message, lost)
+        const reading = yield* Effect.flip(Effect.scoped(Layer.build(ReadOnlyStore.layer(path))))
+        assert.include(reading.message, lost)
+        unlinkSync(`${path}.initialised`)
+        yield* open(path)
       })
     ))
 

@@ -34,6 +34,12 @@ export const lostWords = (path: string): string =>
     markerOf(path)
   } says it held data: restore it from a backup, or remove the marker to start anew`
 
+/** What is told of a file without a table whose marker is there: all it held stood in its write-ahead log. */
+export const logLostWords = (path: string): string =>
+  `${path} holds nothing, but ${
+    markerOf(path)
+  } says it held data: put ${path}-wal back beside it, restore a backup, or remove the marker to start anew`
+
 /** What is told of a folder that is given for a store. */
 export const folderWords = (path: string): string => `${path} is a folder; give the store's file`
 
@@ -128,6 +134,7 @@ const migrate = (connection: Sqlite.Database, path: string) => {
     if (id !== applicationId && tables.n > 0) {
       throw new RefusedFile("foreign", `${path} is a SQLite file of another application`)
     }
+    if (tables.n === 0 && existsSync(markerOf(path))) throw new RefusedFile("corrupt", logLostWords(path))
     connection.pragma(`application_id = ${applicationId}`)
     connection.exec(`CREATE TABLE IF NOT EXISTS migrations
       (n INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL) STRICT`)

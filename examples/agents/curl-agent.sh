@@ -17,4 +17,11 @@ node -e '
   curl --silent --show-error --fail-with-body --max-time 120 "$base/chat/completions" \
     --header 'content-type: application/json' --header "authorization: Bearer ${OPENAI_API_KEY:-none}" \
     --data-binary @- |
-  node -e 'console.log(JSON.parse(require("node:fs").readFileSync(0, "utf8")).choices[0].message.content)'
+  node -e '
+  const text = require("node:fs").readFileSync(0, "utf8")
+  const { choices } = text.startsWith("{") ? JSON.parse(text) : {}
+  if (choices === undefined) {
+    console.error(`no answer: ${text}`)
+    process.exit(1)
+  }
+  console.log(choices[0].message.content)'

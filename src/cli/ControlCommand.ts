@@ -237,8 +237,8 @@ const toText = (answer: Answer, store: StorePlace): string => {
   ].map((line) => `${line}\n`).join("")
 }
 
-/** Unfinished, and no process works on it: no verb can move it, only its own command. */
-const isAtRest = (run: StandingRun) => !run.isLive && isUnfinished(run)
+/** Unfinished, and no process works on it: no verb can move it, only its own command, which takes up nothing cancelled. */
+const isAtRest = (run: StandingRun) => !run.isLive && isUnfinished(run) && run.desired !== "cancel"
 
 /** A verb found no run that it could be about; only where the last verb left the store is another now. */
 const hasNoRun = ({ changed, run, verb }: Control.ControlAnswer) =>
@@ -257,7 +257,7 @@ const headline = (answer: Answer, { present }: StorePlace): string => {
   if (run === null) return present ? "no run" : "no store"
   if (run.hasCrashed) return "crashed"
   if (isAtRest(run)) return run.desired === "pause" ? "paused, and stopped" : "stopped"
-  if (!run.isLive) return run.state
+  if (!run.isLive) return run.stands
   if (run.silence !== null) return "stuck"
   return { run: "running", pause: "paused", cancel: "cancelling" }[run.desired]
 }

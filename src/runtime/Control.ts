@@ -291,12 +291,15 @@ const blank = ({ decision, principal }: ControlRequest, verb: ControlVerb): Cont
 })
 
 const describe = (run: StandingRun): string => {
-  const { hasCrashed, id, isLive, silence, state } = run
+  const { hasCrashed, id, isLive, silence, stands, state } = run
   if (isLive) {
     return silence === null
       ? `a process works on ${id}`
       : `a process works on ${id} and seems stuck: ${silence}`
   }
   if (hasCrashed) return `the process of ${id} died`
+  if (stands === "cancelled" && isUnfinished(run)) {
+    return `${id} is cancelled, though its process died before it closed the run: the next start or cancel does`
+  }
   return isUnfinished(run) ? `${id} was stopped before its end` : `${id} is ${state}`
 }

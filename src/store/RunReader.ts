@@ -190,5 +190,7 @@ export class RunReader extends Context.Tag("tau/store/RunReader")<RunReader, {
 /** The states in the store of runs that may stand so; null for all. */
 const statesOf = (stands: RunStands | null): ReadonlyArray<RunState> | null => {
   if (stands === null) return null
-  return stands === "completed" || stands === "failed" || stands === "cancelled" ? [stands] : unfinishedStates
+  if (stands === "completed" || stands === "failed") return [stands]
+  // A run whose process died while it was being cancelled is unfinished in the store.
+  return stands === "cancelled" ? [stands, ...unfinishedStates] : unfinishedStates
 }

@@ -107,6 +107,28 @@ describe("tau's control verbs", () => {
       assert.deepInclude(yield* controlJson(folder, "cancel"), { code: 0, idempotent: true })
     }))
 
+  it.scopedLive("offer nothing to continue where a process died while its run was being cancelled", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      writeFileSync(join(folder, "run.mjs"), liveRun(join(folder, ".tau/training/store.sqlite")))
+      symlinkSync(join(root, "node_modules"), join(folder, "node_modules"))
+      const running = yield* startProcess(folder, process.execPath, ["run.mjs"])
+      yield* printed(running, /(begun)/)
+      yield* controlJson(folder, "cancel")
+      running.process.kill("SIGKILL")
+      yield* running.exit
+
+      const status = yield* control(folder, "status")
+      assert.match(status.stdout, /^status: cancelled\n/)
+      assert.match(status.stdout, /\n {2}run +\S+, cancelled, told to cancel\n/)
+      assert.notMatch(status.stdout, /continue/)
+      const [{ id }] = [(yield* controlJson(folder, "status"))["run"] as { id: string }]
+      const listed = yield* tau(folder, ["runs", "--state", "cancelled"])
+      assert.include(listed.stdout, id)
+      assert.notInclude((yield* tau(folder, ["runs", "--state", "crashed"])).stdout, id)
+      assert.deepInclude((yield* controlJson(folder, "cancel"))["run"], { state: "cancelled", cancelled: 3 })
+    }))
+
   it.scopedLive("obey the policy: one line and exit code 1 for a denial, nothing at all under a broken policy", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder

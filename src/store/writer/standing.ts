@@ -78,12 +78,16 @@ export const silenceOf = (row: StandingRow, nowMs: number): string | null => {
     : null
 }
 
-/** The run is unfinished, nobody closed its last start, and the process is not there any more. */
+/**
+ * The run is unfinished, nobody closed its last start, and the process is not there any more. A run that was cancelled has
+ * nothing left to recover: whoever starts a run or cancels again closes it.
+ */
 export const hasCrashed = (row: Watched, nowMs: number): boolean =>
-  isUnfinished(row) && row.stoppedAtMs === null && !isWorkedOn(row, nowMs)
+  isUnfinished(row) && row.desired !== "cancel" && row.stoppedAtMs === null && !isWorkedOn(row, nowMs)
 
 export const standsAs = (row: Watched, nowMs: number): RunStands => {
   if (!isUnfinished(row)) return row.state
+  if (row.desired === "cancel" && !isWorkedOn(row, nowMs)) return "cancelled"
   if (hasCrashed(row, nowMs)) return "crashed"
   if (row.desired === "pause") return "paused"
   return isWorkedOn(row, nowMs) ? "running" : "stopped"

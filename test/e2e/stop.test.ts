@@ -291,4 +291,42 @@ describe("stopping", () => {
         [{ n: 3 }]
       )
     }), 60_000)
+
+  it.scopedLive(
+    "ends proxies at once that are told twice while they wait for their store",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* scratchFolder
+        const start = Effect.gen(function*() {
+          const proxy = yield* startTau(folder, [
+            "--prompt-optimization-proxy-server",
+            "--prompt-optimization-proxy-bind=127.0.0.1:0",
+            "--prompt-optimization-proxy-upstream-url=http://127.0.0.1:9"
+          ])
+          return { proxy, base: yield* printed(proxy, /OPENAI_BASE_URL=(\S+)/) }
+        })
+        // Several: at a moment when its thread is not within SQLite, any process would end as it should.
+        const proxies = yield* Effect.replicateEffect(start, 5)
+        const lock = new Sqlite(storeIn(folder))
+        yield* Effect.addFinalizer(() => Effect.sync(() => lock.close()))
+        lock.exec("BEGIN IMMEDIATE")
+        const calls = proxies.map(({ base }) =>
+          fetch(`${base}/models`).then((response) => response.text()).catch(() => "broken off")
+        )
+        yield* Effect.sleep("500 millis")
+        for (const { proxy } of proxies) proxy.process.kill("SIGTERM")
+        for (const { proxy } of proxies) {
+          yield* Effect.sleep("130 millis")
+          proxy.process.kill("SIGINT")
+          assert.strictEqual(yield* proxy.exit, 130, proxy.stderr())
+        }
+        assert.deepStrictEqual(yield* Effect.promise(() => Promise.all(calls)), calls.map(() => "broken off"))
+        lock.close()
+        const { proxy } = yield* start
+        proxy.process.kill("SIGTERM")
+        assert.strictEqual(yield* proxy.exit, 0, proxy.stderr())
+        assert.include(proxy.stderr(), "5 calls under way when an earlier process died")
+      }),
+    60_000
+  )
 })

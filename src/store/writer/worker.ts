@@ -35,7 +35,7 @@ const clock = new StoreClock(() => performance.now())
 
 /** Longest total wait for a lock that another process holds, and the longest single pause between tries. */
 const lockedMaxMs = 5_000
-const pauseMaxMs = 100
+const pauseMaxMs = 25
 
 const main = ({ attributionLogPath, bytesMax, path, recording, storingSince }: WriterData) => {
   if (recording !== null) recordBy(recording)
@@ -45,6 +45,8 @@ const main = ({ attributionLogPath, bytesMax, path, recording, storingSince }: W
   let log: AttributionLog | null
   try {
     db = open(path, bytesMax)
+    // Node aborts a process that exits while SQLite waits within a thread, once SQLite gives up: waiting is for `begin`.
+    db.connection.pragma("busy_timeout = 0")
     checkpoints = new Checkpoints(db, path)
     files = new StoreFiles(path, () => checkpoints.logBytes, new FileHeader(path))
     log = attributionLogPath === null ? null : new AttributionLog(attributionLogPath)
@@ -182,7 +184,7 @@ const transaction = <A>(db: Db, body: () => A): A => {
 /** BEGIN IMMEDIATE: a deferred transaction that upgrades from reading to writing fails at once, whatever the timeout. */
 const begin = (db: Db) => {
   const deadline = performance.now() + lockedMaxMs
-  for (let pauseMs = 5;; pauseMs = Math.min(pauseMs * 2, pauseMaxMs)) {
+  for (let pauseMs = 1;; pauseMs = Math.min(pauseMs * 2, pauseMaxMs)) {
     try {
       db.prepare("BEGIN IMMEDIATE").run()
       return
@@ -217,6 +219,7 @@ const isFatal = (error: unknown) =>
 /** What was committed to a log that nobody finds any more is still open here: the database gets it before this process may die. */
 const saveLog = (db: Db) => {
   try {
+    db.connection.pragma("busy_timeout = 100")
     db.connection.pragma("wal_checkpoint(FULL)")
   } catch {
     // A reader of the log is in the way, say: the next request tries again, and so does a clean stop.
@@ -226,6 +229,7 @@ const saveLog = (db: Db) => {
 /** A clean stop leaves one file, with nothing in the write-ahead log that could be lost with it. */
 const close = (db: Db) => {
   try {
+    db.connection.pragma("busy_timeout = 100")
     db.connection.pragma("wal_checkpoint(TRUNCATE)")
   } catch {
     // A full disk, say: the log stays beside the store and is read at the next start.

@@ -59,6 +59,7 @@ const serve = Effect.fnUntraced(function*(mode: ProxyMode) {
     limits: { ...defaultLimits, ...mode.limits }
   }
   const token = yield* dashboardToken(process.env)
+  const losses = yield* lastLosses
   const context = yield* Layer.build(
     proxyActors.pipe(
       Layer.provideMerge(proxyWithDashboard(options, { storePath, token })),
@@ -77,21 +78,34 @@ const serve = Effect.fnUntraced(function*(mode: ProxyMode) {
       Layer.provide(Announcer.layer(process.stderr, process.env))
     )
   )
-  yield* announce(mode, options, storePath, token).pipe(Effect.provide(context))
+  yield* announce(mode, options, storePath, token, losses).pipe(Effect.provide(context))
   return yield* Effect.flatMap(Writer, (writer) => writer.died).pipe(Effect.provide(context))
+})
+
+/** What a proxy says once its store is closed of calls that it could not record while it stopped. */
+const lastLosses = Effect.gen(function*() {
+  const losses = { told: 0, now: () => 0 }
+  yield* Effect.addFinalizer(() => {
+    const more = losses.now() - losses.told
+    return more > 0 ? Console.error(`tau: ${counted(more, "call")} could not be recorded while stopping`) : Effect.void
+  })
+  return losses
 })
 
 const announce = Effect.fnUntraced(function*(
   mode: ProxyMode,
   options: ProxyOptions,
   storePath: string,
-  token: string | null
+  token: string | null,
+  losses: Effect.Effect.Success<typeof lastLosses>
 ) {
   const proxy = yield* Proxy
+  losses.now = () => proxy.health().spansLost
   const { unknownCalls } = yield* StoreProcess
   // Closed before the proxy is: what it says is what the proxy had recorded when it was told to stop.
   yield* Effect.addFinalizer(() => {
     const { callsUnderWay, spansCommitted, spansLost } = proxy.health()
+    losses.told = spansLost
     const lost = spansLost === 0 ? "" : `, ${spansLost} could not be recorded`
     const { shutdownGraceMs } = options.limits
     const patience = `may finish within ${shutdownGraceMs / 1_000} s; a second signal stops at once`

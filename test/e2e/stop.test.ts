@@ -329,4 +329,27 @@ describe("stopping", () => {
       }),
     60_000
   )
+
+  it.scopedLive("says at last what could not be recorded while it stopped", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const proxy = yield* startTau(folder, [
+        "--prompt-optimization-proxy-server",
+        "--prompt-optimization-proxy-bind=127.0.0.1:0",
+        "--prompt-optimization-proxy-record-policy=best-effort",
+        "--prompt-optimization-proxy-upstream-url=http://127.0.0.1:9"
+      ])
+      const base = yield* printed(proxy, /OPENAI_BASE_URL=(\S+)/)
+      const lock = new Sqlite(storeIn(folder))
+      yield* Effect.addFinalizer(() => Effect.sync(() => lock.close()))
+      lock.exec("BEGIN IMMEDIATE")
+      const statuses = yield* Effect.promise(() =>
+        Promise.all(Array.from({ length: 3 }, () => fetch(`${base}/models`).then(({ status }) => status)))
+      )
+      assert.deepStrictEqual(statuses, [502, 502, 502])
+      proxy.process.kill("SIGTERM")
+      assert.strictEqual(yield* proxy.exit, 0, proxy.stderr())
+      assert.match(proxy.stderr(), /^tau: stopping; 0 calls recorded so far in \S+$/m)
+      assert.match(proxy.stderr(), /^tau: 3 calls could not be recorded while stopping$/m)
+    }), 60_000)
 })

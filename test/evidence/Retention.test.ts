@@ -46,10 +46,12 @@ describe("retention", () => {
   it.scoped("refuses a root that is not there, where nothing would be found", () =>
     Effect.gen(function*() {
       const root = join(yield* scratchFolder, "mistyped")
-      const refusals = [put(root, report()), archive(at(root, 30)), purge(at(root, 90))]
-      for (const refused of refusals) {
-        assert.include((yield* Effect.flip(refused)).message, `: there is no folder ${root}`)
-      }
+      const refusals = [
+        yield* Effect.flip(put(root, report())),
+        yield* Effect.flip(archive(at(root, 30))),
+        yield* Effect.flip(purge(at(root, 90)))
+      ]
+      for (const { message } of refusals) assert.include(message, `: there is no folder ${root}`)
       assert.isFalse(existsSync(root))
     }))
 

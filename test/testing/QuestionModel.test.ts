@@ -98,7 +98,11 @@ describe("loadBehaviour", () => {
     ["an unknown key", { ...good, colour: 1 }, "file.colour: expected one of the keys name, pairs"],
     ["no name", { ...good, name: undefined }, "name: expected a text that is not empty, found nothing"],
     ["a name that is taken", { ...good, name: "arithmetic" }, "name: expected another name"],
-    ["a missing file", { ...good, pairs: "none.jsonl" }, "pairs: expected a file that can be read (ENOENT)"],
+    [
+      "a missing file",
+      { ...good, pairs: "none.jsonl" },
+      "pairs: expected a file that can be read (no such file or folder)"
+    ],
     [
       "an accuracy beyond 1",
       { ...good, behaviour: { accuracy: 2 } },

@@ -48,7 +48,7 @@ describe("tau simulate", () => {
     const [code, stderr] = await Promise.all([exitCodeOf(child), text(child.stderr)])
     assert.deepStrictEqual([code, stderr], [
       2,
-      "tau: none.json: file: expected a file that can be read (ENOENT), found \"none.json\"\n"
+      "tau: none.json: file: expected a file that can be read (no such file or folder), found \"none.json\"\n"
     ])
   })
 })

@@ -31,13 +31,12 @@ export const run = ({ json, storePath }: InspectInput): Effect.Effect<number, Co
     const unclear = asked.filter(Either.isLeft).map(({ left }) => left).filter(({ reason }) => reason !== "gone")
     for (const { message } of unclear) yield* Console.error(`tau: ${message}`)
     if (trees.length === 0) {
+      if (unclear.length > 0) {
+        return yield* new CommandFailed({ detail: `no process that works on ${storePath} answers` })
+      }
       // One that runs still answers for a store that was moved away.
-      if (unclear.length === 0) yield* ReadOnlyStore.refuseAbsent(storePath)
-      return yield* new CommandFailed({
-        detail: unclear.length === 0
-          ? `no live process works on ${storePath}`
-          : `no process that works on ${storePath} answers`
-      })
+      yield* ReadOnlyStore.refuseAbsent(storePath)
+      return yield* new CommandFailed({ detail: `no live process works on ${storePath}` })
     }
     yield* Console.log(
       json

@@ -62,13 +62,13 @@ export class SpanRecorder {
 
   /**
    * Why calls could not be recorded now, or null. Asking is what finds out that the store is back: a write of no
-   * consequence is sent as a probe, not somebody's call.
+   * consequence is sent as a probe, not somebody's call. `commitMaxMs` is how long a commit may take.
    */
-  failure(): StoreTrouble | null {
+  failure(commitMaxMs = stuckMs): StoreTrouble | null {
     const { failure, inFlightMs, waiting } = this.writer.health()
     if (failure?.reason === "full") this.full = failure
     const trouble = this.full ?? failure
-    if (trouble === null && inFlightMs < stuckMs) {
+    if (trouble === null && inFlightMs < commitMaxMs) {
       if (waiting < this.options.limits.spansWaitingMax) return null
       return { reason: "busy", message: `${waiting} changes are waiting to be written, the limit` }
     }
@@ -160,8 +160,7 @@ export class SpanRecorder {
       this.budget.used += size
       done(false)
     }
-    const isSlow = this.failure() !== null || this.writer.health().inFlightMs > patienceMs
-    const timer = setTimeout(tell, isSlow ? 0 : patienceMs)
+    const timer = setTimeout(tell, this.failure(patienceMs) === null ? patienceMs : 0)
     return (committed: boolean) => {
       clearTimeout(timer)
       if (isTold) this.budget.used -= size

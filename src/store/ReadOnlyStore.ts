@@ -32,8 +32,7 @@ export const layer = (path: string): Layer.Layer<SqlClient.SqlClient, StoreError
 /** The name under which the file can be opened, once it is known that it can be read. */
 const openable = (path: string): Effect.Effect<string, StoreError, Scope.Scope> =>
   Effect.gen(function*() {
-    yield* refuseUnseen(path)
-    const place = placeAt(path)
+    const place = yield* seen(path)
     if (place?.isFile() !== true) return yield* absent(path)
     if (place.size === 0) return yield* problem("corrupt", `${path} is empty`)
     const found = look(path, path)
@@ -45,21 +44,26 @@ const openable = (path: string): Effect.Effect<string, StoreError, Scope.Scope> 
     return misfit === null ? copy : yield* misfit.error
   })
 
-/**
- * Fails when this user may not see the file, when it is a folder, and when there is none although there was one with data in it:
- * none of them is a store that nobody made yet.
- */
-export const refuseUnseen = (path: string): Effect.Effect<void, StoreError> =>
+/** What is at the path, if anything, once it is known that `refuseUnseen` need not refuse it. */
+const seen = (path: string): Effect.Effect<Stats | undefined, StoreError> =>
   Effect.suspend(() => {
     if (isForbidden(path)) return problem("other", `${path} cannot be read: permission denied`)
     const place = placeAt(path)
     if (place?.isDirectory() === true) return problem("foreign", folderWords(path))
-    return place === undefined && existsSync(markerOf(path)) ? problem("corrupt", lostWords(path)) : Effect.void
+    return place === undefined && existsSync(markerOf(path))
+      ? problem("corrupt", lostWords(path))
+      : Effect.succeed(place)
   })
+
+/**
+ * Fails when this user may not see the file, when it is a folder, and when there is none although there was one with data in it:
+ * none of them is a store that nobody made yet.
+ */
+export const refuseUnseen = (path: string): Effect.Effect<void, StoreError> => Effect.asVoid(seen(path))
 
 /** The same, and where nobody made one. For those who open a store to write, which would make it. */
 export const refuseAbsent = (path: string): Effect.Effect<void, StoreError> =>
-  Effect.zipRight(refuseUnseen(path), Effect.suspend(() => existsSync(path) ? Effect.void : absent(path)))
+  Effect.flatMap(seen(path), (place) => place === undefined ? absent(path) : Effect.void)
 
 /** A path that begins nowhere in particular is of the folder that the command was given in, maybe the wrong one. */
 const absent = (path: string) =>

@@ -28,6 +28,15 @@ Effect.runFork(begin.pipe(
 ))
 `
 
+/** A process that works on a run in this folder, once the run has begun. */
+const startRun = Effect.fnUntraced(function*(folder: string) {
+  writeFileSync(join(folder, "run.mjs"), liveRun(join(folder, ".tau/training/store.sqlite")))
+  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"))
+  const running = yield* startProcess(folder, process.execPath, ["run.mjs"])
+  yield* printed(running, /(begun)/)
+  return running
+})
+
 const control = (folder: string, verb: string, ...more: ReadonlyArray<string>) =>
   tau(folder, [`--prompt-optimization-control-${verb}`, ...more])
 
@@ -65,10 +74,7 @@ describe("tau's control verbs", () => {
   it.scopedLive("act on a run of another process, and on what is left of it after a kill -9", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
-      writeFileSync(join(folder, "run.mjs"), liveRun(join(folder, ".tau/training/store.sqlite")))
-      symlinkSync(join(root, "node_modules"), join(folder, "node_modules"))
-      const running = yield* startProcess(folder, process.execPath, ["run.mjs"])
-      yield* printed(running, /(begun)/)
+      const running = yield* startRun(folder)
 
       const paused = yield* controlJson(folder, "pause")
       assert.deepInclude(paused, { code: 0, lifecycle_state: "paused", idempotent: false })
@@ -110,10 +116,7 @@ describe("tau's control verbs", () => {
   it.scopedLive("offer nothing to continue where a process died while its run was being cancelled", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
-      writeFileSync(join(folder, "run.mjs"), liveRun(join(folder, ".tau/training/store.sqlite")))
-      symlinkSync(join(root, "node_modules"), join(folder, "node_modules"))
-      const running = yield* startProcess(folder, process.execPath, ["run.mjs"])
-      yield* printed(running, /(begun)/)
+      const running = yield* startRun(folder)
       yield* controlJson(folder, "cancel")
       running.process.kill("SIGKILL")
       yield* running.exit

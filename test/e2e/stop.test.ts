@@ -86,6 +86,20 @@ const busyRunners = (folder: string) =>
 const told = (command: RunningCommand, pattern: RegExp) =>
   eventually(`${pattern} on stderr`, Effect.sync(() => pattern.test(command.stderr()) ? true : undefined))
 
+/** A capture proxy in front of this upstream, and what agents are pointed at. */
+const startCapture = Effect.fnUntraced(function*(folder: string, upstream: string, ...more: ReadonlyArray<string>) {
+  const proxy = yield* startTau(folder, [
+    "--prompt-optimization-proxy-server",
+    "--prompt-optimization-proxy-bind=127.0.0.1:0",
+    `--prompt-optimization-proxy-upstream-url=${upstream}`,
+    ...more
+  ])
+  return { proxy, base: yield* printed(proxy, /OPENAI_BASE_URL=(\S+)/) }
+})
+
+/** Where nobody listens: a call is answered with 502. */
+const nowhere = "http://127.0.0.1:9"
+
 describe("stopping", () => {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     it.scopedLive(
@@ -264,12 +278,7 @@ describe("stopping", () => {
       const folder = yield* scratchFolder
       const server = yield* startTau(folder, ["simulate", "--bind=127.0.0.1:0", "--latency-ms=1000"])
       const upstream = yield* printed(server, /listening on (\S+)/)
-      const proxy = yield* startTau(folder, [
-        "--prompt-optimization-proxy-server",
-        "--prompt-optimization-proxy-bind=127.0.0.1:0",
-        `--prompt-optimization-proxy-upstream-url=${upstream}`
-      ])
-      const base = yield* printed(proxy, /OPENAI_BASE_URL=(\S+)/)
+      const { base, proxy } = yield* startCapture(folder, upstream)
       const calls = Array.from({ length: 3 }, () =>
         fetch(`${base}/chat/completions`, {
           method: "POST",
@@ -297,14 +306,7 @@ describe("stopping", () => {
     () =>
       Effect.gen(function*() {
         const folder = yield* scratchFolder
-        const start = Effect.gen(function*() {
-          const proxy = yield* startTau(folder, [
-            "--prompt-optimization-proxy-server",
-            "--prompt-optimization-proxy-bind=127.0.0.1:0",
-            "--prompt-optimization-proxy-upstream-url=http://127.0.0.1:9"
-          ])
-          return { proxy, base: yield* printed(proxy, /OPENAI_BASE_URL=(\S+)/) }
-        })
+        const start = startCapture(folder, nowhere)
         // Several: at a moment when its thread is not within SQLite, any process would end as it should.
         const proxies = yield* Effect.replicateEffect(start, 5)
         const lock = new Sqlite(storeIn(folder))
@@ -333,13 +335,11 @@ describe("stopping", () => {
   it.scopedLive("says at last what could not be recorded while it stopped", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
-      const proxy = yield* startTau(folder, [
-        "--prompt-optimization-proxy-server",
-        "--prompt-optimization-proxy-bind=127.0.0.1:0",
-        "--prompt-optimization-proxy-record-policy=best-effort",
-        "--prompt-optimization-proxy-upstream-url=http://127.0.0.1:9"
-      ])
-      const base = yield* printed(proxy, /OPENAI_BASE_URL=(\S+)/)
+      const { base, proxy } = yield* startCapture(
+        folder,
+        nowhere,
+        "--prompt-optimization-proxy-record-policy=best-effort"
+      )
       const lock = new Sqlite(storeIn(folder))
       yield* Effect.addFinalizer(() => Effect.sync(() => lock.close()))
       lock.exec("BEGIN IMMEDIATE")

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { constants } from "node:fs"
 import type { FileHandle } from "node:fs/promises"
 import { open } from "node:fs/promises"
+import { fileTrouble } from "../domain/FileTrouble.js"
 
 /** Largest file that is read, a config with its examples for instance. */
 export const textBytesMax = 64 * 1024 * 1024
@@ -30,16 +31,10 @@ const readHandle = async (handle: FileHandle): Promise<Effect.Effect<Uint8Array,
 }
 
 const reasonOf = (what: string) => (error: unknown): string => {
-  const code = error instanceof Error && "code" in error ? String(error.code) : undefined
-  switch (code) {
-    case "ENOENT":
-      return `expected ${what}, found no such file`
-    case "EACCES":
-    case "EPERM":
-      return "cannot be read: permission denied"
-    default:
-      return `cannot be read: ${code ?? (error instanceof Error ? error.message : String(error))}`
-  }
+  const { code, message } = error as NodeJS.ErrnoException
+  return code === "ENOENT"
+    ? `expected ${what}, found no such file`
+    : `cannot be read: ${fileTrouble({ code, message: code ?? message })}`
 }
 
 const decodeText = (bytes: Uint8Array): Effect.Effect<string, string> => {

@@ -107,6 +107,7 @@ describe("a file that is no config", () => {
     expect(await problemsOfFile("folder")).toContain("found a directory")
     expect(await problemsOfFile("none.json/x")).toContain("found no such file")
     expect(await problemsOfFile("empty.json", " \n")).toContain("found an empty file")
+    expect(await problemsOfFile("empty.json/x")).toContain("/x: cannot be read: a file stands where a folder was exp")
     expect(await problemsOfFile("16.json", utf16)).toContain("UTF-16")
     expect(await problemsOfFile("16bom.json", Uint8Array.from([0xff, 0xfe, ...utf16]))).toContain("UTF-16")
     expect(await problemsOfFile("latin1.json", Uint8Array.from([0x22, 0xe9, 0x22]))).toContain("not UTF-8")

@@ -85,9 +85,9 @@ const send = async (agent: Dispatcher, post: Post, signal: AbortSignal): Promise
   return { status: response.statusCode, text: decoder.decode(Buffer.concat(chunks)), isWhole }
 }
 
-/** A host with several addresses fails with an error that has a code and no message. */
+/** A host with several addresses fails with an error that has a code and no message; what is no HTTP, with one whose code is undefined. */
 const inWords = (cause: unknown): string => {
   if (!(cause instanceof Error)) return "unknown error"
-  const code = "code" in cause ? String(cause.code) : ""
+  const code = "code" in cause ? String(cause.code ?? "") : ""
   return code === "" ? cause.message : cause.message === "" ? code : `${code} (${cause.message})`
 }

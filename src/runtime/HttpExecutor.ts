@@ -58,13 +58,17 @@ const read = ({ isWhole, status, text }: Answer, { apiKey }: Assignment): Effect
       Option.match(readEvents(reported ?? []), {
         onNone: () => failed("output", "the agent's safety_events must be a list of {\"reason_codes\", \"blocked\"}"),
         onSome: (safetyEvents) =>
-          Effect.succeed({
-            output: typeof output === "string" ? output : JSON.stringify(output),
-            ...(safetyEvents.length > 0 && { safetyEvents })
-          })
+          Effect.map(textOf(output), (output) => ({ output, ...(safetyEvents.length > 0 && { safetyEvents }) }))
       })
   })
 }
+
+// JSON is read at any depth, and written only as deep as the stack goes.
+const textOf = (output: unknown): Effect.Effect<string, AttemptFailed> =>
+  typeof output === "string" ? Effect.succeed(output) : Effect.try({
+    try: () => JSON.stringify(output),
+    catch: (error) => failed("output", `the agent's output cannot be written as JSON: ${(error as Error).message}`)
+  })
 
 // A struct would take a field of unknown type for given when it is missing.
 const decodeObject = Schema.decodeUnknownOption(

@@ -112,6 +112,14 @@ describe("HttpExecutor", () => {
       }
     }).pipe(Effect.scoped))
 
+  it.live("fails when the output is nested deeper than can be written as JSON", () =>
+    Effect.gen(function*() {
+      const depth = 100_000
+      const error = yield* failureFor(text(`{"output":${"[".repeat(depth)}${"]".repeat(depth)}}`))
+      assert.deepInclude(error, { reason: "output", permanent: false })
+      assert.match(error.detail, /^the agent's output cannot be written as JSON: ./)
+    }))
+
   it.live("fails when the answer has no output", () =>
     Effect.gen(function*() {
       for (const body of ["four", "", "{", `"four"`, "[]", "null", `{"answer":"4"}`]) {
@@ -141,6 +149,8 @@ describe("HttpExecutor", () => {
         assert.deepInclude(error, { reason: "away", permanent: false })
         assert.match(error.detail, /gave no answer: ./)
       }
+      const noHttp = yield* failureFor(({ response }) => response.socket?.end("GARBAGE\r\n\r\n"))
+      assert.match(noHttp.detail, /^the agent failed: the server gave no answer: Response does not match the HTTP/)
     }))
 
   it.live("hangs up when interrupted, before and during the answer", () =>

@@ -81,9 +81,8 @@ const promote = ({ reason, runId, storePath }: PromoteMode) =>
     const latest = yield* Effect.flatMap(ResourceStore, ({ latest }) => latest)
     const version = Option.match(latest, { onNone: () => null, onSome: (resources) => resources.version })
     const itself = promotedVersion === bestVersion ? `run ${runId} made version ${bestVersion} the latest itself` : null
-    if (version === bestVersion) {
-      return yield* new CommandFailed({ detail: itself ?? `version ${bestVersion} is the latest already` })
-    }
+    const already = new CommandFailed({ detail: itself ?? `version ${bestVersion} is the latest already` })
+    if (version === bestVersion) return yield* already
     if (itself !== null) {
       return yield* new CommandFailed({
         detail: `${itself}; the latest is version ${version} now: ${
@@ -91,7 +90,8 @@ const promote = ({ reason, runId, storePath }: PromoteMode) =>
         } goes back to it`
       })
     }
-    yield* store.promote(run.id, bestVersion, localPrincipal(), reason)
+    // Somebody else may have done so since.
+    if (!(yield* store.promote(run.id, bestVersion, localPrincipal(), reason))) return yield* already
     yield* saveCheckpoint(run, bestVersion, result, dirname(storePath)).pipe(
       Effect.catchTag("FileError", ({ detail, file }) =>
         new FileError({ file, detail: `${detail} (the promotion itself is in the store)` }))

@@ -46,13 +46,13 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
     result: string,
     promotion: Input<"endSearch">["promotion"]
   ) => Effect.Effect<void, StoreError>
-  /** Makes a version the latest by a person's decision, on record. */
+  /** Makes a version the latest by a person's decision, on record. Answers false, and does nothing, where it is already. */
   readonly promote: (
     runId: RunId,
     version: number,
     principal: string,
     reason: string | null
-  ) => Effect.Effect<void, StoreError>
+  ) => Effect.Effect<boolean, StoreError>
   /** When its first step was taken, in Unix milliseconds. */
   readonly begunAt: (runId: RunId) => Effect.Effect<number | null, StoreError>
 }>() {
@@ -67,7 +67,7 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
         conversation: (rolloutId) => orStoreError("reading what an agent did", conversation(sql, rolloutId)),
         usage: (rolloutId) => orStoreError("reading what calls used", usage(sql, [rolloutId])),
         promote: (runId, version, principal, reason) =>
-          Effect.asVoid(writer.run("promote", { runId, version, decision: "forced", principal, reason })),
+          writer.run("promote", { runId, version, decision: "forced", principal, reason }),
         versionOf: (runId, candidate) =>
           orStoreError(
             "reading a candidate",

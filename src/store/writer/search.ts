@@ -229,10 +229,14 @@ export interface Promote {
   readonly reason: string | null
 }
 
-/** Makes a version the latest against the gate's verdict, or without one, and says who did. */
-export const promote = (db: Db, input: Promote): null => {
+/**
+ * Makes a version the latest against the gate's verdict, or without one, and says who did. Answers whether it did: it changes nothing
+ * where the version is the latest already, as when two people decide at once.
+ */
+export const promote = (db: Db, input: Promote): boolean => {
+  if (latestVersion(db) === input.version) return false
   recordPromotion(db, input)
-  return null
+  return true
 }
 
 const recordPromotion = (db: Db, { decision, principal, reason, runId, version }: Promote) => {

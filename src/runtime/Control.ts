@@ -19,11 +19,11 @@ import {
   appendAudit,
   checkAudit,
   followAudit,
+  followVerbs,
   readPolicy,
   readState,
   type RecoveryReport,
-  writeReport,
-  writeState
+  writeReport
 } from "./ControlFiles.js"
 import { FileError } from "./DurableFile.js"
 import * as PolicyCheckpoint from "./PolicyCheckpoint.js"
@@ -167,10 +167,7 @@ export const carryOut = (
       return yield* new ControlRefused({ verb, detail: applied.detail })
     }
 
-    const nowMs = yield* Clock.currentTimeMillis
-    yield* writeState(stateDir, {
-      schema_version: 1,
-      updated_unix_ms: nowMs,
+    yield* followVerbs(stateDir, {
       lifecycle_state: applied.lifecycleState,
       last_action: verb,
       principal,

@@ -99,8 +99,43 @@ const reportFile = (stateDir: string) => join(stateDir, "recovery-report.json")
 export const readState = (stateDir: string): Effect.Effect<ControlState | null, FileError> =>
   readJson(stateFile(stateDir), ControlState)
 
-export const writeState = (stateDir: string, state: ControlState): Effect.Effect<void, FileError> =>
+const writeState = (stateDir: string, state: ControlState): Effect.Effect<void, FileError> =>
   replace(stateFile(stateDir), text(state))
+
+/**
+ * Has the file tell of the last verb that was carried out. Of two at once the one that committed first may write last: so who has
+ * written looks whether there is a later one, until there is none.
+ */
+export const followVerbs = (
+  stateDir: string,
+  own: Told
+): Effect.Effect<void, FileError | StoreError, AuditTrail> =>
+  Effect.gen(function*() {
+    const trail = yield* AuditTrail
+    let told = own
+    while (true) {
+      yield* writeState(stateDir, { schema_version: 1, updated_unix_ms: yield* Clock.currentTimeMillis, ...told })
+      const last = (yield* trail.last(recentRows)).find(({ action, outcome }) =>
+        action !== "status" && outcome === "done"
+      )
+      if (last === undefined || isTold(last, told)) return
+      told = {
+        lifecycle_state: last.lifecycleState,
+        last_action: last.action,
+        principal: last.principal,
+        rollback_checkpoint: last.rollbackCheckpoint
+      }
+    }
+  })
+
+/** More verbs than are refused within one. */
+const recentRows = 100
+
+type Told = Omit<ControlState, "schema_version" | "updated_unix_ms">
+
+const isTold = (row: ControlEntry, told: Told) =>
+  row.lifecycleState === told.lifecycle_state && row.action === told.last_action && row.principal === told.principal &&
+  row.rollbackCheckpoint === told.rollback_checkpoint
 
 /** Has the file say where the store stands now, which a start sets back. Where no verb was ever carried out there is none. */
 export const followLifecycle = (

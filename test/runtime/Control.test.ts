@@ -44,6 +44,21 @@ const logged = Effect.map(
 )
 
 describe("pause and cancel", () => {
+  it.scoped("leave the state file at the verb that the store took last, whoever writes the file last", () =>
+    withControl((folder) =>
+      Effect.gen(function*() {
+        yield* beginRun(1)
+        const log = yield* ControlLog
+        // Another process carries its verb out, files and all, between this one's commit and its files.
+        const others = yield* Effect.context<Effect.Effect.Context<ReturnType<typeof carryOut>>>()
+        const other = Effect.provide(Effect.orDie(carryOut(folder, "resume")), others)
+        yield* carryOut(folder, "pause").pipe(
+          Effect.provideService(ControlLog, { ...log, apply: (verb) => Effect.tap(log.apply(verb), () => other) })
+        )
+        assert.deepInclude(json(folder, "control-state.json"), { lifecycle_state: "running", last_action: "resume" })
+      })
+    ))
+
   it.scoped("leave exactly the documented fields in the state file and the audit log", () =>
     withControl((folder) =>
       Effect.gen(function*() {

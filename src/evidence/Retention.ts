@@ -155,8 +155,10 @@ const sweep = (root: string, under: string, decide: (file: string, due: Due) => 
         const due = dueOf(parsed(await readRegular(join(root, file))))
         actions.push(typeof due === "string" ? keep(file, due) : await decide(file, due))
       } catch (error) {
-        if (!(error instanceof Refused)) throw error
-        actions.push(keep(file, error.message))
+        if (error instanceof Refused) actions.push(keep(file, error.message))
+        // Another sweep was faster.
+        else if (!await exists(join(root, file))) actions.push(keep(file, "it is gone since"))
+        else throw error
       }
     }
     return actions

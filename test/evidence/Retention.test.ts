@@ -55,6 +55,17 @@ describe("retention", () => {
       assert.isFalse(existsSync(root))
     }))
 
+  it.scoped("sweeps what there is while another sweep takes reports away", () =>
+    Effect.gen(function*() {
+      const root = yield* scratchFolder
+      const ids = Array.from({ length: 20 }, (_, n) => `${id}-${n}`)
+      yield* Effect.forEach(ids, (runId) => put(root, report("summary", policy, runId)))
+      for (const [sweep, days, kind] of [[archive, 30, "archive"], [purge, 90, "purge"]] as const) {
+        const swept = yield* Effect.all([sweep(at(root, days)), sweep(at(root, days))], { concurrency: "unbounded" })
+        assert.lengthOf(kinds(swept.flat()).filter((found) => found === kind), ids.length)
+      }
+    }))
+
   it.scoped("archives after archive_after_days and purges after retain_days, not a millisecond before", () =>
     Effect.gen(function*() {
       const root = yield* scratchFolder

@@ -23,10 +23,13 @@ const blockBytesMax = 128 * 1024
 /** A block of a few bytes may describe tables that take far longer to build than it takes to send them. */
 const blocksMax = 64 * 1024
 
-/** The content of all frames; as far as it came when the last one is cut. Throws `ZstdError` and `ZstdTooLarge`. */
+/**
+ * The content of all frames that the bytes begin with, whatever is behind the last one; as far as it came when that one is cut. Throws
+ * `ZstdError` and `ZstdTooLarge`.
+ */
 export const decodeZstd = (bytes: Uint8Array, bytesMax: number): Uint8Array => {
   const output = new Output(bytesMax)
-  for (let at = 0; at < bytes.length;) at = readFrame(bytes, at, output)
+  for (let at = 0; at === 0 || isFrame(bytes, at);) at = readFrame(bytes, at, output)
   return output.content
 }
 
@@ -95,11 +98,15 @@ const little = (bytes: Uint8Array, at: number, count: number): number => {
   return value
 }
 
+/** A frame whose content is for others than decoders. */
+const isSkipped = (bytes: Uint8Array, at: number): boolean => Math.floor(little(bytes, at, 4) / 16) === 0x184D2A5
+
+const isFrame = (bytes: Uint8Array, at: number): boolean => little(bytes, at, 4) === magic || isSkipped(bytes, at)
+
 /** Reads one frame, and gives where the next one begins. */
 const readFrame = (bytes: Uint8Array, start: number, output: Output): number => {
-  const kind = little(bytes, start, 4)
-  if (Math.floor(kind / 16) === 0x184D2A5) return start + 8 + little(bytes, start + 4, 4)
-  if (kind !== magic) corrupt("no frame")
+  if (isSkipped(bytes, start)) return start + 8 + little(bytes, start + 4, 4)
+  if (!isFrame(bytes, start)) corrupt("no frame")
   const descriptor = bytes[start + 4] ?? 0
   const hasWindow = (descriptor & 32) === 0
   const sizeBytes = [hasWindow ? 0 : 1, 2, 4, 8][descriptor >> 6]!

@@ -65,6 +65,13 @@ describe("Zstandard", () => {
     expect(decoded(Buffer.concat(all)).equals(Buffer.concat([Buffer.from(answer), runs]))).toBe(true)
   })
 
+  it("ends with its last frame, whatever is behind it", () => {
+    for (const noise of ["\r\n", "no frame of it", "\0".repeat(9)]) {
+      const all = Buffer.concat([compressed("answer"), compressed("runs"), Buffer.from(noise)])
+      expect(decoded(all).equals(Buffer.concat([Buffer.from(answer), runs]))).toBe(true)
+    }
+  })
+
   const name = FastCheck.constantFrom("answer", "words-1", "words-3", "words-19", "runs")
   const place = FastCheck.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
 

@@ -130,7 +130,11 @@ export const describeResponse = (attributes: Attributes, response: unknown, usag
   attributes.set(GenAi.usageCacheRead, usage.cachedInputTokens)
   attributes.set(GenAi.usageCacheWrite, usage.cacheWriteTokens)
   attributes.set(GenAi.usageReasoning, usage.reasoningTokens)
-  attributes.set(GenAi.usageCost, numberAt(response, "usage", "cost"))
+  // Perplexity says what each part of a call cost, and in all.
+  attributes.set(
+    GenAi.usageCost,
+    numberAt(response, "usage", "cost") ?? numberAt(response, "usage", "cost", "total_cost")
+  )
   attributes.set(
     GenAi.responseServiceTier,
     textAt(response, "service_tier") ?? textAt(response, "usage", "service_tier")

@@ -75,7 +75,8 @@ export const usageOf = (object: unknown): Usage => {
     cachedInputTokens: countAt(input, "cached_tokens") ?? countAt(usage, "prompt_cache_hit_tokens") ??
       countAt(usage, "cached_tokens") ?? anthropicRead ?? countAt(timings, "cache_n"),
     cacheWriteTokens: countAt(input, "cache_write_tokens") ?? anthropicWrite,
-    reasoningTokens: countAt(output, "reasoning_tokens") ?? countAt(output, "thinking_tokens")
+    reasoningTokens: countAt(output, "reasoning_tokens") ?? countAt(output, "thinking_tokens") ??
+      countAt(usage, "reasoning_tokens")
   }
 }
 

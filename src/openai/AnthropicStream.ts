@@ -1,6 +1,6 @@
 /** Streams of Anthropic's Messages API. */
 import { type Assembled, Assembly, inOrder } from "./Assembly.js"
-import { at, emptyRecord, isObject, type JsonObject, numberAt, parseJson, textAt } from "./Json.js"
+import { at, emptyRecord, isObject, type JsonObject, mayRound, numberAt, parseJson, textAt } from "./Json.js"
 import type { SseEvent } from "./Sse.js"
 
 type Draft = Record<string, unknown>
@@ -41,11 +41,12 @@ const mergeUsage = (known: unknown, news: unknown): unknown => {
   return usage
 }
 
-/** A tool's input arrives as pieces of JSON text; text that is not JSON (the stream was cut) stays as it came. */
+/** A tool's input arrives as pieces of JSON text, which stays where the input is not all of it: cut off, or rounded. */
 const finished = ({ partial_json: json, ...block }: Draft): Draft => {
   if (typeof json !== "string" || json === "") return block
   const input = parseJson(json)
-  return input === undefined ? { ...block, partial_json: json } : { ...block, input }
+  if (input === undefined) return { ...block, partial_json: json }
+  return { ...block, input, ...(mayRound(json) && { partial_json: json }) }
 }
 
 /** The message of a stream, with its usage; what had arrived when the stream was cut. */

@@ -4,7 +4,7 @@
  */
 import { finishReasons } from "./ChatCompletion.js"
 import { decodeBody } from "./Decode.js"
-import { at, isObject, type JsonObject, listAt, parseJson, textAt, utf8Of } from "./Json.js"
+import { at, isObject, type JsonObject, listAt, mayRound, parseJson, textAt, utf8Of } from "./Json.js"
 
 export type Part =
   | { readonly type: "text"; readonly content: string }
@@ -150,13 +150,7 @@ const toolCall = (id: string | null, name: string | null, given: unknown): Part 
   arguments: typeof given === "string" ? argumentsIn(given) : given ?? null
 })
 
-/** An integer of more digits than a number is sure to keep, or an exponent that it may not: an id of 19 digits would become another one. */
-const mayRound = /(?<![\d.])\d{16,}(?![\d.])|\d[eE]\+?\d{3}/
-
-const strings = /"[^"\\]*(?:\\.[^"\\]*)*"/gs
-
-const argumentsIn = (given: string): unknown =>
-  mayRound.test(given) && mayRound.test(given.replaceAll(strings, "")) ? given : parseJson(given) ?? given
+const argumentsIn = (given: string): unknown => mayRound(given) ? given : parseJson(given) ?? given
 
 const other = (kind: string, value: unknown): Part => ({ type: "other", kind, value })
 
@@ -178,7 +172,8 @@ const partOf = (part: unknown): Part => {
       return { type: "reasoning", content: listText([...listAt(part, "content"), ...listAt(part, "summary")]) }
     case "tool_use":
     case "server_tool_use":
-      return toolCall(textAt(part, "id"), textAt(part, "name"), at(part, "input"))
+      // Of a stream, the JSON of an input that is not whole, or would be rounded.
+      return toolCall(textAt(part, "id"), textAt(part, "name"), textAt(part, "partial_json") ?? at(part, "input"))
     case "function_call":
     case "custom_tool_call":
       return toolCall(

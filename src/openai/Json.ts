@@ -78,6 +78,14 @@ export const parseEach = (texts: ReadonlyArray<string>): ReadonlyArray<unknown> 
   return texts.map((text) => parseJson(text))
 }
 
+/** An integer of more digits than a number is sure to keep, or an exponent that it may not: an id of 19 digits would become another one. */
+const rounded = /(?<![\d.])\d{16,}(?![\d.])|\d[eE]\+?\d{3}/
+
+const strings = /"[^"\\]*(?:\\.[^"\\]*)*"/gs
+
+/** Whether a JSON text has numbers that, parsed, may be other ones. */
+export const mayRound = (json: string): boolean => rounded.test(json) && rounded.test(json.replaceAll(strings, ""))
+
 /** The JSON of a text: `JSON.stringify` takes twice as long to find that nothing in it needs an escape, as in nearly all. */
 export const textJson = (text: string): string => needsEscape.test(text) ? JSON.stringify(text) : `"${text}"`
 

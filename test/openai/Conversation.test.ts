@@ -1,6 +1,7 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, expect, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 import * as zlib from "node:zlib"
+import { assembleMessage } from "../../src/openai/AnthropicStream.js"
 import { conversationOf, jsonOfBody, textOfBody } from "../../src/openai/Conversation.js"
 
 describe("a recorded body", () => {
@@ -126,5 +127,33 @@ describe("what was asked", () => {
   it("has no turn for a prompt that the server keeps", () => {
     assert.deepStrictEqual(rolesAndParts({ prompt: { id: "pmpt_1", variables: { city: "Rome" } } }), [])
     assert.deepStrictEqual(rolesAndParts({ prompt: "Once upon" }), [["user", "text"]])
+  })
+})
+
+describe("a tool call of a Messages stream", () => {
+  const read = (...pieces: ReadonlyArray<string>) => {
+    const events = [
+      { type: "message_start", message: { id: "m", type: "message", role: "assistant", content: [] } },
+      { type: "content_block_start", index: 0, content_block: { type: "tool_use", id: "t", name: "f", input: {} } },
+      ...pieces.map((partial_json) => ({
+        type: "content_block_delta",
+        index: 0,
+        delta: { type: "input_json_delta", partial_json }
+      }))
+    ]
+    const { object } = assembleMessage(events.map((event) => ({ data: JSON.stringify(event) })))
+    return { object, parts: conversationOf({}, object).output.flatMap(({ parts }) => parts) }
+  }
+
+  it("keeps the digits of its numbers", () => {
+    const { object, parts } = read("{\"id\":12345678", "90123456789}")
+    expect(object).toMatchObject({ content: [{ type: "tool_use", input: { id: Number("1234567890123456789") } }] })
+    expect(parts).toEqual([{ type: "tool_call", id: "t", name: "f", arguments: "{\"id\":1234567890123456789}" }])
+    expect(read("{\"id\":\"1234567890123456789\"}").parts).toMatchObject([{ arguments: { id: "1234567890123456789" } }])
+  })
+
+  it("says what had come of its input when it was cut", () => {
+    expect(read("{\"city\":", "\"Os").parts).toMatchObject([{ arguments: "{\"city\":\"Os" }])
+    expect(read("").parts).toMatchObject([{ arguments: {} }])
   })
 })

@@ -5,6 +5,7 @@
 import { finishReasons } from "./ChatCompletion.js"
 import { decodeBody } from "./Decode.js"
 import { at, isObject, type JsonObject, listAt, mayRound, parseJson, textAt, utf8Of } from "./Json.js"
+import { keepInputs } from "./ToolInputs.js"
 
 export type Part =
   | { readonly type: "text"; readonly content: string }
@@ -54,7 +55,10 @@ export const jsonOfBody = (body: Uint8Array): unknown => {
   for (const coding of codings) {
     const decoded = decodeBody(body, coding)
     const value = "bytes" in decoded ? parseJson(utf8Of(decoded.bytes)) : undefined
-    if (value !== undefined) return value
+    if (value === undefined || !("bytes" in decoded)) continue
+    const { buffer, byteLength, byteOffset } = decoded.bytes
+    keepInputs(Buffer.from(buffer, byteOffset, byteLength), value)
+    return value
   }
   return undefined
 }
@@ -172,7 +176,7 @@ const partOf = (part: unknown): Part => {
       return { type: "reasoning", content: listText([...listAt(part, "content"), ...listAt(part, "summary")]) }
     case "tool_use":
     case "server_tool_use":
-      // Of a stream, the JSON of an input that is not whole, or would be rounded.
+      // The JSON of an input that is not whole, or would be rounded.
       return toolCall(textAt(part, "id"), textAt(part, "name"), textAt(part, "partial_json") ?? at(part, "input"))
     case "function_call":
     case "custom_tool_call":

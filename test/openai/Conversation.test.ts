@@ -142,7 +142,8 @@ describe("a tool call of a Messages stream", () => {
       }))
     ]
     const { object } = assembleMessage(events.map((event) => ({ data: JSON.stringify(event) })))
-    return { object, parts: conversationOf({}, object).output.flatMap(({ parts }) => parts) }
+    const stored = jsonOfBody(Buffer.from(JSON.stringify(object)))
+    return { object, parts: conversationOf({}, stored).output.flatMap(({ parts }) => parts) }
   }
 
   it("keeps the digits of its numbers", () => {
@@ -155,5 +156,22 @@ describe("a tool call of a Messages stream", () => {
   it("says what had come of its input when it was cut", () => {
     expect(read("{\"city\":", "\"Os").parts).toMatchObject([{ arguments: "{\"city\":\"Os" }])
     expect(read("").parts).toMatchObject([{ arguments: {} }])
+  })
+})
+
+describe("a tool call of Anthropic messages that were not streamed", () => {
+  const call = (input: string) => `{"type":"tool_use","id":"t","name":"f","input":${input}}`
+  const long = "{ \"id\": 1234567890123456789 }"
+
+  it("keeps the digits of its numbers", () => {
+    const answer = `{"type":"message","content":[{"type":"text","text":"é"},${call(long)},${call("{\"a\":1}")}]}`
+    const request = `{"messages":[null,{"role":"user","content":"x"},{"role":"assistant","content":[${call("{}")},${
+      call(long)
+    }]}]}`
+    const { output, turns } = conversationOf(jsonOfBody(Buffer.from(request)), jsonOfBody(zlib.gzipSync(answer)))
+    const argumentsOf = (messages: typeof output) =>
+      messages.flatMap(({ parts }) => parts).flatMap((part) => part.type === "tool_call" ? [part.arguments] : [])
+    expect(argumentsOf(output)).toEqual([long, { a: 1 }])
+    expect(argumentsOf(turns)).toEqual([{}, long])
   })
 })

@@ -41,11 +41,12 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
   readonly versionOf: (runId: RunId, candidate: number) => Effect.Effect<number | null, StoreError>
   /** What the search came to, once it has ended. */
   readonly result: (runId: RunId) => Effect.Effect<string | null, StoreError>
+  /** Answers the result as it is stored: without the promotion where that was overtaken. */
   readonly end: (
     runId: RunId,
     result: string,
     promotion: Input<"endSearch">["promotion"]
-  ) => Effect.Effect<void, StoreError>
+  ) => Effect.Effect<string, StoreError>
   /** Makes a version the latest by a person's decision, on record. Answers false, and does nothing, where it is already. */
   readonly promote: (
     runId: RunId,
@@ -85,7 +86,7 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
               ([row]) => row?.result ?? null
             )
           ),
-        end: (runId, result, promotion) => Effect.asVoid(writer.run("endSearch", { runId, result, promotion })),
+        end: (runId, result, promotion) => writer.run("endSearch", { runId, result, promotion }),
         begunAt: (runId) =>
           orStoreError(
             "reading when a search began",

@@ -1,6 +1,7 @@
 import * as SqlClient from "@effect/sql/SqlClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { GateStore } from "../../src/store/GateStore.js"
 import { ResourceStore } from "../../src/store/ResourceStore.js"
 import { SearchStore } from "../../src/store/SearchStore.js"
 import { begin, withStore } from "../support/store.js"
@@ -19,5 +20,28 @@ describe("SearchStore", () => {
       assert.deepStrictEqual(done.toSorted(), [false, false, true])
       const sql = yield* SqlClient.SqlClient
       assert.deepStrictEqual(yield* sql`SELECT version, replaced FROM promotions`, [{ version: 2, replaced: 3 }])
+    })))
+
+  it.scoped("does not let a gate replace a version that it was not held against", () =>
+    withStore(Effect.gen(function*() {
+      const { runId: first } = yield* begin(1)
+      const { runId: second } = yield* begin(1, { configHash: "decade" })
+      const gates = yield* GateStore
+      const { end } = yield* SearchStore
+      const sql = yield* SqlClient.SqlClient
+      const { publish } = yield* ResourceStore
+      const better = yield* publish({ system_prompt: "Better." }, "a search")
+      const latest = yield* publish({ system_prompt: "Good." }, "somebody")
+      for (const run of [first, second]) assert.strictEqual((yield* gates.open(run, run, 0)).incumbent, latest)
+      const promotion = { version: better, decision: "gate", principal: null } as const
+      const result = JSON.stringify({ promotedVersion: better })
+      assert.strictEqual(yield* end(first, result, promotion), result)
+      const overtaken = JSON.parse(yield* end(second, result, promotion)) as unknown
+      assert.deepStrictEqual(overtaken, { promotedVersion: null, overtakenBy: better })
+      // A search ends once.
+      assert.strictEqual(yield* end(first, result, promotion), result)
+      assert.deepStrictEqual(yield* sql`SELECT run_id, version, replaced FROM promotions`, [
+        { runId: first, version: better, replaced: latest }
+      ])
     })))
 })

@@ -83,7 +83,7 @@ export interface Slice {
 
 /** What the gate decided over its own examples. */
 export interface GateOutcome {
-  /** That of the gate's verdict, or `forced`. */
+  /** That of the gate's verdict, `overtaken` or `forced`. */
   readonly decision: string
   /** The same in one plain sentence. */
   readonly sentence: string

@@ -167,7 +167,7 @@ const putDown = (
       incumbentVersion: gate.incumbentVersion,
       noGate: gate.noGate
     }
-    yield* store.end(
+    const stored = yield* store.end(
       runId,
       JSON.stringify(result),
       promotedVersion === null ? null : {
@@ -176,5 +176,5 @@ const putDown = (
         principal: isForced ? forcedBy : null
       }
     )
-    return result
+    return JSON.parse(stored) as SearchResult
   })

@@ -11,6 +11,8 @@ export interface SearchResult {
   readonly seedVersion: number
   readonly bestVersion: number | null
   readonly promotedVersion: number | null
+  /** Of a gate that said `promote`: the version that had become the latest while it was open; the best one stayed a proposal. */
+  readonly overtakenBy?: number
   /** It became the latest against the gate, or without one. */
   readonly isForced: boolean
   readonly selectionExamples: number

@@ -288,11 +288,11 @@ const gateOf = (
 ): GateOutcome | null => {
   if (result === null) return null
   const forced = promotion?.decision === "forced" ? forcedSentence(promotion) : ""
-  const { best, gate, gateLeftOut: leftOut, incumbentVersion: incumbent = null, noGate } = result
+  const { best, gate, gateLeftOut: leftOut, incumbentVersion: incumbent = null, noGate, overtakenBy } = result
+  const command = `tau promote ${run.id} --force${storeHint(storePath)}`
   if (gate === null) {
     // A search that found nothing better has nothing for a gate to decide.
     if (best === 0) return null
-    const command = `tau promote ${run.id} --force${storeHint(storePath)}`
     const left = forced === "" ? `; candidate ${best} stays a proposal until ${command}` : forced
     return {
       decision: forced === "" ? "not_testable" : "forced",
@@ -311,9 +311,12 @@ const gateOf = (
       leftOut
     }
   }
+  const overtaken = forced === "" && overtakenBy !== undefined
+    ? `; but version ${overtakenBy} became the latest while the gate was open: candidate ${best} stays a proposal until ${command}`
+    : ""
   return {
-    decision: forced === "" ? gate.decision : "forced",
-    sentence: `${gate.reason}${forced}`,
+    decision: forced !== "" ? "forced" : overtaken === "" ? gate.decision : "overtaken",
+    sentence: `${gate.reason}${forced}${overtaken}`,
     incumbent,
     n: gate.n,
     wins: gate.wins,

@@ -211,14 +211,32 @@ export interface EndSearch {
   } | null
 }
 
-/** The result, and with it the promotion. A search ends once: a second call changes nothing. */
-export const endSearch = (db: Db, { promotion, result, runId }: EndSearch): null => {
+/**
+ * The result, and with it the promotion. Where somebody made another version the latest while the gate was open, the gate says
+ * nothing of that one: there is no promotion, and the result says so (`overtakenBy`). A search ends once: a second call changes
+ * nothing. Answers the result as it is stored.
+ */
+export const endSearch = (db: Db, { promotion, result, runId }: EndSearch): string => {
+  const overtakenBy = promotion?.decision === "gate" ? latestInsteadOf(db, runId) : null
   const { changes } = db.prepare(
     "INSERT INTO search_results (run_id, result, at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
   )
-    .run(runId, result, db.now)
-  if (changes === 1 && promotion !== null) recordPromotion(db, { runId, reason: null, ...promotion })
-  return null
+    .run(
+      runId,
+      overtakenBy === null ? result : JSON.stringify({ ...JSON.parse(result), promotedVersion: null, overtakenBy }),
+      db.now
+    )
+  if (changes === 1 && promotion !== null && overtakenBy === null) {
+    recordPromotion(db, { runId, reason: null, ...promotion })
+  }
+  return db.prepare("SELECT result FROM search_results WHERE run_id = ?").pluck().get(runId) as string
+}
+
+/** What is the latest version now, where it is not the one that was when the run's gate opened. */
+const latestInsteadOf = (db: Db, runId: string): number | null => {
+  const latest = latestVersion(db)
+  const opening = db.prepare("SELECT 1 FROM gate_openings WHERE run_id = ? AND incumbent = ?").get(runId, latest)
+  return opening === undefined ? latest : null
 }
 
 export interface Promote {

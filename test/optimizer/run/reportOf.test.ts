@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { RunId } from "../../../src/domain/Ids.js"
 import { scoresOf, searchReport } from "../../../src/optimizer/run/reportOf.js"
-import { type ScoredExample, SearchReader } from "../../../src/store/SearchReader.js"
+import { type ScoredExample, SearchReader, type SearchRecord } from "../../../src/store/SearchReader.js"
 
 const scored = (candidate: number, example: string, score: number, feedback: string | null = null): ScoredExample => ({
   candidate,
@@ -31,32 +31,38 @@ describe("scoresOf", () => {
   })
 })
 
+const id = RunId.make("run-0001-a1b2c3")
+
+/** A store with this one search. */
+const readerOf = (record: Partial<SearchRecord>) =>
+  SearchReader.of({
+    record: () =>
+      Effect.succeed({
+        run: {
+          id,
+          config: JSON.stringify({ optimizer: { algorithm: "gepa", seed: 1, max_rollouts: 10 } }),
+          calls: 0,
+          tokens: 0,
+          createdAtMs: 0,
+          lastEndedAtMs: 21_000
+        },
+        steps: [{ n: 0, rollouts: 4, reflections: 0, atMs: 1_000 }],
+        candidates: [],
+        events: [],
+        result: null,
+        usage: [],
+        failedReflections: { n: 0, last: null },
+        promotion: null,
+        ...record
+      }),
+    scored: () => Effect.succeed([]),
+    events: () => Effect.succeed({ items: [], next: null })
+  })
+
 describe("searchReport", () => {
   it.effect("says of a search that has not ended why nothing works on it, and how long it took", () =>
     Effect.gen(function*() {
-      const id = RunId.make("run-0001-a1b2c3")
-      const reader = SearchReader.of({
-        record: () =>
-          Effect.succeed({
-            run: {
-              id,
-              config: JSON.stringify({ optimizer: { algorithm: "gepa", seed: 1, max_rollouts: 10 } }),
-              calls: 0,
-              tokens: 0,
-              createdAtMs: 0,
-              lastEndedAtMs: 21_000
-            },
-            steps: [{ n: 0, rollouts: 4, reflections: 0, atMs: 1_000 }],
-            candidates: [],
-            events: [],
-            result: null,
-            usage: [],
-            failedReflections: { n: 0, last: null },
-            promotion: null
-          }),
-        scored: () => Effect.succeed([]),
-        events: () => Effect.succeed({ items: [], next: null })
-      })
+      const reader = readerOf({})
       const ends = [
         ["running", null, null],
         ["paused", null, "paused"],
@@ -73,5 +79,31 @@ describe("searchReport", () => {
         // The one step took as long as its last rollout.
         assert.strictEqual(report!.budget.seconds.spent, 20)
       }
+    }))
+  it.effect("says of a candidate that won against what is no longer the latest that it stays a proposal", () =>
+    Effect.gen(function*() {
+      const result = {
+        reason: "budget",
+        best: 3,
+        bestVersion: 4,
+        promotedVersion: null,
+        overtakenBy: 7,
+        gateLeftOut: { seen: 0, wornOut: 0 },
+        spent: { rollouts: 4, reflections: 0, tokens: 0, usd: 0 },
+        gate: { decision: "promote", reason: "better", n: 10, plan: {}, evidence: {}, test: null },
+        noGate: null
+      }
+      const gateOf = (promotion: SearchRecord["promotion"]) =>
+        searchReport({ id, stands: "completed", stopReason: null, configPath: "config.json" }, "store.sqlite").pipe(
+          Effect.provideService(SearchReader, readerOf({ result: JSON.stringify(result), promotion })),
+          Effect.map((report) => [report!.gate!.decision, report!.gate!.sentence])
+        )
+      assert.deepStrictEqual(yield* gateOf(null), [
+        "overtaken",
+        "better; but version 7 became the latest while the gate was open: candidate 3 stays a proposal until " +
+        `tau promote ${id} --force --store store.sqlite`
+      ])
+      const forced = yield* gateOf({ version: 4, decision: "forced", principal: "ada", reason: null })
+      assert.deepStrictEqual(forced, ["forced", "better; ada made version 4 the latest by force"])
     }))
 })

@@ -93,7 +93,9 @@ const grammar = (separator: string, decimal: string): Grammar => {
   const exponent = String.raw`(?:[eE][+\-\u2212]?\d+)?`
   const magnitude = String.raw`(?:(?:${grouped}\d+)(?:${decimal}\d+)?|${decimal}\d+)${exponent}`
   const sign = String.raw`(?:(?<![A-Za-z0-9_)\]])([+\-\u2212])|(?<![A-Za-z0-9_]))`
-  const fraction = String.raw`(?:(?<!\d/\d*)/(\d+)(?![\d/]))?`
+  // A whole number too: what goes on behind the digits, by a group or a decimal sign, is none of 1/1 and 1/2.
+  const more = String.raw`[\d/]|${decimal}\d${separator === "" ? "" : String.raw`|${separator}\d{3}(?!\d)`}`
+  const fraction = String.raw`(?:(?<!\d/\d*)/(${grouped}\d+)(?!${more}))?`
   return {
     pattern: new RegExp(String.raw`${sign}\p{Sc}?(${magnitude})${fraction}`, "gu"),
     separator: separator === "" ? /(?!)/g : new RegExp(separator, "gu"),

@@ -32,6 +32,14 @@ describe("numeric", () => {
     ["on 1/2/2024", 2024],
     ["2024-01-05", 5],
     ["1/0, or 3", 3],
+    ["1 in 1/1,000", 0.001],
+    ["3/1,000,000.", 0.000003],
+    ["1/2,500, or so", 0.0004],
+    ["1/2, 3", 3],
+    ["1/2,", 0.5],
+    ["1/1,0000", 0],
+    ["1/2.5", 2.5],
+    ["1/1,000.5", 1000.5],
     ["#### 18", 18],
     ["1e999", undefined],
     ["none", undefined],
@@ -47,6 +55,9 @@ describe("numeric", () => {
     assert.strictEqual(lastNumber("1'234’567.5", "'"), 1_234_567.5)
     assert.strictEqual(lastNumber("1_234.5", "_"), 1234.5)
     assert.strictEqual(lastNumber("1,234", ""), 234)
+    assert.strictEqual(lastNumber("1/1.000", "."), 0.001)
+    assert.strictEqual(lastNumber("1/1 000", " "), 0.001)
+    assert.strictEqual(lastNumber("1/2,5", "."), 2.5)
   })
 
   it("compares with a tolerance that binary fractions do not shift, and exactly without one", () => {

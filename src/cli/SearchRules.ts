@@ -76,7 +76,11 @@ export const searchProblems = (config: RunConfig, given: ReadonlyArray<string>):
     }]
   })
   if (algorithm === "evaluate") {
-    return [...misplaced, ...(given.includes("max_rollouts") ? evaluationProblems(config) : [])]
+    return [
+      ...misplaced,
+      ...(given.includes("max_rollouts") ? evaluationProblems(config) : []),
+      ...(config.optimizer.samples === undefined ? [] : sampleProblems(config, config.optimizer.samples))
+    ]
   }
   return [
     ...misplaced,
@@ -158,6 +162,17 @@ const evaluationProblems = ({ optimize, optimizer, validate }: RunConfig): Reado
   return max >= all ? [] : [{
     path: "$.optimizer.max_rollouts",
     text: `expected at least the ${all} rollouts of all examples, found ${max}`
+  }]
+}
+
+/** An evaluation is begun with all of its rollouts, each with its example, in one text. */
+const begunCharsMax = 256 * 1024 * 1024
+
+const sampleProblems = (config: RunConfig, samples: number): ReadonlyArray<Problem> => {
+  const chars = JSON.stringify([config.optimize, config.validate]).length
+  return samples * chars <= begunCharsMax ? [] : [{
+    path: "$.optimizer.samples",
+    text: `expected at most ${Math.floor(begunCharsMax / chars)} for examples of ${chars} characters, found ${samples}`
   }]
 }
 

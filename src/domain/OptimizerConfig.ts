@@ -1,9 +1,14 @@
 /** The keys `optimizer` and `gate` of a run's config. Names follow the papers where they have any. */
 import * as Schema from "effect/Schema"
-import { atLeastZero, optional, positive, share, whole, withDefault } from "./configKeys.js"
+import { atLeastZero, optional, positive, share, upTo, whole, withDefault } from "./configKeys.js"
 
 export const Algorithm = Schema.Literal("evaluate", "apo", "gepa", "rgepa")
 export type Algorithm = typeof Algorithm.Type
+
+/** Of what is begun at the same time, and so is in memory at once. */
+const atOnceMax = 1_000
+/** Examples of one batch: many, for a batch may be all of them. */
+const batchMax = 100_000
 
 const Price = Schema.Struct({
   input: Schema.propertySignature(atLeastZero("price")).annotations({ description: "Dollars per million tokens sent" }),
@@ -55,18 +60,18 @@ export const OptimizerConfig = Schema.Struct({
     40,
     "Iterations in a row without a new rollout before the search gives up"
   ),
-  samples: optional(positive("rollouts"), "`evaluate`: rollouts per example"),
-  beam: optional(positive("candidates"), "`apo`: candidates kept from round to round (4)"),
-  branch: optional(positive("candidates"), "`apo`: new candidates per parent (4)"),
+  samples: optional(upTo(atOnceMax, "rollouts"), "`evaluate`: rollouts per example"),
+  beam: optional(upTo(atOnceMax, "candidates"), "`apo`: candidates kept from round to round (4)"),
+  branch: optional(upTo(atOnceMax, "candidates"), "`apo`: new candidates per parent (4)"),
   rounds: optional(positive("rounds"), "`apo`: rounds (3)"),
   gradient_batch: optional(positive("examples"), "`apo`: rollouts that one critique reads (4)"),
   val_batch: optional(positive("examples"), "`apo`: selection examples that a round compares candidates on (16)"),
   bandit: optional(Schema.Literal("none", "ucb"), "`apo`: `ucb` spends a round's rollouts where they tell most"),
-  minibatch: optional(positive("examples"), "`gepa`, `rgepa`: training examples per iteration (3; rgepa 6)"),
+  minibatch: optional(upTo(batchMax, "examples"), "`gepa`, `rgepa`: training examples per iteration (3; rgepa 6)"),
   proposals: optional(
     Schema.Struct({
-      parents: withDefault(positive("parents"), 1, "Parents per iteration"),
-      perParent: withDefault(positive("proposals"), 1, "Proposals per parent")
+      parents: withDefault(upTo(atOnceMax, "parents"), 1, "Parents per iteration"),
+      perParent: withDefault(upTo(atOnceMax, "proposals"), 1, "Proposals per parent")
     }),
     "`gepa`, `rgepa`: how many proposals an iteration makes"
   ),
@@ -109,7 +114,7 @@ export const OptimizerConfig = Schema.Struct({
   pBest: optional(share("a probability"), "`rgepa`: how often the parent is the best candidate (0.5)"),
   pPrune: optional(share("a probability"), "`rgepa`: how often a line is tried without (0.1)"),
   patchMerge: optional(Schema.Boolean, "`rgepa`: whether the patches of two candidates are joined (false)"),
-  lag: optional(whole(0, "iterations"), "`rgepa`: iterations under way at the same time, less one (0)"),
+  lag: optional(upTo(atOnceMax, "iterations", 0), "`rgepa`: iterations under way at the same time, less one (0)"),
   corpusPass: optional(
     Schema.Boolean,
     "`rgepa`: whether the search begins with one reflection over all training examples (false)"
@@ -120,7 +125,7 @@ export const OptimizerConfig = Schema.Struct({
   ),
   hypotheses: optional(Schema.Boolean, "`rgepa`: whether the reflection model is asked for causes before edits (true)"),
   tieBreakSamples: optional(
-    whole(0, "samples"),
+    upTo(atOnceMax, "samples", 0),
     "`rgepa`: further samples of the two best when they are within one standard error (0)"
   )
 })

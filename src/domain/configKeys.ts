@@ -8,11 +8,11 @@ export const positive = (what: string) =>
     })
   )
 
-/** A whole number above 0, with a bound. */
-export const upTo = (max: number, what: string) =>
+/** A whole number with a bound. */
+export const upTo = (max: number, what: string, min = 1) =>
   Schema.Number.pipe(
-    Schema.filter((value) => Number.isSafeInteger(value) && value > 0 && value <= max, {
-      description: `a whole number of ${what} from 1 to ${max}`
+    Schema.filter((value) => Number.isSafeInteger(value) && value >= min && value <= max, {
+      description: `a whole number of ${what} from ${min} to ${max}`
     })
   )
 

@@ -5,12 +5,45 @@ import { defaultRgepaSettings } from "../../src/optimizer/Rgepa.js"
 import { problemsWith } from "../support/config.js"
 
 describe("the optimizer and the gate of a config", () => {
+  it("begin no more samples of long examples than one text can hold", () => {
+    const keys = (samples: number) => ({
+      optimizer: { samples },
+      validate: [{ prompt: "x".repeat(300_000), expected: "4" }]
+    })
+    expect(problemsWith(keys(1000))).toEqual([
+      "$.optimizer.samples: expected at most 894 for examples of 300077 characters, found 1000"
+    ])
+    expect(problemsWith(keys(894))).toEqual([])
+  })
+
   it.each<readonly [keys: object, line: string]>([
     [{ gate: { alpha: 0.5 } }, "$.gate.alpha: expected a probability above 0 and below 0.5, found 0.5"],
     [{ gate: { fraction: 40 } }, "$.gate.fraction: expected a share above 0 and below 1, found 40"],
     [
       { optimizer: { max_usd: -5 } },
       "$.optimizer.max_usd: expected a sum of 0 or more, found -5"
+    ],
+    [
+      { optimizer: { samples: 1e12 } },
+      "$.optimizer.samples: expected a whole number of rollouts from 1 to 1000, found 1000000000000"
+    ],
+    ...(["beam", "branch"] as const).map((key) =>
+      [
+        { validate: [{ prompt: "b", expected: "c" }], optimizer: { algorithm: "apo", [key]: 1001 } },
+        `$.optimizer.${key}: expected a whole number of candidates from 1 to 1000, found 1001`
+      ] as const
+    ),
+    [
+      { validate: [{ prompt: "b", expected: "c" }], optimizer: { algorithm: "gepa", minibatch: 1e12 } },
+      "$.optimizer.minibatch: expected a whole number of examples from 1 to 100000, found 1000000000000"
+    ],
+    [
+      { validate: [{ prompt: "b", expected: "c" }], optimizer: { algorithm: "gepa", proposals: { parents: 1001 } } },
+      "$.optimizer.proposals.parents: expected a whole number of parents from 1 to 1000, found 1001"
+    ],
+    [
+      { validate: [{ prompt: "b", expected: "c" }], optimizer: { algorithm: "rgepa", lag: 1001 } },
+      "$.optimizer.lag: expected a whole number of iterations from 0 to 1000, found 1001"
     ],
     [
       { optimizer: { algorithm: "magic" } },

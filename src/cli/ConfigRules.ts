@@ -111,7 +111,7 @@ const isUsable = (scorer: ScorerConfig, reference: unknown): boolean => {
     case "contains":
       return Either.isRight(contains("", reference, { ignoreCase: scorer.ignore_case }))
     case "regex":
-      return typeof reference === "string"
+      return typeof reference === "string" && reference !== ""
     default:
       return true
   }
@@ -120,7 +120,7 @@ const isUsable = (scorer: ScorerConfig, reference: unknown): boolean => {
 const usable: Readonly<Record<string, string>> = {
   numeric: "a number, or a text with a number in it, for the scorer \"numeric\"",
   contains: "a text that is not empty, or a list of such texts, for the scorer \"contains\"",
-  regex: "a text, the pattern to find, for the scorer \"regex\""
+  regex: "a text that is not empty, the pattern to find, for the scorer \"regex\""
 }
 
 /** The field that a scorer reads of each example. What a program or a server reads is their own matter. */

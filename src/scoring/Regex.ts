@@ -4,8 +4,9 @@ import { around, clip, hit, miss, quoted, type Verdict } from "./Verdict.js"
 
 /** Whether the pattern occurs in the answer, untrimmed. Fails with words when the pattern is none or takes too long. */
 export const regex = (output: string, pattern: unknown, flags: string): Effect.Effect<Verdict, string> =>
-  typeof pattern !== "string"
-    ? Effect.fail("the reference must be a text, the pattern to find")
+  typeof pattern !== "string" || pattern === ""
+    // An empty one is found in every answer.
+    ? Effect.fail("the reference must be a text that is not empty, the pattern to find")
     : regexFind(pattern, flags, output).pipe(
       Effect.mapError((error) => error.detail),
       Effect.flatMap((found) =>

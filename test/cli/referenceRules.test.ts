@@ -9,7 +9,8 @@ it.each<readonly [kind: string, reference: unknown, line: string]>([
     [],
     "a text that is not empty, or a list of such texts, for the scorer \"contains\", found an empty array"
   ],
-  ["regex", 4, "a text, the pattern to find, for the scorer \"regex\", found 4"]
+  ["regex", 4, "a text that is not empty, the pattern to find, for the scorer \"regex\", found 4"],
+  ["regex", "", "a text that is not empty, the pattern to find, for the scorer \"regex\", found \"\""]
 ])("refuses for the scorer %s the reference %j", (kind, reference, line) => {
   const validate = [{ prompt: "p", expected: "4" }, { prompt: "p", expected: reference }]
   expect(problemsWith({ validate, scoring: [{ kind }] }).join("\n")).toContain(

@@ -56,7 +56,9 @@ type Invalid = Extract<CheckedConfig, { readonly _tag: "invalid" }>
 /** Everything `loadConfig` checks in a file's text, for a config that has its examples in itself. */
 export const checkConfig = (text: string): CheckedConfig => {
   const parsed = parseConfig(text)
-  return parsed._tag === "invalid" ? parsed : checkParsed(parsed, { value: parsed.value, problems: [] })
+  return parsed._tag === "invalid"
+    ? parsed
+    : checkParsed(parsed, { value: parsed.value, problems: [], placed: (problem) => problem })
 }
 
 interface Parsed {
@@ -79,14 +81,14 @@ const parseConfig = (text: string): Parsed | Invalid => {
   return { _tag: "parsed", value: json.value as Record<string, unknown>, problems: json.problems }
 }
 
-const checkParsed = (parsed: Parsed, { problems: unread, value }: ExamplesRead): CheckedConfig => {
+const checkParsed = (parsed: Parsed, { placed, problems: unread, value }: ExamplesRead): CheckedConfig => {
   const { clashes, canonical, written } = renameOldKeys(value)
   const problems = [...parsed.problems, ...clashes, ...unread, ...shapeProblems(RunConfig.ast, canonical, "$")]
   const config = problems.length === 0 ? Schema.decodeUnknownSync(RunConfig)(canonical) : undefined
   const all = config === undefined ? problems : ruleProblems(config, Object.keys(canonical["optimizer"] ?? {}))
   return config !== undefined && all.length === 0
     ? { _tag: "valid", config }
-    : invalid(...all.map((problem) => ({ ...problem, path: written(problem.path) })))
+    : invalid(...all.map((problem) => placed({ ...problem, path: written(problem.path) })))
 }
 
 const invalid = (...problems: ReadonlyArray<Problem>): Invalid => ({ _tag: "invalid", problems })

@@ -14,6 +14,14 @@ const keys = ["optimize", "validate", "train", "val"]
 export interface ExamplesRead {
   readonly value: Readonly<Record<string, unknown>>
   readonly problems: ReadonlyArray<Problem>
+  /** A problem of an example that was found later, at its place in the file that the example is from. */
+  readonly placed: (problem: Problem) => Problem
+}
+
+/** Where the examples of a file are: their lines, or null where they are one array. */
+interface Source {
+  readonly file: string
+  readonly lines: ReadonlyArray<number> | null
 }
 
 /** Reads what a config names; names are relative to its folder. A file with a mistake gives no examples, and the mistakes. */
@@ -24,6 +32,7 @@ export const readExamples = (
   Effect.gen(function*() {
     const value: Record<string, unknown> = { ...config }
     const problems: Array<Problem> = []
+    const sources = new Map<string, Source>()
     for (const key of keys) {
       const file = config[key]
       if (typeof file !== "string") continue
@@ -38,11 +47,25 @@ export const readExamples = (
           tell(text)
           return []
         },
-        onSuccess: (text) => examplesIn(file, text, tell)
+        onSuccess: (text) => {
+          const { examples, lines } = examplesIn(file, text, tell)
+          sources.set(key, { file, lines })
+          return examples
+        }
       })
     }
-    return { value, problems }
+    return { value, problems, placed: placedIn(sources) }
   })
+
+/** `$.optimize[2].expected` is line 3 of the file that `$.optimize` names, or `$[2].expected` of its array. */
+const placedIn = (sources: ReadonlyMap<string, Source>) => (problem: Problem): Problem => {
+  const [, key = "", index = "", rest = ""] = /^\$\.(\w+)\[(\d+)\](.*)$/s.exec(problem.path) ?? []
+  const source = sources.get(key)
+  if (source === undefined) return problem
+  const line = source.lines?.[Number(index)]
+  const place = line === undefined ? `$[${index}]${rest}` : `line ${line}${rest === "" ? "" : `, $${rest}`}`
+  return { path: `$.${key}`, text: `${visible(source.file)}: ${place}: ${problem.text}` }
+}
 
 const isLines = /\.(jsonl|ndjson)$/i
 
@@ -51,10 +74,19 @@ const otherFormat = "; examples are one JSON array, or JSON lines under a name t
 
 type Tell = (problem: string) => void
 
-const examplesIn = (file: string, text: string, tell: Tell): unknown => {
-  if (text.trim() !== "") return isLines.test(file) ? linesOf(text, tell) : arrayOf(text, tell)
+interface ExamplesIn {
+  readonly examples: unknown
+  readonly lines: Source["lines"]
+}
+
+const examplesIn = (file: string, text: string, tell: Tell): ExamplesIn => {
+  if (text.trim() !== "") {
+    return isLines.test(file)
+      ? linesOf(text, tell)
+      : { examples: arrayOf(text, tell), lines: null }
+  }
   tell("expected examples, found an empty file")
-  return []
+  return { examples: [], lines: null }
 }
 
 const arrayOf = (text: string, tell: Tell): unknown => {
@@ -74,16 +106,21 @@ const arrayOf = (text: string, tell: Tell): unknown => {
 }
 
 /** One for each line that is not empty. */
-const linesOf = (text: string, tell: Tell): ReadonlyArray<unknown> =>
-  text.split(/\r\n|\n|\r/).flatMap((line, index) => {
-    if (line.trim() === "") return []
+const linesOf = (text: string, tell: Tell): ExamplesIn => {
+  const examples: Array<unknown> = []
+  const lines: Array<number> = []
+  for (const [index, line] of text.split(/\r\n|\n|\r/).entries()) {
+    if (line.trim() === "") continue
     const json = parseJson(line, index + 1)
     if (json._tag === "syntax") {
       tell(`line ${json.line}, column ${json.column}: ${json.text}`)
-      return []
+      continue
     }
     for (const problem of json.problems) tell(`line ${index + 1}, ${problem.path}: ${problem.text}`)
-    if (typeof json.value === "object" && json.value !== null && !Array.isArray(json.value)) return [json.value]
-    tell(`line ${index + 1}: ${mismatch("$", "an object, an example on each line", json.value).text}`)
-    return []
-  })
+    if (typeof json.value === "object" && json.value !== null && !Array.isArray(json.value)) {
+      examples.push(json.value)
+      lines.push(index + 1)
+    } else tell(`line ${index + 1}: ${mismatch("$", "an object, an example on each line", json.value).text}`)
+  }
+  return { examples, lines }
+}

@@ -39,6 +39,7 @@ const reasonOf = (what: string) => (error: unknown): string => {
 
 const decodeText = (bytes: Uint8Array): Effect.Effect<string, string> => {
   const [first, second] = bytes
+  if (first === 0x1f && second === 0x8b) return Effect.fail("expected UTF-8 text, found a gzip archive; unpack it")
   const marked = first === 0xff && second === 0xfe || first === 0xfe && second === 0xff
   // JSON starts with ASCII, so a zero byte at the start is half of a UTF-16 character.
   if (marked || bytes.subarray(0, 4).includes(0)) {

@@ -4,6 +4,7 @@ import * as Either from "effect/Either"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { gzipSync } from "node:zlib"
 import { loadConfig } from "../../src/cli/ConfigFile.js"
 import { configHash } from "../../src/cli/ConfigHash.js"
 import type { RunConfig } from "../../src/domain/RunConfig.js"
@@ -40,6 +41,26 @@ describe("examples in files", () => {
     expect(hashOf(later)).not.toBe(hashOf(first))
   })
 
+  it("are told of by file and line too when the config cannot use them", async () => {
+    write("unasked.jsonl", `${JSON.stringify(one)}\n\n{"question": "What is 3 + 3?"}\n`)
+    expect(await problemsOf({ train: "unasked.jsonl" })).toEqual([
+      expect.stringMatching(
+        /^\$\.train: unasked\.jsonl: line 3: expected a "prompt", or "messages", found only "question"/
+      )
+    ])
+    write("words.jsonl", `\r\n${JSON.stringify({ ...one, expected: "four" })}`)
+    write("words.json", JSON.stringify([one, { ...one, expected: "four" }]))
+    const expected = "expected a number, or a text with a number in it, for the scorer \"numeric\", found \"four\""
+    const scoring = [{ kind: "numeric" }]
+    expect(await problemsOf({ optimize: "words.jsonl", validate: "words.json", scoring })).toEqual([
+      `$.optimize: words.jsonl: line 2, $.expected: ${expected}`,
+      `$.validate: words.json: $[1].expected: ${expected}`
+    ])
+    expect(await problemsOf({ optimize: [{ ...one, expected: "four" }], scoring })).toEqual([
+      `$.optimize[0].expected: ${expected}`
+    ])
+  })
+
   it("are refused with the key, the file and the line", async () => {
     expect(await problemsOf({ optimize: "none.jsonl" })).toEqual([
       "$.optimize: none.jsonl: expected a file of examples, found no such file"
@@ -72,6 +93,10 @@ describe("examples in files", () => {
     expect(await problemsOf({ validate: "object.json" })).toEqual([
       expect.stringMatching(/^\$\.validate: object\.json: expected an array of objects, found an object/)
     ])
+    writeFileSync(join(folder, "lines.jsonl.gz"), gzipSync(JSON.stringify(one)))
+    expect(await problemsOf({ optimize: "lines.jsonl.gz" })).toEqual([
+      "$.optimize: lines.jsonl.gz: expected UTF-8 text, found a gzip archive; unpack it"
+    ])
     for (const name of ["empty.jsonl", "empty.json"]) {
       write(name, "\n")
       expect(await problemsOf({ optimize: name })).toEqual([
@@ -80,7 +105,7 @@ describe("examples in files", () => {
     }
     write("number.json", "[{\"prompt\": \"a\", \"expected\": \"b\"}, 7]")
     expect(await problemsOf({ optimize: "number.json" })).toEqual([
-      expect.stringMatching(/^\$\.optimize\[1\]: expected an object, found 7/)
+      expect.stringMatching(/^\$\.optimize: number\.json: \$\[1\]: expected an object, found 7/)
     ])
   })
 })

@@ -1,7 +1,7 @@
 /** Where a model is, and the key to it. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { CommandFailed } from "./CliError.js"
+import { CommandFailed, UsageError } from "./CliError.js"
 import type { ModelRef } from "./Mode.js"
 import { chooseUpstream, type Environment, providerNamed } from "./Providers.js"
 import { simulatedUpstream } from "./SimulatedUpstream.js"
@@ -34,7 +34,7 @@ export const upstreamOf = Effect.fnUntraced(function*(
     case "embedded":
       return { ...yield* simulatedUpstream(model), key: undefined }
     case "invalid":
-      return yield* new CommandFailed({ detail: choice.message })
+      return yield* new UsageError({ detail: choice.message })
     case "none":
       return yield* new CommandFailed({
         detail: `no upstream is known for ${modelRef}; name it with upstream_url`

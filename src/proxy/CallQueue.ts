@@ -29,6 +29,9 @@ export class CallQueue {
     const waiting: Waiting = { response, start, refuse, leave, timer }
     this.waiting.add(waiting)
     response.on("close", leave)
+    // A response behind another one of its connection never closes by itself. Before the call ahead hears of it: its place would be for
+    // this one.
+    response.req.socket.prependListener("close", leave).prependListener("end", leave)
     return true
   }
 
@@ -50,6 +53,7 @@ export class CallQueue {
   private remove(waiting: Waiting) {
     clearTimeout(waiting.timer)
     waiting.response.off("close", waiting.leave)
+    waiting.response.req.socket.off("close", waiting.leave).off("end", waiting.leave)
     this.waiting.delete(waiting)
   }
 }

@@ -10,6 +10,7 @@ import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
 import { metrics } from "../support/metrics.js"
 import { attribution, finishedSpans, oneSpan, responseText, withProxy } from "../support/proxy.js"
 import { eventually, upstream, withBody } from "../support/upstream.js"
+import { sending } from "../support/webSocketClient.js"
 
 const base = Effect.map(
   Proxy,
@@ -92,6 +93,30 @@ describe("The proxy's limits", () => {
         limits({ callsMax: 1, queueMax: 1, queueMs: 300 })
       )
     }))
+
+  it.scopedLive.each(["resetAndDestroy", "end"] as const)(
+    "forget a call that waited behind another one of its connection, once their client has left (%s)",
+    (leave) =>
+      Effect.gen(function*() {
+        const { answers, url } = yield* patientUpstream
+        yield* withProxy(
+          url,
+          Effect.gen(function*() {
+            const { health } = yield* Proxy
+            const { pathname } = new URL(yield* base)
+            const client = yield* sending(`GET ${pathname} HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(2))
+            yield* soon("the first call upstream", () => answers.length === 1)
+            yield* soon("the second call in the queue", () => health().callsQueued === 1)
+            client.socket[leave]()
+            yield* oneSpan
+            yield* soon("an empty queue", () => health().callsQueued === 0)
+            yield* soon("no call under way", () => health().callsUnderWay === 0)
+            assert.strictEqual(health().calls, 1)
+          }),
+          limits({ callsMax: 1, queueMax: 1, queueMs: 60_000 })
+        )
+      })
+  )
 
   it.scopedLive("record no more bytes at once than the budget, pass all of them, and say which record is cut", () =>
     Effect.gen(function*() {

@@ -65,7 +65,7 @@ export const removeLeftovers = (folder: string): Effect.Effect<void> =>
       }
     }))
 
-/** Of this file's making, and of `StatusFile`'s. */
+/** Of this file's making, and what earlier versions made of `status.json`. */
 const temporaryName = /\.json\.\d+(\.[0-9a-f]{8})?\.tmp$/
 const leftoverAgeMs = 60_000
 

@@ -1,11 +1,10 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { open, rename, rm } from "node:fs/promises"
-import { basename, dirname, join } from "node:path"
+import { dirname, join } from "node:path"
 import type { StandingRun } from "../store/RunStanding.js"
 import type { RunState } from "../store/RunStore.js"
-import { readText } from "./DurableFile.js"
+import { readText, replace } from "./DurableFile.js"
 
 /** `status.json` beside the store, for dashboards and scripts: where the run of this store stands. */
 export interface Status {
@@ -55,10 +54,10 @@ export const statusPathOf = (storePath: string): string => join(dirname(storePat
  */
 export const write = (path: string, status: Status): Effect.Effect<void, StatusFileError> =>
   Effect.uninterruptible(
-    Effect.tryPromise({
-      try: () => replace(path, `${JSON.stringify(status, null, 2)}\n`),
-      catch: (error) => new StatusFileError({ path, detail: error instanceof Error ? error.message : String(error) })
-    })
+    Effect.mapError(
+      replace(path, `${JSON.stringify(status, null, 2)}\n`),
+      ({ detail }) => new StatusFileError({ path, detail })
+    )
   )
 
 /**
@@ -83,23 +82,3 @@ export const followAtRest = (storePath: string, run: StandingRun): Effect.Effect
       stopped_reason: run.state === "cancelled" ? "cancelled" : before.stopped_reason
     })
   }).pipe(Effect.ignore)
-
-const replace = async (path: string, text: string) => {
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
-  try {
-    const file = await open(temporary, "w", 0o600)
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temporary, path)
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw error
-  }
-  // The new name itself is durable only once its folder is.
-  const folder = await open(dirname(path), "r")
-  await folder.sync().finally(() => folder.close())
-}

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { readdirSync, readFileSync } from "node:fs"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { type Status, statusPathOf, write } from "../../src/runtime/StatusFile.js"
 import { scratchFolder } from "../support/store.js"
@@ -57,7 +57,9 @@ describe("StatusFile", () => {
 
   it.scopedLive("says where it could not be written", () =>
     Effect.gen(function*() {
-      const path = join(yield* scratchFolder, "missing", "status.json")
+      const file = join(yield* scratchFolder, "file")
+      writeFileSync(file, "")
+      const path = join(file, "status.json")
       const error = yield* Effect.flip(write(path, status(0)))
       assert.include(error.message, `${path} could not be written`)
     }))

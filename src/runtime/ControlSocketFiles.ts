@@ -3,6 +3,7 @@ import { lstatSync, readlinkSync, rmdirSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { basename, dirname, join, resolve } from "node:path"
 import { filesIn } from "../store/writer/filesIn.js"
+import { isAlive } from "../store/writer/pids.js"
 
 /** A socket whose name beside the store would be too long is in a folder of its own, which starts with this. */
 export const farFolderPrefix = "tau-socket-"
@@ -65,14 +66,5 @@ const targetOf = (path: string): string | null => {
     return statSync(target).isSocket() && (user === undefined || user === 0 || uid === user) ? target : null
   } catch {
     return null
-  }
-}
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"
   }
 }

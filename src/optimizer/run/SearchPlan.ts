@@ -45,7 +45,8 @@ export const divided = (
   return { selection, pairs, untestable, gateRollouts: 2 * settings.samples * pairs.length }
 }
 
-export const reflectionsMax = ({ optimizer }: RunConfig): number =>
+/** How many reflections a search may ask for: what its config says, else one for every five rollouts. */
+export const reflectionsMax = ({ optimizer }: Pick<RunConfig, "optimizer">): number =>
   optimizer.max_reflections ?? Math.ceil(optimizer.max_rollouts / 5)
 
 /** The figures of a search that is yet to begin. */

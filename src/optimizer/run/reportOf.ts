@@ -23,6 +23,7 @@ import type {
 import type { Change, SearchEvent, Texts } from "../Search.js"
 import { slicesOf } from "../Slices.js"
 import { gateFirstSample } from "./gateSamples.js"
+import { reflectionsMax } from "./SearchPlan.js"
 import type { SearchResult } from "./SearchResult.js"
 import { Spending } from "./Spending.js"
 import { notBegun, type Standing, Watched } from "./Standing.js"
@@ -186,10 +187,7 @@ const budgetOf = (
   const lastAt = Math.max(steps.at(-1)?.atMs ?? run.createdAtMs, run.lastEndedAtMs ?? 0)
   return {
     rollouts: { spent: sum("rollouts"), limit: optimizer.max_rollouts, gate: result?.gateRollouts ?? null },
-    reflections: {
-      spent: sum("reflections"),
-      limit: optimizer.max_reflections ?? Math.ceil(optimizer.max_rollouts / 5)
-    },
+    reflections: { spent: sum("reflections"), limit: reflectionsMax({ optimizer }) },
     tokens: { spent: result?.spent.tokens ?? run.tokens, limit: optimizer.max_tokens ?? null },
     usd: {
       spent: result?.spent.usd ?? spending.usd,

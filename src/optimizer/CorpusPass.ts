@@ -3,7 +3,7 @@ import type { Admission, Patch, Proposal } from "./Admission.js"
 import { changeOf, editPrompt, type Fault, readEdits, type Reading, reducePrompt } from "./EditContract.js"
 import { describeEdit } from "./Edits.js"
 import type { Candidate } from "./Pool.js"
-import { evaluate, note, type Outcome, reflect, type Steps, type Task, together, unbroken } from "./Search.js"
+import { evaluate, type Outcome, reflect, refused, type Steps, type Task, together, unbroken } from "./Search.js"
 
 /** So many failures are shown in one call; of more, each call sees `groupSize`, and one more makes one of what they propose. */
 const togetherMax = 12
@@ -86,12 +86,7 @@ function* ofComponent(
 /** One call, read; null where nothing came of it. */
 export function* asked(path: string, prompt: string, read: (answer: string) => Reading | Fault): Steps<Reading | null> {
   const reflection = yield* reflect(path, prompt, { json: true })
-  if ("failure" in reflection) {
-    yield* note({ type: "rejected", candidate: null, reason: "reflection", detail: reflection.failure })
-    return null
-  }
+  if ("failure" in reflection) return yield* refused("reflection", reflection.failure)
   const reading = read(reflection.text)
-  if (!("reason" in reading)) return reading
-  yield* note({ type: "rejected", candidate: null, ...reading })
-  return null
+  return "reason" in reading ? yield* refused(reading.reason, reading.detail) : reading
 }

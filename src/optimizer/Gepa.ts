@@ -3,7 +3,6 @@
  * (gepa 0.1.4) does it.
  */
 import { shuffled } from "../statistics/Draws.js"
-import { lengthFault, placeholderFault } from "./Guards.js"
 import { Merge } from "./Merge.js"
 import { Minibatches } from "./Minibatches.js"
 import { drawParent, type FrontOrder, type Selector, type Stream } from "./ParetoFront.js"
@@ -18,6 +17,7 @@ import {
   note,
   type Outcome,
   reflect,
+  refused,
   scoreSum,
   type Steps,
   type Task,
@@ -199,19 +199,9 @@ function* rewrite(
 ): Steps<string | null> {
   const text = parent.texts[component]!
   const reflection = yield* reflect(path, rewritePrompt(component, text, before))
-  if ("failure" in reflection) {
-    yield* note({ type: "rejected", candidate: null, reason: "reflection", detail: reflection.failure })
-    return null
-  }
-  const written = readRewrite(reflection.text)
-  if (written === "") {
-    yield* note({ type: "rejected", candidate: null, reason: "parse", detail: "the answer has no text" })
-    return null
-  }
-  const fault = placeholderFault(text, written) ?? lengthFault(task.seed[component]!, written)
-  if (fault === null) return written
-  yield* note({ type: "rejected", candidate: null, reason: "guard", detail: fault })
-  return null
+  if ("failure" in reflection) return yield* refused("reflection", reflection.failure)
+  const read = readRewrite(reflection.text, { before: text, seed: task.seed[component]! })
+  return "text" in read ? read.text : yield* refused(read.reason, read.detail)
 }
 
 /** The children that are evaluated in full, in the order of their paths, none twice. */

@@ -1,6 +1,7 @@
 /** Asks for a new text as a whole: the question, and how its answer is read. */
-import { current } from "./EditContract.js"
+import { current, type Fault } from "./EditContract.js"
 import { fenced } from "./Fence.js"
+import { lengthFault, placeholderFault } from "./Guards.js"
 import { renderRecords } from "./Records.js"
 import type { Outcome } from "./Search.js"
 
@@ -14,5 +15,13 @@ export const rewritePrompt = (component: string, text: string, outcomes: Readonl
     "Give the complete new instruction text in one block between ``` fences."
   ].join("\n\n")
 
-/** The new text; empty if there is none. */
-export const readRewrite = fenced
+/** Reads an answer: the text that takes the place of `before`, or why none came of it. */
+export const readRewrite = (
+  answer: string,
+  { before, seed }: { readonly before: string; readonly seed: string }
+): { readonly text: string } | Fault => {
+  const text = fenced(answer)
+  if (text === "") return { reason: "parse", detail: "the answer has no text" }
+  const fault = placeholderFault(before, text) ?? lengthFault(seed, text)
+  return fault === null ? { text } : { reason: "guard", detail: fault }
+}

@@ -207,6 +207,12 @@ export function* note(...events: ReadonlyArray<SearchEvent>): Steps<void> {
   yield events.map((event) => ({ _tag: "Note", event }))
 }
 
+/** Puts on record that no text came of a reflection that may be tried, and why. */
+export function* refused(reason: "reflection" | "parse" | "guard", detail: string): Steps<null> {
+  yield* note({ type: "rejected", candidate: null, reason, detail })
+  return null
+}
+
 /** Branches that go on in step: what they ask at the same time is one batch. Answers come in the order of the branches. */
 export function* together<A>(branches: ReadonlyArray<Steps<A>>): Steps<ReadonlyArray<A>> {
   const results: Array<A> = []

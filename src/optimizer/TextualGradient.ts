@@ -6,7 +6,6 @@
 import { mean } from "../statistics/Moments.js"
 import { upperConfidence } from "./Bandit.js"
 import { changePrompt, critiquePrompt, critiques, edits } from "./Critique.js"
-import { lengthFault, placeholderFault } from "./Guards.js"
 import { Minibatches } from "./Minibatches.js"
 import { Pool } from "./Pool.js"
 import { rounded } from "./Records.js"
@@ -18,6 +17,7 @@ import {
   keyOf,
   note,
   reflect,
+  refused,
   type Steps,
   type Task,
   type TaskExample,
@@ -183,17 +183,10 @@ function* branch(
     { temperature }
   )
   if ("failure" in edit) return yield* refused("reflection", edit.failure)
-  const written = readRewrite(edit.text)
-  if (written === "") return yield* refused("parse", "the answer has no text")
-  const fault = placeholderFault(text, written) ?? lengthFault(seed[component]!, written)
-  if (fault !== null) return yield* refused("guard", fault)
-  const texts = { ...parent.texts, [component]: written }
+  const read = readRewrite(edit.text, { before: text, seed: seed[component]! })
+  if ("reason" in read) return yield* refused(read.reason, read.detail)
+  const texts = { ...parent.texts, [component]: read.text }
   const change: Change = { component, kind: "rewrite", edits: [], hypotheses: [] }
   yield* note({ type: "proposed", candidate: texts, parents: [parent.texts], change, path })
   return { texts, origin: parent.origin }
-}
-
-function* refused(reason: "reflection" | "parse" | "guard", detail: string): Steps<null> {
-  yield* note({ type: "rejected", candidate: null, reason, detail })
-  return null
 }

@@ -14,6 +14,7 @@ import type * as Scope from "effect/Scope"
 import type { Dispatcher } from "undici"
 import { utf8Of } from "../openai/Json.js"
 import { answerOf, type ChatAnswer, errorMessage } from "./ChatAnswer.js"
+import { connectionTrouble } from "./ConnectionTrouble.js"
 import { Agent, request } from "./Undici.js"
 
 export interface ChatCall<E = never, R = never> {
@@ -170,7 +171,7 @@ const send = (agent: Dispatcher, baseUrl: string, apiKey: string, body: string):
       return { status: response.statusCode, headers: response.headers, text: utf8Of(Buffer.concat(chunks)) }
     },
     catch: (cause) =>
-      new TryFailed({ failure: modelFailed(`the model call failed: ${codeOf(cause)}`), retryAfterMs: 0 })
+      new TryFailed({ failure: modelFailed(`the model call failed: ${connectionTrouble(cause)}`), retryAfterMs: 0 })
   }).pipe(
     Effect.flatMap((response) =>
       response === undefined
@@ -218,8 +219,3 @@ const tooLarge = new ChatCallFailed({
   said: "",
   permanent: false
 })
-
-const codeOf = (cause: unknown): string => {
-  if (!(cause instanceof Error)) return "unknown error"
-  return "code" in cause ? `${String(cause.code)} (${cause.message})` : cause.message
-}

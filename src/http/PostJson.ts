@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Dispatcher } from "undici"
+import { connectionTrouble } from "./ConnectionTrouble.js"
 import { Agent, request } from "./Undici.js"
 
 export interface Post {
@@ -55,7 +56,7 @@ export const postJson = (post: Post): Effect.Effect<Answer, NoAnswer> =>
     (agent) =>
       Effect.tryPromise({
         try: (signal) => send(agent, post, signal),
-        catch: (cause) => new NoAnswer({ detail: `the server gave no answer: ${inWords(cause)}`, cause })
+        catch: (cause) => new NoAnswer({ detail: `the server gave no answer: ${connectionTrouble(cause)}`, cause })
       }),
     (agent) => Effect.promise(() => agent.destroy())
   )
@@ -83,11 +84,4 @@ const send = async (agent: Dispatcher, post: Post, signal: AbortSignal): Promise
     }
   }
   return { status: response.statusCode, text: decoder.decode(Buffer.concat(chunks)), isWhole }
-}
-
-/** A host with several addresses fails with an error that has a code and no message; what is no HTTP, with one whose code is undefined. */
-const inWords = (cause: unknown): string => {
-  if (!(cause instanceof Error)) return "unknown error"
-  const code = "code" in cause ? String(cause.code ?? "") : ""
-  return code === "" ? cause.message : cause.message === "" ? code : `${code} (${cause.message})`
 }

@@ -24,7 +24,7 @@ import { replace } from "../runtime/DurableFile.js"
 import { SampleInvalid } from "../statistics/SampleInvalid.js"
 import { readArtifact, writeArtifact } from "./ArtifactFiles.js"
 import { runBenchmark } from "./BenchmarkRun.js"
-import { type CommandError, CommandFailed, UsageError } from "./CliError.js"
+import { checkRunId, type CommandError, CommandFailed, UsageError } from "./CliError.js"
 import type {
   BenchmarkInput,
   ProofInput,
@@ -165,11 +165,7 @@ const stable = (input: StabilityInput): Effect.Effect<number, CommandError> =>
 const proof = (input: ProofInput): Effect.Effect<number, CommandError> =>
   Effect.gen(function*() {
     const { runId } = input
-    if (!runIdPattern.test(runId)) {
-      return yield* new UsageError({
-        detail: `--run-id: expected a text that matches ${runIdPattern.source}, found ${runId}`
-      })
-    }
+    yield* checkRunId(runId, runIdPattern)
     const generatedAtMs = yield* timeOf(input.generatedAt, "--generated-at")
     const compared = yield* comparable(input.baseline, input.trained)
     const stated = yield* significanceOf(input.significance, compared)

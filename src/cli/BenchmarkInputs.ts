@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import { ResourceValues } from "../domain/Resources.js"
 import { type PlainScorerConfig, PlainScorerConfig as ScorerSchema } from "../domain/RunConfig.js"
 import { SafetyRewardConfig } from "../domain/SafetyReward.js"
@@ -12,7 +12,7 @@ import { readSuite, type Suite } from "../evidence/Suite.js"
 import { canonicalJson } from "../store/canonicalJson.js"
 import { ResourceStore } from "../store/ResourceStore.js"
 import { existing, readArtifact } from "./ArtifactFiles.js"
-import { UsageError } from "./CliError.js"
+import { checkRunId, UsageError } from "./CliError.js"
 import type { RunInput } from "./commands/benchmark.js"
 
 type Dimensions = Readonly<Record<string, PlainScorerConfig>>
@@ -40,11 +40,7 @@ export const benchmarkInputs = Effect.fnUntraced(function*(input: RunInput) {
   )
   const frozen = frozenOf(input, fixture, suite, { dimensions, safety })
   const runId = input.runId ?? `m24-${slug(suite.suiteId)}-${frozen.sha256.slice(0, 8)}`
-  if (!runIdPattern.test(runId)) {
-    return yield* new UsageError({
-      detail: `--run-id: expected a text that matches ${runIdPattern.source}, found ${runId}`
-    })
-  }
+  yield* checkRunId(runId, runIdPattern)
   return { suite, dimensions, safety, frozen, runId } satisfies BenchmarkInputs
 })
 
@@ -131,4 +127,4 @@ const frozenOf = (
 
 const slug = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-|-$/g, "")
 
-const sha256 = (text: string) => createHash("sha256").update(text).digest("hex")
+const sha256 = (text: string) => hash("sha256", text, "hex")

@@ -1,5 +1,6 @@
 /** How a command ends: one place that turns errors into an exit code and lines on stderr. */
 import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -12,6 +13,12 @@ export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
     return this.detail
   }
 }
+
+/** Fails unless the id that an artifact is to have is of the form that its readers ask for. */
+export const checkRunId = (runId: string, pattern: RegExp): Effect.Effect<void, UsageError> =>
+  pattern.test(runId)
+    ? Effect.void
+    : new UsageError({ detail: `--run-id: expected a text that matches ${pattern.source}, found ${runId}` })
 
 /** The config cannot be used; each problem is one line that says where, what was expected and what was found. */
 export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", {

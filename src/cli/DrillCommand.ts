@@ -13,7 +13,7 @@ import type { Witness } from "../runtime/DrillChecks.js"
 import { evidenceOf } from "../runtime/DrillEvidence.js"
 import { makePrivateFolder } from "../store/writer/PrivateFolder.js"
 import { SimulatedModel } from "../testing/SimulatedModel.js"
-import { type CommandError, CommandFailed, UsageError } from "./CliError.js"
+import { checkRunId, type CommandError, CommandFailed, UsageError } from "./CliError.js"
 import { drillJson, drillText, killLine } from "./DrillReport.js"
 import { ExitCode } from "./ExitCode.js"
 import { Mistake } from "./FlagValue.js"
@@ -46,11 +46,7 @@ export const run = (input: DrillInput): Effect.Effect<number, CommandError> => E
 const drilled = (input: DrillInput) =>
   Effect.gen(function*() {
     const runId = input.runId ?? `m24-recovery-${stamp(yield* Clock.currentTimeMillis)}`
-    if (!drillIdPattern.test(runId)) {
-      return yield* new UsageError({
-        detail: `--run-id: expected a text that matches ${drillIdPattern.source}, found ${runId}`
-      })
-    }
+    yield* checkRunId(runId, drillIdPattern)
     const stateDir = resolve(input.stateDir ?? join(".tau/drill", runId))
     const storePath = join(stateDir, "training", "store.sqlite")
     if (existsSync(storePath)) {

@@ -4,7 +4,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import { dirname } from "node:path"
 import { counted } from "../domain/Figures.js"
 import { RunId } from "../domain/Ids.js"
@@ -79,7 +79,7 @@ const defaults = Schema.decodeSync(RunConfig)({
   attempt_timeout_secs: attemptTimeoutSecs
 })
 
-const sha256 = (text: string) => createHash("sha256").update(text).digest("hex")
+const sha256 = (text: string) => hash("sha256", text, "hex")
 
 const executorOf = ({ temperature }: RunInput) => ({
   kind: "chat" as const,

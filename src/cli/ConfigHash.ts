@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { canonicalJson } from "../store/canonicalJson.js"
 
@@ -8,19 +8,23 @@ import { canonicalJson } from "../store/canonicalJson.js"
  * holds another agent. Two configs with the same hash are the same run, however many workers they use and wherever the model is.
  */
 export const configHash = (config: RunConfig, modelRef: string, folder: string): string =>
-  createHash("sha256").update(canonicalJson({
-    optimize: config.optimize,
-    validate: config.validate,
-    resources: config.resources,
-    executor: config.executor,
-    scoring: config.scoring,
-    ...decisions(config),
-    safety_reward: config.safety_reward,
-    rewrite: config.rewrite,
-    max_attempts: config.max_attempts,
-    model: modelRef,
-    folder: runsCommand(config) ? folder : undefined
-  })).digest("hex")
+  hash(
+    "sha256",
+    canonicalJson({
+      optimize: config.optimize,
+      validate: config.validate,
+      resources: config.resources,
+      executor: config.executor,
+      scoring: config.scoring,
+      ...decisions(config),
+      safety_reward: config.safety_reward,
+      rewrite: config.rewrite,
+      max_attempts: config.max_attempts,
+      model: modelRef,
+      folder: runsCommand(config) ? folder : undefined
+    }),
+    "hex"
+  )
 
 /** Without a search nothing but the rollouts themselves decides. */
 const decisions = ({ gate, optimizer }: RunConfig) =>

@@ -7,7 +7,7 @@ import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import type { Stats } from "node:fs"
 import { accessSync, constants, copyFileSync, existsSync, mkdtempSync, rmSync, statfsSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -145,9 +145,7 @@ const schemaMisfit = (done: ReadonlyArray<Step>): string | null => {
   if (done.length > migrations.length) {
     return `was written by a newer version of tau (schema ${done.length}, this version knows ${migrations.length})`
   }
-  const changed = done.find(({ sha256 }, index) =>
-    createHash("sha256").update(migrations[index]!.sql).digest("hex") !== sha256
-  )
+  const changed = done.find(({ sha256 }, index) => hash("sha256", migrations[index]!.sql, "hex") !== sha256)
   if (changed !== undefined) return `has a migration ${changed.name} that differs from the one this version knows`
   return done.length === migrations.length
     ? null

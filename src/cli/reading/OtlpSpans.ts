@@ -2,7 +2,7 @@
  * Spans as OpenTelemetry's own protocol writes them in JSON (OTLP 1.x, `ExportTraceServiceRequest`): what a collector reads from a
  * file of lines, and takes over HTTP at `/v1/traces`.
  */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import type { Span } from "../../domain/Span.js"
 import { withoutQuery } from "../../openai/Endpoint.js"
 import type { Dialect } from "../../openai/ExportDialect.js"
@@ -88,7 +88,7 @@ const failureOf = ({ state, statusCode }: Span): string | null =>
 
 /** A trace is 16 bytes in the protocol. A client may have named its own otherwise: its name then stands for them. */
 const traceIdOf = (traceId: string): string =>
-  /^[0-9a-f]{32}$/.test(traceId) ? traceId : createHash("sha256").update(traceId).digest("hex").slice(0, 32)
+  /^[0-9a-f]{32}$/.test(traceId) ? traceId : hash("sha256", traceId, "hex").slice(0, 32)
 
 const nanoseconds = (us: number): string => String(BigInt(us) * 1000n)
 

@@ -1,7 +1,7 @@
 /** The gate that follows a search: over which examples it is held, against whom, or why not at all. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import type { RunId } from "../../domain/Ids.js"
 import type { ResourceValues } from "../../domain/Resources.js"
 import type { Example } from "../../domain/Rollout.js"
@@ -159,4 +159,4 @@ const freshPairs = (
   return { pairs, usedBefore: isWornOut ? 0 : openings, leftOut }
 }
 
-const gateSetOf = (ids: ReadonlyArray<string>) => createHash("sha256").update(ids.toSorted().join("\n")).digest("hex")
+const gateSetOf = (ids: ReadonlyArray<string>) => hash("sha256", ids.toSorted().join("\n"), "hex")

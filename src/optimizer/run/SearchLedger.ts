@@ -1,5 +1,5 @@
 /** What of a search is on record already, by which the row of its next step is drawn up: numbers of candidates, ids of rollouts. */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import type { RunId } from "../../domain/Ids.js"
 import type { ResourceValues } from "../../domain/Resources.js"
 import type { Example } from "../../domain/Rollout.js"
@@ -127,7 +127,7 @@ export class SearchLedger {
 
 const pad = (n: number) => String(n).padStart(4, "0")
 
-const sha256 = (text: string) => createHash("sha256").update(text).digest("hex")
+const sha256 = (text: string) => hash("sha256", text, "hex")
 
 /** An ask as far as it decides what is done. */
 const askJson = (ask: Ask): unknown =>

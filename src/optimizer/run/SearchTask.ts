@@ -1,6 +1,6 @@
 /** The examples and texts of a config as an optimizer sees them. */
 import * as Either from "effect/Either"
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import { resourceText, type ResourceValues } from "../../domain/Resources.js"
 import type { Example } from "../../domain/Rollout.js"
 import type { RunConfig } from "../../domain/RunConfig.js"
@@ -20,7 +20,7 @@ export const searchExamples = (config: RunConfig, resources: ResourceValues): Se
   const named = (mode: "train" | "val", examples: ReadonlyArray<Example>) => {
     const counts = new Map<string, number>()
     return examples.map((example) => {
-      const id = `${mode}-${createHash("sha256").update(canonicalJson(example)).digest("hex").slice(0, 10)}`
+      const id = `${mode}-${hash("sha256", canonicalJson(example), "hex").slice(0, 10)}`
       const n = (counts.get(id) ?? 0) + 1
       counts.set(id, n)
       return { example, id: n === 1 ? id : `${id}-${n}` }

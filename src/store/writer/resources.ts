@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import type { Db } from "./Database.js"
 
 export interface PublishResources {
@@ -31,7 +31,7 @@ export const versionOf = (
   resources: string,
   origin: () => { readonly author: string; readonly parent: number | null }
 ): { readonly version: number; readonly isNew: boolean } => {
-  const sha256 = createHash("sha256").update(resources).digest("hex")
+  const sha256 = hash("sha256", resources, "hex")
   const known = db.prepare("SELECT version FROM resources WHERE sha256 = ?").get(sha256) as
     | { version: number }
     | undefined

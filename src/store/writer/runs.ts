@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import { isUnfinished, type RunState } from "../../domain/Lifecycle.js"
 import type { RolloutMode } from "../../domain/Rollout.js"
 import { retryBroken, retrySilent } from "./broken.js"
@@ -127,7 +127,7 @@ const createRun = (db: Db, input: BeginRun): { readonly id: string; readonly v: 
   const counts: Partial<Record<RolloutMode, number>> = {}
   for (const [position, rollout] of input.rollouts.entries()) {
     const n = counts[rollout.mode] = (counts[rollout.mode] ?? 0) + 1
-    const sha256 = createHash("sha256").update(rollout.input).digest("hex")
+    const sha256 = hash("sha256", rollout.input, "hex")
     const rolloutId = `${id}-${rollout.mode}-${String(n).padStart(4, "0")}`
     insert.run(rolloutId, id, rollout.mode, position, rollout.input, sha256, version, db.now, input.attemptsMax, db.now)
   }

@@ -1,5 +1,5 @@
 /** A search's steps. Each is a row before it is an action, with all that it starts in the same transaction. */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import type { Db } from "./Database.js"
 import { latestVersion, makeLatest, versionOf } from "./resources.js"
 
@@ -104,7 +104,7 @@ const takeActions = (db: Db, step: SearchStep) => {
              ?, ?, ?)`
   )
   for (const [index, rollout] of step.rollouts.entries()) {
-    const sha256 = createHash("sha256").update(rollout.input).digest("hex")
+    const sha256 = hash("sha256", rollout.input, "hex")
     insert.run(
       rollout.id,
       runId,

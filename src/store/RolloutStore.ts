@@ -98,27 +98,23 @@ export class RolloutStore extends Context.Tag("tau/store/RolloutStore")<RolloutS
         execute: (id) => sql`SELECT name, value, feedback FROM rewards WHERE attempt_id = ${id} ORDER BY name`
       })
 
-      const list = SqlSchema.findAll({
-        Request: Schema.Struct({ position: Schema.Int, limit: Schema.Int, filter: Schema.Any }),
-        Result: Rollout,
-        execute: ({ filter, limit, position }) => {
-          const { mode, runId, scoreMax, scoreMin, status } = filter as RolloutFilter
-          const conditions = sql.and([
-            status === null ? sql`TRUE` : sql`status = ${status}`,
-            mode === null ? sql`TRUE` : sql`mode = ${mode}`,
-            scoreMin === null ? sql`TRUE` : sql`score >= ${scoreMin}`,
-            scoreMax === null ? sql`TRUE` : sql`score <= ${scoreMax}`
-          ])
-          // Few rollouts fail, even of a million: they have an index of their own.
-          return status === "failed"
-            ? sql`SELECT * FROM rollouts INDEXED BY rollouts_failed
-                  WHERE run_id = ${runId} AND ordinal > ${position} AND status = 'failed' AND ${conditions}
-                  ORDER BY ordinal LIMIT ${limit}`
-            : sql`SELECT * FROM (SELECT * FROM rollouts WHERE run_id = ${runId} AND ordinal > ${position}
-                                 ORDER BY ordinal LIMIT ${lookedAtMax})
-                  WHERE ${conditions} LIMIT ${limit}`
-        }
-      })
+      const list = ({ mode, runId, scoreMax, scoreMin, status }: RolloutFilter, position: number, limit: number) => {
+        const conditions = sql.and([
+          status === null ? sql`TRUE` : sql`status = ${status}`,
+          mode === null ? sql`TRUE` : sql`mode = ${mode}`,
+          scoreMin === null ? sql`TRUE` : sql`score >= ${scoreMin}`,
+          scoreMax === null ? sql`TRUE` : sql`score <= ${scoreMax}`
+        ])
+        // Few rollouts fail, even of a million: they have an index of their own.
+        const rows = status === "failed"
+          ? sql`SELECT * FROM rollouts INDEXED BY rollouts_failed
+                WHERE run_id = ${runId} AND ordinal > ${position} AND status = 'failed' AND ${conditions}
+                ORDER BY ordinal LIMIT ${limit}`
+          : sql`SELECT * FROM (SELECT * FROM rollouts WHERE run_id = ${runId} AND ordinal > ${position}
+                               ORDER BY ordinal LIMIT ${lookedAtMax})
+                WHERE ${conditions} LIMIT ${limit}`
+        return Effect.flatMap(rows, decodeRollouts)
+      }
       const lastLookedAt = (runId: string, position: number) =>
         orStoreError(
           "reading rollouts",
@@ -136,7 +132,7 @@ export class RolloutStore extends Context.Tag("tau/store/RolloutStore")<RolloutS
                 "reading rollouts",
                 sql<{ ordinal: number }>`SELECT ordinal FROM rollouts WHERE id = ${id} AND run_id = ${filter.runId}`
               ))
-            const rows = yield* orStoreError("reading rollouts", list({ position: ordinal, limit: limit + 1, filter }))
+            const rows = yield* orStoreError("reading rollouts", list(filter, ordinal, limit + 1))
             const page = pageOf(rows, limit, ({ id }) => id)
             if (page.next !== null || filter.status === "failed") return page
             return { ...page, next: yield* lastLookedAt(filter.runId, ordinal) }
@@ -150,3 +146,5 @@ export class RolloutStore extends Context.Tag("tau/store/RolloutStore")<RolloutS
     })
   )
 }
+
+const decodeRollouts = Schema.decodeUnknown(Schema.Array(Rollout))

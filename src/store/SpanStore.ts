@@ -9,7 +9,7 @@ import { AttemptId, SpanId } from "../domain/Ids.js"
 import { Span, type SpanState } from "../domain/Span.js"
 import { lookedAtMax, type Page, pageOf, type PageRequest, positionOf, type UnknownCursor } from "./Page.js"
 import { orStoreError } from "./reading.js"
-import { conditionsOf, type Fragment, rowsOf, type RunTimes, type SpanPosition, type SpanQuery } from "./spanQuery.js"
+import { conditionsOf, rowsOf, type RunTimes, type SpanPosition, type SpanQuery } from "./spanQuery.js"
 import type { StoreError } from "./StoreError.js"
 
 /** Which recorded calls are meant; null leaves a property open. */
@@ -85,14 +85,11 @@ export class SpanStore extends Context.Tag("tau/store/SpanStore")<SpanStore, {
         execute: (sha256) => sql`SELECT content FROM payloads WHERE sha256 = ${sha256}`
       })
 
-      const list = SqlSchema.findAll({
-        Request: Schema.Struct({ query: Schema.Any, filter: Schema.Any, limit: Schema.Int }),
-        Result: Span,
-        execute: ({ filter, limit, query }) =>
-          sql`SELECT * FROM (SELECT * ${query as Fragment}) WHERE ${
-            conditionsOf(sql, filter as SpanFilter)
-          } LIMIT ${limit}`
-      })
+      const list = (query: SpanQuery, filter: SpanFilter, limit: number) =>
+        Effect.flatMap(
+          sql`SELECT * FROM (SELECT * ${query.rows}) WHERE ${conditionsOf(sql, filter)} LIMIT ${limit}`,
+          decodeSpans
+        )
       const lastLookedAt = (query: SpanQuery) =>
         orStoreError(
           "reading spans",
@@ -113,7 +110,7 @@ export class SpanStore extends Context.Tag("tau/store/SpanStore")<SpanStore, {
               sql<RunTimes>`SELECT created_at_ms, ended_at_ms FROM runs WHERE id = ${filter.runId}`
             ))[0]
             const query = rowsOf(sql, filter, position, order, run)
-            const rows = yield* orStoreError("reading spans", list({ query: query.rows, filter, limit: limit + 1 }))
+            const rows = yield* orStoreError("reading spans", list(query, filter, limit + 1))
             const page = pageOf(rows, limit, ({ spanId }) => spanId)
             return page.next === null ? { ...page, next: yield* lastLookedAt(query) } : page
           }),
@@ -125,3 +122,5 @@ export class SpanStore extends Context.Tag("tau/store/SpanStore")<SpanStore, {
     })
   )
 }
+
+const decodeSpans = Schema.decodeUnknown(Schema.Array(Span))

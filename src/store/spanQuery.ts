@@ -8,7 +8,7 @@ import { GenAi } from "../openai/GenAi.js"
 import { lookedAtMax } from "./Page.js"
 import type { SpanFilter, SpanOrder } from "./SpanStore.js"
 
-export type Fragment = Statement.Fragment
+type Fragment = Statement.Fragment
 
 /** Where a span stands in each of the orders. */
 export interface SpanPosition {

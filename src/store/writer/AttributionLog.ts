@@ -78,8 +78,11 @@ const lastByteOf = (path: string, size: number): number => {
   const byte = Buffer.of(newline)
   try {
     const fd = openSync(path, "r")
-    readSync(fd, byte, 0, 1, size - 1)
-    closeSync(fd)
+    try {
+      readSync(fd, byte, 0, 1, size - 1)
+    } finally {
+      closeSync(fd)
+    }
   } catch {
     // Its lines are the work of whoever made it so.
   }

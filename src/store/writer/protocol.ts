@@ -1,4 +1,5 @@
 /** What the process and its writer thread say to each other. */
+import type { StoreError } from "../StoreError.js"
 import type { OperationName } from "./operations.js"
 import type { RecordingRules } from "./recorded.js"
 
@@ -33,7 +34,7 @@ export interface Failure {
   readonly message: string
 }
 
-export type StoreFailureReason = "locked" | "full" | "corrupt" | "read-only" | "foreign" | "gone" | "io" | "other"
+export type StoreFailureReason = StoreError["reason"]
 
 export interface WriterOptions {
   readonly path: string

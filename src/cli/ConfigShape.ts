@@ -4,6 +4,7 @@ import type * as AST from "effect/SchemaAST"
 import { getDescriptionAnnotation } from "effect/SchemaAST"
 import { pathOf } from "../domain/JsonText.js"
 import { shown } from "../domain/shown.js"
+import { isObject, type JsonObject } from "../openai/Json.js"
 import { nearest } from "./Suggestion.js"
 
 /** One thing wrong with the config. */
@@ -142,11 +143,6 @@ const arrayOf = (ast: AST.AST | undefined): string => {
     ? "an array of objects"
     : "an array"
 }
-
-type JsonObject = Readonly<Record<string, unknown>>
-
-const isObject = (value: unknown): value is JsonObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const found = (value: unknown): string =>
   isObject(value)

@@ -1,6 +1,7 @@
 import * as Option from "effect/Option"
 import { counted } from "../domain/Figures.js"
 import { roundedWhole } from "../domain/WholeNumber.js"
+import { isObject } from "../openai/Json.js"
 import { clip, hit, miss, quoted, type Verdict } from "./Verdict.js"
 
 /**
@@ -125,9 +126,6 @@ const differences = (expected: unknown, got: unknown, most: number): ReadonlyArr
   }
   return found
 }
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const own = (object: Readonly<Record<string, unknown>>, key: string): unknown =>
   Object.hasOwn(object, key) ? object[key] : absent

@@ -29,6 +29,9 @@ export const json: Flag = {
   description: "Print one JSON object instead of text"
 }
 
+/** The same in the words of commands that do more than read rows. */
+export const jsonAnswer: Flag = { ...json, description: "Print the answer as JSON on stdout" }
+
 export const limit = (preset: number, description: string): Flag => ({
   name: "limit",
   value: { kind: "integer", min: 1, max: 1_000, unit: "" },

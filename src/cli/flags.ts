@@ -21,7 +21,7 @@ export type ValueKind =
   | { readonly kind: "number"; readonly min: number; readonly max: number }
   /** A date, or how long ago. */
   | { readonly kind: "time" }
-  /** A number from 0 to 1. */
+  /** A whole number; `unit` is what it counts, in the plural, and may be empty. */
   | { readonly kind: "integer"; readonly min: number; readonly max: number; readonly unit: string }
 
 export interface Flag {

@@ -1,7 +1,7 @@
 import { defineCommand } from "../Command.js"
 import { path } from "../flags.js"
 import { readInteger } from "../FlagValue.js"
-import { readStorePath } from "../ReadingFlags.js"
+import { jsonAnswer, readStorePath } from "../ReadingFlags.js"
 
 export const audit = defineCommand({
   name: "audit",
@@ -33,11 +33,7 @@ export const audit = defineCommand({
       default: "20",
       description: "How many rows list shows"
     },
-    {
-      name: "json",
-      value: { kind: "switch" },
-      description: "Print the answer as JSON on stdout"
-    }
+    jsonAnswer
   ],
   read: ({ flags, operands }) => ({
     what: operands[0] === "list" ? "list" as const : "verify" as const,

@@ -1,7 +1,7 @@
 import { defineCommand } from "../Command.js"
 import { path } from "../flags.js"
 import { Mistake, readInteger, readModel, readPath } from "../FlagValue.js"
-import { optional } from "../ReadingFlags.js"
+import { jsonAnswer, optional } from "../ReadingFlags.js"
 
 export const drill = defineCommand({
   name: "drill",
@@ -67,11 +67,7 @@ export const drill = defineCommand({
       placeholder: "FILE",
       description: "Where the playbook is written; by default resume-after-crash-playbook.json in the state root"
     },
-    {
-      name: "json",
-      value: { kind: "switch" },
-      description: "Print the answer as JSON on stdout"
-    }
+    jsonAnswer
   ],
   read: ({ flags }) => {
     const pathOf = (name: string) => optional(flags, name, readPath)

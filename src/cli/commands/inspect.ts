@@ -1,6 +1,6 @@
 import { defineCommand } from "../Command.js"
 import { path } from "../flags.js"
-import { readStorePath } from "../ReadingFlags.js"
+import { jsonAnswer, readStorePath } from "../ReadingFlags.js"
 
 export const inspect = defineCommand({
   name: "inspect",
@@ -25,11 +25,7 @@ export const inspect = defineCommand({
       default: ".tau/training",
       description: "Folder of store.sqlite"
     },
-    {
-      name: "json",
-      value: { kind: "switch" },
-      description: "Print the answer as JSON on stdout"
-    }
+    jsonAnswer
   ],
   read: ({ flags }) => ({ storePath: readStorePath(flags), json: flags.isOn("json") }),
   load: () => import("../InspectCommand.js")

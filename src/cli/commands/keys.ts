@@ -1,7 +1,7 @@
 import { defineCommand } from "../Command.js"
 import { path } from "../flags.js"
 import { Mistake, readInteger } from "../FlagValue.js"
-import { optional, readStorePath } from "../ReadingFlags.js"
+import { jsonAnswer, optional, readStorePath } from "../ReadingFlags.js"
 
 /** More is no name, and fills every line of the list. */
 const nameCharsMax = 200
@@ -43,7 +43,7 @@ export const keys = defineCommand({
       placeholder: "N",
       description: "A new key is good for so many days; by default until it is revoked"
     },
-    { name: "json", value: { kind: "switch" }, description: "Print the answer as JSON on stdout" }
+    jsonAnswer
   ],
   read: ({ flags, operands: [verb, id] }) => {
     if (verb === "revoke" && id === undefined) throw new Mistake("tau keys revoke needs <id>; see tau keys list")

@@ -49,7 +49,8 @@ export const costEstimate = (estimated: Estimated): CostEstimate | null => {
   const asked = examples.reduce((sum, { input }) => sum + input.length, 0) / Math.max(1, examples.length)
   const limit = executor.parameters?.["max_tokens"] ?? executor.parameters?.["max_completion_tokens"]
   const rollout = tokensOf(texts + asked, typeof limit === "number" ? Math.min(limit, answerTokens) : answerTokens)
-  const shown = asked + (rollout.output + rollout.output) * charsOfToken
+  // An answer stands in a run twice: as the last of its messages, and as its output.
+  const shown = asked + 2 * rollout.output * charsOfToken
   const reflection = reflectionsMax === 0 ? null : tokensOf(
     texts + reflectionFrameChars + (optimizer.minibatch ?? examplesShown[optimizer.algorithm] ?? 0) * shown,
     reflectionAnswerTokens

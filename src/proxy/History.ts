@@ -14,6 +14,11 @@ export class History {
     this.answers = calls.filter(({ answer }) => answer !== null).length
   }
 
+  /** Calls that are held, whether or not there is an answer to give again. */
+  get size(): number {
+    return this.calls.length
+  }
+
   /** Answers that were not given again yet. */
   get left(): number {
     return this.answers

@@ -152,10 +152,10 @@ export class Journal {
 
   private forgetSome() {
     let calls = 0
-    for (const { history } of this.attempts.values()) calls += history?.left ?? 0
+    for (const { history } of this.attempts.values()) calls += history?.size ?? 0
     for (const [rolloutId, { history }] of this.attempts) {
       if (this.attempts.size === 1 || (calls <= callsMax && this.attempts.size <= attemptsMax)) return
-      calls -= history?.left ?? 0
+      calls -= history?.size ?? 0
       this.attempts.delete(rolloutId)
     }
   }

@@ -44,16 +44,12 @@ const execute = (config: typeof CommandExecutorConfig.Type, cwd: string, assignm
       const detail = `the agent exited with code ${finished.exitCode}`
       return yield* new AttemptFailed({ reason: "exit-code", detail, permanent: false, stderrTail })
     }
-    const safetyEvents = yield* Effect.mapError(
-      reportedEvents(files.safetyEventsPath),
-      ({ detail, permanent, reason }) => new AttemptFailed({ reason, detail, permanent, stderrTail })
+    const withTail = Effect.mapError(({ detail, permanent, reason }: AttemptFailed) =>
+      new AttemptFailed({ reason, detail, permanent, stderrTail })
     )
-    if (!toFile) return { output: textOf(finished.stdout), ...(safetyEvents.length > 0 && { safetyEvents }) }
-    const written = yield* Effect.mapError(
-      readOutput(files.outputPath, config.output_bytes_max),
-      ({ detail, permanent, reason }) => new AttemptFailed({ reason, detail, permanent, stderrTail })
-    )
-    return { output: textOf(written), ...(safetyEvents.length > 0 && { safetyEvents }) }
+    const safetyEvents = yield* withTail(reportedEvents(files.safetyEventsPath))
+    const answer = toFile ? yield* withTail(readOutput(files.outputPath, config.output_bytes_max)) : finished.stdout
+    return { output: textOf(answer), ...(safetyEvents.length > 0 && { safetyEvents }) }
   })
 
 const eventBytesMax = 1_048_576

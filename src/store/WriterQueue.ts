@@ -243,6 +243,7 @@ export class WriterQueue {
     const entries = [...this.inFlight.flat(), ...this.waiting, ...this.lazy]
     this.inFlight = []
     this.waiting = []
+    this.waitingBytes = 0
     this.lazy = []
     for (const entry of entries) tell(entry, { ok: false, failure })
     this.onDeath(failure)

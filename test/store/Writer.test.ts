@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { Worker } from "node:worker_threads"
 import { ready, Writer } from "../../src/store/Writer.js"
 import type { SpanIntent } from "../../src/store/writer/spans.js"
+import { WriterQueue } from "../../src/store/WriterQueue.js"
 import { rowsOf, scratchFolder, storeAt } from "../support/store.js"
 
 const idOf = (n: number) => n.toString(16).padStart(16, "0")
@@ -126,5 +127,32 @@ describe("A writer's thread", () => {
       const thread = new Worker("process.exit(3)", { eval: true })
       const error = yield* Effect.flip(Effect.timeout(ready(thread), "10 seconds"))
       assert.strictEqual(error.message, "opening the store failed: the writer thread ended (exit code 3)")
+    }))
+
+  it.live("that dies has nothing waiting for it any more", () =>
+    Effect.gen(function*() {
+      const thread = new Worker("require('worker_threads').parentPort.once('message', () => process.exit(3))", {
+        eval: true
+      })
+      const died = yield* Deferred.make<void>()
+      const queue = new WriterQueue(thread, new BigInt64Array(1), () => Deferred.unsafeDone(died, Effect.void))
+      const failures: Array<string> = []
+      const push = () =>
+        queue.push({
+          operation: "closeSpan",
+          input: null,
+          nowMs: 0,
+          bodies: [Buffer.from("body")],
+          size: 4,
+          dueAt: 0,
+          done: (outcome) => void failures.push(outcome.ok ? "done" : outcome.failure.message)
+        })
+      // The first leaves at once, and the other waits for its commit.
+      push()
+      push()
+      assert.deepInclude(queue.health(), { waiting: 1, waitingBytes: 4 })
+      yield* Deferred.await(died)
+      assert.deepStrictEqual(failures, Array(2).fill("the writer thread ended"))
+      assert.deepInclude(queue.health(), { waiting: 0, waitingBytes: 0 })
     }))
 })

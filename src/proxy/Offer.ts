@@ -10,10 +10,12 @@ const earlyBytesMax = 64 * 1024
  */
 export class Offer extends ServerResponse {
   private early: Array<Uint8Array>
+  private earlyBytes: number
 
   constructor(request: IncomingMessage, readonly client: Socket, head: Uint8Array) {
     super(request)
     this.early = head.length === 0 ? [] : [head]
+    this.earlyBytes = head.length
     this.shouldKeepAlive = false
     this.assignSocket(client)
     // A server answers no more on a connection that it has given away: what it did for answers is done here.
@@ -41,7 +43,8 @@ export class Offer extends ServerResponse {
 
   private readonly cameEarly = (chunk: Uint8Array) => {
     this.early.push(chunk)
-    if (this.early.reduce((sum, { length }) => sum + length, 0) > earlyBytesMax) this.client.pause()
+    this.earlyBytes += chunk.length
+    if (this.earlyBytes > earlyBytesMax) this.client.pause()
   }
 
   private readonly left = () => {

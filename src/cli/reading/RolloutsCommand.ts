@@ -6,7 +6,7 @@ import { visible } from "../../domain/TerminalText.js"
 import { type RolloutFilter, RolloutStore } from "../../store/RolloutStore.js"
 import { snake } from "../../store/RowJson.js"
 import type { Paging, Place } from "../ReadingFlags.js"
-import { again, filled, printJson, printPage, reading, runOf } from "./reading.js"
+import { again, filled, noRuns, printJson, printPage, reading, runOf } from "./reading.js"
 import { type Column, table } from "./Table.js"
 import { colourOf, print } from "./Terminal.js"
 import { ago, inline, points } from "./text.js"
@@ -25,11 +25,7 @@ export const run = (mode: RolloutsMode) =>
       const run = yield* runOf(mode.runId, mode.storePath)
       if (run === null) {
         if (mode.json) return yield* printJson({ store_path: mode.storePath, run_id: null, rollouts: [], next: null })
-        return yield* print([
-          `No runs in ${visible(mode.storePath)} yet. To make one:`,
-          "  tau --model PROVIDER/MODEL --prompt-optimization-config FILE",
-          `Calls that a proxy recorded: tau spans${storeHint(mode.storePath)}`
-        ])
+        return yield* print(noRuns(mode.storePath))
       }
       const page = yield* filled(mode, (request) => rollouts.list({ ...mode.filter, runId: run.id }, request))
       if (mode.json) {

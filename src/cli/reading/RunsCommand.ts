@@ -6,7 +6,7 @@ import { visible } from "../../domain/TerminalText.js"
 import { runJson, type Totals, totalsOf } from "../../store/RowJson.js"
 import { type Run, RunReader } from "../../store/RunReader.js"
 import type { Paging, Place } from "../ReadingFlags.js"
-import { again, filled, printJson, printPage, reading } from "./reading.js"
+import { again, filled, noRuns, printJson, printPage, reading } from "./reading.js"
 import { table } from "./Table.js"
 import { colourOf } from "./Terminal.js"
 import { ago, points } from "./text.js"
@@ -46,11 +46,7 @@ export const run = (mode: RunsMode) =>
           ? []
           : [`Its rollouts: tau rollouts --run ${first.run.id}${storeHint(mode.storePath)}`],
         empty: mode.state === null
-          ? [
-            `No runs in ${visible(mode.storePath)} yet. To make one:`,
-            "  tau --model PROVIDER/MODEL --prompt-optimization-config FILE",
-            `Calls that a proxy recorded: tau spans${storeHint(mode.storePath)}`
-          ]
+          ? noRuns(mode.storePath)
           : [`No run of ${visible(mode.storePath)} is ${mode.state}.`]
       })
     })

@@ -158,3 +158,10 @@ export const again = (command: string, flags: Readonly<Record<string, string | n
         : [`--${name} ${shellWord(String(value))}`]
     )
   ].join(" ")
+
+/** What is said of a store without a run, and how to go on. */
+export const noRuns = (storePath: string): ReadonlyArray<string> => [
+  `No runs in ${visible(storePath)} yet. To make one:`,
+  "  tau --model PROVIDER/MODEL --prompt-optimization-config FILE",
+  `Calls that a proxy recorded: tau spans${storeHint(storePath)}`
+]

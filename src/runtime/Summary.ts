@@ -93,8 +93,22 @@ export interface Summary {
 /** How many errors are told of. */
 export const failuresShown = 5
 
-export interface SummaryFacts {
-  readonly isSearch: boolean
+/** What of a summary its run knows, and by what the rest is read from the store. */
+export interface SummaryFacts extends
+  Pick<
+    Summary,
+    | "isSearch"
+    | "deaths"
+    | "runState"
+    | "stoppedReason"
+    | "modelRef"
+    | "simulated"
+    | "storePath"
+    | "statusPath"
+    | "elapsedMs"
+    | "broken"
+  >
+{
   /** Rollouts per example. */
   readonly samples: number
   readonly begun: BegunRun
@@ -105,15 +119,6 @@ export interface SummaryFacts {
     readonly checkpointSource: "primary" | "fallback" | null
     readonly crashed: boolean
   }
-  readonly deaths: ReadonlyArray<Deaths>
-  readonly runState: RunState
-  readonly stoppedReason: string | null
-  readonly modelRef: string
-  readonly simulated: boolean
-  readonly storePath: string
-  readonly statusPath: string
-  readonly elapsedMs: number
-  readonly broken: ReadonlyArray<Broken>
   /** The rules of the config, whose counts are read from the store. */
   readonly rules: ReadonlyArray<RewriteRule>
 }

@@ -29,7 +29,7 @@ const blocksMax = 64 * 1024
  */
 export const decodeZstd = (bytes: Uint8Array, bytesMax: number): Uint8Array => {
   const output = new Output(bytesMax)
-  for (let at = 0; at === 0 || isFrame(bytes, at);) at = readFrame(bytes, at, output)
+  for (let at = 0; at < bytes.length && (at === 0 || isFrame(bytes, at));) at = readFrame(bytes, at, output)
   return output.content
 }
 

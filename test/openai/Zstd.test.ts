@@ -70,6 +70,8 @@ describe("Zstandard", () => {
       const all = Buffer.concat([compressed("answer"), compressed("runs"), Buffer.from(noise)])
       expect(decoded(all).equals(Buffer.concat([Buffer.from(answer), runs]))).toBe(true)
     }
+    // A client that left before the first byte.
+    expect(decoded(new Uint8Array()).length).toBe(0)
   })
 
   const name = FastCheck.constantFrom("answer", "words-1", "words-3", "words-19", "runs")

@@ -74,7 +74,7 @@ http { access_log off; client_body_temp_path ${folder}/nginx/b; proxy_temp_path 
   return { url, child, headers: "" }
 }
 
-/** Portkey's gateway, which records nothing; null unless `npm install --prefix bench` was run. */
+/** Portkey's gateway, which records nothing; null unless `npm ci --prefix bench` was run. */
 export const portkey = async (upstreamUrl) => {
   const script = here("./node_modules/@portkey-ai/gateway/build/start-server.js")
   if (!existsSync(script)) return null

@@ -34,11 +34,11 @@ export class BoundedPatterns {
   }
 
   /** The text without what the patterns match. Throws `SearchTimedOut`. */
-  clean(text: string): Cleaned {
+  clean(text: string, limitMs = searchMsMax): Cleaned {
     if (this.context.patterns.length === 0) return { text, count: 0 }
     this.context.text = text
     try {
-      script.runInContext(this.context, { timeout: searchMsMax })
+      script.runInContext(this.context, { timeout: limitMs })
       return { text: this.context.text, count: this.context.count }
     } catch (error) {
       throw new SearchTimedOut("the search for patterns took too long", { cause: error })
@@ -74,16 +74,21 @@ export const patternProblem = (pattern: Pattern): string | null => {
       `${JSON.stringify(slow.part)} is repeated; \\b before what repeats, or a bound as in \\w{1,64}, often helps`
 }
 
-/** A machine that was busy elsewhere is no fault of the pattern. */
-const probeTriesMax = 3
+const triesMax = 3
+const probeMsMax = 4_000
 
+/** A machine that is busy elsewhere is no fault of the pattern: a try in which it hardly had the processor is made again, with more time. */
 const isDecided = (bounded: BoundedPatterns, probe: string): boolean => {
-  for (let tries = 1; tries <= probeTriesMax; tries += 1) {
+  let limitMs = searchMsMax
+  for (let tries = 0; tries < triesMax && limitMs < probeMsMax;) {
+    const before = process.cpuUsage()
     try {
-      bounded.clean(probe)
+      bounded.clean(probe, limitMs)
       return true
     } catch {
-      // Asked again, unless it was the last time.
+      const { system, user } = process.cpuUsage(before)
+      if (user + system > searchMsMax * 1_000 / 2) tries += 1
+      else limitMs *= 2
     }
   }
   return false

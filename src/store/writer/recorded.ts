@@ -101,14 +101,20 @@ const answerOf = (redactor: Redactor, derived: Derived, call: RecordedCall, resp
   const spread = "response: a secret is spread over the events of the stream"
   try {
     const clean = assembled === null ? { object: null, count: 0 } : redactor.object(assembled)
-    if (clean.count > 0) return { ...clean, dropped: spread }
     const isWhole = assembled !== null && derived.attributes.get(GenAi.unassembled) === undefined
-    const isUnseen = !isWhole && redactor.isSpread(eventsIn(call, response))
-    return { ...clean, dropped: isUnseen ? spread : null }
+    // A last event that repeats the answer has lost its secret already, and says nothing of the pieces before it.
+    const mayBeUnseen = !isWhole || response.count > 0
+    const isSpread = clean.count > 0 || mayBeUnseen && redactor.isSpread(eventsIn(call, response))
+    if (!isSpread) return { ...clean, dropped: null }
+    return { object: holdsPieces(redactor, clean.object) ? null : clean.object, count: clean.count, dropped: spread }
   } catch {
     return { object: null, count: 0, dropped: "response: the search for patterns took too long" }
   }
 }
+
+/** Whether the answer has lists of the pieces as well, as some servers' `reasoning_details` are. */
+const holdsPieces = (redactor: Redactor, answer: Record<string, unknown> | null): boolean =>
+  answer !== null && redactor.isSpread([{ data: JSON.stringify(answer) }])
 
 /** The pieces in which an answer came: events, the messages of a WebSocket, or none. */
 const eventsIn = (call: RecordedCall, { bytes, contentEncoding }: RedactedBody): Uint8Array | Iterable<SseEvent> => {

@@ -50,6 +50,8 @@ export class CallRecord {
   /** Bytes of the request that are held until it is whole, before any of it is recorded. */
   private held = 0
   private firstByteUs: number | null = null
+  /** Bytes of the answer when its span was handed in. */
+  private answeredBytes = 0
   /** When something of the answer came last, its head or a piece, on `performance.now()`; null before its head. */
   private heardAt: number | null = null
 
@@ -153,6 +155,8 @@ export class CallRecord {
       isFirst,
       wasOpened
     }
+    if (!isFirst) this.settings.recorder.answeredMore(this.answer.bytes - this.answeredBytes)
+    this.answeredBytes = this.answer.bytes
     const special = peculiarityOf(this.replayOf, this.hasDiverged, this.rewrite, this.usageAsked, wasReadOn, silentMs)
     this.settings.recorder.close(
       special === null ? span : { ...span, ...special },

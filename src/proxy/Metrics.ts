@@ -110,6 +110,10 @@ export class Metrics {
     if (span.webSocket === undefined) this.observe(span)
   }
 
+  answeredMore(bytes: number): void {
+    this.responseBytes += bytes
+  }
+
   private observe(span: FinishedSpan) {
     this.duration.observe((span.endTimeUs - span.startTimeUs) / 1e6)
     if (span.firstByteUs !== null) this.firstChunk.observe((span.firstByteUs - span.startTimeUs) / 1e6)

@@ -119,12 +119,17 @@ export class SpanRecorder {
         // Only its bodies say whether the upstream reported an error in its answer, say.
         this.ended(span, closed?.state ?? span.state, place)
         if (failure === null) {
-          this.counters.committed += 1
-          this.metrics.committed((performance.now() - handedInAt) / 1000, closed)
+          if (span.isFirst) {
+            this.counters.committed += 1
+            this.metrics.committed((performance.now() - handedInAt) / 1000, closed)
+          }
           this.giveUpUnended()
         } else {
-          this.counters.lost += 1
-          this.lose([span.spanId])
+          // Without a later version the store still has the first.
+          if (span.isFirst) {
+            this.counters.lost += 1
+            this.lose([span.spanId])
+          }
           if (failure.reason === "full") {
             this.full = failure
             this.roomNeeded = Math.max(roomMin, sizeOf(bodies))
@@ -133,6 +138,11 @@ export class SpanRecorder {
         told(failure === null)
       }
     })
+  }
+
+  /** More of an answer came than when its span was handed in first. */
+  answeredMore(bytes: number): void {
+    this.metrics.answeredMore(bytes)
   }
 
   /** Its note and the figures hear of a call once, whatever becomes of later versions of its span. */

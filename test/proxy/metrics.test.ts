@@ -16,6 +16,36 @@ const call = (path: string, options: Parameters<typeof request>[1] = {}) =>
     }))
 
 describe("GET /metrics", () => {
+  it.scopedLive("counts the span of a stream once, and all of its bytes, where more comes behind its end", () =>
+    Effect.gen(function*() {
+      const end = "data: [DONE]\n\n"
+      const more = ": bye\n\n"
+      const url = yield* upstream((req, res) => {
+        req.resume()
+        res.writeHead(200, { "content-type": "text/event-stream" })
+        res.write(end)
+        setTimeout(() => res.end(more), 100)
+      })
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          assert.strictEqual((yield* call("/v1/chat/completions")).text, end + more)
+          const { origin } = yield* Proxy
+          const counts = yield* eventually(
+            "the end of the call",
+            Effect.map(metrics, (samples) => samples.get("tau_calls_under_way") === 0 ? samples : undefined)
+          )
+          assert.strictEqual(counts.get("tau_spans_committed_total"), 1)
+          assert.strictEqual(counts.get("tau_span_commit_seconds_count"), 1)
+          assert.strictEqual(counts.get("tau_response_bytes_total"), end.length + more.length)
+          const health = yield* Effect.promise(async () =>
+            (await request(`${origin}/training/proxy/health`)).body.json()
+          )
+          assert.include(health, { calls: 1, spans_committed: 1, spans_lost: 0 })
+        })
+      )
+    }))
+
   it.scopedLive("counts calls by endpoint, status class and end state, and what they used", () =>
     Effect.gen(function*() {
       const answer = JSON.stringify({

@@ -33,17 +33,37 @@ export interface Recorded {
 
 const none = new Uint8Array(0)
 
-const bodiless = { [GenAi.unrecorded]: "bodies are not recorded here" }
+/** What is kept of a call where bodies are not; `read` is what its meaning is read from. */
+const bodiless = (call: RecordedCall, read: RecordedCall): Recorded => {
+  const marks = { [GenAi.unrecorded]: "bodies are not recorded here" }
+  return {
+    request: none,
+    response: none,
+    responseContentEncoding: null,
+    derived: withoutContent(derive(read), call, marks)
+  }
+}
+
+/** The call with its bodies as they may be kept. Of one that is not kept, sizes and usage are read all the same. */
+const withBodies = (call: RecordedCall, request: RedactedBody, response: RedactedBody): RecordedCall => {
+  const isRequest = request.dropped === null && request.bytes !== call.requestBytes
+  const isResponse = response.dropped === null && response.bytes !== call.responseBytes
+  if (!isRequest && !isResponse) return call
+  return {
+    ...call,
+    ...(isRequest && { requestBytes: request.bytes, requestContentEncoding: request.contentEncoding }),
+    ...(isResponse && { responseBytes: response.bytes, responseContentEncoding: response.contentEncoding })
+  }
+}
 
 /** `secrets` are texts that the caller is known to keep to itself. */
 export const recorded = (call: RecordedCall, secrets: ReadonlyArray<string> = []): Recorded => {
-  if (!rules.payloads) {
-    const derived = withoutContent(derive(call), call, bodiless)
-    return { request: none, response: none, responseContentEncoding: null, derived }
-  }
   const redactor = rulesRedactor.knowing(secrets)
+  // Patterns hold in attributes too, when they are written. What has been taken out of its place in a body cannot be told there.
+  if (!rules.payloads && rules.redaction.jsonPaths.length === 0) return bodiless(call, call)
   const request = redactor.body(call.requestBytes, call.requestContentEncoding ?? null)
   const response = redactor.body(call.responseBytes, call.responseContentEncoding ?? null)
+  if (!rules.payloads) return bodiless(call, withBodies(call, request, response))
   const dropped = droppedOf(request, response)
   if (dropped !== "") {
     const marks = { [GenAi.unrecorded]: dropped, ...counted(request.count + response.count) }
@@ -51,19 +71,10 @@ export const recorded = (call: RecordedCall, secrets: ReadonlyArray<string> = []
       request: request.bytes,
       response: response.bytes,
       responseContentEncoding: response.contentEncoding,
-      derived: withoutContent(derive(call), call, marks)
+      derived: withoutContent(derive(withBodies(call, request, response)), call, marks)
     }
   }
-  const isClean = request.bytes === call.requestBytes && response.bytes === call.responseBytes
-  const derived = derive(
-    isClean ? call : {
-      ...call,
-      requestBytes: request.bytes,
-      requestContentEncoding: request.contentEncoding,
-      responseBytes: response.bytes,
-      responseContentEncoding: response.contentEncoding
-    }
-  )
+  const derived = derive(withBodies(call, request, response))
   const answer = answerOf(redactor, derived, call, response)
   const isKept = answer.dropped === null
   const count = request.count + Math.max(response.count, answer.count)

@@ -1,6 +1,7 @@
-import { describe, expect, it } from "@effect/vitest"
+import { afterEach, describe, expect, it } from "@effect/vitest"
 import { GenAi } from "../../../src/openai/GenAi.js"
-import { recorded } from "../../../src/store/writer/recorded.js"
+import { defaultRules } from "../../../src/openai/Redaction.js"
+import { recordBy, recorded } from "../../../src/store/writer/recorded.js"
 
 const [begin, end] = ["sk-canary012", "3456789abcdef"]
 const secret = begin + end
@@ -63,5 +64,39 @@ describe("a secret that came in pieces", () => {
     expect(response).toContain("[REDACTED]")
     expect(response).not.toContain(begin)
     expect(why).toBeUndefined()
+  })
+})
+
+describe("what a path of the rules names", () => {
+  afterEach(() => recordBy({ payloads: true, redaction: defaultRules }))
+
+  const call = (response: string, encoding: string | null) =>
+    recorded({
+      method: "POST",
+      path: "/v1/chat/completions",
+      requestBytes: Buffer.from(JSON.stringify({ model: "m-of-acme", service_tier: "acme-tier", messages: [] })),
+      requestContentEncoding: null,
+      responseBytes: Buffer.from(response),
+      responseContentType: "application/json",
+      responseContentEncoding: encoding,
+      statusCode: 200
+    })
+
+  it.each([true, false])("is in no attribute where a body is not kept, bodies recorded: %s", (payloads) => {
+    recordBy({
+      payloads,
+      redaction: { ...defaultRules, jsonPaths: ["$.model", "$.service_tier", "$.id", "$.system_fingerprint"] }
+    })
+    const answer = { id: "acme-1", model: "m-of-acme", system_fingerprint: "acme", usage: { prompt_tokens: 3 } }
+    const kept = call(JSON.stringify(answer), null).derived
+    expect(kept.attributes.toText()).not.toContain("acme")
+    expect(kept.inputTokens).toBe(3)
+    const { derived, response } = call("no gzip", "gzip")
+    expect(response).toHaveLength(0)
+    expect(derived.attributes.toText()).not.toContain("acme")
+    expect(derived.model).not.toContain("acme")
+    expect(derived.attributes.get(GenAi.unrecorded)).toBe(
+      payloads ? "response: not valid gzip" : "bodies are not recorded here"
+    )
   })
 })

@@ -41,7 +41,7 @@ export class Gateway {
   readonly captureSession: string
   private readonly route: Route
   private readonly settings: CallSettings
-  private readonly tunnelSettings: TunnelSettings
+  private readonly tunnelSettings: Omit<TunnelSettings, "trouble">
   readonly underWay = new Members<UnderWay>()
   private readonly queue: CallQueue
   private readonly clock: CallClock
@@ -88,7 +88,6 @@ export class Gateway {
       ...this.settings,
       callsMax: limits.socketCallsMax,
       idleMs: limits.socketIdleMs,
-      trouble: () => this.trouble(),
       onEnd: (tunnel) => this.ended(tunnel)
     }
   }
@@ -221,6 +220,12 @@ export class Gateway {
     this.queue.startNext()
   }
 
+  /** Why a call is refused that shows this request's keys; null when it is not. */
+  private denial(request: IncomingMessage, identity: CallIdentity): Grounds | null {
+    const credentials = this.admission.credentialsFor(request, identity)
+    return Array.isArray(credentials) ? credentials : null
+  }
+
   /** Why no call can be recorded that must be; null when one may be made. */
   private trouble(): Grounds | null {
     if (this.options.recordPolicy !== "required") return null
@@ -242,7 +247,7 @@ export class Gateway {
     this.handled += 1
     const path = upstreamPath(this.upstream.basePath, identity.path)
     const intent = this.intentOf(request, identity, credentials)
-    const call = this.callOf(intent, this.upstream.origin + withoutQuery(path), request, response)
+    const call = this.callOf(intent, identity, this.upstream.origin + withoutQuery(path), request, response)
     this.underWay.add(call)
     if (expectsContinue(request)) askForBody(response)
     new Forwarding(this.route, request, call, {
@@ -254,11 +259,19 @@ export class Gateway {
     }).begin()
   }
 
-  private callOf(intent: SpanIntent, upstreamUrl: string, request: IncomingMessage, response: ServerResponse): Call {
+  private callOf(
+    intent: SpanIntent,
+    identity: CallIdentity,
+    upstreamUrl: string,
+    request: IncomingMessage,
+    response: ServerResponse
+  ): Call {
     if (!(response instanceof Offer)) return new Call(this.settings, intent, upstreamUrl, request, response)
     const handshake: Handshake = new Handshake(this.settings, intent, upstreamUrl, request, response, (taken) => {
       this.underWay.delete(handshake)
-      this.underWay.add(new Tunnel(this.tunnelSettings, taken, response))
+      // Its key may be revoked, or expire, while the connection is open.
+      const trouble = () => this.denial(request, identity) ?? this.trouble()
+      this.underWay.add(new Tunnel({ ...this.tunnelSettings, trouble }, taken, response))
     })
     return handshake
   }

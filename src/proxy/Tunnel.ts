@@ -26,6 +26,8 @@ export interface TunnelSettings extends SocketSettings {
 /** Close codes (RFC 6455, section 7.4) by which clients know that they may connect again. */
 const goingAway = 1001
 const tryAgainLater = 1013
+/** One that connects again is refused. */
+const againstPolicy = 1008
 /** How long a client may take to close a connection that is over. */
 const lingerMs = 30_000
 const keepAliveMs = 60_000
@@ -89,8 +91,10 @@ export class Tunnel implements UnderWay {
   fail(kind: Refusal, cause: string): void {
     if (this.isSettled) return
     const error = { code: refusals[kind].code, message: cause }
+    const isKey = kind === "key" || kind === "keyScope" || kind === "upstreamKey"
     const isStore = kind === "store" || kind === "recording" || kind === "busy"
-    this.settle(isStore ? "refused" : "timeout", error, () => this.closeClient(isStore ? tryAgainLater : goingAway))
+    const code = isKey ? againstPolicy : isStore ? tryAgainLater : goingAway
+    this.settle(isKey || isStore ? "refused" : "timeout", error, () => this.closeClient(code))
     this.upstream.destroy()
   }
 

@@ -15,6 +15,8 @@ import { ClientKeyStore } from "../../src/store/ClientKeyStore.js"
 import { proxyAt } from "../support/proxy.js"
 import { rowsOf, scratchFolder } from "../support/store.js"
 import { eventually, upstream } from "../support/upstream.js"
+import { webSocketUpstream } from "../support/webSocket.js"
+import { answering, connected, event } from "../support/webSocketClient.js"
 
 /** Runs a test with a proxy that knows keys, and with what its upstream saw. */
 const withKeys = <A, E>(
@@ -54,6 +56,34 @@ const create = (scope = "capture", expiresAtMs: number | null = null) =>
   Effect.flatMap(ClientKeyStore, (keys) => keys.create({ name: "test", scope, expiresAtMs }))
 
 describe("keys of clients", () => {
+  it.scopedLive("that are revoked end an open WebSocket at its next model call, which is not made", () =>
+    Effect.gen(function*() {
+      const server = yield* webSocketUpstream(answering)
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const keys = { required: true, upstreamKey: null }
+      yield* Effect.gen(function*() {
+        const { id, key } = yield* create()
+        const headers = { authorization: `Bearer ${key}` }
+        yield* until(426, headers)
+        const { closed, messages, socket } = yield* connected("/v1/responses", headers)
+        socket.send(event("response.create", { model: "m" }))
+        yield* eventually("the answer", Effect.sync(() => messages.length === 3 || undefined))
+        yield* Effect.flatMap(ClientKeyStore, ({ revoke }) => revoke(id))
+        yield* until(401, headers)
+        socket.send(event("response.create", { model: "m" }))
+        yield* eventually("the end", Effect.sync(closed))
+        assert.strictEqual(closed(), 1008)
+        assert.strictEqual(server.peers[0]!.messages.length, 1)
+        const connection = "SELECT state, attributes FROM spans WHERE kind = 'http' AND status_code = 101"
+        const ended = yield* eventually(
+          "the span of the connection",
+          Effect.sync(() => rowsOf<{ state: string; attributes: string }>(path, connection)[0])
+        )
+        assert.strictEqual(ended.state, "refused")
+        assert.include(ended.attributes, "invalid_api_key")
+      }).pipe(Effect.provide(ClientKeyStore.layer.pipe(Layer.provideMerge(proxyAt(path, server.url, { keys })))))
+    }))
+
   it.scopedLive("are asked for, in any of the three headers, and never reach the upstream", () =>
     withKeys({ required: true, upstreamKey: "sk-upstream" }, (seen) =>
       Effect.gen(function*() {

@@ -31,10 +31,10 @@ export const answering = (peer: Peer, message: string) => {
 }
 
 /** A client of the WHATWG kind, with all that it has heard. */
-const webSocketClient = (url: string) =>
+const webSocketClient = (url: string, headers: Record<string, string>) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const socket = new WebSocket(url.replace(/^http/, "ws"))
+      const socket = new WebSocket(url.replace(/^http/, "ws"), { headers })
       const messages: Array<string> = []
       let closed: number | undefined
       let isOpen = false
@@ -51,9 +51,9 @@ const webSocketClient = (url: string) =>
     ({ socket }) => Effect.sync(() => socket.close())
   )
 
-export const connected = (rest: string) =>
+export const connected = (rest: string, headers: Record<string, string> = {}) =>
   Effect.gen(function*() {
-    const client = yield* webSocketClient((yield* base).replace(/\/v1$/, "") + rest)
+    const client = yield* webSocketClient((yield* base).replace(/\/v1$/, "") + rest, headers)
     yield* eventually("the connection", Effect.sync(client.isOpen))
     return client
   })

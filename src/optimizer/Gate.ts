@@ -4,6 +4,7 @@
  * an exact test at a planned end.
  */
 import { EProcess } from "../statistics/EProcess.js"
+import { isAtMost } from "../statistics/Moments.js"
 import { conditionalPower } from "../statistics/Power.js"
 import type { Chance } from "./Chance.js"
 import { type Arms, type GatePair, pairAsks, pairOf } from "./GatePair.js"
@@ -128,7 +129,7 @@ class Trial {
     const { plan, settings } = this.task
     if (this.pairs.length === plan.pairs) return null
     if (this.wonAt !== null) {
-      return this.gain() >= settings.minRewardDelta && this.slicesSeen() && this.looksSafe()
+      return isAtMost(settings.minRewardDelta, this.gain()) && this.slicesSeen() && this.looksSafe()
         ? this.verdict({ type: "won early", at: this.wonAt })
         : null
     }

@@ -1,5 +1,6 @@
 /** A gate's decision and the sentence that gives the reason. */
 import { counted } from "../domain/Figures.js"
+import { isAtMost } from "../statistics/Moments.js"
 import type { GatePlan } from "./GatePlan.js"
 import type { GateEnding, GateVerdict } from "./GateVerdict.js"
 import type { GuardRail } from "./GuardRails.js"
@@ -75,7 +76,7 @@ const atPlannedEnd = (isEvident: boolean, figures: GateFigures): Decided => {
   if (!isShown && !isEvident) {
     return { decision: "reject", reason: `no gain is shown: ${seen(figures)} (${grounds})` }
   }
-  if (gain < minRewardDelta) {
+  if (!isAtMost(minRewardDelta, gain)) {
     return {
       decision: "reject",
       reason: `the gain is less than the ${points(minRewardDelta)} asked for: ${seen(figures)} (${grounds})`

@@ -1,7 +1,7 @@
 /** What a better score must not be bought with: tokens, failures, one kind of example. */
 import type { Bounds } from "../statistics/Bootstrap.js"
 import { ratioBounds } from "../statistics/Fieller.js"
-import { mean } from "../statistics/Moments.js"
+import { isAtMost, mean } from "../statistics/Moments.js"
 import { pairedBounds } from "../statistics/PairedBounds.js"
 import type { GatePair } from "./GatePair.js"
 import type { GateSettings, GuardRailSettings } from "./GateSettings.js"
@@ -102,8 +102,8 @@ const stateOf = (
   { bound, change, high, low }: Bounds & { readonly change: number; readonly bound: number },
   unchanged: number
 ): GuardRail["state"] => {
-  if (high <= bound) return "kept"
-  if (change <= bound) return "unproven"
+  if (isAtMost(high, bound)) return "kept"
+  if (isAtMost(change, bound)) return "unproven"
   return low > unchanged ? "broken" : "suspect"
 }
 

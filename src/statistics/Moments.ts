@@ -29,3 +29,6 @@ export const differenceOf = (first: number, second: number): number => {
   const difference = second - first
   return Math.abs(difference) <= 1e-12 * Math.max(Math.abs(first), Math.abs(second)) ? 0 : difference
 }
+
+/** Whether a share, a ratio, or a difference of shares is at most a bound, but for rounding: 0.8 − 0.75 is at most 0.05. */
+export const isAtMost = (value: number, bound: number): boolean => value - bound <= 1e-12 * Math.max(1, Math.abs(bound))

@@ -5,6 +5,7 @@ import { Conductor } from "../../src/optimizer/Conductor.js"
 import { gate } from "../../src/optimizer/Gate.js"
 import { gatePlan } from "../../src/optimizer/GatePlan.js"
 import { defaultGateSettings } from "../../src/optimizer/GateSettings.js"
+import { guardRails } from "../../src/optimizer/GuardRails.js"
 import { type Ask, type SearchEvent, SearchStopped } from "../../src/optimizer/Search.js"
 import {
   answered,
@@ -211,6 +212,14 @@ describe("the promotion gate", () => {
     const { verdict } = opened(taskOf(100, { settings: { minRewardDelta: 0.2 } }), betterOnEvery(10))
     assert.strictEqual(verdict.decision, "reject")
     assert.match(verdict.reason, /^the gain is less than the 20\.0 points asked for: \+10\.0 points/)
+    // Not one that rounding alone falls short of: 0.3 − 0.2 is less than 0.1.
+    const settings = { minRewardDelta: 0.1 }
+    const raised: World = (arm) => ({ score: arm === "candidate" ? 0.3 : 0.2 })
+    assert.strictEqual(opened(taskOf(60, { settings }), raised).verdict.decision, "promote")
+    assert.strictEqual(
+      opened(taskOf(60, { settings: { minRewardDelta: 0.101 } }), raised).verdict.decision,
+      "reject"
+    )
   })
 })
 
@@ -269,6 +278,25 @@ describe("guard rails", () => {
     for (const rail of whole.guardRails) if (rail.name === "slice") assert.isAtLeast(rail.n, 30)
     const few = opened(taskOf(60, { slices }), ruined).verdict
     assert.isFalse(few.guardRails.some(({ slice }) => slice === "rare"), "20 examples are not guarded")
+  })
+
+  it("allow all that their bounds say, whatever rounding makes of it", () => {
+    const everybody = examplesOf(300)
+    const arm = (score: number, failureRate: number) => ({ score, failureRate, tokensPerRollout: 0 })
+    const states = (sliceScore: number, failureRate: number) =>
+      guardRails(
+        everybody.map(({ id }) => ({
+          exampleId: id,
+          incumbent: arm(0.8, 0.3),
+          candidate: arm(sliceScore, failureRate),
+          difference: sliceScore - 0.8
+        })),
+        new Map([["all", new Set(everybody.map(({ id }) => id))]]),
+        defaultGateSettings,
+        1
+      ).map(({ state }) => state)
+    assert.deepStrictEqual(states(0.75, 0.32), ["unproven", "unproven"])
+    assert.deepStrictEqual(states(0.749, 0.321), ["broken", "broken"])
   })
 
   it("do not stand in the way of what no pairs could prove, unless proof is required", () => {

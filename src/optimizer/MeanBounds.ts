@@ -1,7 +1,7 @@
 /** How sure a mean of scores is. */
 import type { Bounds } from "../statistics/Bootstrap.js"
 import { unanimousBounds } from "../statistics/Bootstrap.js"
-import { mean, sum, variance } from "../statistics/Moments.js"
+import { differenceOf, mean, sum, variance } from "../statistics/Moments.js"
 import { studentTQuantile } from "../statistics/StudentT.js"
 import { wilson } from "../statistics/Wilson.js"
 
@@ -13,10 +13,8 @@ const level = 0.95
  */
 export const meanBounds = (scores: ReadonlyArray<number>): Bounds => {
   if (scores.every((score) => score === 0 || score === 1)) return wilson(sum(scores), scores.length, level)
-  if (scores.every((score) => score === scores[0])) {
-    const { high, low } = unanimousBounds(scores[0]!, scores.length, level)
-    return { low: Math.max(0, low), high: Math.min(1, high) }
-  }
+  const [one = 0] = scores
+  if (scores.every((score) => differenceOf(one, score) === 0)) return unanimousBounds(one, scores.length, level, 0)
   const centre = mean(scores)
   const half = studentTQuantile((1 + level) / 2, scores.length - 1) * Math.sqrt(variance(scores) / scores.length)
   return { low: Math.max(0, centre - half), high: Math.min(1, centre + half) }

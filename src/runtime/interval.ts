@@ -27,10 +27,7 @@ export const interval = (
   const mean = scoreSum / n
   const variance = Math.max(0, (scoreSquareSum - n * mean ** 2) / (n - 1))
   // What is left of equal scores after rounding.
-  if (variance < 1e-12) {
-    const { high, low } = unanimousBounds(mean, n, 0.95)
-    return { low: Math.max(0, low), high: Math.min(1, high), method: "rule-of-three" }
-  }
+  if (variance < 1e-12) return { ...unanimousBounds(mean, n, 0.95, 0), method: "rule-of-three" }
   const half = studentTQuantile(0.975, n - 1) * Math.sqrt(variance / n)
   return { low: Math.max(0, mean - half), high: Math.min(1, mean + half), method: "student-t" }
 }

@@ -70,13 +70,13 @@ const percentile = (sorted: ReadonlyArray<number>, share: number): number => {
 }
 
 /**
- * What n equal differences in [−1, 1] say about the mean: a share of the cases as large as 1 − (α/2)^(1/n) may differ and
- * have shown itself in none of n draws (the "rule of three", exact), by as much as the scale allows.
+ * What n equal differences in [−1, 1], or scores where `lowest` is 0, say about the mean: a share of the cases as large as
+ * 1 − (α/2)^(1/n) may differ and have shown itself in none of n draws (the "rule of three", exact), by as much as the scale allows.
  */
-export const unanimousBounds = (value: number, n: number, level: number): Bounds => {
+export const unanimousBounds = (value: number, n: number, level: number, lowest: -1 | 0 = -1): Bounds => {
   checkSample([value])
   checkCount(n, "n", 1)
   checkProbability(level, "level")
   const hidden = 1 - ((1 - level) / 2) ** (1 / n)
-  return { low: value - hidden * (1 + value), high: value + hidden * (1 - value) }
+  return { low: value - hidden * (value - lowest), high: value + hidden * (1 - value) }
 }

@@ -65,6 +65,15 @@ describe("the interval of a mean", () => {
     }))
   })
 
+  it("leaves to equal scores the room that the scale has on either side, rounding aside", () => {
+    const hidden = 1 - 0.025 ** (1 / 10)
+    for (const scores of [Array.from({ length: 10 }, () => 0.3), [0.1 * 3, ...Array.from({ length: 9 }, () => 0.3)]]) {
+      const { high, low } = meanBounds(scores)
+      assert.closeTo(low, 0.3 * (1 - hidden), 1e-9)
+      assert.closeTo(high, 0.3 + 0.7 * hidden, 1e-9)
+    }
+  })
+
   it("gets narrower with more examples", () => {
     const width = (scores: ReadonlyArray<number>) => meanBounds(scores).high - meanBounds(scores).low
     for (const scores of [[0, 1], [0.25, 0.75], [0.5, 0.5]]) {

@@ -43,12 +43,14 @@ export const bcaBounds = (sample: ReadonlyArray<number>, resampled: ReadonlyArra
   checkProbability(level, "level")
   const centre = mean(sample)
   if (sample.every((value) => value === sample[0])) return { low: centre, high: centre }
-  const slack = 1e-12 * sample.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0)
+  const largest = sample.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+  const slack = 1e-12 * largest
   const below = resampled.filter((value) => value < centre - slack).length
   const ties = resampled.filter((value) => Math.abs(value - centre) <= slack).length
   const bias = normalQuantile((below + ties / 2) / resampled.length)
-  // The jackknife's deviations of a mean are those of the values themselves.
-  const deviations = sample.map((value) => value - centre)
+  // The jackknife's deviations of a mean are those of the values themselves. Of very small ones, as of probabilities of whole
+  // texts, the cubes would be 0.
+  const deviations = sample.map((value) => (value - centre) / largest)
   const acceleration = sum(deviations.map((value) => value ** 3)) /
     (6 * sum(deviations.map((value) => value ** 2)) ** 1.5)
   const sorted = resampled.toSorted((a, b) => a - b)

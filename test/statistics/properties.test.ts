@@ -111,6 +111,16 @@ describe("statistics", () => {
     }))
   })
 
+  it("draws the same interval of values of any size, in their size", () => {
+    const sample = [1, -2, 5, 3]
+    const { high, low } = bootstrapMean(sample)
+    for (const size of [1e-150, 1e-110, 1e150]) {
+      const sized = bootstrapMean(sample.map((value) => value * size))
+      assert.closeTo(sized.low / size, low, 1e-9)
+      assert.closeTo(sized.high / size, high, 1e-9)
+    }
+  })
+
   it("keeps intervals around what was seen, wider at a higher level", () => {
     fc.assert(
       fc.property(fc.array(score, { minLength: 3, maxLength: 30 }), (differences) => {

@@ -100,8 +100,10 @@ export const readEdits = (answer: string, context: ReadingContext): Reading | Fa
     if (!isFenced(answer)) return { reason: "parse", detail: "the answer has neither edits as JSON nor a fenced text" }
     const text = fenced(answer)
     if (text === "") return { reason: "parse", detail: "the fenced text is empty" }
-    if (copies(text, context.before, context.examples, context.sharedAnswers)) return copied
-    return guarded({ text, edits: [], change: changeOf(context.component, "rewrite", [], []) }, context)
+    const rewritten = guarded({ text, edits: [], change: changeOf(context.component, "rewrite", [], []) }, context)
+    if ("reason" in rewritten) return rewritten
+    // Looks at every piece of it, which is to be done with a text of a length that is allowed.
+    return copies(text, context.before, context.examples, context.sharedAnswers) ? copied : rewritten
   }
   const proposed = editsOf(object.edits, context.editsMax)
   if (proposed.length === 0) return { reason: "parse", detail: "the answer has no edit that can be read" }

@@ -146,6 +146,12 @@ describe("edits", () => {
       textOf(answerOf({ op: "add", text: "More." }), { before: "x".repeat(16_000) }),
       /^guard: it has 16006 characters/
     )
+    // One that is too long is not looked through for copies: of megabytes that takes minutes.
+    const question = exampleOf("word ".repeat(20))
+    assert.match(
+      textOf(`\`\`\`\n{{input}} ${"word ".repeat(4_000)}\n\`\`\``, { examples: [question] }),
+      /^guard: it has 20009 characters/
+    )
   })
 
   it("are read from JSON anywhere, with a comma too many or a line broken", () => {

@@ -29,15 +29,18 @@ export const endingReason = (ending: GateEnding, figures: GateFigures): Decided 
       return { decision: "identical", reason: "the candidate is the incumbent: there is nothing to test" }
     case "untestable":
       return { decision: "not_testable", reason: ending.why }
-    case "worn out":
+    case "worn out": {
+      const level = decimals(plan.alpha.opening)
       return {
         decision: "not_testable",
-        reason: `the gate's examples were used ${
-          plan.opening - 1
-        } times, and another test on them would be at a level of ${
-          decimals(plan.alpha.opening)
-        }: add new examples to validate`
+        reason: plan.opening === 1
+          ? `gate.alpha leaves a first test a level of ${level}, at which nothing could be shown: make it larger`
+          : `the gate's examples were used ${
+            counted(plan.opening - 1, "time")
+          }, and another test on them would be at a `
+            + `level of ${level}: add new examples to validate`
       }
+    }
     case "stopped":
       return {
         decision: "reject",

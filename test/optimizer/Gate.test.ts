@@ -206,6 +206,9 @@ describe("the promotion gate", () => {
     assert.match(verdict.reason, /were used 3 times.*at a level of 0\.0019: add new examples/)
     assert.deepStrictEqual(batches, [])
     assert.strictEqual(opened(taskOf(60, { opening: 3 }), betterOnEvery(1)).verdict.decision, "promote")
+    // No examples help where alpha itself is too small for any test.
+    const { reason } = opened(taskOf(60, { settings: { alpha: 0.003 } }), betterOnEvery(1)).verdict
+    assert.match(reason, /^gate\.alpha leaves a first test a level of 0\.0018, .*: make it larger$/)
   })
 
   it("wants the gain that was asked for, besides one that is no luck", () => {

@@ -4,6 +4,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import { existsSync } from "node:fs"
 import { dirname } from "node:path"
 import { defaultStore, shellWord, storeHint } from "../domain/CommandText.js"
 import { actionKeyOf } from "../domain/Control.js"
@@ -82,7 +83,12 @@ const promote = ({ reason, runId, storePath }: PromoteMode) =>
     const version = Option.match(latest, { onNone: () => null, onSome: (resources) => resources.version })
     const itself = promotedVersion === bestVersion ? `run ${runId} made version ${bestVersion} the latest itself` : null
     const already = new CommandFailed({ detail: itself ?? `version ${bestVersion} is the latest already` })
-    if (version === bestVersion) return yield* already
+    if (version === bestVersion) {
+      // Whoever promoted it may have been killed before the checkpoint was there, without which nothing goes back to it.
+      const isSaved = existsSync(PolicyCheckpoint.versionFile(dirname(storePath), bestVersion))
+      if (!isSaved) yield* saveCheckpoint(run, bestVersion, result, dirname(storePath), PolicyCheckpoint.saveOfVersion)
+      return yield* already
+    }
     if (itself !== null) {
       return yield* new CommandFailed({
         detail: `${itself}; the latest is version ${version} now: ${
@@ -92,7 +98,11 @@ const promote = ({ reason, runId, storePath }: PromoteMode) =>
     }
     // Somebody else may have done so since.
     if (!(yield* store.promote(run.id, bestVersion, localPrincipal(), reason))) return yield* already
-    yield* saveCheckpoint(run, bestVersion, result, dirname(storePath)).pipe(
+    const { run: latestRun } = yield* Effect.flatMap(RunStanding, ({ now }) => now)
+    // What a run that is not over would go on from stays its own.
+    const isOver = latestRun === null || !isUnfinished(latestRun)
+    const save = isOver ? PolicyCheckpoint.save : PolicyCheckpoint.saveOfVersion
+    yield* saveCheckpoint(run, bestVersion, result, dirname(storePath), save).pipe(
       Effect.catchTag("FileError", ({ detail, file }) =>
         new FileError({ file, detail: `${detail} (the promotion itself is in the store)` }))
     )
@@ -114,17 +124,14 @@ const saveCheckpoint = (
   { id, resourcesVersion }: Run,
   version: number,
   { algorithm, spent }: SearchResult,
-  stateDir: string
+  stateDir: string,
+  save: typeof PolicyCheckpoint.save
 ) =>
   Effect.gen(function*() {
     const results = yield* Effect.flatMap(RunReader, ({ results }) => results(id))
     const promoted = yield* Effect.flatMap(ResourceStore, ({ promotedAfter }) => promotedAfter(resourcesVersion))
-    const { run } = yield* Effect.flatMap(RunStanding, ({ now }) => now)
     const { cancelled, failed, succeeded } = totalsOf(results)
     const nowMs = yield* Clock.currentTimeMillis
-    // What a run that is not over would go on from stays its own.
-    const isOver = run === null || !isUnfinished(run)
-    const save = isOver ? PolicyCheckpoint.save : PolicyCheckpoint.saveOfVersion
     yield* save(stateDir, {
       checkpoint_version: 1,
       run_id: id,

@@ -34,7 +34,8 @@ const narrow = /[\p{Mn}\p{Me}\u200C\u200D]/u
 // oxlint-disable-next-line no-control-regex -- plain ASCII needs no look at each character
 const ascii = /^[\u0000-\u007F]*$/
 
-const columnsOf = (character: string): number => wide.test(character) ? 2 : narrow.test(character) ? 0 : 1
+const columnsOf = (character: string): number =>
+  character <= "\u007F" ? 1 : wide.test(character) ? 2 : narrow.test(character) ? 0 : 1
 
 export const widthOf = (text: string): number => {
   if (ascii.test(text)) return text.length
@@ -61,22 +62,29 @@ export const pad = (text: string, columns: number, align: "left" | "right"): str
   return align === "left" ? text + space : space + text
 }
 
-/** Lines of at most so many columns, broken at spaces where there are any. */
+/** Lines of at most so many columns, broken at spaces where there are any. Each character is looked at once: a line may have megabytes. */
 export const wrapped = (line: string, columns: number): ReadonlyArray<string> => {
   const lines: Array<string> = []
-  let rest = line
-  while (widthOf(rest) > columns) {
-    let end = 0
-    let width = 0
-    for (const character of rest) {
-      width += columnsOf(character)
-      if (width > columns && end > 0) break
-      end += character.length
-    }
-    const space = rest.lastIndexOf(" ", end)
-    const at = space > 0 && space >= end / 2 ? space : end
-    lines.push(rest.slice(0, at))
-    rest = rest.slice(at).replace(/^ /, "")
+  let from = 0
+  for (;;) {
+    const end = endOf(line, from, columns)
+    if (end === line.length) return [...lines, line.slice(from)]
+    const space = from + line.slice(from, end + 1).lastIndexOf(" ")
+    const at = space > from && space - from >= (end - from) / 2 ? space : end
+    lines.push(line.slice(from, at))
+    from = line[at] === " " ? at + 1 : at
   }
-  return [...lines, rest]
+}
+
+/** The place behind the last character that fits into so many columns; one character always does. */
+const endOf = (line: string, from: number, columns: number): number => {
+  let end = from
+  let width = 0
+  while (end < line.length) {
+    const character = String.fromCodePoint(line.codePointAt(end)!)
+    width += columnsOf(character)
+    if (width > columns && end > from) break
+    end += character.length
+  }
+  return end
 }

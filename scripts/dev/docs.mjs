@@ -377,8 +377,8 @@ ${fieldTables}
 
 ### How a run is judged
 
-- \`health_state\` is \`failing\` when the last three attempts that ended did not succeed (\`failure_streak\`), \`unknown\` when there is
-  neither a run nor a status file, \`degraded\` when the run's process died or seems stuck, its last attempt did not succeed or any of
+- \`health_state\` is \`failing\` when the last three attempts that ended did not succeed (\`failure_streak\`, without those that were
+  handed back or cancelled with their run), \`unknown\` when there is neither a run nor a status file, \`degraded\` when the run's process died or seems stuck, its last attempt did not succeed or any of
   its rollouts failed, else \`healthy\`.
 - \`rollout_gate\` is \`pass\` only when the state is healthy and nobody paused the run.
 - \`last_cycle_failed\` and \`last_cycle_completed\` count the ended rollouts of the run that control verbs are about,

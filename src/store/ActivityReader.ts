@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import { lookedAtMax } from "./Page.js"
 import { orStoreError } from "./reading.js"
 import type { StoreError } from "./StoreError.js"
+import { isNobodysFailure } from "./writer/rollouts.js"
 
 /** A time that a rollout spent waiting or being worked on; open at its end while it lasts. Unix milliseconds. */
 export interface Stretch {
@@ -27,7 +28,10 @@ const recentMax = 256
 
 /** What a run has been doing of late, for dashboards. Looks at a bounded number of rows, however large the store. */
 export class ActivityReader extends Context.Tag("tau/store/ActivityReader")<ActivityReader, {
-  /** How many of the run's attempts that ended last, one after another, did not succeed. At most 256. */
+  /**
+   * How many of the run's attempts that ended last, one after another, did not succeed. At most 256; those that were handed back, or
+   * cancelled with the run, say nothing.
+   */
   readonly failureStreak: (runId: string) => Effect.Effect<number, StoreError>
   readonly since: (runId: string, sinceMs: number) => Effect.Effect<Activity, StoreError>
   /** Counts over the whole store: runs, ended rollouts, rows of the control log. */
@@ -40,7 +44,7 @@ export class ActivityReader extends Context.Tag("tau/store/ActivityReader")<Acti
     ActivityReader,
     Effect.map(SqlClient.SqlClient, (sql) => {
       const attemptsOf = (runId: string, limit: number) =>
-        sql<AttemptRow>`SELECT a.rollout_id, a.n, a.status, a.started_at_ms, a.ended_at_ms,
+        sql<AttemptRow>`SELECT a.rollout_id, a.n, a.status, a.error, a.started_at_ms, a.ended_at_ms,
                                r.status AS rollout_status, r.created_at_ms, r.ended_at_ms AS rollout_ended_at_ms,
                                (SELECT max(n) FROM attempts WHERE rollout_id = a.rollout_id) = a.n AS is_last,
                                (SELECT ended_at_ms FROM attempts b
@@ -61,7 +65,10 @@ export class ActivityReader extends Context.Tag("tau/store/ActivityReader")<Acti
           orStoreError(
             "reading the last attempts",
             Effect.map(attemptsOf(runId, recentMax), (rows) => {
-              const ended = rows.filter((row) => row.endedAtMs !== null && row.status !== "preparing")
+              const ended = rows
+                .filter(({ endedAtMs, error, status }) =>
+                  endedAtMs !== null && status !== "preparing" && !isNobodysFailure(error)
+                )
                 .toSorted((one, other) => other.endedAtMs! - one.endedAtMs! || other.startedAtMs - one.startedAtMs)
               const firstGood = ended.findIndex(({ status }) => status === "succeeded")
               return firstGood === -1 ? ended.length : firstGood
@@ -119,6 +126,7 @@ interface AttemptRow {
   readonly rolloutId: string
   readonly n: number
   readonly status: string
+  readonly error: string | null
   readonly startedAtMs: number
   readonly endedAtMs: number | null
   readonly rolloutStatus: string

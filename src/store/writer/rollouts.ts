@@ -177,6 +177,9 @@ export const handedBack = "handed back before it finished; not counted as a fail
 /** Why an attempt ended whose run was cancelled. */
 export const cancelledWithRun = "the run was cancelled"
 
+/** Whether an attempt ended so through no failure of its own: such an end has no status of its own. */
+export const isNobodysFailure = (error: string | null): boolean => error === handedBack || error === cancelledWithRun
+
 /** Hands a claim back unfinished, at shutdown say: nothing is charged, the rollout is due at once. */
 export const release = (db: Db, fence: Fence): Refusal => {
   const refusal = refuse(db, fence, "requeuing")

@@ -114,12 +114,12 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     assert.strictEqual(read("keys", "create", "--state-dir", "bare").status, 0)
     for (const args of [["runs"], ["rollouts"], ["spans"]]) {
       const { status, stdout } = read(...args, "--store", "bare/training/store.sqlite")
-      assert.strictEqual(status, 0)
-      assert.match(stdout, /^No (runs|calls) in .* yet\. .*:\n {2}tau --\S+/)
+      assert.match(`${status} ${stdout}`, /^0 No (runs|calls) in .* yet\. .*:\n {2}tau --\S+/)
       assert.deepStrictEqual(lines(stdout).filter((line) => line.length > 80), [])
     }
-    const { stdout } = read("audit", "list")
-    assert.deepStrictEqual(lines(stdout).filter((line) => line.length > 80), [])
+    const last = json("runs")["runs"]!.at(-1)!.id
+    assert.match(read("runs", "--after", last).stdout, /^Nothing that fits comes after run-/)
+    assert.deepStrictEqual(lines(read("audit", "list").stdout).filter((line) => line.length > 80), [])
   })
 
   it("says of a run that searched nothing where its results are", () => {

@@ -38,7 +38,7 @@ const list = (mode: ResourcesMode) =>
       return yield* printJson({ store_path: mode.storePath, resources: page.items.map(snake), next: page.next })
     }
     const latest = Option.getOrUndefined(yield* resources.latest)
-    return yield* printPage(page, mode.limit, table(page.items, columnsAt(nowMs)), {
+    return yield* printPage(page, mode, table(page.items, columnsAt(nowMs)), {
       more: again("resources", { store: mode.storePath === defaultStore ? null : mode.storePath, limit: mode.limit }),
       next: latest === undefined ? [] : hints(latest, page.items[0], storeHint(mode.storePath)),
       empty: [`No resources in ${visible(mode.storePath)}: a run of a config publishes those that it names.`]

@@ -38,7 +38,7 @@ export const run = (mode: RolloutsMode) =>
       }
       const { mode: ofMode, scoreMax, scoreMin, status } = mode.filter
       const [first] = page.items
-      return yield* printPage(page, mode.limit, table(page.items, columnsAt(nowMs)), {
+      return yield* printPage(page, mode, table(page.items, columnsAt(nowMs)), {
         more: again("rollouts", {
           store: mode.storePath === defaultStore ? null : mode.storePath,
           run: run.id,

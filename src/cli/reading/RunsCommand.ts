@@ -40,7 +40,7 @@ export const run = (mode: RunsMode) =>
       }
       const store = mode.storePath === defaultStore ? null : mode.storePath
       const [first] = items
-      return yield* printPage({ ...page, items }, mode.limit, table(items, columnsAt(nowMs)), {
+      return yield* printPage({ ...page, items }, mode, table(items, columnsAt(nowMs)), {
         more: again("runs", { store, state: mode.state, limit: mode.limit }),
         next: first === undefined
           ? []

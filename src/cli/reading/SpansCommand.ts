@@ -28,7 +28,7 @@ export const run = (mode: SpansMode) =>
       const { filter } = mode
       const [first] = page.items
       const isAny = Object.values(filter).every((value) => value === null || value === false)
-      return yield* printPage(page, mode.limit, table(page.items, columnsAt(nowMs)), {
+      return yield* printPage(page, mode, table(page.items, columnsAt(nowMs)), {
         more: again("spans", {
           store: mode.storePath === defaultStore ? null : mode.storePath,
           run: filter.runId,

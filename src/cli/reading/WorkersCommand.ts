@@ -27,7 +27,7 @@ export const run = (mode: WorkersMode) =>
       if (mode.json) {
         return yield* printJson({ store_path: mode.storePath, workers: page.items.map(snake), next: page.next })
       }
-      return yield* printPage(page, mode.limit, table(page.items, columnsAt(nowMs)), {
+      return yield* printPage(page, mode, table(page.items, columnsAt(nowMs)), {
         more: again("workers", {
           store: mode.storePath === defaultStore ? null : mode.storePath,
           run: runId,

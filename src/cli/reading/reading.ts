@@ -133,7 +133,7 @@ export const each =
 /** The list, and what to type next; or, where it is empty, what to do about it. */
 export const printPage = <A>(
   { items, next }: Page<A>,
-  limit: number,
+  { after, limit }: Paging,
   lines: ReadonlyArray<string>,
   hints: { readonly more: string; readonly next: ReadonlyArray<string>; readonly empty: ReadonlyArray<string> }
 ): Effect.Effect<number> => {
@@ -142,7 +142,10 @@ export const printPage = <A>(
     : items.length < limit
     ? [`Not all rows were looked at yet; to go on: ${hints.more} --after ${next}`]
     : [`More: ${hints.more} --after ${next}`]
-  if (items.length === 0) return print([...(next === null ? hints.empty : goOn)])
+  if (items.length === 0) {
+    const nothing = after === null ? hints.empty : [`Nothing that fits comes after ${visible(after)}.`]
+    return print(next === null ? nothing : goOn)
+  }
   return print([...lines, "", ...goOn, ...hints.next])
 }
 

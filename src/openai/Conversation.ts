@@ -94,8 +94,9 @@ const joined = (messages: ReadonlyArray<Message>): ReadonlyArray<Message> => {
   const turns: Array<{ readonly role: string; readonly parts: Array<Part> }> = []
   for (const { parts, role } of messages) {
     const last = turns.at(-1)
-    if (role === "assistant" && last?.role === "assistant") last.parts.push(...parts)
-    else turns.push({ role, parts: [...parts] })
+    if (role !== "assistant" || last?.role !== "assistant") turns.push({ role, parts: [...parts] })
+    // One by one: a function takes no more than some hundred thousand arguments.
+    else for (const part of parts) last.parts.push(part)
   }
   return turns
 }

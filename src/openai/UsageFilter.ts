@@ -78,7 +78,7 @@ export class UsageFilter {
     if (this.fate !== "open") return
     this.line.push(piece)
     if (this.heldBytes + this.lineBytes <= heldBytesMax) return
-    this.pass(...this.line)
+    this.pass(this.line)
     this.line = []
   }
 
@@ -113,7 +113,7 @@ export class UsageFilter {
     const mayBeMore = this.data.length > 0 ||
       (value[0] === objectOpens && !endsObject.test(value.subarray(-8).toString("latin1")))
     if (!mayBeMore && !value.includes(usageKey)) {
-      this.pass(line, terminator)
+      this.pass([line, terminator])
       return
     }
     const text = value.toString("utf8")
@@ -123,15 +123,17 @@ export class UsageFilter {
       return
     }
     if (chunk !== undefined || !mayBeMore) {
-      this.pass(line.subarray(0, valueAt), withoutNull(value, chunk), terminator)
+      this.pass([line.subarray(0, valueAt), withoutNull(value, chunk), terminator])
       return
     }
     this.data.push(text)
     this.put("held", Buffer.concat([line, terminator]))
   }
 
-  private pass(...more: ReadonlyArray<Buffer>): void {
-    this.out.push(...this.held, ...more)
+  /** Piece by piece: there may be more of them than a function takes arguments. */
+  private pass(more: ReadonlyArray<Buffer> = []): void {
+    for (const piece of this.held) this.out.push(piece)
+    for (const piece of more) this.out.push(piece)
     this.last = "out"
     this.close("passes")
   }

@@ -23,6 +23,15 @@ describe("a recorded body", () => {
   })
 })
 
+describe("what was sent", () => {
+  it("may be an answer of more parts than a function takes arguments", () => {
+    const content = Array.from({ length: 200_000 }, () => ({ type: "output_text", text: "x" }))
+    const said = (parts: ReadonlyArray<object>) => ({ type: "message", role: "assistant", content: parts })
+    const { turns } = conversationOf({ input: [said(content.slice(0, 1)), said(content)] }, null)
+    assert.deepStrictEqual(turns.map(({ parts, role }) => [role, parts.length]), [["assistant", 200_001]])
+  })
+})
+
 describe("what was answered", () => {
   const outputOf = (answer: object) => conversationOf(null, answer).output
 

@@ -163,6 +163,14 @@ describe("UsageFilter", () => {
     const lines = ":\r".repeat(200_000)
     assert.isTrue(filter(lines) === lines)
   })
+
+  it("passes an event on that has more lines, or came in more pieces, than a function takes arguments", () => {
+    const lines = `${"a\n".repeat(200_000)}data: {}\n\n`
+    assert.isTrue(filter(lines) === lines)
+    const long = "x".repeat(1_100_000)
+    const pieces = Array.from({ length: 220_000 }, (_, n) => Buffer.from(long.slice(5 * n, 5 * n + 5)))
+    assert.isTrue(filtered(pieces).toString("utf8") === long)
+  })
 })
 
 describe("withUsageAsked", () => {

@@ -3,7 +3,7 @@
  * conventions write them.
  */
 import { finishReasons } from "./ChatCompletion.js"
-import { decodeBody } from "./Decode.js"
+import { decodeBody, recordedCodings } from "./Decode.js"
 import { at, isObject, type JsonObject, listAt, mayRound, parseJson, textAt, utf8Of } from "./Json.js"
 import { keepInputs } from "./ToolInputs.js"
 
@@ -48,11 +48,9 @@ export const conversationOf = (request: unknown, answer: unknown): Conversation 
   }
 }
 
-const codings = ["identity", "gzip", "br", "deflate", "zstd"] as const
-
-/** The JSON value of a recorded body. Its content encoding is not recorded, but only the right one gives JSON. */
+/** The JSON value of a recorded body, whatever its content encoding; undefined when it holds none. */
 export const jsonOfBody = (body: Uint8Array): unknown => {
-  for (const coding of codings) {
+  for (const coding of recordedCodings) {
     const decoded = decodeBody(body, coding)
     const value = "bytes" in decoded ? parseJson(utf8Of(decoded.bytes)) : undefined
     if (value === undefined || !("bytes" in decoded)) continue
@@ -65,7 +63,7 @@ export const jsonOfBody = (body: Uint8Array): unknown => {
 
 /** The text of a recorded body: of its JSON, else as it is, unpacked where it is gzip. */
 export const textOfBody = (body: Uint8Array): string => {
-  const texts = codings.map((coding) => {
+  const texts = recordedCodings.map((coding) => {
     const decoded = decodeBody(body, coding)
     return "bytes" in decoded ? utf8Of(decoded.bytes) : undefined
   })

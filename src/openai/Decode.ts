@@ -69,6 +69,9 @@ const decoders: ReadonlyMap<string, (bytes: Uint8Array) => Uint8Array> = new Map
   ["zstd", (bytes: Uint8Array) => decodeZstd(bytes, decodedBytesMax)]
 ])
 
+/** The encodings to try on a recorded body whose own is not known: only the right one gives JSON. */
+export const recordedCodings = ["identity", "gzip", "br", "deflate", "zstd"] as const
+
 /** The plain bytes of a body sent with this `content-encoding`, or the reason why there are none. Never throws. */
 export const decodeBody = (body: Uint8Array, contentEncoding: string | null | undefined): Decoded => {
   if (contentEncoding == null && body.length <= decodedBytesMax) return { bytes: body }

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { RewriteRule } from "../../domain/Rewrite.js"
 import type { Span } from "../../domain/Span.js"
-import { decodeBody } from "../../openai/Decode.js"
+import { decodeBody, recordedCodings } from "../../openai/Decode.js"
 import { endpointOf, socketEndpointOf } from "../../openai/Endpoint.js"
 import { GenAi } from "../../openai/GenAi.js"
 import { type RequestText, requestTexts } from "../../openai/RequestTexts.js"
@@ -58,8 +58,6 @@ export const discover = (filter: SpanFilter, textsMax: number, isWanted: (span: 
     return { calls: stable.calls, compressed, ...componentsOf(stable.found().slice(0, textsMax)) } satisfies Discovery
   })
 
-const codings = ["identity", "gzip", "br", "deflate"] as const
-
 const textsOf = (span: Span) =>
   Effect.gen(function*() {
     const sha256 = originalOf(span)
@@ -68,8 +66,7 @@ const textsOf = (span: Span) =>
     const isSocket = span.attributes[GenAi.wire] === "ws"
     const { api } = isSocket ? socketEndpointOf(span.path) : endpointOf(span.method, span.path)
     if (body === null) return null
-    // The encoding is not recorded, but only the right one gives JSON.
-    for (const coding of codings) {
+    for (const coding of recordedCodings) {
       const decoded = decodeBody(body, coding)
       const texts = "bytes" in decoded ? requestTexts(api, Buffer.from(decoded.bytes)) : null
       if (texts !== null) return { texts: texts.filter(isSaid), isCompressed: coding !== "identity" }

@@ -13,6 +13,7 @@ import { keyHeaders } from "../proxy/RequestSecrets.js"
 import { ActorTree } from "../runtime/ActorTree.js"
 import { Announcer } from "../runtime/Announcer.js"
 import { ControlSocket } from "../runtime/ControlSocket.js"
+import * as ReadOnlyStore from "../store/ReadOnlyStore.js"
 import { StoreProcess } from "../store/Sqlite.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { Writer } from "../store/Writer.js"
@@ -161,14 +162,17 @@ const simulated = (name: string) =>
     ({ simulatedUpstream }) => simulatedUpstream(name)
   )
 
-const hasUsableKey = (storePath: string) =>
-  existsSync(storePath)
-    ? Effect.flatMap(SqlClient.SqlClient, (sql) =>
-      sql`SELECT 1 FROM client_keys WHERE revoked_at_ms IS NULL AND coalesce(expires_at_ms > ${Date.now()}, 1)`).pipe(
-        Effect.provide(Sqlite.readOnly(storePath)),
-        Effect.map((keys) =>
-          keys.length > 0
-        ),
-        Effect.orElseSucceed(() => false)
-      )
-    : Effect.succeed(false)
+/** Whether a client could be let in. A store that cannot be asked counts as one with keys: what is the matter with it, its opening tells. */
+const hasUsableKey = Effect.fnUntraced(function*(storePath: string) {
+  yield* ReadOnlyStore.refuseUnseen(storePath)
+  if (!existsSync(storePath)) return false
+  return yield* Effect.flatMap(
+    SqlClient.SqlClient,
+    (sql) => sql`SELECT 1 FROM client_keys WHERE revoked_at_ms IS NULL AND coalesce(expires_at_ms > ${Date.now()}, 1)`
+  ).pipe(
+    Effect.provide(Sqlite.readOnly(storePath)),
+    Effect.map((keys) => keys.length > 0),
+    // One that is empty, or of before there were keys.
+    Effect.catchAll(({ cause }) => Effect.succeed(!String(cause).includes("no such table")))
+  )
+})

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
-import { readFileSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { request } from "undici"
 import { printed, startTau, tau } from "../support/command.js"
@@ -51,6 +51,24 @@ describe("tau keys", () => {
       assert.strictEqual((yield* tau(cwd, ["keys", "revoke", "nobody"])).code, 1)
       const store = readFileSync(join(cwd, ".tau/training/store.sqlite"), "latin1")
       assert.notInclude(store + listed.stdout + proxy.stdout() + proxy.stderr(), key.slice(-30))
+    }), 60_000)
+
+  it.scopedLive("are not what is told to be missing where the store is lost, or none", () =>
+    Effect.gen(function*() {
+      const cwd = yield* scratchFolder
+      const store = join(cwd, ".tau/training/store.sqlite")
+      const refusal = Effect.map(tau(cwd, [...proxyFlags, `${p}-require-key`, `${p}-bind`, "127.0.0.1:0"]), (told) => {
+        assert.strictEqual(told.code, 1)
+        return told.stderr
+      })
+      mkdirSync(store, { recursive: true })
+      assert.match(yield* refusal, /^tau: opening the store failed: .* is a folder/)
+      rmdirSync(store)
+      writeFileSync(store, "not SQLite ".repeat(1_000))
+      assert.match(yield* refusal, /^tau: opening the store failed: not a tau store/)
+      rmSync(store)
+      writeFileSync(`${store}.initialised`, "")
+      assert.match(yield* refusal, /^tau: opening the store failed: .* is empty or gone/)
     }), 60_000)
 
   it.scopedLive(

@@ -54,9 +54,10 @@ export const comparisonSvg = (
 ): string => {
   const before = baseline.cases.flatMap(({ rewards }) => rewards)
   const after = trained.cases.flatMap(({ rewards }) => rewards)
-  const low = Math.min(0, ...before, ...after)
-  const high = Math.max(1, ...before, ...after)
-  const reach = Math.max(1, ...comparison.differences.map(Math.abs))
+  const rewards = [...before, ...after]
+  const low = rewards.reduce((least, one) => Math.min(least, one), 0)
+  const high = rewards.reduce((most, one) => Math.max(most, one), 1)
+  const reach = comparison.differences.reduce((most, one) => Math.max(most, Math.abs(one)), 1)
   const { bounds, meanDelta } = comparison
   const span = Math.max(0.1, Math.abs(bounds.low), Math.abs(bounds.high)) * 1.2
   const place = (delta: number) => left + (delta + span) / (2 * span) * (right - left)

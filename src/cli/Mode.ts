@@ -1,7 +1,7 @@
 /** What the command line asks for, checked and with its defaults filled in. */
+import type { ControlVerb } from "../domain/Control.js"
 import type { ProxyLimits } from "../proxy/ProxyOptions.js"
 import type { CommandMode } from "./Command.js"
-import type { ControlVerb } from "./flags.js"
 
 export interface ModelRef {
   readonly provider: string

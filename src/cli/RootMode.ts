@@ -1,6 +1,7 @@
 /** The modes of `tau` without a command: a run, a proxy, a control verb. Loads no Effect. */
-import type { ControlVerb, ModeName, RootFlag } from "./flags.js"
-import { controlVerbs, rootFlags } from "./flags.js"
+import { controlVerbs } from "../domain/Lifecycle.js"
+import type { ModeName, RootFlag } from "./flags.js"
+import { rootFlags } from "./flags.js"
 import { type Given, Mistake, readBind, readInteger, readModel, readPath, readSwitch, readUrl } from "./FlagValue.js"
 import { explicitOf, GivenFlags } from "./GivenFlags.js"
 import type { ControlMode, Mode, OptimizeMode, ProxyMode } from "./Mode.js"
@@ -159,7 +160,7 @@ const proxyMode = (values: GivenFlags, environment: Environment): ProxyMode => {
 }
 
 const controlMode = (values: GivenFlags, name: string): ControlMode => {
-  const verb = controlVerbs.find((known): known is ControlVerb => known === name)!
+  const verb = controlVerbs.find((known) => known === name)!
   const principal = values.find(`${p}-control-principal`)
   return {
     _tag: "control",

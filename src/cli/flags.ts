@@ -1,9 +1,7 @@
 /** Every flag of the command, once: parsing, help and `docs/cli.md` are made from these tables. Loads no Effect. */
 import { defaultStore } from "../domain/CommandText.js"
+import type { ControlVerb } from "../domain/Control.js"
 import { timerMsMax } from "../domain/timerMsMax.js"
-
-export const controlVerbs = ["status", "pause", "resume", "cancel", "rollback"] as const
-export type ControlVerb = typeof controlVerbs[number]
 
 /** The ways to use the command by flags alone. */
 export type ModeName = "proxy" | "optimize" | "control"

@@ -1,5 +1,6 @@
 /** What the dashboard answers, as schemas: the OpenAPI document is made of them, and every answer goes through them. */
 import * as Schema from "effect/Schema"
+import { ControlLifecycle } from "../domain/Control.js"
 import { RunState } from "../store/RunStore.js"
 
 const Count = Schema.Int
@@ -26,7 +27,7 @@ export const Standing = Schema.Struct({
   health_reason: Schema.String,
   rollout_gate: Schema.Literal("pass", "hold"),
   /** Where the last control verb left the store. */
-  control_mode: Schema.Literal("running", "paused", "cancelled", "rollback_requested"),
+  control_mode: ControlLifecycle,
   queue_depth: Count,
   failure_streak: Count,
   last_cycle_failed: Count,

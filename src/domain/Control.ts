@@ -1,7 +1,9 @@
 /** The words of the control plane: what an operator may ask of a run, and where that leaves it. */
 import * as Schema from "effect/Schema"
+import { controlVerbs } from "./Lifecycle.js"
 
-export const ControlVerb = Schema.Literal("status", "pause", "resume", "cancel", "rollback")
+/** One of `controlVerbs`: what an operator asks of a run. */
+export const ControlVerb = Schema.Literal(...controlVerbs)
 export type ControlVerb = typeof ControlVerb.Type
 
 /** The verbs that may change something; `status` only reads. */

@@ -58,6 +58,9 @@ const attemptMoves: Readonly<Record<AttemptStatus, ReadonlyArray<AttemptStatus>>
 export const canMoveAttempt = (from: AttemptStatus, to: AttemptStatus): boolean =>
   from === to || attemptMoves[from].includes(to)
 
+/** What an operator may ask of a run. */
+export const controlVerbs = ["status", "pause", "resume", "cancel", "rollback"] as const
+
 /** `llm` and `embedding` are model calls; everything else is `http`. */
 export const spanKinds = ["llm", "embedding", "http"] as const
 

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import { commands } from "../../src/cli/commands.js"
-import { controlVerbs, rootFlags, variableOf } from "../../src/cli/flags.js"
+import { rootFlags, variableOf } from "../../src/cli/flags.js"
 import { parseArguments } from "../../src/cli/ParseArguments.js"
 import { providers } from "../../src/cli/Providers.js"
+import { controlVerbs } from "../../src/domain/Lifecycle.js"
 
 const p = "--prompt-optimization"
 const V = "TAU_PROMPT_OPTIMIZATION"

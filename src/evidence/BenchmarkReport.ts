@@ -1,7 +1,7 @@
 /** The baseline or trained report: what was asked, of which checkpoint, and what it earned. */
 import { Fields, type Problem, timeText } from "./Fields.js"
 import { type CaseOutcome, type Metrics, metricsOf, outcomesJson, readOutcomes } from "./Outcomes.js"
-import { publicationOf, type ReportKind, type Retention } from "./Publication.js"
+import { publicationOf, type ReportKind, type Retention, retentionPolicies } from "./Publication.js"
 import { reportProblems } from "./ReportRules.js"
 
 /** What must be equal for two reports to be compared. */
@@ -98,7 +98,7 @@ export const readBenchmarkReport = (value: unknown): ReadReport => {
       generatedAtMs: fields.instant("generated_at")!,
       suite: { name: suite.text("name")!, version: suite.text("version")! },
       retention: {
-        policy: retention.choice("policy", ["archive-then-purge", "retain-only"])!,
+        policy: retention.choice("policy", retentionPolicies)!,
         retainDays: retention.number("retain_days")!,
         archiveAfterDays: retention.number("archive_after_days")!
       }

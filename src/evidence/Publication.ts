@@ -5,6 +5,7 @@ import { timeText } from "./Fields.js"
 export const reportKinds = ["baseline", "trained", "significance", "summary"] as const
 export type ReportKind = typeof reportKinds[number]
 
+/** Whether a report is ever moved to the archive and removed. */
 export const retentionPolicies = ["archive-then-purge", "retain-only"] as const
 export type RetentionPolicy = typeof retentionPolicies[number]
 
@@ -17,9 +18,12 @@ export const reportsRoot = ".tau/reports"
 export const reportPathOf = (runId: string, kind: ReportKind): string =>
   `${reportsRoot}/m24/${runId}/m24-benchmark-report-${kind}.json`
 
+/** What an archived report is called, under its month: the archive is not by runs. */
+export const archiveNameOf = (runId: string, kind: ReportKind): string => `m24-benchmark-report-${runId}-${kind}.json`
+
 /** Under the month of `atMs`, in UTC. */
 const archivePathOf = (runId: string, kind: ReportKind, atMs: number): string =>
-  `${reportsRoot}/archive/m24/${monthOf(atMs)}/m24-benchmark-report-${runId}-${kind}.json`
+  `${reportsRoot}/archive/m24/${monthOf(atMs)}/${archiveNameOf(runId, kind)}`
 
 /** `2026/11`. */
 export const monthOf = (ms: number): string => new Date(ms).toISOString().slice(0, 7).replace("-", "/")

@@ -3,8 +3,10 @@ import { type Criterion, type Evidence, failedCriteria } from "./Criteria.js"
 import { Fields, type Problem } from "./Fields.js"
 import { metricsOf, readOutcomes } from "./Outcomes.js"
 import {
+  archiveNameOf,
   daysAfter,
   monthOf,
+  type ReportKind,
   reportKinds,
   reportPathOf,
   reportsRoot,
@@ -129,12 +131,12 @@ const checkArchivePath = (
   path: string,
   { generatedAtMs, kind, purgeAfterMs, runId }: {
     readonly runId: string
-    readonly kind: string
+    readonly kind: ReportKind
     readonly generatedAtMs: number | undefined
     readonly purgeAfterMs: number | undefined
   }
 ) => {
-  const file = `m24-benchmark-report-${runId}-${kind}.json`
+  const file = archiveNameOf(runId, kind)
   const [, month, name] = /^\.tau\/reports\/archive\/m24\/(\d{4}\/(?:0[1-9]|1[0-2]))\/(.*)$/.exec(path) ?? []
   if (month === undefined || name !== file) {
     publication.refuse("archive_path", `${reportsRoot}/archive/m24/YYYY/MM/${file}`)

@@ -9,7 +9,7 @@ import { constants } from "node:fs"
 import { link, lstat, mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { Fields } from "./Fields.js"
-import { daysAfter, reportsRoot } from "./Publication.js"
+import { daysAfter, reportsRoot, retentionPolicies } from "./Publication.js"
 import { reportProblems } from "./ReportRules.js"
 
 export class RetentionError extends Schema.TaggedError<RetentionError>()("RetentionError", {
@@ -119,7 +119,7 @@ const dueOf = (value: unknown): Due | string => {
   return {
     reportPath: publication.text("report_path")!,
     archivePath: publication.text("archive_path")!,
-    isPurgeable: retention.choice("policy", ["archive-then-purge", "retain-only"]) === "archive-then-purge",
+    isPurgeable: retention.choice("policy", retentionPolicies) === "archive-then-purge",
     archiveAtMs: daysAfter(report.instant("generated_at")!, retention.number("archive_after_days")!),
     purgeAtMs: retention.instant("purge_after")!
   }

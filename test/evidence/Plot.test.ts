@@ -7,7 +7,8 @@ import { judge } from "../../src/evidence/SignificanceReport.js"
 /** As much of a report as a comparison and its picture read. */
 const reportOf = (rewards: ReadonlyArray<ReadonlyArray<number>>) => {
   const cases = rewards.map((of, n) => ({ caseId: `case-${n}`, rewards: of, safetyPenalties: of.map(() => 0) }))
-  return { head: { suite: { name: "sums", version: "v1" } }, cases, metrics: metricsOf(cases) } as BenchmarkReport
+  const head = { suite: { name: "sums", version: "v1" } }
+  return { head, cases, metrics: metricsOf(cases) } as unknown as BenchmarkReport
 }
 
 describe("the picture of a comparison", () => {

@@ -1,8 +1,6 @@
 /** Where a resource lives in the requests of an agent that knows nothing of it: the config's `rewrite`. */
 import * as Schema from "effect/Schema"
-
-const optional = <A, I>(schema: Schema.Schema<A, I>, description: string) =>
-  Schema.optionalWith(schema, { exact: true }).annotations({ description })
+import { optional } from "./configKeys.js"
 
 const found = {
   equal: optional(Schema.NonEmptyString, "The whole text; all of it is replaced"),

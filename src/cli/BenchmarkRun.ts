@@ -202,7 +202,7 @@ const outcomesOf = Effect.fnUntraced(function*(runId: string, suite: Suite) {
     const page = yield* store.page(RunId.make(runId), after, pageSize)
     for (const rollout of page) {
       after = rollout.ordinal
-      if (rollout.status === "cancelled" || (rollout.status !== "succeeded" && rollout.status !== "failed")) {
+      if (rollout.status !== "succeeded" && rollout.status !== "failed") {
         return yield* new CommandFailed({ detail: `the run ${runId} was not finished: run the same command to go on` })
       }
       const outcome = byCase.get(String(rollout.input["case_id"]))!

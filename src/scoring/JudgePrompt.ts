@@ -15,11 +15,11 @@ export const judgePrompt = (
   example: Example,
   output: string
 ): ReadonlyArray<Message> => {
-  const parts = [
+  const parts: ReadonlyArray<readonly [name: string, text: string]> = [
     ["task", taskText(example, expected)],
     ...(expected === undefined ? [] : [["reference", referenceText(example[expected])] as const]),
     ["answer", output]
-  ] as ReadonlyArray<readonly [name: string, text: string]>
+  ]
   const mark = markFor(parts.map(([, text]) => text))
   const between = ([name, text]: readonly [string, string]) =>
     `<${name}-${mark}>\n${shortened(text)}\n</${name}-${mark}>`

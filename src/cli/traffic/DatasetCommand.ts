@@ -179,7 +179,7 @@ const sessionsOf = (filter: SpanFilter) =>
       (request) => spans.list({ ...filter, kind: "llm", role: "main" }, { ...request, order: "oldest" }),
       (items) => each(add)(items.filter((one) => hasAnswer(one) && isOwnWork(one)))
     )
-    return { sessions: sessions.all as ReadonlyArray<Session>, isOpenAi }
+    return { sessions: sessions.all, isOpenAi }
   })
 
 /** Answered well, for the first time, and within its attempt. */

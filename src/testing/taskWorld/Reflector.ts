@@ -135,13 +135,12 @@ const editsFor = (skill: Skill, current: string, rest: string, luck: Luck): Read
   }
   const lines = current.split("\n").filter((line) => line.trim() !== "")
   const edits: Array<Edit> = []
-  const harmful = traps.map((
-    trap
-  ) => [trap, lines.find((line) => sentencesOf(line).some((said) => isTrap(trap, said)))])
-    .find(([trap, line]) => line !== undefined && (trap as Trap).hurts.some((field) => symptoms.has(field)))
+  const [harmful] = traps.filter((trap) => trap.hurts.some((field) => symptoms.has(field))).flatMap((trap) => {
+    const line = lines.find((one) => sentencesOf(one).some((said) => isTrap(trap, said)))
+    return line === undefined ? [] : [{ trap, line }]
+  })
   if (harmful !== undefined && luck("prune") < skill.pruning) {
-    const [trap, line] = harmful as [Trap, string]
-    edits.push({ op: "delete", find: line, cause: `"${trap.text}" makes matters worse` })
+    edits.push({ op: "delete", find: harmful.line, cause: `"${harmful.trap.text}" makes matters worse` })
   }
   const idle = lines.filter((line) => platitudes.some((platitude) => line.includes(platitude)))
   if (idle.length > 0 && luck("tidy") < skill.pruning / 3) {

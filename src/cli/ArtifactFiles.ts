@@ -29,5 +29,6 @@ export const existing = (file: string, given: string): Effect.Effect<string, Usa
     Effect.mapError((message) => new UsageError({ detail: `${given}: ${message}` }))
   )
 
+/** Replaces the file as a whole; makes its folder. */
 export const writeArtifact = (file: string, value: unknown): Effect.Effect<void, FileError> =>
   replace(file, `${JSON.stringify(value, null, 2)}\n`)

@@ -27,6 +27,7 @@ export interface BenchmarkInputs {
   readonly runId: string
 }
 
+/** Fails with `UsageError` for a file that is missing or not what it should be. */
 export const benchmarkInputs = Effect.fnUntraced(function*(input: RunInput) {
   const fixture = yield* existing(input.suitePath, "--suite")
   const suite = yield* suiteOf(input.suitePath)

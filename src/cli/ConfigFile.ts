@@ -40,6 +40,7 @@ export const loadConfig = (file: string): Effect.Effect<LoadedConfig, ConfigErro
 export const readSettings = (file: string, what: string): Effect.Effect<string, ConfigError> =>
   Effect.mapError(readText(file, what), (reason) => new ConfigError({ file, problems: [reason] }))
 
+/** The problems as lines, `problemsMax` of them at most. There is at least one. */
 export const problemsIn = (file: string, problems: ReadonlyArray<Problem>): ConfigError => {
   const lines = problems.slice(0, problemsMax).map((problem) => `${problem.path}: ${problem.text}`)
   const more = problems.length - lines.length

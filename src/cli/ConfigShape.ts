@@ -155,6 +155,7 @@ const found = (value: unknown): string =>
 
 const hint = (meant: string | undefined) => meant === undefined ? "" : `; did you mean ${shown(meant)}?`
 
+/** What was expected and what is there; `meant` is what may have been meant. */
 export const mismatch = (path: string, expected: string, value: unknown, meant?: string): Problem => ({
   path,
   text: `expected ${expected}, found ${found(value)}${hint(meant)}`

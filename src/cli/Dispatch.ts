@@ -46,6 +46,7 @@ const exitOnSecondSignal = () => {
 
 const isUntilStopped = (mode: Mode) => mode._tag === "command" ? mode.untilStopped : mode._tag === "proxy"
 
+/** Takes over signals and the exit code of the process. */
 export const dispatch = (mode: Mode): void => {
   exitOnSecondSignal()
   const trouble = sqliteTrouble()

@@ -12,6 +12,7 @@ import { costEstimate, type Tokens } from "./CostEstimate.js"
 import { ExitCode } from "./ExitCode.js"
 import type { OptimizeMode } from "./Mode.js"
 
+/** Prints the plan of the run, and ends with success. */
 export const dryRun = (mode: OptimizeMode, config: RunConfig, resources: ResourceValues) => {
   const plan = planOf(mode, config, resources)
   return Effect.as(

@@ -21,24 +21,28 @@ export interface Given {
 const wrong = (given: Given, expected: string) =>
   new Mistake(`${given.source}: ${expected}, found ${shown(given.text)}`)
 
+/** By the words of `switchWords`. */
 export const readSwitch = (given: Given): boolean => {
   const value = switchWords.get(given.text.trim().toLowerCase())
   if (value === undefined) throw wrong(given, "expected 1, true, yes or on, or 0, false, no or off")
   return value
 }
 
+/** Any text that a file may be called. */
 export const readPath = (given: Given): string => {
   if (given.text === "") throw wrong(given, "expected a path")
   if (given.text.includes("\0")) throw wrong(given, "expected a path without NUL characters")
   return given.text
 }
 
+/** The URL as it was written, once it is known to be the base URL of a server. */
 export const readUrl = (given: Given): string => {
   const parsed = parseUpstream(given.text)
   if (typeof parsed === "string") throw new Mistake(`${given.source}: ${parsed}`)
   return given.text
 }
 
+/** Within the bounds of its flag. */
 export const readInteger = (given: Given): number => {
   const kind = given.flag.value
   if (kind.kind !== "integer") throw new TypeError(`${given.flag.name} is no number`)
@@ -89,6 +93,7 @@ export const readTime = (given: Given, nowMs: number): number => {
   return ms
 }
 
+/** A host or address with a port, an IPv6 address in brackets. */
 export const readBind = (given: Given): Bind => {
   const [, bracketed, plain, port = ""] = /^(?:\[([^\]]*)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(given.text) ?? []
   const host = bracketed ?? plain
@@ -99,6 +104,7 @@ export const readBind = (given: Given): Bind => {
   return { host, port: Number(port) }
 }
 
+/** A model of a known provider. */
 export const readModel = (given: Given): ModelRef => {
   const model = modelRefOf(given.text)
   if (model === null) throw wrong(given, "expected provider/model such as openai/gpt-4o-mini")

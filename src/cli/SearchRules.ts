@@ -145,6 +145,7 @@ const unscoredProblems = (config: RunConfig): ReadonlyArray<Problem> =>
     }]
   })
 
+/** All examples of a config, each with its path. */
 export const examplesOf = (config: RunConfig): ReadonlyArray<readonly [path: string, example: Example]> =>
   (["optimize", "validate"] as const).flatMap((key) =>
     config[key].map((example, index) => [pathOf(pathOf("$", key), index), example] as const)

@@ -46,6 +46,7 @@ export const answerHeaders = [
   ["cross-origin-resource-policy", "same-origin"]
 ] as const
 
+/** Decides by the head of a request alone, and says who asks. */
 export class Access {
   private readonly tokenHash: Buffer | null
   private readonly hosts: ReadonlySet<string>

@@ -25,6 +25,7 @@ export interface DashboardOptions extends AccessOptions {
   readonly stream?: LiveStreamLimits
 }
 
+/** The dashboard as a handler of requests, for the port of a proxy or one of its own. */
 export class Dashboard extends Context.Tag("tau/dashboard/Dashboard")<Dashboard, {
   /** Answers a request whose path begins with `/dashboard/`; everything else is not found. */
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void

@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net"
 import { listenFailure } from "../http/ListenFailure.js"
 import { Dashboard } from "./Dashboard.js"
 
+/** The port could not be listened at; the detail says why. */
 export class DashboardStartError extends Schema.TaggedError<DashboardStartError>()("DashboardStartError", {
   detail: Schema.String
 }) {

@@ -10,6 +10,7 @@ export interface LiveStreamLimits {
 
 export const defaultStreamLimits: LiveStreamLimits = { listenersMax: 256, unreadBytesMax: 256 * 1024 }
 
+/** Sends events to whoever listens, numbered from 1. */
 export class LiveStream {
   private readonly listeners = new Set<ServerResponse>()
   private lastId = 0

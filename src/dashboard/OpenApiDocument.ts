@@ -7,6 +7,7 @@ const replaced = new Set(["HttpApiDecodeError", "Issue", "PropertyKey"])
 
 let made: OpenApi.OpenAPISpec | undefined
 
+/** Made once, when it is first asked for. */
 export const openApiDocument = (): OpenApi.OpenAPISpec => made ??= make()
 
 const make = (): OpenApi.OpenAPISpec => {

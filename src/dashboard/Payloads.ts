@@ -22,6 +22,7 @@ export const Training = Schema.Struct({
 }).annotations({ identifier: "Training" })
 export type Training = typeof Training.Type
 
+/** How the store's run stands, by the rules of `Standing.ts`. */
 export const Standing = Schema.Struct({
   health_state: Schema.Literal("healthy", "degraded", "failing", "unknown"),
   health_reason: Schema.String,
@@ -37,6 +38,7 @@ export const Standing = Schema.Struct({
 }).annotations({ identifier: "Standing" })
 export type Standing = typeof Standing.Type
 
+/** One figure; null where there is nothing to tell it by. */
 export const Widget = Schema.Struct({
   id: Schema.String,
   title: Schema.String,
@@ -45,6 +47,7 @@ export const Widget = Schema.Struct({
 }).annotations({ identifier: "Widget" })
 export type Widget = typeof Widget.Type
 
+/** What rollouts did in a stretch of time. */
 export const Bucket = Schema.Struct({
   start_unix_ms: Schema.Int,
   end_unix_ms: Schema.Int,
@@ -99,6 +102,7 @@ export const Snapshot = Schema.Struct({
 }).annotations({ identifier: "Snapshot" })
 export type Snapshot = typeof Snapshot.Type
 
+/** What an operator may ask for; `refresh` changes nothing. */
 export const Action = Schema.Literal("pause", "resume", "refresh")
 export type Action = typeof Action.Type
 

@@ -8,6 +8,7 @@ const problem = <Code extends string>(status: number, code: Code) =>
     error: Schema.Struct({ code: Schema.Literal(code), message: Schema.String })
   }).annotations(HttpApiSchema.annotations({ status }))
 
+/** Each kind with its HTTP status and the code in its body. */
 export const problems = {
   badRequest: problem(400, "dashboard_bad_request"),
   unauthorized: problem(401, "dashboard_unauthorized"),

@@ -19,6 +19,7 @@ export interface Facts {
 /** So many failed attempts in a row are no accident. */
 const failingStreak = 3
 
+/** Health, and whether a rollout may be made: `pass` only where all is well and nobody paused the run. */
 export const standingOf = (facts: Facts): Standing => {
   const { audited, failureStreak, processed, queueDepth, standing } = facts
   const run = standing?.run ?? null
@@ -65,6 +66,7 @@ const judged = (
 /** The run that the figures are of need not be the one of the status file: an unfinished one comes before those after it. */
 const whoseOf = (run: StandingRun | null): string => run === null ? "" : ` of ${run.id}`
 
+/** All that fire; one that says so when none does. */
 export const alertsOf = (facts: Facts): ReadonlyArray<Alert> => {
   const { failureStreak, queueDepth, standing, training } = facts
   const run = standing?.run ?? null

@@ -9,8 +9,10 @@ export interface Window {
   readonly buckets: number
 }
 
+/** Unix milliseconds at which the first bucket begins. */
 export const startOf = ({ bucketMs, buckets, endMs }: Window): number => endMs - bucketMs * buckets
 
+/** The buckets of the window, the oldest first. What happened at the very end of one belongs to it. */
 export const bucketsOf = (
   { attempts, endings, waiting }: Pick<Activity, "attempts" | "endings" | "waiting">,
   window: Window

@@ -1,5 +1,6 @@
 /** The ids of attempts, `<rollout>:attempt-<n>`, written and read; and those of the rollouts that reflections are recorded under. */
 
+/** The id of the n-th attempt of a rollout, from 1. */
 export const attemptName = (rolloutId: string, n: number): string => `${rolloutId}:attempt-${n}`
 
 /** The rollout whose attempt an id names; null when it names none. */

@@ -3,6 +3,7 @@
  * Lightning have a longer one, `/proxy/rollout/<id>/attempt/<id>/mode/<mode>/openai`, which is read as well.
  */
 
+/** The prefix of a call of this attempt, without a trailing slash; ids may hold any characters. */
 export const prefixOf = (rolloutId: string, attemptId: string): string =>
   `/rollout/${encodeURIComponent(rolloutId)}/attempt/${encodeURIComponent(attemptId)}`
 

@@ -7,8 +7,10 @@ export const runStates = ["running", "paused", "completed", "failed", "cancelled
 /** What the store says of a run: an unfinished one is `running` or `paused` there also when nothing works on it. */
 export type RunState = typeof runStates[number]
 
+/** States that a run may still leave. */
 export const unfinishedStates = ["running", "paused"] as const satisfies ReadonlyArray<RunState>
 
+/** Whether the store has the run for one that goes on, whatever works on it. */
 export const isUnfinished = ({ state }: { readonly state: RunState }): boolean =>
   (unfinishedStates as ReadonlyArray<RunState>).includes(state)
 
@@ -55,6 +57,7 @@ const attemptMoves: Readonly<Record<AttemptStatus, ReadonlyArray<AttemptStatus>>
   timeout: []
 }
 
+/** As of a rollout: a move to the same status is always allowed. */
 export const canMoveAttempt = (from: AttemptStatus, to: AttemptStatus): boolean =>
   from === to || attemptMoves[from].includes(to)
 

@@ -2,6 +2,7 @@
 import * as Schema from "effect/Schema"
 import { atLeastZero, optional, positive, share, upTo, whole, withDefault } from "./configKeys.js"
 
+/** How a run looks for better texts; `evaluate` looks for none. */
 export const Algorithm = Schema.Literal("evaluate", "apo", "gepa", "rgepa")
 export type Algorithm = typeof Algorithm.Type
 

@@ -9,6 +9,7 @@ const found = {
   flags: optional(Schema.NonEmptyString, "Flags of `matching`, among i, m, s and u")
 }
 
+/** Which text of a request is meant. Of the three ways to find one exactly one is given, which the config's rules check. */
 export const RewriteWhere = Schema.Union(
   Schema.Struct({ kind: Schema.Literal("system"), ...found }),
   Schema.Struct({ kind: Schema.Literal("instructions"), ...found }),
@@ -24,6 +25,7 @@ export type RewriteWhere = typeof RewriteWhere.Type
 /** The three ways to find a text, of which a place has exactly one. */
 export const waysToFind = ["equal", "containing", "matching"] as const
 
+/** One entry of a config's `rewrite`. */
 export const RewriteRule = Schema.Struct({
   component: Schema.propertySignature(Schema.NonEmptyString).annotations({
     description: "The resource whose text is put there"

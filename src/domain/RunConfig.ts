@@ -18,6 +18,7 @@ const wait = upTo(Math.floor(timerMsMax / 1_000), "seconds")
 const Argv = Schema.NonEmptyArray(Schema.NonEmptyString)
 const Strings = Schema.Record({ key: Schema.String, value: Schema.String })
 
+/** The model itself is the agent: one request for each attempt. */
 export const ChatExecutorConfig = Schema.Struct({
   kind: Schema.Literal("chat"),
   user: optional(
@@ -38,6 +39,7 @@ export const ChatExecutorConfig = Schema.Struct({
   )
 })
 
+/** The agent is a program, started anew for each attempt. */
 export const CommandExecutorConfig = Schema.Struct({
   kind: Schema.Literal("command"),
   command: Schema.propertySignature(Argv).annotations({
@@ -65,6 +67,7 @@ const HttpHeaders = optional(
   "More headers of the request; no place for secrets, for a config is plain text"
 )
 
+/** The agent is a server that is asked once for each attempt. */
 export const HttpExecutorConfig = Schema.Struct({
   kind: Schema.Literal("http"),
   url: Schema.propertySignature(Schema.NonEmptyString).annotations({
@@ -139,6 +142,7 @@ const Scale = Schema.Tuple(Schema.Finite, Schema.Finite).pipe(
   })
 )
 
+/** The scorer that asks a model. */
 export const JudgeScorerConfig = Schema.Struct({
   kind: Schema.Literal("judge"),
   ...rated,

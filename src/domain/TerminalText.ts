@@ -37,6 +37,7 @@ const ascii = /^[\u0000-\u007F]*$/
 const columnsOf = (character: string): number =>
   character <= "\u007F" ? 1 : wide.test(character) ? 2 : narrow.test(character) ? 0 : 1
 
+/** Columns that a text of one line takes. */
 export const widthOf = (text: string): number => {
   if (ascii.test(text)) return text.length
   let width = 0
@@ -57,6 +58,7 @@ export const cut = (text: string, columns: number): string => {
   return `${kept}…`
 }
 
+/** Filled with blanks to so many columns; a wider text stays as it is. */
 export const pad = (text: string, columns: number, align: "left" | "right"): string => {
   const space = " ".repeat(Math.max(0, columns - widthOf(text)))
   return align === "left" ? text + space : space + text

@@ -1,6 +1,7 @@
 /** The kinds of keys that a config is made of. */
 import * as Schema from "effect/Schema"
 
+/** A whole number greater than 0; `what` it counts is what an error says. */
 export const positive = (what: string) =>
   Schema.Number.pipe(
     Schema.filter((value) => Number.isSafeInteger(value) && value > 0, {
@@ -16,12 +17,15 @@ export const upTo = (max: number, what: string, min = 1) =>
     })
   )
 
+/** A finite number of 0 or more, such as a weight. */
 export const atLeastZero = (what: string) =>
   Schema.Finite.pipe(Schema.filter((value) => value >= 0, { description: `a ${what} of 0 or more` }))
 
+/** A key that may be left out, with what it is then; `undefined` is no value. The description is its row in the docs. */
 export const withDefault = <A, I>(schema: Schema.Schema<A, I>, value: A, description: string) =>
   Schema.optionalWith(schema, { default: () => value, exact: true }).annotations({ description })
 
+/** A key that may be left out, and is then missing in what is decoded. */
 export const optional = <A, I>(schema: Schema.Schema<A, I>, description: string) =>
   Schema.optionalWith(schema, { exact: true }).annotations({ description })
 

@@ -56,6 +56,7 @@ export const reportJson = (kind: ReportKind, head: ReportHead, metrics: Metrics,
   ...publicationOf(head.runId, kind, head.generatedAtMs, head.retention)
 })
 
+/** A baseline or trained report as its file has it. `source` says where its figures come from. */
 export const benchmarkReportJson = (
   { cases, checkpoint, head, inputs, kind }: Omit<BenchmarkReport, "metrics">,
   source: Record<string, unknown>
@@ -67,6 +68,7 @@ export const benchmarkReportJson = (
     cases: outcomesJson(cases)
   })
 
+/** The group `inputs` of a report. */
 export const inputsJson = (inputs: FrozenInputs) => ({
   fixture_path: inputs.fixturePath,
   fixture_sha256: inputs.fixtureSha256,

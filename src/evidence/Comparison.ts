@@ -52,6 +52,10 @@ export interface Comparison {
   readonly differences: ReadonlyArray<number>
 }
 
+/**
+ * Compares case by case where both have the same cases, each with as many episodes; else, or if told to, episode by episode. Throws
+ * `SampleInvalid` for samples that nothing can be said of.
+ */
 export const compare = (
   baseline: ReadonlyArray<CaseOutcome>,
   trained: ReadonlyArray<CaseOutcome>,

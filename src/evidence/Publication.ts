@@ -15,6 +15,7 @@ export const runIdPattern = /^m24-[a-z0-9-]+$/
 /** The folder that holds every published report, and outside of which no command of this kind touches anything. */
 export const reportsRoot = ".tau/reports"
 
+/** Where a report is published, from the root folder. */
 export const reportPathOf = (runId: string, kind: ReportKind): string =>
   `${reportsRoot}/m24/${runId}/m24-benchmark-report-${kind}.json`
 
@@ -30,6 +31,7 @@ export const monthOf = (ms: number): string => new Date(ms).toISOString().slice(
 
 const dayMs = 86_400_000
 
+/** Unix milliseconds, so many times 24 hours later. */
 export const daysAfter = (ms: number, days: number): number => ms + days * dayMs
 
 export interface Retention {

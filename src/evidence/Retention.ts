@@ -12,6 +12,7 @@ import { Fields } from "./Fields.js"
 import { daysAfter, reportsRoot, retentionPolicies } from "./Publication.js"
 import { reportProblems } from "./ReportRules.js"
 
+/** A report, or the folder of the reports, that is left as it was, and why. */
 export class RetentionError extends Schema.TaggedError<RetentionError>()("RetentionError", {
   file: Schema.String,
   detail: Schema.String

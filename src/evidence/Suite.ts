@@ -27,6 +27,7 @@ export type ReadSuite =
 
 const versionedId = /^([A-Za-z0-9][A-Za-z0-9._-]*?)[-._@]v?(\d+(?:\.\d+)*)$/
 
+/** A suite, or everything that is wrong with it. */
 export const readSuite = (value: unknown): ReadSuite => {
   const fields = Fields.of(value)
   const suiteId = fields.text("suite_id", versionedId, "an id that ends in its version, such as sums-v1") ?? ""

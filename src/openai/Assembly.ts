@@ -35,6 +35,7 @@ const parsedTogether = 64
 /** Of fewer events it is not worth it to find out how they are alike. */
 const likeMin = 8
 
+/** What is read of one stream; an assembler makes one for each. */
 export class Assembly {
   private error: ReportedError | null = null
   private unreadable = 0

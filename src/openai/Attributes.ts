@@ -88,6 +88,7 @@ const quoted: ReadonlyMap<GenAiName, string> = new Map(
   Object.values(GenAi).map((name) => [name, `${JSON.stringify(name)}:`])
 )
 
+/** Sets what the request says. Of a body that is no JSON object, nothing. */
 export const describeRequest = (attributes: Attributes, request: unknown): void => {
   const stop = at(request, "stop") ?? at(request, "stop_sequences")
   const format = at(request, "response_format", "type") ?? at(request, "text", "format", "type") ??
@@ -117,6 +118,7 @@ export const describeRequest = (attributes: Attributes, request: unknown): void 
   if (typeof format === "string") attributes.set(GenAi.outputType, format.startsWith("json") ? "json" : "text")
 }
 
+/** Sets what the answer says, and what it used. */
 export const describeResponse = (attributes: Attributes, response: unknown, usage: Usage): void => {
   const hasLogprobs = listAt(response, "choices").some((choice) => isObject(at(choice, "logprobs"))) ||
     listAt(response, "output").some((item) =>

@@ -20,6 +20,7 @@ const script = new Script(`{
   for (const pattern of patterns) text = text.replace(pattern, (match) => match === "" ? match : (count += 1, mark))
 }`)
 
+/** Replaces what any of the patterns matches. The constructor throws where one is no regular expression. */
 export class BoundedPatterns {
   private readonly context: { patterns: ReadonlyArray<RegExp>; text: string; count: number; mark: string }
 

@@ -5,6 +5,7 @@ import { type Pattern, searchMsMax, SearchTimedOut } from "./BoundedPatterns.js"
 // The engine checks for termination whenever it backtracks, so the limit holds for patterns such as `^(a+)+$`.
 const script = new Script("match = pattern.exec(text)")
 
+/** Finds one pattern in one text after another. The constructor throws where it is no regular expression. */
 export class BoundedSearch {
   private readonly context: { readonly pattern: RegExp; text: string; match: RegExpExecArray | null }
 

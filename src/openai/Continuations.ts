@@ -25,6 +25,7 @@ const nothing: Said = { before: undefined, added: [], isWhole: true }
 
 const changing = /\/conversations(?:\/([^/?]+)\/items)?\/?(?:\?.*)?$/s
 
+/** Whether a call made a conversation that the server keeps, or put items into one. */
 export const changesConversation = (method: string, path: string): boolean => method === "POST" && changing.test(path)
 
 const messagesOf = (said: Said | undefined): ReadonlyArray<Message> => {
@@ -33,6 +34,7 @@ const messagesOf = (said: Said | undefined): ReadonlyArray<Message> => {
   return added.toReversed().flat()
 }
 
+/** The calls of one attempt, and what was said when each was over. */
 export class Continuations {
   private readonly byResponse = new Map<string, Said>()
   private readonly byConversation = new Map<string, Said>()

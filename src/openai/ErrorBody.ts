@@ -8,6 +8,7 @@ export interface ErrorBody {
   }
 }
 
+/** Of the type `proxy_error` unless told otherwise. */
 export const errorBody = (
   message: string,
   { code = null, param = null, type = "proxy_error" }: {

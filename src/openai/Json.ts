@@ -4,6 +4,7 @@ import { backslash, isSpace, listCloses, listOpens, objectCloses, objectOpens, q
 
 export type JsonObject = { readonly [key: string]: unknown }
 
+/** Neither null nor a list. */
 export const isObject = (value: unknown): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
@@ -118,6 +119,7 @@ export const at = (value: unknown, first: Key, second?: Key, third?: Key): unkno
   return third === undefined ? two : child(two, third)
 }
 
+/** The list there; an empty one where there is none. */
 export const listAt = (value: unknown, first: Key, second?: Key, third?: Key): ReadonlyArray<unknown> => {
   const found = at(value, first, second, third)
   return Array.isArray(found) ? found : none
@@ -125,6 +127,7 @@ export const listAt = (value: unknown, first: Key, second?: Key, third?: Key): R
 
 const none: ReadonlyArray<unknown> = []
 
+/** The text there; null where there is none, or an empty one. */
 export const textAt = (value: unknown, first: Key, second?: Key, third?: Key): string | null => {
   const found = at(value, first, second, third)
   return typeof found === "string" && found !== "" ? found : null

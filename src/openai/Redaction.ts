@@ -22,6 +22,7 @@ export interface RedactionRules {
   readonly headers: ReadonlyArray<string>
 }
 
+/** What is taken out unless told otherwise: whatever looks like a key. */
 export const defaultRules: RedactionRules = { defaults: true, patterns: [], jsonPaths: [], headers: [] }
 
 export interface RedactedBody {
@@ -35,6 +36,7 @@ export interface RedactedBody {
 
 const empty = new Uint8Array(0)
 
+/** Takes out what its rules name. Made once: compiling its patterns takes a while. */
 export class Redactor {
   private readonly paths: ReadonlyArray<JsonPath>
   private readonly isActive: boolean

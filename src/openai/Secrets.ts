@@ -82,6 +82,7 @@ const cleaners: ReadonlyArray<readonly [literal: string, clean: Cleaner]> = [
   ["eyJ", withoutWebTokens]
 ]
 
+/** Stands where a secret was. */
 export const redacted = "[REDACTED]"
 
 export interface Cleaned {

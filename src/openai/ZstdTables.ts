@@ -3,6 +3,7 @@
 /** The bytes are not what the format allows. */
 export class ZstdError extends Error {}
 
+/** Throws `ZstdError`. */
 export const corrupt = (what: string): never => {
   throw new ZstdError(what)
 }

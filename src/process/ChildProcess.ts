@@ -58,6 +58,7 @@ export class SpawnFailed extends Schema.TaggedError<SpawnFailed>()("SpawnFailed"
   }
 }
 
+/** It ran for longer than its limit. Its group has been stopped. */
 export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", {
   limitMs: Schema.Number,
   stderrTail: Schema.String
@@ -67,6 +68,7 @@ export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", {
   }
 }
 
+/** It printed more than is kept. Its group has been stopped. */
 export class OutputTooLarge extends Schema.TaggedError<OutputTooLarge>()("OutputTooLarge", {
   limitBytes: Schema.Number,
   stderrTail: Schema.String

@@ -75,6 +75,7 @@ export const watchFolder = (folder: string): void => {
   pipe?.write(`made ${folder}\n`)
 }
 
+/** The folder is gone, or somebody else's to remove. */
 export const releaseFolder = (folder: string): void => {
   if (folders.delete(folder)) pipe?.write(`removed ${folder}\n`)
 }

@@ -12,6 +12,7 @@ import { SpanStore } from "../store/SpanStore.js"
 import type { StoreError } from "../store/StoreError.js"
 import { type Exchange, reasonCodesOf } from "./SafetySignals.js"
 
+/** A scorer that fines what the policy names, or rejects it. Fails with `ScoringFailed` where the calls cannot be read. */
 export const layer = (policy: SafetyRewardConfig): Layer.Layer<Scorer, never, Scorer | SpanStore> =>
   Layer.effect(
     Scorer,

@@ -18,6 +18,7 @@ export interface Detector {
   readonly pattern: RegExp
 }
 
+/** What is looked for, besides a copy of the system prompt. */
 export const detectors: ReadonlyArray<Detector> = [
   {
     reasonCode: "prompt_injection.ignore_instructions",
@@ -48,6 +49,7 @@ export const detectors: ReadonlyArray<Detector> = [
   { reasonCode: "secret_leak.private_key", looksIn: "both", pattern: /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/ }
 ]
 
+/** The reason code of a system prompt that comes back as a copy. */
 export const exfiltration = "prompt_injection.system_prompt_exfiltration"
 
 /** So many characters of the system prompt in one piece are a copy, no coincidence of words. */

@@ -15,8 +15,10 @@ export interface Refused {
 /** Longest feedback kept, in UTF-16 units; the rest is cut off. */
 export const feedbackCharsMax = 2000
 
+/** Full marks, which need no words. */
 export const hit: Verdict = { value: 1, feedback: null }
 
+/** Nothing, and why. */
 export const miss = (feedback: string): Verdict => ({ value: 0, feedback: clip(feedback, feedbackCharsMax) })
 
 /** What `readVerdict` reads, in words. */

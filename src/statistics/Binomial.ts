@@ -1,6 +1,7 @@
 /** The binomial distribution: k successes in n draws of probability p. */
 import { incompleteBeta, logGamma } from "./Gamma.js"
 
+/** P(K = k). */
 export const binomialMass = (k: number, n: number, p: number): number => {
   if (k < 0 || k > n) return 0
   if (p === 0) return k === 0 ? 1 : 0

@@ -13,6 +13,7 @@ export const sum = (values: ReadonlyArray<number>): number => {
   return total + lost
 }
 
+/** Throws `SampleInvalid` for an empty sample, and for numbers that are not finite. */
 export const mean = (sample: ReadonlyArray<number>): number => {
   checkSample(sample)
   return sum(sample) / sample.length

@@ -1,6 +1,7 @@
 /** The standard normal distribution. */
 import { erfc } from "./Gamma.js"
 
+/** P(Z ≤ x). */
 export const normalCdf = (x: number): number => erfc(-x / Math.SQRT2) / 2
 
 /** The value below which the share p lies; infinite for 0 and 1. A rational start (Abramowitz, Stegun 26.2.23), then Halley. */

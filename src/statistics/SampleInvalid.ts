@@ -13,10 +13,12 @@ export const checkSample = (sample: ReadonlyArray<number>, name = "sample"): voi
   }
 }
 
+/** Refuses all but what lies between 0 and 1, both excluded. */
 export const checkProbability = (value: number, name: string): void => {
   if (!(value > 0 && value < 1)) throw new SampleInvalid(`${name}: expected a number between 0 and 1, found ${value}`)
 }
 
+/** Refuses all but whole numbers from `min` on. */
 export const checkCount = (value: number, name: string, min = 0): void => {
   if (!Number.isSafeInteger(value) || value < min) {
     throw new SampleInvalid(`${name}: expected a whole number of ${min} or more, found ${value}`)

@@ -2,6 +2,7 @@
 import { incompleteBeta, logGamma } from "./Gamma.js"
 import { normalCdf, normalQuantile } from "./Normal.js"
 
+/** P(T ≤ t) on `df` degrees of freedom, which need not be whole. */
 export const studentTCdf = (t: number, df: number): number => {
   const square = t * t
   const tail = incompleteBeta(df / (df + square), df / 2, 0.5, square / (df + square)) / 2

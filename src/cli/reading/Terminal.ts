@@ -19,6 +19,7 @@ const colours = stream.isTTY && (process.env["NO_COLOR"] ?? "") === "" && proces
 /** No narrower than ids and figures need, no wider than eyes can follow. */
 export const columns = Math.min(Math.max(stream.isTTY ? stream.columns || 80 : 80, 60), 160)
 
+/** The text in a colour, where the reader can see it. */
 export const paint = (colour: Colour | null, text: string): string => {
   if (!colours || colour === null || text === "") return text
   const [on, off] = codes[colour]
@@ -71,4 +72,5 @@ const statusColours: Readonly<Record<string, Colour>> = {
   requeuing: "warn"
 }
 
+/** Of any status of a run, a rollout, an attempt, a worker or a call; null for one that says nothing special. */
 export const colourOf = (status: string): Colour | null => statusColours[status] ?? null

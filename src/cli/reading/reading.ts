@@ -83,6 +83,7 @@ export const runOf = (
     ? Effect.map(Effect.flatMap(RunReader, ({ latest }) => latest), Option.getOrNull)
     : runNamed(runId, storePath)
 
+/** One object with the version of its schema, indented; success as the exit code. */
 export const printJson = (value: object): Effect.Effect<number> =>
   Effect.as(write(`${safeJson({ schema_version: 1, ...value }, 2)}\n`), 0)
 

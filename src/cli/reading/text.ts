@@ -12,9 +12,11 @@ export const ago = (ms: number, nowMs: number): string => {
   return `${Math.floor(seconds / 86_400)} days ago`
 }
 
+/** How long that was; nothing while it goes on. */
 export const took = (fromMs: number, toMs: number | null): string =>
   toMs === null ? "" : elapsed(Math.max(0, toMs - fromMs))
 
+/** A score with three decimals; nothing where there is none. */
 export const points = (score: number | null): string => score === null ? "" : score.toFixed(3)
 
 /** `120 → 45`: tokens in and out. */

@@ -16,6 +16,7 @@ export interface VersionScore {
   readonly meanScore: number | null
 }
 
+/** One for each mode that runs used the version in. */
 export const scoresOf = (version: number) =>
   Effect.map(
     Effect.flatMap(RunReader, (runs) => runs.resultsOfVersion(version)),

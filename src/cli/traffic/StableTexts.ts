@@ -41,6 +41,7 @@ interface Counted {
   calls: number
 }
 
+/** Call after call is added; what was found is asked for at the end. */
 export class StableTexts {
   calls = 0
   private readonly places = new Map<string, { readonly first: SeenText; readonly texts: Map<string, Counted> }>()

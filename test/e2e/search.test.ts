@@ -215,7 +215,7 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
         yield* Effect.scoped(Effect.gen(function*() {
           const command = yield* startSearch(folder, config(4))
           yield* eventually(
-            `${wanted} rollouts: ${command.stderr()}`,
+            () => `${wanted} rollouts: ${command.stderr()}`,
             Effect.sync(() => finishedIn(folder) >= wanted || command.process.exitCode !== null ? true : undefined)
           )
           command.process.kill("SIGKILL")

@@ -56,6 +56,6 @@ export const tau = (cwd: string, args: ReadonlyArray<string>, env: Readonly<Reco
 /** The first match of the pattern's group in what the command prints. */
 export const printed = (command: RunningCommand, pattern: RegExp) =>
   eventually(
-    `${pattern} on stdout; stderr: ${command.stderr()}`,
+    () => `${pattern} on stdout; stderr: ${command.stderr()}`,
     Effect.sync(() => pattern.exec(command.stdout())?.[1])
   )

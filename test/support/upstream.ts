@@ -25,14 +25,19 @@ export const withBody =
     request.on("end", () => answer(Buffer.concat(chunks), request, response))
   }
 
-/** Polls until the value is there, for at most half a minute of real time: a busy machine takes long to start a process. */
-export const eventually = <A, E, R>(what: string, read: Effect.Effect<A | undefined, E, R>) =>
+/**
+ * Polls until the value is there, for at most half a minute of real time: a busy machine takes long to start a process. What was waited
+ * for may be told by what is known at the end of it.
+ */
+export const eventually = <A, E, R>(what: string | (() => string), read: Effect.Effect<A | undefined, E, R>) =>
   Effect.gen(function*() {
     const deadline = performance.now() + 30_000
     for (;;) {
       const value = yield* read
       if (value !== undefined) return value
-      if (performance.now() > deadline) return yield* Effect.dieMessage(`never happened: ${what}`)
+      if (performance.now() > deadline) {
+        return yield* Effect.dieMessage(`never happened: ${typeof what === "string" ? what : what()}`)
+      }
       yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 10)))
     }
   })

@@ -97,6 +97,16 @@ const startCapture = Effect.fnUntraced(function*(folder: string, upstream: strin
   return { proxy, base: yield* printed(proxy, /OPENAI_BASE_URL=(\S+)/) }
 })
 
+/** Waits until a proxy has so many calls under way. */
+const callsUnderWay = (base: string, count: number) =>
+  eventually(
+    `${count} calls under way`,
+    Effect.promise(async () => {
+      const health = await fetch(`${base.replace(/\/v1$/, "")}/training/proxy/health`)
+      return (await health.text()).includes(`"calls_under_way":${count},`) ? true : undefined
+    })
+  )
+
 /** Where nobody listens: a call is answered with 502. */
 const nowhere = "http://127.0.0.1:9"
 
@@ -285,12 +295,7 @@ describe("stopping", () => {
           headers: { "content-type": "application/json" },
           body: JSON.stringify({ model: "arithmetic", messages: [{ role: "user", content: "What is 2 + 2?" }] })
         }).then((response) => response.text()))
-      const health = () =>
-        fetch(`${base.replace(/\/v1$/, "")}/training/proxy/health`).then((response) => response.text())
-      yield* eventually(
-        "three calls in flight",
-        Effect.promise(async () => (await health()).includes("\"calls_under_way\":3") ? true : undefined)
-      )
+      yield* callsUnderWay(base, 3)
       proxy.process.kill("SIGTERM")
       const answers = yield* Effect.promise(() => Promise.all(calls))
       assert.isTrue(answers.every((answer) => answer.includes("choices")))
@@ -315,7 +320,8 @@ describe("stopping", () => {
         const calls = proxies.map(({ base }) =>
           fetch(`${base}/models`).then((response) => response.text()).catch(() => "broken off")
         )
-        yield* Effect.sleep("500 millis")
+        // Each is answered with 502, and waits for its commit.
+        for (const { base } of proxies) yield* callsUnderWay(base, 1)
         for (const { proxy } of proxies) proxy.process.kill("SIGTERM")
         for (const { proxy } of proxies) {
           yield* Effect.sleep("130 millis")

@@ -84,7 +84,8 @@ describe("A client that leaves", () => {
           const span = yield* oneSpan
           assert.deepInclude({ ...span }, { state: "client_cancel", outputTokens: null })
           const silentMs = span.attributes["tau.silent_ms"] as number
-          assert.isTrue(silentMs >= 200 && silentMs <= (span.endTimeUs! - span.startTimeUs) / 1000, String(silentMs))
+          // A timer may go off within the millisecond before its time.
+          assert.isTrue(silentMs >= 199 && silentMs <= (span.endTimeUs! - span.startTimeUs) / 1000, String(silentMs))
           assert.strictEqual(yield* responseText(span), first)
         })
       )

@@ -363,8 +363,8 @@ describe("Run", () => {
             })
         },
         6,
-        // Shorter than the pause: its clock must stand still.
-        { completion_timeout_secs: 1 }
+        // Shorter than the pause: its clock must stand still. A busy machine is to come to the pause within it.
+        { completion_timeout_secs: 2 }
       ))
       yield* Deferred.await(started)
       ask(folder, "pause")
@@ -377,7 +377,7 @@ describe("Run", () => {
         "the end of what was running",
         Effect.sync(() => statusIn(folder)["succeeded"] === 2 ? true : undefined)
       )
-      yield* Effect.sleep("1200 millis")
+      yield* Effect.sleep("2100 millis")
       assert.strictEqual(executions, 2)
       ask(folder, "run")
       assert.deepInclude(yield* Fiber.join(fiber), { runState: "completed", succeeded: 6 })

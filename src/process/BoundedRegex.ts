@@ -38,8 +38,13 @@ export const regexFind = (source: string, flags: string, text: string): Effect.E
       Effect.try({
         try: () => {
           Object.assign(context, { pattern, text })
-          const match = search.runInContext(context, { timeout: limitMs }) as RegExpExecArray | null
-          return match === null ? null : { text: match[0], index: match.index }
+          try {
+            const match = search.runInContext(context, { timeout: limitMs }) as RegExpExecArray | null
+            return match === null ? null : { text: match[0], index: match.index }
+          } finally {
+            // An answer may have megabytes.
+            context.text = ""
+          }
         },
         catch: () =>
           new RegexFailed({

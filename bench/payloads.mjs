@@ -8,7 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { open } from "../dist/store/writer/Database.js"
 import { repeatingPayload, storePayload, wholePayload } from "../dist/store/writer/payloads.js"
-import { serve, serveTau } from "./candidates.mjs"
+import { median, serve, serveTau } from "./candidates.mjs"
 
 const steps = 50
 const rounds = 9
@@ -44,7 +44,6 @@ const conversation = (count, answerBytes, seed) => {
 }
 
 const sum = (values) => values.reduce((total, value) => total + value, 0)
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
 const kB = (bytes) => (bytes / 1000).toFixed(0)
 
 const throughTheProxy = async (folder) => {

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { open } from "../dist/store/writer/Database.js"
+import { median } from "./candidates.mjs"
 
 const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url))
 const rounds = 7
@@ -114,8 +115,6 @@ const milliseconds = (args) => {
   if (status !== 0) throw new Error(`tau ${args.join(" ")}: ${stderr}`)
   return performance.now() - startedAt
 }
-
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
 
 export const benchReading = (largeSpans) => {
   const folder = mkdtempSync(join(tmpdir(), "tau-bench-"))

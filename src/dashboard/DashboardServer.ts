@@ -56,6 +56,7 @@ const connectionsMax = 1024
 
 const listen = (server: Server, bind: { readonly host: string; readonly port: number }) =>
   Effect.async<void, DashboardStartError>((resume) => {
-    server.once("error", (error) => resume(new DashboardStartError({ detail: listenFailure(bind, error) })))
+    // One that listens goes on whatever becomes of a connection that it could not take.
+    server.on("error", (error) => resume(new DashboardStartError({ detail: listenFailure(bind, error) })))
     server.listen(bind.port, bind.host, () => resume(Effect.void))
   })

@@ -27,7 +27,9 @@ export interface Connection extends Member {
   readonly socket: Socket
 }
 
-export const listen = (gateway: Listener, { bind, limits, upstreamUrl }: ProxyOptions) =>
+const warnEveryMs = 60_000
+
+export const listen = (gateway: Listener, { bind, limits, upstreamUrl, warn }: ProxyOptions) =>
   Effect.async<Server, ProxyStartError>((resume) => {
     const upstream = new URL(upstreamUrl)
     // A URL leaves out the port that its scheme has anyway.
@@ -71,7 +73,14 @@ export const listen = (gateway: Listener, { bind, limits, upstreamUrl }: ProxyOp
       socket.once("close", () => gateway.connections.delete(connection))
     })
     server.on("clientError", (error: NodeJS.ErrnoException, socket) => gateway.clientError(error, socket))
-    server.once("error", (error) => resume(new ProxyStartError({ detail: listenFailure(bind, error) })))
+    let warnedAt = Number.NEGATIVE_INFINITY
+    server.on("error", (error) => {
+      resume(new ProxyStartError({ detail: listenFailure(bind, error) }))
+      // One that listens goes on: the system had no room for a connection, say, and its client may try again.
+      if (!server.listening || performance.now() - warnedAt < warnEveryMs) return
+      warnedAt = performance.now()
+      warn(`tau: warning: a connection could not be taken: ${error.message}`)
+    })
     server.listen(bind.port, bind.host, () => resume(Effect.succeed(server)))
   })
 

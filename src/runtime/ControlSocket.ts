@@ -134,7 +134,8 @@ const listen = (path: string, onConnection: (socket: Socket) => void): Effect.Ef
   Effect.async((resume) => {
     const server = createServer(onConnection)
     server.maxConnections = connectionsMax
-    server.once("error", (error) => resume(Effect.fail(describe(error))))
+    // One that listens goes on whatever becomes of a connection that it could not take.
+    server.on("error", (error) => resume(Effect.fail(describe(error))))
     server.listen(path, () => resume(Effect.succeed(server)))
     try {
       // It is bound by now, and nobody has been let in yet.

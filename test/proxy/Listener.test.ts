@@ -6,7 +6,7 @@ import { createServer } from "node:http"
 import { type AddressInfo, connect } from "node:net"
 import { join } from "node:path"
 import type { UnderWay } from "../../src/proxy/CallClock.js"
-import { type Connection, type Listener, stop } from "../../src/proxy/Listener.js"
+import { type Connection, listen, type Listener, stop } from "../../src/proxy/Listener.js"
 import { Members } from "../../src/proxy/Members.js"
 import { defaultLimits, type ProxyOptions } from "../../src/proxy/ProxyOptions.js"
 import { proxyAt } from "../support/proxy.js"
@@ -41,6 +41,30 @@ const unread = Effect.acquireRelease(
 
 const options = (shutdownGraceMs: number) =>
   ({ limits: { ...defaultLimits, shutdownGraceMs }, warn: () => {} }) as unknown as ProxyOptions
+
+describe("A proxy that listens", () => {
+  it.scopedLive("goes on when the system has no room for a connection, and says so once in a while", () =>
+    Effect.gen(function*() {
+      const warnings: Array<string> = []
+      const gateway = {
+        connections: new Members<Connection>(),
+        underWay: new Members<UnderWay>()
+      } as unknown as Listener
+      const { port } = new URL(yield* upstream(() => {}))
+      const listenTo = (port: number) =>
+        listen(gateway, {
+          bind: { host: "127.0.0.1", port },
+          limits: defaultLimits,
+          upstreamUrl: "http://127.0.0.1:1/v1",
+          warn: (message: string) => void warnings.push(message)
+        } as unknown as ProxyOptions)
+      const server = yield* Effect.acquireRelease(listenTo(0), (server) => Effect.sync(() => server.close()))
+      for (let n = 0; n < 3; n++) server.emit("error", new Error("accept ENOBUFS"))
+      assert.deepStrictEqual(warnings, ["tau: warning: a connection could not be taken: accept ENOBUFS"])
+      assert.isTrue(server.listening)
+      assert.include((yield* Effect.flip(listenTo(Number(port)))).message, port)
+    }))
+})
 
 describe("A proxy that stops", () => {
   it.scopedLive("lets an answer leave that is over for it, though not for its client", () =>

@@ -4,6 +4,7 @@ import * as Schema from "effect/Schema"
 import { dirname, resolve } from "node:path"
 import { parseJson } from "../domain/JsonText.js"
 import { RunConfig } from "../domain/RunConfig.js"
+import { isObject } from "../openai/Json.js"
 import { ConfigError } from "./CliError.js"
 import { ruleProblems } from "./ConfigRules.js"
 import type { Problem } from "./ConfigShape.js"
@@ -76,10 +77,10 @@ const parseConfig = (text: string): Parsed | Invalid => {
     const hint = /^\s*[{/]/.test(text) ? "" : "; a config is JSON"
     return invalid({ path: `line ${json.line}, column ${json.column}`, text: `${json.text}${hint}` })
   }
-  if (typeof json.value !== "object" || json.value === null || Array.isArray(json.value)) {
+  if (!isObject(json.value)) {
     return invalid(mismatch("$", "a JSON object", json.value))
   }
-  return { _tag: "parsed", value: json.value as Record<string, unknown>, problems: json.problems }
+  return { _tag: "parsed", value: json.value, problems: json.problems }
 }
 
 const checkParsed = (parsed: Parsed, { placed, problems: unread, value }: ExamplesRead): CheckedConfig => {

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { resolve } from "node:path"
 import { parseJson } from "../domain/JsonText.js"
 import { visible } from "../domain/TerminalText.js"
+import { isObject } from "../openai/Json.js"
 import type { Problem } from "./ConfigShape.js"
 import { mismatch } from "./ConfigShape.js"
 import { readText } from "./TextFile.js"
@@ -117,7 +118,7 @@ const linesOf = (text: string, tell: Tell): ExamplesIn => {
       continue
     }
     for (const problem of json.problems) tell(`line ${index + 1}, ${problem.path}: ${problem.text}`)
-    if (typeof json.value === "object" && json.value !== null && !Array.isArray(json.value)) {
+    if (isObject(json.value)) {
       examples.push(json.value)
       lines.push(index + 1)
     } else tell(`line ${index + 1}: ${mismatch("$", "an object, an example on each line", json.value).text}`)

@@ -48,14 +48,7 @@ export const widthOf = (text: string): number => {
 /** At most so many columns, with an ellipsis where something is missing. */
 export const cut = (text: string, columns: number): string => {
   if (widthOf(text) <= columns) return text
-  let width = 0
-  let kept = ""
-  for (const character of text) {
-    width += columnsOf(character)
-    if (width > columns - 1) break
-    kept += character
-  }
-  return `${kept}…`
+  return `${text.slice(0, endOf(text, 0, columns - 1, 0))}…`
 }
 
 /** Filled with blanks to so many columns; a wider text stays as it is. */
@@ -69,7 +62,7 @@ export const wrapped = (line: string, columns: number): ReadonlyArray<string> =>
   const lines: Array<string> = []
   let from = 0
   for (;;) {
-    const end = endOf(line, from, columns)
+    const end = endOf(line, from, columns, 1)
     if (end === line.length) return [...lines, line.slice(from)]
     const space = from + line.slice(from, end + 1).lastIndexOf(" ")
     const at = space > from && space - from >= (end - from) / 2 ? space : end
@@ -78,14 +71,14 @@ export const wrapped = (line: string, columns: number): ReadonlyArray<string> =>
   }
 }
 
-/** The place behind the last character that fits into so many columns; one character always does. */
-const endOf = (line: string, from: number, columns: number): number => {
+/** The place behind the last character that fits into so many columns; the first `least` always do. */
+const endOf = (line: string, from: number, columns: number, least: 0 | 1): number => {
   let end = from
   let width = 0
   while (end < line.length) {
     const character = String.fromCodePoint(line.codePointAt(end)!)
     width += columnsOf(character)
-    if (width > columns && end > from) break
+    if (width > columns && end >= from + least) break
     end += character.length
   }
   return end

@@ -52,8 +52,9 @@ export const conversationOf = (request: unknown, answer: unknown): Conversation 
 export const jsonOfBody = (body: Uint8Array): unknown => {
   for (const coding of recordedCodings) {
     const decoded = decodeBody(body, coding)
-    const value = "bytes" in decoded ? parseJson(utf8Of(decoded.bytes)) : undefined
-    if (value === undefined || !("bytes" in decoded)) continue
+    if (!("bytes" in decoded)) continue
+    const value = parseJson(utf8Of(decoded.bytes))
+    if (value === undefined) continue
     const { buffer, byteLength, byteOffset } = decoded.bytes
     keepInputs(Buffer.from(buffer, byteOffset, byteLength), value)
     return value

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import type { Scope } from "effect/Scope"
 import type { ServerResponse } from "node:http"
 import { connect } from "node:net"
 import { setFlagsFromString } from "node:v8"
@@ -7,6 +8,7 @@ import { runInNewContext } from "node:vm"
 import { request } from "undici"
 import { Proxy } from "../../src/proxy/Proxy.js"
 import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
+import type { SpanStore } from "../../src/store/SpanStore.js"
 import { metrics } from "../support/metrics.js"
 import { attribution, finishedSpans, oneSpan, responseText, withProxy } from "../support/proxy.js"
 import { eventually, upstream, withBody } from "../support/upstream.js"
@@ -36,86 +38,83 @@ const patientUpstream = Effect.gen(function*() {
   return { url, answers }
 })
 
+/** A proxy with a place for one call, and room for one that waits for it. */
+const withOnePlace = <A, E>(
+  queueMs: number,
+  test: (answers: ReadonlyArray<ServerResponse>) => Effect.Effect<A, E, Proxy | SpanStore | Scope>
+) =>
+  Effect.flatMap(
+    patientUpstream,
+    ({ answers, url }) => withProxy(url, test(answers), limits({ callsMax: 1, queueMax: 1, queueMs }))
+  )
+
+const soonQueued = (count: number) =>
+  Effect.flatMap(Proxy, ({ health }) => soon(`${count} in the queue`, () => health().callsQueued === count))
+
+const soonUpstream = (answers: ReadonlyArray<ServerResponse>, count: number) =>
+  soon(`${count} upstream`, () => answers.length === count)
+
+const soonOver = Effect.flatMap(Proxy, ({ health }) => soon("no call under way", () => health().callsUnderWay === 0))
+
 describe("The proxy's limits", () => {
   it.scopedLive("let a call wait for a place, and refuse the one for which there is not even a place in the queue", () =>
-    Effect.gen(function*() {
-      const { answers, url } = yield* patientUpstream
-      yield* withProxy(
-        url,
-        Effect.gen(function*() {
-          const { health } = yield* Proxy
-          const first = yield* Effect.fork(get())
-          yield* soon("the first call upstream", () => answers.length === 1)
-          const second = yield* Effect.fork(get())
-          yield* soon("the second call in the queue", () => health().callsQueued === 1)
-          const third = yield* get()
-          assert.deepInclude(third, { statusCode: 503, retryAfter: "1" })
-          assert.include(third.text, "training_proxy_too_many_calls")
-          assert.strictEqual(answers.length, 1)
-          answers[0]!.end("1")
-          yield* soon("the second call upstream", () => answers.length === 2)
-          answers[1]!.end("2")
-          assert.strictEqual((yield* first).text, "1")
-          assert.strictEqual((yield* second).text, "2")
-          assert.strictEqual((yield* metrics).get("tau_requests_refused_total{reason=\"busy\"}"), 1)
-        }),
-        limits({ callsMax: 1, queueMax: 1, queueMs: 60_000 })
-      )
-    }))
+    withOnePlace(60_000, (answers) =>
+      Effect.gen(function*() {
+        const first = yield* Effect.fork(get())
+        yield* soonUpstream(answers, 1)
+        const second = yield* Effect.fork(get())
+        yield* soonQueued(1)
+        const third = yield* get()
+        assert.deepInclude(third, { statusCode: 503, retryAfter: "1" })
+        assert.include(third.text, "training_proxy_too_many_calls")
+        assert.strictEqual(answers.length, 1)
+        answers[0]!.end("1")
+        yield* soonUpstream(answers, 2)
+        answers[1]!.end("2")
+        assert.strictEqual((yield* first).text, "1")
+        assert.strictEqual((yield* second).text, "2")
+        assert.strictEqual((yield* metrics).get("tau_requests_refused_total{reason=\"busy\"}"), 1)
+      })))
 
   it.scopedLive("refuse a call that waited too long, and forget one whose client has left", () =>
-    Effect.gen(function*() {
-      const { answers, url } = yield* patientUpstream
-      yield* withProxy(
-        url,
-        Effect.gen(function*() {
-          const { health } = yield* Proxy
-          const first = yield* Effect.fork(get())
-          yield* soon("the first call upstream", () => answers.length === 1)
-          assert.strictEqual((yield* get()).statusCode, 503)
-          const leaver = new AbortController()
-          const left = yield* Effect.fork(
-            Effect.flatMap(
-              base,
-              (url) =>
-                Effect.promise(() => request(url, { signal: leaver.signal }).then(() => "answered", () => "left"))
-            )
+    withOnePlace(300, (answers) =>
+      Effect.gen(function*() {
+        const first = yield* Effect.fork(get())
+        yield* soonUpstream(answers, 1)
+        assert.strictEqual((yield* get()).statusCode, 503)
+        const leaver = new AbortController()
+        const left = yield* Effect.fork(
+          Effect.flatMap(
+            base,
+            (url) => Effect.promise(() => request(url, { signal: leaver.signal }).then(() => "answered", () => "left"))
           )
-          yield* soon("the call in the queue", () => health().callsQueued === 1)
-          leaver.abort()
-          assert.strictEqual(yield* left, "left")
-          yield* soon("an empty queue", () => health().callsQueued === 0)
-          answers[0]!.end("1")
-          assert.strictEqual((yield* first).text, "1")
-          yield* soon("no call under way", () => health().callsUnderWay === 0)
-          assert.strictEqual(answers.length, 1)
-        }),
-        limits({ callsMax: 1, queueMax: 1, queueMs: 300 })
-      )
-    }))
+        )
+        yield* soonQueued(1)
+        leaver.abort()
+        assert.strictEqual(yield* left, "left")
+        yield* soonQueued(0)
+        answers[0]!.end("1")
+        assert.strictEqual((yield* first).text, "1")
+        yield* soonOver
+        assert.strictEqual(answers.length, 1)
+      })))
 
   it.scopedLive.each(["resetAndDestroy", "end"] as const)(
     "forget a call that waited behind another one of its connection, once their client has left (%s)",
     (leave) =>
-      Effect.gen(function*() {
-        const { answers, url } = yield* patientUpstream
-        yield* withProxy(
-          url,
-          Effect.gen(function*() {
-            const { health } = yield* Proxy
-            const { pathname } = new URL(yield* base)
-            const client = yield* sending(`GET ${pathname} HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(2))
-            yield* soon("the first call upstream", () => answers.length === 1)
-            yield* soon("the second call in the queue", () => health().callsQueued === 1)
-            client.socket[leave]()
-            yield* oneSpan
-            yield* soon("an empty queue", () => health().callsQueued === 0)
-            yield* soon("no call under way", () => health().callsUnderWay === 0)
-            assert.strictEqual(health().calls, 1)
-          }),
-          limits({ callsMax: 1, queueMax: 1, queueMs: 60_000 })
-        )
-      })
+      withOnePlace(60_000, (answers) =>
+        Effect.gen(function*() {
+          const { health } = yield* Proxy
+          const { pathname } = new URL(yield* base)
+          const client = yield* sending(`GET ${pathname} HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(2))
+          yield* soonUpstream(answers, 1)
+          yield* soonQueued(1)
+          client.socket[leave]()
+          yield* oneSpan
+          yield* soonQueued(0)
+          yield* soonOver
+          assert.strictEqual(health().calls, 1)
+        }))
   )
 
   it.scopedLive("record no more bytes at once than the budget, pass all of them, and say which record is cut", () =>

@@ -287,11 +287,11 @@ const gateOf = (
   if (result === null) return null
   const forced = promotion?.decision === "forced" ? forcedSentence(promotion) : ""
   const { best, gate, gateLeftOut: leftOut, incumbentVersion: incumbent = null, noGate, overtakenBy } = result
-  const command = `tau promote ${run.id} --force${storeHint(storePath)}`
+  const proposal = `candidate ${best} stays a proposal until tau promote ${run.id} --force${storeHint(storePath)}`
   if (gate === null) {
     // A search that found nothing better has nothing for a gate to decide.
     if (best === 0) return null
-    const left = forced === "" ? `; candidate ${best} stays a proposal until ${command}` : forced
+    const left = forced === "" ? `; ${proposal}` : forced
     return {
       decision: forced === "" ? "not_testable" : "forced",
       sentence: `${noGate ?? "no gate was held"}${left}`,
@@ -310,7 +310,7 @@ const gateOf = (
     }
   }
   const overtaken = forced === "" && overtakenBy !== undefined
-    ? `; but version ${overtakenBy} became the latest while the gate was open: candidate ${best} stays a proposal until ${command}`
+    ? `; but version ${overtakenBy} became the latest while the gate was open: ${proposal}`
     : ""
   return {
     decision: forced !== "" ? "forced" : overtaken === "" ? gate.decision : "overtaken",

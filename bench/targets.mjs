@@ -24,7 +24,9 @@ export const printTargets = (targets) => {
   }
   if (missedByFloor > 0) {
     console.log(
-      `${missedByFloor} of the ${missed} missed are missed by the floor too: this machine is slower than the targets'`
+      `${missedByFloor} of the ${missed} missed ${
+        missedByFloor === 1 ? "is" : "are"
+      } missed by the floor too: this machine is slower than the targets'`
     )
   }
   return missed

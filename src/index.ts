@@ -46,6 +46,7 @@ export * as CommandExecutor from "./runtime/CommandExecutor.js"
 export { type Assignment, AttemptFailed, type Execution, Executor } from "./runtime/Executor.js"
 export * as HttpExecutor from "./runtime/HttpExecutor.js"
 export * as Scoring from "./scoring/Scoring.js"
+export { type Page, type PageRequest, UnknownCursor } from "./store/Page.js"
 export { ResourceStore } from "./store/ResourceStore.js"
 export { Claim, RolloutQueue } from "./store/RolloutQueue.js"
 export { RolloutStore } from "./store/RolloutStore.js"
@@ -58,7 +59,7 @@ export {
   RunState,
   RunStore
 } from "./store/RunStore.js"
-export { SpanStore } from "./store/SpanStore.js"
+export { anySpan, type SpanFilter, SpanStore } from "./store/SpanStore.js"
 export * as Sqlite from "./store/Sqlite.js"
 export { IllegalMove, LeaseLost, StoreBusy, StoreError } from "./store/StoreError.js"
 export { Writer } from "./store/Writer.js"

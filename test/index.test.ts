@@ -5,7 +5,7 @@ import ts from "typescript"
 
 const root = fileURLToPath(new URL("../", import.meta.url))
 
-const documents = ["src/index.ts", "src/testing/index.ts", "docs/proxy.md", "docs/task-world.md"]
+const documents = ["src/index.ts", "src/testing/index.ts", "docs/library.md", "docs/proxy.md", "docs/task-world.md"]
 
 /** The programs that a page or a docstring shows to whoever embeds tau, by the names of files that do not exist. */
 const examplesOf = (document: string): ReadonlyArray<readonly [string, string]> => {

@@ -2,6 +2,7 @@
  * Asks a model with a rubric for the score and the reason. Its calls go through the run's proxy under the attempt that they
  * judge: spans of the role `judge`.
  */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -32,7 +33,11 @@ const answerCharsMax = 2000
 export const judgeScorer = (config: JudgeScorerConfig, { apiKey, model, origin }: JudgeModel) => {
   const json = new JsonMode()
 
-  const asked = (scorable: Scorable, messages: ReadonlyArray<Message>): Effect.Effect<string, string | Refused> =>
+  const asked = (
+    scorable: Scorable,
+    messages: ReadonlyArray<Message>,
+    deadlineMs: number
+  ): Effect.Effect<string, string | Refused> =>
     Effect.flatMap(chatConnections, (connections) =>
       chatCall(connections, {
         baseUrl: Effect.succeed(toBaseUrl(origin, new Attribution(scorable))),
@@ -44,7 +49,8 @@ export const judgeScorer = (config: JudgeScorerConfig, { apiKey, model, origin }
           model,
           messages
         },
-        json
+        json,
+        deadlineMs
       })).pipe(
         Effect.scoped,
         Effect.mapBoth({
@@ -55,9 +61,10 @@ export const judgeScorer = (config: JudgeScorerConfig, { apiKey, model, origin }
 
   const judgement = (scorable: Scorable): Effect.Effect<Judgement, string | Refused> =>
     Effect.gen(function*() {
+      const deadlineMs = (yield* Clock.currentTimeMillis) + config.timeout_secs * 1000
       let messages = judgePrompt(config, scorable.example, scorable.output)
       for (let tries = 1;; tries += 1) {
-        const answer = yield* asked(scorable, messages)
+        const answer = yield* asked(scorable, messages, deadlineMs)
         const read = readJudgement(answer, config.scale, scorable.output)
         if (Either.isRight(read)) return read.right
         if (tries === triesMax) {

@@ -163,6 +163,13 @@ describe("judge", () => {
       assert.strictEqual((yield* judged({}, busy, refuses(503, "down", { "retry-after-ms": "10" }), gives(1))).value, 1)
     }))
 
+  it.live("says what a server said that is to be asked later than a judgement may last, and does not wait", () =>
+    Effect.gen(function*() {
+      const { calls, message } = yield* failure({ timeout_secs: 1 }, refuses(429, "busy", { "retry-after": "50" }))
+      assert.match(message, /answered with 429: busy \(to be asked again in 50 s/)
+      assert.strictEqual(calls, 1)
+    }))
+
   it.live("does without JSON mode where the server refuses it, from then on", () =>
     Effect.gen(function*() {
       const noJsonMode: Reply = (call) =>

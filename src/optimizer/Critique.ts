@@ -1,6 +1,6 @@
 /** The questions of `apo`: three ways to criticise a text, two ways to change it. */
 import { current } from "./EditContract.js"
-import { inert, renderRecords } from "./Records.js"
+import { beginning, inert, renderRecords } from "./Records.js"
 import type { Outcome } from "./Search.js"
 
 const opening = (component: string, text: string, outcomes: ReadonlyArray<Outcome>): string =>
@@ -39,7 +39,7 @@ export const changePrompt = (edit: string, component: string, text: string, crit
   [
     "An AI agent follows the instruction text below. Someone looked at its runs and wrote a critique.",
     current(component, text),
-    `<critique>\n${inert(critique.slice(0, critiqueMax))}\n</critique>`,
+    `<critique>\n${inert(beginning(critique, critiqueMax))}\n</critique>`,
     `${edit} Write rules that hold for inputs nobody has seen yet. Keep placeholders in double braces as they are.`,
     "Give the complete new instruction text in one block between ``` fences."
   ].join("\n\n")

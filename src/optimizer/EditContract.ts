@@ -3,7 +3,7 @@ import { applyEdits, describeEdit, type Edit } from "./Edits.js"
 import { fenced, isFenced } from "./Fence.js"
 import { copies, editFault } from "./Guards.js"
 import { objectWith } from "./JsonAnywhere.js"
-import { inert, renderRecords } from "./Records.js"
+import { beginning, inert, renderRecords } from "./Records.js"
 import type { Change, Outcome, SearchEvent, TaskExample } from "./Search.js"
 
 /** The most edits of an answer, and the most characters of each. */
@@ -160,4 +160,4 @@ const hypothesesOf = (value: unknown): ReadonlyArray<string> =>
   (Array.isArray(value) ? value : []).slice(0, hypothesesMax)
     .map((item: unknown) => typeof item === "object" && item !== null ? (item as { cause?: unknown }).cause : item)
     .filter(isText)
-    .map((cause) => cause.slice(0, causeMax))
+    .map((cause) => beginning(cause, causeMax))

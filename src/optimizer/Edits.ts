@@ -1,4 +1,5 @@
 /** Edits of a text, a line or two each. */
+import { beginning } from "./Records.js"
 
 export type Edit =
   /** A new line after an existing one; at the end where that is empty or not there. */
@@ -84,5 +85,5 @@ const lineMax = 300
 
 const line = (text: string): string => {
   const flat = text.replace(/\s+/g, " ").trim()
-  return flat.length > lineMax ? `${flat.slice(0, lineMax - 1)}…` : flat
+  return flat.length > lineMax ? `${beginning(flat, lineMax - 1)}…` : flat
 }

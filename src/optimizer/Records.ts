@@ -39,6 +39,9 @@ export const cut = (text: string, max: number): string => {
   return `${text.slice(0, head)}\n[${from - head} characters left out]\n${text.slice(whole(text, from))}`
 }
 
+/** At most so much of a text, and no half of a character: servers refuse a request that has one. */
+export const beginning = (text: string, max: number): string => text.slice(0, whole(text, max))
+
 /** A place that does not part the two halves of a character. */
 const whole = (text: string, at: number): number => {
   const code = text.charCodeAt(at)

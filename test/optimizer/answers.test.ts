@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "effect/FastCheck"
+import { changePrompt } from "../../src/optimizer/Critique.js"
 import { editPrompt, editsMax, readEdits, type ReadingContext } from "../../src/optimizer/EditContract.js"
 import { applyEdits, type Edit } from "../../src/optimizer/Edits.js"
 import { fenced } from "../../src/optimizer/Fence.js"
@@ -7,6 +8,7 @@ import { copies, placeholderFault } from "../../src/optimizer/Guards.js"
 import { objectWith } from "../../src/optimizer/JsonAnywhere.js"
 import { cut, renderRecords } from "../../src/optimizer/Records.js"
 import { rewritePrompt } from "../../src/optimizer/RewriteContract.js"
+import { traceText } from "../../src/optimizer/run/traceText.js"
 import type { Outcome, TaskExample } from "../../src/optimizer/Search.js"
 
 const exampleOf = (input: string, expected: string | null = null): TaskExample => ({ id: input, input, expected })
@@ -283,6 +285,32 @@ describe("a record", () => {
       assert.strictEqual(encodeURIComponent(short).length > 0, short.length > 0)
       if (text.length <= max) assert.strictEqual(short, text)
     }))
+  })
+
+  it.each([0, 1])("has no half of a character in it, whatever of a model's words it shows (%s before)", (before) => {
+    const long = `${"x".repeat(before)}${"🙂".repeat(5_000)}`
+    const read = readEdits(
+      JSON.stringify({
+        hypotheses: [{ cause: long }],
+        edits: [{ op: "add", after: "", text: long.slice(0, 598 + before) }]
+      }),
+      contextOf()
+    )
+    if ("reason" in read) assert.fail(read.detail)
+    const shown = [
+      ...read.change.hypotheses,
+      ...read.change.edits,
+      changePrompt("Write it anew.", "p", "Be kind.", long),
+      traceText({
+        input: [{ role: "user", parts: [{ type: "text", content: long }] }],
+        instructions: [],
+        turns: [],
+        output: [],
+        tools: []
+      })
+    ]
+    // A half cannot be encoded.
+    for (const text of shown) assert.doesNotThrow(() => encodeURIComponent(text))
   })
 
   it("asks for causes only where they are wanted", () => {

@@ -1,5 +1,6 @@
 /** What an agent did, as a reflection model reads it. */
 import type { Conversation, Message, Part } from "../../openai/Conversation.js"
+import { beginning } from "../Records.js"
 
 /** Longest part that is told whole, in characters: a document is no news to the reflection model. */
 const partCharsMax = 1_500
@@ -40,4 +41,6 @@ const partText = (part: Part): string => {
 const asText = (value: unknown): string => typeof value === "string" ? value : JSON.stringify(value) ?? ""
 
 const cut = (text: string): string =>
-  text.length <= partCharsMax ? text : `${text.slice(0, partCharsMax)}… (${text.length - partCharsMax} characters more)`
+  text.length <= partCharsMax
+    ? text
+    : `${beginning(text, partCharsMax)}… (${text.length - partCharsMax} characters more)`

@@ -13,8 +13,30 @@ export interface Edited {
   readonly edits: ReadonlyArray<Edit>
 }
 
-/** One after the other. An edit whose `find` does not occur exactly once is left out. */
+/**
+ * One after the other. An edit whose `find` does not occur exactly once is left out. Of a text with the line ends of Windows,
+ * which models do not write, they stay.
+ */
 export const applyEdits = (text: string, edits: ReadonlyArray<Edit>): Edited => {
+  if (!text.includes("\r\n") || /(?<!\r)\n/.test(text)) return appliedTo(text, edits)
+  const edited = appliedTo(unix(text), edits.map(unixEdit))
+  return { ...edited, text: edited.text.replaceAll("\n", "\r\n") }
+}
+
+const unix = (text: string): string => text.replaceAll("\r\n", "\n")
+
+const unixEdit = (edit: Edit): Edit => {
+  switch (edit.op) {
+    case "add":
+      return { ...edit, text: unix(edit.text) }
+    case "replace":
+      return { ...edit, find: unix(edit.find), text: unix(edit.text) }
+    case "delete":
+      return { ...edit, find: unix(edit.find) }
+  }
+}
+
+const appliedTo = (text: string, edits: ReadonlyArray<Edit>): Edited => {
   const applied: Array<Edit> = []
   let current = text
   for (const edit of edits) {

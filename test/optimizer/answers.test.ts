@@ -83,6 +83,24 @@ describe("edits", () => {
     assert.strictEqual(textOf(answerOf({ op: "delete", find: "Be kind." })), "Be brief.\nUse {{input}}.")
   })
 
+  it("find their place in a text with the line ends of Windows, and keep them", () => {
+    const before = "Be brief.\r\nUse {{input}}.\r\nBe kind.\r\nBe exact."
+    assert.strictEqual(
+      textOf(
+        answerOf(
+          { op: "replace", find: "Be brief.\nUse", text: "Be short.\nAlways use" },
+          { op: "add", after: "Be kind.", text: "Be fair.\r\nBe fast." },
+          { op: "delete", find: "Be exact." }
+        ),
+        { before }
+      ),
+      "Be short.\r\nAlways use {{input}}.\r\nBe kind.\r\nBe fair.\r\nBe fast."
+    )
+    assert.strictEqual(textOf(answerOf({ op: "delete", find: "Be kind.\nBe exact." }), { before }), before.slice(0, 25))
+    const mixed = "Be brief.\r\nUse {{input}}.\nBe kind."
+    assert.strictEqual(textOf(answerOf({ op: "add", text: "End." }), { before: mixed }), `${mixed}\nEnd.`)
+  })
+
   it("are left out where what they look for is not there once, is too long, or is of no known kind", () => {
     const good = { op: "add", after: "no such line", text: "End." }
     assert.strictEqual(

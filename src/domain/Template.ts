@@ -13,8 +13,11 @@ export class TemplateFieldMissing extends Schema.TaggedError<TemplateFieldMissin
   }
 }
 
-/** A path of names or array positions. Other text in double braces is no placeholder; a backslash before one keeps it. */
-const placeholder = /(\\?)\{\{[ \t]*([\p{L}\p{N}_$-]+(?:\.[\p{L}\p{N}_$-]+)*)[ \t]*\}\}/gu
+/**
+ * A path of names, of any script, or array positions. Other text in double braces is no placeholder; a backslash before one
+ * keeps it.
+ */
+const placeholder = /(\\?)\{\{[ \t]*([\p{L}\p{M}\p{N}_$-]+(?:\.[\p{L}\p{M}\p{N}_$-]+)*)[ \t]*\}\}/gu
 
 /** Fills every placeholder from the scope: strings as they are, anything else as JSON. */
 export const render = (template: string, scope: ResourceValues): Either.Either<string, TemplateFieldMissing> =>

@@ -15,6 +15,12 @@ describe("Template", () => {
     )
   })
 
+  it("fills names of any script, those with marks of their own among them", () => {
+    for (const name of ["質問", "سؤال", "प्रश्न", "คำถาม", "e\u0301nonce\u0301"]) {
+      assert.deepStrictEqual(render(`Q: {{${name}.0}} {{ ${name} }}`, { [name]: ["x"] }), Either.right("Q: x [\"x\"]"))
+    }
+  })
+
   it("names the first field that is missing, and inherits none from JavaScript", () => {
     assert.strictEqual(missing(render("{{prompt}} {{a.b}} {{c}}", { prompt: "x", a: {} })), "a.b")
     for (const path of ["constructor", "__proto__", "a.length.x", "a.toString"]) {

@@ -55,7 +55,7 @@ export interface GepaSettings {
    * texts are those of another candidate.
    */
   readonly rng: "path" | "python"
-  /** Below 2^32; for `python` alone. */
+  /** For `python` alone. */
   readonly rngSeed: number
 }
 

@@ -7,18 +7,21 @@ import type { Stream } from "./ParetoFront.js"
 const size = 624
 const period = 397
 
-/** `random.Random(seed)` for a seed below 2^32: the Mersenne twister (Matsumoto, Nishimura 1998, ACM TOMACS 8). */
+/** `random.Random(seed)` for a whole seed, 0 or more: the Mersenne twister (Matsumoto, Nishimura 1998, ACM TOMACS 8). */
 export class PythonRandom implements Stream {
   private readonly state = new Uint32Array(size)
   private at = size
 
   constructor(seed: number) {
     const state = this.state
+    // In pieces of 32 bits, the lowest first.
+    const key = seed < 2 ** 32 ? [seed] : [seed % 2 ** 32, Math.floor(seed / 2 ** 32)]
     state[0] = 19_650_218
     for (let i = 1; i < size; i += 1) state[i] = Math.imul(1_812_433_253, state[i - 1]! ^ state[i - 1]! >>> 30) + i
     let i = 1
     for (let k = 0; k < size; k += 1) {
-      state[i] = (state[i]! ^ Math.imul(state[i - 1]! ^ state[i - 1]! >>> 30, 1_664_525)) + seed
+      const j = k % key.length
+      state[i] = (state[i]! ^ Math.imul(state[i - 1]! ^ state[i - 1]! >>> 30, 1_664_525)) + key[j]! + j
       i = this.after(i)
     }
     for (let k = 1; k < size; k += 1) {

@@ -34,6 +34,9 @@ describe("random numbers of CPython", () => {
       [0.8444218515250481, 0.7579544029403025, 0.420571580830845]
     )
     assert.strictEqual(new PythonRandom(4_294_967_295).uniform(), 0.6353574441341173)
+    assert.strictEqual(new PythonRandom(4_294_967_296).uniform(), 0.11299430095636409)
+    assert.strictEqual(new PythonRandom(99_999_999_999).uniform(), 0.9663222960108171)
+    assert.strictEqual(new PythonRandom(Number.MAX_SAFE_INTEGER).uniform(), 0.09425040007102303)
     const seven = new PythonRandom(7)
     // [random.choice(range(n)) for n in range(1, 12)]
     const choices = Array.from({ length: 11 }, (_, at) => seven.below(at + 1))

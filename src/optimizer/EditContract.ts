@@ -93,6 +93,9 @@ export interface ReadingContext {
 /** Why no text came of an answer. */
 export type Fault = Pick<Extract<SearchEvent, { type: "rejected" }>, "detail"> & { readonly reason: "parse" | "guard" }
 
+/** Whether there is anything in an answer that edits, or a text, could be read from. */
+export const isReadable = (answer: string): boolean => objectWith(answer, "edits") !== undefined || isFenced(answer)
+
 /** Reads an answer. Without JSON a fenced text counts as the new text, for reflectors that only rewrite. */
 export const readEdits = (answer: string, context: ReadingContext): Reading | Fault => {
   const object = objectWith(answer, "edits")

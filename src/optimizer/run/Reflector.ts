@@ -9,6 +9,7 @@ import { chatCall, type ChatCallFailed, chatConnections, JsonMode } from "../../
 import { withoutThoughts } from "../../openai/Thoughts.js"
 import { ReflectionStore } from "../../store/ReflectionStore.js"
 import type { StoreError } from "../../store/StoreError.js"
+import { isReadable } from "../EditContract.js"
 import type { Reflect, Reflection } from "../Search.js"
 
 export interface ReflectorOptions {
@@ -47,8 +48,7 @@ export class Reflector extends Context.Tag("tau/optimizer/Reflector")<Reflector,
             ...(ask.json && { json }),
             requestSecs: options.timeoutSecs
           }).pipe(
-            // A refusal, a call of a tool or a thought that was cut is nothing to read a new text from.
-            Effect.map(({ ended, text }) => withoutThoughts(text).trim() === "" ? noText(ended) : { text }),
+            Effect.map(({ ended, text }) => unread(withoutThoughts(text), ask, ended) ?? { text }),
             Effect.catchTag("ChatCallFailed", (failure) => Effect.succeed({ failure: inWords(failure) }))
           )
         return Reflector.of({
@@ -69,6 +69,14 @@ export class Reflector extends Context.Tag("tau/optimizer/Reflector")<Reflector,
         })
       })
     )
+}
+
+/** A refusal, a call of a tool, a thought or an object that was cut is nothing to read a new text from. */
+const unread = (said: string, { json }: Reflect, ended: string | null) =>
+  said.trim() === "" ? noText(ended) : json && ended === "length" && !isReadable(said) ? cutShort : null
+
+const cutShort = {
+  failure: "the reflection model's answer was cut at its longest, which reflection_parameters can raise"
 }
 
 /** Thinking models may use all their room up before they come to say anything. */

@@ -134,6 +134,19 @@ describe("Reflector", () => {
       assert.deepStrictEqual((yield* reflected([says({ content: parts })])).reflection, { text: "Be brief." })
     }))
 
+  it.scopedLive("says that edits were cut before anything could be read of them", () =>
+    Effect.gen(function*() {
+      const cut = "{\"edits\": [{\"op\": \"add\", \"after\": \"\", \"text\": \"Be br"
+      const failure = "the reflection model's answer was cut at its longest, which reflection_parameters can raise"
+      assert.deepStrictEqual((yield* reflected([says({ content: cut }, "length")])).reflection, { failure })
+      const read = { stop: [cut], length: ["{\"edits\": []} And", "```\nBe brief.\n```\nAnd"] }
+      for (
+        const [ended, text] of Object.entries(read).flatMap(([ended, all]) => all.map((one) => [ended, one] as const))
+      ) {
+        assert.deepStrictEqual((yield* reflected([says({ content: text }, ended)])).reflection, { text })
+      }
+    }))
+
   it.scopedLive("reads no text out of what the model thinks aloud, also when it is asked for it again", () =>
     withStore(Effect.gen(function*() {
       const thoughts = "<think>Perhaps {\"edits\": []}, or\n```\nBe bold.\n```\n</think>\n"

@@ -25,9 +25,17 @@ export const lengthFault = (seed: string, after: string): string | null => {
   return after.length > max ? `it has ${after.length} characters, more than ${max}` : null
 }
 
+/** Servers refuse half of a character, and no file can hold it: what is promoted would not be what was tried. */
+export const characterFault = (before: string, after: string): string | null =>
+  isWhole(before) && !isWhole(after) ? "it has half of a character, which is no text" : null
+
+const isWhole = (text: string): boolean => !/\p{Surrogate}/u.test(text)
+
 /** What is wrong with a text made by edits of another, whoever put them together. */
 export const editFault = (seed: string, before: string, after: string): string | null =>
-  after.trim() === "" ? "nothing is left of the text" : placeholderFault(before, after) ?? lengthFault(seed, after)
+  after.trim() === ""
+    ? "nothing is left of the text"
+    : placeholderFault(before, after) ?? lengthFault(seed, after) ?? characterFault(before, after)
 
 /** So many characters in common with an example are a copy. */
 const copiedLength = 30

@@ -7,7 +7,7 @@ import { fenced } from "../../src/optimizer/Fence.js"
 import { copies, placeholderFault } from "../../src/optimizer/Guards.js"
 import { objectWith } from "../../src/optimizer/JsonAnywhere.js"
 import { cut, renderRecords } from "../../src/optimizer/Records.js"
-import { rewritePrompt } from "../../src/optimizer/RewriteContract.js"
+import { readRewrite, rewritePrompt } from "../../src/optimizer/RewriteContract.js"
 import { traceText } from "../../src/optimizer/run/traceText.js"
 import type { Outcome, TaskExample } from "../../src/optimizer/Search.js"
 
@@ -132,6 +132,16 @@ describe("edits", () => {
     assert.match(textOf(answerOf({ op: "add", text: "See {{ resources.x }}." })), /^guard: it brings in/)
     assert.match(textOf("```\nBe brief.\n```"), /^guard: it lost/)
     assert.isNull(placeholderFault("a {{x}}", "{{x}} and {{y}}"))
+  })
+
+  it("bring in no half of a character", () => {
+    const half = "guard: it has half of a character, which is no text"
+    assert.strictEqual(textOf("{\"edits\": [{\"op\": \"add\", \"text\": \"Smile \\ud83d.\"}]}"), half)
+    assert.strictEqual(textOf(answerOf({ op: "replace", find: "\ud83d", text: "" }), { before: "Be kind 🙂." }), half)
+    assert.include(readRewrite("```\nSmile \ud83d.\n```", { before: "", seed: "" }), { reason: "guard" })
+    assert.include(textOf(answerOf({ op: "add", text: "Smile 🙂." })), "🙂")
+    // One that was there before is the author's own.
+    assert.strictEqual(textOf(answerOf({ op: "add", text: "End." }), { before: "\ud83d" }), "\ud83d\nEnd.")
   })
 
   it("do not copy an example, unless it is a label that several expect", () => {

@@ -1,7 +1,8 @@
 /** What no new text may do, whoever wrote it. */
 import type { TaskExample } from "./Search.js"
 
-const placeholder = /\{\{[^{}\n]{1,200}\}\}/g
+/** With the backslash that makes plain text of one that would be a resource. */
+const placeholder = /(?:\\(?=\{\{[ \t]*resources\.))?\{\{[^{}\n]{1,200}\}\}/g
 
 /**
  * What is wrong with the braces of a new text: placeholders of the old one must stay, and none may name a resource that the old

@@ -134,6 +134,23 @@ describe("edits", () => {
     assert.isNull(placeholderFault("a {{x}}", "{{x}} and {{y}}"))
   })
 
+  it("leave the backslash before a placeholder that is plain text, and put none before another", () => {
+    assert.strictEqual(
+      placeholderFault("\\{{resources.a}}", "{{resources.a}}"),
+      "it lost the placeholder \\{{resources.a}}"
+    )
+    assert.strictEqual(
+      placeholderFault("{{resources.a}}", "\\{{resources.a}}"),
+      "it lost the placeholder {{resources.a}}"
+    )
+    assert.strictEqual(
+      placeholderFault("\\{{resources.a}}", "\\{{resources.a}} {{ resources.a }}"),
+      "it brings in the placeholder {{ resources.a }}"
+    )
+    assert.isNull(placeholderFault("", "Write \\{{resources.a}}."))
+    assert.isNull(placeholderFault("\\{{x}}", "{{x}}"))
+  })
+
   it("bring in no half of a character", () => {
     const half = "guard: it has half of a character, which is no text"
     assert.strictEqual(textOf("{\"edits\": [{\"op\": \"add\", \"text\": \"Smile \\ud83d.\"}]}"), half)

@@ -116,13 +116,13 @@ export class RolloutStore extends Context.Tag("tau/store/RolloutStore")<RolloutS
         return Effect.flatMap(rows, decodeRollouts)
       }
       const lastLookedAt = (runId: string, position: number) =>
-        orStoreError(
-          "reading rollouts",
+        Effect.map(
           sql<{ id: string; n: number }>`SELECT id, count(*) OVER () AS n
             FROM (SELECT id, ordinal FROM rollouts WHERE run_id = ${runId} AND ordinal > ${position}
                   ORDER BY ordinal LIMIT ${lookedAtMax})
-            ORDER BY ordinal DESC LIMIT 1`
-        ).pipe(Effect.map(([last]) => last !== undefined && last.n === lookedAtMax ? last.id : null))
+            ORDER BY ordinal DESC LIMIT 1`,
+          ([last]) => last !== undefined && last.n === lookedAtMax ? last.id : null
+        )
 
       return RolloutStore.of({
         list: (filter, { after, limit }) =>
@@ -132,10 +132,15 @@ export class RolloutStore extends Context.Tag("tau/store/RolloutStore")<RolloutS
                 "reading rollouts",
                 sql<{ ordinal: number }>`SELECT ordinal FROM rollouts WHERE id = ${id} AND run_id = ${filter.runId}`
               ))
-            const rows = yield* orStoreError("reading rollouts", list(filter, ordinal, limit + 1))
-            const page = pageOf(rows, limit, ({ id }) => id)
-            if (page.next !== null || filter.status === "failed") return page
-            return { ...page, next: yield* lastLookedAt(filter.runId, ordinal) }
+            // Of one moment: a rollout that a search adds between the two questions would move where the page ends.
+            return yield* orStoreError(
+              "reading rollouts",
+              sql.withTransaction(Effect.gen(function*() {
+                const page = pageOf(yield* list(filter, ordinal, limit + 1), limit, ({ id }) => id)
+                if (page.next !== null || filter.status === "failed") return page
+                return { ...page, next: yield* lastLookedAt(filter.runId, ordinal) }
+              }))
+            )
           }),
         get: (id) => orStoreError("reading a rollout", get(id)),
         page: (runId, afterOrdinal, limit) => orStoreError("reading rollouts", page({ runId, afterOrdinal, limit })),

@@ -91,11 +91,11 @@ export class SpanStore extends Context.Tag("tau/store/SpanStore")<SpanStore, {
           decodeSpans
         )
       const lastLookedAt = (query: SpanQuery) =>
-        orStoreError(
-          "reading spans",
+        Effect.map(
           sql<{ id: string; n: number }>`SELECT span_id AS id, count(*) OVER () AS n
-            FROM (SELECT span_id, start_time_us, sequence_id ${query.rows}) ORDER BY ${query.reversed} LIMIT 1`
-        ).pipe(Effect.map(([last]) => last !== undefined && last.n === lookedAtMax ? last.id : null))
+            FROM (SELECT span_id, start_time_us, sequence_id ${query.rows}) ORDER BY ${query.reversed} LIMIT 1`,
+          ([last]) => last !== undefined && last.n === lookedAtMax ? last.id : null
+        )
 
       return SpanStore.of({
         list: (filter, { after, limit, order }) =>
@@ -110,9 +110,14 @@ export class SpanStore extends Context.Tag("tau/store/SpanStore")<SpanStore, {
               sql<RunTimes>`SELECT created_at_ms, ended_at_ms FROM runs WHERE id = ${filter.runId}`
             ))[0]
             const query = rowsOf(sql, filter, position, order, run)
-            const rows = yield* orStoreError("reading spans", list(query, filter, limit + 1))
-            const page = pageOf(rows, limit, ({ spanId }) => spanId)
-            return page.next === null ? { ...page, next: yield* lastLookedAt(query) } : page
+            // Of one moment: a call that is recorded between the two questions would move where the page ends.
+            return yield* orStoreError(
+              "reading spans",
+              sql.withTransaction(Effect.gen(function*() {
+                const page = pageOf(yield* list(query, filter, limit + 1), limit, ({ spanId }) => spanId)
+                return page.next === null ? { ...page, next: yield* lastLookedAt(query) } : page
+              }))
+            )
           }),
         byAttempt: (id) => orStoreError("reading spans", byAttempt(id)),
         get: (id) => orStoreError("reading a span", get(id)),

@@ -1,3 +1,4 @@
+import * as SqlClient from "@effect/sql/SqlClient"
 import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import * as Context from "effect/Context"
@@ -5,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
 import { join } from "node:path"
-import type { Page, PageRequest } from "../../src/store/Page.js"
+import { lookedAtMax, type Page, type PageRequest } from "../../src/store/Page.js"
 import * as ReadOnlyStore from "../../src/store/ReadOnlyStore.js"
 import { RolloutStore } from "../../src/store/RolloutStore.js"
 import { RunReader } from "../../src/store/RunReader.js"
@@ -122,7 +123,89 @@ const rolloutChoice = FastCheck.record({
   scoreMax: orNull(0.5, 1)
 })
 
+/** The readers of a store in which something is written each time before a page asks which row it looked at last. */
+const readersBeside = (path: string, write: () => void) =>
+  Layer.provide(
+    readers,
+    Layer.map(ReadOnlyStore.layer(path), (context) => {
+      const sql = Context.get(context, SqlClient.SqlClient)
+      const watched = new Proxy(sql, {
+        apply: (target, self, [strings, ...values]: [TemplateStringsArray, ...Array<unknown>]) => {
+          if (strings.join("").includes("count(*) OVER ()")) write()
+          return Reflect.apply(target, self, [strings, ...values])
+        }
+      })
+      return Context.add(context, SqlClient.SqlClient, watched)
+    })
+  )
+
 describe("paging", () => {
+  it.scopedLive("gives a call once, however many are recorded while a page of few of them is looked for", () =>
+    Effect.gen(function*() {
+      const { path } = yield* filledStore
+      const db = yield* Effect.acquireRelease(
+        Effect.sync(() => new Sqlite(path)),
+        (db) => Effect.sync(() => db.close())
+      )
+      const add = db.prepare(
+        `INSERT INTO spans (span_id, trace_id, rollout_id, attempt_id, sequence_id, process_id, name, kind, state, method,
+           path, model, attributes, events, start_time_us)
+         SELECT printf('7%015x', value), 't', 'r', 'r:' || value, 1, 'p', 'n', 'llm', 'done', 'POST', '/',
+           iif(value % 100 = 0, 'rare', 'm'), '{}', '[]', 0 FROM (
+             WITH RECURSIVE n(value) AS (VALUES(@from) UNION ALL SELECT value + 1 FROM n WHERE value + 1 < @to)
+             SELECT value FROM n)`
+      )
+      let count = lookedAtMax + 1_000
+      add.run({ from: 0, to: count })
+      const layer = readersBeside(path, () => {
+        add.run({ from: count, to: count + 500 })
+        count += 500
+      })
+      const store = Context.get(yield* Layer.build(layer), SpanStore)
+      const ids = yield* allPages(
+        1_000,
+        (request) => store.list({ ...anySpan, model: "rare" }, { ...request, order: "newest" }),
+        ({ spanId }) => spanId
+      )
+      const rare = Array.from(
+        { length: lookedAtMax / 100 + 10 },
+        (_, n) => `7${(n * 100).toString(16).padStart(15, "0")}`
+      )
+      assert.deepStrictEqual(ids, rare.toReversed())
+      assert.isAbove(count, lookedAtMax + 1_000)
+    }).pipe(Effect.scoped))
+
+  it.scopedLive("leaves out no rollout that a search adds while a page of few of them is looked for", () =>
+    Effect.gen(function*() {
+      const { path, runIds } = yield* filledStore
+      const runId = runIds[0]!
+      const db = yield* Effect.acquireRelease(
+        Effect.sync(() => new Sqlite(path)),
+        (db) => Effect.sync(() => db.close())
+      )
+      const add = db.prepare(
+        `INSERT INTO rollouts (id, run_id, mode, ordinal, status, input, input_sha256, resources_version, run_at_ms,
+           attempts_max, created_at_ms)
+         SELECT printf('added-%05d', value), run_id, @mode, value, 'queuing', input, input_sha256, resources_version, 0, 1, 0
+         FROM rollouts, (WITH RECURSIVE n(value) AS (VALUES(@from) UNION ALL SELECT value + 1 FROM n WHERE value + 1 < @to)
+                         SELECT value FROM n)
+         WHERE run_id = @runId AND ordinal = 1`
+      )
+      const firstTest = lookedAtMax - 10
+      add.run({ runId, mode: "train", from: 30, to: firstTest })
+      let count = firstTest
+      const layer = readersBeside(path, () => {
+        add.run({ runId, mode: "test", from: count, to: count + 20 })
+        count += 20
+      })
+      const store = Context.get(yield* Layer.build(layer), RolloutStore)
+      const filter = { runId, status: null, mode: "test" as const, scoreMin: null, scoreMax: null }
+      const ids = yield* allPages(1_000, (request) => store.list(filter, request), ({ id }) => id)
+      // How many were there in time is for the store to say: those are the first ones.
+      assert.deepStrictEqual(ids, Array.from(ids, (_, n) => `added-${firstTest + n}`))
+      assert.isAbove(count, lookedAtMax)
+    }).pipe(Effect.scoped))
+
   it.scopedLive("gives every call that fits once, in order, whatever the size of a page", () =>
     Effect.gen(function*() {
       const { path, runIds, spans } = yield* filledStore

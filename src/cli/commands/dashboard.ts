@@ -19,14 +19,14 @@ export const dashboard = defineCommand({
       value: path,
       placeholder: "FILE",
       variable: "TAU_STORE",
-      description: "The store; by default DIR/store.sqlite of --state-dir"
+      description: "The store; the control files are looked for beside it"
     },
     {
       name: "state-dir",
       value: path,
       placeholder: "DIR",
       default: ".tau/training",
-      description: "Folder of the control files, and of the store unless --store names it"
+      description: "Folder of store.sqlite and of the control files"
     },
     rbacPolicy,
     {

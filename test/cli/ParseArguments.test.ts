@@ -178,6 +178,16 @@ describe("modes do not mix", () => {
     expect(mistakeOf([`${p}-json=false`])).toBe(`${p}-json needs ${p}-config`)
   })
 
+  it("refuses flags of a list where a command shows something else", () => {
+    for (const flag of ["--limit=5", "--after=3"]) {
+      expect(inputOf(["resources", flag])).toMatchObject({ version: null })
+      expect(mistakeOf(["resources", "latest", flag])).toContain("is for the list: tau resources without a version")
+    }
+    expect(inputOf(["resources", "1"], { TAU_RESOURCES_LIMIT: "5" })).toMatchObject({ version: 1 })
+    expect(inputOf(["audit", "list", "--limit=5"])).toMatchObject({ limit: 5 })
+    expect(mistakeOf(["audit", "verify", "--limit=5"])).toContain("--limit is for tau audit list")
+  })
+
   it("take a switch that is off for none, and it beats its variable", () => {
     const environment = { TAU_PROMPT_OPTIMIZATION_PROXY_SERVER: "1" }
     const off = `${p}-proxy-server=false`

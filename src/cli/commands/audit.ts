@@ -1,6 +1,6 @@
 import { defineCommand } from "../Command.js"
 import { path } from "../flags.js"
-import { readInteger } from "../FlagValue.js"
+import { Mistake, readInteger } from "../FlagValue.js"
 import { jsonAnswer, readStorePath } from "../ReadingFlags.js"
 
 export const audit = defineCommand({
@@ -35,11 +35,17 @@ export const audit = defineCommand({
     },
     jsonAnswer
   ],
-  read: ({ flags, operands }) => ({
-    what: operands[0] === "list" ? "list" as const : "verify" as const,
-    storePath: readStorePath(flags),
-    limit: readInteger(flags.get("limit")),
-    json: flags.isOn("json")
-  }),
+  read: ({ flags, operands }) => {
+    const what = operands[0] === "list" ? "list" as const : "verify" as const
+    if (what === "verify" && flags.explicit.has("limit")) {
+      throw new Mistake("--limit is for tau audit list: verify reads every row")
+    }
+    return {
+      what,
+      storePath: readStorePath(flags),
+      limit: readInteger(flags.get("limit")),
+      json: flags.isOn("json")
+    }
+  },
   load: () => import("../AuditCommand.js")
 })

@@ -48,6 +48,9 @@ export const resources = defineCommand({
       if (paging.after !== null) throw new Mistake("--after means nothing for tau resources discover")
       return { ...place, ...paging, text, version: "discover" as const }
     }
+    for (const name of version === undefined ? [] : ["limit", "after"]) {
+      if (flags.explicit.has(name)) throw new Mistake(`--${name} is for the list: tau resources without a version`)
+    }
     if (paging.after !== null) readVersion(paging.after)
     const wanted = version === undefined ? null : readVersionOrLatest(version)
     return { ...place, ...paging, text, version: wanted }

@@ -19,13 +19,17 @@ const textOf = (body: Uint8Array): string | null => {
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
 
 /** `readBody` is the command that writes the body's exact bytes. */
-export const curlOf = (span: Span, body: Uint8Array | null, readBody: string): ReadonlyArray<string> => {
+export const curlOf = (
+  span: Pick<Span, "method" | "path">,
+  body: Uint8Array | null,
+  readBody: string
+): ReadonlyArray<string> => {
   const isAnthropic = /\/messages(\?|$)/.test(span.path)
   const url = isAnthropic
     ? `"\${ANTHROPIC_BASE_URL:-http://127.0.0.1:8788}"${shellWord(span.path)}`
     : `"\${OPENAI_BASE_URL:-http://127.0.0.1:8788/v1}"${shellWord(span.path.replace(/^\/v1(?=\/|\?|$)/, ""))}`
   const head = [
-    `curl -X ${shellWord(span.method)} ${url}`,
+    `curl ${optionsOf(span)} ${url}`,
     ...(isAnthropic
       ? [`-H "x-api-key: $ANTHROPIC_API_KEY"`, "-H 'anthropic-version: 2023-06-01'"]
       : [`-H "Authorization: Bearer $OPENAI_API_KEY"`])
@@ -38,6 +42,10 @@ export const curlOf = (span: Span, body: Uint8Array | null, readBody: string): R
   const lines = joined([...head, ...type, "--data-binary @-"])
   return [`${readBody} |`, ...lines.map((line) => `  ${line}`)]
 }
+
+/** For the answer to a HEAD curl waits unless it is told that none comes; braces and brackets it takes for patterns of many URLs. */
+const optionsOf = ({ method, path }: Pick<Span, "method" | "path">): string =>
+  `${/[[\]{}]/.test(path) ? "--globoff " : ""}${method === "HEAD" ? "--head" : `-X ${shellWord(method)}`}`
 
 /** Inside JSON such characters can only stand in texts, where their escapes mean the same. */
 const harmless = (json: string): string =>

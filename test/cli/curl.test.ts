@@ -12,7 +12,8 @@ const run = promisify(execFile)
 const noting = Effect.gen(function*() {
   const asked: Array<string> = []
   const server = createServer((request, response) => {
-    asked.push(`${request.method} ${request.url}`)
+    const key = request.headers["x-api-key"]
+    asked.push(`${request.method} ${request.url}${key === undefined ? "" : ` ${key}`}`)
     response.end("{}")
   })
   yield* Effect.acquireRelease(
@@ -23,8 +24,16 @@ const noting = Effect.gen(function*() {
         server.closeAllConnections()
       })
   )
-  return { asked, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1` }
+  return { asked, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 })
+
+/** Runs the command of a call, as a shell does that a person pastes it into. */
+const sent = (method: string, path: string, body: string | null, environment: Record<string, string>) => {
+  const command = curlOf({ method, path }, body === null ? null : Buffer.from(body), `printf %s '${body}'`).join("\n")
+  return Effect.promise(() =>
+    run("sh", ["-c", command], { env: { PATH: process.env["PATH"], ...environment }, timeout: 10_000 })
+  )
+}
 
 describe("a call as a curl command", () => {
   it.scopedLive("asks once for the very path, and waits for no answer to a HEAD", () =>
@@ -38,11 +47,29 @@ describe("a call as a curl command", () => {
         ["GET", "/v1/models?after=it's"]
       ] as const
       for (const [method, path] of calls) {
-        const command = curlOf({ method, path }, null, "").join("\n")
-        yield* Effect.promise(() =>
-          run("sh", ["-c", command], { env: { ...process.env, OPENAI_BASE_URL: url }, timeout: 10_000 })
-        )
+        yield* sent(method, path, null, { OPENAI_BASE_URL: `${url}/v1` })
       }
       assert.deepStrictEqual(asked, calls.map(([method, path]) => `${method} ${path}`))
+    }))
+
+  it.scopedLive("goes where the call went, whatever API it speaks, with the key of that", () =>
+    Effect.gen(function*() {
+      const { asked, url } = yield* noting
+      const paths = [
+        "/v1/models",
+        "/",
+        "/api/chat",
+        "/v1beta/models/gemini:generateContent?alt=sse",
+        "/v1/threads/t/messages"
+      ]
+      const ofAnthropic = ["/v1/messages?beta=true", "/v1/messages/count_tokens", "/messages"]
+      const environment = { OPENAI_BASE_URL: `${url}/v1`, ANTHROPIC_BASE_URL: url, ANTHROPIC_API_KEY: "k" }
+      for (const path of [...paths, ...ofAnthropic]) {
+        yield* sent("POST", path, "{}", environment)
+        yield* sent("POST", path, "no JSON", environment)
+        yield* sent("GET", path, null, environment)
+      }
+      const expected = [...paths, ...ofAnthropic.map((path) => `${path} k`)]
+      assert.deepStrictEqual(asked, expected.flatMap((told) => [`POST ${told}`, `POST ${told}`, `GET ${told}`]))
     }))
 })

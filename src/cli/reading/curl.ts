@@ -24,23 +24,32 @@ export const curlOf = (
   body: Uint8Array | null,
   readBody: string
 ): ReadonlyArray<string> => {
-  const isAnthropic = /\/messages(\?|$)/.test(span.path)
+  const isAnthropic = /(?<!\/threads\/[^/]+)\/messages(?=\/|$)/.test(span.path.replace(/\?.*/, ""))
+  const isOfBase = /^\/v1(?=\/|\?|$)/
+  // What is not under /v1, where the base URL ends, is asked for beside it.
+  const isOther = !isAnthropic && !isOfBase.test(span.path)
   const url = isAnthropic
     ? `"\${ANTHROPIC_BASE_URL:-http://127.0.0.1:8788}"${shellWord(span.path)}`
-    : `"\${OPENAI_BASE_URL:-http://127.0.0.1:8788/v1}"${shellWord(span.path.replace(/^\/v1(?=\/|\?|$)/, ""))}`
+    : isOther
+    ? `"\${base%/v1}"${shellWord(span.path)}`
+    : `"\${OPENAI_BASE_URL:-http://127.0.0.1:8788/v1}"${shellWord(span.path.replace(isOfBase, ""))}`
   const head = [
     `curl ${optionsOf(span)} ${url}`,
     ...(isAnthropic
       ? [`-H "x-api-key: $ANTHROPIC_API_KEY"`, "-H 'anthropic-version: 2023-06-01'"]
       : [`-H "Authorization: Bearer $OPENAI_API_KEY"`])
   ]
-  if (body === null) return joined(head)
+  const before = isOther ? ["base=\"${OPENAI_BASE_URL:-http://127.0.0.1:8788/v1}\""] : []
+  if (body === null) return [...before, ...joined(head)]
   const text = body.length > inlineMax ? null : textOf(body)
   const isJson = text !== null && parseJson(text) !== undefined
-  if (isJson) return joined([...head, "-H 'content-type: application/json'", `--data-binary ${quoted(harmless(text))}`])
+  if (isJson) {
+    const sent = ["-H 'content-type: application/json'", `--data-binary ${quoted(harmless(text))}`]
+    return [...before, ...joined([...head, ...sent])]
+  }
   const type = parseJson(textOf(body) ?? "") === undefined ? [] : ["-H 'content-type: application/json'"]
   const lines = joined([...head, ...type, "--data-binary @-"])
-  return [`${readBody} |`, ...lines.map((line) => `  ${line}`)]
+  return [...before, `${readBody} |`, ...lines.map((line) => `  ${line}`)]
 }
 
 /** For the answer to a HEAD curl waits unless it is told that none comes; braces and brackets it takes for patterns of many URLs. */

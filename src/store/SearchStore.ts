@@ -28,6 +28,11 @@ export interface SearchOutcome {
   readonly isUnjudged: boolean
 }
 
+interface StepsAt {
+  readonly firstMs: number
+  readonly latestMs: number
+}
+
 /** A search's record: its steps, its candidates, what it was answered, what came of it. */
 export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStore, {
   /** Writes a step with all it starts, or answers what was written at its place before. */
@@ -54,8 +59,8 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
     principal: string,
     reason: string | null
   ) => Effect.Effect<boolean, StoreError>
-  /** When its first step was taken, in Unix milliseconds. */
-  readonly begunAt: (runId: RunId) => Effect.Effect<number | null, StoreError>
+  /** When its first step was taken, and when the latest so far, in Unix milliseconds; null before there is one. */
+  readonly stepsAt: (runId: RunId) => Effect.Effect<StepsAt | null, StoreError>
 }>() {
   static readonly layer = Layer.effect(
     SearchStore,
@@ -87,12 +92,14 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
             )
           ),
         end: (runId, result, promotion) => writer.run("endSearch", { runId, result, promotion }),
-        begunAt: (runId) =>
+        stepsAt: (runId) =>
           orStoreError(
             "reading when a search began",
             Effect.map(
-              sql<{ at: number }>`SELECT at_ms AS at FROM search_steps WHERE run_id = ${runId} AND n = 0`,
-              ([row]) => row?.at ?? null
+              sql<StepsAt>`SELECT at_ms AS first_ms,
+                             (SELECT max(at_ms) FROM search_steps WHERE run_id = ${runId}) AS latest_ms
+                           FROM search_steps WHERE run_id = ${runId} AND n = 0`,
+              ([row]) => row ?? null
             )
           )
       })

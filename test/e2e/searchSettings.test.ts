@@ -3,10 +3,10 @@ import * as Effect from "effect/Effect"
 import { chmodSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { tau } from "../support/command.js"
-import { query, resultIn, searched, storeIn } from "../support/searchRuns.js"
+import { query, resultIn, searched, startSearch, storeIn } from "../support/searchRuns.js"
 import { searchConfig, searchUpstream } from "../support/searchUpstream.js"
 import { scratchFolder } from "../support/store.js"
-import { upstream } from "../support/upstream.js"
+import { eventually, upstream } from "../support/upstream.js"
 
 describe("The settings of a search, end to end", { timeout: 120_000 }, () => {
   it.scopedLive("is refused before anything is written where there is no text to search over", () =>
@@ -72,6 +72,32 @@ describe("The settings of a search, end to end", { timeout: 120_000 }, () => {
       assert.strictEqual(reason, "tokens")
       assert.isAbove(Number(calls), 40)
       assert.isAtMost(15 * Number(calls), 900)
+    }))
+
+  it.scopedLive("give a search no more seconds where the clock is set back an hour before it is resumed", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const { origin, pace, served } = yield* searchUpstream()
+      const config = searchConfig(origin, { optimizer: { max_seconds: 1 } })
+      pace.latencyMs = 60_000
+      yield* Effect.scoped(Effect.gen(function*() {
+        const command = yield* startSearch(folder, config)
+        yield* eventually("a call", Effect.sync(() => served.length > 0 ? true : undefined))
+        command.process.kill("SIGKILL")
+        yield* command.exit
+      }))
+      pace.latencyMs = 150
+      const setBack = "const { now } = Date; Date.now = () => now() - 3_600_000;" +
+        "Object.defineProperty(performance, 'timeOrigin', { value: performance.timeOrigin - 3_600_000 })"
+      const resumed = yield* startSearch(folder, config, [], {
+        NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(setBack)}`
+      })
+      assert.strictEqual(yield* resumed.exit, 0, resumed.stderr())
+      const { search } = JSON.parse(resumed.stdout()) as {
+        search: { ended: string; budget: { seconds: { spent: number } } }
+      }
+      assert.strictEqual(search.ended, "seconds")
+      assert.isAtLeast(search.budget.seconds.spent, 0)
     }))
 
   it.scopedLive("tell what a search cost that came to no end, and that a price is unknown", () =>

@@ -9,15 +9,24 @@ export const storeIn = (folder: string) => join(folder, "store.sqlite")
 
 export const query = <Row>(folder: string, sql: string) => rowsOf<Row>(storeIn(folder), sql)
 
-export const startSearch = (folder: string, config: object, args: ReadonlyArray<string> = []) => {
+export const startSearch = (
+  folder: string,
+  config: object,
+  args: ReadonlyArray<string> = [],
+  env: Readonly<Record<string, string>> = {}
+) => {
   writeFileSync(join(folder, "config.json"), JSON.stringify(config))
-  return startTau(folder, [
-    "--model=openai/agent",
-    "--prompt-optimization-config=config.json",
-    `--prompt-optimization-store-sqlite=${storeIn(folder)}`,
-    "--prompt-optimization-json",
-    ...args
-  ])
+  return startTau(
+    folder,
+    [
+      "--model=openai/agent",
+      "--prompt-optimization-config=config.json",
+      `--prompt-optimization-store-sqlite=${storeIn(folder)}`,
+      "--prompt-optimization-json",
+      ...args
+    ],
+    env
+  )
 }
 
 export const searched = (folder: string, config: object, args: ReadonlyArray<string> = []) =>

@@ -2,13 +2,14 @@
  * Carries a search out over the store. Each batch of asks is a row before it is an action; what was answered before is read,
  * not asked again. So a search that is begun anew after a crash goes through its old steps at once, and on from there.
  */
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { SearchFailed } from "../../domain/SearchFailed.js"
 import { RunStore } from "../../store/RunStore.js"
 import { SearchStore } from "../../store/SearchStore.js"
 import type { StoreError } from "../../store/StoreError.js"
 import type { TakenStep } from "../../store/writer/search.js"
+import { StoreClock } from "../../store/writer/StoreClock.js"
 import { Conductor, type ConductorOptions, type Turn, type Work } from "../Conductor.js"
 import { type Reflection, type SearchEvent, SearchStopped, type Steps, type Texts } from "../Search.js"
 import { FailureWatch } from "./FailureWatch.js"
@@ -39,8 +40,8 @@ const tickMs = 1_000
 export class SearchRun {
   private readonly ledger: SearchLedger
   private readonly failures = new FailureWatch()
-  /** When the first step was taken; null before. */
-  private begunAtMs: number | null = null
+  /** When the first step was taken, and the time since, which a clock that was set back gives no more of; null before. */
+  private begun: { readonly atMs: number; readonly time: StoreClock } | null = null
 
   constructor(private readonly options: SearchRunOptions) {
     this.ledger = new SearchLedger(options)
@@ -65,8 +66,15 @@ export class SearchRun {
 
   private elapsedSecs() {
     return Effect.gen(this, function*() {
-      this.begunAtMs ??= yield* Effect.flatMap(SearchStore, (store) => store.begunAt(this.options.runId))
-      return this.begunAtMs === null ? 0 : ((yield* Clock.currentTimeMillis) - this.begunAtMs) / 1_000
+      const clock = yield* Effect.clock
+      if (this.begun === null) {
+        const steps = yield* Effect.flatMap(SearchStore, (store) => store.stepsAt(this.options.runId))
+        if (steps === null) return 0
+        this.begun = { atMs: steps.firstMs, time: new StoreClock(() => monotonicMs(clock)) }
+        // It may have been set back since the latest step, too.
+        this.begun.time.at(steps.latestMs)
+      }
+      return (this.begun.time.at(clock.unsafeCurrentTimeMillis()) - this.begun.atMs) / 1_000
     })
   }
 
@@ -152,12 +160,13 @@ export class SearchRun {
       if (ids.length === 0) return []
       const runs = yield* RunStore
       const store = yield* SearchStore
+      const clock = yield* Effect.clock
       let pauseMs = pollMinMs
       let finished = 0
       let waitedMs = 0
-      for (let lastMs = yield* Clock.currentTimeMillis;;) {
+      for (let lastMs = monotonicMs(clock);;) {
         const { desired, isFinished } = yield* runs.outlook(runId)
-        const nowMs = yield* Clock.currentTimeMillis
+        const nowMs = monotonicMs(clock)
         if (desired !== "pause") waitedMs += nowMs - lastMs
         lastMs = nowMs
         if (isFinished) break
@@ -193,6 +202,9 @@ export class SearchRun {
     })
   }
 }
+
+/** The clock that nobody can set. */
+const monotonicMs = (clock: Clock.Clock) => Number(clock.unsafeCurrentTimeNanos() / 1_000n) / 1_000
 
 /** A paused run takes no step, and a cancelled one never will: whoever cancels it also ends this wait. */
 const takenWhenFree = (take: Effect.Effect<TakenStep, StoreError>) =>

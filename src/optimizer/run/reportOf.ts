@@ -183,8 +183,8 @@ const budgetOf = (
   const sum = (of: "rollouts" | "reflections") => steps.reduce((total, step) => total + step[of], 0)
   const spending = new Spending({ tokensMax: Infinity, usdMax: Infinity, secondsMax: Infinity }, optimizer.prices)
   spending.addRollout(usage)
-  // A step's own time is from its row to the last of what it started.
-  const lastAt = Math.max(steps.at(-1)?.atMs ?? run.createdAtMs, run.lastEndedAtMs ?? 0)
+  // A step's own time is from its row to the last of what it started. The clock may have been set back between two of them.
+  const lastAt = steps.reduce((latest, { atMs }) => Math.max(latest, atMs), run.lastEndedAtMs ?? run.createdAtMs)
   return {
     rollouts: { spent: sum("rollouts"), limit: optimizer.max_rollouts, gate: result?.gateRollouts ?? null },
     reflections: { spent: sum("reflections"), limit: reflectionsMax({ optimizer }) },

@@ -23,6 +23,9 @@ interface Used {
   unmetered: number
 }
 
+/** Three times $0.1 is $0.3, whatever sums of binary fractions make of it: what they may be too large by, as a share. */
+const roundingMax = 1e-9
+
 const nothing = (): Used => ({ n: 0, tokens: 0, usd: 0, most: { tokens: 0, usd: 0 }, unmetered: 0 })
 
 export class Spending {
@@ -111,7 +114,7 @@ export class Spending {
       return new SearchStopped("usd", `nobody says what ${this.unpriced} costs: give it in optimizer.prices (max_usd)`)
     }
     const usd = this.usd + this.expected("usd", batch, later)
-    return usd > usdMax
+    return usd > usdMax * (1 + roundingMax)
       ? new SearchStopped("usd", `the next batch may come to $${usd.toFixed(4)} of $${usdMax} (max_usd)`)
       : null
   }

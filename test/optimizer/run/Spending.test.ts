@@ -49,6 +49,17 @@ describe("Spending", () => {
     assert.strictEqual(spending.refusal({ rollouts: 2, reflections: 0 }, 0)?.reason, "usd")
   })
 
+  it("begins a batch that comes to the dollars exactly, also where binary fractions do not add up to them", () => {
+    for (const [usdMax, cost, n] of [[0.3, 0.1, 3], [0.7, 0.7 / 7, 7], [0.06, 0.0001, 600]] as const) {
+      const spending = new Spending({ ...unlimited, usdMax }, prices)
+      for (let ended = 0; ended < n; ended += 1) {
+        assert.isNull(spending.refusal({ rollouts: 1, reflections: 0 }, 0), `${ended} of $${cost} in $${usdMax}`)
+        spending.addRollout(usage(10, 1, "m", cost))
+      }
+      assert.strictEqual(spending.refusal({ rollouts: 1, reflections: 0 }, 0)?.reason, "usd")
+    }
+  })
+
   it("begins nothing more once a model was called that nobody knows the price of, where dollars are limited", () => {
     const spending = new Spending({ ...unlimited, usdMax: 1 }, undefined)
     spending.addRollout([...usage(0, 0, "refused"), ...usage(10, 1, "reported", 0.001), ...usage(10, 1, "free", 0)])

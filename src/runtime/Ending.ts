@@ -6,8 +6,8 @@ import { counted } from "../domain/Figures.js"
 import type { RunId } from "../domain/Ids.js"
 import { RolloutQueue } from "../store/RolloutQueue.js"
 import { RunStore } from "../store/RunStore.js"
+import { whenWritable } from "../store/whenWritable.js"
 import { Announcer } from "./Announcer.js"
-import { whenWritable } from "./whenWritable.js"
 
 export interface EndingOptions {
   readonly runId: RunId

@@ -1,9 +1,9 @@
 /** Puts back the rollouts that nobody holds any more: their lease ran out. */
 import * as Effect from "effect/Effect"
 import type { RunId } from "../domain/Ids.js"
+import { whenWritable } from "../store/whenWritable.js"
 import { Announcer } from "./Announcer.js"
 import { Leases } from "./Leases.js"
-import { whenWritable } from "./whenWritable.js"
 
 /** Looks once per heartbeat, after it. Takes nothing from this process itself, not even after a sleep of the machine. */
 export const rescuer = (runId: RunId) =>

@@ -12,13 +12,13 @@ import { type RolloutRejected, Scorer, type ScoringFailed } from "../domain/Rewa
 import { type Claim, RolloutQueue } from "../store/RolloutQueue.js"
 import { RunFindings } from "../store/RunFindings.js"
 import { RunStore } from "../store/RunStore.js"
+import { whenWritable } from "../store/whenWritable.js"
 import { WorkerStore } from "../store/WorkerStore.js"
 import { Self } from "./Actor.js"
 import { AgentEndpoint } from "./AgentEndpoint.js"
 import { Announcer } from "./Announcer.js"
 import { AttemptFailed, type Execution, Executor } from "./Executor.js"
 import { type Lease, Leases } from "./Leases.js"
-import { whenWritable } from "./whenWritable.js"
 
 export interface RunnerOptions {
   readonly runId: RunId

@@ -8,6 +8,7 @@ import type { Example } from "../../domain/Rollout.js"
 import { canonicalJson } from "../../store/canonicalJson.js"
 import { GateStore, type GateUse } from "../../store/GateStore.js"
 import { ResourceStore } from "../../store/ResourceStore.js"
+import { whenWritable } from "../../store/whenWritable.js"
 import type { Chance } from "../Chance.js"
 import { gate } from "../Gate.js"
 import { gatePlan, mayOpen } from "../GatePlan.js"
@@ -63,7 +64,7 @@ export const gateRun = (options: GateRunOptions) =>
     if (noGate !== null) {
       return { verdict: null, noGate, incumbentVersion: null, examples: pairs.length, leftOut } satisfies GateRun
     }
-    const opening = yield* gates.open(runId, place.gateSet, usedBefore)
+    const opening = yield* whenWritable(gates.open(runId, place.gateSet, usedBefore))
     const incumbent = yield* incumbentOf(opening.incumbent, begun)
     const verdict = yield* search.run(
       gate({

@@ -9,6 +9,7 @@ import { ResourceStore } from "../../store/ResourceStore.js"
 import type { RunStore } from "../../store/RunStore.js"
 import { SearchStore } from "../../store/SearchStore.js"
 import type { StoreError } from "../../store/StoreError.js"
+import { whenWritable } from "../../store/whenWritable.js"
 import { Chance } from "../Chance.js"
 import { type Found, keyOf, type Task } from "../Search.js"
 import { searching } from "./Algorithm.js"
@@ -167,7 +168,7 @@ const putDown = (
       incumbentVersion: gate.incumbentVersion,
       noGate: gate.noGate
     }
-    const stored = yield* store.end(
+    const stored = yield* whenWritable(store.end(
       runId,
       JSON.stringify(result),
       promotedVersion === null ? null : {
@@ -175,6 +176,6 @@ const putDown = (
         decision: isForced ? "forced" : "gate",
         principal: isForced ? forcedBy : null
       }
-    )
+    ))
     return JSON.parse(stored) as SearchResult
   })

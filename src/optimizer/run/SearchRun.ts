@@ -8,6 +8,7 @@ import { SearchFailed } from "../../domain/SearchFailed.js"
 import { RunStore } from "../../store/RunStore.js"
 import { SearchStore } from "../../store/SearchStore.js"
 import type { StoreError } from "../../store/StoreError.js"
+import { whenWritable } from "../../store/whenWritable.js"
 import type { TakenStep } from "../../store/writer/search.js"
 import { StoreClock } from "../../store/writer/StoreClock.js"
 import { Conductor, type ConductorOptions, type Turn, type Work } from "../Conductor.js"
@@ -193,10 +194,11 @@ export class SearchRun {
     return Effect.gen(function*() {
       // It has limits of its own for each try.
       const ticking = Effect.forever(Effect.delay(Effect.sync(onProgress), tickMs))
-      const reflection = yield* Effect.raceFirst(
+      // Asked again, it is not made again where its answer is on record.
+      const reflection = yield* whenWritable(Effect.raceFirst(
         Effect.flatMap(Reflector, (reflector) => reflector.reflect(runId, n, ask)),
         ticking
-      )
+      ))
       spending.addReflection(yield* Effect.flatMap(SearchStore, (store) => store.usage(reflectionId(runId, n))))
       return reflection
     })
@@ -210,7 +212,7 @@ const monotonicMs = (clock: Clock.Clock) => Number(clock.unsafeCurrentTimeNanos(
 const takenWhenFree = (take: Effect.Effect<TakenStep, StoreError>) =>
   Effect.gen(function*() {
     while (true) {
-      const taken = yield* take
+      const taken = yield* whenWritable(take)
       if (taken._tag !== "held") return taken
       yield* Effect.sleep(heldPollMs)
     }

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import type { StoreError } from "../store/StoreError.js"
+import type { StoreError } from "./StoreError.js"
 
 /**
  * Waits for as long as the store is locked or the disk is full: nothing of the operation was kept, and failing the attempt

@@ -167,8 +167,9 @@ export class Gateway {
     if (Number(request.headers["content-length"] ?? 0) > requestBytesMax) {
       return this.refuse(response, "tooLarge", `the request is larger than ${requestBytesMax} bytes`)
     }
-    const admit = () => this.admit(request, response, identity, credentials)
-    if (this.underWay.size < callsMax) return admit()
+    if (this.underWay.size < callsMax) return this.admit(request, response, identity, credentials)
+    // Its key may be revoked, or expire, while it waits.
+    const admit = () => this.admit(request, response, identity, credentials, this.denial(request, identity))
     const refuse = () => this.refuse(response, "busy", `${this.underWay.size} calls are under way, the limit`)
     if (!this.queue.enter(response, admit, refuse)) refuse()
   }
@@ -209,9 +210,10 @@ export class Gateway {
     request: IncomingMessage,
     response: ServerResponse,
     identity: CallIdentity,
-    credentials: Headers.Credentials
+    credentials: Headers.Credentials,
+    denial: Grounds | null = null
   ) {
-    const trouble = this.trouble()
+    const trouble = denial ?? this.trouble()
     if (trouble === null) {
       this.forward(request, response, identity, credentials)
       return

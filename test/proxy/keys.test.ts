@@ -1,15 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { readdirSync, readFileSync } from "node:fs"
-import type { IncomingMessage } from "node:http"
+import type { IncomingMessage, ServerResponse } from "node:http"
 import { dirname, join } from "node:path"
 import { request } from "undici"
 import { Admission } from "../../src/proxy/Admission.js"
 import type { CallIdentity } from "../../src/proxy/CallIdentity.js"
 import type { Credentials } from "../../src/proxy/Headers.js"
 import { Proxy } from "../../src/proxy/Proxy.js"
-import type { ProxyOptions } from "../../src/proxy/ProxyOptions.js"
+import { defaultLimits, type ProxyOptions } from "../../src/proxy/ProxyOptions.js"
 import { ClientKeyReader } from "../../src/store/ClientKeyReader.js"
 import { ClientKeyStore } from "../../src/store/ClientKeyStore.js"
 import { proxyAt } from "../support/proxy.js"
@@ -151,6 +152,34 @@ describe("keys of clients", () => {
         const { list } = yield* ClientKeyReader
         assert.notInclude(JSON.stringify(yield* list), key.slice(-20))
       })))
+
+  it.scopedLive("are refused as well once their call has waited for a place, if they were revoked meanwhile", () =>
+    Effect.gen(function*() {
+      const held: Array<ServerResponse> = []
+      const url = yield* upstream((_request, response) => {
+        held.push(response)
+      })
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const options = { keys: { required: true, upstreamKey: null }, limits: { ...defaultLimits, callsMax: 1 } }
+      yield* Effect.gen(function*() {
+        const { id, key } = yield* create()
+        const headers = { "x-api-key": key }
+        yield* until(200, headers, "/metrics")
+        const first = yield* Effect.fork(get(headers))
+        yield* eventually("the call under way", Effect.sync(() => held.length === 1 || undefined))
+        const second = yield* Effect.fork(get(headers))
+        const { health } = yield* Proxy
+        yield* eventually("the call that waits", Effect.sync(() => health().callsQueued === 1 || undefined))
+        yield* Effect.flatMap(ClientKeyStore, ({ revoke }) => revoke(id))
+        yield* until(401, headers, "/metrics")
+        held[0]!.end("ok")
+        assert.strictEqual((yield* Fiber.join(first)).status, 200)
+        const { status, text } = yield* Fiber.join(second)
+        assert.strictEqual(status, 401)
+        assert.match(text, /"code":"invalid_api_key"/)
+        assert.strictEqual(held.length, 1)
+      }).pipe(Effect.provide(ClientKeyStore.layer.pipe(Layer.provideMerge(proxyAt(path, url, options)))))
+    }))
 
   it.scopedLive("of a run are good for its rollouts only", () =>
     withKeys({ required: true, upstreamKey: null }, () =>

@@ -12,6 +12,10 @@ export interface Assembled {
   readonly error: ReportedError | null
   /** The event came after which nothing more of an answer does: who leaves then has all of it. */
   readonly isOver: boolean
+  /** Each event was looked at. */
+  readonly isAllRead: boolean
+  /** How many of them are no JSON. */
+  readonly unreadable: number
   /** What of the stream is not in the object, in a few words; null when all of it is. */
   readonly reason: string | null
 }
@@ -123,7 +127,14 @@ export class Assembly {
       ...(this.parts > partsMax ? [`more than ${partsMax} parts`] : []),
       ...(object === null && this.error === null ? ["no event that could be read"] : [])
     ]
-    return { object, error: this.error, isOver: this.isOver, reason: reasons.length === 0 ? null : reasons.join(", ") }
+    return {
+      object,
+      error: this.error,
+      isOver: this.isOver,
+      isAllRead: this.count <= eventsMax && this.unreadable <= unreadableMax,
+      unreadable: this.unreadable,
+      reason: reasons.length === 0 ? null : reasons.join(", ")
+    }
   }
 }
 

@@ -42,7 +42,7 @@ export interface Derived {
   readonly attributes: Attributes
   /** The answer was a stream, and its last event came. */
   readonly isOver: boolean
-  /** It was a stream that could be read, and its last event did not come although the API has one. */
+  /** It was a stream that could be read to its end, and its last event did not come although the API has one. */
   readonly isCut: boolean
   /** What the upstream reported as an error in an answer that had begun with status 200. */
   readonly streamError: string | undefined
@@ -90,6 +90,8 @@ interface Answer {
   readonly assembled: Record<string, unknown> | null
   readonly error: ReportedError | null
   readonly isOver: boolean
+  /** It is a stream that could be read to its end, and no event there was its last. */
+  readonly isOpen: boolean
   /** What of the body could not be read. */
   readonly reason: string | null
 }
@@ -98,9 +100,12 @@ const readAnswer = (api: Endpoint["api"], call: RecordedCall): Answer => {
   const wire = call.isOverWebSocket === true ? "ws" as const : null
   const decoded = decodeBody(call.responseBytes, call.responseContentEncoding)
   if ("reason" in decoded) return plainAnswer(wire, undefined, null, `response: ${decoded.reason}`)
-  if (decoded.bytes.length === 0) return plainAnswer(wire, undefined, null, "response: empty")
+  if (decoded.bytes.length === 0) {
+    const isOpen = wire === null && isStream(decoded.bytes, call.responseContentType)
+    return { ...plainAnswer(wire, undefined, null, "response: empty"), isOpen }
+  }
   if (wire === "ws" || isStream(decoded.bytes, call.responseContentType)) {
-    const { error, isOver, object, reason } = wire === "ws"
+    const { error, isAllRead, isOver, object, reason, unreadable } = wire === "ws"
       ? assembleResponse({ [Symbol.iterator]: () => eventsOfLines(decoded.bytes) })
       : assemble(api, decoded.bytes)
     return {
@@ -109,6 +114,8 @@ const readAnswer = (api: Endpoint["api"], call: RecordedCall): Answer => {
       assembled: object,
       error,
       isOver,
+      // Of events that cannot be read one might be the last, unless the stream broke off behind them.
+      isOpen: wire === null && isAllRead && !isOver && (unreadable === 0 || endsInLine(decoded.bytes)),
       reason: reason === null ? null : `response: ${reason}`
     }
   }
@@ -127,7 +134,12 @@ const plainAnswer = (
   object: unknown,
   error: ReportedError | null,
   reason: string | null
-): Answer => ({ wire, object, assembled: null, error, isOver: false, reason })
+): Answer => ({ wire, object, assembled: null, error, isOver: false, isOpen: false, reason })
+
+const endsInLine = (stream: Uint8Array): boolean => {
+  const last = stream.at(-1)
+  return last !== 0x0a && last !== 0x0d
+}
 
 /** An answer of status 200 may be an error all the same. */
 const reportedIn = (object: unknown): ReportedError | null => {
@@ -261,8 +273,7 @@ export const derive = (call: RecordedCall): Derived => {
     assembled: answer.assembled,
     attributes,
     isOver: answer.isOver,
-    isCut: answer.wire === "sse" && endsWithEvent.has(api) && !answer.isOver && error === null &&
-      answer.reason === null,
+    isCut: answer.isOpen && endsWithEvent.has(api) && error === null,
     streamError: error?.message.slice(0, streamErrorMax),
     inputTokens: usage.inputTokens,
     outputTokens: usage.outputTokens,

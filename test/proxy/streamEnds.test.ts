@@ -26,23 +26,32 @@ const events = {
 const sse = (payloads: ReadonlyArray<object>) =>
   payloads.map((payload) => `data: ${JSON.stringify(payload)}\n\n`).join("")
 
+/** What is left of the events of an answer. */
+const remains = {
+  "whole events": (payloads: ReadonlyArray<object>) => sse(payloads.slice(0, -1)),
+  "an event in two": (payloads: ReadonlyArray<object>) => sse(payloads).slice(0, -20),
+  "a comment": () => ": keep-alive\n\n",
+  "nothing": () => ""
+}
+
 /** Asks twice: the first answer lacks its last event, though its connection ends in order. The states and counts of both spans. */
-const asked = (path: keyof typeof events) =>
+const asked = (path: keyof typeof events, left: keyof typeof remains = "whole events") =>
   Effect.gen(function*() {
     let count = 0
+    const answers = [remains[left](events[path]), sse(events[path])]
     const url = yield* upstream(withBody((_, __, response) => {
       response.writeHead(200, { "content-type": "text/event-stream" })
-      response.end(sse(count++ === 0 ? events[path].slice(0, -1) : events[path]))
+      response.end(answers[count++])
     }))
     return yield* withProxy(
       url,
       Effect.gen(function*() {
         const base = toBaseUrl((yield* Proxy).origin, attribution)
-        for (const expected of [events[path].slice(0, -1), events[path]]) {
+        for (const expected of answers) {
           const answer = yield* Effect.promise(async () =>
             await (await fetch(`${base}/${path}`, { method: "POST", body: "{\"stream\":true}" })).text()
           )
-          assert.strictEqual(answer, sse(expected))
+          assert.strictEqual(answer, expected)
         }
         const spans = yield* finishedSpans(2)
         const endpoint = path.replace("/", "_")
@@ -61,11 +70,14 @@ const asked = (path: keyof typeof events) =>
   })
 
 describe("a stream whose connection ends in order, without its last event", () => {
-  it.scopedLive.each(["responses", "messages"] as const)(
-    "%s: was cut, and the next try is one",
-    (path) =>
+  const ends = (["responses", "messages"] as const).flatMap((path) =>
+    (Object.keys(remains) as ReadonlyArray<keyof typeof remains>).map((left) => [path, left] as const)
+  )
+  it.scopedLive.each(ends)(
+    "%s, of which %s came: was cut, and the next try is one",
+    ([path, left]) =>
       Effect.gen(function*() {
-        assert.deepStrictEqual(yield* asked(path), [
+        assert.deepStrictEqual(yield* asked(path, left), [
           { state: "upstream_cut", message: "the stream ended before its answer did", attempt: 1 },
           { state: "done", message: undefined, attempt: 2 }
         ])

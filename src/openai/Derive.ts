@@ -265,7 +265,7 @@ export const derive = (call: RecordedCall): Derived => {
   )
 
   const error = failed ? null : answer.error ?? errorOfChoices(listAt(answer.object, "choices"))
-  if (failed) attributes.set(GenAi.errorType, errorOf(answer.object)?.type ?? String(call.statusCode))
+  if (failed) attributes.set(GenAi.errorType, answer.error?.type ?? String(call.statusCode))
   else if (error !== null) attributes.set(GenAi.errorType, error.type ?? "stream_error")
   return {
     kind,
@@ -273,7 +273,7 @@ export const derive = (call: RecordedCall): Derived => {
     assembled: answer.assembled,
     attributes,
     isOver: answer.isOver,
-    isCut: answer.isOpen && endsWithEvent.has(api) && error === null,
+    isCut: answer.isOpen && endsWithEvent.has(api) && !failed && error === null,
     streamError: error?.message.slice(0, streamErrorMax),
     inputTokens: usage.inputTokens,
     outputTokens: usage.outputTokens,

@@ -208,6 +208,19 @@ describe("derive", () => {
       responseContentType: "text/event-stream"
     })
     assert.deepInclude(broken, { streamError: "gone", assembled: null })
+    for (const path of ["/v1/messages", "/v1/responses"]) {
+      const overloaded = derive({
+        ...chat,
+        path,
+        statusCode: 529,
+        responseBytes: Buffer.from(
+          "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n"
+        ),
+        responseContentType: "text/event-stream"
+      })
+      assert.deepInclude(overloaded, { isCut: false, streamError: undefined }, path)
+      assert.deepInclude(overloaded.attributes.record, { "error.type": "overloaded_error" }, path)
+    }
     const ended = (choice: object) => derive({ ...chat, responseBytes: json({ choices: [choice] }) }).streamError
     assert.strictEqual(ended({ finish_reason: "error" }), "a choice finished with an error")
     assert.strictEqual(

@@ -195,7 +195,8 @@ const assembleInOrder = (
         assembly.isOver = true
         break
       }
-    } else items.take(type, payload)
+    } else if (terminalTypes.has(type)) assembly.isOver = true
+    else items.take(type, payload)
   }
   if (response === null && items.size === 0) return { assembled: assembly.result(null), isInSequence: true }
   const object: Draft = Object.assign(emptyRecord(), response ?? { object: "response" })

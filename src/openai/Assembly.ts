@@ -16,6 +16,8 @@ export interface Assembled {
   readonly isAllRead: boolean
   /** How many of them are no JSON. */
   readonly unreadable: number
+  /** The last of them is one of those. */
+  readonly isLastUnreadable: boolean
   /** What of the stream is not in the object, in a few words; null when all of it is. */
   readonly reason: string | null
 }
@@ -43,6 +45,7 @@ const likeMin = 8
 export class Assembly {
   private error: ReportedError | null = null
   private unreadable = 0
+  private isLastUnreadable = false
   private count = 0
   private parts = 0
   private shape: EventShape | null = null
@@ -93,6 +96,7 @@ export class Assembly {
       const piece = pieces[place]
       const parsed = piece === undefined ? values[next++] : shape!.eventWith(piece)
       const type = types[place]
+      this.isLastUnreadable = parsed === undefined
       // Clients go by the name, whatever the data is.
       if (type === "error" && errorOf(parsed) === null) this.error ??= namedError(parsed, texts[place]!)
       else if (isObject(parsed)) yield { type: textAt(parsed, "type") ?? type, payload: parsed }
@@ -133,6 +137,7 @@ export class Assembly {
       isOver: this.isOver,
       isAllRead: this.count <= eventsMax && this.unreadable <= unreadableMax,
       unreadable: this.unreadable,
+      isLastUnreadable: this.isLastUnreadable,
       reason: reasons.length === 0 ? null : reasons.join(", ")
     }
   }

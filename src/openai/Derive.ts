@@ -42,7 +42,7 @@ export interface Derived {
   readonly attributes: Attributes
   /** The answer was a stream, and its last event came. */
   readonly isOver: boolean
-  /** It was a stream that could be read to its end, and its last event did not come although the API has one. */
+  /** It was a stream that could be read to its end: there it was in the middle of an event, or its last event did not come although the API has one. */
   readonly isCut: boolean
   /** What the upstream reported as an error in an answer that had begun with status 200. */
   readonly streamError: string | undefined
@@ -90,8 +90,8 @@ interface Answer {
   readonly assembled: Record<string, unknown> | null
   readonly error: ReportedError | null
   readonly isOver: boolean
-  /** It is a stream that could be read to its end, and no event there was its last. */
-  readonly isOpen: boolean
+  /** It is a stream that could be read to its end, and that was not the end of an answer. */
+  readonly isCut: boolean
   /** What of the body could not be read. */
   readonly reason: string | null
 }
@@ -101,21 +101,22 @@ const readAnswer = (api: Endpoint["api"], call: RecordedCall): Answer => {
   const decoded = decodeBody(call.responseBytes, call.responseContentEncoding)
   if ("reason" in decoded) return plainAnswer(wire, undefined, null, `response: ${decoded.reason}`)
   if (decoded.bytes.length === 0) {
-    const isOpen = wire === null && isStream(decoded.bytes, call.responseContentType)
-    return { ...plainAnswer(wire, undefined, null, "response: empty"), isOpen }
+    const isCut = wire === null && endsWithEvent.has(api) && isStream(decoded.bytes, call.responseContentType)
+    return { ...plainAnswer(wire, undefined, null, "response: empty"), isCut }
   }
   if (wire === "ws" || isStream(decoded.bytes, call.responseContentType)) {
-    const { error, isAllRead, isOver, object, reason, unreadable } = wire === "ws"
+    const { error, isAllRead, isLastUnreadable, isOver, object, reason, unreadable } = wire === "ws"
       ? assembleResponse({ [Symbol.iterator]: () => eventsOfLines(decoded.bytes) })
       : assemble(api, decoded.bytes)
+    const isTorn = isLastUnreadable && endsInLine(decoded.bytes)
     return {
       wire: wire ?? "sse",
       object: object ?? undefined,
       assembled: object,
       error,
       isOver,
-      // Of events that cannot be read one might be the last, unless the stream broke off behind them.
-      isOpen: wire === null && isAllRead && !isOver && (unreadable === 0 || endsInLine(decoded.bytes)),
+      // Of events that cannot be read one might be the last, unless it is one that broke off.
+      isCut: wire === null && isAllRead && !isOver && (isTorn || (endsWithEvent.has(api) && unreadable === 0)),
       reason: reason === null ? null : `response: ${reason}`
     }
   }
@@ -134,7 +135,7 @@ const plainAnswer = (
   object: unknown,
   error: ReportedError | null,
   reason: string | null
-): Answer => ({ wire, object, assembled: null, error, isOver: false, isOpen: false, reason })
+): Answer => ({ wire, object, assembled: null, error, isOver: false, isCut: false, reason })
 
 const endsInLine = (stream: Uint8Array): boolean => {
   const last = stream.at(-1)
@@ -273,7 +274,7 @@ export const derive = (call: RecordedCall): Derived => {
     assembled: answer.assembled,
     attributes,
     isOver: answer.isOver,
-    isCut: answer.isOpen && endsWithEvent.has(api) && !failed && error === null,
+    isCut: answer.isCut && !failed && error === null,
     streamError: error?.message.slice(0, streamErrorMax),
     inputTokens: usage.inputTokens,
     outputTokens: usage.outputTokens,

@@ -73,7 +73,7 @@ describe("a stream whose connection ends in order, without its last event", () =
   const ends = (["responses", "messages"] as const).flatMap((path) =>
     (Object.keys(remains) as ReadonlyArray<keyof typeof remains>).map((left) => [path, left] as const)
   )
-  it.scopedLive.each(ends)(
+  it.scopedLive.each([...ends, ["chat/completions", "an event in two"] as const])(
     "%s, of which %s came: was cut, and the next try is one",
     ([path, left]) =>
       Effect.gen(function*() {
@@ -84,8 +84,11 @@ describe("a stream whose connection ends in order, without its last event", () =
       })
   )
 
-  it.scopedLive("is whole where the API has no such event", () =>
-    Effect.gen(function*() {
-      assert.deepStrictEqual((yield* asked("chat/completions")).map(({ state }) => state), ["done", "done"])
-    }))
+  it.scopedLive.each(["whole events", "a comment", "nothing"] as const)(
+    "is whole where the API has no such event, and %s came",
+    (left) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual((yield* asked("chat/completions", left)).map(({ state }) => state), ["done", "done"])
+      })
+  )
 })

@@ -103,7 +103,10 @@ export class SpanStore extends Context.Tag("tau/store/SpanStore")<SpanStore, {
             const position = yield* positionOf("span", after, null, (id) =>
               orStoreError(
                 "reading spans",
-                sql<SpanPosition>`SELECT span_id, start_time_us, sequence_id FROM spans WHERE span_id = ${id}`
+                sql<SpanPosition>`SELECT span_id, start_time_us, sequence_id FROM spans
+                  WHERE span_id = ${id} AND ${
+                  filter.attemptId === null ? sql`TRUE` : sql`attempt_id = ${filter.attemptId}`
+                }`
               ))
             const run = filter.runId === null ? undefined : (yield* orStoreError(
               "reading spans",

@@ -232,6 +232,20 @@ describe("paging", () => {
       }
     }).pipe(Effect.scoped))
 
+  it.scopedLive("goes on after no call of another attempt, whose place among its own says nothing here", () =>
+    Effect.gen(function*() {
+      const { path, spans } = yield* filledStore
+      const store = Context.get(yield* Layer.build(Layer.provide(readers, ReadOnlyStore.layer(path))), SpanStore)
+      const { attempt_id: attemptId } = spans[0]!
+      const other = spans.find((span) => span.attempt_id !== attemptId)!
+      const request = { after: other.span_id, limit: 10, order: "oldest" as const }
+      const answer = yield* Effect.match(store.list({ ...anySpan, attemptId }, request), {
+        onFailure: ({ message }) => message,
+        onSuccess: ({ items }) => `${items.length} calls`
+      })
+      assert.strictEqual(answer, `reading spans failed: there is no span ${other.span_id} to go on after`)
+    }).pipe(Effect.scoped))
+
   it.scopedLive("gives every rollout that fits once, in order, whatever the size of a page", () =>
     Effect.gen(function*() {
       const { path, rollouts, runIds } = yield* filledStore

@@ -42,12 +42,12 @@ const lastPart = (request: unknown): string => {
 }
 
 /** One search that tells whether any of the three below can be there: nearly every prompt costs only this. */
-const hint = /title|summar|compaction/i
+const hint = /title|summar|compaction|context extraction/i
 const title = /\btitle generator\b|\bgenerate an? (?:[\w-]+,? ){0,3}title\b/i
 const summary =
   /\btasked with summarizing conversations\b|\bcontext summarization (?:assistant|agent)\b|\bsummarizes internal chat history\b/i
 const checkpoint =
-  /\bcontext checkpoint compaction\b|\byour task is to create a detailed summary of (?:the|this) (?:recent portion of the )?conversation\b/i
+  /^<role>\s*context extraction assistant\s*<\/role>|\bcontext checkpoint compaction\b|\byour task is to create a detailed summary of (?:the|this) (?:recent portion of the )?conversation\b/i
 
 const isPing = (request: unknown, last: string): boolean => {
   const limit = numberAt(request, "max_tokens") ?? numberAt(request, "max_completion_tokens") ??

@@ -101,6 +101,10 @@ describe("roleOf", () => {
       tools: [{}],
       messages: [user("Your task is to create a detailed summary of the RECENT portion of the conversation")]
     }],
+    ["compaction", path, {
+      messages: [user("<role>\nContext Extraction Assistant\n</role>\n\n<primary_objective>\nYour sole objective")]
+    }],
+    ["main", path, { messages: [user("I need a context extraction assistant: what is its <role>?")] }],
     ["main", path, { messages: [user("Create a detailed summary of this article.")] }],
     ["warm_up", "/v1/responses", { generate: false, input: [] }],
     ["ping", "/v1/messages", { max_tokens: 1, messages: [user("quota")] }],

@@ -60,6 +60,7 @@ const isPing = (request: unknown, last: string): boolean => {
 /** By simple rules on the request alone; what fits none of them is `main`. */
 export const roleOf = (path: string, request: unknown): CallRole => {
   if (/\/responses\/compact\/?(?:\?|$)/.test(path)) return "compaction"
+  if (at(request, "compaction", "type") === "summarize") return "compaction"
   if (at(request, "generate") === false) return "warm_up"
   const system = systemText(request)
   if (system.startsWith(judgeOpening)) return "judge"

@@ -105,6 +105,12 @@ describe("roleOf", () => {
       messages: [user("<role>\nContext Extraction Assistant\n</role>\n\n<primary_objective>\nYour sole objective")]
     }],
     ["main", path, { messages: [user("I need a context extraction assistant: what is its <role>?")] }],
+    ["compaction", "/v1/messages?beta=true", {
+      compaction: { type: "summarize" },
+      tools: [{}],
+      messages: [user("Hi")]
+    }],
+    ["main", "/v1/messages", { compaction: null, messages: [user("Hi")] }],
     ["main", path, { messages: [user("Create a detailed summary of this article.")] }],
     ["warm_up", "/v1/responses", { generate: false, input: [] }],
     ["ping", "/v1/messages", { max_tokens: 1, messages: [user("quota")] }],

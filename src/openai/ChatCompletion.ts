@@ -58,10 +58,11 @@ export const usageOf = (object: unknown): Usage => {
   const input = at(usage, "prompt_tokens_details") ?? at(usage, "input_tokens_details") ??
     at(usage, "input_token_details")
   const output = at(usage, "completion_tokens_details") ?? at(usage, "output_tokens_details")
-  const anthropicRead = countAt(usage, "cache_read_input_tokens")
-  const anthropicWrite = countAt(usage, "cache_creation_input_tokens")
-  const counted = countAt(usage, "prompt_tokens") ?? countAt(usage, "input_tokens")
   const isAnthropic = at(object, "type") === "message"
+  const sumOf = (name: string): number | null => isAnthropic ? withCompactions(usage, name) : countAt(usage, name)
+  const anthropicRead = sumOf("cache_read_input_tokens")
+  const anthropicWrite = sumOf("cache_creation_input_tokens")
+  const counted = countAt(usage, "prompt_tokens") ?? sumOf("input_tokens")
   const timings = isObject(usage) ? undefined : at(object, "timings")
   return {
     // Anthropic counts cached tokens apart from the rest of the prompt, everyone else among it.
@@ -70,8 +71,7 @@ export const usageOf = (object: unknown): Usage => {
       : !isAnthropic
       ? counted
       : counted + (anthropicRead ?? 0) + (anthropicWrite ?? 0),
-    outputTokens: countAt(usage, "completion_tokens") ?? countAt(usage, "output_tokens") ??
-      countAt(timings, "predicted_n"),
+    outputTokens: countAt(usage, "completion_tokens") ?? sumOf("output_tokens") ?? countAt(timings, "predicted_n"),
     cachedInputTokens: countAt(input, "cached_tokens") ?? countAt(usage, "prompt_cache_hit_tokens") ??
       countAt(usage, "cached_tokens") ?? anthropicRead ?? countAt(timings, "cache_n"),
     cacheWriteTokens: countAt(input, "cache_write_tokens") ?? anthropicWrite,
@@ -79,6 +79,13 @@ export const usageOf = (object: unknown): Usage => {
       countAt(usage, "reasoning_tokens")
   }
 }
+
+/** Anthropic's sums leave out what its compactions took, each a call of the model by itself. */
+const withCompactions = (usage: unknown, name: string): number | null =>
+  listAt(usage, "iterations").reduce<number | null>((sum, iteration) => {
+    const count = at(iteration, "type") === "compaction" ? countAt(iteration, name) : null
+    return count === null ? sum : (sum ?? 0) + count
+  }, countAt(usage, name))
 
 /** llama.cpp counts tokens in its timings where no usage was asked for; older versions leave out what the cache held. */
 const timedInput = (timings: unknown): number | null => {

@@ -271,6 +271,25 @@ describe("usageOf", () => {
       { ...none, inputTokens: 117, outputTokens: 5, cachedInputTokens: 100, cacheWriteTokens: 7 }
     )
   })
+
+  it("counts what Anthropic's compactions used, which stands beside the sums alone", () => {
+    const compaction = { type: "compaction", input_tokens: 3000, output_tokens: 400, cache_read_input_tokens: 20 }
+    const message = { type: "message", input_tokens: 10, output_tokens: 5, cache_read_input_tokens: 100 }
+    const { type: _, ...sums } = message
+    const usage = { ...sums, iterations: [compaction, message, { ...compaction, input_tokens: -1 }, null] }
+    assert.deepStrictEqual(
+      usageOf({ type: "message", usage }),
+      { ...none, inputTokens: 3150, outputTokens: 805, cachedInputTokens: 140 }
+    )
+    assert.deepStrictEqual(
+      usageOf({ type: "message", usage: { ...usage, iterations: [message] } }),
+      { ...none, inputTokens: 110, outputTokens: 5, cachedInputTokens: 100 }
+    )
+    assert.deepStrictEqual(
+      usageOf({ object: "response", usage: { ...usage, cache_read_input_tokens: undefined } }),
+      { ...none, inputTokens: 10, outputTokens: 5 }
+    )
+  })
 })
 
 describe("the other streams", () => {

@@ -47,6 +47,16 @@ describe("the promotion gate", () => {
     )
   })
 
+  it("says at which pair the evidence was enough, and ends with the block of that pair, unless it is the last", () => {
+    const always: World = (arm) => ({ score: arm === "candidate" ? 1 : 0 })
+    const early = opened(taskOf(100), always).verdict
+    assert.deepStrictEqual([early.n, early.evidence.enoughAt, early.test!.p], [20, 11, null])
+    const last = opened(taskOf(20), always).verdict
+    assert.deepStrictEqual([last.n, last.evidence.enoughAt], [20, 11])
+    assert.closeTo(last.test!.p!, 2 ** -20, 1e-12)
+    assert.strictEqual(last.interval!.method, "Newcombe 1998, method 10")
+  })
+
   it("notes its opening, how it stands after every block but the last, and what it decides", () => {
     const { events, verdict } = opened(taskOf(25, { opening: 2 }), betterOnEvery(5))
     assert.deepStrictEqual(events.slice(0, 3), [
@@ -100,6 +110,18 @@ describe("the promotion gate", () => {
     )
     const large = opened(taskOf(20), (arm) => ({ score: arm === "candidate" ? 0.75 : 0.4 }))
     assert.strictEqual(large.verdict.decision, "promote")
+  })
+
+  it("holds the bounds of unequal scores against the level of the test, on the one side that counts", () => {
+    const world: World = (arm, example) => {
+      const n = numberOf(example)
+      if (arm === "incumbent" || n > 14) return { score: n === 14 ? 0.8 : 0.4 }
+      return { score: n === 14 ? 0.6 : 0.42 + 0.02 * (n % 8) }
+    }
+    for (const seed of [1, 2, 3]) {
+      const { verdict } = opened(taskOf(20, { seed, settings: { futilityPower: 0 } }), world)
+      assert.strictEqual(verdict.decision, "promote", verdict.reason)
+    }
   })
 
   it("asks both arms for fresh samples of each example, side by side, ten pairs at a time", () => {
@@ -337,6 +359,7 @@ describe("the plan of a gate", () => {
     assert.closeTo(alpha.peeking + alpha.test, alpha.opening, 1e-12)
     assert.closeTo(evidenceNeeded, 164.5, 0.05)
     assert.strictEqual(openingsLeft, 2)
+    assert.strictEqual(gatePlan(0, 1, { ...defaultGateSettings, alpha: 0.1 }).openingsLeft, 4)
   })
 
   it("finds more with more pairs and larger gains, and says which gain it finds 8 times out of 10", () => {

@@ -133,6 +133,6 @@ const weightedMean = (weighed: ReadonlyArray<Weighed>): number | null => {
   const unit = 2 ** Math.min(1023, Math.floor(Math.log2(heaviest)))
   const total = weighed.reduce((sum, { weight }) => sum + weight / unit, 0)
   const sum = weighed.reduce((sum, { reward, weight }) => sum + reward.value * (weight / unit), 0)
-  // Rounding must not leave [0, 1].
-  return Math.min(1, sum / total)
+  // Never above 1: each product and each sum is rounded to at most what full marks are rounded to.
+  return sum / total
 }

@@ -63,6 +63,7 @@ describe("Scoring", () => {
           { kind: "contains", name: "city", weight: 3, expected: "city", ignore_case: true },
           { kind: "contains", weight: 0, expected: "city" },
           { kind: "contains", weight: 0, expected: "land" },
+          { kind: "contains", weight: 0, expected: "city", ignore_case: true },
           { kind: "regex", weight: 0, pattern: "^p", flags: "i" },
           { kind: "numeric", weight: 0, expected: "zip" },
           { kind: "json_equal", weight: 0, expected: "zip" }
@@ -75,12 +76,20 @@ describe("Scoring", () => {
         ["city", 1],
         ["contains", 0],
         ["contains_2", 0],
+        ["contains_3", 1],
         ["regex", 1],
         ["numeric", 1],
         ["json_equal", 0]
       ])
       assert.strictEqual(mean, 0.75)
       for (const { feedback, value } of rewards) assert.strictEqual(feedback === null, value === 1)
+    }))
+
+  it.effect("reads numbers as its config says", () =>
+    Effect.gen(function*() {
+      const german = { kind: "numeric", thousands_separator: ".", tolerance: 0.5 } as const
+      assert.strictEqual((yield* score([german], { expected: 75_000 }, "75.000,2")).score, 1)
+      assert.strictEqual((yield* score([{ kind: "numeric" }], { expected: 75_000 }, "75.000")).score, 0)
     }))
 
   it.effect("rounds no score that has few digits", () =>
@@ -107,6 +116,7 @@ describe("Scoring", () => {
           yield* detail([{ kind, name: "mine", expected: "gold" }], { expected: "4" }),
           `scorer mine failed: the example has no field "gold" to compare with`
         )
+        assert.match(yield* detail([{ kind, expected: "toString" }]), /has no field "toString" to compare with/)
       }
       assert.match(yield* detail([{ kind: "regex" }], { expected: 4 }), /must be a text/)
       assert.match(yield* detail([{ kind: "regex" }], { expected: "(" }), /Invalid regular expression/)

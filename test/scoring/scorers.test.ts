@@ -28,6 +28,7 @@ describe("clip", () => {
       const part = clip(whole, max)
       assert.isAtMost(part.length, max)
       assert.strictEqual(Buffer.from(part).toString(), part)
+      assert.strictEqual(part === whole, whole.length <= max)
       assert.isTrue(part === whole || whole.startsWith(part.slice(0, -1)))
     }
   )

@@ -66,6 +66,9 @@ describe("Spending", () => {
     assert.isNull(spending.refusal({ rollouts: 1, reflections: 0 }, 0))
     spending.addRollout(usage(10, 1, "mystery"))
     assert.match(spending.refusal({ rollouts: 1, reflections: 0 }, 0)!.detail, /^nobody says what mystery costs/)
+    spending.addRollout(usage(10, 1, "reported", 0.001))
+    spending.addReflection(usage(10, 1, "riddle"))
+    assert.match(spending.refusal({ rollouts: 1, reflections: 0 }, 0)!.detail, /^nobody says what mystery costs/)
     const free = new Spending(unlimited, undefined)
     free.addRollout(usage(10, 1, "mystery"))
     assert.isNull(free.refusal({ rollouts: 1, reflections: 0 }, 0))
@@ -91,6 +94,21 @@ describe("Spending", () => {
     const unlimitedSpending = new Spending(unlimited, prices)
     unlimitedSpending.addRollout(silent(1))
     assert.isNull(unlimitedSpending.refusal(more, 0))
+  })
+
+  it("goes on where calls are answered with what they cost, in place of their usage", () => {
+    const spending = new Spending({ ...unlimited, usdMax: 1 }, prices)
+    spending.addRollout([{ ...usage(0, 0)[0]!, unmetered: 1 }, ...usage(0, 0, "m", 0.2)])
+    assert.isNull(spending.refusal({ rollouts: 4, reflections: 0 }, 0))
+    assert.strictEqual(spending.refusal({ rollouts: 5, reflections: 0 }, 0)?.reason, "usd")
+  })
+
+  it("counts the calls that its dollars are without", () => {
+    const spending = new Spending(unlimited, prices)
+    assert.deepStrictEqual(spending.leftOut, { unpricedCalls: 0, unmeteredCalls: 0 })
+    spending.addRollout([{ ...usage(10, 1, "mystery")[0]!, metered: 2 }, { ...usage(10, 1)[0]!, unmetered: 3 }])
+    spending.addReflection([{ ...usage(10, 1, "mystery")[0]!, metered: 1 }, { ...usage(0, 0)[0]!, brokenOff: 1 }])
+    assert.deepStrictEqual(spending.leftOut, { unpricedCalls: 3, unmeteredCalls: 4 })
   })
 
   it("begins nothing when its time is over", () => {

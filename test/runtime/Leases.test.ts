@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -25,7 +26,8 @@ const workerId = WorkerId.make("w1")
 const withLeases = <A, E, R>(
   test: (runId: RunId, storePath: string) => Effect.Effect<A, E, R>,
   rollouts = 1,
-  heartbeatIntervalMs = intervalMs
+  heartbeatIntervalMs = intervalMs,
+  said: Array<string> = []
 ) =>
   Effect.flatMap(scratchFolder, (folder) =>
     Effect.provide(
@@ -34,7 +36,7 @@ const withLeases = <A, E, R>(
         return yield* test(runId, storePathIn(folder))
       }),
       Leases.layer({ heartbeatIntervalMs }).pipe(
-        Layer.provideMerge(announcing([])),
+        Layer.provideMerge(announcing(said)),
         Layer.provideMerge(storeAt(storePathIn(folder)))
       )
     ))
@@ -225,7 +227,9 @@ describe("Leases", () => {
       Effect.gen(function*() {
         const scope = yield* Scope.make()
         yield* claimIn(runId, scope)
-        yield* Scope.close(scope, Exit.die(new TypeError("x is undefined")))
+        // Stopped as well, over what it did beside.
+        const cause = Cause.parallel(Cause.interrupt(FiberId.none), Cause.die(new TypeError("x is undefined")))
+        yield* Scope.close(scope, Exit.failCause(cause))
         assert.deepInclude({ ...yield* onlyRollout(runId) }, { status: "requeuing", failures: 0, crashes: 1 })
         const [attempt] = yield* onlyAttempts(runId)
         assert.deepInclude({ ...attempt }, {
@@ -235,20 +239,30 @@ describe("Leases", () => {
       })
     ))
 
-  it.scoped("writes nothing for a claim that somebody else took over", () =>
-    withLeases((runId) =>
-      Effect.gen(function*() {
-        const queue = yield* RolloutQueue
-        const scope = yield* Scope.make()
-        yield* claimIn(runId, scope)
-        yield* TestClock.adjust(leaseMs + 1)
-        yield* queue.rescue(runId)
-        yield* TestClock.adjust("1 minute")
-        yield* claimIn(runId, yield* Effect.scope)
-        yield* Scope.close(scope, Exit.die("late"))
-        assert.deepStrictEqual((yield* onlyAttempts(runId)).map(({ status }) => status), ["unresponsive", "preparing"])
-      })
-    ))
+  it.scoped("writes and says nothing for a claim that somebody else took over, which is not before three intervals", () => {
+    const said: Array<string> = []
+    return withLeases(
+      (runId) =>
+        Effect.gen(function*() {
+          const queue = yield* RolloutQueue
+          const scope = yield* Scope.make()
+          yield* claimIn(runId, scope)
+          yield* TestClock.adjust(leaseMs - 1)
+          assert.deepStrictEqual(yield* queue.rescue(runId), [])
+          yield* TestClock.adjust(2)
+          assert.lengthOf(yield* queue.rescue(runId), 1)
+          yield* TestClock.adjust("1 minute")
+          yield* claimIn(runId, yield* Effect.scope)
+          yield* Scope.close(scope, Exit.die("late"))
+          const attempts = yield* onlyAttempts(runId)
+          assert.deepStrictEqual(attempts.map(({ status }) => status), ["unresponsive", "preparing"])
+          assert.deepStrictEqual(said, [])
+        }),
+      1,
+      intervalMs,
+      said
+    )
+  })
 
   it.scoped("serves workers that are idle together in one transaction, in the order in which they asked", () =>
     withLeases((runId, storePath) =>
@@ -268,6 +282,22 @@ describe("Leases", () => {
         )
         assert.deepStrictEqual(rolloutsOf(storePath).map(({ owner }) => owner), ["w1", "w2", "w3"])
       }), 3))
+
+  it.scoped("serves workers of several runs that ask at the same time, each with what is of its run", () =>
+    withLeases((runId) =>
+      Effect.gen(function*() {
+        const leases = yield* Leases
+        const other = (yield* begin(1, { configHash: "another" })).runId
+        const answers = yield* Effect.forEach(
+          [runId, other, runId, other],
+          (run, n) => leases.claim(run, WorkerId.make(`w${n}`)),
+          { concurrency: "unbounded" }
+        )
+        assert.deepStrictEqual(
+          answers.map(Option.map(({ claim }) => claim.rolloutId.slice(0, runId.length))),
+          [Option.some(runId), Option.some(other), Option.some(runId), Option.none()]
+        )
+      }), 2))
 
   it.scoped("hands back what came for a worker that had been interrupted while it asked", () =>
     withLeases((runId, storePath) =>

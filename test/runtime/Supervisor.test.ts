@@ -7,6 +7,7 @@ import * as Metric from "effect/Metric"
 import * as TestClock from "effect/TestClock"
 import { Self } from "../../src/runtime/Actor.js"
 import { type Child, deathsMetric, type Intensity, supervision } from "../../src/runtime/Supervisor.js"
+import { StoreError } from "../../src/store/StoreError.js"
 import { announcing } from "../support/runtime.js"
 
 const intensity = { restartsMax: 2, within: Duration.seconds(10), pause: Duration.seconds(1) }
@@ -34,6 +35,22 @@ describe("Supervisor", () => {
     }).pipe(Effect.provide(announcing(said)))
   })
 
+  it.effect("says once for all of them that they die of a store that is gone", () => {
+    const said: Array<string> = []
+    return Effect.gen(function*() {
+      const gone = () => new StoreError({ operation: "claim", reason: "gone", detail: "moved away" })
+      const fiber = yield* Effect.fork(supervise([
+        { name: "runner 1", run: Effect.suspend(gone) },
+        { name: "runner 2", run: Effect.suspend(gone) }
+      ], intensity))
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Effect.flip(Fiber.join(fiber))).deaths, 3)
+      assert.deepStrictEqual(said, [
+        `runner 1 died and is started again (1/2): StoreError: ${gone().message}`
+      ])
+    }).pipe(Effect.provide(announcing(said)))
+  })
+
   it.effect("gives up on a child that keeps dying, naming the child, the count and the last cause", () => {
     let starts = 0
     return Effect.gen(function*() {
@@ -42,6 +59,18 @@ describe("Supervisor", () => {
       yield* TestClock.adjust("1 minute")
       const error = yield* Effect.flip(Fiber.join(fiber))
       assert.strictEqual(error.message, "runner 3 died 3 times within 10 s, the last time of: death 3")
+    }).pipe(Effect.provide(announcing([])))
+  })
+
+  it.effect("gives up on a child by its own limits, where it has some", () => {
+    return Effect.gen(function*() {
+      const never = { ...intensity, restartsMax: 0 }
+      const fiber = yield* Effect.fork(supervise([
+        { name: "writer", run: Effect.zipRight(Effect.sleep("3 seconds"), Effect.fail("lost")), intensity: never },
+        { name: "other", run: Effect.never }
+      ], intensity))
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Effect.flip(Fiber.join(fiber))).message, "writer died: lost")
     }).pipe(Effect.provide(announcing([])))
   })
 

@@ -5,12 +5,14 @@ import { execFileSync } from "node:child_process"
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { ControlChange } from "../../src/domain/Control.js"
+import { WorkerId } from "../../src/domain/Ids.js"
 import * as Control from "../../src/runtime/Control.js"
 import { readAudit } from "../../src/runtime/ControlFiles.js"
 import * as PolicyCheckpoint from "../../src/runtime/PolicyCheckpoint.js"
 import { AuditTrail } from "../../src/store/AuditTrail.js"
 import { ControlLog } from "../../src/store/ControlLog.js"
 import { ResourceStore } from "../../src/store/ResourceStore.js"
+import { RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { RunStanding } from "../../src/store/RunStanding.js"
 import { beginCrashedRun, beginRun, withControl } from "../support/control.js"
 
@@ -176,6 +178,28 @@ describe("resume", () => {
             tokens_saved: 0,
             resources_versions: [1]
           }
+        })
+      })
+    ))
+
+  it.scoped("counts what has finished, what was tried before, and what the dead process held", () =>
+    withControl((folder) =>
+      Effect.gen(function*() {
+        const runId = yield* beginCrashedRun(6)
+        yield* PolicyCheckpoint.save(folder, checkpoint(1))
+        const queue = yield* RolloutQueue
+        const worker = { runId, workerId: WorkerId.make("w1"), leaseMs: 3_000 }
+        const [one, other, tired] = yield* queue.claim({ ...worker, limit: 3 })
+        yield* queue.succeed(one!, { output: "4", score: 1, rewards: [], starts: true })
+        yield* queue.succeed(other!, { output: "4", score: 1, rewards: [], starts: true })
+        yield* queue.abandon(tired!, "broke down")
+        assert.lengthOf(yield* queue.claim({ ...worker, limit: 2 }), 2)
+        yield* carryOut(folder, "resume")
+        assert.deepInclude(json(folder, "recovery-report.json")["run"], {
+          rollouts: 6,
+          finished: 2,
+          resumed: 3,
+          requeued: 2
         })
       })
     ))

@@ -16,6 +16,11 @@ describe("the optimizer and the gate of a config", () => {
     expect(problemsWith(keys(894))).toEqual([])
   })
 
+  it("may have as many rollouts as all examples take", () => {
+    const keys = { validate: [{ prompt: "b", expected: "c" }], optimizer: { samples: 3, max_rollouts: 6 } }
+    expect(problemsWith(keys)).toEqual([])
+  })
+
   it.each<readonly [keys: object, line: string]>([
     [{ gate: { alpha: 0.5 } }, "$.gate.alpha: expected a probability above 0 and below 0.5, found 0.5"],
     [{ gate: { fraction: 40 } }, "$.gate.fraction: expected a share above 0 and below 1, found 40"],

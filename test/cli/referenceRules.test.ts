@@ -29,3 +29,10 @@ it.each<readonly [kind: string, reference: unknown]>([
   const examples = [{ prompt: "p", expected: reference }]
   expect(problemsWith({ optimize: examples, validate: examples, scoring: [{ kind }] })).toEqual([])
 })
+
+it("refuses a seed of an example that is no whole number", () => {
+  const keys = { executor: { kind: "chat", seed_field: "draw" }, optimize: [{ prompt: "?", expected: "4", draw: 0.5 }] }
+  expect(problemsWith(keys)).toEqual([
+    "$.optimize[0].draw: expected the whole number that $.executor.seed_field names, found 0.5"
+  ])
+})

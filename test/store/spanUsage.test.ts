@@ -2,11 +2,14 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import { assert, describe, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
+import { WorkerId } from "../../src/domain/Ids.js"
 import { costOf } from "../../src/domain/Prices.js"
+import { RolloutQueue } from "../../src/store/RolloutQueue.js"
+import { RunFindings } from "../../src/store/RunFindings.js"
 import { SearchStore } from "../../src/store/SearchStore.js"
 import type { FinishedSpan } from "../../src/store/writer/spans.js"
 import { recordCall } from "../support/recordedCall.js"
-import { withStore } from "../support/store.js"
+import { begin, withStore } from "../support/store.js"
 
 const answer = (usage?: object) =>
   Buffer.from(JSON.stringify({
@@ -21,11 +24,16 @@ const crashed = "c".repeat(16)
 describe("What calls used", () => {
   it.scopedLive("counts those apart that say nothing of it, and those that nobody priced", () =>
     withStore(Effect.gen(function*() {
+      const { runId } = yield* begin(1)
+      const queue = yield* RolloutQueue
+      const claimed = yield* queue.claim({ runId, workerId: WorkerId.make("w1"), leaseMs: 60_000, limit: 1 })
+      const { attemptId, rolloutId } = claimed[0]!
       const record = (response: Buffer, span: Partial<FinishedSpan> = {}) =>
         recordCall({
           request: Buffer.from(JSON.stringify({ model: "m", messages: [{ role: "user", content: "2+2" }] })),
           response,
-          span
+          attemptId,
+          span: { rolloutId, ...span }
         })
       const used = { prompt_tokens: 100, completion_tokens: 10 }
       yield* record(answer(used))
@@ -45,13 +53,15 @@ describe("What calls used", () => {
       // These used nothing.
       yield* record(Buffer.from("{\"error\":{\"message\":\"no\"}}"), { statusCode: 429 })
       yield* record(Buffer.alloc(0), { state: "upstream_error", statusCode: null })
-      const usage = yield* Effect.flatMap(SearchStore, (store) => store.usage("r"))
+      const usage = yield* Effect.flatMap(SearchStore, (store) => store.usage(rolloutId))
       assert.deepStrictEqual(costOf(usage, { m: { input: 1_000, output: 10_000 } }), {
         usd: 0.45,
         unpriced: null,
         unpricedCalls: 0,
         unmeteredCalls: 6
       })
+      const ofRun = yield* Effect.flatMap(RunFindings, ({ usage }) => usage(runId))
+      assert.deepStrictEqual(costOf(ofRun, undefined), costOf(usage, undefined))
       assert.deepStrictEqual(costOf(usage, undefined), {
         usd: 0.25,
         unpriced: "m",

@@ -70,6 +70,11 @@ describe("texts that are known to be secret", () => {
     expect(bodyText(repeating, "abababababcabababababab").text).toBe("abababababc[REDACTED]")
   })
 
+  it("are gone as a whole where another one begins within them", () => {
+    const by = redactor.knowing(["abcdefgh12345678", "first-abcdefgh12"])
+    expect(bodyText(by, "{\"a\":\"first-abcdefgh12\"}").text).toBe("{\"a\":\"[REDACTED]\"}")
+  })
+
   it.prop("are found however they are escaped", [
     word,
     FastCheck.array(FastCheck.nat(2), { minLength: 20, maxLength: 20 }),
@@ -135,8 +140,8 @@ describe("secrets by their shape", () => {
     expect(redactor.body(clean, null)).toMatchObject({ bytes: clean, count: 0, dropped: null })
     const asked = { patterns: [{ source: "käse-\\d+", flags: "" }], jsonPaths: ["$.name"] }
     const byRules = new Redactor({ ...defaultRules, defaults: false, ...asked })
-    for (const hidden of [{ name: "Ada" }, { x: "käse-7" }]) {
-      expect(byRules.body(Buffer.from(`\uFEFF${JSON.stringify(hidden)}`, "utf16le"), null).dropped).not.toBeNull()
+    for (const hidden of [`{"name":"Ada"}`, `{"name":"Ada","cut`, `{"x":"käse-7"}`]) {
+      expect(byRules.body(Buffer.from(`\uFEFF${hidden}`, "utf16le"), null).dropped).not.toBeNull()
     }
   })
 

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { connect } from "node:net"
 import { Proxy } from "../../src/proxy/Proxy.js"
+import { metrics } from "../support/metrics.js"
 import { attribution, oneSpan, withProxy } from "../support/proxy.js"
 import { upstream } from "../support/upstream.js"
 
@@ -45,6 +46,7 @@ describe("An answer before the end of its request", () => {
           Effect.gen(function*() {
             assert.strictEqual(yield* statusAfterSending(connection), "413")
             assert.deepInclude(yield* oneSpan, { state: "done", statusCode: 413 })
+            assert.strictEqual((yield* metrics).get("tau_recorded_bytes"), 0)
           })
         )
       }))

@@ -109,49 +109,52 @@ describe("Proxy, whatever a peer does", () => {
       )
     }))
 
-  it.scopedLive("commits a named terminal event with its data, not before it has come", () =>
-    Effect.gen(function*() {
-      let socket: { write: (text: string) => void; destroy: () => void } | undefined
-      const url = yield* upstream((_req, res) => {
-        res.writeHead(200, { "content-type": "text/event-stream" })
-        res.write("event: a\ndata: {}\n\nevent: response.completed\n")
-        socket = res
-      })
-      const rest = `data: {"type":"response.completed","response":{"id":"r"}}\n\n`
-      const open = Effect.gen(function*() {
-        const base = yield* baseUrl
-        const { body } = yield* Effect.promise(() => request(`${base}/responses`, { method: "POST", body: "{}" }))
-        const parts: Array<string> = []
-        const ending = new Promise<string>((resolve) =>
-          body.on("data", (part: Buffer) => parts.push(part.toString())).on("error", () => resolve("broken")).on(
-            "end",
-            () => resolve("clean")
-          )
-        )
-        yield* eventually("the first event", Effect.sync(() => parts[0]))
-        return { parts, ending }
-      })
-      yield* withProxy(
-        url,
-        Effect.gen(function*() {
-          const whole = yield* open
-          socket?.write(rest)
-          yield* eventually("the data", Effect.sync(() => whole.parts.join("").endsWith(rest) ? true : undefined))
-          const [span] = yield* finishedSpans()
-          assert.strictEqual(span?.state, "done")
-          assert.isTrue((yield* responseText(span!)).endsWith(rest))
-          const cut = yield* open
-          socket?.write("data: {\"type\":")
-          socket?.destroy()
-          assert.strictEqual(
-            yield* Effect.promise(() => cut.ending),
-            "broken"
-          )
-          assert.notInclude(cut.parts.join(""), "response.completed")
-          assert.strictEqual((yield* finishedSpans(2))[1]?.state, "upstream_cut")
+  it.scopedLive.each(["text/event-stream", "application/json"])(
+    "commits a named terminal event with its data, not before it has come (%s)",
+    (type) =>
+      Effect.gen(function*() {
+        let socket: { write: (text: string) => void; destroy: () => void } | undefined
+        const url = yield* upstream((_req, res) => {
+          res.writeHead(200, { "content-type": type })
+          res.write("event: a\ndata: {}\n\nevent: response.completed\n")
+          socket = res
         })
-      )
-    }))
+        const rest = `data: {"type":"response.completed","response":{"id":"r"}}\n\n`
+        const open = Effect.gen(function*() {
+          const base = yield* baseUrl
+          const { body } = yield* Effect.promise(() => request(`${base}/responses`, { method: "POST", body: "{}" }))
+          const parts: Array<string> = []
+          const ending = new Promise<string>((resolve) =>
+            body.on("data", (part: Buffer) => parts.push(part.toString())).on("error", () => resolve("broken")).on(
+              "end",
+              () => resolve("clean")
+            )
+          )
+          yield* eventually("the first event", Effect.sync(() => parts[0]))
+          return { parts, ending }
+        })
+        yield* withProxy(
+          url,
+          Effect.gen(function*() {
+            const whole = yield* open
+            socket?.write(rest)
+            yield* eventually("the data", Effect.sync(() => whole.parts.join("").endsWith(rest) ? true : undefined))
+            const [span] = yield* finishedSpans()
+            assert.strictEqual(span?.state, "done")
+            assert.isTrue((yield* responseText(span!)).endsWith(rest))
+            const cut = yield* open
+            socket?.write("data: {\"type\":")
+            socket?.destroy()
+            assert.strictEqual(
+              yield* Effect.promise(() => cut.ending),
+              "broken"
+            )
+            assert.notInclude(cut.parts.join(""), "response.completed")
+            assert.strictEqual((yield* finishedSpans(2))[1]?.state, "upstream_cut")
+          })
+        )
+      })
+  )
 
   it.scopedLive("holds the end of a stream back, whatever the stream calls itself and however it is framed", () =>
     Effect.gen(function*() {

@@ -160,6 +160,37 @@ describe("The proxy's limits", () => {
       )
     }))
 
+  it.scopedLive("leave a record that was cut as it is, also once there is room again", () =>
+    Effect.gen(function*() {
+      const answers: Array<ServerResponse> = []
+      const url = yield* upstream((_req, res) => {
+        res.writeHead(200).write("x".repeat(3_000))
+        answers.push(res)
+      })
+      const soonRecorded = (bytes: number) =>
+        eventually(
+          `${bytes} recorded bytes`,
+          Effect.map(metrics, (counts) => counts.get("tau_recorded_bytes") === bytes ? true : undefined)
+        )
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const whole = yield* Effect.fork(get())
+          yield* soonRecorded(3_000)
+          const cut = yield* Effect.fork(get())
+          yield* soonRecorded(4_000)
+          answers[0]!.end()
+          yield* whole
+          yield* soonRecorded(1_000)
+          answers[1]!.end("y".repeat(3_000))
+          assert.strictEqual((yield* cut).text, "x".repeat(3_000) + "y".repeat(3_000))
+          const span = (yield* finishedSpans(2)).find(({ attributes }) => attributes["tau.response.truncated"] === true)
+          assert.strictEqual(yield* responseText(span!), "x".repeat(1_000))
+        }),
+        limits({ recordingBytesMax: 4_000 })
+      )
+    }))
+
   it.scopedLive("keep the record of an answer in tiny pieces whole", () =>
     Effect.gen(function*() {
       const pieces = Array.from({ length: 5_000 }, (_, n) => n % 100 === 7 ? "long".repeat(200) : `${n},`)

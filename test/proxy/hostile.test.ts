@@ -79,6 +79,32 @@ describe("Proxy, whatever a peer does", () => {
       )
     }))
 
+  it.scopedLive("gives up on an upstream that has over a hundred informational answers before its own", () =>
+    Effect.gen(function*() {
+      let count = 100
+      const url = yield* rawUpstream((socket) =>
+        void socket.end(
+          `${"HTTP/1.1 102 Processing\r\n\r\n".repeat(count)}HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok`
+        )
+      )
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const base = yield* baseUrl
+          const ask = Effect.promise(async () => {
+            const { body, statusCode } = await request(`${base}/models`)
+            return [statusCode, await body.text()] as const
+          })
+          assert.deepStrictEqual(yield* ask, [200, "ok"])
+          count = 101
+          const [status, text] = yield* ask
+          assert.strictEqual(status, 502)
+          assert.include(text, "over 100 informational answers")
+          assert.deepStrictEqual((yield* finishedSpans(2)).map(({ state }) => state), ["done", "upstream_error"])
+        })
+      )
+    }))
+
   it.scopedLive("records an answer that claims an impossible number of tokens, without the number", () =>
     Effect.gen(function*() {
       let tokens = "3.5"

@@ -187,9 +187,25 @@ describe("keys of clients", () => {
         const { key } = yield* create("run-0001-abcdef")
         const path = (run: string) => `/rollout/${run}-train-0001/attempt/a1/v1/models`
         yield* until(200, { "x-api-key": key }, path("run-0001-abcdef"))
-        assert.strictEqual((yield* get({ "x-api-key": key }, path("run-0002-abcdef"))).status, 403)
+        for (const other of ["run-0002-abcdef", "run-0001-abcdef0"]) {
+          assert.strictEqual((yield* get({ "x-api-key": key }, path(other))).status, 403)
+        }
         assert.strictEqual((yield* get({ "x-api-key": key })).status, 403)
       })))
+
+  it.scopedLive("are asked of whoever watches a proxy that other machines reach", () =>
+    Effect.gen(function*() {
+      const clientKey = `tau-run-${"0f".repeat(16)}`
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const options = { bind: { host: "0.0.0.0", port: 0 }, clientKey }
+      yield* Effect.gen(function*() {
+        assert.strictEqual((yield* get({}, "/metrics")).status, 401)
+        assert.strictEqual((yield* get({ "x-api-key": `${clientKey}0` }, "/metrics")).status, 401)
+        assert.notInclude((yield* get({}, "/training/proxy/health")).text, "upstream_url")
+        assert.strictEqual((yield* get({ "x-api-key": clientKey }, "/metrics")).status, 200)
+        assert.include((yield* get({ "x-api-key": clientKey }, "/training/proxy/health")).text, "upstream_url")
+      }).pipe(Effect.provide(proxyAt(path, "http://127.0.0.1:9", options)))
+    }))
 
   it.scopedLive("are not needed on loopback, where a client's own key passes", () =>
     withKeys({ required: false, upstreamKey: "sk-upstream" }, (seen) =>

@@ -197,9 +197,30 @@ describe("Proxy, when its store is held or gone", () => {
         assert.isAbove((yield* Proxy).health().spansLost, 0)
         other.close()
         yield* until("ready")
+        // Nor does what was dropped seem to be under way.
+        yield* eventually(
+          "the ends of all",
+          Effect.sync(() =>
+            rowsOf(join(folder, "best.sqlite"), "SELECT state FROM spans WHERE state = 'open'").length === 0 ||
+            undefined
+          )
+        )
       }).pipe(
         Effect.provide(proxyAt(join(folder, "best.sqlite"), url, { recordPolicy: "best-effort", limits }))
       )
+    }))
+
+  it.scopedLive("refuses calls while as much waits to be written as may", () =>
+    Effect.gen(function*() {
+      const { forwarded, url } = yield* counting
+      const limits = { ...defaultLimits, spansWaitingMax: 0 }
+      yield* Effect.gen(function*() {
+        const { statusCode, text } = yield* send("/v1/x")
+        assert.strictEqual(statusCode, 503)
+        assert.include(text, "the store cannot record this call (store_busy): it was not forwarded")
+        assert.deepInclude(yield* health, { statusCode: 503, status: "store_busy" })
+        assert.strictEqual(forwarded(), 0)
+      }).pipe(Effect.provide(proxyAt(join(yield* scratchFolder, "store.sqlite"), url, { limits })))
     }))
 
   it.scopedLive("says in one word that its file was moved away, and that it is back", () =>

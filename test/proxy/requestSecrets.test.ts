@@ -7,6 +7,7 @@ import { gzipSync } from "node:zlib"
 import { request } from "undici"
 import { Proxy } from "../../src/proxy/Proxy.js"
 import type { ProxyOptions } from "../../src/proxy/ProxyOptions.js"
+import { keyHeaders, pathWithoutSecrets, RequestSecrets } from "../../src/proxy/RequestSecrets.js"
 import { finishedSpans, payloadText, proxyAt } from "../support/proxy.js"
 import { scratchFolder } from "../support/store.js"
 import { upstream, withBody } from "../support/upstream.js"
@@ -164,5 +165,48 @@ describe("A key that a request shows in its headers", () => {
       await bench.stop()
       rmSync(folder, { recursive: true, force: true })
     }
+  })
+})
+
+describe("What of a request is secret", () => {
+  const secretsOf = (raw: ReadonlyArray<string>, path = "/v1/models") =>
+    new RequestSecrets(keyHeaders).of(raw, path, null)
+  const base64 = (text: string) => Buffer.from(text).toString("base64")
+
+  it.each([
+    ["X-API-Key", "abcdef12", ["abcdef12"]],
+    ["x-api-key", "abcdef1", []],
+    ["x-api-key", "a".repeat(15), []],
+    ["x-api-key", "a".repeat(16), ["a".repeat(16)]],
+    ["ocp-apim-subscription-key", "abcdef12", ["abcdef12"]],
+    ["proxy-authorization", "Bearer abcdef12", ["abcdef12"]],
+    ["authorization", "Bearer\tabcdef12", ["abcdef12"]],
+    ["authorization", `Basic ${base64("user-4711:pass-word-77")}`, [
+      base64("user-4711:pass-word-77"),
+      "user-4711",
+      "pass-word-77"
+    ]],
+    ["authorization", `Basic ${base64("pass-word-77")}`, [base64("pass-word-77"), "pass-word-77"]],
+    ["sec-websocket-protocol", "realtime, openai-insecure-api-key.abcdef12", ["abcdef12"]],
+    ["cookie", "a=abcdef12; b=hgfedc21; c", ["abcdef12", "hgfedc21"]],
+    ["user-agent", "abcdef12", []]
+  ])("in the header %s: %s", (name, value, secrets) => {
+    assert.deepStrictEqual(secretsOf([name, value]), secrets)
+  })
+
+  it("is a lone parameter of its credentials too, and a key with a quote in it as JSON has it", () => {
+    assert.include(secretsOf(["authorization", "Token token=\"abcdef12\""]), "abcdef12")
+    assert.deepStrictEqual(secretsOf(["api-key", "abc\"def12"]), ["abc\"def12", "abc\\\"def12"])
+  })
+
+  it("is in its query by the names of the parameters, as they are written and as they are meant", () => {
+    const path = "/v1/x?sig=abcdef12&code=hgfedc21;%6Bey=a%2Bbcdef1&design=no-secret-1"
+    assert.deepStrictEqual(secretsOf([], path), ["abcdef12", "hgfedc21", "a%2Bbcdef1", "a+bcdef1"])
+    assert.strictEqual(pathWithoutSecrets(path), "/v1/x?sig=REDACTED&code=REDACTED;%6Bey=REDACTED&design=no-secret-1")
+  })
+
+  it("is no more than can be looked for", () => {
+    const cookies = Array.from({ length: 40 }, (_, n) => `c=secret-${n}-of-many`)
+    assert.strictEqual(secretsOf(["cookie", cookies.join("; ")]).length, 16)
   })
 })

@@ -105,7 +105,7 @@ const runtimeOf = Effect.fnUntraced(function*(input: RunInput, { dimensions, saf
     Layer.provideMerge(
       RubricScoring.layer({ dimensions, rubricField: "scoring_rubric", baseDir: dirname(input.suitePath) })
     ),
-    Layer.provideMerge(agentEndpoint(upstream.model, proxy.clientKey)),
+    Layer.provideMerge(agentEndpoint(upstream.model, proxy.clientKey, [upstream.key])),
     Layer.provideMerge(proxyActors),
     Layer.provideMerge(Proxy.layer({ ...proxy, replay: "after-crash" })),
     Layer.provideMerge(ActorTree.layer("run", input.storePath)),

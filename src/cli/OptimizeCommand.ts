@@ -79,6 +79,7 @@ const optimize = Effect.fnUntraced(function*(
     ...(config.rewrite !== undefined && { rewrite: config.rewrite })
   }
 
+  const upstreamKeys = [upstream, ...[...judges, reflection].map((side) => side?.upstream)].map((asked) => asked?.key)
   const token = yield* dashboardToken(environment)
   const layer = Layer.mergeAll(
     Leases.layer({ heartbeatIntervalMs: config.heartbeat_interval_ms }),
@@ -87,7 +88,7 @@ const optimize = Effect.fnUntraced(function*(
     .pipe(
       Layer.provideMerge(executor(config, folder)),
       Layer.provideMerge(scoring(config, folder, { models: judges, proxy, ofRun: mode.modelRef })),
-      Layer.provideMerge(agentEndpoint(upstream.model, proxy.clientKey)),
+      Layer.provideMerge(agentEndpoint(upstream.model, proxy.clientKey, upstreamKeys)),
       Layer.provideMerge(proxyActors),
       Layer.provideMerge(proxyWithDashboard(proxy, { storePath: mode.storePath, token })),
       // Once the store is there: the socket is beside it.

@@ -7,6 +7,7 @@ import { reachable } from "../http/HostName.js"
 import type { Status } from "../proxy/Health.js"
 import { Proxy } from "../proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../proxy/ProxyOptions.js"
+import { RequestSecrets } from "../proxy/RequestSecrets.js"
 import { AgentEndpoint } from "../runtime/AgentEndpoint.js"
 import type { Announcer } from "../runtime/Announcer.js"
 
@@ -34,13 +35,14 @@ export const runProxy = (
   limits: defaultLimits
 })
 
-/** Where the run's agents call their model. */
-export const agentEndpoint = (model: string, apiKey: string) =>
+/** Where the run's agents call their model. `upstreamKeys` are those of all models that the run asks. */
+export const agentEndpoint = (model: string, apiKey: string, upstreamKeys: ReadonlyArray<string | undefined>) =>
   Layer.effect(
     AgentEndpoint,
     Effect.map(Proxy, ({ health, origin }) => ({
       origin: reachable(origin),
       apiKey,
+      secrets: upstreamKeys.flatMap((key) => key === undefined ? [] : new RequestSecrets([]).of([], "/", key)),
       model,
       refusal: () => {
         const { status, storeFailure } = health()

@@ -149,10 +149,11 @@ export const reflectionModel = (config: RunConfig, mode: OptimizeMode, environme
 const reflectorOf = ({ config, proxy }: SearchPartOptions, reflection: SideModel) =>
   Effect.gen(function*() {
     const endpoints = yield* sideEndpoints([reflection], proxy)
-    const { apiKey, model, origin } = endpoints.get(reflection.modelRef)!
+    const { apiKey, model, origin, secrets } = endpoints.get(reflection.modelRef)!
     return Reflector.layer({
       origin,
       apiKey,
+      secrets,
       model,
       parameters: config.optimizer.reflection_parameters ?? {},
       timeoutSecs: config.attempt_timeout_secs

@@ -6,6 +6,8 @@ export class AgentEndpoint extends Context.Tag("tau/runtime/AgentEndpoint")<Agen
   readonly origin: string
   /** Good for this run's proxy only; the provider's key never leaves the proxy. */
   readonly apiKey: string
+  /** The providers' keys, which an upstream may repeat in an answer: they are taken out of all that is put down of an attempt. */
+  readonly secrets: ReadonlyArray<string>
   /** Name of the model to ask for, without the provider. */
   readonly model: string
   /**

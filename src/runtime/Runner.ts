@@ -8,7 +8,8 @@ import * as Schedule from "effect/Schedule"
 import { Attribution, toBaseUrl } from "../domain/Attribution.js"
 import type { RunId } from "../domain/Ids.js"
 import { refusals } from "../domain/Noise.js"
-import { type RolloutRejected, Scorer, type ScoringFailed } from "../domain/Reward.js"
+import { Reward, type RolloutRejected, Scorer, type ScoringFailed } from "../domain/Reward.js"
+import { defaultRules, Redactor } from "../openai/Redaction.js"
 import { type Claim, RolloutQueue } from "../store/RolloutQueue.js"
 import { RunFindings } from "../store/RunFindings.js"
 import { RunStore } from "../store/RunStore.js"
@@ -94,6 +95,15 @@ const attempts = (timeout: Duration.Duration, attemptsMax: number, refusedScorer
     const findings = yield* RunFindings
     const queue = yield* RolloutQueue
     const scorer = yield* Scorer
+    // An error says nothing less without what looks like a key; an answer is kept as it was given, but for the key itself.
+    const errors = new Redactor(defaultRules, endpoint.secrets)
+    const answers = new Redactor({ ...defaultRules, defaults: false }, endpoint.secrets)
+    const inError = (text: string) => errors.text(text).text
+    const inAnswer = (text: string) => answers.text(text).text
+    const inRewards = (rewards: ReadonlyArray<Reward>) =>
+      rewards.map(({ feedback, ...reward }) =>
+        new Reward({ ...reward, feedback: feedback === null ? null : inAnswer(feedback) })
+      )
 
     const execute = (claim: Claim) => {
       let lastWords: () => string | null = () => null
@@ -130,7 +140,7 @@ const attempts = (timeout: Duration.Duration, attemptsMax: number, refusedScorer
       Effect.suspend(() => {
         if (!permanent || refusedScorers.has(scorer)) return Effect.void
         refusedScorers.add(scorer)
-        return announcer.say(`${message}; it is not asked again for that rollout, and the run goes on`)
+        return announcer.say(`${inError(message)}; it is not asked again for that rollout, and the run goes on`)
       })
 
     /** What a scorer could not do is tried again where the answer is: another run of the agent would be paid for, and no better. */
@@ -179,16 +189,19 @@ const attempts = (timeout: Duration.Duration, attemptsMax: number, refusedScorer
         }
         yield* whenWritable(Either.match(result, {
           onLeft: (failure) =>
-            failure._tag === "RolloutRejected" ? queue.fail(claim, rejection(failure)) : queue.fail(claim, {
-              starts: true,
-              status: failure.reason === "timeout" ? "timeout" : "failed",
-              error: failure.message,
-              brokenBy: brokenBy(failure),
-              stderrTail: failure.stderrTail,
-              permanent: failure.permanent,
-              pauseMs: failure.pauseMs ?? 0
-            }),
-          onRight: (success) => queue.succeed(claim, { ...success, starts: true })
+            failure._tag === "RolloutRejected"
+              ? queue.fail(claim, { ...rejection(failure), rewards: inRewards(failure.rewards) })
+              : queue.fail(claim, {
+                starts: true,
+                status: failure.reason === "timeout" ? "timeout" : "failed",
+                error: inError(failure.message),
+                brokenBy: brokenBy(failure),
+                stderrTail: failure.stderrTail === null ? null : inError(failure.stderrTail),
+                permanent: failure.permanent,
+                pauseMs: failure.pauseMs ?? 0
+              }),
+          onRight: ({ output, rewards, score }) =>
+            queue.succeed(claim, { output: inAnswer(output), rewards: inRewards(rewards), score, starts: true })
         }))
       })
   })
@@ -196,13 +209,12 @@ const attempts = (timeout: Duration.Duration, attemptsMax: number, refusedScorer
 const scoringPauses = Schedule.union(Schedule.exponential("250 millis"), Schedule.spaced("30 seconds"))
 
 /** Fails for good, and keeps the rewards that say why. */
-const rejection = ({ message, rewards }: RolloutRejected) => ({
+const rejection = ({ message }: RolloutRejected) => ({
   status: "failed" as const,
   error: message,
   brokenBy: null,
   stderrTail: null,
   permanent: true,
-  rewards,
   starts: true
 })
 

@@ -195,6 +195,7 @@ class Simulation {
           Layer.succeed(AgentEndpoint, {
             origin: "http://127.0.0.1:1",
             apiKey: "for-tests",
+            secrets: [],
             model: "fake",
             refusal: () => null
           }),

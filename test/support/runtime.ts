@@ -46,6 +46,7 @@ export const runtimeAt = (folder: string, agent: FakeAgent) =>
     Layer.succeed(AgentEndpoint, {
       origin: "http://127.0.0.1:1",
       apiKey: "for-tests",
+      secrets: [],
       model: "fake",
       refusal: agent.refusal ?? (() => null)
     })

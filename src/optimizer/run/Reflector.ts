@@ -6,6 +6,7 @@ import { attemptName, reflectionName } from "../../domain/AttemptName.js"
 import { Attribution, toBaseUrl } from "../../domain/Attribution.js"
 import { AttemptId, RolloutId, type RunId } from "../../domain/Ids.js"
 import { chatCall, type ChatCallFailed, chatConnections, JsonMode } from "../../http/ChatCall.js"
+import { defaultRules, Redactor } from "../../openai/Redaction.js"
 import { withoutThoughts } from "../../openai/Thoughts.js"
 import { ReflectionStore } from "../../store/ReflectionStore.js"
 import type { StoreError } from "../../store/StoreError.js"
@@ -16,6 +17,8 @@ export interface ReflectorOptions {
   /** Origin of the proxy that knows the model's upstream. */
   readonly origin: string
   readonly apiKey: string
+  /** Of the providers: what a failure repeats of them is not kept. */
+  readonly secrets: ReadonlyArray<string>
   /** Name of the model, without the provider. */
   readonly model: string
   /** Merged into the request's body. */
@@ -34,6 +37,7 @@ export class Reflector extends Context.Tag("tau/optimizer/Reflector")<Reflector,
         const store = yield* ReflectionStore
         const connections = yield* chatConnections
         const json = new JsonMode()
+        const redactor = new Redactor(defaultRules, options.secrets)
         const call = (runId: RunId, n: number, ask: Reflect): Effect.Effect<Reflection, StoreError> =>
           chatCall(connections, {
             // Each request is a try of its own, and counted before it is sent.
@@ -49,14 +53,19 @@ export class Reflector extends Context.Tag("tau/optimizer/Reflector")<Reflector,
             requestSecs: options.timeoutSecs
           }).pipe(
             Effect.map(({ ended, text }) => unread(withoutThoughts(text), ask, ended) ?? { text }),
-            Effect.catchTag("ChatCallFailed", (failure) => Effect.succeed({ failure: inWords(failure) }))
+            Effect.catchTag("ChatCallFailed", (failure) =>
+              Effect.succeed({ failure: redactor.text(inWords(failure)).text }))
           )
         return Reflector.of({
           reflect: (runId, n, ask) =>
             Effect.gen(function*() {
               const known = yield* store.get(runId, n)
-              if (known.answer !== null) return { text: withoutThoughts(known.answer) }
-              if (known.failure !== null) return { failure: known.failure }
+              if (known.answer !== null) {
+                return { text: withoutThoughts(known.answer) }
+              }
+              if (known.failure !== null) {
+                return { failure: known.failure }
+              }
               const earlier = known.attempts === 0 ? null : yield* store.answered(reflectionId(runId, n))
               const answer = earlier === null ? yield* call(runId, n, ask) : { text: earlier }
               yield* store.end(

@@ -59,6 +59,7 @@ const reflecting = (replies: ReadonlyArray<Reply>, options: Partial<ReflectorOpt
     const layer = Reflector.layer({
       origin,
       apiKey: "tau-run-key",
+      secrets: [],
       model: "thinker",
       parameters: {},
       timeoutSecs: 10,
@@ -167,6 +168,11 @@ describe("Reflector", () => {
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* reflected([refuses(401, `not now with sk-${"a".repeat(40)} or tau-run-key`)]), {
         reflection: { failure: "the reflection model answered 401: not now with [REDACTED] or [key]" },
+        requests: 1
+      })
+      const secrets = ["0123456789abcdef0123456789abcdef"]
+      assert.deepStrictEqual(yield* reflected([refuses(401, `bad key: ${secrets[0]}`)], { secrets }), {
+        reflection: { failure: "the reflection model answered 401: bad key: [REDACTED]" },
         requests: 1
       })
       // JSON mode is not to blame where the request without it is refused as well.

@@ -1,6 +1,7 @@
 /** Who may call, and with which key a call goes on to the upstream. Plain functions over what is in memory. */
 import { createHash, timingSafeEqual } from "node:crypto"
 import type { IncomingMessage } from "node:http"
+import { rolloutOfAttempt } from "../domain/AttemptName.js"
 import { isLoopback } from "../http/HostName.js"
 import type { CallIdentity } from "./CallIdentity.js"
 import type * as Headers from "./Headers.js"
@@ -44,7 +45,7 @@ export class Admission {
     }
     const scope = this.ring.scopeOf(shown)
     if (scope === null) return ["key", "this key is unknown, revoked or expired"]
-    if (scope !== "capture" && identity.attribution?.rolloutId.startsWith(`${scope}-`) !== true) {
+    if (scope !== "capture" && !isOfRun(scope, identity)) {
       return ["keyScope", `this key is good for rollouts of ${scope} only`]
     }
     const key = upstreamKey ?? keys.upstreamKey
@@ -79,6 +80,12 @@ export class Admission {
     return this.clientKeyHash !== null && shown !== null && timingSafeEqual(sha256(shown), this.clientKeyHash)
   }
 }
+
+/** Whether the rollout is the run's, and the attempt no other run's: a span is of the run whose attempt it names. */
+const isOfRun = (runId: string, { attribution }: CallIdentity): boolean =>
+  attribution !== null &&
+  [attribution.rolloutId, rolloutOfAttempt(attribution.attemptId) ?? attribution.rolloutId]
+    .every((rolloutId) => rolloutId.startsWith(`${runId}-`))
 
 type Denial = [kind: Refusal, message: string]
 

@@ -186,11 +186,17 @@ describe("keys of clients", () => {
     withKeys({ required: true, upstreamKey: null }, () =>
       Effect.gen(function*() {
         const { key } = yield* create("run-0001-abcdef")
-        const path = (run: string) => `/rollout/${run}-train-0001/attempt/a1/v1/models`
+        const path = (run: string, attempt = "a1") => `/rollout/${run}-train-0001/attempt/${attempt}/v1/models`
+        const attemptOf = (run: string) => `${run}-train-0001%3Aattempt-1`
         yield* until(200, { "x-api-key": key }, path("run-0001-abcdef"))
         for (const other of ["run-0002-abcdef", "run-0001-abcdef0"]) {
           assert.strictEqual((yield* get({ "x-api-key": key }, path(other))).status, 403)
+          // A span is of the run whose attempt it names.
+          const mixed = path("run-0001-abcdef", attemptOf(other))
+          assert.strictEqual((yield* get({ "x-api-key": key }, mixed)).status, 403)
         }
+        const own = path("run-0001-abcdef", attemptOf("run-0001-abcdef"))
+        assert.strictEqual((yield* get({ "x-api-key": key }, own)).status, 200)
         assert.strictEqual((yield* get({ "x-api-key": key })).status, 403)
       })))
 

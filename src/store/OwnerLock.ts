@@ -2,7 +2,7 @@ import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { closeSync, constants, openSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { closeSync, constants, lstatSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { StoreBusy, StoreError } from "./StoreError.js"
 
 /**
@@ -52,10 +52,12 @@ export const lock = (file: string, operation: string): Effect.Effect<void, LockH
 
 const notePath = (storePath: string): string => `${storePath}.run-lock.holder`
 
-/** Without waiting, should a pipe stand there. */
+/** Without waiting, should a pipe stand there; a link, which may lead to any file, gives way to a file. */
 const writeNote = (storePath: string, holder: string): void => {
-  const { O_CREAT, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants
-  const file = openSync(notePath(storePath), O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK, 0o600)
+  const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants
+  const path = notePath(storePath)
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true) rmSync(path)
+  const file = openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOFOLLOW, 0o600)
   try {
     writeFileSync(file, holder)
   } finally {

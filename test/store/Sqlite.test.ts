@@ -4,7 +4,16 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
-import { mkdirSync, readFileSync, renameSync, statSync, truncateSync, unlinkSync, writeFileSync } from "node:fs"
+import {
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync
+} from "node:fs"
 import { hostname } from "node:os"
 import { dirname, join } from "node:path"
 import * as OwnerLock from "../../src/store/OwnerLock.js"
@@ -256,6 +265,19 @@ describe("Sqlite", () => {
         execFileSync("mkfifo", [`${path}.run-lock.holder`])
         const error = yield* Effect.flip(Effect.scoped(OwnerLock.hold(path, "run 1")))
         assert.include(error.message, "taking the run lock failed: Error: ENXIO")
+      })
+    ))
+
+  it.scoped("writes the note of the run lock through no link, as a folder from somebody else may have one", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        mkdirSync(dirname(path))
+        const other = join(dirname(path), "other")
+        writeFileSync(other, "precious")
+        symlinkSync(other, `${path}.run-lock.holder`)
+        yield* Effect.scoped(OwnerLock.hold(path, "run 1"))
+        assert.strictEqual(readFileSync(other, "utf8"), "precious")
+        assert.strictEqual(readFileSync(`${path}.run-lock.holder`, "utf8"), "run 1")
       })
     ))
 })

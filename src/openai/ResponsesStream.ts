@@ -186,17 +186,15 @@ const assembleInOrder = (
     latest = sequence
     if (assembly.reports(payload) || type === undefined) continue
     const carried = at(payload, "response")
-    if (isObject(carried)) {
-      response = carried
-      if (terminalTypes.has(type)) {
-        const isReported = assembly.reports(carried) || assembly.reports(at(carried, "status_details"))
-        const isFailed = type === "response.failed" || at(carried, "status") === "failed"
-        if (!isReported && isFailed) assembly.reports({ error: "the response failed" })
-        assembly.isOver = true
-        break
-      }
-    } else if (terminalTypes.has(type)) assembly.isOver = true
-    else items.take(type, payload)
+    const carries = isObject(carried)
+    if (carries) response = carried
+    if (terminalTypes.has(type)) {
+      const isReported = assembly.reports(carried) || assembly.reports(at(carried, "status_details"))
+      const isFailed = type === "response.failed" || at(carried, "status") === "failed"
+      if (!isReported && isFailed) assembly.reports({ error: "the response failed" })
+      assembly.isOver = true
+      if (carries) break
+    } else if (!carries) items.take(type, payload)
   }
   if (response === null && items.size === 0) return { assembled: assembly.result(null), isInSequence: true }
   const object: Draft = Object.assign(emptyRecord(), response ?? { object: "response" })

@@ -221,6 +221,13 @@ describe("derive", () => {
       assert.deepInclude(overloaded, { isCut: false, streamError: undefined }, path)
       assert.deepInclude(overloaded.attributes.record, { "error.type": "overloaded_error" }, path)
     }
+    const failed = derive({
+      ...chat,
+      path: "/v1/responses",
+      responseBytes: Buffer.from("event: response.failed\ndata: {\"type\":\"response.failed\"}\n\n"),
+      responseContentType: "text/event-stream"
+    })
+    assert.deepInclude(failed, { isOver: true, isCut: false, streamError: "the response failed" })
     const ended = (choice: object) => derive({ ...chat, responseBytes: json({ choices: [choice] }) }).streamError
     assert.strictEqual(ended({ finish_reason: "error" }), "a choice finished with an error")
     assert.strictEqual(

@@ -23,7 +23,8 @@ export const applyEdits = (text: string, edits: ReadonlyArray<Edit>): Edited => 
   return { ...edited, text: edited.text.replaceAll("\n", "\r\n") }
 }
 
-const unix = (text: string): string => text.replaceAll("\r\n", "\n")
+/** An edit may end in half of such a line end. */
+const unix = (text: string): string => text.replace(/\r(?=\n|$)/g, "")
 
 const unixEdit = (edit: Edit): Edit => {
   switch (edit.op) {

@@ -97,6 +97,16 @@ describe("edits", () => {
       "Be short.\r\nAlways use {{input}}.\r\nBe kind.\r\nBe fair.\r\nBe fast."
     )
     assert.strictEqual(textOf(answerOf({ op: "delete", find: "Be kind.\nBe exact." }), { before }), before.slice(0, 25))
+    // A model that sees the ends of lines may write one as it sees it, or half of it.
+    const ended = [
+      { op: "replace", find: "Be brief.\r", text: "Be short.\r" },
+      { op: "add", after: "Be kind.\r", text: "Be fair.\r" },
+      { op: "delete", find: "Be exact.\r" }
+    ]
+    assert.strictEqual(
+      textOf(answerOf(...ended), { before }),
+      "Be short.\r\nUse {{input}}.\r\nBe kind.\r\nBe fair."
+    )
     const mixed = "Be brief.\r\nUse {{input}}.\nBe kind."
     assert.strictEqual(textOf(answerOf({ op: "add", text: "End." }), { before: mixed }), `${mixed}\nEnd.`)
   })

@@ -21,22 +21,24 @@ export const placeholderFault = (before: string, after: string): string | null =
 /** A text may grow to this many characters, or to twice the seed. About 4,000 tokens. */
 const lengthMax = 16_000
 
-export const lengthFault = (seed: string, after: string): string | null => {
+const lengthFault = (seed: string, after: string): string | null => {
   const max = Math.max(2 * seed.length, lengthMax)
   return after.length > max ? `it has ${after.length} characters, more than ${max}` : null
 }
 
 /** Servers refuse half of a character, and no file can hold it: what is promoted would not be what was tried. */
-export const characterFault = (before: string, after: string): string | null =>
+const characterFault = (before: string, after: string): string | null =>
   isWhole(before) && !isWhole(after) ? "it has half of a character, which is no text" : null
 
 const isWhole = (text: string): boolean => !/\p{Surrogate}/u.test(text)
 
+/** What is wrong with a new text that takes the place of `before`. */
+export const textFault = (seed: string, before: string, after: string): string | null =>
+  placeholderFault(before, after) ?? lengthFault(seed, after) ?? characterFault(before, after)
+
 /** What is wrong with a text made by edits of another, whoever put them together. */
 export const editFault = (seed: string, before: string, after: string): string | null =>
-  after.trim() === ""
-    ? "nothing is left of the text"
-    : placeholderFault(before, after) ?? lengthFault(seed, after) ?? characterFault(before, after)
+  after.trim() === "" ? "nothing is left of the text" : textFault(seed, before, after)
 
 /** So many characters in common with an example are a copy. */
 const copiedLength = 30

@@ -1,7 +1,7 @@
 /** Asks for a new text as a whole: the question, and how its answer is read. */
 import { current, type Fault } from "./EditContract.js"
 import { fenced } from "./Fence.js"
-import { characterFault, lengthFault, placeholderFault } from "./Guards.js"
+import { textFault } from "./Guards.js"
 import { renderRecords } from "./Records.js"
 import type { Outcome } from "./Search.js"
 
@@ -22,6 +22,6 @@ export const readRewrite = (
 ): { readonly text: string } | Fault => {
   const text = fenced(answer)
   if (text === "") return { reason: "parse", detail: "the answer has no text" }
-  const fault = placeholderFault(before, text) ?? lengthFault(seed, text) ?? characterFault(before, text)
+  const fault = textFault(seed, before, text)
   return fault === null ? { text } : { reason: "guard", detail: fault }
 }

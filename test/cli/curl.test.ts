@@ -60,7 +60,8 @@ describe("a call as a curl command", () => {
         "/",
         "/api/chat",
         "/v1beta/models/gemini:generateContent?alt=sse",
-        "/v1/threads/t/messages"
+        "/v1/threads/t/messages",
+        "/v1/chat/completions/c/messages?limit=1"
       ]
       const ofAnthropic = ["/v1/messages?beta=true", "/v1/messages/count_tokens", "/messages"]
       const environment = { OPENAI_BASE_URL: `${url}/v1`, ANTHROPIC_BASE_URL: url, ANTHROPIC_API_KEY: "k" }

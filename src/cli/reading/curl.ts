@@ -18,38 +18,43 @@ const textOf = (body: Uint8Array): string | null => {
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
 
+/** What clients are given as `OPENAI_BASE_URL`: it ends in `/v1`. */
+const openaiBase = "\"${OPENAI_BASE_URL:-http://127.0.0.1:8788/v1}\""
+const anthropicBase = "\"${ANTHROPIC_BASE_URL:-http://127.0.0.1:8788}\""
+const ofBase = /^\/v1(?=\/|\?|$)/
+/** Threads of assistants and stored chats have messages too, which are OpenAI's. */
+const ofAnthropic = /^[^?]*\/(?<!\/(?:threads|chat\/completions)\/[^/]+\/)messages(?=\/|\?|$)/
+
 /** `readBody` is the command that writes the body's exact bytes. */
 export const curlOf = (
   span: Pick<Span, "method" | "path">,
   body: Uint8Array | null,
   readBody: string
 ): ReadonlyArray<string> => {
-  const isAnthropic = /(?<!\/threads\/[^/]+)\/messages(?=\/|$)/.test(span.path.replace(/\?.*/, ""))
-  const isOfBase = /^\/v1(?=\/|\?|$)/
-  // What is not under /v1, where the base URL ends, is asked for beside it.
-  const isOther = !isAnthropic && !isOfBase.test(span.path)
-  const url = isAnthropic
-    ? `"\${ANTHROPIC_BASE_URL:-http://127.0.0.1:8788}"${shellWord(span.path)}`
-    : isOther
-    ? `"\${base%/v1}"${shellWord(span.path)}`
-    : `"\${OPENAI_BASE_URL:-http://127.0.0.1:8788/v1}"${shellWord(span.path.replace(isOfBase, ""))}`
-  const head = [
-    `curl ${optionsOf(span)} ${url}`,
-    ...(isAnthropic
-      ? [`-H "x-api-key: $ANTHROPIC_API_KEY"`, "-H 'anthropic-version: 2023-06-01'"]
-      : [`-H "Authorization: Bearer $OPENAI_API_KEY"`])
-  ]
-  const before = isOther ? ["base=\"${OPENAI_BASE_URL:-http://127.0.0.1:8788/v1}\""] : []
-  if (body === null) return [...before, ...joined(head)]
+  const { path } = span
+  if (ofAnthropic.test(path)) {
+    const keys = [`-H "x-api-key: $ANTHROPIC_API_KEY"`, "-H 'anthropic-version: 2023-06-01'"]
+    return commandOf([`curl ${optionsOf(span)} ${anthropicBase}${shellWord(path)}`, ...keys], body, readBody)
+  }
+  const key = `-H "Authorization: Bearer $OPENAI_API_KEY"`
+  if (ofBase.test(path)) {
+    const url = `${openaiBase}${shellWord(path.replace(ofBase, ""))}`
+    return commandOf([`curl ${optionsOf(span)} ${url}`, key], body, readBody)
+  }
+  // What is not below /v1 is asked for beside it. Shells take an end off a variable, not off a default.
+  const url = `"\${base%/v1}"${shellWord(path)}`
+  return [`base=${openaiBase}`, ...commandOf([`curl ${optionsOf(span)} ${url}`, key], body, readBody)]
+}
+
+/** The command that begins so, with the body behind it. */
+const commandOf = (head: ReadonlyArray<string>, body: Uint8Array | null, readBody: string): ReadonlyArray<string> => {
+  if (body === null) return joined(head)
   const text = body.length > inlineMax ? null : textOf(body)
   const isJson = text !== null && parseJson(text) !== undefined
-  if (isJson) {
-    const sent = ["-H 'content-type: application/json'", `--data-binary ${quoted(harmless(text))}`]
-    return [...before, ...joined([...head, ...sent])]
-  }
+  if (isJson) return joined([...head, "-H 'content-type: application/json'", `--data-binary ${quoted(harmless(text))}`])
   const type = parseJson(textOf(body) ?? "") === undefined ? [] : ["-H 'content-type: application/json'"]
   const lines = joined([...head, ...type, "--data-binary @-"])
-  return [...before, `${readBody} |`, ...lines.map((line) => `  ${line}`)]
+  return [`${readBody} |`, ...lines.map((line) => `  ${line}`)]
 }
 
 /** For the answer to a HEAD curl waits unless it is told that none comes; braces and brackets it takes for patterns of many URLs. */

@@ -14,9 +14,9 @@ export interface Assembled {
   readonly isOver: boolean
   /** Each event was looked at. */
   readonly isAllRead: boolean
-  /** How many of them are no JSON. */
+  /** How many events, or members of lists that came as one, are no JSON object. */
   readonly unreadable: number
-  /** The last of them is one of those. */
+  /** The last event that was looked at is no JSON at all, as one is that broke off. */
   readonly isLastUnreadable: boolean
   /** What of the stream is not in the object, in a few words; null when all of it is. */
   readonly reason: string | null

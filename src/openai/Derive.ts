@@ -42,7 +42,7 @@ export interface Derived {
   readonly attributes: Attributes
   /** The answer was a stream, and its last event came. */
   readonly isOver: boolean
-  /** It was a stream that could be read to its end: there it was in the middle of an event, or its last event did not come although the API has one. */
+  /** It was a stream that could be read to its end, which was in the middle of an event, or before the last one of an API that has such. */
   readonly isCut: boolean
   /** What the upstream reported as an error in an answer that had begun with status 200. */
   readonly streamError: string | undefined
@@ -90,7 +90,7 @@ interface Answer {
   readonly assembled: Record<string, unknown> | null
   readonly error: ReportedError | null
   readonly isOver: boolean
-  /** It is a stream that could be read to its end, and that was not the end of an answer. */
+  /** As in `Derived`, whatever the status and what was reported. */
   readonly isCut: boolean
   /** What of the body could not be read. */
   readonly reason: string | null

@@ -15,7 +15,7 @@ describe("SearchRun", () => {
     withStore(Effect.gen(function*() {
       const store = yield* SearchStore
       const { runId } = yield* begin(1)
-      const refusals = { step: 4, reflection: 4 }
+      const refusals = { step: 2, reflection: 2 }
       const onceThereIsRoom = <A>(of: keyof typeof refusals, written: Effect.Effect<A, StoreError>) =>
         Effect.suspend(() =>
           refusals[of]-- > 0 ? new StoreError({ operation: of, reason: "full", detail: "SQLITE_FULL" }) : written

@@ -90,11 +90,11 @@ export const archive = ({ dryRun, nowMs, root }: SweepOptions): Effect.Effect<Re
     if (file !== due.reportPath) return keep(file, "it is not at its publication.report_path")
     if (!due.isPurgeable) return keep(file, "its retention.policy is retain-only")
     if (nowMs < due.archiveAtMs) return keep(file, `it stays until ${new Date(due.archiveAtMs).toISOString()}`)
-    if (!dryRun) {
-      await realFolders(root, dirname(due.archivePath), true)
-      if (await exists(join(root, due.archivePath))) return keep(file, `${due.archivePath} is there already`)
-      await rename(join(root, file), join(root, due.archivePath))
+    // What stands in the way keeps a report where it is, and a dry run says so.
+    if (await realFolders(root, dirname(due.archivePath), !dryRun) && await exists(join(root, due.archivePath))) {
+      return keep(file, `${due.archivePath} is there already`)
     }
+    if (!dryRun) await rename(join(root, file), join(root, due.archivePath))
     return { kind: "archive", file, detail: `to ${due.archivePath}` }
   })
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { reportJson } from "../../src/evidence/BenchmarkReport.js"
 import type { ReportKind, Retention } from "../../src/evidence/Publication.js"
@@ -39,6 +39,7 @@ describe("retention", () => {
       const refused = yield* Effect.flip(put(root, other))
       assert.include(refused.message, "another report is published")
       assert.deepStrictEqual(JSON.parse(readFileSync(join(root, active), "utf8")), report())
+      assert.deepStrictEqual(readdirSync(join(root, dirname(active))), [active.split("/").at(-1)])
       const broken = { ...report(), run_id: "m24-../../escape" }
       assert.match((yield* Effect.flip(put(root, broken))).message, /^report\.json: no valid report: run_id/)
     }))
@@ -94,6 +95,48 @@ describe("retention", () => {
       assert.deepStrictEqual(kinds(yield* archive(at(root, 9_000))).toSorted(), ["archive", "keep"])
     }))
 
+  it.scoped("keeps a retain-only report that somebody put into the archive", () =>
+    Effect.gen(function*() {
+      const root = yield* scratchFolder
+      mkdirSync(join(root, dirname(archived)), { recursive: true })
+      writeFileSync(join(root, archived), JSON.stringify(report("summary", { ...policy, policy: "retain-only" })))
+      assert.deepStrictEqual(yield* purge(at(root, 9_000)), [
+        { kind: "keep", file: archived, detail: "its retention.policy is retain-only" }
+      ])
+      assert.isTrue(existsSync(join(root, archived)))
+    }))
+
+  it.scoped("replaces nothing in the archive, and a dry run says that it would not", () =>
+    Effect.gen(function*() {
+      const root = yield* scratchFolder
+      yield* put(root, report())
+      mkdirSync(join(root, dirname(archived)), { recursive: true })
+      writeFileSync(join(root, archived), "another")
+      for (const dryRun of [true, false]) {
+        assert.deepStrictEqual(yield* archive(at(root, 30, dryRun)), [
+          { kind: "keep", file: active, detail: `${archived} is there already` }
+        ])
+      }
+      assert.strictEqual(readFileSync(join(root, archived), "utf8"), "another")
+      assert.isTrue(existsSync(join(root, active)))
+    }))
+
+  it.scoped("says in a dry run that a link stands in the way to the archive, and makes no folder", () =>
+    Effect.gen(function*() {
+      const root = yield* scratchFolder
+      const outside = yield* scratchFolder
+      yield* put(root, report())
+      assert.deepStrictEqual(kinds(yield* archive(at(root, 30, true))), ["archive"])
+      assert.isFalse(existsSync(join(root, ".tau/reports/archive")))
+      symlinkSync(outside, join(root, ".tau/reports/archive"))
+      for (const dryRun of [true, false]) {
+        const [kept] = yield* archive(at(root, 30, dryRun))
+        assert.deepInclude(kept, { kind: "keep", file: active })
+        assert.include(kept!.detail, "no folder of its own")
+      }
+      assert.deepStrictEqual(readdirSync(outside), [])
+    }))
+
   it.scoped("leaves alone what is no valid report or not where it says it is", () =>
     Effect.gen(function*() {
       const root = yield* scratchFolder
@@ -107,6 +150,11 @@ describe("retention", () => {
       for (const name of ["notes.json", "broken.json", "copy.json", "text.txt"]) {
         assert.isTrue(existsSync(join(folder, name)), name)
       }
+      const copy = join(root, dirname(active), "copy.json")
+      mkdirSync(dirname(copy), { recursive: true })
+      writeFileSync(copy, JSON.stringify(report()))
+      assert.deepStrictEqual(kinds(yield* archive(at(root, 9_000))), ["keep"])
+      assert.isTrue(existsSync(copy))
     }))
 
   it.scoped("touches nothing through a link, be it a file, a folder below or .tau/reports itself", () =>

@@ -26,6 +26,36 @@ describe("the estimate of a dry run", () => {
     assert.closeTo(usd!, (100 * (100 + 500) + 10 * (1_700 + 6_000)) / 1e6, 1e-12)
   })
 
+  it("expects no longer answers than a limit leaves room for, nor ones as long as a high limit would", () => {
+    const answers = (parameters: object) => estimate({ executor: { kind: "chat", parameters } })!.rollout.output
+    assert.deepStrictEqual(
+      [{}, { max_tokens: 50 }, { max_completion_tokens: 60 }, { max_tokens: 4_096 }, { max_tokens: "50" }].map(answers),
+      [300, 50, 60, 300, 300]
+    )
+    const judgement = (limit: object) => {
+      const [judge] = Schema.decodeUnknownSync(Schema.Tuple(JudgeScorerConfig))([{
+        kind: "judge",
+        rubric: "?",
+        ...limit
+      }])
+      return estimate({}, { judges: [{ judge, price }] })!.judgements[0]!.output
+    }
+    assert.deepStrictEqual([{ max_tokens: 20 }, { max_tokens: 1_000 }].map(judgement), [20, 100])
+  })
+
+  it("counts as many examples in a reflection as its algorithm shows, or the config says", () => {
+    const shown = (optimizer: object) => {
+      const { input } = estimate({ optimizer, executor: { kind: "chat", parameters: { max_tokens: 50 } } })!.reflection!
+      return (input * 4 - 3_200) / 600
+    }
+    assert.deepStrictEqual(
+      [{ algorithm: "gepa" }, { algorithm: "apo" }, { algorithm: "rgepa" }, { algorithm: "gepa", minibatch: 2 }].map(
+        shown
+      ),
+      [3, 4, 6, 2]
+    )
+  })
+
   it("has no reflections where nothing is searched for", () => {
     const { reflection, usd } = estimate({}, { reflectionsMax: 0, prices: { rollout: price, reflection: null } })!
     assert.strictEqual(reflection, null)

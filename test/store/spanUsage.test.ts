@@ -36,6 +36,13 @@ describe("What calls used", () => {
           span: { rolloutId, ...span }
         })
       const used = { prompt_tokens: 100, completion_tokens: 10 }
+      const another = (yield* begin(1, { configHash: "another", configPath: "another.json" })).runId
+      const [elsewhere] = yield* queue.claim({
+        runId: another,
+        workerId: WorkerId.make("w2"),
+        leaseMs: 60_000,
+        limit: 1
+      })
       yield* record(answer(used))
       yield* record(answer({ ...used, cost: 0.25 }))
       yield* record(answer())
@@ -53,6 +60,20 @@ describe("What calls used", () => {
       // These used nothing.
       yield* record(Buffer.from("{\"error\":{\"message\":\"no\"}}"), { statusCode: 429 })
       yield* record(Buffer.alloc(0), { state: "upstream_error", statusCode: null })
+      // Paid for before, by another run, and for no words of a model.
+      yield* record(answer({ ...used, cost: 0.25 }), { replayOf: crashed })
+      yield* recordCall({
+        response: answer(used),
+        attemptId: elsewhere!.attemptId,
+        span: { rolloutId: elsewhere!.rolloutId }
+      })
+      yield* recordCall({
+        path: "/v1/embeddings",
+        request: Buffer.from(JSON.stringify({ model: "m", input: "2+2" })),
+        response: Buffer.from(JSON.stringify({ object: "list", model: "m", data: [], usage: { prompt_tokens: 100 } })),
+        attemptId,
+        span: { rolloutId }
+      })
       const usage = yield* Effect.flatMap(SearchStore, (store) => store.usage(rolloutId))
       assert.deepStrictEqual(costOf(usage, { m: { input: 1_000, output: 10_000 } }), {
         usd: 0.45,

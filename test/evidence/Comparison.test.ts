@@ -3,6 +3,7 @@ import { compare } from "../../src/evidence/Comparison.js"
 import { metricsOf } from "../../src/evidence/Outcomes.js"
 import { Draws } from "../../src/statistics/Draws.js"
 import { pairedBounds } from "../../src/statistics/PairedBounds.js"
+import { mcNemarPower, tPower } from "../../src/statistics/Power.js"
 
 const outcomes = (rewards: ReadonlyArray<ReadonlyArray<number>>) =>
   rewards.map((of, index) => ({ caseId: `case-${index}`, rewards: of, safetyPenalties: of.map(() => 0) }))
@@ -109,6 +110,35 @@ describe("compare", () => {
     assert.strictEqual(compare(baseline, trained, { ...options, unpaired: true }).test, "Welch")
     const other = trained.map((one) => ({ ...one, caseId: `other-${one.caseId}` }))
     assert.strictEqual(compare(baseline, other, options).test, "Welch")
+    // A case more, or an episode less of one: no report is to be of some of its cases only.
+    const [first, second] = trained
+    const more = [...trained, { ...first!, caseId: "case-2" }]
+    assert.deepInclude(compare(baseline, more, options), { test: "Welch", n: 15 })
+    assert.deepInclude(compare(more, baseline, options), { test: "Welch", n: 15 })
+    const less = [first!, { ...second!, rewards: [1, 1] }]
+    assert.deepInclude(compare(baseline, less, options), { test: "Welch", n: 11 })
+  })
+
+  it("says of unpaired episodes which way they differ, at the level that was asked for", () => {
+    const [low, high] = [outcomes([[0, 0.2, 0.1, 0.3]]), outcomes([[0.6, 0.9, 0.7, 0.8]])]
+    const unpaired = { ...options, unpaired: true }
+    const found = compare(low, high, unpaired)
+    assert.strictEqual(found.effects["cliffs_delta"], 1)
+    assert.isAbove(found.effects["cohens_d"]!, 4)
+    const wider = compare(low, high, { ...unpaired, alpha: 0.01 }).bounds
+    assert.isTrue(wider.low < found.bounds.low && found.bounds.high < wider.high)
+    // Amounts that are no scores have no scale that would bound what did not show itself.
+    const amounts = compare(outcomes([[5, 5]]), outcomes([[7, 7]]), unpaired)
+    assert.deepInclude(amounts, { intervalMethod: "none: the data have no spread", bounds: { low: 2, high: 2 } })
+    const paired = compare(outcomes([[5], [5]]), outcomes([[7], [7]]), options)
+    assert.deepInclude(paired, { intervalMethod: "none: the data have no spread", bounds: { low: 2, high: 2 } })
+    assert.isNull(paired.effects["cohens_dz"])
+  })
+
+  it("gives wider bounds of paired cases for a smaller alpha", () => {
+    const [before, after] = [outcomes(repeat(20, [0])), outcomes([...repeat(9, [1]), ...repeat(11, [0])])]
+    const [five, one] = [0.05, 0.01].map((alpha) => compare(before, after, { ...options, alpha }).bounds)
+    assert.isTrue(one!.low < five!.low && five!.high < one!.high)
   })
 
   it("does not take a few episodes that agree for certainty either", () => {
@@ -137,5 +167,18 @@ describe("compare", () => {
     assert.isAbove(found.powerAtMeanDelta!, 0.95)
     assert.isTrue(found.smallestDetectableDelta! > 0 && found.smallestDetectableDelta! < 0.4)
     assert.isNull(compare(outcomes([[0]]), outcomes([[0.5]]), options).smallestDetectableDelta)
+    // Losses that wins outweigh still blur what is seen.
+    const mixed = compare(
+      outcomes([...repeat(12, [0]), ...repeat(6, [1]), ...repeat(2, [1])]),
+      outcomes([...repeat(12, [1]), ...repeat(6, [0]), ...repeat(2, [1])]),
+      options
+    )
+    assert.strictEqual(
+      mixed.powerAtMeanDelta,
+      mcNemarPower({ pairs: 20, discordant: 0.9, difference: 0.3 }, { alpha: 0.05 })
+    )
+    const graded = compare(outcomes(repeat(3, [0])), outcomes([[0.1], [0.2], [0.6]]), options)
+    const spread = { difference: 0.3, standardError: Math.sqrt(0.07 / 3), df: 2 }
+    assert.closeTo(graded.powerAtMeanDelta!, tPower(spread, { alpha: 0.05 }), 1e-9)
   })
 })

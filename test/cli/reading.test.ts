@@ -230,10 +230,9 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
   })
 
   it("names the field that an example lacks to be scored", () => {
-    const misspelt = {
-      optimize: [{ prompt: "What is 2 + 2?", expcted: "4" }],
-      resources: { system_prompt: "Calculate." }
-    }
+    const optimize = [{ prompt: "What is 2 + 2?", expcted: "4" }]
+    const validate = [{ prompt: "What is 2 + 3?", expected: 5 }, { prompt: "What is 2 + 4?", expected: 6 }]
+    const misspelt = { optimize, validate, resources: { system_prompt: "Calculate." } }
     writeFileSync(join(folder, "misspelt.json"), JSON.stringify(misspelt))
     const { status, stderr, stdout } = read(
       "--model=sim/arithmetic",
@@ -242,6 +241,7 @@ describe("reading a store from the command line", { timeout: 120_000 }, () => {
     )
     assert.strictEqual(status, 0, stderr)
     assert.include(stdout, "none: 1 example not scored: no field \"expected\"")
+    assert.include(stdout, "none: 2 examples not scored: no text in \"expected\"")
   })
 
   it("compares two versions of the resources and their scores", () => {

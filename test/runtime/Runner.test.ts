@@ -49,11 +49,15 @@ describe("A runner", () => {
         const said: Array<string> = []
         let asked = 0
         let refusesUntil = 0
+        let begunEarly = 0
         const agent: FakeAgent = {
           said,
           refusal: () => ++asked <= refusesUntil ? "the disk is full" : null,
           execute: ({ attempt }) => {
-            if (attempt > 1) return Effect.succeed({ output: "4" })
+            if (attempt > 1) {
+              if (asked <= refusesUntil) begunEarly += 1
+              return Effect.succeed({ output: "4" })
+            }
             refusesUntil = asked + 5
             return outcome
           }
@@ -64,6 +68,7 @@ describe("A runner", () => {
         )
         assert.deepInclude(summary, { succeeded: 1, failed: 0 })
         assert.isAtLeast(asked, refusesUntil)
+        assert.strictEqual(begunEarly, 0)
         assert.include(
           said.join("\n"),
           "handed back run-0001-c0ffee-train-0001, uncharged: its calls cannot be recorded: the disk is full"

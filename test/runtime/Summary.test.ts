@@ -322,6 +322,18 @@ describe("interval", () => {
     assert.isNull(of([0.5]))
   })
 
+  it("does not leave the scale that scores are on", () => {
+    assert.deepInclude(of([0.1, 0, 0, 0]), { low: 0, method: "student-t" })
+    assert.deepInclude(of([0.9, 1, 1, 1]), { high: 1, method: "student-t" })
+  })
+
+  it("takes for a count what rounding alone keeps from being one", () => {
+    const exact = of([1, 1, 1])
+    for (const scoreSum of [3 - 2 ** -51, 3 + 2 ** -51]) {
+      assert.deepStrictEqual(interval({ scoreSum, scoreSquareSum: 3, partial: 0 }, 3), exact)
+    }
+  })
+
   it("leaves room for examples that did not show themselves where all scores are the same", () => {
     const equal = of([0.1, 0.1, 0.1, 0.1, 0.1, 0.1])!
     assert.strictEqual(equal.method, "rule-of-three")

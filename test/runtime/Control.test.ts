@@ -61,6 +61,25 @@ describe("pause and cancel", () => {
       })
     ))
 
+  it.scoped("leave the state file at what was done, whoever is denied a verb or asks at the same time", () =>
+    withControl((folder) =>
+      Effect.gen(function*() {
+        yield* beginRun(1)
+        const log = yield* ControlLog
+        const others = yield* Effect.context<Effect.Effect.Context<ReturnType<typeof carryOut>>>()
+        const other = { ...request(folder), principal: "local:eve" }
+        const meanwhile = Effect.zipRight(
+          Effect.exit(Control.carryOut({ ...other, decision: denied, verb: "cancel" })),
+          Control.loggedStatus(other)
+        ).pipe(Effect.provide(others), Effect.orDie)
+        yield* carryOut(folder, "pause").pipe(
+          Effect.provideService(ControlLog, { ...log, apply: (verb) => Effect.tap(log.apply(verb), () => meanwhile) })
+        )
+        assert.deepStrictEqual((yield* logged).map(({ action }) => action), ["status", "cancel", "pause"])
+        assert.deepInclude(json(folder, "control-state.json"), { last_action: "pause", principal: "local:ada" })
+      })
+    ))
+
   it.scoped("leave exactly the documented fields in the state file and the audit log", () =>
     withControl((folder) =>
       Effect.gen(function*() {
@@ -141,6 +160,9 @@ describe("the policy file", () => {
           writeFileSync(file, text)
           assert.include((yield* Effect.flip(Control.authorize(file, "eve", "cancel"))).message, file)
         }
+        // Of a key that is there twice a reader takes the one and the next reader the other.
+        writeFileSync(file, "{\"schema_version\":1,\"team_mode\":true,\"team_mode\":false}")
+        assert.include((yield* Effect.flip(Control.authorize(file, "eve", "cancel"))).message, "$.team_mode: ")
         assert.strictEqual((yield* Effect.flip(Control.authorize(folder, "eve", "cancel")))._tag, "FileError")
       })
     ))
@@ -201,6 +223,17 @@ describe("resume", () => {
           resumed: 3,
           requeued: 2
         })
+      })
+    ))
+
+  it.scoped("puts nothing back that a living process holds", () =>
+    withControl((folder) =>
+      Effect.gen(function*() {
+        const runId = yield* beginRun(2)
+        const queue = yield* RolloutQueue
+        yield* queue.claim({ runId, workerId: WorkerId.make("w1"), leaseMs: 3_000, limit: 1 })
+        yield* carryOut(folder, "resume")
+        assert.deepInclude(json(folder, "recovery-report.json")["run"], { rollouts: 2, resumed: 1, requeued: 0 })
       })
     ))
 

@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { type Status, statusPathOf, write } from "../../src/runtime/StatusFile.js"
+import { followAtRest, type Status, statusPathOf, write } from "../../src/runtime/StatusFile.js"
+import type { StandingRun } from "../../src/store/RunStanding.js"
 import { scratchFolder } from "../support/store.js"
 
 const status = (succeeded: number): Status => ({
@@ -62,5 +63,37 @@ describe("StatusFile", () => {
       const path = join(file, "status.json")
       const error = yield* Effect.flip(write(path, status(0)))
       assert.include(error.message, `${path} could not be written`)
+    }))
+
+  it.scopedLive("follows a verb on its own run where no process does", () =>
+    Effect.gen(function*() {
+      const store = join(yield* scratchFolder, "store.sqlite")
+      const path = statusPathOf(store)
+      const before = { ...status(3), active: 2, stopped_reason: "signal" }
+      const run = {
+        id: before.run_id,
+        isLive: false,
+        state: "cancelled",
+        statusState: "cancelled",
+        total: 9,
+        succeeded: 4,
+        failed: 2,
+        cancelled: 3
+      } as unknown as StandingRun
+      const follow = (changed: Partial<StandingRun>) =>
+        Effect.gen(function*() {
+          yield* write(path, before)
+          yield* followAtRest(store, { ...run, ...changed })
+          const { updated_unix_ms: _, ...after } = JSON.parse(readFileSync(path, "utf8")) as Status
+          return after
+        })
+      const { updated_unix_ms: _, ...kept } = before
+      const counts = { total_rollouts: 9, succeeded: 4, failed: 2, cancelled: 3, active: 0 }
+      const cancelled = { ...kept, ...counts, run_state: "cancelled", stopped_reason: "cancelled" }
+      assert.deepStrictEqual(yield* follow({}), cancelled as typeof kept)
+      const paused = yield* follow({ state: "running", statusState: "paused" })
+      assert.deepStrictEqual(paused, { ...kept, ...counts, run_state: "paused" })
+      assert.deepStrictEqual(yield* follow({ isLive: true }), kept)
+      assert.deepStrictEqual(yield* follow({ id: "run-0002-c0ffee" as StandingRun["id"] }), kept)
     }))
 })

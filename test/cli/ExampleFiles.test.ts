@@ -35,6 +35,8 @@ describe("examples in files", () => {
     const [first, second] = [Either.getOrThrow(named).config, Either.getOrThrow(inline).config]
     expect(first).toEqual(second)
     expect(hashOf(first)).toBe(hashOf(second))
+    write("LOUD.NDJSON", JSON.stringify(one))
+    expect(Either.getOrThrow(await load({ optimize: "LOUD.NDJSON" })).config.optimize).toEqual([one])
     write("val.json", JSON.stringify([one]))
     const later = Either.getOrThrow(await load({ train: "data/train.jsonl", val: "val.json" })).config
     expect(later.validate).toEqual([one])
@@ -103,6 +105,10 @@ describe("examples in files", () => {
         `$.optimize: ${name}: expected examples, found an empty file`
       ])
     }
+    write("twice.json", "[{\"prompt\": \"a\", \"expected\": \"b\",\n \"expected\": \"c\"}]")
+    expect(await problemsOf({ optimize: "twice.json" })).toEqual([
+      expect.stringMatching(/^\$\.optimize: twice\.json: \$\[0\]\.expected: .* again at line 2, column 2/)
+    ])
     write("number.json", "[{\"prompt\": \"a\", \"expected\": \"b\"}, 7]")
     expect(await problemsOf({ optimize: "number.json" })).toEqual([
       expect.stringMatching(/^\$\.optimize: number\.json: \$\[1\]: expected an object, found 7/)

@@ -157,6 +157,20 @@ describe("UsageFilter", () => {
     assert.strictEqual(filter.filter(head.subarray(max + 1)).length, max - 1)
   })
 
+  it("holds no more than that of an event whose data does not come, however short its lines are", () => {
+    const filter = new UsageFilter()
+    const lines = Buffer.from("x: 1234567890\n".repeat(1024))
+    let sent = 0
+    let passed = 0
+    while (passed === 0 && sent < 4 * 1024 * 1024) {
+      sent += lines.length
+      passed += filter.filter(lines).length
+    }
+    assert.closeTo(sent, 1024 * 1024, lines.length)
+    assert.closeTo(passed, sent, lines.length)
+    assert.strictEqual(filter.end().length + passed, sent)
+  })
+
   it("takes deep nesting and many short lines without falling over", () => {
     const deep = `data: {"usage":null,"a":${"[".repeat(200_000)}${"]".repeat(200_000)}}\n\n`
     assert.isTrue(filter(deep) === deep)

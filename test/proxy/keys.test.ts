@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import { createHash } from "node:crypto"
 import { readdirSync, readFileSync } from "node:fs"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { dirname, join } from "node:path"
@@ -9,6 +10,7 @@ import { request } from "undici"
 import { Admission } from "../../src/proxy/Admission.js"
 import type { CallIdentity } from "../../src/proxy/CallIdentity.js"
 import type { Credentials } from "../../src/proxy/Headers.js"
+import { KeyRing } from "../../src/proxy/KeyRing.js"
 import { Proxy } from "../../src/proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../../src/proxy/ProxyOptions.js"
 import { ClientKeyReader } from "../../src/store/ClientKeyReader.js"
@@ -270,6 +272,29 @@ describe("keys of clients", () => {
     assert.strictEqual(headerOf("https://api.anthropic.com", "/v1/messages"), "x-api-key")
     assert.strictEqual(headerOf("https://api.anthropic.com", "/v1/chat/completions"), "authorization")
     assert.strictEqual(headerOf("https://openai.azure.com.evil.example", "/v1/messages"), "authorization")
+  })
+
+  it("go on to a provider with the key that was named for it, or beside the client's own, but not alone", () => {
+    const secret = "s".repeat(43)
+    const ring = new KeyRing()
+    ring.learn([{
+      id: "0a1b",
+      secretSha256: createHash("sha256").update(secret).digest("hex"),
+      scope: "capture",
+      expiresAtMs: null
+    }])
+    const shown = { "x-api-key": `tau_0a1b_${secret}` }
+    const admitted = (headers: object, upstreamKey: string | null, keyOfCapture: string | null) => {
+      const keys = { required: true, upstreamKey: keyOfCapture }
+      const options = { clientKey: null, upstreamKey, keys, bind: { host: "127.0.0.1" } }
+      const admission = new Admission(options as unknown as ProxyOptions, "https://api.example.com", ring)
+      const credentials = admission.credentialsFor({ headers } as IncomingMessage, { path: "/v1/x" } as CallIdentity)
+      return Array.isArray(credentials) ? credentials[0] as string : (credentials as Credentials).key
+    }
+    assert.strictEqual(admitted(shown, null, null), "upstreamKey")
+    assert.strictEqual(admitted({ ...shown, authorization: "Bearer sk-own" }, null, null), null)
+    assert.strictEqual(admitted(shown, null, "sk-found"), "sk-found")
+    assert.strictEqual(admitted(shown, "sk-named", "sk-found"), "sk-named")
   })
 })
 

@@ -138,6 +138,19 @@ describe("the target of a request", () => {
     })))
 })
 
+describe("a request in chunks", () => {
+  it.scopedLive("is passed however its coding is spelt, and refused in any coding beside it", () =>
+    withEcho(Effect.gen(function*() {
+      const sent = (coding: string) =>
+        Effect.map(
+          raw(`POST /v1/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: ${coding}\r\n\r\n2\r\nok\r\n0\r\n\r\n`),
+          (answer) => Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? 0)
+        )
+      for (const coding of ["chunked", "Chunked", "CHUNKED"]) assert.strictEqual(yield* sent(coding), 200, coding)
+      for (const coding of ["gzip, chunked", "chunked, chunked"]) assert.strictEqual(yield* sent(coding), 400, coding)
+    })))
+})
+
 const ask = (headers: IncomingHttpHeaders, method: "GET" | "OPTIONS" | "DELETE" | "POST" = "POST") =>
   Effect.flatMap(Proxy, ({ origin }) =>
     Effect.promise(async () => {

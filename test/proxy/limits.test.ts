@@ -160,6 +160,31 @@ describe("The proxy's limits", () => {
       )
     }))
 
+  it.scopedLive("leave room for a short call beside the record of one that is long", () =>
+    Effect.gen(function*() {
+      const { answers, url } = yield* patientUpstream
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const long = yield* Effect.fork(get())
+          yield* soonUpstream(answers, 1)
+          answers[0]!.writeHead(200).write("x".repeat(500_000))
+          yield* eventually(
+            "three quarters of the budget used",
+            Effect.map(metrics, (counts) => counts.get("tau_recorded_bytes") === 300_000 ? true : undefined)
+          )
+          const short = yield* Effect.fork(get())
+          yield* soonUpstream(answers, 2)
+          answers[1]!.end("short")
+          assert.deepInclude(yield* short, { statusCode: 200, text: "short" })
+          assert.strictEqual(yield* responseText(yield* oneSpan), "short")
+          answers[0]!.end()
+          assert.strictEqual((yield* long).text.length, 500_000)
+        }),
+        limits({ recordingBytesMax: 400_000 })
+      )
+    }))
+
   it.scopedLive("leave a record that was cut as it is, also once there is room again", () =>
     Effect.gen(function*() {
       const answers: Array<ServerResponse> = []

@@ -6,8 +6,8 @@ import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
 import { finishedSpans, oneSpan, proxyAt, withProxy } from "../support/proxy.js"
 import { rowsOf, scratchFolder } from "../support/store.js"
 import { upstream } from "../support/upstream.js"
-import { handshake, rawClient, webSocketUpstream } from "../support/webSocket.js"
-import { answering, connected, echo, event, path, response, until } from "../support/webSocketClient.js"
+import { clientFrame, handshake, rawClient, webSocketUpstream } from "../support/webSocket.js"
+import { answering, connected, echo, event, path, rawConnected, response, until } from "../support/webSocketClient.js"
 
 describe("Proxy, WebSocket connections that are refused or ended", () => {
   it.scopedLive("passes a refusal of the upstream as it is, and records it as the plain answer it is", () =>
@@ -105,6 +105,39 @@ describe("Proxy, WebSocket connections that are refused or ended", () => {
           assert.strictEqual(server.peers[0]!.messages.length, 1)
         }),
         { limits: { ...defaultLimits, socketIdleMs: 300, socketCallsMax: 1 } }
+      )
+    }))
+
+  it.scopedLive("sends on what came in one piece with a call that is refused, but not the call", () =>
+    Effect.gen(function*() {
+      const server = yield* webSocketUpstream(() => {})
+      yield* withProxy(
+        server.url,
+        Effect.gen(function*() {
+          const client = yield* rawConnected("/v1/realtime?model=m")
+          const update = clientFrame(event("session.update"))
+          client.socket.write(Buffer.concat([update, clientFrame(event("response.create"))]))
+          yield* until("the end", () => client.state() === "clean")
+          yield* until("the message before it", () => server.peers[0]!.bytes().equals(update))
+          client.socket.end()
+        }),
+        { limits: { ...defaultLimits, socketCallsMax: 0 } }
+      )
+    }))
+
+  it.scopedLive("takes a client that ends its side, and says no goodbye, for one that left", () =>
+    Effect.gen(function*() {
+      const server = yield* webSocketUpstream(() => {})
+      yield* withProxy(
+        server.url,
+        Effect.gen(function*() {
+          const client = yield* rawConnected("/v1/responses")
+          client.socket.write(clientFrame(event("response.create", { model: "m" })))
+          yield* until("the request", () => server.peers[0]!.messages.length === 1)
+          client.socket.end()
+          const spans = yield* finishedSpans(2)
+          assert.deepStrictEqual(spans.map(({ state }) => state), ["client_cancel", "client_cancel"])
+        })
       )
     }))
 

@@ -104,7 +104,8 @@ export const attributeMeanings: Readonly<Record<GenAiName, string>> = {
   "gen_ai.response.time_to_first_chunk": "seconds from the request to the first byte of a stream",
   "gen_ai.usage.input_tokens":
     "all tokens of the prompt, cached ones and those of compactions among them, also for Anthropic",
-  "gen_ai.usage.output_tokens": "tokens of the answer, reasoning among them where the upstream counts it so",
+  "gen_ai.usage.output_tokens":
+    "tokens of the answer and of compactions, reasoning among them where the upstream counts it so",
   "gen_ai.usage.cache_read.input_tokens": "prompt tokens read from a cache",
   "gen_ai.usage.cache_write.input_tokens": "prompt tokens written to a cache",
   "gen_ai.usage.reasoning.output_tokens": "tokens of reasoning",

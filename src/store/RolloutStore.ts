@@ -10,7 +10,7 @@ import type { RolloutStatus as RolloutStatusName } from "../domain/Lifecycle.js"
 import { Reward } from "../domain/Reward.js"
 import { Attempt, Rollout, RolloutMode } from "../domain/Rollout.js"
 import { lookedAtMax, type Page, pageOf, type PageRequest, positionOf, type UnknownCursor } from "./Page.js"
-import { orStoreError } from "./reading.js"
+import { ofOneMoment, orStoreError } from "./reading.js"
 import type { StoreError } from "./StoreError.js"
 import { brokenBy } from "./writer/broken.js"
 
@@ -135,11 +135,14 @@ export class RolloutStore extends Context.Tag("tau/store/RolloutStore")<RolloutS
             // Of one moment: a rollout that a search adds between the two questions would move where the page ends.
             return yield* orStoreError(
               "reading rollouts",
-              sql.withTransaction(Effect.gen(function*() {
-                const page = pageOf(yield* list(filter, ordinal, limit + 1), limit, ({ id }) => id)
-                if (page.next !== null || filter.status === "failed") return page
-                return { ...page, next: yield* lastLookedAt(filter.runId, ordinal) }
-              }))
+              ofOneMoment(
+                sql,
+                Effect.gen(function*() {
+                  const page = pageOf(yield* list(filter, ordinal, limit + 1), limit, ({ id }) => id)
+                  if (page.next !== null || filter.status === "failed") return page
+                  return { ...page, next: yield* lastLookedAt(filter.runId, ordinal) }
+                })
+              )
             )
           }),
         get: (id) => orStoreError("reading a rollout", get(id)),

@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import { AttemptId, SpanId } from "../domain/Ids.js"
 import { Span, type SpanState } from "../domain/Span.js"
 import { lookedAtMax, type Page, pageOf, type PageRequest, positionOf, type UnknownCursor } from "./Page.js"
-import { orStoreError } from "./reading.js"
+import { ofOneMoment, orStoreError } from "./reading.js"
 import { conditionsOf, rowsOf, type RunTimes, type SpanPosition, type SpanQuery } from "./spanQuery.js"
 import type { StoreError } from "./StoreError.js"
 
@@ -116,10 +116,13 @@ export class SpanStore extends Context.Tag("tau/store/SpanStore")<SpanStore, {
             // Of one moment: a call that is recorded between the two questions would move where the page ends.
             return yield* orStoreError(
               "reading spans",
-              sql.withTransaction(Effect.gen(function*() {
-                const page = pageOf(yield* list(query, filter, limit + 1), limit, ({ spanId }) => spanId)
-                return page.next === null ? { ...page, next: yield* lastLookedAt(query) } : page
-              }))
+              ofOneMoment(
+                sql,
+                Effect.gen(function*() {
+                  const page = pageOf(yield* list(query, filter, limit + 1), limit, ({ spanId }) => spanId)
+                  return page.next === null ? { ...page, next: yield* lastLookedAt(query) } : page
+                })
+              )
             )
           }),
         byAttempt: (id) => orStoreError("reading spans", byAttempt(id)),

@@ -20,37 +20,53 @@ export interface KeysInput {
 
 const dayMs = 86_400_000
 
+interface Answer {
+  readonly json: unknown
+  readonly text: string
+}
+
 /** Answers on stdout; a new key is there and nowhere else. */
 export const run = (input: KeysInput): Effect.Effect<number, CommandError> =>
-  Effect.gen(function*() {
-    const answer = yield* carryOut(input)
-    process.stdout.write(input.json ? `${safeJson(answer.json)}\n` : answer.text)
-    return ExitCode.success
-  })
+  Effect.as(carryOut(input), ExitCode.success)
 
-const carryOut = (input: KeysInput) => {
+const carryOut = (input: KeysInput): Effect.Effect<unknown, CommandError> => {
   switch (input.verb) {
     case "create":
       return Effect.provide(create(input), writable(input.storePath))
     case "revoke":
-      return revoke(input)
+      return Effect.flatMap(revoke(input), (answer) => show(input, answer))
     case "list":
-      return Effect.provide(
-        list,
-        ClientKeyReader.layer.pipe(Layer.provide(ReadOnlyStore.layer(input.storePath)))
+      return Effect.flatMap(list, (answer) => show(input, answer)).pipe(
+        Effect.provide(ClientKeyReader.layer.pipe(Layer.provide(ReadOnlyStore.layer(input.storePath))))
       )
   }
 }
 
+/** Why the answer could not be written; null when it was. */
+const show = ({ json }: KeysInput, answer: Answer) =>
+  Effect.async<Error | null>((resume) => {
+    process.stdout.write(json ? `${safeJson(answer.json)}\n` : answer.text, (error) =>
+      resume(Effect.succeed(error ?? null)))
+  })
+
 const writable = (path: string) => ClientKeyStore.layer.pipe(Layer.provide(Sqlite.layer({ path, kind: "control" })))
 
-const create = Effect.fnUntraced(function*({ expiresDays, name, scope }: KeysInput) {
+const create = Effect.fnUntraced(function*(input: KeysInput) {
+  const { expiresDays, name, scope } = input
   const expiresAtMs = expiresDays === null ? null : Date.now() + expiresDays * dayMs
-  const created = yield* (yield* ClientKeyStore).create({ name, scope, expiresAtMs })
-  return {
+  const keys = yield* ClientKeyStore
+  const created = yield* keys.create({ name, scope, expiresAtMs })
+  const trouble = yield* show(input, {
     json: { schema_version: 1, ...created, name, scope, expires_at_ms: expiresAtMs },
     text: `${created.key}\n\nThis is the only time it is shown. Its id is ${created.id}, its scope ${scope}.\n`
-  }
+  })
+  if (trouble === null) return
+  // It would be good for as long as it lasts, and nobody knows it.
+  yield* keys.revoke(created.id)
+  return yield* new CommandFailed({
+    detail: `the key could not be shown and is revoked: ${trouble.message}`,
+    cause: trouble
+  })
 })
 
 const revoke = Effect.fnUntraced(function*({ id, storePath }: KeysInput) {

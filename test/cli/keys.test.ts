@@ -4,9 +4,10 @@ import * as Effect from "effect/Effect"
 import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { request } from "undici"
-import { printed, startTau, tau } from "../support/command.js"
+import { printed, startProcess, startTau, tau } from "../support/command.js"
 import { scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
+import { root } from "./tau.js"
 
 const p = "--prompt-optimization-proxy"
 const proxyFlags = [`${p}-server`, "--model", "sim/arithmetic"]
@@ -52,6 +53,27 @@ describe("tau keys", () => {
       const store = readFileSync(join(cwd, ".tau/training/store.sqlite"), "latin1")
       assert.notInclude(store + listed.stdout + proxy.stdout() + proxy.stderr(), key.slice(-30))
     }), 60_000)
+
+  it.scopedLive.skipIf(process.platform !== "linux")(
+    "leaves no key good that nobody has seen",
+    () =>
+      Effect.gen(function*() {
+        const cwd = yield* scratchFolder
+        const command = `"${process.execPath}" "${root}dist/cli/main.js" keys create`
+        const onFullDisk = yield* startProcess(cwd, "sh", ["-c", `${command} >/dev/full`])
+        const withoutReader = yield* startTau(cwd, ["keys", "create"])
+        withoutReader.process.stdout!.destroy()
+        for (const created of [onFullDisk, withoutReader]) {
+          assert.strictEqual(yield* created.exit, 1, created.stderr())
+          assert.match(created.stderr(), /^tau: the key could not be shown and is revoked: /m)
+        }
+        const { keys } = JSON.parse((yield* tau(cwd, ["keys", "list", "--json"])).stdout) as {
+          keys: ReadonlyArray<{ readonly revoked_at_ms: number | null }>
+        }
+        assert.deepStrictEqual(keys.map((key) => key.revoked_at_ms !== null), [true, true])
+      }),
+    60_000
+  )
 
   it.scopedLive("are not what is told to be missing where the store is lost, or none", () =>
     Effect.gen(function*() {

@@ -1,7 +1,7 @@
 /** What a run may cost at most, and what its gate could find, before anything is spent or written. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { counted } from "../domain/Figures.js"
+import { counted, rounded } from "../domain/Figures.js"
 import { priceOf } from "../domain/Prices.js"
 import type { ResourceValues } from "../domain/Resources.js"
 import type { RunConfig } from "../domain/RunConfig.js"
@@ -73,7 +73,7 @@ const planJson = ({ search, ...plan }: Plan) => {
     seconds_max: plan.secondsMax,
     prices: plan.prices,
     estimate: plan.cost === null ? null : {
-      usd: plan.cost.usd,
+      usd: plan.cost.usd === null ? null : rounded(plan.cost.usd),
       rollout_tokens: plan.cost.rollout,
       reflection_tokens: plan.cost.reflection,
       judgements: plan.cost.judgements

@@ -22,6 +22,9 @@ export const compact = (n: number): string => {
 export const dollars = (usd: number): string =>
   `$${usd.toFixed(usd > 0 && usd < 0.01 ? 1 - Math.floor(Math.log10(usd)) : 2)}`
 
+/** For programs to read: sums of floats end in noise that no reader wants. */
+export const rounded = (value: number): number => Math.round(value * 1e9) / 1e9
+
 /** `+0.250`, `-0.250`: a change, with three decimals if nothing else is said. */
 export const signed = (change: number, figure: (value: number) => string | number = threeDecimals): string =>
   `${change < 0 ? "" : "+"}${figure(change)}`

@@ -1,5 +1,6 @@
 /** What a run amounts to, as data. `summaryText` and `summaryJson` say it to people and programs. */
 import * as Effect from "effect/Effect"
+import { rounded } from "../domain/Figures.js"
 import type { RunId } from "../domain/Ids.js"
 import { type Cost, costOf } from "../domain/Prices.js"
 import type { RewriteRule } from "../domain/Rewrite.js"
@@ -231,10 +232,10 @@ export const summaryJson = (summary: Summary, more: Readonly<Record<string, unkn
         ...score,
         interval: interval === null
           ? null
-          : { confidence: 0.95, low: round(interval.low), high: round(interval.high), method: interval.method },
-        mean: score.mean === null ? null : round(score.mean)
+          : { confidence: 0.95, low: rounded(interval.low), high: rounded(interval.high), method: interval.method },
+        mean: score.mean === null ? null : rounded(score.mean)
       })),
-      rewards: summary.rewards.map((reward) => ({ ...reward, mean: round(reward.mean) })),
+      rewards: summary.rewards.map((reward) => ({ ...reward, mean: rounded(reward.mean) })),
       calls: summary.calls,
       input_tokens: summary.inputTokens,
       output_tokens: summary.outputTokens,
@@ -269,13 +270,10 @@ export const failuresJson = (failures: ReadonlyArray<RunFailure>) =>
   }))
 
 const costJson = ({ unmeteredCalls, unpriced, unpricedCalls, usd }: Cost) => ({
-  usd: round(usd),
+  usd: rounded(usd),
   unpriced,
   unpriced_calls: unpricedCalls,
   unmetered_calls: unmeteredCalls
 })
-
-/** Sums of floats end in noise that no reader wants. */
-const round = (value: number) => Math.round(value * 1e9) / 1e9
 
 export const simulatedNote = "the model is a simulation: these scores say nothing about a real model"

@@ -1,7 +1,7 @@
 /** Two runs side by side: whether the second is better, by how much, and where. */
 import * as Effect from "effect/Effect"
 import { storeHint } from "../../domain/CommandText.js"
-import { counted, dollars, elapsed, signed } from "../../domain/Figures.js"
+import { counted, dollars, elapsed, rounded, signed } from "../../domain/Figures.js"
 import { isUnfinished } from "../../domain/Lifecycle.js"
 import { type Cost, costOf, isWhole, type OwnPrices } from "../../domain/Prices.js"
 import type { RolloutMode } from "../../domain/Rollout.js"
@@ -299,5 +299,5 @@ const sideJson = ({ broken, cost, run, totals }: Side) => ({
   calls: run.calls,
   input_tokens: run.inputTokens,
   output_tokens: run.outputTokens,
-  cost: snake(cost)
+  cost: snake({ ...cost, usd: rounded(cost.usd) })
 })

@@ -1,3 +1,4 @@
+import { rounded } from "../../domain/Figures.js"
 import { safeJson } from "../../domain/TerminalText.js"
 import { unifiedDiff } from "../../domain/UnifiedDiff.js"
 import { bestOf, type ReportedCandidate, type SearchReport, textAt, winsAndLosses } from "./SearchReport.js"
@@ -42,7 +43,7 @@ export const searchJson = (report: SearchReport, more: Readonly<Record<string, u
 
 const budgetJson = ({ usd: { unmeteredCalls, unpricedCalls, ...usd }, ...budget }: SearchReport["budget"]) => ({
   ...budget,
-  usd: { ...usd, unpriced_calls: unpricedCalls, unmetered_calls: unmeteredCalls }
+  usd: { ...usd, spent: rounded(usd.spent), unpriced_calls: unpricedCalls, unmetered_calls: unmeteredCalls }
 })
 
 const gateJson = ({ guardRails, leftOut, openingsLeft, ...gate }: NonNullable<SearchReport["gate"]>) => ({

@@ -98,7 +98,10 @@ const listText = (entries: ReadonlyArray<ControlEntry>): string =>
   entries.length === 0
     ? "No verb was asked for yet. How the run stands:\n  tau --prompt-optimization-control-status"
     : entries.flatMap(({ action, atMs, decision, detail, idempotent, n, outcome, principal }) => [
-      `${String(n).padStart(4)}  ${DateTime.formatIso(DateTime.unsafeMake(atMs))}  ${action} by ${visible(principal)}: `
+      `${String(n).padStart(4)}  ${DateTime.formatIso(DateTime.unsafeMake(atMs))}  ${action} by ${named(principal)}: `
       + `${outcome ?? "logged"}${outcome === "done" && idempotent === 1 ? ", nothing changed" : ""}`,
       ...wrapped(visible(outcome === "denied" ? decision : detail), 74).map((line) => `      ${line}`)
     ]).join("\n")
+
+/** A blank name is no name, and shows as what it is. */
+const named = (principal: string) => principal.trim() === "" ? JSON.stringify(principal) : visible(principal)

@@ -236,6 +236,13 @@ describe("tau's control verbs", () => {
       for (const line of stdout.split("\n")) assert.isAtMost(line.length, 80)
     }))
 
+  it.scopedLive("shows that nobody was named rather than nothing", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      yield* control(folder, "pause", "--prompt-optimization-control-principal=")
+      assert.include((yield* tau(folder, ["audit", "list"])).stdout, `pause by "": done`)
+    }))
+
   it.scopedLive("say that there is no run rather than that something was done to one", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder

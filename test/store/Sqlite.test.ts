@@ -5,6 +5,8 @@ import * as Layer from "effect/Layer"
 import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import {
+  existsSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -265,6 +267,19 @@ describe("Sqlite", () => {
         execFileSync("mkfifo", [`${path}.run-lock.holder`])
         const error = yield* Effect.flip(Effect.scoped(OwnerLock.hold(path, "run 1")))
         assert.include(error.message, "taking the run lock failed: Error: ENXIO")
+      })
+    ))
+
+  it.scopedLive("leaves its marker to its owner alone, and through no link", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        mkdirSync(dirname(path))
+        const other = join(dirname(path), "other")
+        symlinkSync(other, `${path}.initialised`)
+        yield* open(path)
+        assert.isFalse(existsSync(other))
+        const marker = lstatSync(`${path}.initialised`)
+        assert.deepStrictEqual([marker.isFile(), marker.mode & 0o777], [true, 0o600])
       })
     ))
 

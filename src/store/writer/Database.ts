@@ -1,7 +1,7 @@
 /** Opens the one writing connection of a process: pragmas, identity of the file, migrations, cached statements. */
 import Sqlite from "better-sqlite3"
 import { hash } from "node:crypto"
-import { chmodSync, existsSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, closeSync, constants, existsSync, openSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import { migrations } from "./migrations.js"
 import { makePrivateFolder } from "./PrivateFolder.js"
@@ -77,9 +77,7 @@ export const open = (path: string, bytesMax: number | null = null): Db => {
     connection.close()
     throw isOfAnotherKind(path, error) ? new RefusedFile("foreign", otherKindWords(path)) : error
   }
-  if (!existsSync(marker)) {
-    writeFileSync(marker, "A tau store lives beside this file. It guards against a store emptied by accident.\n")
-  }
+  if (!existsSync(marker)) leaveMarker(marker)
   const statements = new Map<string, Sqlite.Statement>()
   return {
     connection,
@@ -89,6 +87,18 @@ export const open = (path: string, bytesMax: number | null = null): Db => {
       if (statement === undefined) statements.set(sql, statement = connection.prepare(sql))
       return statement
     }
+  }
+}
+
+/** Through no link: one that leads nowhere gives way. */
+const leaveMarker = (marker: string) => {
+  const { O_CREAT, O_NOFOLLOW, O_WRONLY } = constants
+  rmSync(marker, { force: true })
+  const file = openSync(marker, O_WRONLY | O_CREAT | O_NOFOLLOW, 0o600)
+  try {
+    writeFileSync(file, "A tau store lives beside this file. It guards against a store emptied by accident.\n")
+  } finally {
+    closeSync(file)
   }
 }
 

@@ -6,7 +6,10 @@ const width = 640
 const left = 150
 const right = 610
 
-const escaped = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
+/** What XML 1.0 has no place for, also not as a reference (section 2.2), shows as the sign of what cannot be shown. */
+const escaped = (text: string) =>
+  text.replaceAll(/[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, "\uFFFD")
+    .replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
 
 const text = (x: number, y: number, content: string, more = "") =>
   `<text x="${round(x)}" y="${round(y)}" ${more}>${escaped(content)}</text>`

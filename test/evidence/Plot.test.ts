@@ -23,4 +23,13 @@ describe("the picture of a comparison", () => {
     assert.lengthOf(svg.match(/>-2<\/text>/g) ?? [], 2)
     assert.include(svg, ">3</text>")
   })
+
+  it("is well-formed XML whatever the suite is called", () => {
+    const criteria = { minRewardDelta: 0, maxSafetyRegression: 0, maxPValue: 0.05 }
+    const [judged] = judge(reportOf([[0], [0]]), [reportOf([[1], [1]])], criteria, { alpha: 0.05, seed: 1 })
+    const { trained } = judged!
+    const suite = { ...trained.head.suite, name: "a\u0000\u001B[2J\uD800\uFFFF<b>&\u{1F600}" }
+    const svg = comparisonSvg({ ...judged!, trained: { ...trained, head: { ...trained.head, suite } } })
+    assert.include(svg, ">a\uFFFD\uFFFD[2J\uFFFD\uFFFD&lt;b&gt;&amp;\u{1F600} v1: ")
+  })
 })

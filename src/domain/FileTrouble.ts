@@ -8,6 +8,7 @@ const words: Record<string, string> = {
   // Of a folder that was to be made.
   EEXIST: "a file stands where a folder was expected",
   EISDIR: "a folder stands where a file was expected",
+  ELOOP: "a link stands where a file was expected",
   ENOENT: "no such file or folder",
   ENOTDIR: "a file stands where a folder was expected",
   ENOSPC: "the disk is full",

@@ -101,8 +101,13 @@ export const appendLine = (file: string, line: string): Effect.Effect<void, File
 
 const newline = 0x0a
 
-/** Without waiting: a pipe that nobody reads would be waited for for ever. */
-const appending = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK
+/** Cuts the end of the file off. */
+export const cutTo = (file: string, bytes: number): Effect.Effect<void, FileError> =>
+  attempt(file, () => withFile(file, appending, (handle) => handle.truncate(bytes)))
+
+/** Without waiting: a pipe that nobody reads would be waited for for ever. Through no link, which may lead to any file. */
+const appending = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK |
+  constants.O_NOFOLLOW
 
 const beRegular = async (handle: FileHandle): Promise<void> => {
   if (!(await handle.stat()).isFile()) throw new Error(irregular)

@@ -4,10 +4,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { truncate } from "node:fs/promises"
 import { lock } from "../store/OwnerLock.js"
 import type { StoreError } from "../store/StoreError.js"
-import { appendLine, FileError, makeFolderOf, readText } from "./DurableFile.js"
+import { appendLine, cutTo, FileError, makeFolderOf, readText } from "./DurableFile.js"
 
 /** A row of the store as the line it becomes, which is JSON with the row's number in a field `n`. */
 export interface Line {
@@ -67,12 +66,6 @@ const notOfThisStore = (file: string, n: number) =>
     detail:
       `it shows a row ${n} that the store does not have: a backup was restored, or another store in this folder wrote it; `
       + "move it away, and it is written anew"
-  })
-
-const cutTo = (file: string, bytes: number) =>
-  Effect.tryPromise({
-    try: () => truncate(file, bytes),
-    catch: (error) => new FileError({ file, detail: String(error) })
   })
 
 /** The line with the highest number that a whole line names. Lines that are no JSON name none. */

@@ -1,8 +1,8 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { appendLine, removeLeftovers, replace } from "../../src/runtime/DurableFile.js"
+import { appendLine, checkAppendable, cutTo, removeLeftovers, replace } from "../../src/runtime/DurableFile.js"
 import { scratchFolder } from "../support/store.js"
 
 it.scoped("says that a file stands where the folder of a file to be written was expected", () =>
@@ -52,4 +52,17 @@ it.scoped("adds lines of their own, also after one that was cut short", () =>
     writeFileSync(file, "{\"cut", { flag: "a" })
     yield* appendLine(file, "3")
     assert.strictEqual(readFileSync(file, "utf8"), "1\n2\n{\"cut\n3\n")
+  }))
+
+it.scoped("adds a line through no link, as a folder from somebody else may have one", () =>
+  Effect.gen(function*() {
+    const folder = yield* scratchFolder
+    const [file, other] = [join(folder, "log.jsonl"), join(folder, "other")]
+    writeFileSync(other, "precious")
+    symlinkSync(other, file)
+    for (const change of [appendLine(file, "1"), checkAppendable(file), cutTo(file, 0)]) {
+      const { message } = yield* Effect.flip(change)
+      assert.strictEqual(message, `${file}: a link stands where a file was expected`)
+    }
+    assert.strictEqual(readFileSync(other, "utf8"), "precious")
   }))

@@ -1,7 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { spawnSync } from "node:child_process"
-import { closeSync, constants, openSync, readdirSync, readFileSync, readSync, rmSync, writeFileSync } from "node:fs"
+import {
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { join } from "node:path"
 import { AttributionLog, noteForLog, takeNoted } from "../../src/store/writer/AttributionLog.js"
 import type { FinishedSpan } from "../../src/store/writer/spans.js"
@@ -26,6 +36,19 @@ const pipeIn = (folder: string) => {
 }
 
 describe("AttributionLog", () => {
+  it.scoped("writes through no link, as a folder from somebody else may have one", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const [path, other] = [join(folder, "log.jsonl"), join(folder, "other")]
+      writeFileSync(other, "precious")
+      symlinkSync(other, path)
+      const log = new AttributionLog(path)
+      log.append(["{}"])
+      assert.strictEqual(log.state.lost, 1)
+      assert.match(log.state.failure!, /^ELOOP/)
+      assert.strictEqual(readFileSync(other, "utf8"), "precious")
+    }))
+
   it.scoped("has whole lines again once there is room, and counts those that it lost", () =>
     Effect.gen(function*() {
       const { close, path, read } = pipeIn(yield* scratchFolder)

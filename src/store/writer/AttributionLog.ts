@@ -4,8 +4,9 @@ import { textJson } from "../../openai/Json.js"
 import { makePrivateFolder } from "./PrivateFolder.js"
 import type { FinishedSpan } from "./spans.js"
 
-/** Without waiting: a pipe that nobody reads would hold up the thread that commits. */
-const appending = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK
+/** Without waiting: a pipe that nobody reads would hold up the thread that commits. Through no link, which may lead to any file. */
+const appending = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK |
+  constants.O_NOFOLLOW
 
 /** The log may be rotated by its owner: so often it is looked whether the path still names the open file. */
 const lookEveryMs = 1_000

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
-import { render, renderResources } from "../../src/domain/Template.js"
+import { isConstant, render, renderResources } from "../../src/domain/Template.js"
 
 const rendered = Either.getOrThrow<string, unknown>
 const missing = (result: ReturnType<typeof render>) => Either.getOrThrow(Either.flip(result)).path
@@ -37,12 +37,20 @@ describe("Template", () => {
   })
 
   it("fills only resources where other braces belong to the text", () => {
-    const template = "{{tone}} {{resources.tone}} {{ resourcesx }} {{resources}}"
+    const template = String
+      .raw`{{tone}} \{{tone}} {{resources.tone}} \{{resources.tone}} {{ resourcesx }} {{resources}}`
     assert.strictEqual(
       rendered(renderResources(template, { tone: "dry" })),
-      "{{tone}} dry {{ resourcesx }} {{resources}}"
+      String.raw`{{tone}} \{{tone}} dry {{resources.tone}} {{ resourcesx }} {{resources}}`
     )
     assert.strictEqual(missing(renderResources("{{resources.tone}}", {})), "resources.tone")
+  })
+
+  it("says the same of every example where it names no field of one", () => {
+    for (const template of ["", "{{ a b }}", String.raw`\{{prompt}} and {{resources.tone}}`]) {
+      assert.isTrue(isConstant(template), template)
+    }
+    assert.isFalse(isConstant("{{resources.tone}} {{prompt}}"))
   })
 
   it.prop("puts any text in unread, braces and dollar signs included", [FastCheck.fullUnicodeString()], ([value]) => {

@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "effect/FastCheck"
-import { priceOf } from "../../../src/domain/Prices.js"
 import { Spending } from "../../../src/optimizer/run/Spending.js"
 
 const unlimited = { tokensMax: Infinity, usdMax: Infinity, secondsMax: Infinity }
@@ -147,31 +146,5 @@ describe("Spending", () => {
       // What the last surprise cost beyond the dearest before it.
       assert.isAtMost(spending.tokens, tokensMax + over)
     }))
-  })
-})
-
-describe("Prices", () => {
-  it("are found by the names that models are called and answered by", () => {
-    const mini = { input: 0.15, output: 0.6 }
-    for (
-      const name of ["gpt-4o-mini", "openai/gpt-4o-mini", "gpt-4o-mini-2024-07-18", "openrouter/openai/gpt-4o-mini"]
-    ) {
-      assert.deepStrictEqual(priceOf({}, name), mini, name)
-    }
-    assert.deepStrictEqual(priceOf({ "gpt-4o-mini": { input: 9, output: 9 } }, "openai/gpt-4o-mini"), {
-      input: 9,
-      output: 9
-    })
-    // A config names models as `--model` does, with their provider; calls name them without.
-    const dear = { input: 9, output: 9 }
-    for (const name of ["my-model", "my-model-2026-01-01", "lab/my-model", "openrouter/lab/my-model"]) {
-      assert.deepStrictEqual(priceOf({ "openrouter/lab/my-model": dear }, name), dear, name)
-    }
-    assert.deepStrictEqual(priceOf({ "openai/gpt-4o-mini": dear }, "gpt-4o-mini"), dear)
-    assert.isUndefined(priceOf({ "openai/not-my-model": dear }, "my-model"))
-    assert.deepStrictEqual(priceOf({}, "sim/arithmetic"), { input: 0, output: 0 })
-    for (const name of ["vllm/my-model", "openai/simple-1", "constructor", "openai/toString"]) {
-      assert.isUndefined(priceOf({}, name), name)
-    }
   })
 })

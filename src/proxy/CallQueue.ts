@@ -1,7 +1,7 @@
-import type { ServerResponse } from "node:http"
+import type { Socket } from "node:net"
 
 interface Waiting {
-  readonly response: ServerResponse
+  readonly socket: Socket
   readonly start: () => void
   readonly refuse: () => void
   readonly leave: () => void
@@ -19,19 +19,18 @@ export class CallQueue {
   }
 
   /** Exactly one of `start` and `refuse` is called, or neither when the client leaves. False when the queue is full. */
-  enter(response: ServerResponse, start: () => void, refuse: () => void): boolean {
+  enter(socket: Socket, start: () => void, refuse: () => void): boolean {
     if (this.waiting.size >= this.max) return false
     const leave = () => this.remove(waiting)
     const timer = setTimeout(() => {
       this.remove(waiting)
       refuse()
     }, this.waitMs)
-    const waiting: Waiting = { response, start, refuse, leave, timer }
+    const waiting: Waiting = { socket, start, refuse, leave, timer }
     this.waiting.add(waiting)
-    response.on("close", leave)
-    // A response behind another one of its connection never closes by itself. Before the call ahead hears of it: its place would be for
-    // this one.
-    response.req.socket.prependListener("close", leave).prependListener("end", leave)
+    // Not its response, which never closes by itself behind another one of its connection. Before the call ahead hears of it: its place
+    // would be for this one.
+    socket.prependListener("close", leave).prependListener("end", leave)
     return true
   }
 
@@ -52,8 +51,7 @@ export class CallQueue {
 
   private remove(waiting: Waiting) {
     clearTimeout(waiting.timer)
-    waiting.response.off("close", waiting.leave)
-    waiting.response.req.socket.off("close", waiting.leave).off("end", waiting.leave)
+    waiting.socket.off("close", waiting.leave).off("end", waiting.leave)
     this.waiting.delete(waiting)
   }
 }

@@ -171,7 +171,7 @@ export class Gateway {
     // Its key may be revoked, or expire, while it waits.
     const admit = () => this.admit(request, response, identity, credentials, this.denial(request, identity))
     const refuse = () => this.refuse(response, "busy", `${this.underWay.size} calls are under way, the limit`)
-    if (!this.queue.enter(response, admit, refuse)) refuse()
+    if (!this.queue.enter(request.socket, admit, refuse)) refuse()
   }
 
   /** Why a call of this identity is none for this proxy; null when it is. */

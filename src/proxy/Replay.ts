@@ -81,7 +81,7 @@ class Replay implements Dispatcher.DispatchController {
   }
 
   private schedule() {
-    if (this.isScheduled || this.isEnded) return
+    if (this.isScheduled) return
     this.isScheduled = true
     setImmediate(() => {
       this.isScheduled = false
@@ -90,6 +90,7 @@ class Replay implements Dispatcher.DispatchController {
   }
 
   private proceed() {
+    if (this.isEnded) return
     const body = Buffer.from(this.answer.body.buffer, this.answer.body.byteOffset, this.answer.body.length)
     const turnEnd = this.sent + turnBytes
     while (this.sent < body.length && this.sent < turnEnd) {

@@ -34,6 +34,7 @@ describe("CallClock", () => {
   it("ends the call whose client reads nothing, not those whose clients read slowly or are waited for anew", async () => {
     const told: Array<string> = []
     await ended({ clientIdleMs: 100 }, (end) => [
+      callOf(() => null, () => told.push("not waited for")),
       callOf((look) => look, () => told.push("slow")),
       callOf((look) => look % 2 === 0 ? 7 : null, () => told.push("anew")),
       callOf(() => 7, (kind) => {

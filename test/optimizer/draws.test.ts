@@ -4,6 +4,7 @@ import { Chance } from "../../src/optimizer/Chance.js"
 import { meanBounds } from "../../src/optimizer/MeanBounds.js"
 import { Minibatches } from "../../src/optimizer/Minibatches.js"
 import { PythonRandom, pythonSetOrder } from "../../src/optimizer/PythonRandom.js"
+import { wilson } from "../../src/statistics/Wilson.js"
 
 describe("minibatches", () => {
   it("bring every example once an epoch, and fill the last one up with others", () => {
@@ -66,6 +67,16 @@ describe("the interval of a mean", () => {
       assert.isAtLeast(high, mean - 1e-12)
       assert.isTrue(low >= 0 && high <= 1 && low < high)
     }))
+  })
+
+  it("is Wilson's for hits and misses, and Student's for partial credit", () => {
+    assert.deepStrictEqual(meanBounds([1, 1, 0, 1]), wilson(3, 4))
+    assert.deepStrictEqual(meanBounds([1, 1, 1]), wilson(3, 3))
+    // 2.776445 is the quantile for four degrees of freedom.
+    const half = 2.776445 * Math.sqrt(0.025 / 5)
+    const { high, low } = meanBounds([0.3, 0.4, 0.5, 0.6, 0.7])
+    assert.closeTo(low, 0.5 - half, 1e-6)
+    assert.closeTo(high, 0.5 + half, 1e-6)
   })
 
   it("leaves to equal scores the room that the scale has on either side, rounding aside", () => {

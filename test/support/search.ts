@@ -2,6 +2,7 @@
 import { Chance } from "../../src/optimizer/Chance.js"
 import { Conductor, type ConductorOptions, type Done, type Fresh, type Work } from "../../src/optimizer/Conductor.js"
 import type {
+  Evaluate,
   Found,
   Outcome,
   Reflect,
@@ -110,3 +111,24 @@ export const taskOf = (given: Partial<Omit<Task, "chance">> & { readonly chanceS
   selection: given.selection ?? examplesOf("selection", 20),
   chance: new Chance(given.chanceSeed ?? 1)
 })
+
+/** Runs some steps of a search to their end. Answers what came of them, and the evaluations that they asked for, batch by batch. */
+export const answered = <A>(steps: Steps<A>, rollout: (texts: Texts, example: TaskExample) => Answered) => {
+  const batches: Array<ReadonlyArray<Evaluate>> = []
+  let turn = steps.next()
+  while (turn.done !== true) {
+    batches.push(turn.value.filter((ask) => ask._tag === "Evaluate"))
+    turn = steps.next(turn.value.map((ask) =>
+      ask._tag !== "Evaluate" ? null : ask.examples.map((example) => ({
+        example,
+        failed: false,
+        feedback: "",
+        output: null,
+        trace: null,
+        tokens: 0,
+        ...rollout(ask.texts, example)
+      }))
+    ))
+  }
+  return { value: turn.value, batches }
+}

@@ -3,7 +3,7 @@ import * as fc from "effect/FastCheck"
 import { Draws } from "../../src/statistics/Draws.js"
 import { confidenceSequence, EProcess } from "../../src/statistics/EProcess.js"
 import { ratioBounds } from "../../src/statistics/Fieller.js"
-import { newcombe } from "../../src/statistics/Newcombe.js"
+import { newcombe, pairCounts } from "../../src/statistics/Newcombe.js"
 import { pairedBounds } from "../../src/statistics/PairedBounds.js"
 import { conditionalPower, pairsNeeded } from "../../src/statistics/Power.js"
 import { SampleInvalid } from "../../src/statistics/SampleInvalid.js"
@@ -69,6 +69,22 @@ describe("evidence that may be looked at", () => {
     assert.isBelow(missed / 300, 0.05)
   })
 
+  it("bounds at the mean that the bets have just ruled out, once and for all", () => {
+    const ruledOut = (differences: ReadonlyArray<number>, mean: number) =>
+      evidenceOf(differences.map((one) => (one - mean) / (1 + Math.abs(mean)))).max
+    const wins = [...Array<number>(20).fill(1), ...Array<number>(5).fill(-0.5)]
+    for (const [level, needed] of [[0.95, 40], [0.9, 20]] as const) {
+      const { high, low } = confidenceSequence(wins, level)
+      assert.isAbove(low, 0.2)
+      assert.strictEqual(high, 1)
+      assert.isAtLeast(ruledOut(wins, low - 1e-9), needed * (1 - 1e-6))
+      assert.isBelow(ruledOut(wins, low + 1e-9), needed * (1 + 1e-6))
+      const later = confidenceSequence([...wins, ...Array<number>(10).fill(-1)], level)
+      assert.closeTo(later.low, low, 1e-9)
+    }
+    assert.deepStrictEqual(confidenceSequence([0, 0.5]), { low: -1, high: 1 })
+  })
+
   it("bounds what was seen, turns round with the data, and narrows with more of them", () => {
     fc.assert(
       fc.property(sample, (differences) => {
@@ -108,6 +124,13 @@ describe("intervals of pairs", () => {
         assert.closeTo(turned.low, -high, 1e-12)
       })
     )
+  })
+
+  it("counts pairs by who succeeded", () => {
+    const counts = { both: 3, firstOnly: 1, secondOnly: 2, neither: 1 }
+    assert.deepStrictEqual(pairCounts([1, 1, 1, 1, 0, 0, 0], [1, 1, 1, 0, 1, 1, 0]), counts)
+    assert.isNull(pairCounts([1, 0.5], [1, 1]))
+    assert.isNull(pairCounts([1, 0], [1, 0.5]))
   })
 
   it("chooses the method by the scores", () => {

@@ -1,15 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "effect/FastCheck"
 import type { Alternative } from "../../src/statistics/Alternative.js"
-import { bootstrapMean, unanimousBounds } from "../../src/statistics/Bootstrap.js"
+import { bcaBounds, bootstrapMean, unanimousBounds } from "../../src/statistics/Bootstrap.js"
+import { Draws } from "../../src/statistics/Draws.js"
 import { cliffsDelta, cohensD, cohensDz, pairedOddsRatio } from "../../src/statistics/EffectSize.js"
+import { confidenceSequence } from "../../src/statistics/EProcess.js"
+import { ratioBounds } from "../../src/statistics/Fieller.js"
 import { holm } from "../../src/statistics/Holm.js"
 import { mcNemar } from "../../src/statistics/McNemar.js"
+import { newcombe } from "../../src/statistics/Newcombe.js"
 import { normalCdf, normalQuantile } from "../../src/statistics/Normal.js"
 import { pairedPermutation } from "../../src/statistics/Permutation.js"
-import { mcNemarPower, smallestDetectable, tPower } from "../../src/statistics/Power.js"
+import { conditionalPower, mcNemarPower, pairsNeeded, smallestDetectable, tPower } from "../../src/statistics/Power.js"
 import { SampleInvalid } from "../../src/statistics/SampleInvalid.js"
 import { studentTCdf, studentTQuantile } from "../../src/statistics/StudentT.js"
+import { unanimousDifference, unanimousPValue } from "../../src/statistics/UnanimousSamples.js"
 import { welch } from "../../src/statistics/Welch.js"
 import { wilson } from "../../src/statistics/Wilson.js"
 
@@ -80,6 +85,18 @@ describe("statistics", () => {
     assert.closeTo(drawn.pValue, exact.pValue, 4 * drawn.standardError)
     assert.deepStrictEqual(drawn, pairedPermutation(differences, { exactMax: 0, seed: 4 }))
     assert.notStrictEqual(drawn.pValue, pairedPermutation(differences, { exactMax: 0, seed: 5 }).pValue)
+  })
+
+  it("draws the numbers of xoshiro128**, seeded by all bits of the seed", () => {
+    // Blackman and Vigna's xoshiro128starstar.c, its state filled by splitmix32.
+    const known: ReadonlyArray<readonly [seed: number, bits: ReadonlyArray<number>]> = [
+      [1, [393288148, 2174103013, 3814759091, 2092745082, 1865176206, 2179171167, 3207394750, 2858353069]],
+      [2 ** 32 + 6, [210494603, 711084892, 3993689120, 4089369890, 1706118055, 2746022466, 1316796690, 458993998]]
+    ]
+    for (const [seed, bits] of known) {
+      const draws = new Draws(seed)
+      assert.deepStrictEqual(bits.map(() => draws.bits()), bits)
+    }
   })
 
   it("is blind to the order of the pairs and to pairs that tie", () => {
@@ -195,13 +212,38 @@ describe("statistics", () => {
       () => mcNemar(1.5, 2),
       () => mcNemar(-1, 2),
       () => mcNemar(Number.NaN, 2),
+      () => mcNemar(2, 1.5),
       () => wilson(3, 2),
       () => wilson(0, 0),
       () => holm([Number.NaN]),
       () => cohensDz([Number.NaN]),
       () => cliffsDelta([], [1]),
       () => mcNemarPower({ pairs: 5, discordant: 0.1, difference: 0.2 }),
-      () => tPower({ difference: 1, standardError: 0, df: 4 })
+      () => mcNemarPower({ pairs: 0, discordant: 0.3, difference: 0.2 }),
+      () => mcNemarPower({ pairs: 5, discordant: 0.3, difference: 0.2 }, { alpha: 1 }),
+      () => tPower({ difference: 1, standardError: 0, df: 4 }),
+      () => tPower({ difference: 1, standardError: 1, df: 0 }),
+      () => tPower({ difference: 1, standardError: 1, df: 4 }, { alpha: 0 }),
+      () => smallestDetectable(() => 1, { power: 1 }),
+      () => conditionalPower(1, 1, 0.05),
+      () => conditionalPower(1, 0.5, 0),
+      () => pairsNeeded({ difference: 0.2, discordant: 0.3 }, { alpha: 0 }),
+      () => pairsNeeded({ difference: 0.2, discordant: 0.3 }, { power: 1 }),
+      () => ratioBounds([1, 2], [1]),
+      () => ratioBounds([1, 2], [1, 2], 1),
+      () => newcombe({ both: 0, firstOnly: 0, secondOnly: 0, neither: 0 }),
+      () => newcombe({ both: -1, firstOnly: 1, secondOnly: 1, neither: 1 }),
+      () => confidenceSequence([0], 1),
+      () => unanimousPValue({ value: 0, n: 0 }, { value: 1, n: 2 }),
+      () => unanimousPValue({ value: 0, n: 2 }, { value: 1, n: 0 }),
+      () => unanimousDifference({ value: 0, n: 2 }, { value: 1, n: 2 }, 1),
+      () => unanimousDifference({ value: 0, n: 2 }, { value: 1, n: 0 }, 0.95),
+      () => unanimousBounds(0, 0, 0.95),
+      () => bcaBounds([0, 1], [], 0.95),
+      () => bootstrapMean([0, 1], { draws: 0 }),
+      () => pairedPermutation([0, 1], { draws: 0 }),
+      () => pairedOddsRatio(-1, 2),
+      () => pairedOddsRatio(1, 0.5)
     ]
     for (const refuse of refused) assert.throws(refuse, SampleInvalid)
     assert.throws(() => pairedPermutation([0, Number.NaN]), "differences[1]: expected a finite number, found NaN")

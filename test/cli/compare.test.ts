@@ -67,6 +67,7 @@ describe("tau compare", () => {
     const { status, stdout } = read("compare", runs[0]!, runs[2]!, "--fail-if-worse")
     assert.strictEqual(status, 0)
     assert.include(stdout, "No difference is shown")
+    assert.notInclude(stdout, "One of them")
     assert.include(stdout, "the configs score differently")
   })
 
@@ -97,6 +98,9 @@ describe("tau compare", () => {
     database.prepare("UPDATE runs SET state = 'running' WHERE id = ?").run(runs[1])
     database.close()
     const { stdout } = read("compare", runs[0]!, runs[1]!, "--mode", "train", "--store", store)
+    // What calls used is known of whole runs alone.
+    assert.match(stdout, /^rollouts +8\/8 +8\/8$/m)
+    assert.notInclude(stdout, "tokens each")
     assert.match(stdout, /^took, median {2}450 ms +450 ms$/m)
     assert.match(
       stdout,
@@ -134,14 +138,65 @@ describe("tau compare", () => {
       /beware 6 failed rollouts of run-0002-\w+ lacked model, agent or scorer and are left out/
     )
     assert.notInclude(stdout, "train-0001")
+    const whole = JSON.parse(read("compare", runs[0]!, runs[1]!, "--json", "--store", store).stdout) as Record<
+      string,
+      object
+    >
+    assert.deepInclude(whole["run"]!, { broken: 6 })
+    assert.deepInclude(whole["baseline"]!, { broken: 0 })
     assert.match(
       compare("val").stderr,
       /no val example in common[^;]+; examples are the same when all their fields are\n$/
     )
   })
 
+  it("shows what was lost before what was won, the largest first, and where to look", () => {
+    const store = join(folder, "mixed.sqlite")
+    copyFileSync(join(folder, ".tau/training/store.sqlite"), store)
+    const database = new Sqlite(store)
+    const score = database.prepare("UPDATE rollouts SET score = ? WHERE id = ?")
+    for (
+      const [at, [before, after]] of [[0, 1], [0.5, 0.25], [1, 0], [0, 0.5], [1, 1], [1, 1], [1, 1], [1, 1]].entries()
+    ) {
+      score.run(before, `${runs[0]}-train-000${at + 1}`)
+      score.run(after, `${runs[1]}-train-000${at + 1}`)
+    }
+    database.prepare("UPDATE runs SET input_tokens = 905, output_tokens = 91 WHERE id = ?").run(runs[1])
+    database.close()
+    const { stdout } = read("compare", runs[0]!, runs[1]!, "--store", store)
+    const lines = stdout.split("\n").map((line) => line.trim())
+    const changes = lines.filter((line) => /→.*train/.test(line)).map((line) =>
+      line.replace(/ {2}run-0002-\w+-/, " ").slice(0, 25)
+    )
+    assert.deepStrictEqual(
+      changes,
+      [
+        "1.000 → 0.000 train-0003",
+        "0.500 → 0.250 train-0002",
+        "0.000 → 1.000 train-0001",
+        "0.000 → 0.500 train-0004"
+      ].map((line) => `${line} `)
+    )
+    assert.isBelow(lines.indexOf("worse"), lines.indexOf("better"))
+    assert.include(stdout, `\nOne of them: tau rollout ${runs[1]}-train-0003 --store ${store}\n`)
+    assert.match(stdout, /A gain of 0\.\d{3} would be/)
+  })
+
+  it("scores no failure where no scorer applied to what succeeded", () => {
+    const store = join(folder, "unscored.sqlite")
+    copyFileSync(join(folder, ".tau/training/store.sqlite"), store)
+    const database = new Sqlite(store)
+    database.prepare("UPDATE rollouts SET score = NULL WHERE run_id = ?").run(runs[1])
+    database.prepare("UPDATE rollouts SET status = 'failed' WHERE id = ?").run(`${runs[1]}-train-0001`)
+    database.close()
+    const { status, stderr } = read("compare", runs[0]!, runs[1]!, "--store", store)
+    assert.deepStrictEqual([status, stderr.includes(`${runs[1]} has scored no example`)], [1, true])
+  })
+
   it("takes one part of the config alone, and refuses what cannot be compared", () => {
-    assert.include(read("compare", runs[0]!, runs[2]!, "--mode", "val").stdout, "1 example that both have scored\n")
+    const one = read("compare", runs[0]!, runs[2]!, "--mode", "val").stdout
+    assert.include(one, "1 example that both have scored\n")
+    assert.include(one, "\nNo difference is shown, and these examples could hardly show one.\n")
     assert.deepInclude(read("compare", runs[0]!, runs[1]!, "--mode", "val"), {
       status: 1,
       stderr:

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
-import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { request } from "undici"
 import { printed, startProcess, startTau, tau } from "../support/command.js"
@@ -112,6 +112,46 @@ describe("tau keys", () => {
         const refused = yield* tau(cwd, ["keys", "list", "--store", store])
         assert.deepStrictEqual([refused.code, /has an older schema/.test(refused.stderr)], [1, true])
         assert.isTrue(readFileSync(store).equals(bytes))
+      }),
+    60_000
+  )
+
+  it.scopedLive(
+    "lists what became of each key, and makes no store for a key that cannot be there",
+    () =>
+      Effect.gen(function*() {
+        const cwd = yield* scratchFolder
+        const store = join(cwd, "keys.sqlite")
+        const keys = (...args: ReadonlyArray<string>) => tau(cwd, ["keys", ...args, "--store", store])
+        const absent = yield* keys("revoke", "nobody")
+        assert.deepStrictEqual([absent.code, existsSync(store)], [1, false])
+        const inDays = (days: number) => Date.now() + days * 86_400_000
+        const ids = yield* Effect.forEach(["lost", "old", "new"], (name) =>
+          Effect.gen(function*() {
+            const from = inDays(30)
+            const { stdout } = yield* keys("create", "--name", name, "--expires-days=30", "--json")
+            const { expires_at_ms: expires, id } = JSON.parse(stdout) as { readonly expires_at_ms: number; id: string }
+            assert.isTrue(expires >= from && expires <= inDays(30))
+            return id
+          }))
+        assert.strictEqual((yield* keys("revoke", ids[0]!)).stdout, `${ids[0]} is revoked\n`)
+        const database = new Sqlite(store)
+        database.prepare("UPDATE client_keys SET expires_at_ms = 0 WHERE id = ?").run(ids[1])
+        const { stdout } = yield* keys("list")
+        assert.match(stdout, new RegExp(`^${ids[0]}  capture  revoked 20.*, never used  "lost"$`, "m"))
+        assert.match(stdout, new RegExp(`^${ids[1]}  capture  expired 1970-01-01 00:00, made 20.*"old"$`, "m"))
+        assert.match(stdout, new RegExp(`^${ids[2]}  capture  good until 20.*"new"$`, "m"))
+        database.prepare("UPDATE client_keys SET last_used_at_ms = 7 WHERE id = ?").run(ids[0])
+        const listed = JSON.parse((yield* keys("list", "--json")).stdout) as {
+          readonly keys: ReadonlyArray<Record<string, unknown>>
+        }
+        const [lost, old] = [0, 1].map((at) => listed.keys.find(({ id }) => id === ids[at])!)
+        assert.deepInclude(old!, { name: "old", scope: "capture", expires_at_ms: 0, revoked_at_ms: null })
+        assert.deepInclude(lost!, { last_used_at_ms: 7 })
+        assert.isNumber(lost!["revoked_at_ms"])
+        database.exec("DELETE FROM client_keys")
+        database.close()
+        assert.strictEqual((yield* keys("list")).stdout, "There are no keys.\n")
       }),
     60_000
   )

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -136,7 +137,9 @@ describe("from traffic to a run", { timeout: 240_000 }, () => {
     Effect.gen(function*() {
       const origin = yield* upstream(withBody((body, _, response) => {
         const { messages } = JSON.parse(body.toString()) as { messages: ReadonlyArray<{ content: string }> }
-        const message = { role: "assistant", content: `re: ${messages[1]!.content}` }
+        const [system, question] = messages.map(({ content }) => content)
+        const content = system!.includes("numbers") ? `-${question![0]}.5` : `re: ${question}`
+        const message = { role: "assistant", content }
         response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({
           object: "chat.completion",
           model: "sim/answers",
@@ -190,11 +193,47 @@ describe("from traffic to a run", { timeout: 240_000 }, () => {
         resources: { system_prompt: translator }
       })
 
+      // Answers that are all numbers are compared as numbers; the model that answered most is the one to run.
+      const store = new Sqlite(join(folder, ".tau/training/store.sqlite"))
+      store.exec(
+        "UPDATE spans SET model = 'sim/arithmetic' WHERE rowid IN (SELECT rowid FROM spans ORDER BY span_id DESC LIMIT 3)"
+      )
+      const numbers = yield* tau(folder, ["dataset", "build", "--out=numbers", "--system=numbers"])
+      assert.include(numbers.stdout, "To run it: tau --model sim/ANSWERS.json ")
+      const scoringIn = (out: string) =>
+        (jsonOf(readFileSync(join(folder, out, "config.json"), "utf8")) as Record<string, unknown>)["scoring"]
+      assert.deepStrictEqual([scoringIn("numbers"), scoringIn("mixed")], [[{ kind: "numeric" }], [{
+        kind: "exact_match"
+      }]])
+      assert.include(
+        (yield* tau(folder, ["dataset", "build", "--out=mixed", "--force"])).stdout,
+        "To run it: tau --model sim/arithmetic "
+      )
+
       const none = yield* tau(folder, ["dataset", "build", "--out=none", "--system=Spanish"])
       assert.strictEqual(none.code, 1)
       assert.include(
         none.stderr,
         "none of 5 sessions has \"Spanish\" in its system message; they have \"You add numbers. "
+      )
+
+      // What came too late for its attempt, was given out of the record, failed, was asked again, or is not the agent's own work.
+      const spoilt = [
+        `attributes = json_set(attributes, '$."tau.late"', json('true'))`,
+        `attributes = json_set(attributes, '$."tau.replayed"', json('true'))`,
+        "status_code = 400",
+        "retried_by = 'another'",
+        `attributes = json_set(attributes, '$."tau.call.role"', 'title')`
+      ]
+      const ids = store.prepare("SELECT span_id FROM spans ORDER BY span_id").pluck().all()
+      for (const [at, change] of spoilt.entries()) {
+        store.prepare(`UPDATE spans SET ${change} WHERE span_id = ?`).run(ids[at])
+      }
+      store.close()
+      const nothing = yield* tau(folder, ["dataset", "build", "--out=nothing"])
+      assert.match(
+        nothing.stderr,
+        /^tau: none of 0 captured sessions in \S+ gives an example \(--run takes the calls of a run\); nothing was written$/m
       )
     }))
 })

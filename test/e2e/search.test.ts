@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { tau } from "../support/command.js"
 import { randomFrom } from "../support/random.js"
@@ -333,90 +333,6 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       assert.strictEqual(pairs + (plan["selection_examples"] as number), 100)
       assert.deepStrictEqual(readdirSync(folder), ["config.json"])
       assert.lengthOf(served, 0)
-    }))
-
-  it.scopedLive("is promoted by hand where nothing could be tested, and the record says so", () =>
-    Effect.gen(function*() {
-      const folder = yield* scratchFolder
-      const { origin } = yield* searchUpstream()
-      const { code, stderr } = yield* searched(folder, searchConfig(origin, { optimizer: { max_rollouts: 200 } }))
-      assert.strictEqual(code, 0, stderr)
-      const { bestVersion } = resultIn(folder)
-      const { id } = query<{ id: string }>(folder, "SELECT id FROM runs")[0]!
-      const store = `--store=${storeIn(folder)}`
-      const refused = yield* tau(folder, ["promote", store, id])
-      assert.deepStrictEqual([refused.code, /needs --force/.test(refused.stderr)], [2, true])
-      const policy = join(folder, "rbac.json")
-      writeFileSync(policy, JSON.stringify({ schema_version: 1, team_mode: true }))
-      const denied = yield* tau(folder, ["promote", store, id, "--force", `--rbac-policy=${policy}`])
-      assert.match(
-        `${denied.code} ${denied.stderr}`,
-        /^1 tau: promote denied to "local:.+": deny_unbound_principal of control:rl:rollback\n$/
-      )
-      assert.deepStrictEqual(query(folder, "SELECT action, outcome, detail FROM control_log"), [
-        { action: "rollback", outcome: "denied", detail: `denied by policy (tau promote ${id})` }
-      ])
-      const forced = ["promote", store, id, "--force", "--reason", "read by hand"]
-      assert.strictEqual((yield* tau(folder, forced)).stdout, `Version ${bestVersion} is the latest now, by force.\n`)
-      // As if it had been killed before the checkpoint was there: the next one makes up for it.
-      rmSync(join(folder, `policy-checkpoint.version-${bestVersion}.json`))
-      const again = yield* tau(folder, forced)
-      assert.deepStrictEqual([again.code, again.stderr], [1, `tau: version ${bestVersion} is the latest already\n`])
-      assert.deepStrictEqual(query(folder, "SELECT version, decision, reason FROM promotions"), [
-        { version: bestVersion, decision: "forced", reason: "read by hand" }
-      ])
-      assert.match((yield* tau(folder, ["report", store])).stdout, /by force: read by hand/)
-      // As after a promotion by the run itself, every version that was the latest can be gone back to, this one too.
-      const rolledBack = (version: number) =>
-        Effect.map(
-          tau(folder, [
-            `--prompt-optimization-control-rollback=policy-checkpoint.version-${version}.json`,
-            "--prompt-optimization-control-state-dir=."
-          ]),
-          ({ stderr }) => [
-            stderr,
-            query<{ version: number }>(folder, "SELECT version FROM resources WHERE is_latest = 1")[0]!.version
-          ]
-        )
-      assert.deepStrictEqual(yield* rolledBack(1), ["", 1])
-      assert.deepStrictEqual(yield* rolledBack(bestVersion), ["", bestVersion])
-      const checkpoint = JSON.parse(readFileSync(join(folder, "policy-checkpoint.json"), "utf8")) as object
-      assert.deepInclude(checkpoint, {
-        run_id: id,
-        policy_state: { resources_version: bestVersion },
-        optimizer_step: 1
-      })
-    }))
-
-  it.scopedLive("makes a version the latest against the gate when it is forced, and says so", () =>
-    Effect.gen(function*() {
-      const folder = yield* scratchFolder
-      const { origin } = yield* searchUpstream()
-      const { code, stderr } = yield* searched(folder, searchConfig(origin), ["--force"])
-      assert.strictEqual(code, 0, stderr)
-      const { bestVersion, noGate } = resultIn(folder)
-      assert.match(noGate!, /^not testable: 40 examples/)
-      assert.deepStrictEqual(
-        query(folder, "SELECT version, decision, principal IS NOT NULL AS named FROM promotions"),
-        [
-          { version: bestVersion, decision: "forced", named: 1 }
-        ]
-      )
-      // Once it was rolled back, what brings it back is said, ready to paste.
-      const verb = "--prompt-optimization-control-rollback"
-      const rollback = (version: number) => [
-        `${verb}=${join(folder, `policy-checkpoint.version-${version}.json`)}`,
-        `--prompt-optimization-control-state-dir=${folder}`
-      ]
-      assert.strictEqual((yield* tau(folder, rollback(1))).code, 0)
-      const { id } = query<{ id: string }>(folder, "SELECT id FROM runs")[0]!
-      const refused = yield* tau(folder, ["promote", `--store=${storeIn(folder)}`, id, "--force"])
-      assert.deepStrictEqual(refused, {
-        code: 1,
-        stdout: "",
-        stderr: `tau: run ${id} made version ${bestVersion} the latest itself; the latest is version 1 now: `
-          + `tau ${rollback(bestVersion).join(" ").replaceAll("=", " ")} goes back to it\n`
-      })
     }))
 })
 

@@ -128,19 +128,22 @@ describe("a data set", () => {
   it("has each input once, with its newest answer, and says what it left out", () => {
     const { examples, skipped } = datasetOf([
       session("One  more?", "old"),
-      session("Two?", "2"),
+      session("Two?", "two"),
       session("One\nmore?", "new"),
       session(null, "x"),
       session("Three?", null),
       session("Four?", "4", true),
-      session("5", "five")
-    ], { ...rules, inputCharsMin: 2, limit: 1 })
+      session("5", "five"),
+      session("Six?", "6"),
+      session("", "x"),
+      session("Seven?", "")
+    ], { ...rules, inputCharsMin: 2, answerCharsMin: 2, limit: 1 })
     assert.deepStrictEqual(examples.map(({ answer, prompt }) => [prompt, answer]), [["One\nmore?", "new"]])
     assert.deepStrictEqual(skipped, {
-      no_input: 1,
-      no_answer: 1,
+      no_input: 2,
+      no_answer: 2,
       impaired: 1,
-      short: 1,
+      short: 2,
       duplicate: 1,
       beyond_limit: 1
     })

@@ -8,6 +8,7 @@ import { confidenceSequence } from "../../src/statistics/EProcess.js"
 import { ratioBounds } from "../../src/statistics/Fieller.js"
 import { holm } from "../../src/statistics/Holm.js"
 import { mcNemar } from "../../src/statistics/McNemar.js"
+import { sum } from "../../src/statistics/Moments.js"
 import { newcombe } from "../../src/statistics/Newcombe.js"
 import { normalCdf, normalQuantile } from "../../src/statistics/Normal.js"
 import { pairedPermutation } from "../../src/statistics/Permutation.js"
@@ -116,6 +117,14 @@ describe("statistics", () => {
     assert.strictEqual(cohensDz([0, 0]), 0)
     assert.deepStrictEqual(bootstrapMean([0.25, 0.25]), { low: 0.25, high: 0.25 })
     assert.deepStrictEqual(bootstrapMean([0.5]), { low: 0.5, high: 0.5 })
+  })
+
+  it("is exact where all is certain, where sums cancel, and for samples of one value each", () => {
+    assert.closeTo(mcNemarPower({ pairs: 6, discordant: 1, difference: 1 }), 1, 1e-12)
+    assert.strictEqual(sum([1, 1e100, 1, -1e100]), 2)
+    const pValue = (first: number, second: number) => unanimousPValue({ value: 0, n: first }, { value: 1, n: second })
+    assert.closeTo(pValue(3, 3), 2 / 20, 1e-12)
+    assert.closeTo(pValue(2, 3), 1 / 10, 1e-12)
   })
 
   it("says how little equal differences say: the fewer, the wider", () => {

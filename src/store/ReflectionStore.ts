@@ -3,7 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { RunId } from "../domain/Ids.js"
-import { conversationOf, jsonOfBody } from "../openai/Conversation.js"
+import { textOfBody } from "../openai/Conversation.js"
 import { orStoreError } from "./reading.js"
 import type { StoreError } from "./StoreError.js"
 import { Writer } from "./Writer.js"
@@ -25,7 +25,7 @@ export class ReflectionStore extends Context.Tag("tau/store/ReflectionStore")<Re
     n: number,
     end: { readonly answer: string | null; readonly failure: string | null }
   ) => Effect.Effect<void, StoreError>
-  /** The text of the last whole answer that calls under an attributed id were given; null when there is none. */
+  /** The body of the last whole answer that calls under an attributed id were given; null when there is none. */
   readonly answered: (rolloutId: string) => Effect.Effect<string | null, StoreError>
 }>() {
   static readonly layer = Layer.effect(
@@ -57,13 +57,5 @@ const answered = (sql: SqlClient.SqlClient, rolloutId: string) =>
       SELECT (SELECT content FROM payloads WHERE sha256 = coalesce(s.answer_sha256, s.response_sha256)) AS answer
       FROM spans s WHERE s.rollout_id = ${rolloutId} AND s.state = 'done' AND s.status_code = 200 AND s.kind = 'llm'
       ORDER BY s.start_time_us DESC LIMIT 1`,
-    ([row]) => row === undefined || row.answer === null ? null : textOf(jsonOfBody(row.answer))
+    ([row]) => row === undefined || row.answer === null ? null : textOfBody(row.answer)
   )
-
-/** What a model said, without what it thought. */
-const textOf = (answer: unknown): string | null => {
-  const text = conversationOf(null, answer).output[0]?.parts.flatMap((part) =>
-    part.type === "text" ? [part.content] : []
-  )
-  return text === undefined || text.length === 0 ? null : text.join("")
-}

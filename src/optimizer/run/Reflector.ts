@@ -1,10 +1,13 @@
 /** Asks the reflection model, through a proxy of the run, so that each call is a span like any other. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { attemptName, reflectionName } from "../../domain/AttemptName.js"
 import { Attribution, toBaseUrl } from "../../domain/Attribution.js"
 import { AttemptId, RolloutId, type RunId } from "../../domain/Ids.js"
+import { answerOf, type ChatAnswer } from "../../http/ChatAnswer.js"
 import { chatCall, type ChatCallFailed, chatConnections, JsonMode } from "../../http/ChatCall.js"
 import { defaultRules, Redactor } from "../../openai/Redaction.js"
 import { withoutThoughts } from "../../openai/Thoughts.js"
@@ -52,7 +55,7 @@ export class Reflector extends Context.Tag("tau/optimizer/Reflector")<Reflector,
             ...(ask.json && { json }),
             requestSecs: options.timeoutSecs
           }).pipe(
-            Effect.map(({ ended, text }) => unread(withoutThoughts(text), ask, ended) ?? { text }),
+            Effect.map((answer) => read(answer, ask)),
             Effect.catchTag("ChatCallFailed", (failure) =>
               Effect.succeed({ failure: redactor.text(inWords(failure)).text }))
           )
@@ -67,7 +70,8 @@ export class Reflector extends Context.Tag("tau/optimizer/Reflector")<Reflector,
                 return { failure: known.failure }
               }
               const earlier = known.attempts === 0 ? null : yield* store.answered(reflectionId(runId, n))
-              const answer = earlier === null ? yield* call(runId, n, ask) : { text: earlier }
+              const recorded = earlier === null ? Option.none() : Either.getRight(answerOf(earlier))
+              const answer = Option.isNone(recorded) ? yield* call(runId, n, ask) : read(recorded.value, ask)
               yield* store.end(
                 runId,
                 n,
@@ -79,6 +83,9 @@ export class Reflector extends Context.Tag("tau/optimizer/Reflector")<Reflector,
       })
     )
 }
+
+const read = ({ ended, text }: ChatAnswer, ask: Reflect): Reflection =>
+  unread(withoutThoughts(text), ask, ended) ?? { text }
 
 /** A refusal, a call of a tool, a thought or an object that was cut is nothing to read a new text from. */
 const unread = (said: string, { json }: Reflect, ended: string | null) =>

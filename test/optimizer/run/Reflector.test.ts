@@ -2,8 +2,10 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { ServerResponse } from "node:http"
-import { Reflector, type ReflectorOptions } from "../../../src/optimizer/run/Reflector.js"
+import { reflectionId, Reflector, type ReflectorOptions } from "../../../src/optimizer/run/Reflector.js"
+import { ReflectionStore } from "../../../src/store/ReflectionStore.js"
 import { SearchStore } from "../../../src/store/SearchStore.js"
+import { recordCall } from "../../support/recordedCall.js"
 import { begin, withStore } from "../../support/store.js"
 import { upstream } from "../../support/upstream.js"
 
@@ -145,6 +147,35 @@ describe("Reflector", () => {
         assert.deepStrictEqual((yield* reflected([says({ content: text }, ended)])).reflection, { text })
       }
     }))
+
+  it.scopedLive("reads an answer that a crash left on record as it would have read it at once", () =>
+    withStore(Effect.gen(function*() {
+      const { layer, reflect, requests, runId } = yield* reflecting([says({ content: "{\"edits\": []}" })])
+      const reflections = yield* ReflectionStore
+      const recorded = (n: number, body: object) =>
+        Effect.gen(function*() {
+          yield* reflections.begin(runId, n)
+          const rolloutId = reflectionId(runId, n)
+          yield* recordCall({
+            attemptId: `${rolloutId}:attempt-1`,
+            response: Buffer.from(JSON.stringify(body)),
+            span: { rolloutId }
+          })
+        })
+      const answer = (content: string, ended: string) => ({
+        object: "chat.completion",
+        choices: [{ index: 0, message: { role: "assistant", content }, finish_reason: ended }]
+      })
+      yield* recorded(0, answer("{\"edits\": [{\"op\": \"add\", \"after\": \"\", \"text\": \"Be br", "length"))
+      yield* recorded(1, answer("", "content_filter"))
+      yield* recorded(2, { error: { message: "overloaded" } })
+      assert.deepStrictEqual(yield* Effect.provide(Effect.all([reflect(0), reflect(1), reflect(2)]), layer), [
+        { failure: "the reflection model's answer was cut at its longest, which reflection_parameters can raise" },
+        { failure: "the reflection model's answer has no text: a content filter took it out" },
+        { text: "{\"edits\": []}" }
+      ])
+      assert.lengthOf(requests, 1)
+    })))
 
   it.scopedLive("reads no text out of what the model thinks aloud, also when it is asked for it again", () =>
     withStore(Effect.gen(function*() {

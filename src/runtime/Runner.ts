@@ -8,7 +8,7 @@ import * as Schedule from "effect/Schedule"
 import { Attribution, toBaseUrl } from "../domain/Attribution.js"
 import type { RunId } from "../domain/Ids.js"
 import { refusals } from "../domain/Noise.js"
-import { Reward, type RolloutRejected, Scorer, type ScoringFailed } from "../domain/Reward.js"
+import { Reward, Scorer, type ScoringFailed } from "../domain/Reward.js"
 import { defaultRules, Redactor } from "../openai/Redaction.js"
 import { type Claim, RolloutQueue } from "../store/RolloutQueue.js"
 import { RunFindings } from "../store/RunFindings.js"
@@ -190,7 +190,11 @@ const attempts = (timeout: Duration.Duration, attemptsMax: number, refusedScorer
         yield* whenWritable(Either.match(result, {
           onLeft: (failure) =>
             failure._tag === "RolloutRejected"
-              ? queue.fail(claim, { ...rejection(failure), rewards: inRewards(failure.rewards) })
+              ? queue.fail(claim, {
+                ...rejection,
+                error: inError(failure.message),
+                rewards: inRewards(failure.rewards)
+              })
               : queue.fail(claim, {
                 starts: true,
                 status: failure.reason === "timeout" ? "timeout" : "failed",
@@ -209,14 +213,13 @@ const attempts = (timeout: Duration.Duration, attemptsMax: number, refusedScorer
 const scoringPauses = Schedule.union(Schedule.exponential("250 millis"), Schedule.spaced("30 seconds"))
 
 /** Fails for good, and keeps the rewards that say why. */
-const rejection = ({ message }: RolloutRejected) => ({
-  status: "failed" as const,
-  error: message,
+const rejection = {
+  status: "failed",
   brokenBy: null,
   stderrTail: null,
   permanent: true,
   starts: true
-})
+} as const
 
 const brokenBy = ({ reason }: AttemptFailed) =>
   reason === "scorer" ? "scorer" : reason === "away" || reason === "unstarted" ? "agent" : null

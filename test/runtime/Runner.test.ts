@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { RunId } from "../../src/domain/Ids.js"
+import { Reward, RolloutRejected } from "../../src/domain/Reward.js"
 import { AttemptFailed } from "../../src/runtime/Executor.js"
 import { RolloutQueue } from "../../src/store/RolloutQueue.js"
 import type { Writer } from "../../src/store/Writer.js"
@@ -75,6 +76,27 @@ describe("A runner", () => {
         )
       }))
   }
+
+  it.scopedLive("keeps no key out of the words with which a scorer rejects an answer", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const key = `sk-${"a".repeat(40)}`
+      const agent: FakeAgent = {
+        execute: () => Effect.succeed({ output: "4" }),
+        score: () =>
+          new RolloutRejected({
+            detail: `it told ${key}`,
+            rewards: [new Reward({ name: "leaks", value: 0, feedback: "it told a key" })]
+          })
+      }
+      yield* Effect.provide(runIn(folder, 1), runtimeAt(folder, agent))
+      assert.deepStrictEqual(rowsOf(storePathIn(folder), "SELECT status, error FROM rollouts"), [
+        { status: "failed", error: "rejected: it told [REDACTED]" }
+      ])
+      assert.deepStrictEqual(rowsOf(storePathIn(folder), "SELECT feedback FROM rewards"), [{
+        feedback: "it told a key"
+      }])
+    }))
 
   it.scopedLive("says nothing of the leases that a cancel took: the run's ending tells it, once", () =>
     Effect.gen(function*() {

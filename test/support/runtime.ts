@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { join } from "node:path"
-import { Reward, type Scorable, Scorer, type ScoringFailed } from "../../src/domain/Reward.js"
+import { Reward, type RolloutRejected, type Scorable, Scorer, type ScoringFailed } from "../../src/domain/Reward.js"
 import { RunConfig } from "../../src/domain/RunConfig.js"
 import { ActorTree } from "../../src/runtime/ActorTree.js"
 import { AgentEndpoint } from "../../src/runtime/AgentEndpoint.js"
@@ -16,7 +16,7 @@ import { storeAt } from "./store.js"
 
 export interface FakeAgent {
   readonly execute: (assignment: Assignment) => Effect.Effect<Execution, AttemptFailed>
-  readonly score?: (scorable: Scorable) => Effect.Effect<1 | 0, ScoringFailed>
+  readonly score?: (scorable: Scorable) => Effect.Effect<1 | 0, ScoringFailed | RolloutRejected>
   /** Collects what is said to the person at the terminal. */
   readonly said?: Array<string>
   readonly heartbeatIntervalMs?: number

@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Dispatcher } from "undici"
+import { decodeBody } from "../openai/Decode.js"
 import { connectionTrouble } from "./ConnectionTrouble.js"
 import { Agent, request } from "./Undici.js"
 
@@ -14,7 +15,7 @@ export interface Post {
   readonly headers: Readonly<Record<string, string>>
   /** Sent as JSON. */
   readonly body: unknown
-  /** Most bytes read of the answer. */
+  /** Most bytes read of the answer, packed and unpacked. */
   readonly bytesMax: number
 }
 
@@ -83,5 +84,13 @@ const send = async (agent: Dispatcher, post: Post, signal: AbortSignal): Promise
       break
     }
   }
-  return { status: response.statusCode, text: decoder.decode(Buffer.concat(chunks)), isWhole }
+  // Not asked for, and some servers send it all the same.
+  const decoded = decodeBody(Buffer.concat(chunks), [response.headers["content-encoding"] ?? []].flat().join(","))
+  if ("reason" in decoded) throw new Error(`none that can be unpacked: ${decoded.reason}`)
+  const { bytes } = decoded
+  return {
+    status: response.statusCode,
+    text: decoder.decode(bytes.subarray(0, post.bytesMax)),
+    isWhole: isWhole && bytes.length <= post.bytesMax
+  }
 }

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { gzipSync } from "node:zlib"
 import { AttemptId, RolloutId } from "../../src/domain/Ids.js"
 import { Scorer } from "../../src/domain/Reward.js"
 import * as Scoring from "../../src/scoring/Scoring.js"
@@ -74,6 +75,23 @@ describe("http scorer", () => {
       assert.strictEqual(
         yield* detail(endless),
         "scorer judge failed: the server answered with more than 1048576 bytes"
+      )
+    }))
+
+  it.live("reads an answer that comes packed, as far as its limit, and says what it cannot unpack", () =>
+    Effect.gen(function*() {
+      const packed = (coding: string, body: Buffer): Reply => ({ response }) =>
+        response.writeHead(200, { "content-encoding": coding }).end(body)
+      assert.deepStrictEqual(yield* judged(packed("gzip", gzipSync("0.5"))), [0.5, null])
+      assert.strictEqual(
+        yield* detail(packed("gzip", gzipSync(" ".repeat(2_000_000)))),
+        "scorer judge failed: the server answered with more than 1048576 bytes"
+      )
+      const gaveNone = "scorer judge failed: the server gave no answer: none that can be unpacked:"
+      assert.strictEqual(yield* detail(packed("gzip", Buffer.from("0.5"))), `${gaveNone} not valid gzip`)
+      assert.strictEqual(
+        yield* detail(packed("rot13", Buffer.from("0.5"))),
+        `${gaveNone} unknown content encoding rot13`
       )
     }))
 

@@ -1,6 +1,6 @@
 /** Asks for edits rather than a new text: the question, and how its answer is read. */
 import { applyEdits, describeEdit, type Edit } from "./Edits.js"
-import { fenced, isFenced } from "./Fence.js"
+import { fenced, isClosed, isFenced } from "./Fence.js"
 import { copies, editFault } from "./Guards.js"
 import { objectWith } from "./JsonAnywhere.js"
 import { beginning, inert, renderRecords } from "./Records.js"
@@ -93,8 +93,8 @@ export interface ReadingContext {
 /** Why no text came of an answer. */
 export type Fault = Pick<Extract<SearchEvent, { type: "rejected" }>, "detail"> & { readonly reason: "parse" | "guard" }
 
-/** Whether there is anything in an answer that edits, or a text, could be read from. */
-export const isReadable = (answer: string): boolean => objectWith(answer, "edits") !== undefined || isFenced(answer)
+/** Whether there is anything in an answer, even one that was cut, that edits, or a text, could be read from. */
+export const isReadable = (answer: string): boolean => objectWith(answer, "edits") !== undefined || isClosed(answer)
 
 /** Reads an answer. Without JSON a fenced text counts as the new text, for reflectors that only rewrite. */
 export const readEdits = (answer: string, context: ReadingContext): Reading | Fault => {

@@ -19,6 +19,14 @@ export const fenced = (answer: string): string => {
 /** Whether there is a text between two fences. */
 export const isFenced = (answer: string): boolean => betweenFences(answer) !== null
 
+/** Whether each block that an answer opens has its end: one that was cut may stop in the text, or in a block that the text has. */
+export const isClosed = (answer: string): boolean => {
+  const fences = [...answer.matchAll(fence)]
+  const last = fences.at(-1)
+  return last !== undefined && fences.length % 2 === 0 &&
+    /^\s*?(?:\n|$)/.test(answer.slice(last.index + last[0].length))
+}
+
 const betweenFences = (answer: string): string | null => {
   const fences = [...answer.matchAll(fence)]
   const first = fences[0]

@@ -198,7 +198,7 @@ function* rewrite(
   path: string
 ): Steps<string | null> {
   const text = parent.texts[component]!
-  const reflection = yield* reflect(path, rewritePrompt(component, text, before))
+  const reflection = yield* reflect(path, rewritePrompt(component, text, before), { fenced: true })
   if ("failure" in reflection) return yield* refused("reflection", reflection.failure)
   const read = readRewrite(reflection.text, { before: text, seed: task.seed[component]! })
   return "text" in read ? read.text : yield* refused(read.reason, read.detail)

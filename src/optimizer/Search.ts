@@ -42,6 +42,8 @@ export interface Reflect {
   readonly prompt: string
   /** Whether the answer should be a JSON object. */
   readonly json: boolean
+  /** Whether the answer should be a whole text between fences. */
+  readonly fenced?: boolean
   /** Sampling temperature, where the algorithm names one. */
   readonly temperature?: number
 }
@@ -196,9 +198,9 @@ export function* evaluate(
 export function* reflect(
   path: string,
   prompt: string,
-  { json = false, temperature }: { readonly json?: boolean; readonly temperature?: number } = {}
+  { json = false, ...more }: Partial<Pick<Reflect, "json" | "fenced" | "temperature">> = {}
 ): Steps<Reflection> {
-  const ask: Reflect = { _tag: "Reflect", path, prompt, json, ...(temperature !== undefined && { temperature }) }
+  const ask: Reflect = { _tag: "Reflect", path, prompt, json, ...more }
   const [answer] = yield [ask]
   return answer as Reflection
 }

@@ -180,7 +180,7 @@ function* branch(
   const edit = yield* reflect(
     `${path}/edit`,
     changePrompt(chance.pick(`${path}/edit`, edits), component, text, critique.text),
-    { temperature }
+    { fenced: true, temperature }
   )
   if ("failure" in edit) return yield* refused("reflection", edit.failure)
   const read = readRewrite(edit.text, { before: text, seed: seed[component]! })

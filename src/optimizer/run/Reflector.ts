@@ -14,6 +14,7 @@ import { withoutThoughts } from "../../openai/Thoughts.js"
 import { ReflectionStore } from "../../store/ReflectionStore.js"
 import type { StoreError } from "../../store/StoreError.js"
 import { isReadable } from "../EditContract.js"
+import { isClosed } from "../Fence.js"
 import type { Reflect, Reflection } from "../Search.js"
 
 export interface ReflectorOptions {
@@ -87,9 +88,11 @@ export class Reflector extends Context.Tag("tau/optimizer/Reflector")<Reflector,
 const read = ({ ended, text }: ChatAnswer, ask: Reflect): Reflection =>
   unread(withoutThoughts(text), ask, ended) ?? { text }
 
-/** A refusal, a call of a tool, a thought or an object that was cut is nothing to read a new text from. */
-const unread = (said: string, { json }: Reflect, ended: string | null) =>
-  said.trim() === "" ? noText(ended) : json && ended === "length" && !isReadable(said) ? cutShort : null
+/** A refusal, a call of a tool, a thought, an object or a text that was cut is nothing to read a new text from. */
+const unread = (said: string, { fenced = false, json }: Reflect, ended: string | null) => {
+  if (said.trim() === "") return noText(ended)
+  return ended === "length" && (json && !isReadable(said) || fenced && !isClosed(said)) ? cutShort : null
+}
 
 const cutShort = {
   failure: "the reflection model's answer was cut at its longest, which reflection_parameters can raise"

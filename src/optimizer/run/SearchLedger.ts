@@ -130,8 +130,19 @@ const pad = (n: number) => String(n).padStart(4, "0")
 const sha256 = (text: string) => hash("sha256", text, "hex")
 
 /** An ask as far as it decides what is done. */
-const askJson = (ask: Ask): unknown =>
-  ask._tag === "Evaluate" ? { ...ask, texts: keyOf(ask.texts), examples: ask.examples.map(({ id }) => id) } : ask
+const askJson = (ask: Ask): unknown => {
+  switch (ask._tag) {
+    case "Evaluate":
+      return { ...ask, texts: keyOf(ask.texts), examples: ask.examples.map(({ id }) => id) }
+    case "Reflect": {
+      // How its answer is read is on record with what came of it.
+      const { fenced: _, ...asked } = ask
+      return asked
+    }
+    case "Note":
+      return ask
+  }
+}
 
 /** Number of a candidate, whether it was seen before or not; `from` is where it comes from if not. */
 type See = (

@@ -67,9 +67,9 @@ const reflecting = (replies: ReadonlyArray<Reply>, options: Partial<ReflectorOpt
       timeoutSecs: 10,
       ...options
     })
-    const reflect = (n: number, json = true) =>
+    const reflect = (n: number, json = true, fenced = false) =>
       Effect.flatMap(Reflector, (reflector) =>
-        reflector.reflect(runId, n, { _tag: "Reflect", path: `iter/${n}`, prompt: "Improve.", json }))
+        reflector.reflect(runId, n, { _tag: "Reflect", path: `iter/${n}`, prompt: "Improve.", json, fenced }))
     return { layer, reflect, requests, runId, store }
   })
 
@@ -145,6 +145,30 @@ describe("Reflector", () => {
       const read = [["stop", cut], ["length", "{\"edits\": []} And"], ["length", "```\nBe brief.\n```\nAnd"]] as const
       for (const [ended, text] of read) {
         assert.deepStrictEqual((yield* reflected([says({ content: text }, ended)])).reflection, { text })
+      }
+    }))
+
+  it.scopedLive("takes the head of a text that was cut for none", () =>
+    Effect.gen(function*() {
+      const failure = "the reflection model's answer was cut at its longest, which reflection_parameters can raise"
+      const rewritten = (content: string, ended: string) =>
+        withStore(Effect.gen(function*() {
+          const { layer, reflect } = yield* reflecting([says({ content }, ended)])
+          return yield* Effect.provide(reflect(0, false, true), layer)
+        }))
+      for (
+        const cut of [
+          "Be br",
+          "```\nBe br",
+          "```\nAnswer so:\n```json\n{\"sum\": ",
+          "```\nAnswer so:\n```\n4\n```\nBe br"
+        ]
+      ) {
+        assert.deepStrictEqual(yield* rewritten(cut, "length"), { failure })
+        assert.deepStrictEqual(yield* rewritten(cut, "stop"), { text: cut })
+      }
+      for (const text of ["```\nBe brief.\n```", "Here:\n```text\nBe brief.\n```\r\nThis is sho"]) {
+        assert.deepStrictEqual(yield* rewritten(text, "length"), { text })
       }
     }))
 

@@ -3,7 +3,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import { attemptName, reflectionName } from "../../domain/AttemptName.js"
 import { Attribution, toBaseUrl } from "../../domain/Attribution.js"
 import { AttemptId, RolloutId, type RunId } from "../../domain/Ids.js"
@@ -71,8 +70,10 @@ export class Reflector extends Context.Tag("tau/optimizer/Reflector")<Reflector,
                 return { failure: known.failure }
               }
               const earlier = known.attempts === 0 ? null : yield* store.answered(reflectionId(runId, n))
-              const recorded = earlier === null ? Option.none() : Either.getRight(answerOf(earlier))
-              const answer = Option.isNone(recorded) ? yield* call(runId, n, ask) : read(recorded.value, ask)
+              const recorded = earlier === null ? null : Either.getOrNull(answerOf(earlier))
+              const kept = recorded === null ? null : read(recorded, ask)
+              // Of a run that ended over its reflections each that failed is asked for anew, also what was answered in vain.
+              const answer = kept !== null && "text" in kept ? kept : yield* call(runId, n, ask)
               yield* store.end(
                 runId,
                 n,

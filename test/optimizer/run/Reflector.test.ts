@@ -172,7 +172,7 @@ describe("Reflector", () => {
       }
     }))
 
-  it.scopedLive("reads an answer that a crash left on record as it would have read it at once", () =>
+  it.scopedLive("takes an answer that a crash left on record, and asks anew where that one was cut or had no text", () =>
     withStore(Effect.gen(function*() {
       const { layer, reflect, requests, runId } = yield* reflecting([says({ content: "{\"edits\": []}" })])
       const reflections = yield* ReflectionStore
@@ -192,13 +192,13 @@ describe("Reflector", () => {
       })
       yield* recorded(0, answer("{\"edits\": [{\"op\": \"add\", \"after\": \"\", \"text\": \"Be br", "length"))
       yield* recorded(1, answer("", "content_filter"))
-      yield* recorded(2, { error: { message: "overloaded" } })
+      yield* recorded(2, answer("<think>Perhaps.</think>{\"edits\": [1]}", "length"))
       assert.deepStrictEqual(yield* Effect.provide(Effect.all([reflect(0), reflect(1), reflect(2)]), layer), [
-        { failure: "the reflection model's answer was cut at its longest, which reflection_parameters can raise" },
-        { failure: "the reflection model's answer has no text: a content filter took it out" },
-        { text: "{\"edits\": []}" }
+        { text: "{\"edits\": []}" },
+        { text: "{\"edits\": []}" },
+        { text: "{\"edits\": [1]}" }
       ])
-      assert.lengthOf(requests, 1)
+      assert.lengthOf(requests, 2)
     })))
 
   it.scopedLive("reads no text out of what the model thinks aloud, also when it is asked for it again", () =>

@@ -18,7 +18,10 @@ export interface GateUse {
 
 /** The gates of searches: which examples are used up, and which gate is open. */
 export class GateStore extends Context.Tag("tau/store/GateStore")<GateStore, {
-  /** What earlier runs of this store did with a run's gate examples. Their gates' samples are numbered from `samplesFrom`. */
+  /**
+   * What earlier runs of this store did with a run's gate examples, until it opened its gate. Their gates' samples are numbered from
+   * `samplesFrom`.
+   */
   readonly use: (
     runId: RunId,
     examples: ReadonlyArray<string>,
@@ -61,7 +64,8 @@ const gateUse = (
     sql<{ readonly example: string; readonly runId: string; readonly isGate: 0 | 1 }>`
       SELECT DISTINCT example, run_id, sample >= ${samplesFrom} AS is_gate FROM rollouts
       WHERE example IS NOT NULL
-        AND run_id IN (SELECT id FROM runs WHERE ordinal < (SELECT ordinal FROM runs WHERE id = ${runId}))`,
+        AND run_id IN (SELECT id FROM runs WHERE ordinal < (SELECT ordinal FROM runs WHERE id = ${runId}))
+        AND created_at_ms <= coalesce((SELECT min(at_ms) FROM gate_openings WHERE run_id = ${runId}), created_at_ms)`,
     (rows): GateUse => {
       const wanted = new Set(examples.map(contentIn))
       const met = rows.filter(({ example }) => wanted.has(contentIn(example)))

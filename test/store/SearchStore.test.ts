@@ -44,4 +44,36 @@ describe("SearchStore", () => {
         { runId: first, version: better, replaced: latest }
       ])
     })))
+
+  it.scopedLive("holds a gate that is gone on with over its own examples, whatever an earlier run did once it was open", () =>
+    withStore(Effect.gen(function*() {
+      const { runId: earlier } = yield* begin(1)
+      const { runId } = yield* begin(1, { configHash: "decade" })
+      const gates = yield* GateStore
+      const { take } = yield* SearchStore
+      const step = (n: number, example: string) =>
+        take({
+          runId: earlier,
+          n,
+          chain: "chain",
+          stop: null,
+          candidates: n === 0 ? [{ n, texts: "{}", parents: [], change: null, path: "seed" }] : [],
+          versions: n === 0 ? [{ n, resources: "{}" }] : [],
+          rollouts: [{ id: `rollout-${example}`, mode: "val", input: "{}", candidate: 0, example, sample: 0 }],
+          reflections: [],
+          events: [],
+          eventsFrom: 0,
+          attemptsMax: 1,
+          author: "gepa"
+        })
+      const use = gates.use(runId, ["val-a", "val-b"], 1_000)
+      yield* step(0, "val-a")
+      const before = yield* use
+      assert.deepStrictEqual(before, { seen: ["val-a"], used: [], openings: 0 })
+      yield* gates.open(runId, "set", 0)
+      const openedMs = Date.now()
+      while (Date.now() <= openedMs) { /* until the store's clock tells the two apart */ }
+      yield* step(1, "val-b")
+      assert.deepStrictEqual(yield* use, before)
+    })))
 })

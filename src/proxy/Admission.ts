@@ -41,7 +41,8 @@ export class Admission {
     const shown = shownKey(request.headers)
     if (shown === null || !isOwnKey(shown)) {
       if (keys.required) return ["key", "this proxy needs a key: tau keys create makes one"]
-      return { strip: "none", key: upstreamKey, keyHeader }
+      // Of two `Authorization` headers, the second may show one of ours.
+      return { strip: "own", key: upstreamKey, keyHeader }
     }
     const scope = this.ring.scopeOf(shown)
     if (scope === null) return ["key", "this key is unknown, revoked or expired"]

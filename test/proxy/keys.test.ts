@@ -59,6 +59,28 @@ const create = (scope = "capture", expiresAtMs: number | null = null) =>
   Effect.flatMap(ClientKeyStore, (keys) => keys.create({ name: "test", scope, expiresAtMs }))
 
 describe("keys of clients", () => {
+  it.scopedLive("stop at the proxy also in a second header beside another key", () =>
+    Effect.gen(function*() {
+      const seen: Array<ReadonlyArray<string> | undefined> = []
+      const url = yield* upstream((req, res) => {
+        seen.push(req.headersDistinct["authorization"])
+        req.resume().on("end", () => res.end("ok"))
+      })
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const keys = { required: false, upstreamKey: null }
+      yield* Effect.gen(function*() {
+        const { key } = yield* create()
+        const { origin } = yield* Proxy
+        const headers = ["authorization", "Bearer sk-other-key-of-1", "authorization", `Bearer ${key}`]
+        const { body, statusCode } = yield* Effect.promise(() => request(`${origin}/v1/models`, { headers }))
+        yield* Effect.promise(() => body.text())
+        assert.strictEqual(statusCode, 200)
+        assert.deepStrictEqual(seen, [["Bearer sk-other-key-of-1"]])
+        const kept = rowsOf<{ all: string }>(path, "SELECT group_concat(attributes) AS 'all' FROM spans")[0]!.all
+        assert.notMatch(kept, /sk-other|tau_/)
+      }).pipe(Effect.provide(ClientKeyStore.layer.pipe(Layer.provideMerge(proxyAt(path, url, { keys })))))
+    }))
+
   it.scopedLive("that are revoked end an open WebSocket at its next model call, which is not made", () =>
     Effect.gen(function*() {
       const server = yield* webSocketUpstream(answering)

@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import type { RunId } from "../domain/Ids.js"
 import { type Conversation, conversationOf, jsonOfBody } from "../openai/Conversation.js"
 import { orStoreError } from "./reading.js"
-import { isPaid, isUnpriced, type Usage, usageColumns } from "./spanUsage.js"
+import { isOwnWork, isPaid, isUnpriced, type Usage, usageColumns } from "./spanUsage.js"
 import type { StoreError } from "./StoreError.js"
 import { Writer } from "./Writer.js"
 import { brokenBy, isUnjudged } from "./writer/broken.js"
@@ -39,7 +39,7 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
   readonly take: (step: Input<"takeSearchStep">) => Effect.Effect<Output<"takeSearchStep">, StoreError>
   /** How the rollouts ended; those that have not are left out. */
   readonly outcomes: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<SearchOutcome>, StoreError>
-  /** The last model call of the attempt that ended a rollout: all that was said. Null when there was none. */
+  /** The agent's last model call in the attempt that ended a rollout, no side call: all that was said. Null when there was none. */
   readonly conversation: (rolloutId: string) => Effect.Effect<Conversation | null, StoreError>
   /** What the calls of an attributed id used. */
   readonly usage: (rolloutId: string) => Effect.Effect<ReadonlyArray<Usage>, StoreError>
@@ -146,6 +146,7 @@ const conversation = (sql: SqlClient.SqlClient, rolloutId: string) =>
              (SELECT content FROM payloads WHERE sha256 = coalesce(s.answer_sha256, s.response_sha256)) AS answer
       FROM rollouts r JOIN spans s ON s.attempt_id = ${sql.literal(lastAttempt)}
       WHERE r.id = ${rolloutId} AND s.kind = 'llm' AND s.state NOT IN ('open', 'unknown_after_crash')
+        AND ${isOwnWork(sql)}
       ORDER BY s.sequence_id DESC LIMIT 1`
     if (row === undefined || row.request === null) return null
     return conversationOf(jsonOfBody(row.request), row.answer === null ? undefined : jsonOfBody(row.answer))

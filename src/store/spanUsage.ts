@@ -30,6 +30,9 @@ const isSilent = (sql: SqlClient.SqlClient) =>
 export const isPaid = (sql: SqlClient.SqlClient) =>
   sql`s.kind = 'llm' AND s.state <> 'open' AND s.attributes ->> ${at(GenAi.replayed)} IS NULL`
 
+/** Calls of the agent's own work: neither a judge's, under whose attempt they are, nor for a title and the like. */
+export const isOwnWork = (sql: SqlClient.SqlClient) => sql`s.attributes ->> ${at(GenAi.callRole)} = 'main'`
+
 /** Which calls the upstream itself priced: a sum over both kinds would hide those that it did not. */
 export const isUnpriced = (sql: SqlClient.SqlClient) => sql`s.attributes ->> ${at(GenAi.usageCost)} IS NULL`
 

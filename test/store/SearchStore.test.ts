@@ -1,10 +1,37 @@
 import * as SqlClient from "@effect/sql/SqlClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { WorkerId } from "../../src/domain/Ids.js"
+import { judgeOpening } from "../../src/openai/CallRole.js"
 import { GateStore } from "../../src/store/GateStore.js"
 import { ResourceStore } from "../../src/store/ResourceStore.js"
+import { RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { SearchStore } from "../../src/store/SearchStore.js"
+import { recordCall } from "../support/recordedCall.js"
 import { begin, withStore } from "../support/store.js"
+
+const said = (role: string, content: string) => ({ role, content })
+const bytes = (value: object) => Buffer.from(JSON.stringify(value))
+
+/** What the store has of an attempt whose agent, and whoever judged it, made these calls. */
+const talkAfter = (...calls: ReadonlyArray<readonly [request: ReadonlyArray<object>, answer: string]>) =>
+  Effect.gen(function*() {
+    const { runId } = yield* begin(1)
+    const queue = yield* RolloutQueue
+    const [claim] = yield* queue.claim({ runId, workerId: WorkerId.make("w"), leaseMs: 60_000, limit: 1 })
+    const { attemptId, rolloutId } = claim!
+    yield* queue.start(claim!)
+    for (const [messages, answer] of calls) {
+      yield* recordCall({
+        attemptId,
+        request: bytes({ model: "m", messages }),
+        response: bytes({ choices: [{ index: 0, message: said("assistant", answer), finish_reason: "stop" }] }),
+        span: { rolloutId }
+      })
+    }
+    yield* queue.succeed(claim!, { output: "", score: 0, rewards: [] })
+    return yield* (yield* SearchStore).conversation(rolloutId)
+  })
 
 describe("SearchStore", () => {
   it.scoped("promotes a version once where several people do so at the same time", () =>
@@ -75,5 +102,17 @@ describe("SearchStore", () => {
       while (Date.now() <= openedMs) { /* until the store's clock tells the two apart */ }
       yield* step(1, "val-b")
       assert.deepStrictEqual(yield* use, before)
+    })))
+  it.scoped("tells what an agent did from its own calls, not from those of its judge or for a title", () =>
+    withStore(Effect.gen(function*() {
+      const talk = yield* talkAfter(
+        [[said("system", "Add up."), said("user", "2 + 2")], "4"],
+        [[said("system", judgeOpening), said("user", "<answer-1>4</answer-1>")], "{\"score\": 0}"],
+        [[said("system", "Generate a short title for this conversation."), said("user", "2 + 2")], "Sums"]
+      )
+      assert.deepStrictEqual(talk?.input.map(({ parts }) => parts), [
+        [{ type: "text", content: "Add up." }],
+        [{ type: "text", content: "2 + 2" }]
+      ])
     })))
 })

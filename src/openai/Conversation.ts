@@ -35,6 +35,9 @@ export interface Conversation {
   readonly tools: ReadonlyArray<unknown>
 }
 
+/** Whether a message tells the model what to do, whoever talks to it. */
+export const isInstruction = ({ role }: Message): boolean => role === "system" || role === "developer"
+
 /** `request` and `answer` are JSON values; what is not understood is left out or kept as an `other` part. */
 export const conversationOf = (request: unknown, answer: unknown): Conversation => {
   const instructions = instructionsOf(request)

@@ -3,7 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { RunId } from "../domain/Ids.js"
-import { type Conversation, conversationOf, jsonOfBody } from "../openai/Conversation.js"
+import { type Conversation, conversationOf, isInstruction, jsonOfBody } from "../openai/Conversation.js"
 import { orStoreError } from "./reading.js"
 import { isOwnWork, isPaid, isUnpriced, type Usage, usageColumns } from "./spanUsage.js"
 import type { StoreError } from "./StoreError.js"
@@ -39,8 +39,11 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
   readonly take: (step: Input<"takeSearchStep">) => Effect.Effect<Output<"takeSearchStep">, StoreError>
   /** How the rollouts ended; those that have not are left out. */
   readonly outcomes: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<SearchOutcome>, StoreError>
-  /** The agent's last model call in the attempt that ended a rollout, no side call: all that was said. Null when there was none. */
-  readonly conversation: (rolloutId: string) => Effect.Effect<Conversation | null, StoreError>
+  /**
+   * What was said in the attempt that ended a rollout: of the agent's model calls, no side calls, the last under each system message,
+   * in the order in which they were made.
+   */
+  readonly conversations: (rolloutId: string) => Effect.Effect<ReadonlyArray<Conversation>, StoreError>
   /** What the calls of an attributed id used. */
   readonly usage: (rolloutId: string) => Effect.Effect<ReadonlyArray<Usage>, StoreError>
   readonly versionOf: (runId: RunId, candidate: number) => Effect.Effect<number | null, StoreError>
@@ -70,7 +73,7 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
       return SearchStore.of({
         take: (step) => writer.run("takeSearchStep", step),
         outcomes: (ids) => orStoreError("reading the outcomes of a step", outcomes(sql, ids)),
-        conversation: (rolloutId) => orStoreError("reading what an agent did", conversation(sql, rolloutId)),
+        conversations: (rolloutId) => orStoreError("reading what an agent did", conversations(sql, rolloutId)),
         usage: (rolloutId) => orStoreError("reading what calls used", usage(sql, [rolloutId])),
         promote: (runId, version, principal, reason) =>
           writer.run("promote", { runId, version, decision: "forced", principal, reason }),
@@ -139,15 +142,24 @@ const usage = (sql: SqlClient.SqlClient, rolloutIds: ReadonlyArray<string>) =>
     WHERE ${isPaid(sql)}
     GROUP BY s.rollout_id, s.model, is_judge, ${isUnpriced(sql)}`
 
-const conversation = (sql: SqlClient.SqlClient, rolloutId: string) =>
+/** Model calls of an attempt that are looked at for what its agent did: the last ones. */
+const callsMax = 24
+
+const conversations = (sql: SqlClient.SqlClient, rolloutId: string) =>
   Effect.gen(function*() {
-    const [row] = yield* sql<{ readonly request: Uint8Array | null; readonly answer: Uint8Array | null }>`
+    const rows = yield* sql<{ readonly request: Uint8Array | null; readonly answer: Uint8Array | null }>`
       SELECT (SELECT content FROM payloads WHERE sha256 = s.request_sha256) AS request,
              (SELECT content FROM payloads WHERE sha256 = coalesce(s.answer_sha256, s.response_sha256)) AS answer
       FROM rollouts r JOIN spans s ON s.attempt_id = ${sql.literal(lastAttempt)}
       WHERE r.id = ${rolloutId} AND s.kind = 'llm' AND s.state NOT IN ('open', 'unknown_after_crash')
         AND ${isOwnWork(sql)}
-      ORDER BY s.sequence_id DESC LIMIT 1`
-    if (row === undefined || row.request === null) return null
-    return conversationOf(jsonOfBody(row.request), row.answer === null ? undefined : jsonOfBody(row.answer))
+      ORDER BY s.sequence_id DESC LIMIT ${callsMax}`
+    const bySystem = new Map<string, Conversation>()
+    for (const { answer, request } of rows) {
+      if (request === null) continue
+      const talk = conversationOf(jsonOfBody(request), answer === null ? undefined : jsonOfBody(answer))
+      const system = JSON.stringify(talk.input.filter(isInstruction))
+      if (!bySystem.has(system)) bySystem.set(system, talk)
+    }
+    return [...bySystem.values()].toReversed()
   })

@@ -356,13 +356,13 @@ describe("a record", () => {
       ...read.change.hypotheses,
       ...read.change.edits,
       changePrompt("Write it anew.", "p", "Be kind.", long),
-      traceText({
+      traceText([{
         input: [{ role: "user", parts: [{ type: "text", content: long }] }],
         instructions: [],
         turns: [],
         output: [],
         tools: []
-      })
+      }])
     ]
     // A half cannot be encoded.
     for (const text of shown) assert.doesNotThrow(() => encodeURIComponent(text))

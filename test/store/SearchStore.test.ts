@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { WorkerId } from "../../src/domain/Ids.js"
 import { judgeOpening } from "../../src/openai/CallRole.js"
+import type { Conversation } from "../../src/openai/Conversation.js"
 import { GateStore } from "../../src/store/GateStore.js"
 import { ResourceStore } from "../../src/store/ResourceStore.js"
 import { RolloutQueue } from "../../src/store/RolloutQueue.js"
@@ -10,11 +11,15 @@ import { SearchStore } from "../../src/store/SearchStore.js"
 import { recordCall } from "../support/recordedCall.js"
 import { begin, withStore } from "../support/store.js"
 
+/** All that was said, in order. */
+const words = ({ input, output }: Conversation) =>
+  [...input, ...output].flatMap(({ parts }) => parts.map((part) => part.type === "text" ? part.content : part.type))
+
 const said = (role: string, content: string) => ({ role, content })
 const bytes = (value: object) => Buffer.from(JSON.stringify(value))
 
 /** What the store has of an attempt whose agent, and whoever judged it, made these calls. */
-const talkAfter = (...calls: ReadonlyArray<readonly [request: ReadonlyArray<object>, answer: string]>) =>
+const talksAfter = (...calls: ReadonlyArray<readonly [request: ReadonlyArray<object>, answer: string]>) =>
   Effect.gen(function*() {
     const { runId } = yield* begin(1)
     const queue = yield* RolloutQueue
@@ -30,7 +35,7 @@ const talkAfter = (...calls: ReadonlyArray<readonly [request: ReadonlyArray<obje
       })
     }
     yield* queue.succeed(claim!, { output: "", score: 0, rewards: [] })
-    return yield* (yield* SearchStore).conversation(rolloutId)
+    return yield* (yield* SearchStore).conversations(rolloutId)
   })
 
 describe("SearchStore", () => {
@@ -105,14 +110,27 @@ describe("SearchStore", () => {
     })))
   it.scoped("tells what an agent did from its own calls, not from those of its judge or for a title", () =>
     withStore(Effect.gen(function*() {
-      const talk = yield* talkAfter(
+      const talks = yield* talksAfter(
         [[said("system", "Add up."), said("user", "2 + 2")], "4"],
         [[said("system", judgeOpening), said("user", "<answer-1>4</answer-1>")], "{\"score\": 0}"],
         [[said("system", "Generate a short title for this conversation."), said("user", "2 + 2")], "Sums"]
       )
-      assert.deepStrictEqual(talk?.input.map(({ parts }) => parts), [
-        [{ type: "text", content: "Add up." }],
-        [{ type: "text", content: "2 + 2" }]
+      assert.deepStrictEqual(talks.map(words), [["Add up.", "2 + 2", "4"]])
+    })))
+
+  it.scoped("tells what an agent of several prompts did under each of them", () =>
+    withStore(Effect.gen(function*() {
+      const plan = [said("system", "Plan."), said("user", "2 + 2")]
+      const act = [said("system", "Act."), said("user", "Add two to two.")]
+      const talks = yield* talksAfter(
+        [plan, "Let me think."],
+        [[...plan, said("assistant", "Let me think."), said("user", "Go on.")], "Add two to two."],
+        [act, "4"],
+        [act, "Four."]
+      )
+      assert.deepStrictEqual(talks.map(words), [
+        ["Plan.", "2 + 2", "Let me think.", "Go on.", "Add two to two."],
+        ["Act.", "Add two to two.", "Four."]
       ])
     })))
 })

@@ -1,7 +1,7 @@
 /** Recorded calls as the conversations they were part of. */
 import { createHash } from "node:crypto"
 import type { Span } from "../../domain/Span.js"
-import type { Conversation, Message } from "../../openai/Conversation.js"
+import { type Conversation, isInstruction, type Message } from "../../openai/Conversation.js"
 import { GenAi } from "../../openai/GenAi.js"
 
 /** What began with a user's words and ended with an answer. */
@@ -86,16 +86,14 @@ const namedSession = ({ attemptId, attributes, rolloutId }: Span): string | null
 /** For each length of a history a hash of what was said so far, instructions apart. */
 const historiesOf = (attemptId: string, input: ReadonlyArray<Message>): ReadonlyArray<string> => {
   let hash = attemptId
-  return input.filter(({ role }) => !isInstruction(role)).map(({ parts, role }) => {
+  return input.filter((message) => !isInstruction(message)).map(({ parts, role }) => {
     hash = createHash("sha256").update(JSON.stringify([hash, role, parts])).digest("base64")
     return hash
   })
 }
 
-const isInstruction = (role: string) => role === "system" || role === "developer"
-
 const instructionsOf = (input: ReadonlyArray<Message>): string =>
-  input.filter(({ role }) => isInstruction(role))
+  input.filter(isInstruction)
     .flatMap(({ parts }) => parts.flatMap((part) => part.type === "text" ? [part.content] : []))
     .join("\n")
 

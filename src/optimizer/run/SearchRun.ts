@@ -144,7 +144,7 @@ export class SearchRun {
       const byId = new Map(outcomes.map((outcome) => [outcome.id, outcome]))
       const traces = yield* Effect.forEach(
         work.traces,
-        (key) => Effect.map(store.conversation(this.ledger.idOf(key)), (talk) => [key, traceText(talk)] as const)
+        (key) => Effect.map(store.conversations(this.ledger.idOf(key)), (talks) => [key, traceText(talks)] as const)
       )
       return {
         outcomes: new Map(work.rollouts.map((fresh, index) => [fresh.key, outcomeOf(fresh, byId.get(ids[index]!)!)])),

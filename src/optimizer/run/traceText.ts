@@ -1,25 +1,36 @@
 /** What an agent did, as a reflection model reads it. */
-import type { Conversation, Message, Part } from "../../openai/Conversation.js"
+import { isDeepStrictEqual } from "node:util"
+import { type Conversation, isInstruction, type Message, type Part } from "../../openai/Conversation.js"
 import { beginning } from "../Records.js"
 
 /** Longest part that is told whole, in characters: a document is no news to the reflection model. */
 const partCharsMax = 1_500
-/** Messages told: the last ones. */
+/** Messages told: the last ones of each conversation, which share this number. */
 const messagesMax = 24
 
-/** The messages and tool calls of an agent's last model call, without its system message; empty where there is nothing. */
-export const traceText = (talk: Conversation | null): string => {
-  if (talk === null) return ""
-  const said = [
-    ...talk.input.filter(({ role }) => role !== "system" && role !== "developer"),
-    ...talk.output.slice(0, 1)
-  ]
-  const shown = said.slice(-messagesMax)
-  return [
-    ...(shown.length < said.length ? [`(${said.length - shown.length} earlier messages left out)`] : []),
-    ...shown.map(messageText)
-  ].join("\n")
+/**
+ * The messages and tool calls of what an agent said to its models, without system messages; empty where there is nothing. What a
+ * later conversation says again is told there.
+ */
+export const traceText = (talks: ReadonlyArray<Conversation>): string => {
+  const turns = talks.map(({ input }) => input.filter((message) => !isInstruction(message)))
+  const told = talks
+    .map(({ output }, n) => ({ n, said: [...turns[n]!, ...output.slice(0, 1)] }))
+    .filter(({ n }) => !turns.slice(n + 1).some((later) => goesOn(later, turns[n]!)))
+  return told.map(({ said }, n) => {
+    const shown = said.slice(-Math.ceil(messagesMax / told.length))
+    return [
+      ...(told.length > 1 ? [`(conversation ${n + 1} of ${told.length})`] : []),
+      ...(shown.length < said.length ? [`(${said.length - shown.length} earlier messages left out)`] : []),
+      ...shown.map(messageText)
+    ].join("\n")
+  }).join("\n")
 }
+
+/** Whether it begins with these messages and an answer to them. */
+const goesOn = (later: ReadonlyArray<Message>, earlier: ReadonlyArray<Message>): boolean =>
+  later[earlier.length]?.role === "assistant" &&
+  earlier.every((message, n) => isDeepStrictEqual(message, later[n]))
 
 const messageText = ({ parts, role }: Message): string => `${role}: ${parts.map(partText).join("\n")}`
 

@@ -5,7 +5,7 @@ import { counted, rounded } from "../domain/Figures.js"
 import { priceOf } from "../domain/Prices.js"
 import type { ResourceValues } from "../domain/Resources.js"
 import type { RunConfig } from "../domain/RunConfig.js"
-import { safeJson, wrapped } from "../domain/TerminalText.js"
+import { safeJson, visible, wrapped } from "../domain/TerminalText.js"
 import { searchPlan } from "../optimizer/run/SearchPlan.js"
 import { searchExamples } from "../optimizer/run/SearchTask.js"
 import { costEstimate, type Tokens } from "./CostEstimate.js"
@@ -79,6 +79,7 @@ const planJson = ({ search, ...plan }: Plan) => {
       judgements: plan.cost.judgements
     },
     ...(search !== null && {
+      components: search.components,
       train_examples: search.train,
       selection_examples: search.selection,
       search_rollouts_max: plan.rolloutsMax - search.gateRollouts,
@@ -105,6 +106,7 @@ const planText = (plan: Plan): string => {
     "",
     row("rollouts", `at most ${plan.rolloutsMax}, each tried up to ${counted(plan.attemptsMax, "time")}`),
     ...(search === null ? [] : [
+      ...(search.components.length === 0 ? [] : rows("texts", textsOf(search))),
       row("reflections", `at most ${plan.reflectionsMax}`),
       row(
         "other limits",
@@ -140,6 +142,13 @@ const planText = (plan: Plan): string => {
     ),
     ...costLines(plan)
   ].join("\n")
+}
+
+const textsOf = ({ components, others }: NonNullable<Plan["search"]>): string => {
+  const searched = components.map(visible).join(", ")
+  return others.length === 0
+    ? searched
+    : `${searched}; as they are: ${others.map(visible).join(", ")}, unless optimizer.components names them`
 }
 
 const costLines = ({ cost, reflectionsMax, rolloutsMax, usdMax }: Plan): ReadonlyArray<string> => {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
-import { readdirSync, readFileSync } from "node:fs"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { tau } from "../support/command.js"
 import { randomFrom } from "../support/random.js"
@@ -331,8 +331,26 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       assert.strictEqual(rollouts, 2 * pairs)
       assert.strictEqual(plan["search_rollouts_max"], 300 - rollouts)
       assert.strictEqual(pairs + (plan["selection_examples"] as number), 100)
+      assert.deepStrictEqual(plan["components"], ["system_prompt"])
       assert.deepStrictEqual(readdirSync(folder), ["config.json"])
       assert.lengthOf(served, 0)
+    }))
+
+  it.scopedLive("says in a dry run which texts it would leave as they are", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const config = join(folder, "config.json")
+      const planOf = (optimizer: object) => {
+        const resources = { system_prompt: "Answer.", planner: "Plan.", limits: { calls: 3 } }
+        writeFileSync(config, JSON.stringify(searchConfig("http://127.0.0.1:9", { resources, optimizer })))
+        return tau(folder, ["--model=openai/m", `--prompt-optimization-config=${config}`, "--dry-run"])
+      }
+      assert.include(
+        (yield* planOf({})).stdout,
+        "  texts         system_prompt; as they are: planner, unless optimizer.components\n                names them\n"
+      )
+      const both = yield* planOf({ components: ["planner", "system_prompt"] })
+      assert.include(both.stdout, "  texts         planner, system_prompt\n")
     }))
 })
 

@@ -1,11 +1,12 @@
 /** What a search sets out to do: its examples, divided, and what its gate costs and can find. */
+import * as Either from "effect/Either"
 import type { ResourceValues } from "../../domain/Resources.js"
 import type { RunConfig } from "../../domain/RunConfig.js"
 import { gatePlan } from "../GatePlan.js"
 import { defaultGateSettings, type GateSettings } from "../GateSettings.js"
 import type { TaskExample } from "../Search.js"
 import { splitValidate } from "../Split.js"
-import { type SearchExamples, searchExamples } from "./SearchTask.js"
+import { type SearchExamples, searchExamples, seedOf } from "./SearchTask.js"
 
 /** The gate's settings as a config gives them. */
 export const gateSettings = ({ gate }: RunConfig): GateSettings => ({
@@ -54,7 +55,11 @@ export const searchPlan = (config: RunConfig, resources: ResourceValues) => {
   const examples = searchExamples(config, resources)
   const { gateRollouts, pairs, selection, untestable } = divided(config, examples)
   const { detectableGain, power } = gatePlan(pairs.length, 1, gateSettings(config))
+  const components = Object.keys(Either.getOrElse(seedOf(config, resources), () => ({})))
   return {
+    components,
+    /** Texts that stay as they are. */
+    others: Object.keys(resources).filter((name) => typeof resources[name] === "string" && !components.includes(name)),
     train: examples.train.length,
     selection: selection.length,
     gatePairs: pairs.length,

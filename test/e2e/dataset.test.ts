@@ -114,7 +114,7 @@ describe("from traffic to a run", { timeout: 240_000 }, () => {
 
       const again = yield* tau(folder, build)
       assert.strictEqual(again.code, 1)
-      assert.include(again.stderr, "would be overwritten")
+      assert.match(again.stderr, /would be overwritten; .*--out names another folder/)
       const forced = yield* tau(folder, ["dataset", "build", "--force", "--out=out", "--answer=reference"])
       assert.strictEqual(forced.code, 0, forced.stderr)
       assert.include(forced.stdout, "To run it: tau --model PROVIDER/gpt-4o-mini")
@@ -177,6 +177,7 @@ describe("from traffic to a run", { timeout: 240_000 }, () => {
         mixed.stdout,
         "These look like several agents, by their system messages. --system TEXT takes the sessions of one:\n"
           + "  3  You add numbers. It is 1 o'clock.\n  2  You translate into French.\n"
+          + "If they are prompts of one agent, name an attempt for each task, and record anew: see docs/datasets.md\n"
       )
       // Its answers came out of a file, which nobody else has.
       assert.include(mixed.stdout, "To run it: tau --model sim/ANSWERS.json ")

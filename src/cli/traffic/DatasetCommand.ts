@@ -93,7 +93,8 @@ export const run = (mode: DatasetMode) =>
 const refuseToOverwrite = (files: ReadonlyArray<string>, { force }: DatasetMode) => {
   const inTheWay = files.filter((file) => existsSync(file))
   return inTheWay.length === 0 || force ? Effect.void : new CommandFailed({
-    detail: `${inTheWay.map(visible).join(" and ")} would be overwritten; nothing was written (--force overwrites)`
+    detail: `${inTheWay.map(visible).join(" and ")} would be overwritten; nothing was written ` +
+      "(--force overwrites, --out names another folder)"
   })
 }
 
@@ -135,7 +136,8 @@ const writtenText = (
     : [`Components: ${components.map(visible).join(", ")}`]),
   ...(agents.length < 2 ? [] : [
     "These look like several agents, by their system messages. --system TEXT takes the sessions of one:",
-    ...agentsTable(agents)
+    ...agentsTable(agents),
+    "If they are prompts of one agent, name an attempt for each task, and record anew: see docs/datasets.md"
   ]),
   `Written: ${visible(files.dataset)}, ${visible(files.config)}`,
   `To run it: tau --model ${shellWord(model)} --prompt-optimization-config ${shellWord(files.config)}`

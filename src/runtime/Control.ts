@@ -252,7 +252,7 @@ const prepare = (
       case "cancel":
         return nothing
       case "rollback": {
-        const checkpoint = yield* PolicyCheckpoint.read(request.checkpoint)
+        const checkpoint = yield* PolicyCheckpoint.named(request.checkpoint, request.stateDir)
         const resourcesVersion = yield* PolicyCheckpoint.resourcesVersionOf(request.checkpoint, checkpoint)
         return { ...nothing, resourcesVersion, rollbackCheckpoint: request.checkpoint }
       }

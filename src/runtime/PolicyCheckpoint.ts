@@ -33,6 +33,13 @@ export const read = (file: string): Effect.Effect<PolicyCheckpoint, FileError> =
     () => new FileError({ file, detail: "there is no such checkpoint" })
   )
 
+/** The checkpoint that a rollback names. Who gives the number of a version is told its file. */
+export const named = (file: string, stateDir: string): Effect.Effect<PolicyCheckpoint, FileError> =>
+  Effect.mapError(read(file), (error) =>
+    /^[1-9]\d*$/.test(file)
+      ? new FileError({ file, detail: `${error.detail}; that of a version is ${versionFile(stateDir, Number(file))}` })
+      : error)
+
 /** The version that a checkpoint stands for. Whether the store has it, only the store can say. */
 export const resourcesVersionOf = (file: string, checkpoint: PolicyCheckpoint): Effect.Effect<number, FileError> => {
   const version = checkpoint.policy_state["resources_version"]

@@ -279,5 +279,11 @@ describe("tau's control verbs", () => {
       const { code, stderr } = yield* tau(folder, ["--prompt-optimization-control-rollback", "nowhere.json"])
       assert.strictEqual(code, 1)
       assert.match(stderr, /^tau: .*nowhere\.json: there is no such checkpoint\n$/)
+      const version = yield* tau(folder, ["--prompt-optimization-control-rollback", "2"])
+      assert.strictEqual(version.code, 1)
+      assert.strictEqual(
+        version.stderr,
+        "tau: 2: there is no such checkpoint; that of a version is .tau/training/policy-checkpoint.version-2.json\n"
+      )
     }))
 })

@@ -247,8 +247,10 @@ const keysOf = (example: Example): string => {
 }
 
 /** Whether each rule can find one text, and there is something to put there. */
-const rewriteProblems = ({ resources = {}, rewrite = [] }: RunConfig): ReadonlyArray<Problem> =>
+const rewriteProblems = ({ resources: own, rewrite = [] }: RunConfig): ReadonlyArray<Problem> =>
   rewrite.flatMap(({ component, where }, index): ReadonlyArray<Problem> => {
+    const resources = own ?? {}
+    const given = own === undefined ? "\"resources\", which a config with rules must have" : "\"resources\""
     const path = pathOf("$.rewrite", index)
     const value = Object.hasOwn(resources, component) ? resources[component] : undefined
     const meant = nearest(component, Object.keys(resources))
@@ -256,7 +258,7 @@ const rewriteProblems = ({ resources = {}, rewrite = [] }: RunConfig): ReadonlyA
     return [
       ...(typeof value === "string" ? [] : [{
         path: pathOf(path, "component"),
-        text: `expected the name of a text in "resources", found ${shown(component)}${value === undefined ? hint : ""}`
+        text: `expected the name of a text in ${given}, found ${shown(component)}${value === undefined ? hint : ""}`
       }]),
       ...(where.kind === "tool_description" ? [] : findProblems(where, pathOf(path, "where")))
     ]

@@ -158,7 +158,7 @@ const stable = (input: StabilityInput): Effect.Effect<number, CommandError> =>
     const out = input.out ?? `${artifactsFolder}/m24-benchmark-stability.json`
     const json = stabilityJson(found, bands, first!.trained.head.runId, generatedAtMs)
     yield* writeArtifact(out, json)
-    yield* Console.log(`${json.verdict}${json.stable ? "" : ` (${json.failed_bands.join(", ")})`}  ${out}`)
+    yield* Console.log(`${json.verdict}${json.stable ? "" : ` (${json.failed_bands.join(", ")})`}\n  ${out}`)
     return ExitCode.success
   })
 

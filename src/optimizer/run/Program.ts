@@ -39,7 +39,7 @@ export interface ProgramOptions {
 const growthMax = 4
 
 /** Changes whenever the same answers may lead to other decisions. */
-const version = 4
+const version = 5
 
 /** One that has ended is not begun anew: its result is on record. */
 export const searchProgram = (

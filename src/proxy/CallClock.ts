@@ -1,3 +1,5 @@
+import type { Socket } from "node:net"
+import { closeNow } from "./BreakOff.js"
 import type { Member } from "./Members.js"
 
 /** What is looked at: a call, or a WebSocket connection. */
@@ -9,6 +11,8 @@ export interface UnderWay extends Member {
   /** When something of the request came last, in the time of `performance.now`; null while nothing more is to come. */
   readonly heardAt: number | null
   readonly fail: (kind: "overlong" | "unread" | "stalled", cause: string) => void
+  /** Whether this is its client's connection. */
+  readonly isOn: (socket: Socket) => boolean
   /** Ends it now, at shutdown. */
   readonly abandon: () => void
 }
@@ -16,15 +20,23 @@ export interface UnderWay extends Member {
 /** How often calls are looked at: limits of minutes need no timer of their own for each. */
 const lookEveryMs = 1_000
 
+/** How much had been sent when it was first seen that no more is taken. */
+interface Stall {
+  readonly sent: number
+  readonly sinceMs: number
+}
+
 /** Ends calls that have lasted too long, and those whose client has stopped reading, or sending its request. */
 export class CallClock {
-  private stalled = new Map<UnderWay, { readonly sent: number; readonly sinceMs: number }>()
+  private stalled = new Map<unknown, Stall>()
   private readonly timer: NodeJS.Timeout
   private readonly everyMs: number
   private lookedAt = performance.now()
 
   constructor(
     private readonly calls: Iterable<UnderWay>,
+    /** Those of clients, calls under way on them or not. */
+    private readonly connections: Iterable<{ readonly socket: Socket }>,
     private readonly limits: { readonly callMs: number; readonly clientIdleMs: number; readonly uploadIdleMs: number }
   ) {
     const shortestMs = Math.min(limits.callMs, limits.clientIdleMs, limits.uploadIdleMs)
@@ -42,7 +54,15 @@ export class CallClock {
     // This process itself stood still, a laptop that slept for example: what came meanwhile is yet to be read.
     const wasAway = now - this.lookedAt > 2 * this.everyMs
     this.lookedAt = now
-    const stalled = new Map<UnderWay, { readonly sent: number; readonly sinceMs: number }>()
+    const stalled = new Map<unknown, Stall>()
+    const isUnread = (who: unknown, sent: number) => {
+      const before = this.stalled.get(who)
+      const entry = before?.sent === sent ? before : { sent, sinceMs: now }
+      if (now - entry.sinceMs > clientIdleMs && !wasAway) return true
+      stalled.set(who, entry)
+      return false
+    }
+    const unread = `the client read nothing for ${clientIdleMs} ms`
     for (const call of this.calls) {
       if (now - call.startedAt > callMs) call.fail("overlong", `the call lasted longer than ${callMs} ms`)
       const { heardAt } = call
@@ -50,15 +70,20 @@ export class CallClock {
         call.fail("stalled", `nothing of the request came for ${uploadIdleMs} ms`)
       }
       const sent = call.sentWhilePaused
-      if (sent === null) continue
-      const before = this.stalled.get(call)
-      const entry = before?.sent === sent ? before : { sent, sinceMs: now }
-      if (now - entry.sinceMs > clientIdleMs && !wasAway) {
-        call.fail("unread", `the client read nothing for ${clientIdleMs} ms`)
-      } else {
-        stalled.set(call, entry)
-      }
+      if (sent !== null && isUnread(call, sent)) call.fail("unread", unread)
+    }
+    for (const { socket } of this.connections) {
+      const unsent = unsentOn(socket)
+      if (unsent === 0 || !isUnread(socket, socket.bytesWritten - unsent)) continue
+      for (const call of this.calls) if (call.isOn(socket)) call.fail("unread", unread)
+      closeNow(socket)
     }
     this.stalled = stalled
   }
+}
+
+/** Bytes that wait for the client to take more: what Node holds, and what is left of a long piece that the system takes bit by bit. */
+const unsentOn = (socket: Socket): number => {
+  const { _handle: handle } = socket as { readonly _handle?: { readonly writeQueueSize: number } | null }
+  return socket.writableLength + (handle?.writeQueueSize ?? 0)
 }

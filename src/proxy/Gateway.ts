@@ -70,7 +70,7 @@ export class Gateway {
     const { allowedHosts = [], allowedOrigins = [], limits, onDisconnect } = options
     this.guard = requestGuard({ bindHost: options.bind.host, allowedHosts, allowedOrigins })
     this.queue = new CallQueue(limits.queueMax, limits.queueMs)
-    this.clock = new CallClock(this.underWay, limits)
+    this.clock = new CallClock(this.underWay, this.connections, limits)
     this.budget = new RecordingBudget(limits.recordingBytesMax)
     this.recorder = new SpanRecorder(writer, process, this.metrics, this.budget, options)
     this.watch = new StoreWatch(process.path, this.recorder, limits, options.warn)

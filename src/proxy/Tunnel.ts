@@ -87,6 +87,10 @@ export class Tunnel implements UnderWay {
     return this.isPaused ? this.client.bytesWritten : null
   }
 
+  isOn(socket: Socket): boolean {
+    return this.client === socket
+  }
+
   /** Ends a connection that may not go on; a client that understands the code connects again. */
   fail(kind: Refusal, cause: string): void {
     if (this.isSettled) return

@@ -15,17 +15,18 @@ const callOf = (sent: (look: number) => number | null, failed: (kind: string, lo
     },
     heardAt: null,
     fail: (kind) => failed(kind, looks),
+    isOn: () => false,
     abandon: () => {}
   }
 }
 
 const ended = async (
-  limits: Partial<ConstructorParameters<typeof CallClock>[1]>,
+  limits: Partial<ConstructorParameters<typeof CallClock>[2]>,
   callsOf: (end: () => void) => Array<UnderWay>
 ) => {
   let clock: CallClock | undefined
   await new Promise<void>((end) => {
-    clock = new CallClock(callsOf(end), { callMs: never, clientIdleMs: never, uploadIdleMs: never, ...limits })
+    clock = new CallClock(callsOf(end), [], { callMs: never, clientIdleMs: never, uploadIdleMs: never, ...limits })
   })
   clock?.close()
 }

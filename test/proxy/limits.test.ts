@@ -317,4 +317,23 @@ describe("The proxy's limits", () => {
         limits({ clientIdleMs: 300 })
       )
     }))
+
+  it.scopedLive("close a connection whose answers nobody reads, though no call is under way on it", () =>
+    withProxy(
+      "http://127.0.0.1:1",
+      Effect.gen(function*() {
+        const soonOpen = (count: number) =>
+          eventually(
+            `${count} connections`,
+            Effect.map(metrics, (counts) => counts.get("tau_connections_open") === count ? true : undefined)
+          )
+        // More than the system holds for a client that does not read.
+        const client = yield* sending("GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(3_000))
+        client.socket.pause()
+        // One is that of the metrics themselves.
+        yield* soonOpen(2)
+        yield* soonOpen(1)
+      }),
+      limits({ clientIdleMs: 300 })
+    ))
 })

@@ -30,6 +30,8 @@ const tryAgainLater = 1013
 const againstPolicy = 1008
 /** How long a client may take to close a connection that is over. */
 const lingerMs = 30_000
+/** How long an upstream may be silent whose client has ended its side: most end theirs at once. */
+const partingMs = 2_000
 const keepAliveMs = 60_000
 
 /**
@@ -123,7 +125,10 @@ export class Tunnel implements UnderWay {
       socket.setKeepAlive?.(true, keepAliveMs)
     }
     client.setTimeout(this.settings.idleMs)
-    client.on("timeout", () => this.fail("idle", `nothing passed for ${this.settings.idleMs} ms`))
+    client.on("timeout", () => {
+      if (this.clientEnded) client.destroy()
+      else this.fail("idle", `nothing passed for ${this.settings.idleMs} ms`)
+    })
     client.on("data", (chunk) => this.pass(chunk))
     client.on("drain", () => {
       this.isPaused = false
@@ -131,6 +136,7 @@ export class Tunnel implements UnderWay {
     })
     client.on("end", () => {
       this.clientEnded = true
+      client.setTimeout(partingMs)
       upstream.end()
     })
     client.on("error", () => {})

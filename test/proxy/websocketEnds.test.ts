@@ -141,6 +141,22 @@ describe("Proxy, WebSocket connections that are refused or ended", () => {
       )
     }))
 
+  it.scopedLive("lets an upstream go that keeps its side open though the client has ended its own", () =>
+    Effect.gen(function*() {
+      const server = yield* webSocketUpstream(() => {}, ({ socket }) => void socket.removeAllListeners("end"))
+      yield* withProxy(
+        server.url,
+        Effect.gen(function*() {
+          const client = yield* rawConnected("/v1/responses")
+          client.socket.write(clientFrame(event("response.create", { model: "m" })))
+          yield* until("the request", () => server.peers[0]!.messages.length === 1)
+          client.socket.end()
+          const spans = yield* finishedSpans(2)
+          assert.deepStrictEqual(spans.map(({ state }) => state), ["client_cancel", "client_cancel"])
+        })
+      )
+    }))
+
   it.scopedLive("tells how long a client had waited for more of an answer when it left, and that one got all it asked for", () =>
     Effect.gen(function*() {
       const server = yield* webSocketUpstream((peer, message) => {

@@ -185,6 +185,8 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
 
   /** The answer is an error of ours, or a broken connection when part of the upstream's answer has left already. */
   fail(kind: Refusal, cause: string) {
+    // All of the answer has left: what an upstream that does not close sends behind it is broken off.
+    if (this.phase === "committed") this.abort()
     if (this.phase !== "open" || this.outgoing.destroyed) return
     const { code, status } = refusals[kind]
     const message = messageOf(kind, cause, this.settings.timeoutMs)

@@ -287,6 +287,31 @@ describe("The proxy's limits", () => {
       )
     }))
 
+  it.scopedLive("break off what an upstream goes on to send behind the end of its answer", () =>
+    Effect.gen(function*() {
+      let closed = false
+      const url = yield* upstream((_req, res) => {
+        res.writeHead(200, { "content-type": "text/event-stream" })
+        res.write("data: [DONE]\n\n")
+        const pinging = setInterval(() => res.write(": ping\n\n"), 20)
+        res.on("close", () => {
+          clearInterval(pinging)
+          closed = true
+        })
+      })
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const broken = yield* Effect.flip(Effect.sandbox(get()))
+          assert.include(String(broken), "other side closed")
+          assert.strictEqual((yield* oneSpan).state, "done")
+          yield* soonOver
+          yield* soon("the upstream let go", () => closed)
+        }),
+        limits({ callMs: 300 })
+      )
+    }))
+
   it.scopedLive("break off a call whose client reads nothing", () =>
     Effect.gen(function*() {
       let closed = false

@@ -2,7 +2,7 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { existsSync } from "node:fs"
+import { existsSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { counted } from "../domain/Figures.js"
 import { isLoopback, reachable } from "../http/HostName.js"
@@ -140,6 +140,13 @@ const announce = Effect.fnUntraced(function*(
     "Name its rollout and attempt, by prefix or by x-rollout-id and x-attempt-id:",
     `  ${origin}/rollout/<id>/attempt/<id>/v1`
   ].join("\n"))
+  const owner = statSync(storePath, { throwIfNoEntry: false })?.uid
+  // Whoever may write to a shared folder may have put a store there, and keys into it.
+  if (owner !== undefined && owner !== process.getuid?.() && process.getuid !== undefined) {
+    yield* Console.error(
+      `tau: warning: ${storePath} belongs to another user (uid ${owner}), who can read all that is recorded there`
+    )
+  }
   if (unknownCalls > 0) {
     yield* Console.error(
       `tau: ${counted(unknownCalls, "call")} under way when an earlier process died, marked unknown_after_crash`

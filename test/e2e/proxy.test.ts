@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { existsSync, readFileSync } from "node:fs"
+import { chownSync, existsSync, readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { join } from "node:path"
 import OpenAI from "openai"
@@ -246,6 +246,28 @@ describe("tau --prompt-optimization-proxy-server", () => {
       assert.strictEqual(usage.stderr.trimEnd().split("\n").length, 1)
       assert.isFalse(existsSync(join(cwd, ".tau/training/proxy-attribution.jsonl")))
     }))
+
+  // Only root can give a file away.
+  it.scopedLive.skipIf(process.getuid?.() !== 0)(
+    "says whose the store is that it finds, where that is another user",
+    () =>
+      Effect.gen(function*() {
+        const cwd = yield* scratchFolder
+        const said = Effect.scoped(Effect.gen(function*() {
+          const proxy = yield* startTau(cwd, [...proxyFlags, "--model", "sim/arithmetic"])
+          yield* printed(proxy, /(attempt\/<id>\/v1)/)
+          proxy.process.kill("SIGTERM")
+          assert.strictEqual(yield* proxy.exit, 0)
+          return proxy.stderr()
+        }))
+        assert.notInclude(yield* said, "warning")
+        chownSync(storeOf(cwd), 65_534, 65_534)
+        assert.include(
+          yield* said,
+          "tau: warning: .tau/training/store.sqlite belongs to another user (uid 65534), who can read all that is recorded there"
+        )
+      })
+  )
 
   for (const [host, bound] of [["127.0.0.1", "127.0.0.1"], ["localhost", "127.0.0.1"], ["[::1]", "localhost"]]) {
     it.scopedLive(`does not start with itself as its upstream: http://${host}, bound to ${bound}`, () =>

@@ -25,6 +25,11 @@ const scripted = (texts: ReadonlyArray<string>, score: (text: string, id: string
 const run = (world: World, settings: Partial<GepaSettings> = {}, rolloutsMax = 200) =>
   search(gepa(taskOf({ seed: { p: "seed" } }), settings), world, { rolloutsMax })
 
+/** What joined the pool of a single text after the seed, in its order. */
+const acceptedOf = (searched: Searched) => eventsOf(searched, "accepted").slice(1).map(({ candidate }) => candidate.p!)
+
+const numberOf = (id: string) => Number(id.split("-")[1])
+
 describe("gepa", () => {
   it("pays for the seed's validation, then 2 x 3 a proposal and a validation for each one that passes", () => {
     const better = run(scripted(["a"], (text) => text === "a" ? 0.5 : 0), { target: 0.5 })
@@ -61,18 +66,101 @@ describe("gepa", () => {
   })
 
   it("evaluates only the best children of an iteration in full, or so many of them", () => {
-    const grades = scripted(
-      Array.from({ length: 40 }, (_, at) => `t${at}`),
-      (text) => text === "seed" ? 0 : (Number(text.slice(1)) % 4 + 1) / 10
-    )
+    const grades = () =>
+      scripted(
+        Array.from({ length: 40 }, (_, at) => `t${at}`),
+        (text) => text === "seed" ? 0 : (Number(text.slice(1)) % 4 + 1) / 10
+      )
     const accepted = (selection: GepaSettings["selection"]) =>
-      eventsOf(run(grades, { selection, proposals: { parents: 1, perParent: 4 } }, 20 + 24 + 80), "accepted").length - 1
+      eventsOf(run(grades(), { selection, proposals: { parents: 1, perParent: 4 } }, 20 + 24 + 80), "accepted").length -
+      1
     assert.isAtLeast(accepted("all"), 4)
-    const best = run(grades, { selection: "best", proposals: { parents: 1, perParent: 4 } }, 20 + 24 + 20)
-    assert.lengthOf(eventsOf(best, "accepted"), 2)
+    const best = run(grades(), { selection: "best", proposals: { parents: 1, perParent: 4 } }, 20 + 24 + 20)
+    assert.deepStrictEqual(acceptedOf(best), ["t3"])
     assert.lengthOf(eventsOf(best, "rejected").filter(({ reason }) => reason === "beam"), 3)
-    const two = run(grades, { selection: { topK: 2 }, proposals: { parents: 2, perParent: 2 } }, 20 + 24 + 40)
-    assert.lengthOf(eventsOf(two, "accepted"), 3)
+    const two = run(grades(), { selection: { topK: 2 }, proposals: { parents: 2, perParent: 2 } }, 20 + 24 + 40)
+    assert.deepStrictEqual(acceptedOf(two), ["t2", "t3"])
+  })
+
+  it("evaluates equal children of an iteration once, whichever of them gained enough", () => {
+    const proposals = { parents: 1, perParent: 2 }
+    const world = () =>
+      scripted(["a"], (text, id) => text === "a" ? (id.startsWith("train") ? numberOf(id) / 50 : 0.5) : 0)
+    const firsts = Array.from({ length: 8 }, (_, chanceSeed) => {
+      const task = taskOf({ seed: { p: "seed" }, chanceSeed })
+      for (const [selection, reason] of [["all", "seen"], ["best", "beam"]] as const) {
+        const searched = search(gepa(task, { selection, proposals }), world(), { rolloutsMax: 20 + 12 + 20 })
+        assert.deepStrictEqual(acceptedOf(searched), ["a"])
+        assert.strictEqual(eventsOf(searched, "rejected")[0]!.reason, reason)
+      }
+      const gains = evaluations(search(gepa(task, { proposals }), world(), { rolloutsMax: 32 }), "train")
+        .slice(0, 2).map(({ examples }) => examples.reduce((sum, { id }) => sum + numberOf(id), 0))
+      return gains[0]! > gains[1]!
+    })
+    assert.includeMembers(firsts, [true, false])
+  })
+
+  it("takes in the same texts again where it draws as Python does, as its reference takes them, and else never", () => {
+    const accepted = (rng: GepaSettings["rng"]) =>
+      acceptedOf(run(scripted(["a", "a"], () => 0.5), { rng, acceptance: ">=" }))
+    assert.isAbove(accepted("python").length, 1)
+    assert.deepStrictEqual(accepted("path"), ["a"])
+  })
+
+  it("compares a child with its parent where the parent was not broken off, and asks for none where it always was", () => {
+    const isBroken = (id: string) => id.startsWith("train") && numberOf(id) % 2 === 1
+    const world: World = {
+      ...scripted(["a"], () => 0),
+      rollout: ({ p }, { id }) =>
+        p === "seed" && isBroken(id) ? { score: 0, failed: true, isBroken: true } : { score: isBroken(id) ? 1 : 0 }
+    }
+    const searched = run(world)
+    const children = evaluations(searched, "train").filter(({ texts }) => texts.p === "a")
+    assert.isNotEmpty(children)
+    for (const { examples } of children) assert.isFalse(examples.some(({ id }) => isBroken(id)))
+    assert.deepStrictEqual(acceptedOf(searched), [])
+    const away: World = { ...world, rollout: (_, { id }) => ({ score: 0, isBroken: id.startsWith("train") }) }
+    assert.strictEqual(run(away, { skipPerfectScore: false }).spent.reflections, 0)
+  })
+
+  it("goes on with the component after the one that its parent was given", () => {
+    let n = 0
+    const world: World = {
+      rollout: (texts) => ({ score: (texts.a!.length + texts.b!.length) / 100 }),
+      reflect: () => ({ text: `\`\`\`\n${"x".repeat(5 + ++n)}\n\`\`\`` })
+    }
+    const searched = search(gepa(taskOf({ seed: { a: "a", b: "b" } }), { selector: "current_best" }), world, {
+      rolloutsMax: 20 + 5 * 26
+    })
+    assert.deepStrictEqual(eventsOf(searched, "proposed").map(({ change }) => change.component), [
+      "a",
+      "b",
+      "a",
+      "b",
+      "a"
+    ])
+  })
+
+  it("shows each attempt of an iteration a minibatch and a parent of its own", () => {
+    const half = (text: string, id: string) =>
+      id.startsWith("train") ? (text === "seed" ? 0 : 0.5) : numberOf(id) % 2 === (text === "seed" ? 0 : 1) ? 1 : 0
+    const searched = run(scripted(["a"], half), { proposals: { parents: 4, perParent: 2 } }, 400)
+    const iterations = searched.works.map(({ asks }) =>
+      asks.filter((ask) => ask._tag === "Evaluate" && ask.split === "train" && ask.withTraces)
+    ).filter((asks) => asks.length === 8) as ReadonlyArray<ReturnType<typeof evaluations>>
+    for (const asks of iterations) {
+      assert.lengthOf(new Set(asks.flatMap(({ examples }) => examples.map(({ id }) => id))), 24)
+      for (let at = 0; at < 8; at += 2) assert.strictEqual(keyOf(asks[at]!.texts), keyOf(asks[at + 1]!.texts))
+    }
+    assert.isTrue(iterations.some((asks) => new Set(asks.map(({ texts }) => keyOf(texts))).size === 2))
+  })
+
+  it("lets no text grow beyond what the seed allows, however long its parent is", () => {
+    const lengths = scripted(["x".repeat(19_000), "x".repeat(21_000)], (text) => text.length / 30_000)
+    const task = taskOf({ seed: { p: "s".repeat(10_000) } })
+    const searched = search(gepa(task), lengths, { rolloutsMax: 100 })
+    assert.deepStrictEqual(acceptedOf(searched).map((text) => text.length), [19_000])
+    assert.match(eventsOf(searched, "rejected")[0]!.detail, /^it has 21000 characters, more than 20000$/)
   })
 
   it("rewrites all components at once where told to", () => {

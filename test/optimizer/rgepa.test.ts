@@ -89,6 +89,37 @@ describe("rgepa", () => {
     }
   })
 
+  it("tells the reflector also what mended nothing", () => {
+    const prompts: Array<string> = []
+    run({
+      rollout: () => ({ score: 0, feedback: "miss" }),
+      reflect: (prompt, path) => {
+        prompts.push(prompt)
+        return { text: JSON.stringify({ edits: [{ op: "add", text: path }] }) }
+      }
+    })
+    assert.include(prompts[1], "- add at the end: iter/1/reflect/0 (+0 of 6)")
+  })
+
+  it("shows the reflector the failures first, then what went well, and no run twice", () => {
+    const prompts: Array<string> = []
+    const task = taskP({ train: examplesOf("train", 11) })
+    const searched = search(rgepa(task, { ...quiet, minibatch: 6 }), {
+      rollout: (_, { id }) => ({ score: at(id) % 2 === 0 ? 1 : 0 }),
+      reflect: (prompt) => {
+        prompts.push(prompt)
+        return { failure: "enough" }
+      }
+    }, { rolloutsMax: 60, reflectionsMax: 10 })
+    for (const prompt of prompts) {
+      const scores = [...prompt.matchAll(/## Score\n([01]) of 1/g)].map(([, score]) => score)
+      assert.includeMembers(scores, ["0", "1"])
+      assert.deepStrictEqual(scores, scores.toSorted())
+    }
+    assert.isAbove(prompts.length, 3)
+    for (const { examples } of evaluationsOf(searched)) assert.strictEqual(new Set(examples).size, examples.length)
+  })
+
   it("lets no candidate into the pool that was not raced to the end", () => {
     for (let seed = 0; seed < 6; seed += 1) {
       const searched = search(rgepa(taskP({ seed: { p: "seed" } })), ruleWorld({ seed }), { rolloutsMax: 800 })
@@ -106,14 +137,14 @@ describe("rgepa", () => {
   })
 
   it("goes on with the proposal that mends most of several", () => {
-    const lines = ["none", "half", "all", "some"]
+    const lines = ["none", "all", "half", "all too"]
     const world = adding(
       lines,
       (text, id) => text.includes("all") ? 1 : text.includes("half") && at(id) % 2 === 0 ? 1 : 0
     )
     const searched = run(world, { proposals: 4 })
     assert.deepStrictEqual(searched.found, { best: { p: "seed\nall" }, mean: 1, reason: "perfect" })
-    assert.sameMembers(eventsOf(searched, "rejected").map(({ reason }) => reason), ["screen", "screen", "beam"])
+    assert.sameMembers(eventsOf(searched, "rejected").map(({ reason }) => reason), ["screen", "beam", "beam"])
     assert.strictEqual(searched.spent.reflections, 4)
   })
 
@@ -241,6 +272,90 @@ describe("rgepa", () => {
     for (const { examples, split } of bought) assert.deepStrictEqual([split, examples.length], ["selection", 30])
     assert.strictEqual(defaultRgepaSettings.tieBreakSamples, 0)
     assert.strictEqual(eventsOf(searched, "incumbent").at(-1)!.mean, searched.found!.mean)
+  })
+
+  /** Two texts whose best differ: `A` is better, the seed is the best at every other example. */
+  const twoBest = (): World => {
+    let seeds = 0
+    return {
+      rollout: ({ p }, { id }) => {
+        if (isTrain(id)) return { score: p === "seed" || p!.includes("x") ? 0 : 0.5, feedback: "miss" }
+        if (p!.includes("A")) return { score: 0.9 }
+        return { score: at(id) % 2 === 0 ? 1 : p!.includes("C") ? 0.3 : 0.2 }
+      },
+      reflect: (prompt) => {
+        const text = />\nseed\n<\/current>/.test(prompt) ? (seeds++ === 0 ? "A" : "C") : "x"
+        return { text: JSON.stringify({ edits: [{ op: "add", after: "", text }] }) }
+      }
+    }
+  }
+
+  it("lets a child race against its parent, who need not be the best", () => {
+    const searched = run(twoBest(), { pBest: 0 }, { rolloutsMax: 300 })
+    assert.deepStrictEqual(eventsOf(searched, "accepted").slice(0, 3).map(({ candidate }) => candidate.p), [
+      "seed",
+      "seed\nA",
+      "seed\nC"
+    ])
+    assert.deepStrictEqual(searched.found!.best, { p: "seed\nA" })
+  })
+
+  it("changes the best alone where told to", () => {
+    const searched = run(twoBest(), { pBest: 1 }, { rolloutsMax: 300 })
+    const [, ...later] = eventsOf(searched, "proposed")
+    assert.isNotEmpty(later)
+    for (const { parents } of later) assert.deepStrictEqual(parents, [{ p: "seed\nA" }])
+  })
+
+  it("lets the edits of two lines race against the better of the two", () => {
+    const scores: Readonly<Record<string, readonly [often: number, seldom: number]>> = {
+      "seed": [0, 0],
+      "seed\nA": [0.8, 0.2],
+      "seed\nB": [0.1, 0.6],
+      "seed\nA\nB": [0.45, 0.45]
+    }
+    const lines = ["A", "B", "x"]
+    const world = adding(lines, (text, id) => {
+      const [often, seldom] = scores[text] ?? [0, 0]
+      return isTrain(id) || at(id) % 3 > 0 ? often : seldom
+    })
+    const searched = run(world, { lag: 1, patchMerge: true }, { rolloutsMax: 400 })
+    const merged = eventsOf(searched, "proposed").filter(({ change }) => change.kind === "merge")
+    assert.deepStrictEqual(merged.map(({ candidate }) => candidate.p), ["seed\nA\nB"])
+    assert.include(
+      eventsOf(searched, "rejected").find(({ candidate }) => candidate?.p === "seed\nA\nB"),
+      { reason: "race" }
+    )
+  })
+
+  it("lets a text name an answer that several examples expect, and no other", () => {
+    const label = "balance_not_updated_after_cash_deposit"
+    const expecting = (several: boolean) =>
+      examplesOf("train", 6).map((example, n) => ({ ...example, expected: several || n === 0 ? label : null }))
+    for (const corpusPass of [false, true]) {
+      for (const several of [false, true]) {
+        const world = adding([`Else answer ${label}.`], () => 0)
+        const task = taskP({ train: expecting(several) })
+        const { events } = search(rgepa(task, { ...quiet, corpusPass }), world, { reflectionsMax: 1 })
+        const [first] = events.filter(({ type }) => type === "proposed" || type === "rejected")
+        assert.strictEqual(first!.type, several ? "proposed" : "rejected")
+      }
+    }
+  })
+
+  it("lets no text grow beyond what the seed allows, however long its parent is", () => {
+    let asked = 0
+    const searched = search(rgepa(taskP({ seed: { p: "s".repeat(10_000) } }), quiet), {
+      rollout: ({ p }) => ({ score: p!.length / 30_000, feedback: "miss" }),
+      reflect: () => ({ text: `\`\`\`\n${"x".repeat(asked++ === 0 ? 19_000 : 21_000)}\n\`\`\`` })
+    }, { rolloutsMax: 120 })
+    assert.deepStrictEqual(eventsOf(searched, "accepted").map(({ candidate }) => candidate.p!.length), [10_000, 19_000])
+    assert.match(eventsOf(searched, "rejected")[0]!.detail, /^it has 21000 characters, more than 20000$/)
+  })
+
+  it("looks at no failure of a seed that is at the target", () => {
+    const searched = run(adding(["x"], () => 0.5), { corpusPass: true, target: 0.5 })
+    assert.deepStrictEqual([searched.found!.reason, searched.spent], ["target", { rollouts: 30, reflections: 0 }])
   })
 
   it("finds hidden rules", () => {

@@ -27,7 +27,6 @@ interface Merged extends Pair {
 }
 
 export class Merge {
-  private due = 0
   private accepted = 0
   private fresh = false
   private readonly pairs = new Set<string>()
@@ -38,12 +37,11 @@ export class Merge {
   /** A proposal joined the pool: the next iteration may merge. */
   schedule(): void {
     this.fresh = true
-    this.due += 1
   }
 
   /** Merges if one is due. Whether a merge was tried, which makes the iteration one of merging. */
   *attempt(path: string): Steps<boolean> {
-    const due = this.due > 0 && this.fresh && this.accepted < this.options.mergesMax
+    const due = this.fresh && this.accepted < this.options.mergesMax
     this.fresh = false
     if (!due) return false
     const stream = this.options.at(path)
@@ -66,7 +64,6 @@ export class Merge {
     const outcomes = yield* evaluate(texts, "selection", this.task.selection)
     const parents = [one.index, other.index]
     yield* note(...this.pool.join({ texts, parents }, outcomes.map(({ score }) => score), outcomes))
-    this.due -= 1
     this.accepted += 1
     return true
   }

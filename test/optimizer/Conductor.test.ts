@@ -2,12 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { Conductor, type Done, type Work } from "../../src/optimizer/Conductor.js"
 import {
   evaluate,
+  keyOf,
   note,
   type Outcome,
   reflect,
   SearchStopped,
   type Steps,
-  together
+  together,
+  untilStopped
 } from "../../src/optimizer/Search.js"
 import { examplesOf } from "../support/search.js"
 
@@ -36,6 +38,11 @@ const run = <A>(steps: Steps<A>, options: Partial<ConstructorParameters<typeof C
   }
   return { value: turn.value, works, spent: conductor.spent }
 }
+
+const iterationsOf = (works: ReadonlyArray<Work>) =>
+  works.flatMap(({ asks }) => asks).flatMap((ask) =>
+    ask._tag === "Note" && ask.event.type === "iteration" ? [ask.event.n] : []
+  )
 
 describe("The conductor", () => {
   it("asks for no rollout twice, and for a trace only once", () => {
@@ -135,6 +142,80 @@ describe("The conductor", () => {
       }
     })())
     assert.strictEqual(value, "5 iterations in a row asked for nothing new")
-    assert.isBelow(works.length, 15)
+    assert.deepStrictEqual(iterationsOf(works), [1, 2, 3, 4, 5])
+  })
+
+  it("counts such iterations anew after one that asked for a rollout", () => {
+    const { works } = run((function*() {
+      try {
+        for (let n = 1;; n += 1) {
+          yield* note({ type: "iteration", n })
+          if (n === 4) yield* evaluate(texts, "train", examples)
+          yield* reflect(`iter/${n}`, "why?")
+        }
+      } catch {}
+    })())
+    assert.deepStrictEqual(iterationsOf(works), [1, 2, 3, 4, 5, 6, 7, 8, 9])
+  })
+
+  it("spends its reflections to the last, and takes back those of a search that is stopped before them", () => {
+    const asking = function*() {
+      yield* reflect("a", "why?")
+      yield* together(["b", "c", "d"].map((path) => reflect(path, "why?")))
+    }
+    assert.deepStrictEqual(run(asking(), { reflectionsMax: 4 }).spent, { rollouts: 0, reflections: 4 })
+    assert.throws(() => run(asking(), { reflectionsMax: 3 }), "3 more reflections would exceed the budget of 3")
+    const conductor = new Conductor(asking(), { ...limits, growthMax: 1 })
+    const first = conductor.begin()
+    if (first.done) return assert.fail()
+    conductor.resume(outcomes(first.work))
+    assert.throws(() => conductor.stop(new SearchStopped("usd", "dear")), "dear")
+    assert.deepStrictEqual(conductor.spent, { rollouts: 0, reflections: 1 })
+  })
+
+  it("numbers its batches from where the search before it ended, and goes on with no batch that lacks an outcome", () => {
+    const conductor = new Conductor(evaluate(texts, "train", examples), { ...limits, from: 7 })
+    const turn = conductor.begin()
+    if (turn.done) return assert.fail()
+    assert.deepStrictEqual([turn.work.n, conductor.next], [7, 8])
+    assert.throws(
+      () => conductor.resume({ outcomes: new Map(), reflections: [], traces: new Map() }),
+      /^no outcome for .*train-0/
+    )
+  })
+})
+
+describe("A search", () => {
+  it("asks nothing about no examples", () => {
+    assert.deepStrictEqual(run(evaluate(texts, "train", [])), {
+      value: [],
+      works: [],
+      spent: { rollouts: 0, reflections: 0 }
+    })
+  })
+
+  it("ends with what it has when it is told to, and with any other failure fails", () => {
+    const found = { best: texts, mean: 0.5, reason: "usd" }
+    const begun = () => {
+      const conductor = new Conductor(
+        untilStopped(
+          (function*() {
+            yield* evaluate(texts, "train", examples)
+            return { ...found, reason: "finished" }
+          })(),
+          (reason) => ({ ...found, reason })
+        ),
+        limits
+      )
+      conductor.begin()
+      return conductor
+    }
+    assert.deepStrictEqual(begun().stop(new SearchStopped("usd", "dear")), { done: true, value: found })
+    assert.throws(() => begun().stop(new Error("disk full") as SearchStopped), "disk full")
+  })
+
+  it("takes texts with the same components in another order for the same", () => {
+    assert.strictEqual(keyOf({ a: "1", b: "2" }), keyOf({ b: "2", a: "1" }))
+    assert.notStrictEqual(keyOf({ a: "1", b: "2" }), keyOf({ a: "2", b: "1" }))
   })
 })

@@ -129,6 +129,17 @@ describe("Spending", () => {
     )
     assert.isNull(spending.refusal({ rollouts: 2, reflections: 0 }, 40, { reserved: 8 }))
     assert.strictEqual(spending.refusal({ rollouts: 2, reflections: 0 }, 40, { reserved: 9 })?.reason, "seconds")
+    // Sixty rollouts in a minute: the pace is that of all batches.
+    spending.addWait(40, 20)
+    assert.isNull(spending.refusal({ rollouts: 20, reflections: 0 }, 40))
+    assert.strictEqual(spending.refusal({ rollouts: 21, reflections: 0 }, 40)?.reason, "seconds")
+  })
+
+  it("reserves by the dearest in dollars also after a cheaper one", () => {
+    const spending = new Spending({ ...unlimited, usdMax: 1 }, prices)
+    for (const cost of [0.3, 0.1]) spending.addRollout(usage(1, 1, "m", cost))
+    assert.isNull(spending.refusal({ rollouts: 2, reflections: 0 }, 0))
+    assert.strictEqual(spending.refusal({ rollouts: 3, reflections: 0 }, 0)?.reason, "usd")
   })
 
   it("overshoots by no more than what rollouts of a batch take beyond the dearest before it", () => {

@@ -15,7 +15,8 @@ describe("The checkpoints of a run", () => {
     withControl((folder) =>
       Effect.gen(function*() {
         const resources = yield* ResourceStore
-        const checkpoints = yield* checkpointsOf(join(folder, "store.sqlite"), yield* begin(1), () => ({}))
+        const begun = yield* begin(1)
+        const checkpoints = yield* checkpointsOf(join(folder, "store.sqlite"), begun, () => ({}))
         const stepIn = (file: string) =>
           Effect.map(
             PolicyCheckpoint.read(join(folder, file)),
@@ -29,6 +30,8 @@ describe("The checkpoints of a run", () => {
         assert.deepStrictEqual(yield* stepIn("policy-checkpoint.rollback.json"), [2, 1])
         rmSync(join(folder, "policy-checkpoint.version-3.json"))
         yield* checkpoints.savePromoted
+        const again = yield* checkpointsOf(join(folder, "store.sqlite"), begun, () => ({}))
+        yield* again.savePromoted
         assert.isFalse(existsSync(join(folder, "policy-checkpoint.version-3.json")), "nothing is saved again")
         yield* Control.carryOut({
           stateDir: folder,

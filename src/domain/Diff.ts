@@ -30,7 +30,7 @@ export const diff = (before: ReadonlyArray<string>, after: ReadonlyArray<string>
 
 const middle = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): ReadonlyArray<Edit> => {
   const frontiers = search(a, b)
-  return inOrder(frontiers === null ? replaced(a, b) : backtrack(a, b, frontiers))
+  return frontiers === null ? replaced(a, b) : backtrack(a, b, frontiers)
 }
 
 const replaced = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): ReadonlyArray<Edit> => [
@@ -58,7 +58,7 @@ const search = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): ReadonlyArr
   return null
 }
 
-/** Whether diagonal `k` is best reached by an addition, from the diagonal above it. */
+/** Whether diagonal `k` is best reached by an addition, from the diagonal above it. No removal then follows an addition at once. */
 const stepsDown = (reach: Int32Array, k: number, d: number): boolean =>
   k === -d || (k !== d && reach[k + d]! < reach[k + d + 2]!)
 
@@ -91,21 +91,4 @@ const backtrack = (
     }
   }
   return edits.toReversed()
-}
-
-/** Between two common texts, first all that is gone, then all that is new. */
-const inOrder = (edits: ReadonlyArray<Edit>): ReadonlyArray<Edit> => {
-  const result: Array<Edit> = []
-  let added: Array<Edit> = []
-  for (const edit of edits) {
-    if (edit.op === "added") added.push(edit)
-    else {
-      if (edit.op === "same") {
-        for (const waiting of added) result.push(waiting)
-        added = []
-      }
-      result.push(edit)
-    }
-  }
-  return [...result, ...added]
 }

@@ -29,6 +29,28 @@ describe("a diff", () => {
     expect(diff(before, after).filter(({ op }) => op === "same").length).toBe(commonLength(before, after))
   })
 
+  it.prop(
+    "tells all that is gone between two common texts before what is new there",
+    [texts, texts],
+    ([before, after]) => {
+      expect(diff(before, after).map(({ op }) => op).join(" ")).not.toContain("added removed")
+    }
+  )
+
+  it("finds what two long texts have in common between many differences", () => {
+    const lines = (word: string) => Array.from({ length: 1_800 }, (_, n) => n % 2 === 0 ? `${n}` : `${word} ${n}`)
+    expect(diff(lines("old"), lines("new")).filter(({ op }) => op === "same").length).toBe(900)
+  })
+
+  it("looks for no more than 2,000 differences", () => {
+    const changed = (word: string, count: number) =>
+      Array.from({ length: 2 * count }, (_, n) => n % 2 === 0 ? `${word} ${n}` : `${n}`)
+    const common = (count: number) =>
+      diff(changed("old", count), changed("new", count)).filter(({ op }) => op === "same").length
+    expect(common(1_000)).toBe(1_000)
+    expect(common(1_001)).toBe(1)
+  })
+
   it("tells removals before additions", () => {
     expect(diff(["a", "old", "z"], ["a", "new", "z"]).map(({ op, text }) => `${op} ${text}`)).toEqual([
       "same a",

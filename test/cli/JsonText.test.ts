@@ -69,9 +69,32 @@ describe("parseJson", () => {
     ["[\"\\x\"]", "1:3 expected an escape such as \\n or \\u00e9, found \"\\\\x\""],
     ["[\"\t\"]", "1:3 expected a string on one line, found the control character \"\\t\""],
     ["{\"a\": [1e999]}", "1:8 expected a smaller number at $.a[0], found 1e999"],
-    ["[NaN]", "1:2 expected a value, found \"NaN]\""]
+    ["[NaN]", "1:2 expected a value, found \"NaN]\""],
+    ["[\r1,\r\n\nx]", "4:1 expected a value, found \"x]\""],
+    ["[1.]", "1:2 expected a value, found \"1.]\""],
+    ["[/* no */]", "1:2 expected a value, found \"/*\"; JSON has no comments"],
+    ["{\n# no\n}", "2:1 expected a key in double quotes, found \"#\"; JSON has no comments"],
+    ["[1, x]", "1:5 expected a value, found \"x]\""],
+    ["{\"a\": \u00a0}", "1:7 expected a value, found \"\u00a0\""],
+    ["[0, [], 1e999]", "1:9 expected a smaller number at $[2], found 1e999"]
   ])("says where %j is wrong", (text, message) => {
     expect(where(text)).toBe(message)
+  })
+
+  it("takes an escape whose digits are of either case", () => {
+    expect(parseJson("\"\\u00E9\\u00e9\"")).toEqual({ _tag: "value", value: "éé", problems: [] })
+  })
+
+  it("places what is wrong with a line of a file where it is in the file", () => {
+    expect(parseJson("[1,", 7)).toEqual({
+      _tag: "syntax",
+      line: 7,
+      column: 4,
+      text: "expected a value, found the end of the line"
+    })
+    expect(parseJson("{\"a\":1,\"a\":2}", 7)).toMatchObject({
+      problems: [{ text: "expected each key once, found \"a\" again at line 7, column 8" }]
+    })
   })
 
   it("reports whole numbers that would lose their last digits, and no others", () => {
@@ -103,6 +126,9 @@ describe("parseJson", () => {
 
   it("stops at a nesting that would exhaust the stack", () => {
     expect(where("[".repeat(1_000_000))).toContain("levels of nesting")
+    const nested = (depth: number) => "[".repeat(depth) + "0" + "]".repeat(depth)
+    expect(parseJson(nested(500))).toEqual({ _tag: "value", value: JSON.parse(nested(500)), problems: [] })
+    expect(where(nested(501))).toBe("1:502 expected at most 500 levels of nesting, found more")
   })
 
   it("reads a string of 20 MB", () => {

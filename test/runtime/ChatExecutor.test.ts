@@ -114,6 +114,13 @@ describe("ChatExecutor", () => {
       })
     }).pipe(Effect.scoped))
 
+  it.live("asks the same address where the base URL ends in slashes", () =>
+    Effect.gen(function*() {
+      const { baseUrl, calls } = yield* server(said("4"))
+      yield* chat(`${baseUrl}//`)
+      assert.strictEqual(calls[0]?.path, "/rollout/r/attempt/a/v1/chat/completions")
+    }).pipe(Effect.scoped))
+
   it.live("fills the user template from the example, and resources into everything that is sent", () =>
     Effect.gen(function*() {
       const body = yield* sent(
@@ -201,16 +208,18 @@ describe("ChatExecutor", () => {
         (yield* ended({ finish_reason: "stop", error: { code: 502, message: "provider lost" } })).detail,
         "the model's answer ended in an error: provider lost"
       )
-      const large = yield* flipped(({ response }) => {
+      const { baseUrl, calls } = yield* server(({ response }) => {
         const more = () => {
           while (response.write("x".repeat(65_536))) { /* until the pipe is full */ }
         }
         response.on("drain", more)
         more()
       })
+      const large = yield* Effect.flip(chat(baseUrl))
       assert.deepInclude(large, { reason: "output", permanent: false })
       assert.match(large.detail, /more than 16777216 bytes/)
-    }))
+      assert.lengthOf(calls, 1, "what is too long is not paid for again")
+    }).pipe(Effect.scoped))
 
   it.live("fails for good with the upstream's words, bounded and without keys, when the request is refused", () =>
     Effect.gen(function*() {
@@ -248,8 +257,11 @@ describe("ChatExecutor", () => {
       assert.lengthOf(calls, 3)
     }).pipe(Effect.scoped))
 
-  it.live("does not try again when the server says not to", () =>
+  it.live("tries again, or does not, where the server says which", () =>
     Effect.gen(function*() {
+      const again = { "x-should-retry": "true", "retry-after-ms": "1" }
+      const { baseUrl: patient } = yield* server(refused(402, "wait", again), said("4"))
+      assert.strictEqual((yield* chat(patient)).output, "4")
       const { baseUrl, calls } = yield* server(refused(500, "never", { "x-should-retry": "false" }))
       yield* Effect.flip(chat(baseUrl))
       assert.lengthOf(calls, 1)
@@ -283,6 +295,7 @@ describe("ChatExecutor", () => {
         [{ "retry-after-ms": "1500", "retry-after": "9" }, [1500, 1500]],
         [{ "retry-after": "7" }, [7000, 7000]],
         [{ "retry-after": "Tue, 01 Jan 2030 00:00:30 GMT" }, [30_000, 30_000]],
+        [{ "retry-after": "60" }, [60_000, 60_000]],
         [{ "retry-after": "3600" }, aboutHalfASecond],
         [{ "retry-after": "-1" }, aboutHalfASecond],
         [{ "retry-after": "soon" }, aboutHalfASecond],

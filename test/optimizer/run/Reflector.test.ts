@@ -233,6 +233,10 @@ describe("Reflector", () => {
         reflection: { failure: "the reflection model answered 400: too long" },
         requests: 2
       })
+      assert.deepStrictEqual(yield* reflected([refuses(422, "what mode?"), refuses(401, "no such key")]), {
+        reflection: { failure: "the reflection model answered 401: no such key" },
+        requests: 2
+      })
       assert.deepStrictEqual(yield* reflected([refuses(500, "broken")]), {
         reflection: { failure: "the reflection model answered 500: broken" },
         requests: 3

@@ -8,4 +8,14 @@ describe("An answer that is read on without its client", () => {
     assert.deepStrictEqual([15, 16].map((bytes) => readOn.isTooFar(bytes)), [false, true])
     readOn.end()
   })
+
+  it("is read no longer than it may, and tells nobody of that once it has ended", async () => {
+    const told: Array<string> = []
+    const readOn = (name: string) => new ReadOn({ ms: 1, bytesMax: 10 }, 0, 0, () => void told.push(name))
+    readOn("late")
+    readOn("ended").end()
+    // A timer of more time fires after those two.
+    await new Promise((resolve) => setTimeout(resolve, 2))
+    assert.deepStrictEqual(told, ["late"])
+  })
 })

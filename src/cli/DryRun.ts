@@ -122,12 +122,10 @@ const planText = (plan: Plan): string => {
               plan.rolloutsMax - search.gateRollouts
             }`
           ),
-          row(
+          ...rows(
             "",
             `chance to find a gain of ${
-              search.power.map(({ gain, power }) => `${Math.round(gain * 100)}: ${Math.round(power * 100)} %`).join(
-                ", "
-              )
+              search.power.map(({ gain, power }) => `${gain.toFixed(2)}: ${Math.round(power * 100)} %`).join(", ")
             }`
           )
         ])

@@ -342,7 +342,10 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       const config = join(folder, "config.json")
       const planOf = (optimizer: object) => {
         const resources = { system_prompt: "Answer.", planner: "Plan.", limits: { calls: 3 } }
-        writeFileSync(config, JSON.stringify(searchConfig("http://127.0.0.1:9", { resources, optimizer })))
+        writeFileSync(
+          config,
+          JSON.stringify(searchConfig("http://127.0.0.1:9", { resources, optimizer, validate: 100 }))
+        )
         return tau(folder, ["--model=openai/m", `--prompt-optimization-config=${config}`, "--dry-run"])
       }
       assert.include(
@@ -351,6 +354,8 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
       )
       const both = yield* planOf({ components: ["planner", "system_prompt"] })
       assert.include(both.stdout, "  texts         planner, system_prompt\n")
+      assert.match(both.stdout, /chance to find a gain of 0\.05: \d+ %, 0\.10: \d+ %/)
+      for (const line of both.stdout.split("\n")) assert.isAtMost(line.length, 80)
     }))
 })
 

@@ -2,10 +2,11 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { setImmediate } from "node:timers/promises"
 import type { RunId } from "../domain/Ids.js"
 import { type Conversation, conversationOf, isInstruction, jsonOfBody } from "../openai/Conversation.js"
 import { orStoreError } from "./reading.js"
-import { isOwnWork, isPaid, isUnpriced, type Usage, usageColumns } from "./spanUsage.js"
+import { isJudges, isOwnWork, isPaid, isUnpriced, type Usage, usageColumns } from "./spanUsage.js"
 import type { StoreError } from "./StoreError.js"
 import { Writer } from "./Writer.js"
 import { brokenBy, isUnjudged } from "./writer/broken.js"
@@ -40,8 +41,8 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
   /** How the rollouts ended; those that have not are left out. */
   readonly outcomes: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<SearchOutcome>, StoreError>
   /**
-   * What was said in the attempt that ended a rollout: of the agent's model calls, no side calls, the last under each system message,
-   * in the order in which they were made.
+   * What was said in the attempt that ended a rollout: of the agent's model calls, side calls only where there are no others, the
+   * last under each system message, in the order in which they were made.
    */
   readonly conversations: (rolloutId: string) => Effect.Effect<ReadonlyArray<Conversation>, StoreError>
   /** What the calls of an attributed id used. */
@@ -147,19 +148,34 @@ const callsMax = 24
 
 const conversations = (sql: SqlClient.SqlClient, rolloutId: string) =>
   Effect.gen(function*() {
-    const rows = yield* sql<{ readonly request: Uint8Array | null; readonly answer: Uint8Array | null }>`
-      SELECT (SELECT content FROM payloads WHERE sha256 = s.request_sha256) AS request,
-             (SELECT content FROM payloads WHERE sha256 = coalesce(s.answer_sha256, s.response_sha256)) AS answer
+    const calls = yield* sql<{ readonly spanId: string; readonly isOwn: 0 | 1 }>`
+      SELECT s.span_id, ${isOwnWork(sql)} AS is_own
       FROM rollouts r JOIN spans s ON s.attempt_id = ${sql.literal(lastAttempt)}
       WHERE r.id = ${rolloutId} AND s.kind = 'llm' AND s.state NOT IN ('open', 'unknown_after_crash')
-        AND ${isOwnWork(sql)}
-      ORDER BY s.sequence_id DESC LIMIT ${callsMax}`
+        AND NOT ${isJudges(sql)}
+      ORDER BY is_own DESC, s.sequence_id DESC LIMIT ${callsMax}`
     const bySystem = new Map<string, Conversation>()
-    for (const { answer, request } of rows) {
-      if (request === null) continue
-      const talk = conversationOf(jsonOfBody(request), answer === null ? undefined : jsonOfBody(answer))
+    for (const { isOwn, spanId } of calls) {
+      // An agent that makes titles makes no other calls.
+      if (isOwn !== calls[0]?.isOwn) break
+      const talk = yield* conversation(sql, spanId)
+      if (talk === null) continue
       const system = JSON.stringify(talk.input.filter(isInstruction))
       if (!bySystem.has(system)) bySystem.set(system, talk)
+      // Bodies may be megabytes each: what else this thread does goes on between them.
+      yield* Effect.promise(() => setImmediate())
     }
     return [...bySystem.values()].toReversed()
   })
+
+const conversation = (sql: SqlClient.SqlClient, spanId: string) =>
+  Effect.map(
+    sql<{ readonly request: Uint8Array | null; readonly answer: Uint8Array | null }>`
+      SELECT (SELECT content FROM payloads WHERE sha256 = s.request_sha256) AS request,
+             (SELECT content FROM payloads WHERE sha256 = coalesce(s.answer_sha256, s.response_sha256)) AS answer
+      FROM spans s WHERE s.span_id = ${spanId}`,
+    ([row]) =>
+      row === undefined || row.request === null
+        ? null
+        : conversationOf(jsonOfBody(row.request), row.answer === null ? undefined : jsonOfBody(row.answer))
+  )

@@ -11,7 +11,7 @@ export interface Usage extends ModelUsage {
 
 /** Sums over spans named `s`, to be grouped by `s.model` and `is_judge`. */
 export const usageColumns = (sql: SqlClient.SqlClient) =>
-  sql`s.model, coalesce(s.attributes ->> ${at(GenAi.callRole)} = 'judge', 0) AS is_judge,
+  sql`s.model, ${isJudges(sql)} AS is_judge,
       coalesce(sum(s.input_tokens), 0) AS input_tokens, coalesce(sum(s.output_tokens), 0) AS output_tokens,
       sum(s.attributes ->> ${at(GenAi.usageCost)}) AS cost,
       count(coalesce(s.input_tokens, s.output_tokens)) AS metered,
@@ -30,7 +30,10 @@ const isSilent = (sql: SqlClient.SqlClient) =>
 export const isPaid = (sql: SqlClient.SqlClient) =>
   sql`s.kind = 'llm' AND s.state <> 'open' AND s.attributes ->> ${at(GenAi.replayed)} IS NULL`
 
-/** Calls of the agent's own work: neither a judge's, under whose attempt they are, nor for a title and the like. */
+/** Calls of a judge, which are under the attempt that it judges. */
+export const isJudges = (sql: SqlClient.SqlClient) => sql`coalesce(s.attributes ->> ${at(GenAi.callRole)} = 'judge', 0)`
+
+/** Calls of the agent's own work, as far as a request tells: neither a judge's nor for a title and the like. */
 export const isOwnWork = (sql: SqlClient.SqlClient) => sql`s.attributes ->> ${at(GenAi.callRole)} = 'main'`
 
 /** Which calls the upstream itself priced: a sum over both kinds would hide those that it did not. */

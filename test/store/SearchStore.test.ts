@@ -108,6 +108,7 @@ describe("SearchStore", () => {
       yield* step(1, "val-b")
       assert.deepStrictEqual(yield* use, before)
     })))
+
   it.scoped("tells what an agent did from its own calls, not from those of its judge or for a title", () =>
     withStore(Effect.gen(function*() {
       const talks = yield* talksAfter(
@@ -116,6 +117,15 @@ describe("SearchStore", () => {
         [[said("system", "Generate a short title for this conversation."), said("user", "2 + 2")], "Sums"]
       )
       assert.deepStrictEqual(talks.map(words), [["Add up.", "2 + 2", "4"]])
+    })))
+
+  it.scoped("tells what an agent did whose very work looks like a side call", () =>
+    withStore(Effect.gen(function*() {
+      const talks = yield* talksAfter(
+        [[said("system", "Generate a short title for this conversation."), said("user", "2 + 2")], "Sums"],
+        [[said("system", judgeOpening), said("user", "<answer-1>Sums</answer-1>")], "{\"score\": 1}"]
+      )
+      assert.deepStrictEqual(talks.map(words), [["Generate a short title for this conversation.", "2 + 2", "Sums"]])
     })))
 
   it.scoped("tells what an agent of several prompts did under each of them", () =>

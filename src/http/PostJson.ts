@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Dispatcher } from "undici"
-import { decodeBody } from "../openai/Decode.js"
+import { decodeBody, isCoding } from "../openai/Decode.js"
 import { connectionTrouble } from "./ConnectionTrouble.js"
 import { Agent, request } from "./Undici.js"
 
@@ -84,8 +84,9 @@ const send = async (agent: Dispatcher, post: Post, signal: AbortSignal): Promise
       break
     }
   }
-  // Not asked for, and some servers send it all the same.
-  const decoded = decodeBody(Buffer.concat(chunks), [response.headers["content-encoding"] ?? []].flat().join(","))
+  // Not asked for, and some servers send it all the same. Others name there what packs nothing: `utf-8`.
+  const codings = [response.headers["content-encoding"] ?? []].flat().join(",").split(",").filter(isCoding)
+  const decoded = decodeBody(Buffer.concat(chunks), codings.join(","))
   if ("reason" in decoded) throw new Error(`none that can be unpacked: ${decoded.reason}`)
   const { bytes } = decoded
   return {

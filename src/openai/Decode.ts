@@ -69,6 +69,9 @@ const decoders: ReadonlyMap<string, (bytes: Uint8Array) => Uint8Array> = new Map
   ["zstd", (bytes: Uint8Array) => decodeZstd(bytes, decodedBytesMax)]
 ])
 
+/** Whether a word of a `content-encoding` names one that can be undone. */
+export const isCoding = (word: string): boolean => decoders.has(word.trim().toLowerCase())
+
 /** The encodings to try on a recorded body whose own is not known: only the right one gives JSON. */
 export const recordedCodings = ["identity", "gzip", "br", "deflate", "zstd"] as const
 

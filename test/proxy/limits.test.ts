@@ -308,7 +308,8 @@ describe("The proxy's limits", () => {
           yield* soonOver
           yield* soon("the upstream let go", () => closed)
         }),
-        limits({ callMs: 300 })
+        // Time enough for the end of the answer, also on a slow machine.
+        limits({ callMs: 2_000 })
       )
     }))
 
@@ -359,6 +360,7 @@ describe("The proxy's limits", () => {
         yield* soonOpen(2)
         yield* soonOpen(1)
       }),
-      limits({ clientIdleMs: 300 })
+      // Time enough for the connection to be seen.
+      limits({ clientIdleMs: 2_000 })
     ))
 })

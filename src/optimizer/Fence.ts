@@ -21,7 +21,9 @@ export const isFenced = (answer: string): boolean => betweenFences(answer) !== n
 
 /** Whether each block that an answer opens has its end: one that was cut may stop in the text, or in a block that the text has. */
 export const isClosed = (answer: string): boolean => {
-  const fences = [...answer.matchAll(fence)]
+  const all = [...answer.matchAll(fence)]
+  // Shorter ones are of the text.
+  const fences = all.filter(([marks]) => marks.length >= all[0]![0].length)
   const last = fences.at(-1)
   return last !== undefined && fences.length % 2 === 0 &&
     /^\s*?(?:\n|$)/.test(answer.slice(last.index + last[0].length))

@@ -161,13 +161,20 @@ describe("Reflector", () => {
           "Be br",
           "```\nBe br",
           "```\nAnswer so:\n```json\n{\"sum\": ",
-          "```\nAnswer so:\n```\n4\n```\nBe br"
+          "```\nAnswer so:\n```\n4\n```\nBe br",
+          "````\nAnswer so:\n```\n{\"sum\": "
         ]
       ) {
         assert.deepStrictEqual(yield* rewritten(cut, "length"), { failure })
         assert.deepStrictEqual(yield* rewritten(cut, "stop"), { text: cut })
       }
-      for (const text of ["```\nBe brief.\n```", "Here:\n```text\nBe brief.\n```\r\nThis is sho"]) {
+      for (
+        const text of [
+          "```\nBe brief.\n```",
+          "Here:\n```text\nBe brief.\n```\r\nThis is sho",
+          "````\nAnswer so:\n```\n4\n````\nThis is sho"
+        ]
+      ) {
         assert.deepStrictEqual(yield* rewritten(text, "length"), { text })
       }
     }))

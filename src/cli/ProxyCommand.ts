@@ -141,8 +141,9 @@ const announce = Effect.fnUntraced(function*(
     `  ${origin}/rollout/<id>/attempt/<id>/v1`
   ].join("\n"))
   const owner = statSync(storePath, { throwIfNoEntry: false })?.uid
+  const user = process.getuid?.()
   // Whoever may write to a shared folder may have put a store there, and keys into it.
-  if (owner !== undefined && owner !== process.getuid?.() && process.getuid !== undefined) {
+  if (owner !== undefined && user !== undefined && owner !== user) {
     yield* Console.error(
       `tau: warning: ${storePath} belongs to another user (uid ${owner}), who can read all that is recorded there`
     )

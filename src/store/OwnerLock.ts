@@ -2,8 +2,9 @@ import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { closeSync, constants, lstatSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { readFileSync, statSync } from "node:fs"
 import { StoreBusy, StoreError } from "./StoreError.js"
+import { writePrivateFile } from "./writer/PrivateFile.js"
 
 /**
  * Holds `<store>.run-lock` until the scope closes: at most one live run per store.
@@ -19,7 +20,7 @@ export const hold = (storePath: string, holder: string): Effect.Effect<void, Sto
       () => new StoreBusy({ path: storePath, holder: noteOf(storePath) })
     ),
     Effect.try({
-      try: () => writeNote(storePath, holder),
+      try: () => writePrivateFile(notePath(storePath), holder),
       catch: (error) => new StoreError({ operation: "taking the run lock", reason: "other", detail: String(error) })
     })
   )
@@ -51,19 +52,6 @@ export const lock = (file: string, operation: string): Effect.Effect<void, LockH
   )
 
 const notePath = (storePath: string): string => `${storePath}.run-lock.holder`
-
-/** Without waiting, should a pipe stand there; a link, which may lead to any file, gives way to a file. */
-const writeNote = (storePath: string, holder: string): void => {
-  const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants
-  const path = notePath(storePath)
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true) rmSync(path)
-  const file = openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOFOLLOW, 0o600)
-  try {
-    writeFileSync(file, holder)
-  } finally {
-    closeSync(file)
-  }
-}
 
 const noteOf = (storePath: string): string => {
   const path = notePath(storePath)

@@ -34,6 +34,15 @@ const run = (world: World, settings: Partial<RgepaSettings> = {}, options: Searc
 const isTrain = (id: string) => id.startsWith("train")
 const at = (id: string) => Number(id.split("-")[1])
 
+/** Nothing helps, and each reflection adds a line. It keeps what it was asked. */
+const hopeless = (prompts: Array<string>): World => ({
+  rollout: () => ({ score: 0, feedback: "miss" }),
+  reflect: (prompt, path) => {
+    prompts.push(prompt)
+    return { text: JSON.stringify({ edits: [{ op: "add", text: path }] }) }
+  }
+})
+
 describe("rgepa", () => {
   it("screens a child on the failures of its parent alone, then races it in blocks", () => {
     const passes = (id: string) => at(id) % 2 === 0
@@ -75,13 +84,7 @@ describe("rgepa", () => {
 
   it("forgets what was rejected where told to", () => {
     const prompts: Array<string> = []
-    run({
-      rollout: () => ({ score: 0, feedback: "miss" }),
-      reflect: (prompt, path) => {
-        prompts.push(prompt)
-        return { text: JSON.stringify({ edits: [{ op: "add", text: path }] }) }
-      }
-    }, { rejectedMemory: false, hypotheses: false })
+    run(hopeless(prompts), { rejectedMemory: false, hypotheses: false })
     assert.isAbove(prompts.length, 3)
     for (const prompt of prompts) {
       assert.notInclude(prompt, "<rejected>")
@@ -91,13 +94,7 @@ describe("rgepa", () => {
 
   it("tells the reflector also what mended nothing", () => {
     const prompts: Array<string> = []
-    run({
-      rollout: () => ({ score: 0, feedback: "miss" }),
-      reflect: (prompt, path) => {
-        prompts.push(prompt)
-        return { text: JSON.stringify({ edits: [{ op: "add", text: path }] }) }
-      }
-    })
+    run(hopeless(prompts))
     assert.include(prompts[1], "- add at the end: iter/1/reflect/0 (+0 of 6)")
   })
 

@@ -9,6 +9,20 @@ import { upstream } from "../support/upstream.js"
 import { clientFrame, handshake, rawClient, webSocketUpstream } from "../support/webSocket.js"
 import { answering, connected, echo, event, path, rawConnected, response, until } from "../support/webSocketClient.js"
 
+/** A client that asks, and ends its side before the answer, is one that left. */
+const endsItsSide = (server: Effect.Effect.Success<ReturnType<typeof webSocketUpstream>>) =>
+  withProxy(
+    server.url,
+    Effect.gen(function*() {
+      const client = yield* rawConnected("/v1/responses")
+      client.socket.write(clientFrame(event("response.create", { model: "m" })))
+      yield* until("the request", () => server.peers[0]!.messages.length === 1)
+      client.socket.end()
+      const spans = yield* finishedSpans(2)
+      assert.deepStrictEqual(spans.map(({ state }) => state), ["client_cancel", "client_cancel"])
+    })
+  )
+
 describe("Proxy, WebSocket connections that are refused or ended", () => {
   it.scopedLive("passes a refusal of the upstream as it is, and records it as the plain answer it is", () =>
     Effect.gen(function*() {
@@ -126,36 +140,13 @@ describe("Proxy, WebSocket connections that are refused or ended", () => {
     }))
 
   it.scopedLive("takes a client that ends its side, and says no goodbye, for one that left", () =>
-    Effect.gen(function*() {
-      const server = yield* webSocketUpstream(() => {})
-      yield* withProxy(
-        server.url,
-        Effect.gen(function*() {
-          const client = yield* rawConnected("/v1/responses")
-          client.socket.write(clientFrame(event("response.create", { model: "m" })))
-          yield* until("the request", () => server.peers[0]!.messages.length === 1)
-          client.socket.end()
-          const spans = yield* finishedSpans(2)
-          assert.deepStrictEqual(spans.map(({ state }) => state), ["client_cancel", "client_cancel"])
-        })
-      )
-    }))
+    Effect.flatMap(webSocketUpstream(() => {}), endsItsSide))
 
   it.scopedLive("lets an upstream go that keeps its side open though the client has ended its own", () =>
-    Effect.gen(function*() {
-      const server = yield* webSocketUpstream(() => {}, ({ socket }) => void socket.removeAllListeners("end"))
-      yield* withProxy(
-        server.url,
-        Effect.gen(function*() {
-          const client = yield* rawConnected("/v1/responses")
-          client.socket.write(clientFrame(event("response.create", { model: "m" })))
-          yield* until("the request", () => server.peers[0]!.messages.length === 1)
-          client.socket.end()
-          const spans = yield* finishedSpans(2)
-          assert.deepStrictEqual(spans.map(({ state }) => state), ["client_cancel", "client_cancel"])
-        })
-      )
-    }))
+    Effect.flatMap(
+      webSocketUpstream(() => {}, ({ socket }) => void socket.removeAllListeners("end")),
+      endsItsSide
+    ))
 
   it.scopedLive("tells how long a client had waited for more of an answer when it left, and that one got all it asked for", () =>
     Effect.gen(function*() {

@@ -52,6 +52,17 @@ export interface Searched {
   readonly carriedOut: { readonly rollouts: number; readonly reflections: number }
 }
 
+/** What a world answered, as an outcome. */
+const outcomeOf = (example: TaskExample, answered: Answered): Outcome => ({
+  example,
+  failed: false,
+  feedback: "",
+  output: null,
+  trace: null,
+  tokens: 0,
+  ...answered
+})
+
 /** Runs a search to its end. */
 export const search = (steps: Steps<Found>, world: World, options: SearchOptions = {}): Searched => {
   const { crashAt = Infinity, journal = emptyJournal(), order = (rollouts) => rollouts, stop = () => null } = options
@@ -63,15 +74,7 @@ export const search = (steps: Steps<Found>, world: World, options: SearchOptions
     for (const { example, key, sample, texts } of order(work.rollouts)) {
       if (journal.outcomes.has(key)) continue
       const answered = world.rollout(texts, example, sample)
-      journal.outcomes.set(key, {
-        example,
-        failed: false,
-        feedback: "",
-        output: null,
-        trace: null,
-        tokens: 0,
-        ...answered
-      })
+      journal.outcomes.set(key, outcomeOf(example, answered))
       carriedOut.rollouts += 1
     }
     const reflections = work.reflections.map((ask) => {
@@ -118,17 +121,11 @@ export const answered = <A>(steps: Steps<A>, rollout: (texts: Texts, example: Ta
   let turn = steps.next()
   while (turn.done !== true) {
     batches.push(turn.value.filter((ask) => ask._tag === "Evaluate"))
-    turn = steps.next(turn.value.map((ask) =>
-      ask._tag !== "Evaluate" ? null : ask.examples.map((example) => ({
-        example,
-        failed: false,
-        feedback: "",
-        output: null,
-        trace: null,
-        tokens: 0,
-        ...rollout(ask.texts, example)
-      }))
-    ))
+    turn = steps.next(
+      turn.value.map((ask) =>
+        ask._tag !== "Evaluate" ? null : ask.examples.map((example) => outcomeOf(example, rollout(ask.texts, example)))
+      )
+    )
   }
   return { value: turn.value, batches }
 }

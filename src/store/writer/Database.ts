@@ -1,9 +1,10 @@
 /** Opens the one writing connection of a process: pragmas, identity of the file, migrations, cached statements. */
 import Sqlite from "better-sqlite3"
 import { hash } from "node:crypto"
-import { chmodSync, closeSync, constants, existsSync, openSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import { migrations } from "./migrations.js"
+import { writePrivateFile } from "./PrivateFile.js"
 import { makePrivateFolder } from "./PrivateFolder.js"
 import { isPresent, openEntries } from "./processes.js"
 
@@ -77,7 +78,10 @@ export const open = (path: string, bytesMax: number | null = null): Db => {
     connection.close()
     throw isOfAnotherKind(path, error) ? new RefusedFile("foreign", otherKindWords(path)) : error
   }
-  if (!existsSync(marker)) leaveMarker(marker)
+  // A link that leads nowhere counts as none.
+  if (!existsSync(marker)) {
+    writePrivateFile(marker, "A tau store lives beside this file. It guards against a store emptied by accident.\n")
+  }
   const statements = new Map<string, Sqlite.Statement>()
   return {
     connection,
@@ -87,18 +91,6 @@ export const open = (path: string, bytesMax: number | null = null): Db => {
       if (statement === undefined) statements.set(sql, statement = connection.prepare(sql))
       return statement
     }
-  }
-}
-
-/** Through no link: one that leads nowhere gives way. */
-const leaveMarker = (marker: string) => {
-  const { O_CREAT, O_NOFOLLOW, O_WRONLY } = constants
-  rmSync(marker, { force: true })
-  const file = openSync(marker, O_WRONLY | O_CREAT | O_NOFOLLOW, 0o600)
-  try {
-    writeFileSync(file, "A tau store lives beside this file. It guards against a store emptied by accident.\n")
-  } finally {
-    closeSync(file)
   }
 }
 

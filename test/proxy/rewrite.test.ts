@@ -11,7 +11,7 @@ import type { Span } from "../../src/domain/Span.js"
 import { Proxy } from "../../src/proxy/Proxy.js"
 import { defaultLimits, type ProxyOptions } from "../../src/proxy/ProxyOptions.js"
 import { StoreProcess } from "../../src/store/Sqlite.js"
-import { attemptWith, type LiveAttempt, withRunProxy } from "../support/attempts.js"
+import { attemptWith, type InRun, type LiveAttempt, withRunProxy } from "../support/attempts.js"
 import { finishedSpans, payloadText, requestText } from "../support/proxy.js"
 import { upstream, withBody } from "../support/upstream.js"
 
@@ -63,167 +63,146 @@ const marks = ({ attributes }: Span) =>
 const withRules = <A, E, R>(url: string, test: Effect.Effect<A, E, R>, options: Partial<ProxyOptions> = {}) =>
   withRunProxy(url, test, { rewrite: rules, replay: "after-crash", ...options })
 
+/** A test of what is sent for a run's attempts. */
+const rewrites = <E>(
+  name: string,
+  test: (asked: ReadonlyArray<Asked>) => Effect.Effect<void, E, InRun>,
+  options?: Partial<ProxyOptions>
+) => it.scopedLive(name, () => Effect.flatMap(model, ({ asked, url }) => withRules(url, test(asked), options)))
+
 describe("rewrite", () => {
-  it.scopedLive("sends each attempt's own texts, byte for byte the agent's request otherwise, and keeps both", () =>
-    Effect.gen(function*() {
-      const { asked, url } = yield* model
-      yield* withRules(
-        url,
-        Effect.gen(function*() {
-          const one = yield* attemptWith({ system_prompt: "Add “carefully”.\n", find_description: "Finds rooms." })
-          const two = yield* attemptWith({ system_prompt: "Sum up.", find_description: "Finds." })
-          yield* ask(one.url, agentBody, { "content-type": "application/json", "content-md5": "of other bytes" })
-          yield* ask(two.url, agentBody)
-          const wanted = [bodyWith("Add “carefully”.\n", "Finds rooms."), bodyWith("Sum up.", "Finds.")]
-          assert.deepStrictEqual(asked.map(({ body }) => body.toString("utf8")), wanted)
-          assert.strictEqual(asked[0]!.headers["content-length"], String(Buffer.byteLength(wanted[0]!)))
-          assert.notProperty(asked[0]!.headers, "content-md5")
-          const span = yield* spanOf(one)
-          assert.deepInclude(marks(span), {
-            "tau.rewrite.component": ["system_prompt", "find_description"],
-            "tau.rewrite.matched": [0, 1]
-          })
-          assert.strictEqual(yield* requestText(span), wanted[0])
-          assert.strictEqual(yield* payloadText(span.attributes["tau.rewrite.original_sha256"] as string), agentBody)
-          assert.strictEqual(span.requestBytes, Buffer.byteLength(wanted[0]!))
+  rewrites(
+    "sends each attempt's own texts, byte for byte the agent's request otherwise, and keeps both",
+    (asked) =>
+      Effect.gen(function*() {
+        const one = yield* attemptWith({ system_prompt: "Add “carefully”.\n", find_description: "Finds rooms." })
+        const two = yield* attemptWith({ system_prompt: "Sum up.", find_description: "Finds." })
+        yield* ask(one.url, agentBody, { "content-type": "application/json", "content-md5": "of other bytes" })
+        yield* ask(two.url, agentBody)
+        const wanted = [bodyWith("Add “carefully”.\n", "Finds rooms."), bodyWith("Sum up.", "Finds.")]
+        assert.deepStrictEqual(asked.map(({ body }) => body.toString("utf8")), wanted)
+        assert.strictEqual(asked[0]!.headers["content-length"], String(Buffer.byteLength(wanted[0]!)))
+        assert.notProperty(asked[0]!.headers, "content-md5")
+        const span = yield* spanOf(one)
+        assert.deepInclude(marks(span), {
+          "tau.rewrite.component": ["system_prompt", "find_description"],
+          "tau.rewrite.matched": [0, 1]
         })
-      )
-    }))
+        assert.strictEqual(yield* requestText(span), wanted[0])
+        assert.strictEqual(yield* payloadText(span.attributes["tau.rewrite.original_sha256"] as string), agentBody)
+        assert.strictEqual(span.requestBytes, Buffer.byteLength(wanted[0]!))
+      })
+  )
 
-  it.scopedLive("changes nothing where the texts are the wanted ones already, and says that they were found", () =>
-    Effect.gen(function*() {
-      const { asked, url } = yield* model
-      yield* withRules(
-        url,
-        Effect.gen(function*() {
-          const attempt = yield* attemptWith({ system_prompt: "You add.", find_description: "Finds." })
-          const escaped = agentBody.replace("You add.", "\\u0059ou add.")
-          yield* ask(attempt.url, escaped, { "content-md5": "of these bytes" })
-          assert.strictEqual(asked[0]!.body.toString("utf8"), escaped)
-          assert.strictEqual(asked[0]!.headers["content-md5"], "of these bytes")
-          assert.deepStrictEqual(marks(yield* spanOf(attempt)), {
-            "tau.rewrite.component": ["system_prompt", "find_description"],
-            "tau.rewrite.matched": [0, 1]
-          })
+  rewrites(
+    "changes nothing where the texts are the wanted ones already, and says that they were found",
+    (asked) =>
+      Effect.gen(function*() {
+        const attempt = yield* attemptWith({ system_prompt: "You add.", find_description: "Finds." })
+        const escaped = agentBody.replace("You add.", "\\u0059ou add.")
+        yield* ask(attempt.url, escaped, { "content-md5": "of these bytes" })
+        assert.strictEqual(asked[0]!.body.toString("utf8"), escaped)
+        assert.strictEqual(asked[0]!.headers["content-md5"], "of these bytes")
+        assert.deepStrictEqual(marks(yield* spanOf(attempt)), {
+          "tau.rewrite.component": ["system_prompt", "find_description"],
+          "tau.rewrite.matched": [0, 1]
         })
-      )
+      })
+  )
+
+  rewrites("rewrites a body that comes in pieces of unknown size", (asked) =>
+    Effect.gen(function*() {
+      const attempt = yield* attemptWith({ system_prompt: "Sum up.", find_description: "Finds all." })
+      const bytes = Buffer.from(agentBody)
+      yield* ask(attempt.url, Readable.from(Array.from(bytes, (_, at) => bytes.subarray(at, at + 1))))
+      assert.strictEqual(asked[0]!.body.toString("utf8"), bodyWith("Sum up.", "Finds all."))
     }))
 
-  it.scopedLive("rewrites a body that comes in pieces of unknown size", () =>
-    Effect.gen(function*() {
-      const { asked, url } = yield* model
-      yield* withRules(
-        url,
-        Effect.gen(function*() {
-          const attempt = yield* attemptWith({ system_prompt: "Sum up.", find_description: "Finds all." })
-          const bytes = Buffer.from(agentBody)
-          yield* ask(attempt.url, Readable.from(Array.from(bytes, (_, at) => bytes.subarray(at, at + 1))))
-          assert.strictEqual(asked[0]!.body.toString("utf8"), bodyWith("Sum up.", "Finds all."))
-        })
-      )
-    }))
+  rewrites(
+    "holds a long body until it is whole, however little memory there is for recording",
+    (asked) =>
+      Effect.gen(function*() {
+        const attempt = yield* attemptWith({ system_prompt: "Sum up.", find_description: "Finds all." })
+        const long = Buffer.from(`${agentBody.slice(0, -1)},"x":"${"e".repeat(1_500_000)}"}`)
+        yield* ask(attempt.url, Readable.from([long]))
+        assert.include(asked[0]!.body.toString(), "Sum up.")
+      }),
+    { limits: { ...defaultLimits, recordingBytesMax: 1_000_000 } }
+  )
 
-  it.scopedLive("holds a long body until it is whole, however little memory there is for recording", () =>
-    Effect.gen(function*() {
-      const { asked, url } = yield* model
-      yield* withRules(
-        url,
-        Effect.gen(function*() {
-          const attempt = yield* attemptWith({ system_prompt: "Sum up.", find_description: "Finds all." })
-          const long = Buffer.from(`${agentBody.slice(0, -1)},"x":"${"e".repeat(1_500_000)}"}`)
-          yield* ask(attempt.url, Readable.from([long]))
-          assert.include(asked[0]!.body.toString(), "Sum up.")
-        }),
-        { limits: { ...defaultLimits, recordingBytesMax: 1_000_000 } }
-      )
-    }))
+  rewrites(
+    "leaves alone and counts what it cannot read: compressed, too long, not JSON",
+    (asked) =>
+      Effect.gen(function*() {
+        const attempt = yield* attemptWith({ system_prompt: "Sum up.", find_description: "Finds all." })
+        const compressed = gzipSync(agentBody)
+        const long = Buffer.from(`${agentBody.slice(0, -1)},"x":"${randomBytes(800_000).toString("hex")}"}`)
+        yield* ask(attempt.url, compressed, { "content-encoding": "gzip" })
+        yield* ask(attempt.url, long)
+        yield* ask(attempt.url, Readable.from([long]))
+        yield* ask(attempt.url, "You add.")
+        const sent = [compressed, long, long, Buffer.from("You add.")]
+        for (const [index, body] of sent.entries()) assert.isTrue(asked[index]!.body.equals(body), `${index}`)
+        for (const span of yield* finishedSpans(4, attempt.claim.attemptId)) {
+          assert.deepStrictEqual(marks(span), { "tau.rewrite.matched": [], "tau.rewrite.missed": [0, 1] })
+        }
+        const { origin } = yield* Proxy
+        const metrics = yield* Effect.promise(async () => (await request(`${origin}/metrics`)).body.text())
+        assert.include(metrics, "tau_rewrites_total{rule=\"0\",component=\"system_prompt\",outcome=\"missed\"} 4\n")
+        assert.include(
+          metrics,
+          "tau_rewrites_total{rule=\"1\",component=\"find_description\",outcome=\"matched\"} 0\n"
+        )
+      }),
+    { limits: { ...defaultLimits, recordedBytesMax: 1_500_000 } }
+  )
 
-  it.scopedLive("leaves alone and counts what it cannot read: compressed, too long, not JSON", () =>
-    Effect.gen(function*() {
-      const { asked, url } = yield* model
-      const limits = { ...defaultLimits, recordedBytesMax: 1_500_000 }
-      yield* withRules(
-        url,
-        Effect.gen(function*() {
-          const attempt = yield* attemptWith({ system_prompt: "Sum up.", find_description: "Finds all." })
-          const compressed = gzipSync(agentBody)
-          const long = Buffer.from(`${agentBody.slice(0, -1)},"x":"${randomBytes(800_000).toString("hex")}"}`)
-          yield* ask(attempt.url, compressed, { "content-encoding": "gzip" })
-          yield* ask(attempt.url, long)
-          yield* ask(attempt.url, Readable.from([long]))
-          yield* ask(attempt.url, "You add.")
-          const sent = [compressed, long, long, Buffer.from("You add.")]
-          for (const [index, body] of sent.entries()) assert.isTrue(asked[index]!.body.equals(body), `${index}`)
-          for (const span of yield* finishedSpans(4, attempt.claim.attemptId)) {
-            assert.deepStrictEqual(marks(span), { "tau.rewrite.matched": [], "tau.rewrite.missed": [0, 1] })
-          }
-          const { origin } = yield* Proxy
-          const metrics = yield* Effect.promise(async () => (await request(`${origin}/metrics`)).body.text())
-          assert.include(metrics, "tau_rewrites_total{rule=\"0\",component=\"system_prompt\",outcome=\"missed\"} 4\n")
-          assert.include(
-            metrics,
-            "tau_rewrites_total{rule=\"1\",component=\"find_description\",outcome=\"matched\"} 0\n"
-          )
-        }),
-        { limits }
-      )
-    }))
+  rewrites(
+    "touches no call of nobody's, of an attempt of no run, and none that holds no such texts",
+    (asked) =>
+      Effect.gen(function*() {
+        const { origin } = yield* Proxy
+        const attempt = yield* attemptWith({ system_prompt: "Sum up.", find_description: "Finds all." })
+        yield* ask(`${origin}/v1`, agentBody)
+        yield* ask(`${origin}/rollout/r9/attempt/r9:attempt-1/v1`, agentBody)
+        yield* ask(attempt.url, agentBody, {}, "/embeddings")
+        assert.deepStrictEqual(asked.map(({ body }) => body.toString("utf8")), [agentBody, agentBody, agentBody])
+        assert.deepStrictEqual(marks(yield* spanOf(attempt)), {})
+      })
+  )
 
-  it.scopedLive("touches no call of nobody's, of an attempt of no run, and none that holds no such texts", () =>
-    Effect.gen(function*() {
-      const { asked, url } = yield* model
-      yield* withRules(
-        url,
-        Effect.gen(function*() {
-          const { origin } = yield* Proxy
-          const attempt = yield* attemptWith({ system_prompt: "Sum up.", find_description: "Finds all." })
-          yield* ask(`${origin}/v1`, agentBody)
-          yield* ask(`${origin}/rollout/r9/attempt/r9:attempt-1/v1`, agentBody)
-          yield* ask(attempt.url, agentBody, {}, "/embeddings")
-          assert.deepStrictEqual(asked.map(({ body }) => body.toString("utf8")), [agentBody, agentBody, agentBody])
-          assert.deepStrictEqual(marks(yield* spanOf(attempt)), {})
-        })
-      )
-    }))
+  rewrites(
+    "compares with earlier attempts what was sent, so that a resumed attempt is answered from them",
+    (asked) =>
+      Effect.gen(function*() {
+        const resources = { system_prompt: "Sum up.", find_description: "Finds all." }
+        const first = yield* attemptWith(resources)
+        const before = yield* ask(first.url, agentBody)
+        const second = yield* attemptWith(resources)
+        const after = yield* ask(second.url, agentBody)
+        assert.deepStrictEqual(after, before)
+        assert.lengthOf(asked, 1)
+        const span = yield* spanOf(second)
+        assert.strictEqual(span.attributes["tau.replayed"], true)
+        assert.strictEqual(span.requestSha256, (yield* spanOf(first)).requestSha256)
+        assert.strictEqual(yield* payloadText(span.attributes["tau.rewrite.original_sha256"] as string), agentBody)
+      })
+  )
 
-  it.scopedLive("compares with earlier attempts what was sent, so that a resumed attempt is answered from them", () =>
-    Effect.gen(function*() {
-      const { asked, url } = yield* model
-      yield* withRules(
-        url,
-        Effect.gen(function*() {
-          const resources = { system_prompt: "Sum up.", find_description: "Finds all." }
-          const first = yield* attemptWith(resources)
-          const before = yield* ask(first.url, agentBody)
-          const second = yield* attemptWith(resources)
-          const after = yield* ask(second.url, agentBody)
-          assert.deepStrictEqual(after, before)
-          assert.lengthOf(asked, 1)
-          const span = yield* spanOf(second)
-          assert.strictEqual(span.attributes["tau.replayed"], true)
-          assert.strictEqual(span.requestSha256, (yield* spanOf(first)).requestSha256)
-          assert.strictEqual(yield* payloadText(span.attributes["tau.rewrite.original_sha256"] as string), agentBody)
-        })
-      )
-    }))
-
-  it.scopedLive("answers 503 rather than send on an agent's own words in a candidate's name", () =>
-    Effect.gen(function*() {
-      const { asked, url } = yield* model
-      yield* withRules(
-        url,
-        Effect.gen(function*() {
-          const attempt = yield* attemptWith({ system_prompt: "Sum up.", find_description: "Finds all." })
-          const store = new Sqlite((yield* StoreProcess).path)
-          store.exec("ALTER TABLE resources RENAME TO elsewhere")
-          store.close()
-          const refused = yield* ask(attempt.url, agentBody)
-          assert.strictEqual(refused.status, 503)
-          assert.include(refused.text, "training_proxy_store_unavailable")
-          assert.lengthOf(asked, 0)
-        })
-      )
-    }))
+  rewrites(
+    "answers 503 rather than send on an agent's own words in a candidate's name",
+    (asked) =>
+      Effect.gen(function*() {
+        const attempt = yield* attemptWith({ system_prompt: "Sum up.", find_description: "Finds all." })
+        const store = new Sqlite((yield* StoreProcess).path)
+        store.exec("ALTER TABLE resources RENAME TO elsewhere")
+        store.close()
+        const refused = yield* ask(attempt.url, agentBody)
+        assert.strictEqual(refused.status, 503)
+        assert.include(refused.text, "training_proxy_store_unavailable")
+        assert.lengthOf(asked, 0)
+      })
+  )
 
   it.scopedLive("speaks once of a rule that finds nothing: after twenty calls, or when it stops", () =>
     Effect.gen(function*() {
@@ -248,29 +227,26 @@ describe("rewrite", () => {
       assert.include(said[0]!, "none of 20 calls")
     }))
 
-  it.scopedLive("answers a WebSocket of an attempt's 426, so that the client calls over HTTP", () =>
-    Effect.gen(function*() {
-      const { asked, url } = yield* model
-      yield* withRules(
-        url,
-        Effect.gen(function*() {
-          const attempt = yield* attemptWith({ system_prompt: "Sum up.", find_description: "Finds all." })
-          const status = yield* Effect.async<number | undefined>((resume) => {
-            const key = randomBytes(16).toString("base64")
-            const headers = {
-              connection: "Upgrade",
-              upgrade: "websocket",
-              "sec-websocket-version": "13",
-              "sec-websocket-key": key
-            }
-            httpRequest(`${attempt.url}/responses`, { headers }, (response) => {
-              response.resume()
-              resume(Effect.succeed(response.statusCode))
-            }).end()
-          })
-          assert.strictEqual(status, 426)
-          assert.lengthOf(asked, 0)
+  rewrites(
+    "answers a WebSocket of an attempt's 426, so that the client calls over HTTP",
+    (asked) =>
+      Effect.gen(function*() {
+        const attempt = yield* attemptWith({ system_prompt: "Sum up.", find_description: "Finds all." })
+        const status = yield* Effect.async<number | undefined>((resume) => {
+          const key = randomBytes(16).toString("base64")
+          const headers = {
+            connection: "Upgrade",
+            upgrade: "websocket",
+            "sec-websocket-version": "13",
+            "sec-websocket-key": key
+          }
+          httpRequest(`${attempt.url}/responses`, { headers }, (response) => {
+            response.resume()
+            resume(Effect.succeed(response.statusCode))
+          }).end()
         })
-      )
-    }))
+        assert.strictEqual(status, 426)
+        assert.lengthOf(asked, 0)
+      })
+  )
 })

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { join } from "node:path"
 import { toBaseUrl } from "../../src/domain/Attribution.js"
 import { WorkerId } from "../../src/domain/Ids.js"
@@ -23,6 +24,9 @@ export const withRunProxy = <A, E, R>(
     const proxy = proxyAt(join(folder, "store.sqlite"), upstreamUrl, options)
     return Effect.provide(test, Layer.provideMerge(stores, proxy))
   })
+
+/** What such a test may ask for. */
+export type InRun = Layer.Layer.Success<typeof stores> | Layer.Layer.Success<ReturnType<typeof proxyAt>> | Scope.Scope
 
 /** The one rollout of a run, begun here or earlier in this store. */
 const theRun = (resources: Resources) =>

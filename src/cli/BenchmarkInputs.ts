@@ -12,6 +12,7 @@ import { readSuite, type Suite } from "../evidence/Suite.js"
 import { canonicalJson } from "../store/canonicalJson.js"
 import { ResourceStore } from "../store/ResourceStore.js"
 import { existing, readArtifact } from "./ArtifactFiles.js"
+import { type BenchmarkAgent, benchmarkAgent } from "./BenchmarkAgent.js"
 import { checkRunId, UsageError } from "./CliError.js"
 import type { RunInput } from "./commands/benchmark.js"
 
@@ -22,6 +23,7 @@ export interface BenchmarkInputs {
   /** What judges each dimension of a rubric. */
   readonly dimensions: Dimensions
   readonly safety: SafetyRewardConfig
+  readonly agent: BenchmarkAgent
   readonly frozen: FrozenInputs
   /** Of the artifacts. */
   readonly runId: string
@@ -39,10 +41,11 @@ export const benchmarkInputs = Effect.fnUntraced(function*(input: RunInput) {
     SafetyRewardConfig,
     Schema.decodeSync(SafetyRewardConfig)({})
   )
-  const frozen = frozenOf(input, fixture, suite, { dimensions, safety })
+  const agent = yield* benchmarkAgent(input)
+  const frozen = frozenOf(input, fixture, suite, { dimensions, safety }, agent)
   const runId = input.runId ?? `m24-${slug(suite.suiteId)}-${frozen.sha256.slice(0, 8)}`
   yield* checkRunId(runId, runIdPattern)
-  return { suite, dimensions, safety, frozen, runId } satisfies BenchmarkInputs
+  return { suite, dimensions, safety, agent, frozen, runId } satisfies BenchmarkInputs
 })
 
 /** A version of the store, or what a file holds: a JSON object of resources, or the system prompt as text. */
@@ -109,9 +112,14 @@ const frozenOf = (
   input: RunInput,
   fixture: string,
   suite: Suite,
-  judged: Readonly<Record<string, unknown>>
+  judged: Readonly<Record<string, unknown>>,
+  agent: BenchmarkAgent
 ): FrozenInputs => {
-  const settings = { temperature: input.temperature, judged_sha256: sha256(canonicalJson(judged)) }
+  const settings = {
+    temperature: input.temperature,
+    judged_sha256: sha256(canonicalJson(judged)),
+    ...(input.configPath !== null && { agent_sha256: sha256(canonicalJson(agent.keys)) })
+  }
   const fixtureSha256 = sha256(fixture)
   const episodes = input.episodes ?? suite.cases.length
   const { modelRef, seed } = input

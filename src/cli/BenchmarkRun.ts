@@ -20,7 +20,6 @@ import { episodesOf, type Suite } from "../evidence/Suite.js"
 import { Proxy } from "../proxy/Proxy.js"
 import { ActorTree } from "../runtime/ActorTree.js"
 import { Announcer } from "../runtime/Announcer.js"
-import * as ChatExecutor from "../runtime/ChatExecutor.js"
 import { ControlSocket } from "../runtime/ControlSocket.js"
 import { Leases } from "../runtime/Leases.js"
 import * as Run from "../runtime/Run.js"
@@ -32,13 +31,14 @@ import { canonicalJson } from "../store/canonicalJson.js"
 import { RolloutStore } from "../store/RolloutStore.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { writeArtifact } from "./ArtifactFiles.js"
+import { checkAgent } from "./BenchmarkAgent.js"
 import { type BenchmarkInputs, benchmarkInputs, resourcesOf } from "./BenchmarkInputs.js"
 import { CommandFailed } from "./CliError.js"
 import type { RunInput } from "./commands/benchmark.js"
 import { configHash } from "./ConfigHash.js"
 import { ExitCode } from "./ExitCode.js"
 import { drainMsDefault } from "./flags.js"
-import { storeTags } from "./OptimizeCommand.js"
+import { executorLayer, storeTags } from "./OptimizeCommand.js"
 import { localPrincipal } from "./Principal.js"
 import { proxyActors } from "./ProxyActors.js"
 import { commandIn } from "./RestartCommand.js"
@@ -51,7 +51,9 @@ export const runBenchmark = Effect.fnUntraced(
     const runtime = yield* runtimeOf(input, inputs)
     return yield* Effect.gen(function*() {
       const values = yield* resourcesOf(input.resources)
-      const summary = yield* runSuite(input, inputs, values)
+      const config = suiteConfig(input, inputs, values)
+      yield* checkAgent(input, inputs.suite, config)
+      const summary = yield* runSuite(input, inputs, config)
       yield* refuseWithoutResult(summary)
       const cases = yield* outcomesOf(summary.runId, inputs.suite)
       const checkpointId = `resources-v${summary.resourcesVersion}-${sha256(canonicalJson(values)).slice(0, 8)}`
@@ -72,42 +74,34 @@ const refuseWithoutResult = ({ failures: [first], runState, stoppedReason, total
 }
 
 const freePort = { host: "127.0.0.1", port: 0 }
-const attemptTimeoutSecs = 120
 /** A suite takes as long as it takes; an attempt has a limit of its own. */
-const defaults = Schema.decodeSync(RunConfig)({
-  completion_timeout_secs: 86_400,
-  attempt_timeout_secs: attemptTimeoutSecs
-})
+const defaults = Schema.decodeSync(RunConfig)({ completion_timeout_secs: 86_400 })
 
 const sha256 = (text: string) => hash("sha256", text, "hex")
 
-const executorOf = ({ temperature }: RunInput) => ({
-  kind: "chat" as const,
-  seed_field: "seed",
-  ...(temperature !== null && { parameters: { temperature } })
-})
-
 /** All that the run works with, but for its resources, which the store may hold. */
-const runtimeOf = Effect.fnUntraced(function*(input: RunInput, { dimensions, safety }: BenchmarkInputs) {
+const runtimeOf = Effect.fnUntraced(function*(input: RunInput, { agent, dimensions, safety }: BenchmarkInputs) {
   const environment = process.env
-  const upstream = yield* upstreamOf({ ...input, flag: input.upstreamUrl ?? undefined }, environment)
+  const { executor, rewrite, attempt_timeout_secs: attemptSecs } = agent.keys
+  const places = { flag: input.upstreamUrl ?? undefined, config: agent.upstreamUrl }
+  const upstream = yield* upstreamOf({ ...input, ...places }, environment)
   const announcing = yield* Layer.build(Announcer.layer(process.stderr, environment))
   const proxy = runProxy({
     say: Context.get(announcing, Announcer).say,
     bind: freePort,
     upstream,
-    timeoutMs: attemptTimeoutSecs * 1_000,
+    timeoutMs: Math.max(30_000, attemptSecs * 1_000),
     storePath: input.storePath
   })
   return Layer.mergeAll(Leases.layer({ heartbeatIntervalMs: 1_000 }), StatusReporter.layer).pipe(
-    Layer.provideMerge(ChatExecutor.layer(executorOf(input))),
+    Layer.provideMerge(executorLayer(executor, agent.folder)),
     Layer.provideMerge(SafetyScoring.layer(safety)),
     Layer.provideMerge(
       RubricScoring.layer({ dimensions, rubricField: "scoring_rubric", baseDir: dirname(input.suitePath) })
     ),
     Layer.provideMerge(agentEndpoint(upstream.model, proxy.clientKey, [upstream.key])),
     Layer.provideMerge(proxyActors),
-    Layer.provideMerge(Proxy.layer({ ...proxy, replay: "after-crash" })),
+    Layer.provideMerge(Proxy.layer({ ...proxy, replay: "after-crash", ...(rewrite !== undefined && { rewrite }) })),
     Layer.provideMerge(ActorTree.layer("run", input.storePath)),
     Layer.provideMerge(ControlSocket.layer(input.storePath)),
     Layer.provideMerge(Layer.merge(storeTags, RolloutStore.layer)),
@@ -118,24 +112,29 @@ const runtimeOf = Effect.fnUntraced(function*(input: RunInput, { dimensions, saf
   )
 })
 
-const runSuite = (input: RunInput, { frozen, suite }: BenchmarkInputs, resources: ResourceValues) => {
-  const config: RunConfig = {
-    ...defaults,
-    validate: episodesOf(suite, frozen.episodes, input.seed).map(({ case: one, repetition, seed }) => ({
-      case_id: one.caseId,
-      repetition,
-      seed,
-      prompt: one.prompt,
-      expected_outcome: one.expectedOutcome,
-      scoring_rubric: one.rubric
-    })),
-    resources,
-    worker_count: input.workers,
-    executor: executorOf(input)
-  }
-  return Run.run({
+const suiteConfig = (
+  input: RunInput,
+  { agent, frozen, suite }: BenchmarkInputs,
+  resources: ResourceValues
+): RunConfig => ({
+  ...defaults,
+  ...agent.keys,
+  validate: episodesOf(suite, frozen.episodes, input.seed).map(({ case: one, repetition, seed }) => ({
+    case_id: one.caseId,
+    repetition,
+    seed,
+    prompt: one.prompt,
+    expected_outcome: one.expectedOutcome,
+    scoring_rubric: one.rubric
+  })),
+  resources,
+  worker_count: input.workers
+})
+
+const runSuite = (input: RunInput, { agent, frozen }: BenchmarkInputs, config: RunConfig) =>
+  Run.run({
     config,
-    configHash: sha256(`${configHash(config, input.modelRef, "")} ${frozen.sha256}`),
+    configHash: sha256(`${configHash(config, input.modelRef, agent.folder)} ${frozen.sha256}`),
     configPath: input.suitePath,
     modelRef: input.modelRef,
     simulated: input.model.provider === "sim",
@@ -146,7 +145,6 @@ const runSuite = (input: RunInput, { frozen, suite }: BenchmarkInputs, resources
     drainMs: drainMsDefault,
     report: () => Effect.void
   })
-}
 
 /** Writes the report, and tells the person where it is. */
 const report = Effect.fnUntraced(function*(

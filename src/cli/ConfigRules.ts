@@ -179,7 +179,8 @@ const compileError = (pattern: string, flags: string): string | undefined => {
   }
 }
 
-const executorProblems = (config: RunConfig): ReadonlyArray<Problem> => {
+/** Whether the executor can be given each example and the resources. */
+export const executorProblems = (config: RunConfig): ReadonlyArray<Problem> => {
   const { executor, resources = {} } = config
   if (executor.kind === "http") return httpProblems(executor, "$.executor")
   if (executor.kind === "command") {

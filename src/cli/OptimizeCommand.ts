@@ -2,7 +2,7 @@ import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { RunConfig } from "../domain/RunConfig.js"
+import type { ExecutorConfig, RunConfig } from "../domain/RunConfig.js"
 import { searchJson } from "../optimizer/report/searchJson.js"
 import type { SearchReport } from "../optimizer/report/SearchReport.js"
 import { searchText } from "../optimizer/report/searchText.js"
@@ -86,7 +86,7 @@ const optimize = Effect.fnUntraced(function*(
     StatusReporter.layer
   )
     .pipe(
-      Layer.provideMerge(executor(config, folder)),
+      Layer.provideMerge(executorLayer(config.executor, folder)),
       Layer.provideMerge(scoring(config, folder, { models: judges, proxy, ofRun: mode.modelRef })),
       Layer.provideMerge(agentEndpoint(upstream.model, proxy.clientKey, upstreamKeys)),
       Layer.provideMerge(proxyActors),
@@ -183,7 +183,8 @@ const scoring = (
   return safety === undefined ? plain : Layer.provide(SafetyScoring.layer(safety), plain)
 }
 
-const executor = ({ executor: chosen }: RunConfig, folder: string) => {
+/** What carries out the attempts; `folder` is the config's. */
+export const executorLayer = (chosen: ExecutorConfig, folder: string) => {
   switch (chosen.kind) {
     case "chat":
       return ChatExecutor.layer(chosen)

@@ -19,7 +19,7 @@ interface Program {
 /** `folder` is the config's own. */
 export const checkPrograms = (
   file: string,
-  { executor, scoring }: RunConfig,
+  { executor, scoring }: Pick<RunConfig, "executor" | "scoring">,
   folder: string
 ): Effect.Effect<void, ConfigError> => {
   const programs: ReadonlyArray<Program> = [

@@ -19,6 +19,8 @@ export interface RunInput extends Common {
   readonly modelRef: string
   /** A version in the store, or a file. */
   readonly resources: string
+  /** A config whose agent is asked; null for one chat call. */
+  readonly configPath: string | null
   /** Null asks every case once. */
   readonly episodes: number | null
   readonly seed: number
@@ -127,6 +129,7 @@ const read = ({ flags, operands: [word, ...files] }: CommandArguments): Benchmar
         model: readModel(model),
         modelRef: model.text,
         resources: resources.text,
+        configPath: optional(flags, "config", readPath),
         episodes: optional(flags, "episodes", readInteger),
         seed: readInteger(flags.get("seed")),
         kind,
@@ -201,6 +204,8 @@ export const benchmark = defineCommand({
   examples: [
     `tau benchmark run --suite suite.json --model openai/gpt-4o-mini \\
   --resources 1 --report-kind baseline`,
+    `tau benchmark run --suite suite.json --model openai/gpt-4o-mini \\
+  --config agent.json --resources 2 --report-kind trained`,
     "tau benchmark significance --min-reward-delta 0.02",
     "tau benchmark proof --run-id m24-demo",
     "tau benchmark purge --dry-run"

@@ -41,6 +41,15 @@ export const flagTable: ReadonlyArray<ActionFlag> = [
     actions: ["run"]
   },
   {
+    name: "config",
+    value: path,
+    placeholder: "FILE",
+    description:
+      "run: a config whose agent is asked: its executor, rewrite, max_attempts, attempt_timeout_secs and upstream_url count, " +
+      "its examples and scorers do not. By default one chat call is the agent",
+    actions: ["run"]
+  },
+  {
     name: "episodes",
     value: whole(1, 1_000_000),
     placeholder: "N",
@@ -96,7 +105,7 @@ export const flagTable: ReadonlyArray<ActionFlag> = [
     name: "temperature",
     value: number(0, 5),
     placeholder: "T",
-    description: "run: sent to the model; not sent by default",
+    description: "run: sent to the model; not sent by default. With --config the executor's parameters say it",
     actions: ["run"]
   },
   {
@@ -111,7 +120,8 @@ export const flagTable: ReadonlyArray<ActionFlag> = [
     name: "upstream-url",
     value: { kind: "url" },
     placeholder: "URL",
-    description: "run: where the model is; by default OPENAI_BASE_URL, else the provider of --model",
+    description:
+      "run: where the model is; by default the config's upstream_url, OPENAI_BASE_URL, or the provider of --model",
     actions: ["run"]
   },
   {

@@ -1,0 +1,153 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { tau } from "../support/command.js"
+import { rowsOf, scratchFolder } from "../support/store.js"
+
+/** An agent with a prompt of its own in its code. */
+const agent = `
+let example = ""
+for await (const chunk of process.stdin) example += chunk
+const response = await fetch(process.env.OPENAI_BASE_URL + "/chat/completions", {
+  method: "POST",
+  headers: { authorization: "Bearer " + process.env.OPENAI_API_KEY },
+  body: JSON.stringify({
+    model: process.env.TAU_MODEL,
+    messages: [
+      { role: "system", content: "You are a concise assistant." },
+      { role: "user", content: JSON.parse(example).prompt }
+    ]
+  })
+})
+console.log((await response.json()).choices[0].message.content)
+`
+
+const suite = {
+  suite_id: "sums-v1",
+  family: "arithmetic",
+  description: "Sums of two small numbers.",
+  cases: [1, 2, 3].map((n) => ({
+    case_id: `sum-${n}`,
+    seed: n,
+    prompt: `What is ${n} + 2?`,
+    expected_outcome: String(n + 2),
+    scoring_rubric: { exact_match: 1 }
+  }))
+}
+
+const config = {
+  optimize: [{ prompt: "What is 1 + 1?" }],
+  resources: { system_prompt: "You are a concise assistant." },
+  executor: { kind: "command", command: ["node", "agent.mjs"] },
+  rewrite: [{ component: "system_prompt", where: { kind: "system", equal: "You are a concise assistant." } }]
+}
+
+const agentFolder = (configs: Readonly<Record<string, unknown>> = {}) =>
+  Effect.tap(scratchFolder, (folder) =>
+    Effect.sync(() => {
+      const files = { "suite.json": suite, "agent.json": config, "tone.json": { tone: "kind" }, ...configs }
+      for (const [name, value] of Object.entries(files)) writeFileSync(join(folder, name), JSON.stringify(value))
+      writeFileSync(join(folder, "agent.mjs"), agent)
+      writeFileSync(join(folder, "own.txt"), "You are a concise assistant.\n")
+      writeFileSync(join(folder, "number.txt"), "Answer with the number only.\n")
+    }))
+
+const ask = (folder: string, kind: "baseline" | "trained", resources: string, ...more: ReadonlyArray<string>) =>
+  tau(folder, [
+    "benchmark",
+    "run",
+    "--suite=suite.json",
+    "--model=sim/arithmetic",
+    `--resources=${resources}`,
+    `--report-kind=${kind}`,
+    ...more
+  ])
+
+describe("tau benchmark run --config", () => {
+  it.scoped(
+    "asks the suite of a whole agent, with the texts of the checkpoint in place of its own",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* agentFolder()
+        for (const [kind, resources] of [["baseline", "own.txt"], ["trained", "number.txt"]] as const) {
+          const { code, stderr } = yield* ask(folder, kind, resources, "--config=agent.json")
+          assert.strictEqual(code, 0, stderr)
+        }
+        const [baseline, trained] = (["baseline", "trained"] as const).map((kind) => {
+          const text = readFileSync(join(folder, `tasks/reports/m24-benchmark-${kind}.json`), "utf8")
+          return JSON.parse(text) as { readonly metrics: object; readonly inputs: object }
+        })
+        assert.deepStrictEqual(baseline!.metrics, { episodes: 3, mean_reward: 0, mean_safety_penalty: 0 })
+        assert.deepStrictEqual(trained!.metrics, { episodes: 3, mean_reward: 1, mean_safety_penalty: 0 })
+        assert.deepStrictEqual(baseline!.inputs, trained!.inputs)
+        assert.strictEqual((yield* tau(folder, ["benchmark", "significance"])).code, 0)
+
+        const attempts = rowsOf<{ readonly n: number }>(
+          join(folder, ".tau/training/store.sqlite"),
+          "SELECT count(DISTINCT attempt_id) AS n FROM spans WHERE attributes ->> '$.\"tau.rewrite.matched\"' = '[0]'"
+        )
+        assert.deepStrictEqual(attempts, [{ n: 6 }])
+
+        // One chat call is another agent, and so is one that is tried again less often.
+        writeFileSync(join(folder, "agent.json"), JSON.stringify({ ...config, max_attempts: 1 }))
+        for (const more of [[], ["--config=agent.json"]]) {
+          yield* ask(folder, "trained", "number.txt", ...more)
+          const refused = yield* tau(folder, ["benchmark", "significance"])
+          assert.strictEqual(refused.code, 1)
+          assert.include(refused.stderr, "inputs differ: inputs.settings")
+        }
+      }),
+    120_000
+  )
+
+  it.scoped("asks one chat call as its config has it, each episode under its own seed", () =>
+    Effect.gen(function*() {
+      const executor = { kind: "chat", user: "{{prompt}} Please.", parameters: { temperature: 0.5 } }
+      const folder = yield* agentFolder({ "chat.json": { ...config, rewrite: [], executor } })
+      const { code, stderr } = yield* ask(folder, "baseline", "own.txt", "--config=chat.json", "--episodes=6")
+      assert.strictEqual(code, 0, stderr)
+      const bodies = rowsOf<{ readonly body: string }>(
+        join(folder, ".tau/training/store.sqlite"),
+        "SELECT CAST(p.content AS TEXT) AS body FROM spans s JOIN payloads p ON p.sha256 = s.request_sha256"
+      ).map(({ body }) =>
+        JSON.parse(body) as {
+          readonly seed: number
+          readonly temperature: number
+          readonly messages: ReadonlyArray<{ readonly content: string }>
+        }
+      )
+      assert.strictEqual(new Set(bodies.map(({ seed }) => seed)).size, 6)
+      for (const { messages, temperature } of bodies) {
+        assert.strictEqual(temperature, 0.5)
+        assert.match(messages[1]!.content, /^What is \d \+ 2\? Please\.$/)
+      }
+    }))
+
+  it.scoped("refuses, before any call, an agent that could not be asked the suite", () =>
+    Effect.gen(function*() {
+      const folder = yield* agentFolder({
+        "asks.json": { ...config, optimize: [{ q: "?" }], rewrite: [], executor: { kind: "chat", user: "{{q}}" } },
+        "absent.json": { ...config, executor: { kind: "command", command: ["./absent.mjs"] } }
+      })
+      for (
+        const [flags, message] of [
+          [
+            ["tone.json", "--config=agent.json"],
+            "--resources: tone.json has no text \"system_prompt\", which the rewrite of agent.json puts in place"
+          ],
+          [["own.txt", "--config=asks.json"], "case sum-1: expected the field \"q\" that $.executor.user names"],
+          [["own.txt", "--config=absent.json"], "$.executor.command[0]: expected a program, found nothing at "],
+          [["own.txt", "--config=none.json"], "none.json"],
+          [["own.txt", "--config=agent.json", "--temperature=1"], "--temperature is for one chat call: with --config"]
+        ] as const
+      ) {
+        const [resources, ...more] = flags
+        const { code, stderr } = yield* ask(folder, "baseline", resources, ...more)
+        assert.strictEqual(code, 2, stderr)
+        assert.include(stderr, message)
+      }
+      const store = join(folder, ".tau/training/store.sqlite")
+      assert.deepStrictEqual(rowsOf(store, "SELECT id FROM runs"), [])
+    }))
+})

@@ -2,12 +2,11 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { RunConfig } from "../domain/RunConfig.js"
-import { shown } from "../domain/shown.js"
 import type { Suite } from "../evidence/Suite.js"
 import { UsageError } from "./CliError.js"
 import type { RunInput } from "./commands/benchmark.js"
 import { loadConfig } from "./ConfigFile.js"
-import { executorProblems } from "./ConfigRules.js"
+import { executorProblems, replacementProblems } from "./ConfigRules.js"
 import { checkPrograms } from "./Programs.js"
 
 /** One chat call, or the agent of a config. */
@@ -50,18 +49,13 @@ const keysOf = ({ attempt_timeout_secs, executor, max_attempts, rewrite }: RunCo
 /** Fails when the agent could not be given a case of the suite, or the resources; `config` is that of the suite's run. */
 export const checkAgent = ({ configPath, resources: written }: RunInput, { cases }: Suite, config: RunConfig) => {
   const { resources = {}, rewrite = [], validate } = config
-  const unfit = rewrite.find(({ component }) => typeof resources[component] !== "string")
-  if (unfit !== undefined) {
-    return new UsageError({
-      detail: `--resources: ${written} has no text ${
-        shown(unfit.component)
-      }, which the rewrite of ${configPath} puts in place`
-    })
-  }
-  const [problem] = executorProblems({ ...config, validate: validate.slice(0, cases.length) })
+  const [problem] = [
+    ...replacementProblems(rewrite, resources, `--resources ${written}`),
+    ...executorProblems({ ...config, validate: validate.slice(0, cases.length) })
+  ]
   if (problem === undefined) return Effect.void
-  const where = problem.path
-    .replace(/^\$\.validate\[(\d+)\]/, (_, n: string) => `case ${cases[Number(n)]!.caseId}`)
-    .replace(/^\$\.resources/, `--resources: ${written}`)
+  const where = problem.path.replace(/^\$\.validate\[(\d+)\]/, (_, n: string) => `case ${cases[Number(n)]!.caseId}`)
+    .replace(/^\$\.resources/, `--resources ${written}`)
+    .replace(/^\$\.rewrite/, `${configPath}: $&`)
   return new UsageError({ detail: `${where}: ${problem.text}` })
 }

@@ -3,7 +3,7 @@ import * as Either from "effect/Either"
 import { pathOf } from "../domain/JsonText.js"
 import { nameProblems } from "../domain/ResourceNames.js"
 import type { ResourceValues } from "../domain/Resources.js"
-import { type RewriteWhere, waysToFind } from "../domain/Rewrite.js"
+import { type RewriteRule, type RewriteWhere, waysToFind } from "../domain/Rewrite.js"
 import type { Example } from "../domain/Rollout.js"
 import type { RunConfig, ScorerConfig } from "../domain/RunConfig.js"
 import { shown } from "../domain/shown.js"
@@ -247,22 +247,29 @@ const keysOf = (example: Example): string => {
     : `only ${keys.slice(0, 8).map(shown).join(", ")}${keys.length > 8 ? ", …" : ""}`
 }
 
-/** Whether each rule can find one text, and there is something to put there. */
-const rewriteProblems = ({ resources: own, rewrite = [] }: RunConfig): ReadonlyArray<Problem> =>
-  rewrite.flatMap(({ component, where }, index): ReadonlyArray<Problem> => {
-    const resources = own ?? {}
-    const given = own === undefined ? "\"resources\", which a config with rules must have" : "\"resources\""
-    const path = pathOf("$.rewrite", index)
+/** Whether each rule can find one text, and there is something to put there; of what the store may hold, that is not known here. */
+const rewriteProblems = ({ resources, rewrite = [] }: RunConfig): ReadonlyArray<Problem> => [
+  ...(resources === undefined ? [] : replacementProblems(rewrite, resources, "\"resources\"")),
+  ...rewrite.flatMap(({ where }, index): ReadonlyArray<Problem> =>
+    where.kind === "tool_description" ? [] : findProblems(where, pathOf(pathOf("$.rewrite", index), "where"))
+  )
+]
+
+/** Whether there is a text to put in place for each rule; `where` names the resources. */
+export const replacementProblems = (
+  rewrite: ReadonlyArray<RewriteRule>,
+  resources: ResourceValues,
+  where: string
+): ReadonlyArray<Problem> =>
+  rewrite.flatMap(({ component }, index): ReadonlyArray<Problem> => {
     const value = Object.hasOwn(resources, component) ? resources[component] : undefined
-    const meant = nearest(component, Object.keys(resources))
+    if (typeof value === "string") return []
+    const meant = value === undefined ? nearest(component, Object.keys(resources)) : undefined
     const hint = meant === undefined ? "" : `; did you mean ${shown(meant)}?`
-    return [
-      ...(typeof value === "string" ? [] : [{
-        path: pathOf(path, "component"),
-        text: `expected the name of a text in ${given}, found ${shown(component)}${value === undefined ? hint : ""}`
-      }]),
-      ...(where.kind === "tool_description" ? [] : findProblems(where, pathOf(path, "where")))
-    ]
+    return [{
+      path: pathOf(pathOf("$.rewrite", index), "component"),
+      text: `expected the name of a text in ${where}, found ${shown(component)}${hint}`
+    }]
   })
 
 const findProblems = (

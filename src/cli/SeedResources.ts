@@ -1,4 +1,4 @@
-/** What a search begins with: the config's resources, or the latest version in the store, which is only read. */
+/** What a run begins with: the config's resources, or the latest version in the store, which is only read. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -9,18 +9,25 @@ import * as ReadOnlyStore from "../store/ReadOnlyStore.js"
 import { ResourceReader } from "../store/ResourceReader.js"
 import type { ConfigError } from "./CliError.js"
 import { problemsIn } from "./ConfigFile.js"
+import { replacementProblems } from "./ConfigRules.js"
 import type { OptimizeMode } from "./Mode.js"
 import { componentProblems } from "./SearchRules.js"
 
-/** Fails, before anything is written, when there is no text that the config's search could search over. */
+/** Fails, before anything is written, when there is no text that the config's search could search over, or its rules put in place. */
 export const seedResources = (mode: OptimizeMode, config: RunConfig): Effect.Effect<ResourceValues, ConfigError> =>
   Effect.gen(function*() {
     if (config.resources !== undefined) return config.resources
-    if (config.optimizer.algorithm === "evaluate") return {}
+    const { optimizer, rewrite = [] } = config
+    const searches = optimizer.algorithm !== "evaluate"
+    if (!searches && rewrite.length === 0) return {}
     const known = yield* latestIn(mode.storePath)
     // A store that cannot be read yet is the run's to bring up to date, or to report.
     if (Option.isNone(known)) return {}
-    const problems = componentProblems(config.optimizer, known.value, `the latest resources in ${mode.storePath}`)
+    const where = `the latest resources in ${mode.storePath}`
+    const problems = [
+      ...(searches ? componentProblems(optimizer, known.value, where) : []),
+      ...replacementProblems(rewrite, known.value, where)
+    ]
     return problems.length === 0 ? known.value : yield* problemsIn(mode.configPath, problems)
   })
 

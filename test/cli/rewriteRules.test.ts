@@ -46,10 +46,8 @@ describe("problems of rewrite", () => {
     ])
   })
 
-  it("say that the texts are to be in the config where it has none", () => {
-    expect(problemsWith({ resources: undefined, rewrite: [system({ equal: "a" })] })).toEqual([
-      "$.rewrite[0].component: expected the name of a text in \"resources\", which a config with rules must have, found \"system_prompt\""
-    ])
+  it("leave the texts to the store where the config has none", () => {
+    expect(problemsWith({ resources: undefined, rewrite: [system({ equal: "a" })] })).toEqual([])
   })
 
   it("tell a pattern that does not compile, matches nothing, or takes for ever", () => {

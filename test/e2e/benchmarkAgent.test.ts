@@ -134,7 +134,7 @@ describe("tau benchmark run --config", () => {
         const [flags, message] of [
           [
             ["tone.json", "--config=agent.json"],
-            "--resources: tone.json has no text \"system_prompt\", which the rewrite of agent.json puts in place"
+            "agent.json: $.rewrite[0].component: expected the name of a text in --resources tone.json, found \"system_prompt\""
           ],
           [["own.txt", "--config=asks.json"], "case sum-1: expected the field \"q\" that $.executor.user names"],
           [["own.txt", "--config=absent.json"], "$.executor.command[0]: expected a program, found nothing at "],

@@ -25,6 +25,12 @@ const config = (resources: Readonly<Record<string, string>>) => ({
   executor: { kind: "command", command: ["python3", agent] }
 })
 
+const toneless = (resources: object | undefined) => ({
+  ...config({}),
+  resources,
+  rewrite: config({}).rewrite.filter(({ component }) => component !== "tone")
+})
+
 const runArgs = (name: string, url: string) => [
   "--model=openai/gpt-4o-mini",
   `--prompt-optimization-config=${name}`,
@@ -96,5 +102,29 @@ describe("an agent that knows nothing of tau", { timeout: 180_000 }, () => {
         assert.match(shown.stdout, /rewrite +no text found for rewrite\[2\]\n/)
         assert.include(shown.stdout, `tau span ${calls[0]!.id} --raw request|response|answer|original\n`)
       }
+    }))
+
+  it.scopedLive("is sent on with the latest texts in the store where the config has none, once there are such", () =>
+    Effect.gen(function*() {
+      const { asked, url } = yield* roomsModel
+      const folder = yield* scratchFolder
+      const seed = { system_prompt: "Book rooms.", find_rooms_description: "Rooms." }
+      writeFileSync(join(folder, "seed.json"), JSON.stringify(toneless(seed)))
+      writeFileSync(join(folder, "latest.json"), JSON.stringify(toneless(undefined)))
+      const run = (name: string) => tau(folder, runArgs(name, url), { OPENAI_API_KEY: "k" })
+      const refused = yield* run("latest.json")
+      assert.strictEqual(refused.code, 2)
+      assert.include(
+        refused.stderr,
+        "$.rewrite[0].component: expected the name of a text in the latest resources in .tau/training/store.sqlite, "
+          + "found \"system_prompt\""
+      )
+      assert.lengthOf(asked, 0)
+      assert.strictEqual((yield* run("seed.json")).code, 0)
+      const sent = asked.splice(0)
+      const { code, stderr } = yield* run("latest.json")
+      assert.strictEqual(code, 0, stderr)
+      assert.deepStrictEqual(asked.toSorted(), sent.toSorted())
+      assert.include(asked[0]!, "Book rooms.")
     }))
 })

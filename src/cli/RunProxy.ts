@@ -51,4 +51,4 @@ export const agentEndpoint = (model: string, apiKey: string, upstreamKeys: Reado
     }))
   )
 
-const passing: ReadonlySet<Status> = new Set<Status>(["storage_full", "store_locked", "store_busy"])
+const passing: ReadonlySet<Status> = new Set<Status>(["storage_full", "store_locked", "store_busy", "recording_full"])

@@ -232,12 +232,9 @@ export class Gateway {
   private trouble(): Grounds | null {
     if (this.options.recordPolicy !== "required") return null
     const trouble = this.recorder.failure()
-    if (trouble !== null) {
-      const status = statusOf(trouble, false)
-      return ["store", `the store cannot record this call (${status}): it was not forwarded`]
-    }
-    if (this.budget.room > 0) return null
-    return ["recording", "calls under way hold all the memory there is for recording"]
+    if (trouble === null) return null
+    if (trouble.reason === "memory") return ["recording", trouble.message]
+    return ["store", `the store cannot record this call (${statusOf(trouble, false)}): it was not forwarded`]
   }
 
   private forward(

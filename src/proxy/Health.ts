@@ -32,6 +32,7 @@ const troubles = {
   corrupt: "store_corrupt",
   gone: "store_gone",
   busy: "store_busy",
+  memory: "recording_full",
   io: "store_io_error",
   foreign: "store_unavailable",
   other: "store_unavailable"

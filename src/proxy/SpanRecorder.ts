@@ -13,9 +13,9 @@ export interface RecorderCounters {
   lost: number
 }
 
-/** Why calls cannot be recorded now. `busy`: more is waiting to be written than may. */
+/** Why calls cannot be recorded now. `busy`: as much is waiting to be written as may. `memory`: there is none for another record. */
 export interface StoreTrouble {
-  readonly reason: Failure["reason"] | "busy"
+  readonly reason: Failure["reason"] | "busy" | "memory"
   readonly message: string
 }
 
@@ -69,8 +69,12 @@ export class SpanRecorder {
     if (failure?.reason === "full") this.full = failure
     const trouble = this.full ?? failure
     if (trouble === null && inFlightMs < commitMaxMs) {
-      if (waiting < this.options.limits.spansWaitingMax) return null
-      return { reason: "busy", message: `${waiting} changes are waiting to be written, the limit` }
+      if (waiting >= this.options.limits.spansWaitingMax) {
+        return { reason: "busy", message: `${waiting} changes are waiting to be written, the limit` }
+      }
+      // Of a call that need not be recorded, the span is, though nothing of its bodies.
+      if (!this.isRequired || this.budget.room > 0) return null
+      return { reason: "memory", message: "calls under way hold all the memory there is for recording" }
     }
     const now = performance.now()
     if (trouble !== null && inFlightMs === 0 && now - this.probedAt > probeMs) {

@@ -141,6 +141,8 @@ describe("The proxy's limits", () => {
           const refused = yield* get()
           assert.strictEqual(refused.statusCode, 503)
           assert.include(refused.text, "training_proxy_recording_full")
+          assert.strictEqual(health().status, "recording_full")
+          assert.strictEqual((yield* metrics).get("tau_store_failure"), 1)
           answers[0]!.end()
           assert.strictEqual((yield* first).text, "x".repeat(3_000) + "y".repeat(3_000))
           const span = yield* oneSpan
@@ -149,6 +151,8 @@ describe("The proxy's limits", () => {
           yield* soon("the end of the call", () => health().callsUnderWay === 0)
           const counts = yield* metrics
           assert.strictEqual(counts.get("tau_recorded_bytes"), 0)
+          assert.strictEqual(counts.get("tau_store_failure"), 0)
+          assert.strictEqual(health().status, "ready")
           assert.strictEqual(counts.get("tau_recordings_cut_total"), 1)
           const second = yield* Effect.fork(get())
           yield* soon("the second call upstream", () => answers.length === 2)

@@ -418,7 +418,8 @@ it("has a word for each trouble of the store, whichever it is", () => {
     corrupt: "store_corrupt",
     gone: "store_gone",
     io: "store_io_error",
-    busy: "store_busy"
+    busy: "store_busy",
+    memory: "recording_full"
   } as const
   for (const [reason, word] of Object.entries(words) as Array<[keyof typeof words, string]>) {
     assert.strictEqual(statusOf({ reason, message: "" }, false), word)

@@ -35,19 +35,23 @@ export class SocketCalls {
   }
 
   /**
-   * An event of the server: whether it belongs to a call, and the call that it ends. Such a call is no longer under way
-   * here, and it is for the caller to close it.
+   * An event of the server: whether it belongs to a call, whether that one has begun with it, and the call that it ends. Such a
+   * call is no longer under way here, and it is for the caller to close it.
    */
-  take(message: Message): { readonly isOfCall: boolean; readonly ended: SocketCall | null } {
+  take(
+    message: Message
+  ): { readonly isOfCall: boolean; readonly hasBegun: boolean; readonly ended: SocketCall | null } {
     // One call without a lane of its own needs no search: most events are then not even parsed.
     const event = new SocketEvent(message.bytes, message.type)
+    const { size } = this.calls
     const call = event.type?.startsWith("response.") === true || event.type === "error" ? this.find(event) : undefined
-    if (call === undefined) return { isOfCall: false, ended: null }
+    if (call === undefined) return { isOfCall: false, hasBegun: false, ended: null }
+    const hasBegun = this.calls.size > size
     const isLast = event.isTerminal || event.type === "error"
     call.add(message, isLast)
     if (event.type === "response.created") call.responseId ??= event.responseId
     if (isLast) this.calls.delete(call)
-    return { isOfCall: true, ended: isLast ? call : null }
+    return { isOfCall: true, hasBegun, ended: isLast ? call : null }
   }
 
   /** The connection is over, and with it the calls that it carried. */

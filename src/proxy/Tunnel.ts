@@ -191,20 +191,25 @@ export class Tunnel implements UnderWay {
     const messages = this.fromUpstream.read(chunk)
     if (this.fromUpstream.closeCode !== null) this.leaver ??= "upstream"
     const ended: Array<SocketCall> = []
+    let trouble: ReturnType<TunnelSettings["trouble"]> = null
     let holdFrom = this.commitsAwaited > 0 ? 0 : chunk.length
     for (const message of messages) {
-      const { ended: call, isOfCall } = this.calls.isRead ? this.calls.take(message) : ofNoCall
+      const { ended: call, hasBegun, isOfCall } = this.calls.isRead ? this.calls.take(message) : ofNoCall
+      // Who only talks, and is answered at each pause, asks for nothing that could be refused.
+      if (hasBegun) trouble ??= this.settings.trouble()
       if (!isOfCall) keep(this.received, message)
       if (call === null) continue
       ended.push(call)
       holdFrom = Math.min(holdFrom, message.start)
     }
     if (holdFrom > 0) this.send(chunk.subarray(0, holdFrom))
-    if (holdFrom === chunk.length) return
-    this.held.push(chunk.subarray(holdFrom))
-    this.upstream.pause()
-    this.commitsAwaited += ended.length
-    for (const call of ended) call.close("done", null, this.isPaused, (committed) => this.committed(committed))
+    if (holdFrom < chunk.length) {
+      this.held.push(chunk.subarray(holdFrom))
+      this.upstream.pause()
+      this.commitsAwaited += ended.length
+      for (const call of ended) call.close("done", null, this.isPaused, (committed) => this.committed(committed))
+    }
+    if (trouble !== null) this.fail(...trouble)
   }
 
   private send(bytes: Uint8Array) {
@@ -309,7 +314,7 @@ export class Tunnel implements UnderWay {
   }
 }
 
-const ofNoCall = { isOfCall: false, ended: null }
+const ofNoCall = { isOfCall: false, hasBegun: false, ended: null }
 
 const keep = (recording: Recording, { bytes, isText, length }: Message) =>
   isText ? recording.add(lineOf(bytes), length + 1) : recording.add(bytes, length)

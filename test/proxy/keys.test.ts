@@ -109,6 +109,33 @@ describe("keys of clients", () => {
       }).pipe(Effect.provide(ClientKeyStore.layer.pipe(Layer.provideMerge(proxyAt(path, server.url, { keys })))))
     }))
 
+  it.scopedLive("that are revoked end an open WebSocket also where its server begins the calls by itself", () =>
+    Effect.gen(function*() {
+      const server = yield* webSocketUpstream(() => {})
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const keys = { required: true, upstreamKey: null }
+      yield* Effect.gen(function*() {
+        const { id, key } = yield* create()
+        const headers = { authorization: `Bearer ${key}` }
+        yield* until(426, headers)
+        const { closed, messages } = yield* connected("/v1/realtime?model=m", headers)
+        const created = (response: string) =>
+          server.peers[0]!.send(event("response.created", { response: { id: response } }))
+        created("r1")
+        server.peers[0]!.send(event("response.done", { response: { id: "r1", status: "completed" } }))
+        yield* eventually("the answer", Effect.sync(() => messages.length === 2 || undefined))
+        assert.isUndefined(closed())
+        yield* Effect.flatMap(ClientKeyStore, ({ revoke }) => revoke(id))
+        yield* until(401, headers)
+        created("r2")
+        yield* eventually("the end", Effect.sync(closed))
+        assert.strictEqual(closed(), 1008)
+        const calls = "SELECT state FROM spans WHERE kind = 'llm' AND state <> 'open' ORDER BY start_time_us"
+        yield* eventually("the spans of both", Effect.sync(() => rowsOf(path, calls).length === 2 || undefined))
+        assert.deepStrictEqual(rowsOf(path, calls), [{ state: "done" }, { state: "refused" }])
+      }).pipe(Effect.provide(ClientKeyStore.layer.pipe(Layer.provideMerge(proxyAt(path, server.url, { keys })))))
+    }))
+
   it.scopedLive("are asked for, in any of the three headers, and never reach the upstream", () =>
     withKeys({ required: true, upstreamKey: "sk-upstream" }, (seen) =>
       Effect.gen(function*() {

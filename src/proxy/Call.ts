@@ -331,8 +331,8 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     if (this.outgoing.writableFinished || this.readOn !== null) return
     if (this.phase !== "open") {
       this.abort()
-      // Else the commit ends it.
-      if (this.phase !== "committing") this.end()
+      // Else its commit ends it: what it holds is the store's until then.
+      if (this.phase === "committed") this.end()
     } else if (this.settings.drain !== null && this.incoming.complete) {
       const silentMs = this.record.silentMs(this.body.isHeldUp) ?? performance.now() - this.startedAt
       this.readOn = new ReadOn(this.settings.drain, this.record.answerBytes, silentMs, () => this.cancel())

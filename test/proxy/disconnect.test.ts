@@ -280,6 +280,29 @@ describe("A client that leaves", () => {
       }
     }))
 
+  it.scopedLive("leaves what the call holds in memory to it until the store has it", () =>
+    Effect.gen(function*() {
+      const { closed, url } = yield* told
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const recorded = Effect.map(metrics, (counts) => counts.get("tau_recorded_bytes"))
+      yield* Effect.gen(function*() {
+        const call = yield* streamed
+        const held = yield* recorded
+        assert.isAbove(held!, first.length)
+        const other = new Database(path)
+        other.exec("BEGIN IMMEDIATE")
+        call.leave()
+        yield* soon("the upstream let go", () => closed.length === 1)
+        yield* departure
+        assert.strictEqual(yield* recorded, held)
+        other.exec("COMMIT")
+        other.close()
+        yield* calm
+        assert.strictEqual(yield* recorded, 0)
+        assert.strictEqual((yield* oneSpan).state, "client_cancel")
+      }).pipe(Effect.provide(proxyAt(path, url)))
+    }))
+
   for (const onDisconnect of ["cancel", "drain"] as const) {
     it.scopedLive(`has a whole answer once the terminal event has come, committed or not (${onDisconnect})`, () =>
       Effect.gen(function*() {

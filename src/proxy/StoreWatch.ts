@@ -62,31 +62,43 @@ export class StoreWatch {
     }
     this.lostBefore = lost
     const { logFailure } = this.recorder
-    this.incident("log", logFailure !== null, `the attribution log cannot be written: ${logFailure}`)
+    this.incident(
+      "log",
+      logFailure !== null,
+      `the attribution log cannot be written: ${logFailure}`,
+      () => "the attribution log is being written again"
+    )
     if (performance.now() - this.measuredAt < measureEveryMs) return
     this.measuredAt = performance.now()
     const walBytes = this.walBytes ?? 0
     this.incident(
       "wal",
       walBytes > this.limits.walBytesHigh,
-      `the store's write-ahead log has grown to ${walBytes} bytes: does a reader keep a transaction open?`
+      `the store's write-ahead log has grown to ${walBytes} bytes: does a reader keep a transaction open?`,
+      () => `the store's write-ahead log is down to ${walBytes} bytes again`
     )
     statfs(dirname(this.storePath)).then(({ bavail, bsize }) => {
       this.freeBytes = bavail * bsize
-      this.incident("space", this.isLow, `only ${this.freeBytes} bytes are free where the store is`)
+      const { freeBytes } = this
+      this.incident(
+        "space",
+        this.isLow,
+        `only ${freeBytes} bytes are free where the store is`,
+        () => `${freeBytes} bytes are free again where the store is`
+      )
     }, () => {
       this.freeBytes = null
     })
   }
 
-  private incident(name: string, isUp: boolean, message: string, over?: () => string) {
+  private incident(name: string, isUp: boolean, message: string, over: () => string) {
     if (isUp === this.incidents.has(name)) return
     if (isUp) {
       this.incidents.add(name)
       this.warn(`tau: warning: ${message}`)
     } else {
       this.incidents.delete(name)
-      if (over !== undefined) this.warn(`tau: ${over()}`)
+      this.warn(`tau: ${over()}`)
     }
   }
 }

@@ -374,6 +374,8 @@ describe("Proxy, when its store is held or gone", () => {
         rmSync(log, { recursive: true })
         assert.strictEqual((yield* send("/v1/x")).statusCode, 200)
         assert.strictEqual((yield* Proxy).health().attributionLogLost, 3)
+        yield* eventually("the end of it", Effect.sync(() => warnings[1]))
+        assert.deepStrictEqual(warnings.slice(1), ["tau: the attribution log is being written again"])
       }).pipe(Effect.provide(proxyAt(path, yield* echo, { warn: (message) => void warnings.push(message) })))
     }))
 

@@ -164,6 +164,7 @@ export class SearchRun {
       const clock = yield* Effect.clock
       let pauseMs = pollMinMs
       let finished = 0
+      let waited: number | null = null
       let waitedMs = 0
       for (let lastMs = monotonicMs(clock);;) {
         const { desired, isFinished } = yield* runs.outlook(runId)
@@ -171,6 +172,8 @@ export class SearchRun {
         if (desired !== "pause") waitedMs += nowMs - lastMs
         lastMs = nowMs
         if (isFinished) break
+        // What an earlier start has ended is not waited for, and what it left of later steps is.
+        waited ??= yield* Effect.map(runs.progress(runId), ({ finished, total }) => total - finished)
         yield* Effect.sleep(pauseMs)
         pauseMs = Math.min(pollMaxMs, pauseMs * 1.5)
         const progress = pauseMs < pollMaxMs ? null : yield* runs.progress(runId)
@@ -178,8 +181,7 @@ export class SearchRun {
         finished = progress.finished
         onProgress()
       }
-      // What had ended before was not waited for.
-      if (pauseMs > pollMinMs) spending.addWait(ids.length, waitedMs / 1_000)
+      if (waited !== null) spending.addWait(waited, waitedMs / 1_000)
       const outcomes = yield* store.outcomes(ids)
       for (const { usage } of outcomes) spending.addRollout(usage)
       return outcomes

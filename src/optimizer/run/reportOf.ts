@@ -83,11 +83,14 @@ export const storedStanding = (runId: RunId): Effect.Effect<Standing, StoreError
   Effect.gen(function*() {
     const record = yield* Effect.flatMap(SearchReader, (reader) => reader.record(runId))
     if (record === null) return notBegun
+    const result = record.result === null ? null : JSON.parse(record.result) as SearchResult
     const { optimizer, watched } = replayed(record)
-    const { reflections, rollouts, tokens, usd } = budgetOf(record, optimizer, null)
+    const { reflections, rollouts, tokens, usd } = budgetOf(record, optimizer, result)
+    const phase = watched.standing.gate === null ? "search" : "gate"
     return {
       ...watched.standing,
-      phase: watched.standing.gate === null ? "search" : "gate",
+      // Killed after its end, its run is still to be closed.
+      phase: result === null ? phase : "ended",
       rollouts: rollouts.spent,
       reflections: reflections.spent,
       tokens: tokens.spent,

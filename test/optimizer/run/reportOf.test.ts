@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { RunId } from "../../../src/domain/Ids.js"
-import { scoresOf, searchReport } from "../../../src/optimizer/run/reportOf.js"
+import { scoresOf, searchReport, storedStanding } from "../../../src/optimizer/run/reportOf.js"
 import { type ScoredExample, SearchReader, type SearchRecord } from "../../../src/store/SearchReader.js"
 
 const scored = (candidate: number, example: string, score: number, feedback: string | null = null): ScoredExample => ({
@@ -105,5 +105,24 @@ describe("searchReport", () => {
       ])
       const forced = yield* gateOf({ version: 4, decision: "forced", principal: "ada", reason: null })
       assert.deepStrictEqual(forced, ["forced", "better; ada made version 4 the latest by force"])
+    }))
+})
+
+describe("storedStanding", () => {
+  it.effect("tells of a search whose run was killed after its end that it has ended, not that its gate is open", () =>
+    Effect.gen(function*() {
+      const opened = {
+        candidates: [{ n: 0, texts: "{}" }, { n: 1, texts: "{\"a\":\"b\"}" }],
+        events: [{ step: 0, data: JSON.stringify({ type: "gate_opened", candidate: 1, pairs: 20 }) }]
+      } as unknown as Partial<SearchRecord>
+      const standing = (record: Partial<SearchRecord>) =>
+        storedStanding(id).pipe(
+          Effect.provideService(SearchReader, readerOf(record)),
+          Effect.map(({ gate, phase, tokens }) => [phase, gate?.pairs, tokens])
+        )
+      assert.deepStrictEqual(yield* standing({}), ["search", undefined, 0])
+      assert.deepStrictEqual(yield* standing(opened), ["gate", 20, 0])
+      const result = JSON.stringify({ spent: { rollouts: 4, reflections: 0, tokens: 60, usd: 0 } })
+      assert.deepStrictEqual(yield* standing({ ...opened, result }), ["ended", 20, 60])
     }))
 })

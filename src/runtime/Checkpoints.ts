@@ -1,6 +1,7 @@
 /** When a run saves its policy checkpoint: at its start, at every version of the resources that is promoted, at its end. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { existsSync } from "node:fs"
 import { dirname } from "node:path"
 import { ResourceStore } from "../store/ResourceStore.js"
 import { type BegunRun, RunStore } from "../store/RunStore.js"
@@ -13,7 +14,10 @@ import * as PolicyCheckpoint from "./PolicyCheckpoint.js"
 const lookMs = 100
 
 export interface Checkpoints {
-  /** Saves the run as it is now. The store is the truth: a checkpoint that cannot be written is said, and no failure. */
+  /**
+   * Saves the run as it is now, and what was promoted and has no checkpoint. The store is the truth: a checkpoint that cannot be
+   * written is said, and no failure.
+   */
   readonly save: Effect.Effect<void, StoreError>
   /** Saves a checkpoint for each version promoted since the last look, in their order. */
   readonly savePromoted: Effect.Effect<void, StoreError>
@@ -32,14 +36,14 @@ export const checkpointsOf = (
     const resources = yield* ResourceStore
     const runs = yield* RunStore
     const promoted = resources.promotedAfter(resourcesVersion)
-    // What was promoted before this start has had its checkpoint, or `save` stands for it.
+    // What was promoted before this start has had its checkpoint, or `save` makes up for it.
     let seen = (yield* promoted).at(-1)?.version ?? resourcesVersion
 
-    const saveAs = (version: number, step: number) =>
+    const saveAs = (version: number, step: number, write = PolicyCheckpoint.save) =>
       Effect.gen(function*() {
         const { finished } = yield* runs.progress(runId)
         const nowMs = yield* Clock.currentTimeMillis
-        const saved = PolicyCheckpoint.save(dirname(storePath), {
+        const saved = write(dirname(storePath), {
           checkpoint_version: 1,
           run_id: runId,
           policy_state: { resources_version: version },
@@ -53,6 +57,16 @@ export const checkpointsOf = (
         )
       })
 
+    /** Whoever promoted it, in any run, may have been killed before it had one, without which nothing goes back to it. */
+    const saveLeftOut = Effect.gen(function*() {
+      const everPromoted = yield* resources.promotedAfter(0)
+      for (const { version } of everPromoted) {
+        if (existsSync(PolicyCheckpoint.versionFile(dirname(storePath), version))) continue
+        const step = everPromoted.filter((one) => one.version > resourcesVersion && one.version <= version).length
+        yield* saveAs(version, step, PolicyCheckpoint.saveOfVersion)
+      }
+    })
+
     const savePromoted = Effect.gen(function*() {
       for (const [index, { version }] of (yield* promoted).entries()) {
         if (version <= seen) continue
@@ -62,10 +76,13 @@ export const checkpointsOf = (
     })
     return {
       // After a rollback the mark of the latest is on an earlier version than the last that was promoted: that one counts.
-      save: Effect.flatMap(promoted, (versions) => {
-        const latest = versions.findLast(({ isLatest }) => isLatest)
-        return saveAs(latest?.version ?? resourcesVersion, versions.length)
-      }),
+      save: Effect.zipRight(
+        saveLeftOut,
+        Effect.flatMap(promoted, (versions) => {
+          const latest = versions.findLast(({ isLatest }) => isLatest)
+          return saveAs(latest?.version ?? resourcesVersion, versions.length)
+        })
+      ),
       savePromoted,
       followPromotions: Effect.forever(Effect.zipRight(savePromoted, Effect.sleep(lookMs)))
     }

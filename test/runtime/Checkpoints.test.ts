@@ -44,4 +44,33 @@ describe("The checkpoints of a run", () => {
         assert.deepStrictEqual(yield* stepIn("policy-checkpoint.json"), [2, 2])
       }).pipe(Effect.provide(announcing([])))
     ))
+
+  it.scoped("are made up for by the next run where whoever promoted a version was killed before it had one", () =>
+    withControl((folder) =>
+      Effect.gen(function*() {
+        const resources = yield* ResourceStore
+        const store = join(folder, "store.sqlite")
+        const rolledBackTo = (version: number) =>
+          Control.carryOut({
+            stateDir: folder,
+            principal: "local:ada",
+            decision: { allowed: true, reason: "allow_team_mode_disabled" },
+            verb: "rollback",
+            checkpoint: join(folder, `policy-checkpoint.version-${version}.json`)
+          })
+        const latest = Effect.map(Effect.flatMap(resources.latest, (found) => found), ({ version }) => version)
+        const killed = yield* begin(1)
+        yield* (yield* checkpointsOf(store, killed, () => ({}))).save
+        yield* resources.publish({ system_prompt: "two" }, "search")
+        yield* rolledBackTo(1)
+        // Another config gives another version: the promoted one is before it, and not the latest.
+        const next = yield* begin(1, { configHash: "facade", resources: { system_prompt: "three" } })
+        assert.strictEqual(next.resourcesVersion, 3)
+        yield* (yield* checkpointsOf(store, next, () => ({}))).save
+        const checkpoint = yield* PolicyCheckpoint.read(join(folder, "policy-checkpoint.json"))
+        assert.deepStrictEqual(checkpoint.policy_state, { resources_version: 3 })
+        yield* rolledBackTo(2)
+        assert.strictEqual(yield* latest, 2)
+      }).pipe(Effect.provide(announcing([])))
+    ))
 })

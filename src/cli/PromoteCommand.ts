@@ -129,7 +129,7 @@ const saveCheckpoint = (
 ) =>
   Effect.gen(function*() {
     const results = yield* Effect.flatMap(RunReader, ({ results }) => results(id))
-    const promoted = yield* Effect.flatMap(ResourceStore, ({ promotedAfter }) => promotedAfter(resourcesVersion))
+    const promoted = yield* Effect.flatMap(ResourceStore, ({ promotedAfter }) => promotedAfter(resourcesVersion, id))
     const { cancelled, failed, succeeded } = totalsOf(results)
     const nowMs = yield* Clock.currentTimeMillis
     yield* save(stateDir, {

@@ -35,9 +35,9 @@ export const checkpointsOf = (
     const announcer = yield* Announcer
     const resources = yield* ResourceStore
     const runs = yield* RunStore
-    const promoted = resources.promotedAfter(resourcesVersion)
+    const promoted = resources.promotedAfter(resourcesVersion, runId)
     // What was promoted before this start has had its checkpoint, or `save` makes up for it.
-    let seen = (yield* promoted).at(-1)?.version ?? resourcesVersion
+    const seen = new Set((yield* promoted).map(({ version }) => version))
 
     const saveAs = (version: number, step: number, write = PolicyCheckpoint.save) =>
       Effect.gen(function*() {
@@ -59,7 +59,7 @@ export const checkpointsOf = (
 
     /** Whoever promoted it, in any run, may have been killed before it had one, without which nothing goes back to it. */
     const saveLeftOut = Effect.gen(function*() {
-      const everPromoted = yield* resources.promotedAfter(0)
+      const everPromoted = yield* resources.promotedAfter(0, runId)
       for (const { version } of everPromoted) {
         if (existsSync(PolicyCheckpoint.versionFile(dirname(storePath), version))) continue
         const step = everPromoted.filter((one) => one.version > resourcesVersion && one.version <= version).length
@@ -69,9 +69,9 @@ export const checkpointsOf = (
 
     const savePromoted = Effect.gen(function*() {
       for (const [index, { version }] of (yield* promoted).entries()) {
-        if (version <= seen) continue
+        if (seen.has(version)) continue
         yield* saveAs(version, index + 1)
-        seen = version
+        seen.add(version)
       }
     })
     return {

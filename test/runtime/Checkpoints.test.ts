@@ -6,6 +6,7 @@ import { checkpointsOf } from "../../src/runtime/Checkpoints.js"
 import * as Control from "../../src/runtime/Control.js"
 import * as PolicyCheckpoint from "../../src/runtime/PolicyCheckpoint.js"
 import { ResourceStore } from "../../src/store/ResourceStore.js"
+import { SearchStore } from "../../src/store/SearchStore.js"
 import { withControl } from "../support/control.js"
 import { announcing } from "../support/runtime.js"
 import { begin } from "../support/store.js"
@@ -71,6 +72,26 @@ describe("The checkpoints of a run", () => {
         assert.deepStrictEqual(checkpoint.policy_state, { resources_version: 3 })
         yield* rolledBackTo(2)
         assert.strictEqual(yield* latest, 2)
+      }).pipe(Effect.provide(announcing([])))
+    ))
+
+  it.scoped("are also of a version that the run promotes again, which is older than the one it was begun under", () =>
+    withControl((folder) =>
+      Effect.gen(function*() {
+        const resources = yield* ResourceStore
+        const store = yield* SearchStore
+        yield* begin(1)
+        yield* resources.publish({ system_prompt: "two" }, "search")
+        const run = yield* begin(1, { configHash: "facade", resources: { system_prompt: "three" } })
+        const checkpoints = yield* checkpointsOf(join(folder, "store.sqlite"), run, () => ({}))
+        yield* checkpoints.save
+        assert.isTrue(yield* store.promote(run.runId, 1, "ada", null))
+        for (const save of [checkpoints.savePromoted, checkpoints.save]) {
+          yield* save
+          const { optimizer_step, policy_state } = yield* PolicyCheckpoint.read(join(folder, "policy-checkpoint.json"))
+          assert.deepStrictEqual([policy_state, optimizer_step], [{ resources_version: 1 }, 1])
+        }
+        assert.isTrue(existsSync(join(folder, "policy-checkpoint.version-1.json")))
       }).pipe(Effect.provide(announcing([])))
     ))
 })

@@ -4,7 +4,8 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { readFileSync, statSync } from "node:fs"
 import { StoreBusy, StoreError } from "./StoreError.js"
-import { writePrivateFile } from "./writer/PrivateFile.js"
+import { failureOf } from "./writer/failures.js"
+import { refuseLink, writePrivateFile } from "./writer/PrivateFile.js"
 
 /**
  * Holds `<store>.run-lock` until the scope closes: at most one live run per store.
@@ -21,7 +22,7 @@ export const hold = (storePath: string, holder: string): Effect.Effect<void, Sto
     ),
     Effect.try({
       try: () => writePrivateFile(notePath(storePath), holder),
-      catch: (error) => new StoreError({ operation: "taking the run lock", reason: "other", detail: String(error) })
+      catch: refused("taking the run lock")
     })
   )
 
@@ -33,6 +34,7 @@ export const lock = (file: string, operation: string): Effect.Effect<void, LockH
   Effect.acquireRelease(
     Effect.try({
       try: () => {
+        refuseLink(file)
         const connection = new Sqlite(file, { timeout: 0 })
         try {
           connection.pragma("journal_mode = DELETE")
@@ -46,10 +48,15 @@ export const lock = (file: string, operation: string): Effect.Effect<void, LockH
       catch: (error) =>
         (error as { readonly code?: string }).code === "SQLITE_BUSY"
           ? new LockHeld({ file })
-          : new StoreError({ operation, reason: "other", detail: String(error) })
+          : refused(operation)(error)
     }),
     (connection) => Effect.sync(() => connection.close())
   )
+
+const refused = (operation: string) => (error: unknown): StoreError => {
+  const { message, reason } = failureOf(error)
+  return new StoreError({ operation, reason, detail: message })
+}
 
 const notePath = (storePath: string): string => `${storePath}.run-lock.holder`
 

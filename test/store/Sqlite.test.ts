@@ -266,7 +266,7 @@ describe("Sqlite", () => {
         mkdirSync(dirname(path))
         execFileSync("mkfifo", [`${path}.run-lock.holder`])
         const error = yield* Effect.flip(Effect.scoped(OwnerLock.hold(path, "run 1")))
-        assert.include(error.message, "taking the run lock failed: Error: ENXIO")
+        assert.include(error.message, `taking the run lock failed: ${path}.run-lock.holder: ENXIO`)
       })
     ))
 
@@ -293,6 +293,24 @@ describe("Sqlite", () => {
         yield* Effect.scoped(OwnerLock.hold(path, "run 1"))
         assert.strictEqual(readFileSync(other, "utf8"), "precious")
         assert.strictEqual(readFileSync(`${path}.run-lock.holder`, "utf8"), "run 1")
+      })
+    ))
+
+  it.scopedLive("makes no store and takes no lock through a link, which may lead to any folder", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        mkdirSync(dirname(path))
+        const other = join(dirname(path), "other")
+        const link = (name: string) => `${name}: a link stands where a file was expected`
+        symlinkSync(other, `${path}.run-lock`)
+        const lock = yield* Effect.flip(Effect.scoped(OwnerLock.hold(path, "run 1")))
+        assert.strictEqual(lock.message, `taking the run lock failed: ${link(`${path}.run-lock`)}`)
+        symlinkSync(other, path)
+        assert.strictEqual((yield* refusal(path)).message, `opening the store failed: ${link(path)}`)
+        assert.isFalse(existsSync(other))
+        // A store that its owner keeps elsewhere.
+        yield* open(other)
+        yield* open(path)
       })
     ))
 })

@@ -4,7 +4,7 @@ import { hash } from "node:crypto"
 import { chmodSync, existsSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import { migrations } from "./migrations.js"
-import { writePrivateFile } from "./PrivateFile.js"
+import { refuseLink, writePrivateFile } from "./PrivateFile.js"
 import { makePrivateFolder } from "./PrivateFolder.js"
 import { isPresent, openEntries } from "./processes.js"
 
@@ -60,6 +60,8 @@ export const open = (path: string, bytesMax: number | null = null): Db => {
   const isNew = !existsSync(path) || statSync(path).size === 0
   if (isNew && existsSync(marker)) throw new RefusedFile("corrupt", lostWords(path))
   makeFolderOf(path)
+  // A link to a store is its owner's way to keep it elsewhere; one that leads nowhere may be anybody's.
+  if (!existsSync(path)) refuseLink(path)
   const connection = new Sqlite(path, { timeout: 60_000 })
   try {
     if (isNew) chmodSync(path, 0o600)

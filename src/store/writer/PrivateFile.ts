@@ -7,7 +7,7 @@ const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants
  * way to a file.
  */
 export const writePrivateFile = (path: string, text: string): void => {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true) rmSync(path)
+  if (isLink(path)) rmSync(path)
   const file = openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOFOLLOW, 0o600)
   try {
     writeFileSync(file, text)
@@ -15,3 +15,10 @@ export const writePrivateFile = (path: string, text: string): void => {
     closeSync(file)
   }
 }
+
+/** For files that SQLite is to make: it would make them where a link leads to. */
+export const refuseLink = (path: string): void => {
+  if (isLink(path)) throw Object.assign(new Error("ELOOP: a link"), { code: "ELOOP", path })
+}
+
+const isLink = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { AuditTrail, breakIn, type ControlEntry } from "../store/AuditTrail.js"
 import type { StoreError } from "../store/StoreError.js"
 import { auditRowOf } from "./ControlFiles.js"
-import { type FileError, readText } from "./DurableFile.js"
+import { type FileError, readLog } from "./DurableFile.js"
 
 export interface AuditVerdict {
   /** The first thing that is wrong, in words; null when nothing is. What the store itself shows comes first. */
@@ -32,7 +32,7 @@ const pageRows = 500
 export const verifyAudit = (auditFile: string): Effect.Effect<AuditVerdict, FileError | StoreError, AuditTrail> =>
   Effect.gen(function*() {
     const trail = yield* AuditTrail
-    const content = yield* readText(auditFile)
+    const content = yield* readLog(auditFile)
     const { broken: malformed, lines, withoutStore } = linesOf(content ?? "")
     let before: ControlEntry | null = null
     let seen = 0

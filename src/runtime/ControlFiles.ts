@@ -9,7 +9,7 @@ import { parseJson } from "../domain/JsonText.js"
 import { RbacPolicy } from "../domain/Rbac.js"
 import { AuditTrail, type ControlEntry } from "../store/AuditTrail.js"
 import type { StoreError } from "../store/StoreError.js"
-import { appendLine, checkAppendable, FileError, readText, replace } from "./DurableFile.js"
+import { appendLine, checkAppendable, FileError, readLog, readText, replace } from "./DurableFile.js"
 import { follow } from "./JsonLines.js"
 
 /** `control-state.json`: where the last verb left the store, or a start after it. */
@@ -174,7 +174,7 @@ export const checkAudit = (stateDir: string): Effect.Effect<void, FileError> => 
 /** Every row, oldest first. A malformed line fails with its number: a log with a hole proves nothing. */
 export const readAudit = (stateDir: string): Effect.Effect<ReadonlyArray<AuditRow>, FileError> => {
   const file = auditFile(stateDir)
-  return Effect.flatMap(readText(file), (content) => {
+  return Effect.flatMap(readLog(file), (content) => {
     const lines = (content ?? "").split("\n")
     if (lines.at(-1) === "") lines.pop()
     return Effect.forEach(lines, (line, index) =>

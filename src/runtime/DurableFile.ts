@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { randomBytes } from "node:crypto"
 import { constants, existsSync } from "node:fs"
-import { type FileHandle, open, readdir, readFile, rename, rm, stat } from "node:fs/promises"
+import { type FileHandle, lstat, open, readdir, readFile, rename, rm, stat } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { fileTrouble } from "../domain/FileTrouble.js"
 import { makePrivateFolder } from "../store/writer/PrivateFolder.js"
@@ -20,20 +20,24 @@ export class FileError extends Schema.TaggedError<FileError>()("FileError", {
 }
 
 /** The text of the file, or null when there is none. */
-export const readText = (file: string): Effect.Effect<string | null, FileError> =>
+export const readText = (file: string): Effect.Effect<string | null, FileError> => read(file, stat)
+
+/** The same of a file that lines are added to: through no link, as they are. */
+export const readLog = (file: string): Effect.Effect<string | null, FileError> => read(file, lstat)
+
+const read = (file: string, look: typeof stat): Effect.Effect<string | null, FileError> =>
   Effect.tryPromise({
-    // A pipe or a device would never come to an end.
-    try: async () => (await stat(file)).isFile() ? await readFile(file, "utf8") : notAFile,
+    try: async () => {
+      const found = await look(file)
+      if (found.isSymbolicLink()) return failed(file, { code: "ELOOP", message: "" })
+      // A pipe or a device would never come to an end.
+      return found.isFile() ? await readFile(file, "utf8") : new FileError({ file, detail: irregular })
+    },
     catch: (error) => error as NodeJS.ErrnoException
   }).pipe(
     Effect.catchAll((error) => error.code === "ENOENT" ? Effect.succeed(null) : Effect.fail(failed(file, error))),
-    Effect.filterOrFail(
-      (text): text is string | null => text !== notAFile,
-      () => new FileError({ file, detail: irregular })
-    )
+    Effect.flatMap((found) => found instanceof FileError ? Effect.fail(found) : Effect.succeed(found))
   )
-
-const notAFile = Symbol("no regular file")
 
 /** Replaces the file at once: readers see the old text or the new, also after a power cut. Makes missing folders. */
 export const replace = (file: string, text: string): Effect.Effect<void, FileError> =>
@@ -137,4 +141,5 @@ const syncFolder = async (file: string) => {
 const attempt = (file: string, run: () => Promise<void>): Effect.Effect<void, FileError> =>
   Effect.tryPromise({ try: run, catch: (error) => failed(file, error as NodeJS.ErrnoException) })
 
-const failed = (file: string, error: NodeJS.ErrnoException) => new FileError({ file, detail: fileTrouble(error) })
+const failed = (file: string, error: Parameters<typeof fileTrouble>[0]) =>
+  new FileError({ file, detail: fileTrouble(error) })

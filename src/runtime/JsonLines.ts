@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { lock } from "../store/OwnerLock.js"
 import type { StoreError } from "../store/StoreError.js"
-import { appendLine, cutTo, FileError, makeFolderOf, readText } from "./DurableFile.js"
+import { appendLine, cutTo, FileError, makeFolderOf, readLog, readText } from "./DurableFile.js"
 
 /** A row of the store as the line it becomes, which is JSON with the row's number in a field `n`. */
 export interface Line {
@@ -34,7 +34,7 @@ export const follow = (
       Effect.retry({ ...lockTries, while: ({ _tag }) => _tag === "LockHeld" }),
       Effect.catchTag("LockHeld", () => new FileError({ file, detail: "another process keeps it locked" }))
     )
-    const content = (yield* readText(file)) ?? ""
+    const content = (yield* readLog(file)) ?? ""
     const shown = lastOf(content)
     let last = shown.n
     if (last > 0) {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
-import { readFileSync, rmSync, writeFileSync } from "node:fs"
+import { readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { verifyAudit } from "../../src/runtime/AuditVerification.js"
 import { denyWithoutStore } from "../../src/runtime/Control.js"
@@ -102,6 +102,21 @@ describe("the verification of the audit log", () => {
         file.exec("DROP TRIGGER control_log_is_kept; DELETE FROM control_log WHERE n = 3")
         file.close()
         assert.strictEqual(yield* brokenIn(folder), "line 3 shows row 3, which the store does not have")
+      })
+    ))
+
+  it.scoped("reads no file through a link, through which no verb would write, and promises nothing of it", () =>
+    withControl((folder) =>
+      Effect.gen(function*() {
+        yield* threeRows(folder)
+        const other = join(folder, "other")
+        renameSync(auditFile(folder), other)
+        symlinkSync(other, auditFile(folder))
+        const message = `${auditFile(folder)}: a link stands where a file was expected`
+        assert.strictEqual((yield* Effect.flip(verdict(folder))).message, message)
+        rmSync(other)
+        assert.strictEqual((yield* Effect.flip(verdict(folder))).message, message)
+        assert.strictEqual((yield* Effect.flip(followAudit(folder))).message, message)
       })
     ))
 })

@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync, writeSync } from "node:fs"
 import { dirname } from "node:path"
+import { fileTrouble } from "../../domain/FileTrouble.js"
 import { textJson } from "../../openai/Json.js"
 import { makePrivateFolder } from "./PrivateFolder.js"
 import type { FinishedSpan } from "./spans.js"
@@ -40,7 +41,7 @@ export class AttributionLog {
     } catch (error) {
       this.close()
       this.state.lost += lines.length
-      this.state.failure = error instanceof Error ? error.message : String(error)
+      this.state.failure = `${this.path}: ${fileTrouble(error as NodeJS.ErrnoException)}`
     }
   }
 

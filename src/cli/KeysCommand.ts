@@ -1,5 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { fstatSync, statSync } from "node:fs"
+import { devNull } from "node:os"
 import { safeJson } from "../domain/TerminalText.js"
 import { type ClientKey, ClientKeyReader } from "../store/ClientKeyReader.js"
 import { ClientKeyStore } from "../store/ClientKeyStore.js"
@@ -51,6 +53,12 @@ const show = ({ json }: KeysInput, answer: Answer) =>
 
 const writable = (path: string) => ClientKeyStore.layer.pipe(Layer.provide(Sqlite.layer({ path, kind: "control" })))
 
+/** Whatever is written there nobody sees. Node opens it by itself where stdout was closed. */
+const isShownNowhere = (): boolean => {
+  const [stdout, nowhere] = [fstatSync(1), statSync(devNull, { throwIfNoEntry: false })]
+  return stdout.isCharacterDevice() && stdout.rdev === nowhere?.rdev
+}
+
 const create = Effect.fnUntraced(function*(input: KeysInput) {
   const { expiresDays, name, scope } = input
   const expiresAtMs = expiresDays === null ? null : Date.now() + expiresDays * dayMs
@@ -60,11 +68,11 @@ const create = Effect.fnUntraced(function*(input: KeysInput) {
     json: { schema_version: 1, ...created, name, scope, expires_at_ms: expiresAtMs },
     text: `${created.key}\n\nThis is the only time it is shown. Its id is ${created.id}, its scope ${scope}.\n`
   })
-  if (trouble === null) return
+  if (trouble === null && !isShownNowhere()) return
   // It would be good for as long as it lasts, and nobody knows it.
   yield* keys.revoke(created.id)
   return yield* new CommandFailed({
-    detail: `the key could not be shown and is revoked: ${trouble.message}`,
+    detail: `the key could not be shown and is revoked: ${trouble?.message ?? `stdout is closed, or ${devNull}`}`,
     cause: trouble
   })
 })

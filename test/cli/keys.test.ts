@@ -61,16 +61,17 @@ describe("tau keys", () => {
         const cwd = yield* scratchFolder
         const command = `"${process.execPath}" "${root}dist/cli/main.js" keys create`
         const onFullDisk = yield* startProcess(cwd, "sh", ["-c", `${command} >/dev/full`])
+        const closed = yield* startProcess(cwd, "sh", ["-c", `${command} >&-`])
         const withoutReader = yield* startTau(cwd, ["keys", "create"])
         withoutReader.process.stdout!.destroy()
-        for (const created of [onFullDisk, withoutReader]) {
+        for (const created of [onFullDisk, closed, withoutReader]) {
           assert.strictEqual(yield* created.exit, 1, created.stderr())
           assert.match(created.stderr(), /^tau: the key could not be shown and is revoked: /m)
         }
         const { keys } = JSON.parse((yield* tau(cwd, ["keys", "list", "--json"])).stdout) as {
           keys: ReadonlyArray<{ readonly revoked_at_ms: number | null }>
         }
-        assert.deepStrictEqual(keys.map((key) => key.revoked_at_ms !== null), [true, true])
+        assert.deepStrictEqual(keys.map((key) => key.revoked_at_ms !== null), [true, true, true])
       }),
     60_000
   )

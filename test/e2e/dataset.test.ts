@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
-import { readFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, symlinkSync } from "node:fs"
 import { join } from "node:path"
 import { printed, startProcess, startTau, tau } from "../support/command.js"
 import { roomsModel } from "../support/roomsModel.js"
@@ -115,6 +116,22 @@ describe("from traffic to a run", { timeout: 240_000 }, () => {
       const again = yield* tau(folder, build)
       assert.strictEqual(again.code, 1)
       assert.match(again.stderr, /would be overwritten; .*--out names another folder/)
+      const refused = (...args: ReadonlyArray<string>) =>
+        Effect.map(tau(folder, ["dataset", "build", ...args]), ({ code, stderr }) => {
+          assert.strictEqual(code, 1)
+          return stderr
+        })
+      mkdirSync(join(folder, "odd/config.json"), { recursive: true })
+      symlinkSync("nowhere", join(folder, "odd/dataset.jsonl"))
+      const isFolder = "tau: odd/config.json: a folder stands where a file was expected; nothing was written\n"
+      assert.strictEqual(yield* refused("--out=odd", "--force"), isFolder)
+      rmdirSync(join(folder, "odd/config.json"))
+      assert.match(yield* refused("--out=odd"), /^tau: odd\/dataset\.jsonl would be overwritten; /)
+      assert.deepStrictEqual(readdirSync(join(folder, "odd")), ["dataset.jsonl"])
+      execFileSync("mkfifo", [join(folder, "odd/config.json")])
+      assert.match(yield* refused("--out=odd", "--force"), /^tau: odd\/config\.json: expected a regular file; nothing/)
+      const isFile = "tau: out/config.json: a file stands where a folder was expected; nothing was written\n"
+      assert.strictEqual(yield* refused("--out=out/config.json"), isFile)
       const forced = yield* tau(folder, ["dataset", "build", "--force", "--out=out", "--answer=reference"])
       assert.strictEqual(forced.code, 0, forced.stderr)
       assert.include(forced.stdout, "To run it: tau --model PROVIDER/gpt-4o-mini")

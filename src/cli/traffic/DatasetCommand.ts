@@ -1,8 +1,9 @@
 import * as Effect from "effect/Effect"
-import { existsSync } from "node:fs"
+import { lstatSync, type Stats } from "node:fs"
 import { join, relative, resolve } from "node:path"
 import { shellWord } from "../../domain/CommandText.js"
 import { counted } from "../../domain/Figures.js"
+import { fileTrouble } from "../../domain/FileTrouble.js"
 import type { Span } from "../../domain/Span.js"
 import { visible } from "../../domain/TerminalText.js"
 import { conversationOf } from "../../openai/Conversation.js"
@@ -90,13 +91,35 @@ export const run = (mode: DatasetMode) =>
     })
   )
 
-const refuseToOverwrite = (files: ReadonlyArray<string>, { force }: DatasetMode) => {
-  const inTheWay = files.filter((file) => existsSync(file))
-  return inTheWay.length === 0 || force ? Effect.void : new CommandFailed({
-    detail: `${inTheWay.map(visible).join(" and ")} would be overwritten; nothing was written ` +
-      "(--force overwrites, --out names another folder)"
+/** Before either is written: the one without the other, or with that of another dataset, is none. */
+const refuseToOverwrite = (files: ReadonlyArray<string>, { force, out }: DatasetMode) =>
+  Effect.gen(function*() {
+    const inTheWay: Array<string> = []
+    for (const file of files) {
+      const place = yield* placeAt(file, out)
+      if (place === undefined) continue
+      // A file is replaced, and so is a link, not what it leads to.
+      if (!place.isFile() && !place.isSymbolicLink()) {
+        const what = place.isDirectory() ? fileTrouble({ code: "EISDIR", message: "" }) : "expected a regular file"
+        return yield* new CommandFailed({ detail: `${visible(file)}: ${what}; nothing was written` })
+      }
+      inTheWay.push(file)
+    }
+    if (inTheWay.length === 0 || force) return
+    yield* new CommandFailed({
+      detail: `${inTheWay.map(visible).join(" and ")} would be overwritten; nothing was written ` +
+        "(--force overwrites, --out names another folder)"
+    })
   })
-}
+
+const placeAt = (file: string, folder: string): Effect.Effect<Stats | undefined, CommandFailed> =>
+  Effect.try({
+    try: () => lstatSync(file, { throwIfNoEntry: false }),
+    catch: (error) =>
+      new CommandFailed({
+        detail: `${visible(folder)}: ${fileTrouble(error as NodeJS.ErrnoException)}; nothing was written`
+      })
+  })
 
 /** Those of the one agent that `system` names, where it names one. */
 const chosenSessions = ({ filter, system }: DatasetMode) =>

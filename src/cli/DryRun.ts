@@ -51,6 +51,7 @@ const planOf = (mode: OptimizeMode, config: RunConfig, resources: ResourceValues
     tokensMax: optimizer.max_tokens ?? null,
     usdMax: optimizer.max_usd ?? null,
     secondsMax: optimizer.max_seconds ?? null,
+    areNamed: optimizer.components !== undefined,
     prices: {
       [mode.modelRef]: priced(mode.modelRef),
       ...(search !== null && { [reflectionModel]: priced(reflectionModel) }),
@@ -106,7 +107,7 @@ const planText = (plan: Plan): string => {
     "",
     row("rollouts", `at most ${plan.rolloutsMax}, each tried up to ${counted(plan.attemptsMax, "time")}`),
     ...(search === null ? [] : [
-      ...(search.components.length === 0 ? [] : rows("texts", textsOf(search))),
+      ...(search.components.length === 0 ? [] : rows("texts", textsOf(search, plan.areNamed))),
       row("reflections", `at most ${plan.reflectionsMax}`),
       row(
         "other limits",
@@ -142,11 +143,13 @@ const planText = (plan: Plan): string => {
   ].join("\n")
 }
 
-const textsOf = ({ components, others }: NonNullable<Plan["search"]>): string => {
+const textsOf = ({ components, others }: NonNullable<Plan["search"]>, areNamed: boolean): string => {
   const searched = components.map(visible).join(", ")
   return others.length === 0
     ? searched
-    : `${searched}; as they are: ${others.map(visible).join(", ")}, unless optimizer.components names them`
+    : `${searched}; as they are: ${others.map(visible).join(", ")}${
+      areNamed ? "" : ", unless optimizer.components names them"
+    }`
 }
 
 const costLines = ({ cost, reflectionsMax, rolloutsMax, usdMax }: Plan): ReadonlyArray<string> => {

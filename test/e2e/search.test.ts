@@ -352,6 +352,8 @@ describe("A search, end to end", { timeout: 240_000 + 15_000 * kills }, () => {
         (yield* planOf({})).stdout,
         "  texts         system_prompt; as they are: planner, unless optimizer.components\n                names them\n"
       )
+      const named = yield* planOf({ components: ["planner"] })
+      assert.include(named.stdout, "  texts         planner; as they are: system_prompt\n")
       const both = yield* planOf({ components: ["planner", "system_prompt"] })
       assert.include(both.stdout, "  texts         planner, system_prompt\n")
       assert.match(both.stdout, /chance to find a gain of 0\.05: \d+ %, 0\.10: \d+ %/)

@@ -1,6 +1,7 @@
 /** `policy-checkpoint.json` and its predecessor: what a crashed run falls back on, and what a rollback goes back to. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { readJson, text } from "./ControlFiles.js"
 import { FileError, readText, replace } from "./DurableFile.js"
@@ -35,10 +36,17 @@ export const read = (file: string): Effect.Effect<PolicyCheckpoint, FileError> =
 
 /** The checkpoint that a rollback names. Who gives the number of a version is told its file. */
 export const named = (file: string, stateDir: string): Effect.Effect<PolicyCheckpoint, FileError> =>
-  Effect.mapError(read(file), (error) =>
-    /^[1-9]\d*$/.test(file)
-      ? new FileError({ file, detail: `${error.detail}; that of a version is ${versionFile(stateDir, Number(file))}` })
-      : error)
+  Effect.mapError(read(file), (error) => {
+    const version = /^v?0*([1-9]\d*)$/i.exec(file)?.[1]
+    if (version === undefined) return error
+    const its = versionFile(stateDir, Number(version))
+    return new FileError({
+      file,
+      detail: `${error.detail}; ${
+        existsSync(its) ? `that of a version is ${its}` : `version ${version} has none either`
+      }`
+    })
+  })
 
 /** The version that a checkpoint stands for. Whether the store has it, only the store can say. */
 export const resourcesVersionOf = (file: string, checkpoint: PolicyCheckpoint): Effect.Effect<number, FileError> => {

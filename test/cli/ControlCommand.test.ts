@@ -279,11 +279,20 @@ describe("tau's control verbs", () => {
       const { code, stderr } = yield* tau(folder, ["--prompt-optimization-control-rollback", "nowhere.json"])
       assert.strictEqual(code, 1)
       assert.match(stderr, /^tau: .*nowhere\.json: there is no such checkpoint\n$/)
-      const version = yield* tau(folder, ["--prompt-optimization-control-rollback", "2"])
-      assert.strictEqual(version.code, 1)
-      assert.strictEqual(
-        version.stderr,
-        "tau: 2: there is no such checkpoint; that of a version is .tau/training/policy-checkpoint.version-2.json\n"
-      )
+      const state = join(folder, ".tau/training")
+      mkdirSync(state, { recursive: true })
+      writeFileSync(join(state, "policy-checkpoint.version-2.json"), "{}")
+      const told = (version: string) =>
+        Effect.map(tau(folder, ["--prompt-optimization-control-rollback", version]), ({ code, stderr }) => {
+          assert.strictEqual(code, 1)
+          return stderr
+        })
+      for (const version of ["2", "v2", "02"]) {
+        assert.strictEqual(
+          yield* told(version),
+          `tau: ${version}: there is no such checkpoint; that of a version is .tau/training/policy-checkpoint.version-2.json\n`
+        )
+      }
+      assert.strictEqual(yield* told("7"), "tau: 7: there is no such checkpoint; version 7 has none either\n")
     }))
 })

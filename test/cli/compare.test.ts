@@ -73,6 +73,8 @@ describe("tau compare", () => {
 
   it("prints JSON with every example", () => {
     const whole = JSON.parse(read("compare", runs[0]!, runs[1]!, "--json").stdout) as Record<string, unknown>
+    // Of a simulation, as in its summary.
+    assert.deepInclude(whole["run"], { cost: null })
     assert.deepInclude(whole, { verdict: "better", only_in_run: 1, only_in_baseline: 1, scoring_differs: false })
     assert.deepInclude(whole["comparison"] as object, {
       n: 8,

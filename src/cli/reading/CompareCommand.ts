@@ -299,5 +299,6 @@ const sideJson = ({ broken, cost, run, totals }: Side) => ({
   calls: run.calls,
   input_tokens: run.inputTokens,
   output_tokens: run.outputTokens,
-  cost: snake({ ...cost, usd: rounded(cost.usd) })
+  // As in the summary: a simulation costs nothing, and lacks no price.
+  cost: run.modelRef.startsWith("sim/") ? null : snake({ ...cost, usd: rounded(cost.usd) })
 })

@@ -51,6 +51,15 @@ export const cut = (text: string, columns: number): string => {
   return `${text.slice(0, endOf(text, 0, columns - 1, 0))}…`
 }
 
+/** The same with the ellipsis in the middle: names that begin alike may end otherwise. */
+export const cutInside = (text: string, columns: number): string => {
+  if (widthOf(text) <= columns) return text
+  const before = text.slice(0, endOf(text, 0, Math.floor((columns - 1) / 2), 0))
+  const backwards = [...text].toReversed().join("")
+  const after = backwards.slice(0, endOf(backwards, 0, columns - 1 - widthOf(before), 0))
+  return `${before}…${[...after].toReversed().join("")}`
+}
+
 /** Filled with blanks to so many columns; a wider text stays as it is. */
 export const pad = (text: string, columns: number, align: "left" | "right"): string => {
   const space = " ".repeat(Math.max(0, columns - widthOf(text)))

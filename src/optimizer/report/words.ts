@@ -1,5 +1,5 @@
 /** How the reports of a search write figures and lines. */
-import { cut, pad, visible, widthOf } from "../../domain/TerminalText.js"
+import { cut, cutInside, pad, visible, widthOf } from "../../domain/TerminalText.js"
 import type { Bounds } from "./SearchReport.js"
 
 /** No line of a report is wider, whatever is in it. */
@@ -30,7 +30,14 @@ export interface Column<Row> {
 export const table = <Row>(rows: ReadonlyArray<Row>, columns: ReadonlyArray<Column<Row>>): ReadonlyArray<string> => {
   const lines = [columns.map(({ title }) => title), ...rows.map((row) => columns.map(({ cell }) => cell(row)))]
   const widths = columns.map((_, place) => Math.max(...lines.map((line) => widthOf(line[place]!))))
+  const last = columns.length - 1
+  const room = Math.max(1, columnsMax - widths.slice(0, last).reduce((sum, width) => sum + width + 2, 0))
+  widths[last] = Math.min(widths[last]!, room)
   return lines.map((line) =>
-    fitting(line.map((cell, place) => pad(cell, widths[place]!, columns[place]!.align ?? "left")).join("  "))
+    fitting(
+      line.map((cell, place) =>
+        pad(place === last ? cutInside(cell, room) : cell, widths[place]!, columns[place]!.align ?? "left")
+      ).join("  ")
+    )
   )
 }

@@ -135,6 +135,9 @@ describe("from traffic to a run", { timeout: 240_000 }, () => {
       const forced = yield* tau(folder, ["dataset", "build", "--force", "--out=out", "--answer=reference"])
       assert.strictEqual(forced.code, 0, forced.stderr)
       assert.include(forced.stdout, "To run it: tau --model PROVIDER/gpt-4o-mini")
+      const [first, second] = forced.stdout.split("\n")
+      assert.match(`${first} ${second}`, /^\d examples? to optimize on and .* \(left out: 1 asked again\)\./)
+      assert.isAtMost(first!.length, 80)
       const chat = jsonOf(readFileSync(join(folder, "out/config.json"), "utf8")) as object
       assert.deepInclude(chat, { resources: { system_prompt: own }, executor: { kind: "chat" } })
       assert.notProperty(chat, "scoring")

@@ -5,7 +5,7 @@ import { shellWord } from "../../domain/CommandText.js"
 import { counted } from "../../domain/Figures.js"
 import { fileTrouble } from "../../domain/FileTrouble.js"
 import type { Span } from "../../domain/Span.js"
-import { visible } from "../../domain/TerminalText.js"
+import { visible, wrapped } from "../../domain/TerminalText.js"
 import { conversationOf } from "../../openai/Conversation.js"
 import { GenAi } from "../../openai/GenAi.js"
 import { replace } from "../../runtime/DurableFile.js"
@@ -15,7 +15,7 @@ import { checkConfig, configBytesMax } from "../ConfigFile.js"
 import { each, everyPage, printJson, reading } from "../reading/reading.js"
 import { bodiesOf, jsonOf } from "../reading/SpanCommand.js"
 import { hasAnswer } from "../reading/spanText.js"
-import { print } from "../reading/Terminal.js"
+import { columns, print } from "../reading/Terminal.js"
 import { isBuiltIn } from "../SimulatedUpstream.js"
 import { type Dataset, type DatasetExample, datasetOf, type DatasetRules } from "./Dataset.js"
 import { discover, type Discovery } from "./Discovery.js"
@@ -151,9 +151,12 @@ const writtenText = (
   agents: ReadonlyArray<StableText>,
   model: string
 ): ReadonlyArray<string> => [
-  `${counted(optimize, "example")} to optimize on and ${validate} to validate on, of ${
-    counted(sessions, "session")
-  }${skipped}.`,
+  ...wrapped(
+    `${counted(optimize, "example")} to optimize on and ${validate} to validate on, of ${
+      counted(sessions, "session")
+    }${skipped}.`,
+    columns
+  ),
   ...(components.length === 0
     ? ["The agent gave no text that could be a component."]
     : [`Components: ${components.map(visible).join(", ")}`]),

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { randomBytes } from "node:crypto"
 import { join } from "node:path"
 import { Proxy } from "../../src/proxy/Proxy.js"
 import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
@@ -8,6 +9,8 @@ import { rowsOf, scratchFolder } from "../support/store.js"
 import { upstream } from "../support/upstream.js"
 import { clientFrame, handshake, rawClient, webSocketUpstream } from "../support/webSocket.js"
 import { answering, connected, echo, event, path, rawConnected, response, until } from "../support/webSocketClient.js"
+
+const mib = 1024 * 1024
 
 /** A client that asks, and ends its side before the answer, is one that left. */
 const endsItsSide = (server: Effect.Effect.Success<ReturnType<typeof webSocketUpstream>>) =>
@@ -190,6 +193,50 @@ describe("Proxy, WebSocket connections that are refused or ended", () => {
       )
     }))
 
+  it.scopedLive("takes what a client sends before its offer is taken", () =>
+    Effect.gen(function*() {
+      const server = yield* webSocketUpstream(answering)
+      yield* withProxy(
+        server.url,
+        Effect.gen(function*() {
+          const client = yield* rawClient((yield* Proxy).origin)
+          const early = clientFrame(event("response.create", { model: "early" }))
+          client.socket.write(Buffer.concat([Buffer.from(handshake(path("/v1/responses"))), early]))
+          assert.deepInclude(yield* oneSpan, { kind: "llm", state: "done" })
+          assert.isTrue(server.peers[0]!.bytes().equals(early))
+        }),
+        { limits: { ...defaultLimits, shutdownGraceMs: 50 } }
+      )
+    }))
+
+  for (const recordPolicy of ["required", "best-effort"] as const) {
+    it.scopedLive(`shows an answer for which the store has no room as the policy says (${recordPolicy})`, () =>
+      Effect.gen(function*() {
+        const isRequired = recordPolicy === "required"
+        const long = randomBytes(4 * mib).toString("hex")
+        const storePath = join(yield* scratchFolder, "store.sqlite")
+        const server = yield* webSocketUpstream((peer) => {
+          peer.send(event("response.created", { response: { id: "r" } }))
+          peer.send(event("response.completed", { response: response("r", { long }) }))
+        })
+        yield* Effect.provide(
+          Effect.gen(function*() {
+            const { closed, messages, socket } = yield* connected("/v1/responses")
+            const next = yield* connected("/v1/responses")
+            socket.send(event("response.create", { model: "m" }))
+            yield* until("what becomes of it", () => isRequired ? closed() !== undefined : messages.length === 2)
+            assert.deepStrictEqual([closed(), messages.length], isRequired ? [1006, 1] : [undefined, 2])
+            if (!isRequired) return
+            // Nor is another call made, until there is room again.
+            next.socket.send(event("response.create", { model: "m" }))
+            yield* until("the refusal", () => next.closed() !== undefined)
+            assert.deepStrictEqual([next.closed(), server.peers[1]!.messages.length], [1013, 0])
+          }),
+          proxyAt(storePath, server.url, { recordPolicy, limits: { ...defaultLimits, shutdownGraceMs: 50 } }, 2 * mib)
+        )
+      }))
+  }
+
   it.scopedLive("closes idle connections at shutdown at once, and waits for a response under way", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
@@ -199,23 +246,28 @@ describe("Proxy, WebSocket connections that are refused or ended", () => {
         Effect.gen(function*() {
           const idle = yield* connected("/v1/responses")
           const busy = yield* connected("/v1/responses")
+          const other = yield* connected("/ws")
           busy.socket.send(event("response.create", { model: "m" }))
           yield* until("the request", () => server.peers[1]?.messages.length === 1)
           // Once the idle one has been told to go, the shutdown is under way.
-          idle.socket.addEventListener(
-            "close",
-            () => server.peers[1]!.send(event("response.completed", { response: response("late") }))
-          )
-          return { idle, busy }
+          idle.socket.addEventListener("close", () => {
+            server.peers[1]!.send(event("response.completed", { response: response("late") }))
+            // Of this one nobody knows whether it is idle.
+            server.peers[2]!.send("late")
+          })
+          return { idle, busy, other }
         }),
-        proxyAt(storePath, server.url)
+        proxyAt(storePath, server.url, { limits: { ...defaultLimits, shutdownGraceMs: 1_000 } })
       )
       yield* until("both ends", () => started.busy.closed() === 1001)
       assert.strictEqual(started.idle.closed(), 1001)
       assert.strictEqual(started.busy.messages.length, 1)
+      yield* until("the last end", () => started.other.closed() === 1001)
+      assert.deepStrictEqual(started.other.messages, ["late"])
       assert.deepStrictEqual(rowsOf(storePath, "SELECT kind, state FROM spans ORDER BY kind, state"), [
         { kind: "http", state: "done" },
         { kind: "http", state: "done" },
+        { kind: "http", state: "timeout" },
         { kind: "llm", state: "done" }
       ])
     }))

@@ -164,6 +164,28 @@ describe("An answer that only the close of its connection ends", () => {
       )
     }))
 
+  it.scopedLive("is read up to its cut by a client of HTTP/1.0 that takes its time to begin", () =>
+    Effect.gen(function*() {
+      const body = event.repeat(10_000)
+      const url = yield* closing((socket) =>
+        void socket.end(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nfffffff\r\n${body}`)
+      )
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { ending, socket, text } = yield* readerOf("1.0")
+          socket.pause()
+          yield* oneSpan
+          // A reset takes away what the system still holds for it.
+          yield* Effect.sleep(100)
+          socket.resume()
+          yield* soon("the end", () => ending() !== "open")
+          assert.strictEqual(ending(), "reset")
+          assert.strictEqual(text().split("more").length - 1, 10_000)
+        })
+      )
+    }))
+
   it.scopedLive("is the last that is heard of a client of HTTP/1.0 when it is cut, whatever that sends and however it leaves", () =>
     Effect.gen(function*() {
       const sockets: Array<Socket> = []
@@ -191,23 +213,24 @@ describe("An answer that only the close of its connection ends", () => {
       assert.strictEqual(sockets.length, 3)
     }))
 
-  it.scopedLive("is a reset to a client of HTTP/1.0 when it is cut and the proxy stops", () =>
-    Effect.gen(function*() {
-      const url = yield* closing((socket) =>
-        void socket.end("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nff\r\npart")
-      )
-      const ending = yield* withProxy(
-        url,
-        Effect.gen(function*() {
-          const { ending, text } = yield* readerOf("1.0")
-          yield* soon("the part", () => text().endsWith("part"))
-          return ending
-        }),
-        { limits: { ...defaultLimits, shutdownGraceMs: 50 } }
-      )
-      yield* soon("the end", () => ending() !== "open")
-      assert.strictEqual(ending(), "reset")
-    }))
+  for (const how of ["cut", "under way"]) {
+    it.scopedLive(`is a reset to a client of HTTP/1.0 when it is ${how} and the proxy stops`, () =>
+      Effect.gen(function*() {
+        const part = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nff\r\npart"
+        const url = yield* closing((socket) => void (how === "cut" ? socket.end(part) : socket.write(part)))
+        const ending = yield* withProxy(
+          url,
+          Effect.gen(function*() {
+            const { ending, text } = yield* readerOf("1.0")
+            yield* soon("the part", () => text().endsWith("part"))
+            return ending
+          }),
+          { limits: { ...defaultLimits, shutdownGraceMs: 50 } }
+        )
+        yield* soon("the end", () => ending() !== "open")
+        assert.strictEqual(ending(), "reset")
+      }))
+  }
 
   it.scopedLive("takes nothing else with it when the connection is reset while the client reads nothing", () =>
     Effect.gen(function*() {

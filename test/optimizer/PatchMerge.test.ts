@@ -130,4 +130,42 @@ describe("a search that brings patches together", () => {
       []
     )
   })
+
+  it("leaves out of them what a line of descent was better without, which is told as a deletion from the best", () => {
+    const scoreOf = (text: string, isEven: boolean) => {
+      const [hasA, hasB, isHarmed] = ["A", "B", "harm"].map((line) => text.split("\n").includes(line))
+      if (text.includes("x") || (isHarmed && !hasA)) return 0
+      if (hasB) return isEven ? 1 : hasA ? 0.9 : 0.75
+      return hasA ? (isHarmed ? 0.7 : 0.8) : isEven ? 0.9 : 0.2
+    }
+    const merged = new Set<string>()
+    const deleted = new Set<string>()
+    for (let chanceSeed = 0; chanceSeed < 12; chanceSeed += 1) {
+      let seeds = 0
+      const task = taskOf({ seed: { p: "seed" }, chanceSeed, selection: examplesOf("selection", 30) })
+      const { events } = search(rgepa(task, { ...settings, pPrune: 1 }), {
+        rollout: ({ p }, { id }) => ({
+          score: id.startsWith("train") ? (p === "seed" ? 0 : 0.5) : scoreOf(p!, Number(id.split("-")[1]) % 2 === 0),
+          feedback: "miss"
+        }),
+        reflect: (prompt) => {
+          const text = !prompt.includes(">\nseed\n</current>") ? "x" : seeds++ === 0 ? "A\n\n\nharm" : "B"
+          return { text: JSON.stringify({ edits: [{ op: "add", after: "", text }] }) }
+        }
+      }, { rolloutsMax: 800 })
+      let best = "seed"
+      for (const event of events) {
+        if (event.type === "incumbent") best = event.candidate["p"]!
+        if (event.type !== "proposed") continue
+        if (event.change.kind === "ablation") {
+          assert.deepStrictEqual(event.parents, [{ p: best }])
+          for (const edit of event.change.edits) deleted.add(edit)
+        } else if (event.change.kind === "merge" && event.parents[1]!["p"] === "seed\nA\n\n") {
+          merged.add(event.candidate["p"]!.trimEnd())
+        }
+      }
+    }
+    assert.deepStrictEqual([...merged], ["seed\nB\nA"])
+    assert.deepStrictEqual(deleted, new Set(["delete \"A\"", "delete \"harm\"", "delete \"B\""]))
+  })
 })

@@ -244,6 +244,29 @@ describe("Proxy, WebSocket", () => {
       )
     }))
 
+  it.scopedLive("passes more than either side takes at once, however late it takes it", () =>
+    Effect.gen(function*() {
+      const server = yield* webSocketUpstream(() => {}, ({ socket }) => void socket.pause())
+      yield* withProxy(
+        server.url,
+        Effect.gen(function*() {
+          const client = yield* rawConnected("/ws")
+          const { socket } = server.peers[0]!
+          const all = frame(Buffer.alloc(16 * 1024 * 1024), { opcode: 2 })
+          for (const [from, to] of [[client.socket, socket], [socket, client.socket]] as const) {
+            to.pause()
+            const before = to.bytesRead
+            from.write(all)
+            // So long it takes none of it.
+            yield* Effect.sleep(100)
+            to.resume()
+            yield* until("all of it", () => to.bytesRead - before === all.length)
+          }
+        }),
+        { limits: { ...defaultLimits, shutdownGraceMs: 50 } }
+      )
+    }))
+
   it.scopedLive("passes what is no WebSocket at all, and says that it could not be read", () =>
     Effect.gen(function*() {
       const server = yield* webSocketUpstream(() => {})

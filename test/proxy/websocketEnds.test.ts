@@ -7,7 +7,7 @@ import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
 import { finishedSpans, oneSpan, proxyAt, withProxy } from "../support/proxy.js"
 import { rowsOf, scratchFolder } from "../support/store.js"
 import { upstream } from "../support/upstream.js"
-import { clientFrame, handshake, rawClient, webSocketUpstream } from "../support/webSocket.js"
+import { clientFrame, frame, handshake, rawClient, webSocketUpstream } from "../support/webSocket.js"
 import { answering, connected, echo, event, path, rawConnected, response, until } from "../support/webSocketClient.js"
 
 const mib = 1024 * 1024
@@ -190,6 +190,26 @@ describe("Proxy, WebSocket connections that are refused or ended", () => {
           assert.deepInclude(yield* oneSpan, { kind: "llm", state: "done" })
         }),
         { limits: { ...defaultLimits, recordedBytesMax: 1_000 } }
+      )
+    }))
+
+  it.scopedLive("takes a goodbye of the upstream for a good end, but for a cut of the call that was under way", () =>
+    Effect.gen(function*() {
+      const server = yield* webSocketUpstream(({ socket }) => {
+        socket.write(frame(Buffer.from([1001 >> 8, 1001 & 255]), { opcode: 8 }))
+      })
+      yield* withProxy(
+        server.url,
+        Effect.gen(function*() {
+          const { closed, socket } = yield* connected("/v1/responses")
+          socket.send(event("response.create", { model: "m" }))
+          yield* until("the goodbye", () => closed() === 1001)
+          const spans = yield* finishedSpans(2)
+          assert.sameDeepMembers(
+            spans.map(({ attributes, kind, state }) => [kind, state, attributes["tau.close_code"]]),
+            [["llm", "upstream_cut", undefined], ["http", "done", 1001]]
+          )
+        })
       )
     }))
 

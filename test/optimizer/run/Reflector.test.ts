@@ -108,6 +108,21 @@ describe("Reflector", () => {
       })
     })))
 
+  it.scopedLive("asks at the search's temperature, with the parameters that overrule it but not what is asked", () =>
+    Effect.gen(function*() {
+      const asked = (options: Partial<ReflectorOptions>) =>
+        withStore(Effect.gen(function*() {
+          const { layer, requests, runId } = yield* reflecting([says({ content: "A" })], options)
+          const ask = { _tag: "Reflect", path: "iter/0", prompt: "Improve.", json: false, temperature: 0.9 } as const
+          yield* Effect.provide(Effect.flatMap(Reflector, ({ reflect }) => reflect(runId, 0, ask)), layer)
+          return requests[0]!.body
+        }))
+      const body = { model: "thinker", messages: [{ role: "user", content: "Improve." }] }
+      assert.deepStrictEqual(yield* asked({}), { ...body, temperature: 0.9 })
+      const parameters = { temperature: 0.1, top_p: 0.5, model: "another", messages: [] }
+      assert.deepStrictEqual(yield* asked({ parameters }), { ...body, temperature: 0.1, top_p: 0.5 })
+    }))
+
   it.scopedLive("does not ask again for what was answered, or has failed", () =>
     withStore(Effect.gen(function*() {
       const { layer, reflect, requests } = yield* reflecting([says({ content: "A" }), refuses(403, "no"), says({})])

@@ -42,33 +42,45 @@ const secrets: ReadonlyArray<readonly [literal: string, pattern: string]> = [
  * character that is rare in prose and JSON, and looks back from there.
  */
 const hint =
-  /[-_](?<=sk-|tau[_-]|gh[pousr]_|_pat_|lpat-|hf_|gsk_|ek_|xai-|-----)|[IJK](?<=AI|eyJ|AK)|AS(?=IA)|xox[abeoprs]|[Bb]earer /
+  /[-_](?<=sk-|tau[_-]|gh[pousr]_|_pat_|lpat-|hf_|gsk_|ek_|xai-|-----(?=BEGIN ))|[IJK](?<=AI(?=za)|eyJ|AK(?=IA))|AS(?=IA)|xox[abeoprs]|[Bb]earer /
+const hints = new RegExp(hint, "g")
+/** A literal begins and ends no further from where its hint matches. */
+const reach = 16
 
 /** Takes the secrets of one kind out; `found` is called for each. */
 type Cleaner = (text: string, found: () => void) => string
 
-/** Words with dots between them. A word is tried from its beginning alone, however long it is. */
-const dotted = new RegExp(`(?<!${token})${token}+(?:\\.${token}+)+`, "g")
 const wordMin = 6
+const word = new RegExp(`${token}*`, "y")
 
-/** JSON web tokens: what begins with `{"` in base64, a word more, and the signature. Not by one pattern, which would not be linear. */
-const withoutWebTokens: Cleaner = (text, found) =>
-  text.replace(dotted, (chain) => {
-    const words = chain.split(".")
-    const kept: Array<string> = []
-    for (let place = 0; place < words.length; place++) {
-      const word = words[place]!
-      const start = word.indexOf("eyJ")
-      const isToken = start !== -1 && word.length - start >= 3 + wordMin && (words[place + 1]?.length ?? 0) >= wordMin
-      kept.push(isToken ? word.slice(0, start) + redacted : word)
-      if (!isToken) continue
+/** Where the word ends that begins at this place, of no letter perhaps. */
+const endOfWord = (text: string, at: number): number => {
+  word.lastIndex = at
+  word.test(text)
+  return word.lastIndex
+}
+
+/**
+ * JSON web tokens: what begins with `{"` in base64, a word more, and the signature, with dots between them. Not by one pattern, which
+ * would not be linear; and around each such beginning alone, for bytes in base64 have one by chance in every 260 kB.
+ */
+const withoutWebTokens: Cleaner = (text, found) => {
+  const kept: Array<string> = []
+  let rest = 0
+  for (let at = text.indexOf("eyJ"); at !== -1;) {
+    let end = endOfWord(text, at)
+    const second = text[end] === "." ? endOfWord(text, end + 1) : end
+    if (end - at >= 3 + wordMin && second - end > wordMin) {
       found()
-      place += 2
+      kept.push(text.slice(rest, at), redacted)
+      const third = text[second] === "." ? endOfWord(text, second + 1) : second
+      rest = end = third > second + 1 ? third : second
     }
-    return kept.join(".")
-  })
+    at = text.indexOf("eyJ", end)
+  }
+  return kept.length === 0 ? text : kept.join("") + text.slice(rest)
+}
 
-/** Searching for the literal is nearly free, and most texts have none of them. */
 const cleaners: ReadonlyArray<readonly [literal: string, clean: Cleaner]> = [
   ...secrets.map(([literal, source]) => {
     const pattern = new RegExp(source, "g")
@@ -94,14 +106,30 @@ export interface Cleaned {
 /** False for a text that certainly holds nothing that looks like a secret: most do, and cost one search. */
 export const mayHoldSecrets = (text: string): boolean => hint.test(text)
 
+/** The literals that are in the text, by what is around the hints in it; null where those are so many that each is searched for. */
+const literalsIn = (text: string): ReadonlySet<string> | null => {
+  const literals = new Set<string>()
+  const hintsMax = 8 + text.length / 4096
+  hints.lastIndex = 0
+  for (let n = 0; n < hintsMax; n++) {
+    const at = hints.exec(text)?.index
+    if (at === undefined) return literals
+    const around = text.slice(Math.max(0, at - reach), at + reach)
+    for (const [literal] of cleaners) if (around.includes(literal)) literals.add(literal)
+  }
+  return null
+}
+
 /** The text without what looks like a secret. */
 export const withoutSecrets = (text: string): Cleaned => {
-  if (!mayHoldSecrets(text)) return { text, count: 0 }
+  const literals = literalsIn(text)
   let clean = text
   let count = 0
   const found = () => {
     count += 1
   }
-  for (const [literal, cleaner] of cleaners) if (clean.includes(literal)) clean = cleaner(clean, found)
+  for (const [literal, cleaner] of cleaners) {
+    if (literals?.has(literal) ?? clean.includes(literal)) clean = cleaner(clean, found)
+  }
   return { text: clean, count }
 }

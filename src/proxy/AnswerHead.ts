@@ -23,7 +23,7 @@ export class AnswerHead {
     private readonly isShared: boolean
   ) {
     this.message = Headers.phraseOf(message)
-    this.headers = Headers.toClient(raw, isShared)
+    this.headers = Headers.lengthLast(Headers.toClient(raw, isShared))
     this.contentType = Headers.valueOf(raw, "content-type")
     this.contentEncoding = Headers.listOf(raw, "content-encoding")
     const length = Headers.valueOf(raw, "content-length")

@@ -96,6 +96,16 @@ export const toClient = (raw: ReadonlyArray<string>, isShared = false): Array<st
   return headers
 }
 
+/**
+ * Response headers in an order in which Node writes them all as they are: behind a `content-length` it reads a `content-disposition` as
+ * UTF-8, so that the name of a file would leave as another one, or as none that a header may have, over which Node throws.
+ */
+export const lengthLast = (headers: Array<string>): Array<string> => {
+  const length = valueOf(headers, "content-length")
+  if (length === null || !/[\u0080-\u00FF]/.test(listOf(headers, "content-disposition") ?? "")) return headers
+  return [...without(headers, "content-length"), "content-length", length]
+}
+
 /** The handshake of a WebSocket for the upstream. The offer of extensions stays here: what they change could not be recorded. */
 export const toSocketUpstream = (raw: ReadonlyArray<string>, credentials: Credentials): Array<string> =>
   without(toUpstream(raw, credentials), "sec-websocket-extensions")

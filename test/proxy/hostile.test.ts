@@ -63,6 +63,34 @@ describe("Proxy, whatever a peer does", () => {
       )
     }))
 
+  it.scopedLive("passes a name of a file that is no ASCII, in the bytes that it came in, and lives on", () =>
+    Effect.gen(function*() {
+      let name = ""
+      const url = yield* rawUpstream((socket) => {
+        const head = `HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Disposition: attachment; filename="${name}"\r\n`
+        socket.end(`${head}Connection: close\r\n\r\nhi`, "latin1")
+      })
+      // UTF-8 of a Latin-1 letter, UTF-8 of another, and Latin-1.
+      const names = [Buffer.from("\u00E9"), Buffer.from("\u4E2D"), Buffer.from("\u00E9", "latin1")]
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          for (const origin of ["", "Origin: http://app.example\r\n"]) {
+            for (const bytes of names) {
+              name = bytes.toString("latin1")
+              const { answer, socket } = yield* rawClient
+              socket.setEncoding("latin1")
+              socket.write(`GET /v1/files/1/content HTTP/1.1\r\nHost: localhost\r\n${origin}\r\n`)
+              yield* eventually("the answer", Effect.sync(() => answer().endsWith("hi") || undefined))
+              assert.include(answer(), `attachment; filename="${name}"`)
+              assert.match(answer(), /content-length: 2\r\n/i)
+            }
+          }
+        }),
+        { allowedOrigins: ["http://app.example"] }
+      )
+    }))
+
   it.scopedLive("reads every header of a request, however many stand before it", () =>
     Effect.gen(function*() {
       const url = yield* upstream((_request, response) => void response.end("hi"))

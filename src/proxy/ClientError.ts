@@ -16,6 +16,9 @@ const refusedLast = new WeakMap<Duplex, IncomingMessage>()
 
 export const noteRefused = (request: IncomingMessage): void => void refusedLast.set(request.socket, request)
 
+/** Connections of which no more can be read, and whose last call knows it. Each further piece that comes is an error of its own. */
+const unreadable = new WeakSet<Duplex>()
+
 /**
  * Answers in our error shape and closes the connection. A call of this connection whose own body has become unreadable is
  * refused; one whose request had come whole gets its answer first, for the error belongs to what followed it. Returns what
@@ -35,10 +38,12 @@ export const answerClientError = (
     socket.end(() => socket.destroy())
     return null
   }
-  const own = [...calls].filter((call) => call instanceof Call).filter((call) => call.isOn(socket))
   // The end of the connection within a request is a client that left.
   const hasLeft = error.code === "HPE_INVALID_EOF_STATE"
+  if (unreadable.has(socket) && !hasLeft && socket.writable) return null
+  const own = [...calls].filter((call) => call instanceof Call).filter((call) => call.isOn(socket))
   if (own.length > 0 && !hasLeft && socket.writable) {
+    unreadable.add(socket)
     own.reduce((last, call) => call.startedAt > last.startedAt ? call : last).endOfInput(message)
     return null
   }

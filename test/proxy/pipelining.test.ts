@@ -132,6 +132,32 @@ describe("Proxy, requests behind others on one connection", () => {
       )
     }))
 
+  it.scopedLive("answers a request whose client goes on with what cannot be read, and keeps nothing for each piece of it", () =>
+    Effect.gen(function*() {
+      const { held, url } = yield* various
+      const warnings: Array<string> = []
+      const warned = ({ message }: Error) => void warnings.push(message)
+      yield* Effect.acquireRelease(
+        Effect.sync(() => process.on("warning", warned)),
+        () => Effect.sync(() => process.off("warning", warned))
+      )
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const client = yield* sending(get("held"))
+          yield* until("the call", () => held.length === 1)
+          for (let piece = 0; piece < 100; piece++) {
+            yield* Effect.promise(() => new Promise((resolve) => client.socket.write("garbage\r\n\r\n", resolve)))
+            yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+          }
+          held[0]!()
+          yield* until("the end", () => client.state() !== "open")
+          assert.match(client.bytes().toString(), /^HTTP\/1\.1 200 [^]*<held>$/)
+          assert.deepStrictEqual(warnings, [])
+        })
+      )
+    }))
+
   it.scopedLive("answers every whole request that came before one that cannot be read", () =>
     Effect.gen(function*() {
       const { held, url } = yield* various

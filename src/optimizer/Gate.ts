@@ -146,15 +146,13 @@ class Trial {
 
   verdict(ending: Parameters<typeof verdictOf>[0]["ending"]): GateVerdict {
     const { chance, plan, settings } = this.task
-    const rails = this.rails()
     return verdictOf({
       ending,
       plan,
       settings,
       pairs: this.pairs,
       evidence: this.evidence,
-      rails,
-      blocking: this.blocking(rails),
+      rails: this.rails(),
       seed: chance.at(`gate/${plan.opening}/resamples`).bits()
     })
   }
@@ -165,8 +163,7 @@ class Trial {
 
   /** A rail that looks broken is worth the pairs that tell. */
   private looksSafe(): boolean {
-    const rails = this.rails()
-    return this.blocking(rails).length === 0 && rails.every(({ state }) => state !== "suspect")
+    return this.rails().every(({ state }) => state !== "broken" && state !== "suspect")
   }
 
   /** An early end must not be a way past the guard of a slice. */
@@ -180,10 +177,5 @@ class Trial {
   private rails(): ReadonlyArray<GuardRail> {
     const { chance, plan, settings } = this.task
     return guardRails(this.pairs, this.slices, settings, chance.at(`gate/${plan.opening}/rails`).bits())
-  }
-
-  private blocking(rails: ReadonlyArray<GuardRail>): ReadonlyArray<GuardRail> {
-    const { proofRequired } = this.task.settings.guardRails
-    return rails.filter(({ state }) => state === "broken" || (proofRequired && state !== "kept"))
   }
 }

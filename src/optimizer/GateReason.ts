@@ -17,7 +17,8 @@ export interface GateFigures {
   readonly lowAtTest: number | null
   readonly evidence: number
   readonly minRewardDelta: number
-  readonly blocking: ReadonlyArray<GuardRail>
+  /** The guard rails that forbid a promotion. */
+  readonly broken: ReadonlyArray<GuardRail>
 }
 
 type Decided = Pick<GateVerdict, "decision" | "reason">
@@ -66,7 +67,7 @@ export const endingReason = (ending: GateEnding, figures: GateFigures): Decided 
 }
 
 const atPlannedEnd = (isEvident: boolean, figures: GateFigures): Decided => {
-  const { blocking, evidence, gain, lowAtTest, minRewardDelta, p, plan } = figures
+  const { broken, evidence, gain, lowAtTest, minRewardDelta, p, plan } = figures
   const isSmall = p! <= plan.alpha.test
   // A sign flip takes a loss to be as large as a win would have been: small wins, of which a rare large loss takes all, pass it.
   const isAbove = lowAtTest === null || lowAtTest > 0
@@ -85,20 +86,19 @@ const atPlannedEnd = (isEvident: boolean, figures: GateFigures): Decided => {
       reason: `the gain is less than the ${points(minRewardDelta)} asked for: ${seen(figures)} (${grounds})`
     }
   }
-  return blocking.length > 0
-    ? { decision: "reject", reason: `better by ${seen(figures)}, but ${blocking.map(railReason).join("; ")}` }
+  return broken.length > 0
+    ? { decision: "reject", reason: `better by ${seen(figures)}, but ${broken.map(railReason).join("; ")}` }
     : { decision: "promote", reason: `better by ${seen(figures)} (${grounds})` }
 }
 
-const railReason = ({ bound, change, name, slice, state }: GuardRail): string => {
-  const doubt = state === "broken" ? "" : ", which is not shown to be kept"
+const railReason = ({ bound, change, name, slice }: GuardRail): string => {
   switch (name) {
     case "tokens":
-      return `it takes ${change.toFixed(2)} times the tokens, ${Number(bound.toFixed(2))} times allowed${doubt}`
+      return `it takes ${change.toFixed(2)} times the tokens, ${Number(bound.toFixed(2))} times allowed`
     case "failures":
-      return `its failure rate changes by ${signed(change)} points, ${signed(bound)} allowed${doubt}`
+      return `its failure rate changes by ${signed(change)} points, ${signed(bound)} allowed`
     case "slice":
-      return `the slice "${slice}" changes by ${signed(change)} points, ${signed(bound)} allowed${doubt}`
+      return `the slice "${slice}" changes by ${signed(change)} points, ${signed(bound)} allowed`
   }
 }
 

@@ -12,8 +12,6 @@ export interface GuardRailSettings {
   readonly sliceExamplesMin: number
   /** The chance to call a rail broken that is not, and to call one kept that is not. */
   readonly alpha: number
-  /** Whether a rail must be shown to be kept. Otherwise it only must not be seen to be broken, which few pairs can tell. */
-  readonly proofRequired: boolean
 }
 
 /** How a candidate is tested before it becomes the latest version of the resources. */
@@ -58,7 +56,6 @@ export const defaultGateSettings: GateSettings = {
     failureRateRiseMax: 0.02,
     sliceLossMax: 0.05,
     sliceExamplesMin: 30,
-    alpha: 0.05,
-    proofRequired: false
+    alpha: 0.05
   }
 }

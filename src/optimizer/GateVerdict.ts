@@ -74,15 +74,13 @@ export interface GateVerdict {
   readonly pairs: ReadonlyArray<GatePair>
 }
 
-export const verdictOf = ({ blocking, ending, evidence, pairs, plan, rails, seed, settings }: {
+export const verdictOf = ({ ending, evidence, pairs, plan, rails, seed, settings }: {
   readonly ending: GateEnding
   readonly plan: GatePlan
   readonly settings: GateSettings
   readonly pairs: ReadonlyArray<GatePair>
   readonly evidence: EProcess
   readonly rails: ReadonlyArray<GuardRail>
-  /** The rails that forbid a promotion. */
-  readonly blocking: ReadonlyArray<GuardRail>
   readonly seed: number
 }): GateVerdict => {
   const differences = pairs.map(({ difference }) => difference)
@@ -113,7 +111,7 @@ export const verdictOf = ({ blocking, ending, evidence, pairs, plan, rails, seed
       : pairedBounds(scores.incumbent, scores.candidate, { draws, level: 1 - 2 * plan.alpha.test, seed }).low,
     evidence: evidence.max,
     minRewardDelta: settings.minRewardDelta,
-    blocking
+    broken: rails.filter(({ state }) => state === "broken")
   }
   return {
     ...endingReason(ending, figures),

@@ -52,7 +52,6 @@ const openOnce = (plan, settings, seed, world) => {
     incumbent,
     candidate: candidates[plan.opening - 1],
     examples: list,
-    untestable: null,
     plan,
     settings,
     slices: new Map(),

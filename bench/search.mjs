@@ -80,7 +80,6 @@ export const gateOf = ({ best, examples, plan, seed, world }) => {
     incumbent: world.spec.seed,
     candidate: best,
     examples: examples.map(asExample),
-    untestable: null,
     plan,
     settings: defaultGateSettings,
     slices: new Map(),

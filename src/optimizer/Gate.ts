@@ -18,8 +18,6 @@ import { keyOf, note, type Outcome, type SearchEvent, SearchStopped, type Steps,
 export interface GateTask extends Arms {
   /** The gate's examples, from `splitValidate`. */
   readonly examples: ReadonlyArray<TaskExample>
-  /** Why there can be no gate, from `splitValidate`. */
-  readonly untestable: string | null
   /** From `gatePlan`, with as many pairs as there are examples. */
   readonly plan: GatePlan
   readonly settings: GateSettings
@@ -38,12 +36,11 @@ export function* gate(task: GateTask): Steps<GateVerdict> {
 }
 
 function* tried(task: GateTask): Steps<GateVerdict> {
-  const { candidate, examples, incumbent, plan, settings, untestable } = task
+  const { candidate, examples, incumbent, plan, settings } = task
   if (plan.pairs !== examples.length) throw new Error(`a plan for ${plan.pairs} pairs, but ${examples.length} examples`)
   const trial = new Trial(task)
   if (keyOf(candidate) === keyOf(incumbent)) return trial.verdict({ type: "identical" })
-  if (untestable !== null) return trial.verdict({ type: "untestable", why: untestable })
-  if (examples.length === 0) return trial.verdict({ type: "untestable", why: "not testable: the gate has no examples" })
+  if (examples.length === 0) return trial.verdict({ type: "untestable" })
   if (!mayOpen(settings.alpha, plan.opening)) return trial.verdict({ type: "worn out" })
   // The order of the config must not show: neighbours there are often alike.
   const order = task.chance.shuffled(

@@ -29,7 +29,7 @@ export const endingReason = (ending: GateEnding, figures: GateFigures): Decided 
     case "identical":
       return { decision: "identical", reason: "the candidate is the incumbent: there is nothing to test" }
     case "untestable":
-      return { decision: "not_testable", reason: ending.why }
+      return { decision: "not_testable", reason: "not testable: the gate has no examples" }
     case "worn out": {
       const level = decimals(plan.alpha.opening)
       return {

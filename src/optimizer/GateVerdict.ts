@@ -14,7 +14,8 @@ import type { GuardRail } from "./GuardRails.js"
 /** Why a gate asked for no further pair. */
 export type GateEnding =
   | { readonly type: "identical" }
-  | { readonly type: "untestable"; readonly why: string }
+  /** It has no examples. */
+  | { readonly type: "untestable" }
   /** It was opened too often. */
   | { readonly type: "worn out" }
   | { readonly type: "stopped"; readonly why: string }

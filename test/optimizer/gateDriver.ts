@@ -44,7 +44,6 @@ export const taskOf = (
     incumbent,
     candidate,
     examples,
-    untestable: null,
     plan: planOf(pairs, opening, settings),
     settings,
     slices: new Map(),

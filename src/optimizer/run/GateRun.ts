@@ -71,7 +71,6 @@ export const gateRun = (options: GateRunOptions) =>
         incumbent,
         candidate,
         examples: pairs,
-        untestable: null,
         plan: gatePlan(pairs.length, opening.k, settings),
         // A search may draw an example more than once; the gate's draws are its own.
         firstSample: gateFirstSample,

@@ -24,10 +24,6 @@ export class KeyRing {
   > = new Map()
   private readonly used = new Set<string>()
 
-  get size(): number {
-    return this.keys.size
-  }
-
   learn(keys: ReadonlyArray<KnownKey>): void {
     this.keys = new Map(
       keys.map(({ expiresAtMs, id, scope, secretSha256 }) => [id, {

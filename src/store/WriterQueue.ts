@@ -36,7 +36,6 @@ export interface WriterHealth {
   readonly waiting: number
   readonly waitingBytes: number
   readonly commits: number
-  readonly lastCommitMs: number
   /** How long the store has been at the batch under way; 0 when none is, while its calls are read, or once it is done. */
   readonly inFlightMs: number
   /** Why the store cannot commit; null once it can again. A request that failed for its own content is not such a reason. */
@@ -72,7 +71,6 @@ export class WriterQueue {
   private dead: Failure | null = null
   private failure: Failure | null = null
   private commits = 0
-  private lastCommitMs = 0
   private log: LogState = { lost: 0, failure: null }
   /** Since when the first of them has been the first. */
   private firstSince = 0
@@ -125,7 +123,6 @@ export class WriterQueue {
       waiting: this.waiting.length + this.lazy.length,
       waitingBytes: this.waitingBytes,
       commits: this.commits,
-      lastCommitMs: this.lastCommitMs,
       inFlightMs: this.inFlightMs,
       failure: this.dead ?? this.failure,
       logLost: this.log.lost,
@@ -220,7 +217,7 @@ export class WriterQueue {
     return entries
   }
 
-  private committed([sent, commitMs, log]: Committed) {
+  private committed([sent, log]: Committed) {
     this.log = log
     const outcomes = sent.map((one): Outcome =>
       "reason" in one ? { ok: false, failure: one } : { ok: true, value: one[0] }
@@ -229,7 +226,6 @@ export class WriterQueue {
     this.firstSince = performance.now()
     this.inFlightBytes -= bytesOf(entries)
     this.commits += 1
-    this.lastCommitMs = commitMs
     const failed = outcomes.find((outcome) => !outcome.ok && outcome.failure.reason !== "other")
     this.failure = failed === undefined || failed.ok ? null : failed.failure
     // The next batch leaves before callers are told, so that the thread is not idle meanwhile.

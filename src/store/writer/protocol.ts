@@ -62,5 +62,5 @@ export type ToWriter = Batch | "close"
 /** A text is a batch that was committed: `Committed` as JSON. */
 export type FromWriter = { readonly _tag: "ready" } | { readonly _tag: "refused"; readonly failure: Failure } | string
 
-/** One outcome for each request of the batch in its order, the time that the batch took, and how the log stands. */
-export type Committed = readonly [outcomes: ReadonlyArray<SentOutcome>, commitMs: number, log: LogState]
+/** One outcome for each request of the batch in its order, and how the log stands. */
+export type Committed = readonly [outcomes: ReadonlyArray<SentOutcome>, log: LogState]

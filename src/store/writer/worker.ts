@@ -64,13 +64,12 @@ const main = ({ attributionLogPath, bytesMax, path, recording, storingSince }: W
       return
     }
     const requests = unpack(message)
-    const startedAt = performance.now()
     const { lost } = files
     if (lost !== null) {
       // The log alone, whole still: the database is where it was.
       if (lost.file !== path && lost.how !== "cut short") saveLog(db)
       const failure: Failure = { reason: "gone", message: `${lost.file} was ${lost.how} while in use` }
-      committed(requests.map(() => ({ ok: false, failure })), 0, log?.state ?? noLog)
+      committed(requests.map(() => ({ ok: false, failure })), log?.state ?? noLog)
       return
     }
     // Unpacking, parsing and hashing take their time outside the transaction: other processes wait for its lock.
@@ -86,7 +85,7 @@ const main = ({ attributionLogPath, bytesMax, path, recording, storingSince }: W
     log?.append(lines)
     // The other thread may be too busy to hear of it for long: that is not the store's time.
     storing(false)
-    committed(outcomes, performance.now() - startedAt, log?.state ?? noLog)
+    committed(outcomes, log?.state ?? noLog)
     // Callers have their answer: what the log needs is nobody's wait but that of the next batch.
     storing(true)
     checkpoints.afterCommit(message.bytes?.byteLength ?? 0)
@@ -119,10 +118,10 @@ const unpack = ({ bytes, requests }: Batch): ReadonlyArray<Request> => {
 
 const say = (message: FromWriter) => port.postMessage(message)
 
-const committed = (outcomes: ReadonlyArray<Outcome>, commitMs: number, log: LogState) => {
+const committed = (outcomes: ReadonlyArray<Outcome>, log: LogState) => {
   const sent: Array<SentOutcome> = []
   for (const outcome of outcomes) sent.push(outcome.ok ? [outcome.value] : outcome.failure)
-  say(JSON.stringify([sent, commitMs, log] satisfies Committed))
+  say(JSON.stringify([sent, log] satisfies Committed))
 }
 
 const noLog: LogState = { lost: 0, failure: null }

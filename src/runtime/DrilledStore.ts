@@ -67,7 +67,6 @@ export const lastStart = Effect.map(
 
 interface Stand {
   readonly runId: string
-  readonly state: string
   readonly active: number
   readonly left: number
   readonly calls: number
@@ -79,10 +78,10 @@ export const phaseOf = (storePath: string, pid: number) =>
     if (!existsSync(storePath)) return { phase: "starting: no store yet", runId: null }
     const stand = yield* Effect.either(Effect.provide(
       one<Stand>(
-        `SELECT s.run_id, u.state, (SELECT count(*) FROM spans WHERE process_id = p.id AND state = 'open') AS calls,
+        `SELECT s.run_id, (SELECT count(*) FROM spans WHERE process_id = p.id AND state = 'open') AS calls,
            (SELECT count(*) FROM rollouts WHERE run_id = s.run_id AND status IN ('preparing', 'running')) AS active,
            (SELECT count(*) FROM rollouts WHERE run_id = s.run_id AND status NOT IN ('succeeded', 'failed', 'cancelled')) AS left
-         FROM processes p JOIN run_starts s ON s.process_id = p.id JOIN runs u ON u.id = s.run_id
+         FROM processes p JOIN run_starts s ON s.process_id = p.id
          WHERE p.pid = ? ORDER BY s.started_at_ms DESC LIMIT 1`,
         pid
       ),

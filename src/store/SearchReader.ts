@@ -15,7 +15,6 @@ export interface SearchRecord {
   readonly run: {
     readonly id: string
     readonly config: string
-    readonly calls: number
     readonly tokens: number
     readonly createdAtMs: number
     /** When the search ended, or before that the rollout that ended last; null where none has. */
@@ -115,7 +114,7 @@ interface Searched {
 const record = (sql: SqlClient.SqlClient, runId: RunId) =>
   Effect.gen(function*() {
     const [run] = yield* sql<SearchRecord["run"]>`
-      SELECT id, config, calls, input_tokens + output_tokens AS tokens, created_at_ms,
+      SELECT id, config, input_tokens + output_tokens AS tokens, created_at_ms,
         coalesce((SELECT at_ms FROM search_results WHERE run_id = ${runId}),
                  (SELECT max(ended_at_ms) FROM rollouts WHERE run_id = ${runId})) AS last_ended_at_ms
       FROM runs WHERE id = ${runId}`

@@ -41,7 +41,6 @@ const readerOf = (record: Partial<SearchRecord>) =>
         run: {
           id,
           config: JSON.stringify({ optimizer: { algorithm: "gepa", seed: 1, max_rollouts: 10 } }),
-          calls: 0,
           tokens: 0,
           createdAtMs: 0,
           lastEndedAtMs: 21_000

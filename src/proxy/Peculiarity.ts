@@ -1,4 +1,4 @@
-import type { FinishedSpan } from "../store/writer/spans.js"
+import type { FinishedSpan, RewriteOutcome } from "../store/writer/spans.js"
 
 /** What few calls have to say of themselves. */
 type Peculiarity = Pick<FinishedSpan, "replayOf" | "hasDiverged" | "rewrite" | "usageAsked" | "wasReadOn" | "silentMs">
@@ -10,7 +10,7 @@ export const silentMsMin = 100
 export const peculiarityOf = (
   replayOf: string | null,
   hasDiverged: boolean,
-  rewrite: FinishedSpan["rewrite"] | null,
+  rewrite: RewriteOutcome | null,
   usageAsked: boolean,
   wasReadOn: boolean,
   silentMs: number
@@ -20,7 +20,7 @@ export const peculiarityOf = (
   return {
     ...(replayOf !== null && { replayOf }),
     ...(hasDiverged && { hasDiverged }),
-    ...(rewrite !== null && rewrite !== undefined && { rewrite }),
+    ...(rewrite !== null && { rewrite }),
     ...(usageAsked && { usageAsked }),
     ...(wasReadOn && { wasReadOn }),
     ...(isSilent && { silentMs: Math.round(silentMs) })

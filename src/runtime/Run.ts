@@ -192,9 +192,7 @@ const summaryOf = (
       simulated,
       storePath,
       statusPath: statusPathOf(storePath),
-      rules: config.rewrite ?? [],
       isSearch: search !== null,
-      samples: config.optimizer.samples ?? 1,
       elapsedMs: Number(now - reported.startedAtNanos) / 1e6
     }))
 

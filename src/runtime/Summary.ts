@@ -3,7 +3,6 @@ import * as Effect from "effect/Effect"
 import { rounded } from "../domain/Figures.js"
 import type { RunId } from "../domain/Ids.js"
 import { type Cost, costOf } from "../domain/Prices.js"
-import type { RewriteRule } from "../domain/Rewrite.js"
 import type { RolloutMode } from "../domain/Rollout.js"
 import type { RunConfig } from "../domain/RunConfig.js"
 import { safeJson } from "../domain/TerminalText.js"
@@ -110,29 +109,26 @@ export interface SummaryFacts extends
     | "broken"
   >
 {
-  /** Rollouts per example. */
-  readonly samples: number
   readonly begun: BegunRun
-  readonly config: Pick<RunConfig, "optimize" | "optimizer" | "validate" | "scoring">
+  readonly config: Pick<RunConfig, "optimize" | "optimizer" | "rewrite" | "scoring" | "validate">
   /** What was found of the run when it was taken up. */
   readonly recovery: {
     readonly findings: Findings
     readonly checkpointSource: "primary" | "fallback" | null
     readonly crashed: boolean
   }
-  /** The rules of the config, whose counts are read from the store. */
-  readonly rules: ReadonlyArray<RewriteRule>
 }
 
 /** Reads the run's final figures from the store. */
-export const summarize = ({ begun, broken, config, isSearch, recovery, rules, samples, ...facts }: SummaryFacts) =>
+export const summarize = ({ begun, broken, config, isSearch, recovery, ...facts }: SummaryFacts) =>
   Effect.gen(function*() {
+    const { optimizer, rewrite: rules = [] } = config
     const runs = yield* RunStore
     const progress = yield* runs.progress(begun.runId)
     // A search runs many texts: means over all of them would say nothing.
     const scores = isSearch ? [] : yield* runs.scores(begun.runId)
     const rewards = isSearch ? [] : yield* runs.rewards(begun.runId)
-    const byExample = samples === 1 ? [] : yield* runs.scoresByExample(begun.runId)
+    const byExample = (optimizer.samples ?? 1) === 1 ? [] : yield* runs.scoresByExample(begun.runId)
     const failures = yield* runs.failures(begun.runId, failuresShown)
     const findings = yield* RunFindings
     const found = yield* findings.of(begun.runId)
@@ -157,7 +153,7 @@ export const summarize = ({ begun, broken, config, isSearch, recovery, rules, sa
       calls: progress.calls,
       inputTokens: progress.inputTokens,
       outputTokens: progress.outputTokens,
-      cost: usage && costOf(usage, config.optimizer.prices),
+      cost: usage && costOf(usage, optimizer.prices),
       resume: {
         resumed: begun.start > 1,
         finishedBefore: begun.finishedBefore,

@@ -4,7 +4,7 @@ import { openBegun } from "./begunCalls.js"
 import { begunFilesOf, type BegunNames, begunNames } from "./begunNotes.js"
 import type { Db } from "./Database.js"
 import { isAlive, pidStarted, statOf } from "./pids.js"
-import { requeueCrashed } from "./rollouts.js"
+import { type HeldRollout, requeueCrashed } from "./rollouts.js"
 
 /** A process on another host is presumed dead after this silence: several heartbeats. */
 const silentMaxMs = 60_000
@@ -106,7 +106,7 @@ export const isPresent = ({ heartbeatAtMs, host, pid, pidStarted: started }: Pro
 export const recoverRun = (db: Db, runId: string): number => {
   const held = db.prepare(
     "SELECT id, epoch, crashes FROM rollouts WHERE run_id = ? AND status IN ('preparing', 'running')"
-  ).all(runId) as ReadonlyArray<{ id: string; epoch: number; crashes: number }>
+  ).all(runId) as ReadonlyArray<HeldRollout>
   for (const rollout of held) requeueCrashed(db, rollout, "its process died", 0)
   return held.length
 }

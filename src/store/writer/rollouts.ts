@@ -220,16 +220,23 @@ export const rescue = (db: Db, { leaseMs, own, runId }: Rescue): ReadonlyArray<s
   renew(db, own, leaseMs)
   const expired = db.prepare(
     "SELECT id, epoch, crashes FROM rollouts WHERE run_id = ? AND status IN ('preparing', 'running') AND lease_until_ms < ? LIMIT 500"
-  ).all(runId, db.now) as ReadonlyArray<{ id: string; epoch: number; crashes: number }>
+  ).all(runId, db.now) as ReadonlyArray<HeldRollout>
   for (const rollout of expired) {
     requeueCrashed(db, rollout, "its worker missed its heartbeats", backoffMs(rollout.id, rollout.crashes + 1))
   }
   return expired.map(({ id }) => id)
 }
 
+/** A rollout that a worker holds, or held when it died. */
+export interface HeldRollout {
+  readonly id: string
+  readonly epoch: number
+  readonly crashes: number
+}
+
 export const requeueCrashed = (
   db: Db,
-  { crashes, epoch, id }: { readonly id: string; readonly epoch: number; readonly crashes: number },
+  { crashes, epoch, id }: HeldRollout,
   why: string,
   delayMs: number
 ): void => {

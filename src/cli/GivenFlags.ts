@@ -26,7 +26,7 @@ export const explicitOf = (
   args: ReadonlyArray<string>,
   flags: ReadonlyArray<Flag>,
   command: string,
-  allowed: Allowed = {}
+  allowed: Allowed
 ): Explicit => {
   const operands: Array<string> = []
   const byName = new Map(flags.map((flag) => [flag.name, flag]))

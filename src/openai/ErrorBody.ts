@@ -8,12 +8,11 @@ export interface ErrorBody {
   }
 }
 
-/** Of the type `proxy_error` unless told otherwise. */
 export const errorBody = (
   message: string,
-  { code = null, param = null, type = "proxy_error" }: {
+  { code = null, param = null, type }: {
     readonly code?: string | null
     readonly param?: string | null
-    readonly type?: string
-  } = {}
+    readonly type: string
+  }
 ): ErrorBody => ({ error: { message, type, param, code } })

@@ -12,7 +12,7 @@ export class SocketEvent {
   private parsed: JsonObject | null | undefined
 
   /** `type` where it was read as the message passed, which is not kept whole. */
-  constructor(private readonly bytes: Uint8Array, type: string | null = null) {
+  constructor(private readonly bytes: Uint8Array, type: string | null) {
     this.type = typeFirst.exec(utf8Of(bytes.subarray(0, headBytes)))?.[1] ?? type ?? textAt(this.object, "type")
   }
 

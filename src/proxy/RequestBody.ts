@@ -17,7 +17,7 @@ export const sendUpstream = (
   call: Call,
   { requestBytesMax }: ProxyLimits,
   dispatch: (body: Buffer | Readable | null) => void,
-  wholeBytesMax = 0,
+  wholeBytesMax: number,
   take?: (body: Buffer) => void
 ): void => {
   const length = request.headers["content-length"]

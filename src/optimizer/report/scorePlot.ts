@@ -14,7 +14,7 @@ const bottom = 300
 const escaped = (text: string) =>
   visible(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("\"", "&quot;")
 
-const text = (x: number, y: number, content: string, more = "") =>
+const text = (x: number, y: number, content: string, more: string) =>
   `<text x="${round(x)}" y="${round(y)}"${more}>${escaped(content)}</text>`
 
 const line = (x1: number, y1: number, x2: number, y2: number, kind: string) =>

@@ -30,7 +30,7 @@ const execute = (config: typeof CommandExecutorConfig.Type, cwd: string, assignm
     const finished = yield* ChildProcess.run({
       argv: config.command,
       cwd,
-      env: environment(config, assignment, files, resourceVariables(assignment.resources)),
+      env: environment(config, assignment, files),
       stdin: JSON.stringify(assignment.example),
       stderr,
       stdoutBytesMax: toFile ? "discard" : config.output_bytes_max
@@ -75,14 +75,13 @@ const textOf = (bytes: Buffer): string => bytes.toString("utf8").replace(/\r?\n$
 const environment = (
   config: typeof CommandExecutorConfig.Type,
   assignment: Assignment,
-  files: AgentFiles,
-  variables: Readonly<Record<string, string>>
+  files: AgentFiles
 ): Record<string, string> => {
   const inherited = { ...inheritedEnvironment(), ...config.env }
   return {
     ...inherited,
     ...directTo(assignment.baseUrl, inherited),
-    ...variables,
+    ...resourceVariables(assignment.resources),
     OPENAI_BASE_URL: assignment.baseUrl,
     OPENAI_API_BASE: assignment.baseUrl,
     OPENAI_API_KEY: assignment.apiKey,

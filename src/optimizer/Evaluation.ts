@@ -1,4 +1,7 @@
-/** No search: how good the seed is. */
+/**
+ * No search: how good the seed is, in the terms of one. What searches are measured against in the benchmark and in tests; a run that
+ * evaluates has its rollouts from its config (`Run.ts`).
+ */
 import { mean } from "../statistics/Moments.js"
 import { meanBounds } from "./MeanBounds.js"
 import { evaluate, type Found, note, type Steps, type Task, together, untilStopped } from "./Search.js"

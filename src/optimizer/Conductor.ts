@@ -92,11 +92,6 @@ export class Conductor<A> {
     this.n = options.from ?? 0
   }
 
-  /** Number of the next batch. */
-  get next(): number {
-    return this.n
-  }
-
   get spent(): { readonly rollouts: number; readonly reflections: number } {
     return { rollouts: this.rollouts, reflections: this.reflections }
   }

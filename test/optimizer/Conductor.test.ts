@@ -177,7 +177,7 @@ describe("The conductor", () => {
     const conductor = new Conductor(evaluate(texts, "train", examples), { ...limits, from: 7 })
     const turn = conductor.begin()
     if (turn.done) return assert.fail()
-    assert.deepStrictEqual([turn.work.n, conductor.next], [7, 8])
+    assert.strictEqual(turn.work.n, 7)
     assert.throws(
       () => conductor.resume({ outcomes: new Map(), reflections: [], traces: new Map() }),
       /^no outcome for .*train-0/

@@ -129,16 +129,21 @@ export interface SearchReport {
   readonly slices: ReadonlyArray<Slice>
   /** Null when there is no gate, or it has not decided yet. */
   readonly gate: GateOutcome | null
-  /** The pairs of a gate that is open: planned, seen, won and lost. */
-  readonly openGate:
-    | { readonly pairs: number; readonly n: number; readonly wins: number; readonly losses: number }
-    | null
+  readonly openGate: OpenGate | null
   /** What the reflection model brought to nothing, by kind, most first: `8 reflection: the model answered 401`. */
   readonly troubles: ReadonlyArray<{ readonly kind: string; readonly n: number; readonly last: string }>
   /** Why the last reflection failed of a search that ended without an answer to any, and has only its seed; null else. */
   readonly unanswered: string | null
   /** The version that the run made the latest; null when it made none. */
   readonly promotedVersion: number | null
+}
+
+/** The pairs of a gate that is open: planned, seen, won and lost. */
+export interface OpenGate {
+  readonly pairs: number
+  readonly n: number
+  readonly wins: number
+  readonly losses: number
 }
 
 export interface WinsAndLosses {

@@ -1,4 +1,5 @@
 import { counted } from "../../domain/Figures.js"
+import type { OpenGate } from "./SearchReport.js"
 import { bounds, columnsMax, fitting, score } from "./words.js"
 
 export interface SearchProgress {
@@ -8,8 +9,8 @@ export interface SearchProgress {
   readonly high: number | null
   readonly tried: number
   readonly accepted: number
-  /** While the gate is open: the pairs that it planned, and what it saw of them. */
-  readonly gate: { readonly pairs: number; readonly n: number; readonly wins: number; readonly losses: number } | null
+  /** Null while no gate is open. */
+  readonly gate: OpenGate | null
   readonly rolloutsEnded: number
   /** How many of these failed. */
   readonly rolloutsFailed: number

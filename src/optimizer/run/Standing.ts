@@ -1,4 +1,5 @@
 /** Where a search stands, as its events tell. */
+import type { OpenGate } from "../report/SearchReport.js"
 import { keyOf, type SearchEvent, type Texts } from "../Search.js"
 
 /** What a search has used. */
@@ -18,7 +19,7 @@ export interface Standing extends Spent {
   readonly tried: number
   readonly accepted: number
   /** Null before the gate opens. */
-  readonly gate: { readonly pairs: number; readonly n: number; readonly wins: number; readonly losses: number } | null
+  readonly gate: OpenGate | null
 }
 
 export const notBegun: Standing = {

@@ -179,11 +179,13 @@ export const readAudit = (stateDir: string): Effect.Effect<ReadonlyArray<AuditRo
     if (lines.at(-1) === "") lines.pop()
     return Effect.forEach(lines, (line, index) =>
       Effect.mapError(
-        decode(file, AuditRow)(line),
-        ({ detail }) => new FileError({ file, detail: `line ${index + 1} is not an audit row: ${detail}` })
+        decodeRow(line),
+        (error) => new FileError({ file, detail: `line ${index + 1} is not an audit row: ${detailOf(error)}` })
       ))
   })
 }
+
+const decodeRow = Schema.decode(Schema.parseJson(AuditRow), { errors: "all" })
 
 /** Null when there is no file, which allows everything. A file that is no valid policy allows nothing. */
 export const readPolicy = (file: string): Effect.Effect<RbacPolicy | null, FileError> =>
@@ -213,12 +215,6 @@ export const readJson = <A, I>(
       )
     }
   )
-
-const decode = <A, I>(file: string, schema: Schema.Schema<A, I>) => {
-  const decodeText = Schema.decode(Schema.parseJson(schema), { errors: "all" })
-  return (content: string): Effect.Effect<A, FileError> =>
-    Effect.mapError(decodeText(content), (error) => new FileError({ file, detail: detailOf(error) }))
-}
 
 /** Every problem with its place: `$.bindings[0].roles: …`. */
 const detailOf = (error: ParseResult.ParseError): string =>

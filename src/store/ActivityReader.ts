@@ -44,7 +44,7 @@ export class ActivityReader extends Context.Tag("tau/store/ActivityReader")<Acti
     ActivityReader,
     Effect.map(SqlClient.SqlClient, (sql) => {
       const attemptsOf = (runId: string, limit: number) =>
-        sql<AttemptRow>`SELECT a.rollout_id, a.n, a.status, a.error, a.started_at_ms, a.ended_at_ms,
+        sql<AttemptRow>`SELECT a.status, a.error, a.started_at_ms, a.ended_at_ms,
                                r.status AS rollout_status, r.created_at_ms, r.ended_at_ms AS rollout_ended_at_ms,
                                (SELECT max(n) FROM attempts WHERE rollout_id = a.rollout_id) = a.n AS is_last,
                                (SELECT ended_at_ms FROM attempts b
@@ -123,8 +123,6 @@ const isEnding = (status: string): status is Activity["endings"][number]["status
   status === "succeeded" || status === "failed" || status === "cancelled"
 
 interface AttemptRow {
-  readonly rolloutId: string
-  readonly n: number
   readonly status: string
   readonly error: string | null
   readonly startedAtMs: number

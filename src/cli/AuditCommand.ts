@@ -98,10 +98,23 @@ const listText = (entries: ReadonlyArray<ControlEntry>): string =>
   entries.length === 0
     ? "No verb was asked for yet. How the run stands:\n  tau --prompt-optimization-control-status"
     : entries.flatMap(({ action, atMs, decision, detail, idempotent, n, outcome, principal }) => [
-      `${String(n).padStart(4)}  ${DateTime.formatIso(DateTime.unsafeMake(atMs))}  ${action} by ${named(principal)}: `
-      + `${outcome ?? "logged"}${outcome === "done" && idempotent === 1 ? ", nothing changed" : ""}`,
-      ...wrapped(visible(outcome === "denied" ? decision : detail), 74).map((line) => `      ${line}`)
+      ...hanging(
+        `${String(n).padStart(4)}  ${DateTime.formatIso(DateTime.unsafeMake(atMs))}  ${action} by ${named(principal)}: `
+          + `${outcome ?? "logged"}${outcome === "done" && idempotent === 1 ? ", nothing changed" : ""}`
+      ),
+      ...indented(visible(outcome === "denied" ? decision : detail))
     ]).join("\n")
+
+const columns = 80
+const indent = 6
+
+const indented = (text: string) => wrapped(text, columns - indent).map((line) => " ".repeat(indent) + line)
+
+/** A principal may have any length. */
+const hanging = (line: string) => {
+  const [first = ""] = wrapped(line, columns)
+  return first === line ? [line] : [first, ...indented(line.slice(first.length).trimStart())]
+}
 
 /** A blank name is no name, and shows as what it is. */
 const named = (principal: string) => principal.trim() === "" ? JSON.stringify(principal) : visible(principal)

@@ -2,13 +2,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { fstatSync, statSync } from "node:fs"
 import { devNull } from "node:os"
-import { safeJson } from "../domain/TerminalText.js"
+import { safeJson, widthOf, wrapped } from "../domain/TerminalText.js"
 import { type ClientKey, ClientKeyReader } from "../store/ClientKeyReader.js"
 import { ClientKeyStore } from "../store/ClientKeyStore.js"
 import * as ReadOnlyStore from "../store/ReadOnlyStore.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { type CommandError, CommandFailed } from "./CliError.js"
 import { ExitCode } from "./ExitCode.js"
+import { columns } from "./reading/Terminal.js"
 
 export interface KeysInput {
   readonly verb: "create" | "list" | "revoke"
@@ -112,7 +113,15 @@ const toText = (key: ClientKey): string => {
     ? "good"
     : `${key.expiresAtMs <= Date.now() ? "expired" : "good until"} ${day(key.expiresAtMs)}`
   const used = key.lastUsedAtMs === null ? "never used" : `used ${day(key.lastUsedAtMs)}`
-  return `${key.id}  ${key.scope}  ${state}, made ${day(key.createdAtMs)}, ${used}  ${safeJson(key.name)}\n`
+  const made = `${key.id}  ${key.scope}  ${state}, made ${day(key.createdAtMs)},`
+  const rest = `${used}  ${safeJson(key.name)}`
+  const lines = widthOf(`${made} ${rest}`) <= columns
+    ? [`${made} ${rest}`]
+    : [made, ...wrapped(rest, columns - indent).map((line) => " ".repeat(indent) + line)]
+  return lines.map((line) => `${line}\n`).join("")
 }
+
+/** As far as the scopes. */
+const indent = 12
 
 const day = (ms: number) => new Date(ms).toISOString().slice(0, 16).replace("T", " ")

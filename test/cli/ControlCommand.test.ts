@@ -243,6 +243,16 @@ describe("tau's control verbs", () => {
       assert.include((yield* tau(folder, ["audit", "list"])).stdout, `pause by "": done`)
     }))
 
+  it.scopedLive("are listed within 80 columns, however long the name of who asked for them", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const who = `local:${"someone.of.a.long.name.".repeat(4)}`
+      yield* control(folder, "cancel", `--prompt-optimization-control-principal=${who}`)
+      const { stdout } = yield* tau(folder, ["audit", "list"])
+      for (const line of stdout.split("\n")) assert.isAtMost(line.length, 80)
+      assert.include(stdout.replaceAll(/\n {6}(?=\S)/g, ""), who)
+    }))
+
   it.scopedLive("say that there is no run rather than that something was done to one", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder

@@ -43,7 +43,7 @@ describe("tau keys", () => {
       // While the proxy still runs.
       yield* eventually(
         "a key that was used",
-        Effect.map(tau(cwd, ["keys", "list"]), ({ stdout }) => stdout.includes(", used 20") ? true : undefined)
+        Effect.map(tau(cwd, ["keys", "list"]), ({ stdout }) => stdout.includes("used 20") ? true : undefined)
       )
       assert.strictEqual((yield* tau(cwd, ["keys", "revoke", id])).code, 0)
       proxy.process.kill("SIGTERM")
@@ -139,9 +139,11 @@ describe("tau keys", () => {
         const database = new Sqlite(store)
         database.prepare("UPDATE client_keys SET expires_at_ms = 0 WHERE id = ?").run(ids[1])
         const { stdout } = yield* keys("list")
-        assert.match(stdout, new RegExp(`^${ids[0]}  capture  revoked 20.*, never used  "lost"$`, "m"))
-        assert.match(stdout, new RegExp(`^${ids[1]}  capture  expired 1970-01-01 00:00, made 20.*"old"$`, "m"))
-        assert.match(stdout, new RegExp(`^${ids[2]}  capture  good until 20.*"new"$`, "m"))
+        assert.match(stdout, new RegExp(`^${ids[0]}  capture  revoked 20.*,\\n {12}never used  "lost"$`, "m"))
+        assert.match(stdout, new RegExp(`^${ids[1]}  capture  expired 1970-01-01 00:00, made 20.*,\\n.*"old"$`, "m"))
+        assert.match(stdout, new RegExp(`^${ids[2]}  capture  good until 20.*,\\n.*"new"$`, "m"))
+        yield* keys("create", "--name", "n".repeat(100))
+        for (const line of (yield* keys("list")).stdout.split("\n")) assert.isAtMost(line.length, 80)
         database.prepare("UPDATE client_keys SET last_used_at_ms = 7 WHERE id = ?").run(ids[0])
         const listed = JSON.parse((yield* keys("list", "--json")).stdout) as {
           readonly keys: ReadonlyArray<Record<string, unknown>>

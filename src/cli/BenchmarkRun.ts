@@ -25,6 +25,7 @@ import { Leases } from "../runtime/Leases.js"
 import * as Run from "../runtime/Run.js"
 import { StatusReporter } from "../runtime/StatusReporter.js"
 import type { Summary } from "../runtime/Summary.js"
+import { failureText } from "../runtime/summaryText.js"
 import * as RubricScoring from "../scoring/RubricScoring.js"
 import * as SafetyScoring from "../scoring/SafetyScoring.js"
 import { canonicalJson } from "../store/canonicalJson.js"
@@ -54,6 +55,7 @@ export const runBenchmark = Effect.fnUntraced(
       const config = suiteConfig(input, inputs, values)
       yield* checkAgent(input, inputs.suite, config)
       const summary = yield* runSuite(input, inputs, config)
+      for (const line of failureText(summary)) yield* Console.error(line)
       yield* refuseWithoutResult(summary)
       const cases = yield* outcomesOf(summary.runId, inputs.suite)
       const checkpointId = `resources-v${summary.resourcesVersion}-${sha256(canonicalJson(values)).slice(0, 8)}`
@@ -181,7 +183,7 @@ const report = Effect.fnUntraced(function*(
       `${input.kind} ${checkpointId}: mean reward ${meanReward.toFixed(4)}`,
       `  mean safety penalty ${meanSafetyPenalty.toFixed(4)}, ${counted(episodes, "episode")} of ${
         counted(suite.cases.length, "case")
-      }`,
+      }${summary.failed === 0 ? "" : `, ${summary.failed} failed`}`,
       `  ${out}`
     ].join("\n")
   )

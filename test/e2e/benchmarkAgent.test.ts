@@ -124,6 +124,32 @@ describe("tau benchmark run --config", () => {
       }
     }))
 
+  it.scoped("says how many episodes failed, and what the agent said, with and without a report", () =>
+    Effect.gen(function*() {
+      const failing = (when: string) => ({
+        ...config,
+        rewrite: [],
+        max_attempts: 1,
+        executor: {
+          kind: "command",
+          command: ["node", "-e", `${when} console.log(1); else throw Error("no database")`]
+        }
+      })
+      const folder = yield* agentFolder({
+        "some.json": failing("if (require('fs').readFileSync(0, 'utf8').includes('sum-1'))"),
+        "none.json": failing("if (false)")
+      })
+      const told = /^ {4}\| Error: no database$[^]*^One of them: tau rollout run-000\d-\w{6}-val-000\d$/m
+      const some = yield* ask(folder, "baseline", "own.txt", "--config=some.json")
+      assert.strictEqual(some.code, 0, some.stderr)
+      assert.include(some.stdout, "3 episodes of 3 cases, 2 failed\n")
+      assert.match(some.stderr, told)
+      const none = yield* ask(folder, "baseline", "own.txt", "--config=none.json")
+      assert.strictEqual(none.code, 1)
+      assert.match(none.stderr, told)
+      assert.include(none.stderr, "\ntau: no report was written: none of the 3 episodes succeeded")
+    }))
+
   it.scoped("refuses, before any call, an agent that could not be asked the suite", () =>
     Effect.gen(function*() {
       const folder = yield* agentFolder({

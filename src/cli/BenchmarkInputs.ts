@@ -71,7 +71,7 @@ const builtIn: Dimensions = {
   correctness: Schema.decodeSync(ScorerSchema)({ kind: "contains", expected: "expected_outcome", ignore_case: true })
 }
 
-const suiteOf = Effect.fnUntraced(function*(file: string) {
+export const suiteOf = Effect.fnUntraced(function*(file: string) {
   const artifact = yield* readArtifact(file, "--suite")
   const read = artifact._tag === "json" ? readSuite(artifact.value) : { ...artifact, _tag: "invalid" as const }
   if (read._tag === "suite") return read.suite

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { hash } from "node:crypto"
-import { dirname } from "node:path"
+import { dirname, resolve } from "node:path"
 import { counted } from "../domain/Figures.js"
 import { RunId } from "../domain/Ids.js"
 import type { ResourceValues } from "../domain/Resources.js"
@@ -137,7 +137,7 @@ const runSuite = (input: RunInput, { agent, frozen }: BenchmarkInputs, config: R
   Run.run({
     config,
     configHash: sha256(`${configHash(config, input.modelRef, agent.folder)} ${frozen.sha256}`),
-    configPath: input.suitePath,
+    configPath: resolve(input.suitePath),
     modelRef: input.modelRef,
     simulated: input.model.provider === "sim",
     storePath: input.storePath,

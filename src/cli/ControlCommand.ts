@@ -20,6 +20,7 @@ import { RunFindings } from "../store/RunFindings.js"
 import { RunStanding, type StandingRun } from "../store/RunStanding.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { StoreError } from "../store/StoreError.js"
+import { suiteOf } from "./BenchmarkInputs.js"
 import type { CommandFailed } from "./CliError.js"
 import { loadConfig } from "./ConfigFile.js"
 import { configHash as hashOf } from "./ConfigHash.js"
@@ -90,12 +91,16 @@ export const ask = (mode: Asked, storePath: string): Effect.Effect<Answer, Contr
     }))
   })
 
-/** Of a run that a program began only the program knows. A file that is gone or no config is another than it was, too. */
+/**
+ * Of a run that a program began only the program knows, and of a suite's only its command, which has the rest of what was asked.
+ * A file that is gone, or neither config nor suite, is another than it was, too.
+ */
 const hasAnotherConfig = ({ configHash, configPath, modelRef, restartCommand }: StandingRun) =>
   restartCommand === null
     ? Effect.succeed(false)
     : loadConfig(configPath).pipe(
       Effect.map(({ config, folder }) => hashOf(config, modelRef, folder) !== configHash),
+      Effect.orElse(() => Effect.as(suiteOf(configPath), false)),
       Effect.orElseSucceed(() => true)
     )
 

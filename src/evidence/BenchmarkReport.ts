@@ -138,5 +138,9 @@ export const unequalInputs = (one: BenchmarkReport, other: BenchmarkReport): Rea
     ["metrics.episodes", one.metrics.episodes !== other.metrics.episodes]
   ]
   const names = differs.filter(([, isUnequal]) => isUnequal).map(([name]) => name)
-  return names.length === 0 && one.inputs.sha256 !== other.inputs.sha256 ? ["inputs.settings"] : names
+  if (names.length > 0 || one.inputs.sha256 === other.inputs.sha256) return names
+  const [settings, others] = [one.inputs.settings, other.inputs.settings]
+  const unequal = [...new Set([...Object.keys(settings), ...Object.keys(others)])]
+    .filter((name) => JSON.stringify(settings[name]) !== JSON.stringify(others[name]))
+  return unequal.length === 0 ? ["inputs.settings"] : unequal.map((name) => `inputs.settings.${name}`)
 }

@@ -95,7 +95,7 @@ describe("tau benchmark run --config", () => {
           yield* ask(folder, "trained", "number.txt", ...more)
           const refused = yield* tau(folder, ["benchmark", "significance"])
           assert.strictEqual(refused.code, 1)
-          assert.include(refused.stderr, "inputs differ: inputs.settings")
+          assert.include(refused.stderr, "inputs differ: inputs.settings.agent_sha256\n")
         }
       }),
     120_000

@@ -23,7 +23,7 @@ export const seedResources = (mode: OptimizeMode, config: RunConfig): Effect.Eff
     const known = yield* latestIn(mode.storePath)
     // A store that cannot be read yet is the run's to bring up to date, or to report.
     if (Option.isNone(known)) return {}
-    const where = `the latest resources in ${mode.storePath}`
+    const where = `"resources", or in the latest version of them in ${mode.storePath}`
     const problems = [
       ...(searches ? componentProblems(optimizer, known.value, where) : []),
       ...replacementProblems(rewrite, known.value, where)

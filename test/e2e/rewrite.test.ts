@@ -116,8 +116,8 @@ describe("an agent that knows nothing of tau", { timeout: 180_000 }, () => {
       assert.strictEqual(refused.code, 2)
       assert.include(
         refused.stderr,
-        "$.rewrite[0].component: expected the name of a text in the latest resources in .tau/training/store.sqlite, "
-          + "found \"system_prompt\""
+        "$.rewrite[0].component: expected the name of a text in \"resources\", or in the latest version of them in "
+          + ".tau/training/store.sqlite, found \"system_prompt\""
       )
       assert.lengthOf(asked, 0)
       assert.strictEqual((yield* run("seed.json")).code, 0)

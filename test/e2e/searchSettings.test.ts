@@ -40,7 +40,7 @@ describe("The settings of a search, end to end", { timeout: 120_000 }, () => {
       assert.strictEqual(misnamed.code, 2)
       assert.match(
         misnamed.stderr,
-        /\$\.optimizer\.components\[0\]: expected the name of a text in the latest resources in .*, found "tonne"; did you mean "tone"\?/
+        /\$\.optimizer\.components\[0\]: expected the name of a text in "resources", or in the latest version of them in .*, found "tonne"; did you mean "tone"\?/
       )
       assert.strictEqual((yield* searched(folder, without(["system_prompt"]), ["--dry-run"])).code, 0)
       const { code, stderr } = yield* searched(folder, without(["system_prompt"]))

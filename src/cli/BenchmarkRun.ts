@@ -67,9 +67,11 @@ export const runBenchmark = Effect.fnUntraced(
 )
 
 /** Scores of a run without a result are all 0: as a report they would be evidence against the checkpoint, or for the other. */
-const refuseWithoutResult = ({ failures: [first], runState, stoppedReason, total }: Summary) => {
-  if (runState !== "failed" || stoppedReason === "completion_timeout") return Effect.void
-  const why = stoppedReason === null
+const refuseWithoutResult = ({ failures: [first], runId, runState, stoppedReason, total }: Summary) => {
+  if (runState !== "cancelled" && (runState !== "failed" || stoppedReason === "completion_timeout")) return Effect.void
+  const why = runState === "cancelled"
+    ? `the run ${runId} was cancelled; the same command begins a new one`
+    : stoppedReason === null
     ? `none of the ${counted(total, "episode")} succeeded (${first?.error ?? "unknown"})`
     : "the run has no result; the same command goes on with it"
   return new CommandFailed({ detail: `no report was written: ${visible(why)}` })

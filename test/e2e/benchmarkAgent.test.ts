@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { tau } from "../support/command.js"
+import { startTau, tau } from "../support/command.js"
 import { rowsOf, scratchFolder } from "../support/store.js"
+import { eventually } from "../support/upstream.js"
 
 /** An agent with a prompt of its own in its code. */
 const agent = `
@@ -53,16 +54,17 @@ const agentFolder = (configs: Readonly<Record<string, unknown>> = {}) =>
       writeFileSync(join(folder, "number.txt"), "Answer with the number only.\n")
     }))
 
-const ask = (folder: string, kind: "baseline" | "trained", resources: string, ...more: ReadonlyArray<string>) =>
-  tau(folder, [
-    "benchmark",
-    "run",
-    "--suite=suite.json",
-    "--model=sim/arithmetic",
-    `--resources=${resources}`,
-    `--report-kind=${kind}`,
-    ...more
-  ])
+const argsOf = (kind: "baseline" | "trained", resources: string, ...more: ReadonlyArray<string>) => [
+  "benchmark",
+  "run",
+  "--suite=suite.json",
+  "--model=sim/arithmetic",
+  `--resources=${resources}`,
+  `--report-kind=${kind}`,
+  ...more
+]
+
+const ask = (folder: string, ...args: Parameters<typeof argsOf>) => tau(folder, argsOf(...args))
 
 describe("tau benchmark run --config", () => {
   it.scoped(
@@ -148,6 +150,21 @@ describe("tau benchmark run --config", () => {
       assert.strictEqual(none.code, 1)
       assert.match(none.stderr, told)
       assert.include(none.stderr, "\ntau: no report was written: none of the 3 episodes succeeded")
+    }))
+
+  it.scopedLive("says of a run that was cancelled that the same command begins a new one", () =>
+    Effect.gen(function*() {
+      const waits = "require('fs').writeFileSync('begun', ''); setInterval(() => {}, 1_000)"
+      const executor = { kind: "command", command: ["node", "-e", waits] }
+      const folder = yield* agentFolder({ "waits.json": { ...config, executor } })
+      const running = yield* startTau(folder, argsOf("baseline", "own.txt", "--config=waits.json"))
+      yield* eventually("an agent", Effect.sync(() => existsSync(join(folder, "begun")) ? true : undefined))
+      assert.strictEqual((yield* tau(folder, ["--prompt-optimization-control-cancel"])).code, 0)
+      assert.strictEqual(yield* running.exit, 1)
+      assert.match(
+        running.stderr(),
+        /\ntau: no report was written: the run run-0001-\w{6} was cancelled; the same command begins a new one\n$/
+      )
     }))
 
   it.scoped("refuses, before any call, an agent that could not be asked the suite", () =>

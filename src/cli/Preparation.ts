@@ -16,7 +16,7 @@ export const preparation = Effect.fnUntraced(function*(mode: OptimizeMode, envir
   const { config, folder, path } = yield* loadConfig(mode.configPath)
   yield* checkForce(mode, config)
   yield* checkPrograms(mode.configPath, config, folder)
-  const seed = yield* seedResources(mode, config)
+  const seed = yield* seedResources(mode, config, folder)
   const places = { flag: mode.proxy.upstreamUrl, config: config.upstream_url }
   const upstream = yield* upstreamOf({ ...mode, ...places }, environment)
   const judges = yield* Effect.forEach(

@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
-import { writeFileSync } from "node:fs"
+import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { startTau, tau } from "../support/command.js"
 import { roomsModel } from "../support/roomsModel.js"
 import { scratchFolder } from "../support/store.js"
+import { eventually } from "../support/upstream.js"
 
 const agent = join(import.meta.dirname, "../../examples/agents/rooms_agent.py")
 
@@ -126,5 +127,36 @@ describe("an agent that knows nothing of tau", { timeout: 180_000 }, () => {
       assert.strictEqual(code, 0, stderr)
       assert.deepStrictEqual(asked.toSorted(), sent.toSorted())
       assert.include(asked[0]!, "Book rooms.")
+    }))
+
+  it.scopedLive("is resumed with the texts that its run was begun with, whatever is the latest since", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const waits =
+        "const fs = require('fs'); fs.writeFileSync('begun', ''); setInterval(() => fs.existsSync('go') && process.exit(), 20)"
+      const one = {
+        optimize: [{ prompt: "?", expected: "" }],
+        executor: { kind: "command", command: ["node", "-e", waits] }
+      }
+      const rewrite = config({}).rewrite.slice(0, 1)
+      const put = (name: string, value: object) =>
+        writeFileSync(join(folder, name), JSON.stringify({ ...one, ...value }))
+      put("seed.json", { resources: { system_prompt: own }, executor: { kind: "chat" } })
+      put("latest.json", { rewrite })
+      put("other.json", { resources: { tone: "Be brief." }, executor: { kind: "chat" } })
+      const args = (name: string) => ["--model=sim/arithmetic", `--prompt-optimization-config=${name}`]
+      assert.strictEqual((yield* tau(folder, args("seed.json"))).code, 0)
+      const killed = yield* startTau(folder, args("latest.json"))
+      yield* eventually("an agent", Effect.sync(() => existsSync(join(folder, "begun")) ? true : undefined))
+      killed.process.kill("SIGKILL")
+      yield* killed.exit
+      assert.strictEqual((yield* tau(folder, args("other.json"))).code, 0)
+      writeFileSync(join(folder, "go"), "")
+      const { code, stderr, stdout } = yield* tau(folder, args("latest.json"))
+      assert.strictEqual(code, 0, stderr)
+      assert.include(stderr, "resuming run run-0002-")
+      assert.include(stdout, "under resources version 1\n")
+      // A new run has the latest.
+      assert.include((yield* tau(folder, args("latest.json"))).stderr, "found \"system_prompt\"")
     }))
 })

@@ -29,6 +29,10 @@ export const renderResources = (
   resources: ResourceValues
 ): Either.Either<string, TemplateFieldMissing> => fill(template, { resources }, (path) => path.startsWith("resources."))
 
+/** The template that `renderResources` makes this text of, whatever braces it has. */
+export const escapeResources = (text: string): string =>
+  text.replace(placeholder, (match, _, path: string) => path.startsWith("resources.") ? `\\${match}` : match)
+
 /** Whether a template says the same of every example: nothing in it names a field of one. */
 export const isConstant = (template: string): boolean =>
   [...template.matchAll(placeholder)].every(([, escape, path]) => escape !== "" || path!.startsWith("resources."))

@@ -5,6 +5,8 @@ import type { FinishedSpan } from "../../src/store/writer/spans.js"
 
 export interface RecordedCall {
   readonly request?: Uint8Array
+  /** The request as its agent had it, where another was sent. */
+  readonly original?: Uint8Array
   readonly response?: Uint8Array
   readonly path?: string
   readonly attemptId?: string
@@ -14,7 +16,7 @@ export interface RecordedCall {
 
 /** Commits the span of a finished call, as the proxy does; fails with the writer's message. */
 export const recordCall = (
-  { attemptId = "r:attempt-1", path = "/v1/chat/completions", request, response, span = {} }: RecordedCall
+  { attemptId = "r:attempt-1", original, path = "/v1/chat/completions", request, response, span = {} }: RecordedCall
 ) =>
   Effect.flatMap(Writer, (writer) =>
     Effect.async<void, string>((resume) => {
@@ -51,7 +53,7 @@ export const recordCall = (
         ...span
       }, {
         nowMs,
-        bodies: [request ?? new Uint8Array(0), response ?? new Uint8Array(0)],
+        bodies: [request, response, original].map((body) => body ?? new Uint8Array(0)),
         done: (failure) => resume(failure === null ? Effect.void : Effect.fail(failure.message))
       })
     }))

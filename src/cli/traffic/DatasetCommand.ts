@@ -5,6 +5,7 @@ import { shellWord } from "../../domain/CommandText.js"
 import { counted } from "../../domain/Figures.js"
 import { fileTrouble } from "../../domain/FileTrouble.js"
 import type { Span } from "../../domain/Span.js"
+import { escapeResources } from "../../domain/Template.js"
 import { visible, wrapped } from "../../domain/TerminalText.js"
 import { conversationOf } from "../../openai/Conversation.js"
 import { GenAi } from "../../openai/GenAi.js"
@@ -250,17 +251,17 @@ type Setting = {
   readonly executor: object
 }
 
-/** The model is asked directly: there is no agent whose requests could be rewritten, and no tool it could use. */
+/**
+ * The model is asked directly: there is no agent whose requests could be rewritten, and no tool it could use. What looks like a
+ * placeholder was text to the agent.
+ */
 const asPrompt = ({ texts }: Discovery): Setting => {
   const prompt = texts.find(({ place }) => place !== "tool_description")
   return {
-    ...(prompt !== undefined && { resources: { system_prompt: withoutPlaceholders(prompt.text) } }),
+    ...(prompt !== undefined && { resources: { system_prompt: escapeResources(prompt.text) } }),
     executor: { kind: "chat" }
   }
 }
-
-/** A backslash keeps a placeholder what it was to the agent: text. */
-const withoutPlaceholders = (text: string): string => text.replaceAll(/\\?\{\{[ \t]*resources\./g, "\\$&")
 
 const asAgent = (command: ReadonlyArray<string>, out: string, { resources, rewrite }: Discovery): Setting => ({
   ...(rewrite.length > 0 && { resources, rewrite }),

@@ -99,7 +99,8 @@ const alike = (counted: ReadonlyArray<Counted>): ReadonlyArray<ReadonlyArray<Cou
 const areAlike = (one: ReadonlySet<string>, other: ReadonlySet<string>): boolean => {
   const size = (pieces: Iterable<string>) => [...pieces].reduce((sum, { length }) => sum + length, 0)
   const common = size([...one].filter((piece) => other.has(piece)))
-  return common >= likeness * Math.min(size(one), size(other))
+  // An empty text has nothing in common with any.
+  return common > 0 && common >= likeness * Math.min(size(one), size(other))
 }
 
 /** Lines, and the sentences within them; put together they are the text. */

@@ -81,7 +81,7 @@ function* search(task: Task, settings: RgepaSettings, pool: Pool): Steps<Found> 
   }
   const minibatches = new Minibatches(
     task.train,
-    Math.min(settings.minibatch, task.train.length),
+    settings.minibatch,
     (epoch, items) => task.chance.shuffled(`epoch/${epoch}`, items)
   )
   const state: State = { task, settings, pool, admission, shared, minibatches, merges: { tried: 0, poolSize: 1 } }

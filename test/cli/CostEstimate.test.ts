@@ -22,6 +22,8 @@ describe("the estimate of a dry run", () => {
   it("counts four characters as a token, and prices all that may be asked", () => {
     const { reflection, rollout, usd } = estimate({ executor: { kind: "chat", parameters: { max_tokens: 50 } } })!
     assert.deepStrictEqual(rollout, { input: 100, output: 50 })
+    assert.strictEqual(estimate({}, { examples: [{ id: "a", input: "?", expected: null }] })!.rollout.input, 51)
+    assert.strictEqual(estimate({}, { examples: [] })!.rollout.input, 50)
     assert.deepStrictEqual(reflection, { input: (200 + 3_000 + 6 * (200 + 400)) / 4, output: 600 })
     assert.closeTo(usd!, (100 * (100 + 500) + 10 * (1_700 + 6_000)) / 1e6, 1e-12)
   })
@@ -78,6 +80,7 @@ describe("the estimate of a dry run", () => {
 
   it("does not pretend to know what it cannot", () => {
     assert.strictEqual(estimate({ executor: { kind: "command", command: ["agent"] } }), null)
+    assert.strictEqual(estimate({ executor: { kind: "http", url: "http://127.0.0.1:1" } }), null)
     assert.strictEqual(estimate({}, { prices: { rollout: price, reflection: null } })!.usd, null)
   })
 })

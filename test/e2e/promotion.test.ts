@@ -31,10 +31,11 @@ describe("A promotion", { timeout: 180_000 }, () => {
         { action: "rollback", outcome: "denied", detail: `denied by policy (tau promote ${id})` }
       ])
       // A copy of the store with a run that is not over: what that would go on from stays its own.
-      const aside = (name: string, sql: string) =>
+      const aside = (name: string, sql: string, inTheWay: string | null = null) =>
         Effect.gen(function*() {
           const other = join(folder, name)
           mkdirSync(other)
+          if (inTheWay !== null) mkdirSync(join(other, inTheWay))
           copyFileSync(storeIn(folder), storeIn(other))
           const database = new Sqlite(storeIn(other))
           database.exec(sql)
@@ -54,6 +55,9 @@ describe("A promotion", { timeout: 180_000 }, () => {
         stderr: `tau: run ${id} found nothing better than its seed\n`,
         saved: []
       })
+      const blocked = yield* aside("blocked", "SELECT 1", "policy-checkpoint.json")
+      assert.strictEqual(blocked.code, 1)
+      assert.match(blocked.stderr, /policy-checkpoint\.json: .+ \(the promotion itself is in the store\)\n$/)
       const forced = ["promote", store, id, "--force", "--reason", "read by hand"]
       assert.strictEqual((yield* tau(folder, forced)).stdout, `Version ${bestVersion} is the latest now, by force.\n`)
       // As if it had been killed before the checkpoint was there: the next one makes up for it.
@@ -78,8 +82,13 @@ describe("A promotion", { timeout: 180_000 }, () => {
         )
       assert.deepStrictEqual(yield* rolledBack(1), ["", 1])
       assert.deepStrictEqual(yield* rolledBack(bestVersion), ["", bestVersion])
-      const checkpoint = JSON.parse(readFileSync(join(folder, "policy-checkpoint.json"), "utf8")) as object
-      assert.deepInclude(checkpoint, {
+      const checkpoint = JSON.parse(readFileSync(join(folder, "policy-checkpoint.json"), "utf8")) as {
+        readonly optimizer_state: object
+        readonly saved_at_unix_seconds: number
+      }
+      assert.deepInclude(checkpoint.optimizer_state, { algorithm: "rgepa", phase: "ended" })
+      assert.isBelow(Math.abs(Date.now() / 1000 - checkpoint.saved_at_unix_seconds), 600)
+      assert.deepInclude(checkpoint as object, {
         run_id: id,
         policy_state: { resources_version: bestVersion },
         global_step: query<{ n: number }>(folder, "SELECT count(*) AS n FROM rollouts WHERE status <> 'queuing'")[0]!.n,

@@ -3,6 +3,7 @@ import { Chance } from "../../src/optimizer/Chance.js"
 import { gatePlan } from "../../src/optimizer/GatePlan.js"
 import { futileBelow, gatePower } from "../../src/optimizer/GatePower.js"
 import { defaultGateSettings, type GateSettings } from "../../src/optimizer/GateSettings.js"
+import { mcNemar } from "../../src/statistics/McNemar.js"
 import { conditionalPower, mcNemarPower } from "../../src/statistics/Power.js"
 import { examplesOf, opened, taskOf, type World } from "./gateDriver.js"
 
@@ -96,4 +97,32 @@ describe("the gate on candidates whose truth is known", () => {
       mcNemarPower({ pairs: 700, discordant: 0.35, difference: 0.05 }, { alpha: 0.04, alternative: "greater" })
     )
   })
+
+  it("states the power of a gate with one look for futility as counting every way through it does", () => {
+    const [alpha, gain, discordant, half] = [0.1, 0.3, 0.5, 6]
+    /** Every count of wins and losses in half of the pairs, with its chance. */
+    const ways = Array.from({ length: half + 1 }, (_, wins) =>
+      Array.from({ length: half - wins + 1 }, (_, losses) => {
+        const ties = half - wins - losses
+        const orders = factorial(half) / factorial(wins) / factorial(losses) / factorial(ties)
+        const chance = orders * 0.4 ** wins * 0.1 ** losses * (1 - discordant) ** ties
+        return { wins, losses, chance }
+      })).flat()
+    const futile = futileBelow(half, 2 * half, alpha, settings)
+    let power = 0
+    for (const one of ways) {
+      const z = one.wins + one.losses === 0 ? 0 : (one.wins - one.losses) / Math.sqrt(one.wins + one.losses)
+      if (z < futile) continue
+      for (const { chance, losses, wins } of ways) {
+        const { pValue } = mcNemar(one.wins + wins, one.losses + losses, "greater")
+        if (pValue <= alpha) power += one.chance * chance
+      }
+    }
+    const stated = gatePower(2 * half, alpha, { ...settings, blockPairs: half, discordantShare: discordant })(gain)
+    assert.closeTo(stated, power, 1e-9)
+    const unlooked = gatePower(2 * half, alpha, { ...settings, blockPairs: 13, discordantShare: discordant })(gain)
+    assert.isAbove(unlooked, power + 0.001)
+  })
 })
+
+const factorial = (n: number): number => n < 2 ? 1 : n * factorial(n - 1)

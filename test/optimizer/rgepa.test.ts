@@ -203,6 +203,15 @@ describe("rgepa", () => {
     assert.strictEqual(eventsOf(first(8), "proposed")[0]!.change.kind, "corpus")
   })
 
+  it("asks for nothing better where nothing failed in training", () => {
+    const prompts: Array<string> = []
+    const searched = run({ ...hopeless(prompts), rollout: (_, { id }) => ({ score: isTrain(id) ? 1 : 0 }) }, {}, {
+      rolloutsMax: 60
+    })
+    assert.isAbove(eventsOf(searched, "iteration").length, 1)
+    assert.deepStrictEqual(prompts, [])
+  })
+
   it("begins so many iterations from the same pool as the lag says, and is the same search each time", () => {
     const lagging = (lag: number) => search(rgepa(taskP(), { lag }), ruleWorld(), { rolloutsMax: 600 })
     const searched = lagging(2)
@@ -210,6 +219,8 @@ describe("rgepa", () => {
       asks.filter((ask) => ask._tag === "Note" && ask.event.type === "iteration").length
     ).filter((count) => count > 0)
     assert.deepStrictEqual(new Set(together), new Set([3]))
+    const numbers = eventsOf(searched, "iteration").map(({ n }) => n)
+    assert.deepStrictEqual(numbers, numbers.map((_, index) => index + 1))
     assert.deepStrictEqual(lagging(2).events, searched.events)
     // Parents of a window come from the pool before it.
     const known = new Set<string>()

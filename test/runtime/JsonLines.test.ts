@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { readFileSync, writeFileSync } from "node:fs"
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { follow, type Line } from "../../src/runtime/JsonLines.js"
+import { follow, lastIn, type Line } from "../../src/runtime/JsonLines.js"
 import { lock } from "../../src/store/OwnerLock.js"
 import { scratchFolder } from "../support/store.js"
 
@@ -48,6 +48,10 @@ describe("a JSONL file that follows rows", () => {
         yield* follow(file, rowsTo(3))
         assert.deepStrictEqual(linesIn(file), whole(3), `torn after ${length} characters`)
       }
+      // What is appended since is not torn, though every line begins like it.
+      writeFileSync(file, `${lineOf(1).text}\n${text.slice(0, 10)}`)
+      yield* follow(file, rowsTo(1_203))
+      assert.deepStrictEqual(linesIn(file), whole(1_203))
     }))
 
   it.scopedLive("keeps what somebody else wrote, and goes on below it", () =>
@@ -56,6 +60,18 @@ describe("a JSONL file that follows rows", () => {
       writeFileSync(file, `${lineOf(1).text}\nnot ours`)
       yield* follow(file, rowsTo(2))
       assert.deepStrictEqual(linesIn(file), [lineOf(1).text, "not ours", lineOf(2).text, ""])
+      const foreign = ["{\"n\":1}", "{\"n\":2.5}", "{\"n\":\"3\"}", "null"]
+      appendFileSync(file, `${foreign.join("\n")}\n`)
+      assert.strictEqual(yield* lastIn(file), 2)
+      yield* follow(file, rowsTo(3))
+      assert.deepStrictEqual(linesIn(file), [
+        lineOf(1).text,
+        "not ours",
+        lineOf(2).text,
+        ...foreign,
+        lineOf(3).text,
+        ""
+      ])
     }))
 
   it.scopedLive("is left as it is when it shows what the store does not have: it would miss rows unseen", () =>

@@ -155,6 +155,11 @@ describe("Leases", () => {
           "heartbeat not written: heartbeat failed: the disk is full: no room",
           "heartbeats are written again; 40 were not"
         ])
+        // One alone is told of, and not that it was one.
+        fullFor = 1
+        for (let n = 0; n < 5; n++) yield* TestClock.adjust(intervalMs)
+        yield* leases.renewed
+        assert.deepStrictEqual(said.slice(2), ["heartbeat not written: heartbeat failed: the disk is full: no room"])
       }).pipe(
         Effect.provide(
           Leases.layer({ heartbeatIntervalMs: intervalMs }).pipe(

@@ -3,9 +3,9 @@ import { bootstrapMean, unanimousBounds } from "../../src/statistics/Bootstrap.j
 import { cohensD, cohensDz, pairedOddsRatio } from "../../src/statistics/EffectSize.js"
 import { ratioBounds } from "../../src/statistics/Fieller.js"
 import { mcNemar } from "../../src/statistics/McNemar.js"
-import { mean, variance } from "../../src/statistics/Moments.js"
+import { differenceOf, isAtMost, mean, variance } from "../../src/statistics/Moments.js"
 import { newcombe } from "../../src/statistics/Newcombe.js"
-import { normalCdf } from "../../src/statistics/Normal.js"
+import { normalCdf, normalQuantile } from "../../src/statistics/Normal.js"
 import { pairedBounds } from "../../src/statistics/PairedBounds.js"
 import { pairedPermutation } from "../../src/statistics/Permutation.js"
 import { conditionalPower, mcNemarPower, tPower } from "../../src/statistics/Power.js"
@@ -121,5 +121,30 @@ describe("statistics worked out by hand", () => {
     assert.closeTo(difference.low, 1 - hidden(5, 4) - (0.5 + hidden(3, 4) / 2), 1e-12)
     assert.closeTo(difference.high, 1 - 0.5 * (1 - hidden(3, 4)), 1e-12)
     assert.strictEqual(unanimousPValue({ value: 1, n: 3 }, { value: 1, n: 4 }), 1)
+  })
+
+  it("takes for a tie, and for a bound that is kept, what differs by rounding alone, in numbers of any size", () => {
+    for (const size of [1, 1e-9, 1e9]) {
+      assert.strictEqual(differenceOf(size * 0.3, size * (0.1 + 0.2)), 0)
+      assert.strictEqual(differenceOf(size * (0.1 + 0.2), size * 0.3), 0)
+      assert.isAbove(differenceOf(size, size * (1 + 1e-11)), 0)
+      assert.isTrue(isAtMost(size * (0.1 + 0.2), size * 0.3))
+    }
+    assert.isTrue(isAtMost(0.8 - 0.75, 0.05) && isAtMost(0.1 + 0.2 - 0.3, 0))
+    assert.isFalse(isAtMost(1e-9, 0) || isAtMost(0.05 + 1e-9, 0.05) || isAtMost(1e9 + 1, 1e9))
+  })
+
+  it("has infinite quantiles at the ends of a distribution, and none beyond them", () => {
+    for (const quantile of [normalQuantile, (p: number) => studentTQuantile(p, 3)]) {
+      assert.deepStrictEqual([0, 1].map(quantile), [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY])
+      assert.deepStrictEqual([-0.1, 1.1, Number.NaN].map(quantile), [Number.NaN, Number.NaN, Number.NaN])
+    }
+  })
+
+  it("has nothing below 0 or above 1 in the interval of a share", () => {
+    for (let n = 1; n < 60; n += 1) {
+      assert.deepStrictEqual([wilson(0, n).low, wilson(n, n).high], [0, 1])
+    }
+    assert.deepStrictEqual(wilson(3, 7), wilson(3, 7, 0.95))
   })
 })

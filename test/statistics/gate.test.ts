@@ -38,7 +38,9 @@ describe("evidence that may be looked at", () => {
     assert.isBelow(evidence.value, 1)
     assert.closeTo(evidence.max, evidenceOf(Array<number>(10).fill(1)).value, 1e-9)
     assert.isTrue(Number.isFinite(evidenceOf(Array<number>(5_000).fill(1)).value))
-    assert.throws(() => evidenceOf([1.5]), SampleInvalid)
+    assert.closeTo(evidence.anytimeP, 1 / evidence.max, 1e-12)
+    assert.throws(() => evidenceOf([1.01]), SampleInvalid)
+    assert.throws(() => evidenceOf([-1.01]), SampleInvalid)
     assert.throws(() => evidenceOf([Number.NaN]), SampleInvalid)
   })
 
@@ -83,6 +85,7 @@ describe("evidence that may be looked at", () => {
       assert.closeTo(later.low, low, 1e-9)
     }
     assert.deepStrictEqual(confidenceSequence([0, 0.5]), { low: -1, high: 1 })
+    assert.deepStrictEqual(confidenceSequence(wins), confidenceSequence(wins, 0.95))
   })
 
   it("bounds what was seen, turns round with the data, and narrows with more of them", () => {

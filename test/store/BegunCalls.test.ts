@@ -141,6 +141,21 @@ describe("Notes of calls that have begun", () => {
       assert.strictEqual(beginnings(), "a\nd")
     }))
 
+  it.scopedLive("stay where their process lives, or is not known yet, whoever else opens the store", () =>
+    Effect.gen(function*() {
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const { begun, id } = yield* Effect.map(
+        Layer.build(Sqlite.layer({ path, kind: "test" })),
+        Context.get(StoreProcess)
+      )
+      begun.begin(call("aa", { processId: id }))
+      new BegunCalls(path, dead, defaultRules).begin(call("bb"))
+      const files = [id, dead].map((one) => begunFileOf(path, one))
+      yield* Effect.addFinalizer(() => Effect.sync(() => files.forEach((file) => rmSync(file, { force: true }))))
+      yield* Effect.provide(StoreProcess, Sqlite.layer({ path, kind: "test" }))
+      assert.deepStrictEqual(files.map((file) => existsSync(file)), [true, true])
+    }))
+
   it.scopedLive("are found where the store was moved after the death", () =>
     Effect.gen(function*() {
       const elsewhere = join(yield* scratchFolder, "store.sqlite")

@@ -212,7 +212,10 @@ describe("tau benchmark", () => {
         const stateDir = `--prompt-optimization-control-state-dir=${join(folder, ".tau/training")}`
         const status = yield* tau(other, ["--prompt-optimization-control-status", stateDir])
         assert.match(status.stdout, /\n {2}continue {2}cd \S+ && .* benchmark run /)
-        assert.include(status.stdout.replaceAll(/\s+/g, " "), `running ${join(folder, "suite.json")} again continues it`)
+        assert.include(
+          status.stdout.replaceAll(/\s+/g, " "),
+          `running ${join(folder, "suite.json")} again continues it`
+        )
         const finished = query<{ id: string }>(folder, "SELECT id FROM rollouts WHERE status = 'succeeded' ORDER BY id")
         assert.isAtLeast(finished.length, 5)
         const attempts = "SELECT a.id FROM attempts a JOIN rollouts r ON r.id = a.rollout_id WHERE r.id = "

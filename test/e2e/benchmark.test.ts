@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { proofProblems } from "../../src/evidence/ProofRules.js"
 import { reportProblems } from "../../src/evidence/ReportRules.js"
+import { suiteArgs } from "../support/benchmark.js"
 import { printed, startTau, tau } from "../support/command.js"
 import { rowsOf, scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
@@ -49,22 +50,12 @@ const benchmarkFolder = (cases: number) =>
 
 const read = (folder: string, file: string) => JSON.parse(readFileSync(join(folder, file), "utf8")) as Json
 
-const benchmark = (folder: string, ...args: ReadonlyArray<string>) =>
-  Effect.tap(
-    tau(folder, ["benchmark", ...args]),
-    ({ code, stderr }) => Effect.sync(() => assert.strictEqual(code, 0, stderr))
-  )
+const succeeds = (folder: string, args: ReadonlyArray<string>) =>
+  Effect.tap(tau(folder, args), ({ code, stderr }) => Effect.sync(() => assert.strictEqual(code, 0, stderr)))
 
-const ask = (folder: string, kind: "baseline" | "trained", resources: string, ...more: ReadonlyArray<string>) =>
-  benchmark(
-    folder,
-    "run",
-    "--suite=suite.json",
-    "--model=sim/arithmetic",
-    `--resources=${resources}`,
-    `--report-kind=${kind}`,
-    ...more
-  )
+const benchmark = (folder: string, ...args: ReadonlyArray<string>) => succeeds(folder, ["benchmark", ...args])
+
+const ask = (folder: string, ...args: Parameters<typeof suiteArgs>) => succeeds(folder, suiteArgs(...args))
 
 const reports = "tasks/reports"
 

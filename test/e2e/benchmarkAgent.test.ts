@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { suiteArgs } from "../support/benchmark.js"
 import { startTau, tau } from "../support/command.js"
 import { rowsOf, scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
@@ -54,17 +55,7 @@ const agentFolder = (configs: Readonly<Record<string, unknown>> = {}) =>
       writeFileSync(join(folder, "number.txt"), "Answer with the number only.\n")
     }))
 
-const argsOf = (kind: "baseline" | "trained", resources: string, ...more: ReadonlyArray<string>) => [
-  "benchmark",
-  "run",
-  "--suite=suite.json",
-  "--model=sim/arithmetic",
-  `--resources=${resources}`,
-  `--report-kind=${kind}`,
-  ...more
-]
-
-const ask = (folder: string, ...args: Parameters<typeof argsOf>) => tau(folder, argsOf(...args))
+const ask = (folder: string, ...args: Parameters<typeof suiteArgs>) => tau(folder, suiteArgs(...args))
 
 describe("tau benchmark run --config", () => {
   it.scoped(
@@ -157,7 +148,7 @@ describe("tau benchmark run --config", () => {
       const waits = "require('fs').writeFileSync('begun', ''); setInterval(() => {}, 1_000)"
       const executor = { kind: "command", command: ["node", "-e", waits] }
       const folder = yield* agentFolder({ "waits.json": { ...config, executor } })
-      const running = yield* startTau(folder, argsOf("baseline", "own.txt", "--config=waits.json"))
+      const running = yield* startTau(folder, suiteArgs("baseline", "own.txt", "--config=waits.json"))
       yield* eventually("an agent", Effect.sync(() => existsSync(join(folder, "begun")) ? true : undefined))
       assert.strictEqual((yield* tau(folder, ["--prompt-optimization-control-cancel"])).code, 0)
       assert.strictEqual(yield* running.exit, 1)

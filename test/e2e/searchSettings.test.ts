@@ -19,8 +19,8 @@ describe("The settings of a search, end to end", { timeout: 120_000 }, () => {
         assert.strictEqual(code, 2)
         assert.strictEqual(
           stderr,
-          "tau: config.json: $.resources: expected a text to optimize, a system_prompt say, found none in the latest " +
-            `resources in ${storeIn(folder)}\n`
+          "tau: config.json: $.resources: expected a text to optimize, a system_prompt say, found none in \"resources\", " +
+            `or in the latest version of them in ${storeIn(folder)}\n`
         )
         assert.deepStrictEqual(readdirSync(folder), ["config.json"])
       }

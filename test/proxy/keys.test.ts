@@ -21,13 +21,21 @@ import { eventually, upstream } from "../support/upstream.js"
 import { webSocketUpstream } from "../support/webSocket.js"
 import { answering, connected, event } from "../support/webSocketClient.js"
 
-/** Runs a test with a proxy that knows keys, and with what its upstream saw. */
+type Known = Proxy | ClientKeyReader | ClientKeyStore
+type Keys = NonNullable<ProxyOptions["keys"]>
+
+/** Runs a test with a proxy that knows keys. */
+const withKeysAt = <A, E>(url: string, keys: Keys, test: (storePath: string) => Effect.Effect<A, E, Known>) =>
+  Effect.flatMap(scratchFolder, (folder) => {
+    const path = join(folder, "store.sqlite")
+    const readers = Layer.merge(ClientKeyReader.layer, ClientKeyStore.layer)
+    return Effect.provide(test(path), Layer.provideMerge(readers, proxyAt(path, url, { keys })))
+  })
+
+/** The same with what its upstream saw. */
 const withKeys = <A, E>(
-  keys: NonNullable<ProxyOptions["keys"]>,
-  test: (
-    seen: Array<Record<string, unknown>>,
-    storePath: string
-  ) => Effect.Effect<A, E, Proxy | ClientKeyReader | ClientKeyStore>
+  keys: Keys,
+  test: (seen: Array<Record<string, unknown>>, storePath: string) => Effect.Effect<A, E, Known>
 ) =>
   Effect.gen(function*() {
     const seen: Array<Record<string, unknown>> = []
@@ -35,14 +43,7 @@ const withKeys = <A, E>(
       seen.push(req.headers)
       req.resume().on("end", () => res.end("ok"))
     })
-    const path = join(yield* scratchFolder, "store.sqlite")
-    return yield* test(seen, path).pipe(
-      Effect.provide(
-        Layer.merge(ClientKeyReader.layer, ClientKeyStore.layer).pipe(
-          Layer.provideMerge(proxyAt(path, url, { keys }))
-        )
-      )
-    )
+    return yield* withKeysAt(url, keys, (path) => test(seen, path))
   })
 
 const get = (headers: Record<string, string>, path = "/v1/models") =>
@@ -66,74 +67,71 @@ describe("keys of clients", () => {
         seen.push(req.headersDistinct["authorization"])
         req.resume().on("end", () => res.end("ok"))
       })
-      const path = join(yield* scratchFolder, "store.sqlite")
-      const keys = { required: false, upstreamKey: null }
-      yield* Effect.gen(function*() {
-        const { key } = yield* create()
-        const { origin } = yield* Proxy
-        const headers = ["authorization", "Bearer sk-other-key-of-1", "authorization", `Bearer ${key}`]
-        const { body, statusCode } = yield* Effect.promise(() => request(`${origin}/v1/models`, { headers }))
-        yield* Effect.promise(() => body.text())
-        assert.strictEqual(statusCode, 200)
-        assert.deepStrictEqual(seen, [["Bearer sk-other-key-of-1"]])
-        const kept = rowsOf<{ all: string }>(path, "SELECT group_concat(attributes) AS 'all' FROM spans")[0]!.all
-        assert.notMatch(kept, /sk-other|tau_/)
-      }).pipe(Effect.provide(ClientKeyStore.layer.pipe(Layer.provideMerge(proxyAt(path, url, { keys })))))
+      yield* withKeysAt(url, { required: false, upstreamKey: null }, (path) =>
+        Effect.gen(function*() {
+          const { key } = yield* create()
+          const { origin } = yield* Proxy
+          const headers = ["authorization", "Bearer sk-other-key-of-1", "authorization", `Bearer ${key}`]
+          const { body, statusCode } = yield* Effect.promise(() => request(`${origin}/v1/models`, { headers }))
+          yield* Effect.promise(() => body.text())
+          assert.strictEqual(statusCode, 200)
+          assert.deepStrictEqual(seen, [["Bearer sk-other-key-of-1"]])
+          const kept = rowsOf<{ all: string }>(path, "SELECT group_concat(attributes) AS 'all' FROM spans")[0]!.all
+          assert.notMatch(kept, /sk-other|tau_/)
+        }))
     }))
 
   it.scopedLive("that are revoked end an open WebSocket at its next model call, which is not made", () =>
     Effect.gen(function*() {
       const server = yield* webSocketUpstream(answering)
-      const path = join(yield* scratchFolder, "store.sqlite")
-      const keys = { required: true, upstreamKey: null }
-      yield* Effect.gen(function*() {
-        const { id, key } = yield* create()
-        const headers = { authorization: `Bearer ${key}` }
-        yield* until(426, headers)
-        const { closed, messages, socket } = yield* connected("/v1/responses", headers)
-        socket.send(event("response.create", { model: "m" }))
-        yield* eventually("the answer", Effect.sync(() => messages.length === 3 || undefined))
-        yield* Effect.flatMap(ClientKeyStore, ({ revoke }) => revoke(id))
-        yield* until(401, headers)
-        socket.send(event("response.create", { model: "m" }))
-        yield* eventually("the end", Effect.sync(closed))
-        assert.strictEqual(closed(), 1008)
-        assert.strictEqual(server.peers[0]!.messages.length, 1)
-        const connection = "SELECT state, attributes FROM spans WHERE kind = 'http' AND status_code = 101"
-        const ended = yield* eventually(
-          "the span of the connection",
-          Effect.sync(() => rowsOf<{ state: string; attributes: string }>(path, connection)[0])
-        )
-        assert.strictEqual(ended.state, "refused")
-        assert.include(ended.attributes, "invalid_api_key")
-      }).pipe(Effect.provide(ClientKeyStore.layer.pipe(Layer.provideMerge(proxyAt(path, server.url, { keys })))))
+      yield* withKeysAt(server.url, { required: true, upstreamKey: null }, (path) =>
+        Effect.gen(function*() {
+          const { id, key } = yield* create()
+          const headers = { authorization: `Bearer ${key}` }
+          yield* until(426, headers)
+          const { closed, messages, socket } = yield* connected("/v1/responses", headers)
+          socket.send(event("response.create", { model: "m" }))
+          yield* eventually("the answer", Effect.sync(() => messages.length === 3 || undefined))
+          yield* Effect.flatMap(ClientKeyStore, ({ revoke }) => revoke(id))
+          yield* until(401, headers)
+          socket.send(event("response.create", { model: "m" }))
+          yield* eventually("the end", Effect.sync(closed))
+          assert.strictEqual(closed(), 1008)
+          assert.strictEqual(server.peers[0]!.messages.length, 1)
+          const connection = "SELECT state, attributes FROM spans WHERE kind = 'http' AND status_code = 101"
+          const ended = yield* eventually(
+            "the span of the connection",
+            Effect.sync(() => rowsOf<{ state: string; attributes: string }>(path, connection)[0])
+          )
+          assert.strictEqual(ended.state, "refused")
+          assert.include(ended.attributes, "invalid_api_key")
+        }))
     }))
 
   it.scopedLive("that are revoked end an open WebSocket also where its server begins the calls by itself", () =>
     Effect.gen(function*() {
       const server = yield* webSocketUpstream(() => {})
-      const path = join(yield* scratchFolder, "store.sqlite")
-      const keys = { required: true, upstreamKey: null }
-      yield* Effect.gen(function*() {
-        const { id, key } = yield* create()
-        const headers = { authorization: `Bearer ${key}` }
-        yield* until(426, headers)
-        const { closed, messages } = yield* connected("/v1/realtime?model=m", headers)
-        const created = (response: string) =>
-          server.peers[0]!.send(event("response.created", { response: { id: response } }))
-        created("r1")
-        server.peers[0]!.send(event("response.done", { response: { id: "r1", status: "completed" } }))
-        yield* eventually("the answer", Effect.sync(() => messages.length === 2 || undefined))
-        assert.isUndefined(closed())
-        yield* Effect.flatMap(ClientKeyStore, ({ revoke }) => revoke(id))
-        yield* until(401, headers)
-        created("r2")
-        yield* eventually("the end", Effect.sync(closed))
-        assert.strictEqual(closed(), 1008)
-        const calls = "SELECT state FROM spans WHERE kind = 'llm' AND state <> 'open' ORDER BY start_time_us"
-        yield* eventually("the spans of both", Effect.sync(() => rowsOf(path, calls).length === 2 || undefined))
-        assert.deepStrictEqual(rowsOf(path, calls), [{ state: "done" }, { state: "refused" }])
-      }).pipe(Effect.provide(ClientKeyStore.layer.pipe(Layer.provideMerge(proxyAt(path, server.url, { keys })))))
+      yield* withKeysAt(server.url, { required: true, upstreamKey: null }, (path) =>
+        Effect.gen(function*() {
+          const { id, key } = yield* create()
+          const headers = { authorization: `Bearer ${key}` }
+          yield* until(426, headers)
+          const { closed, messages } = yield* connected("/v1/realtime?model=m", headers)
+          const created = (response: string) =>
+            server.peers[0]!.send(event("response.created", { response: { id: response } }))
+          created("r1")
+          server.peers[0]!.send(event("response.done", { response: { id: "r1", status: "completed" } }))
+          yield* eventually("the answer", Effect.sync(() => messages.length === 2 || undefined))
+          assert.isUndefined(closed())
+          yield* Effect.flatMap(ClientKeyStore, ({ revoke }) => revoke(id))
+          yield* until(401, headers)
+          created("r2")
+          yield* eventually("the end", Effect.sync(closed))
+          assert.strictEqual(closed(), 1008)
+          const calls = "SELECT state FROM spans WHERE kind = 'llm' AND state <> 'open' ORDER BY start_time_us"
+          yield* eventually("the spans of both", Effect.sync(() => rowsOf(path, calls).length === 2 || undefined))
+          assert.deepStrictEqual(rowsOf(path, calls), [{ state: "done" }, { state: "refused" }])
+        }))
     }))
 
   it.scopedLive("are asked for, in any of the three headers, and never reach the upstream", () =>

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { createHash } from "node:crypto"
 import { readdirSync, readFileSync } from "node:fs"
 import type { IncomingMessage, ServerResponse } from "node:http"
@@ -21,7 +22,7 @@ import { eventually, upstream } from "../support/upstream.js"
 import { webSocketUpstream } from "../support/webSocket.js"
 import { answering, connected, event } from "../support/webSocketClient.js"
 
-type Known = Proxy | ClientKeyReader | ClientKeyStore
+type Known = Proxy | ClientKeyReader | ClientKeyStore | Scope.Scope
 type Keys = NonNullable<ProxyOptions["keys"]>
 
 /** Runs a test with a proxy that knows keys. */

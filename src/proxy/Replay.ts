@@ -66,9 +66,12 @@ class Replay implements Dispatcher.DispatchController {
     this.schedule()
   }
 
+  /** Told to the call, as undici tells it: one whose answer is being committed has no other end. */
   abort(reason: Error): void {
+    if (this.aborted || this.isEnded) return
     this.aborted = true
     this.reason = reason
+    this.call.onResponseError(this, reason)
   }
 
   pause(): void {

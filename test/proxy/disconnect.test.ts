@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type { ServerResponse } from "node:http"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
@@ -8,6 +9,9 @@ import { request } from "undici"
 import { toBaseUrl } from "../../src/domain/Attribution.js"
 import { Proxy } from "../../src/proxy/Proxy.js"
 import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
+import { RolloutQueue } from "../../src/store/RolloutQueue.js"
+import { RunStore } from "../../src/store/RunStore.js"
+import { nextAttempt } from "../support/attempts.js"
 import { metrics } from "../support/metrics.js"
 import { attribution, oneSpan, proxyAt, responseText, withProxy } from "../support/proxy.js"
 import { scratchFolder } from "../support/store.js"
@@ -15,11 +19,10 @@ import { eventually, upstream } from "../support/upstream.js"
 
 const soon = (what: string, isSo: () => boolean) => eventually(what, Effect.sync(() => isSo() ? true : undefined))
 
-/** A streamed call whose first event the client has read: it can leave, and tells what it has read. */
-const streamed = Effect.gen(function*() {
-  const { origin } = yield* Proxy
-  const call = yield* Effect.promise(async () => {
-    const { body } = await request(`${toBaseUrl(origin, attribution)}/chat/completions`, {
+/** A streamed call: its client can leave, and tells what it has read. */
+const streamedAt = (baseUrl: string) =>
+  Effect.promise(async () => {
+    const { body } = await request(`${baseUrl}/chat/completions`, {
       method: "POST",
       body: `{"model":"m","stream":true}`
     })
@@ -34,6 +37,11 @@ const streamed = Effect.gen(function*() {
     }
     return { text: () => text, leave: () => void body.destroy(), leaveAfter }
   })
+
+/** The same through the attempt in `attribution`; its client has read the first event. */
+const streamed = Effect.gen(function*() {
+  const { origin } = yield* Proxy
+  const call = yield* streamedAt(toBaseUrl(origin, attribution))
   yield* soon("the first event", () => call.text() === first)
   return call
 })
@@ -210,6 +218,29 @@ describe("A client that leaves", () => {
         }),
         { onDisconnect: "drain", timeoutMs: 60_000 }
       )
+    }))
+
+  it.scopedLive("holds no place when it left as the end of a recorded answer was committed once more", () =>
+    Effect.gen(function*() {
+      const url = yield* upstream((_req, res) => {
+        res.writeHead(200, { "content-type": "text/event-stream" }).end(first + rest + end)
+      })
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const stores = Layer.mergeAll(RunStore.layer, RolloutQueue.layer)
+      yield* Effect.gen(function*() {
+        const asked = yield* streamedAt((yield* nextAttempt).url)
+        yield* soon("the answer", () => asked.text() === first + rest + end)
+        const again = yield* nextAttempt
+        const other = new Database(path)
+        other.exec("BEGIN IMMEDIATE")
+        const call = yield* streamedAt(again.url)
+        yield* soon("the events before the last", () => call.text() === first + rest)
+        call.leave()
+        yield* departure
+        other.exec("COMMIT")
+        other.close()
+        yield* calm
+      }).pipe(Effect.provide(Layer.provideMerge(stores, proxyAt(path, url, { replay: "after-crash" }))))
     }))
 
   const lastEvents: ReadonlyArray<readonly [name: string, path: string, event: string, state: string]> = [

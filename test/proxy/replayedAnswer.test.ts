@@ -33,7 +33,8 @@ const replay = async (answer: RecordedAnswer, heard: (controller: Controller, wh
     onRequestStart: (controller: Controller) => hear(controller, "start"),
     onResponseStart: (controller: Controller) => hear(controller, "head"),
     onResponseData: (controller: Controller, piece: Buffer) => hear(controller, String(piece.length)),
-    onResponseEnd: (controller: Controller) => hear(controller, "end")
+    onResponseEnd: (controller: Controller) => hear(controller, "end"),
+    onResponseError: (controller: Controller, error: Error) => hear(controller, error.message)
   }
   const journal = { ask: () => Promise.resolve(answer) }
   const intent = { attemptId: "a", method: "POST", path: "/", rolloutId: "r" }
@@ -75,9 +76,22 @@ describe("A replay", () => {
     assert.deepStrictEqual(came, ["start", "head", "9"])
   })
 
-  it.each(["start", "head", "65536", "3392"])("says nothing more once its call is over, at: %s", async (at) => {
-    const { came } = await replay(recorded(), (controller, what) => what === at && controller.abort(new Error("over")))
-    assert.deepStrictEqual(came, whole.slice(0, whole.indexOf(at) + 1))
+  it.each(["start", "head", "65536", "3392"])(
+    "says nothing more than that once it is broken off, at: %s",
+    async (at) => {
+      const { came, controller } = await replay(
+        recorded(),
+        (controller, what) => what === at && controller.abort(new Error("over"))
+      )
+      controller.abort(new Error("over again"))
+      assert.deepStrictEqual(came, [...whole.slice(0, whole.indexOf(at) + 1), "over"])
+    }
+  )
+
+  it("cannot be broken off once it has ended", async () => {
+    const { came, controller } = await replay(recorded())
+    controller.abort(new Error("over"))
+    assert.deepStrictEqual(came, whole)
   })
 
   it("says how long the answer is, unless it is a stream or has no body", async () => {

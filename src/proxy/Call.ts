@@ -28,7 +28,7 @@ export interface CallSettings extends RecordSettings {
  *
  * - `open`: not decided. To `committing` once the answer is whole, else to `over`: failed, cancelled or handed over.
  * - `committing`: the store has the answer. To `committed`, or to `over` where it had to be recorded and could not be.
- * - `committed`: the answer's end has left, and what follows passes.
+ * - `committed`: the answer's end has left, and what follows passes. To `over` once that has ended, and is handed in.
  */
 type Phase = "open" | "committing" | "committed" | "over"
 
@@ -323,6 +323,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
       return
     }
     // Bytes after the terminal event are rare, and part of the answer all the same.
+    this.phase = "over"
     this.body.letGo()
     this.close("done", null, end, false)
   }

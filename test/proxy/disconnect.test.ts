@@ -334,6 +334,31 @@ describe("A client that leaves", () => {
       }).pipe(Effect.provide(proxyAt(path, url)))
     }))
 
+  it.scopedLive("leaves it that also as what came behind the end is written", () =>
+    Effect.gen(function*() {
+      const { finish, url, write } = yield* told
+      const path = join(yield* scratchFolder, "store.sqlite")
+      const recorded = Effect.map(metrics, (counts) => counts.get("tau_recorded_bytes"))
+      yield* Effect.gen(function*() {
+        const call = yield* streamed
+        write(rest + end)
+        yield* soon("the whole answer", () => call.text() === first + rest + end)
+        const other = new Database(path)
+        other.exec("BEGIN IMMEDIATE")
+        write(": more\n\n")
+        yield* soon("more", () => call.text().endsWith(": more\n\n"))
+        const held = yield* recorded
+        finish()
+        call.leave()
+        yield* departure
+        assert.strictEqual(yield* recorded, held)
+        other.exec("COMMIT")
+        other.close()
+        yield* calm
+        assert.strictEqual(yield* recorded, 0)
+      }).pipe(Effect.provide(proxyAt(path, url)))
+    }))
+
   for (const onDisconnect of ["cancel", "drain"] as const) {
     it.scopedLive(`has a whole answer once the terminal event has come, committed or not (${onDisconnect})`, () =>
       Effect.gen(function*() {

@@ -22,7 +22,7 @@ export const hold = (storePath: string, holder: string): Effect.Effect<void, Sto
     ),
     Effect.try({
       try: () => writePrivateFile(notePath(storePath), holder),
-      catch: refused("taking the run lock")
+      catch: refused("taking the run lock", notePath(storePath))
     })
   )
 
@@ -48,15 +48,14 @@ export const lock = (file: string, operation: string): Effect.Effect<void, LockH
       catch: (error) =>
         (error as { readonly code?: string }).code === "SQLITE_BUSY"
           ? new LockHeld({ file })
-          : refused(operation)(error)
+          : refused(operation, file)(error)
     }),
     (connection) => Effect.sync(() => connection.close())
   )
 
-const refused = (operation: string) => (error: unknown): StoreError => {
-  const { message, reason } = failureOf(error)
-  return new StoreError({ operation, reason, detail: message })
-}
+/** What is wrong with a file beside the store says nothing of the store: it is told by its own name. */
+const refused = (operation: string, path: string) => (error: unknown): StoreError =>
+  new StoreError({ operation, reason: "other", detail: failureOf(Object.assign(error as Error, { path })).message })
 
 const notePath = (storePath: string): string => `${storePath}.run-lock.holder`
 

@@ -270,6 +270,16 @@ describe("Sqlite", () => {
       })
     ))
 
+  it.scoped("calls a file that is no lock by its name, not the store damaged", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        mkdirSync(dirname(path))
+        writeFileSync(`${path}.run-lock`, "x".repeat(1_000))
+        const error = yield* Effect.flip(Effect.scoped(OwnerLock.hold(path, "run 1")))
+        assert.strictEqual(error.message, `taking the run lock failed: ${path}.run-lock: file is not a database`)
+      })
+    ))
+
   it.scopedLive("leaves its marker to its owner alone, and through no link", () =>
     inScratch((path) =>
       Effect.gen(function*() {

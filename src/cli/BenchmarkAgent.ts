@@ -55,7 +55,7 @@ export const checkAgent = ({ configPath, resources: written }: RunInput, { cases
   ]
   if (problem === undefined) return Effect.void
   const where = problem.path.replace(/^\$\.validate\[(\d+)\]/, (_, n: string) => `case ${cases[Number(n)]!.caseId}`)
-    .replace(/^\$\.resources/, `--resources ${written}`)
-    .replace(/^\$\.rewrite/, `${configPath}: $&`)
+    .replace(/^\$\.resources/, () => `--resources ${written}`)
+    .replace(/^\$\.(?:executor|rewrite)/, (key) => `${configPath}: ${key}`)
   return new UsageError({ detail: `${where}: ${problem.text}` })
 }

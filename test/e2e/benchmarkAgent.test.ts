@@ -162,6 +162,7 @@ describe("tau benchmark run --config", () => {
     Effect.gen(function*() {
       const folder = yield* agentFolder({
         "asks.json": { ...config, optimize: [{ q: "?" }], rewrite: [], executor: { kind: "chat", user: "{{q}}" } },
+        "alike.json": { ...config, rewrite: [], executor: { kind: "chat", user: "Go on." } },
         "absent.json": { ...config, executor: { kind: "command", command: ["./absent.mjs"] } }
       })
       for (
@@ -171,6 +172,7 @@ describe("tau benchmark run --config", () => {
             "agent.json: $.rewrite[0].component: expected the name of a text in --resources tone.json, found \"system_prompt\""
           ],
           [["own.txt", "--config=asks.json"], "case sum-1: expected the field \"q\" that $.executor.user names"],
+          [["own.txt", "--config=alike.json"], "alike.json: $.executor.user: expected a placeholder for a field"],
           [["own.txt", "--config=absent.json"], "$.executor.command[0]: expected a program, found nothing at "],
           [["own.txt", "--config=none.json"], "none.json"],
           [["own.txt", "--config=agent.json", "--temperature=1"], "--temperature is for one chat call: with --config"]

@@ -321,7 +321,8 @@ tau: tau.json: $.worker_cuont: unknown key "worker_cuont"; did you mean "worker_
   A resource named in \`user\`, \`parameters\` or \`tools\` must exist in \`resources\`.
 - Each example must have the field that a scorer of \`scoring\` compares with, and in it what the scorer can use: a number for
   \`numeric\`, a text or texts that are not empty for \`contains\`.
-- The component of a rule in \`rewrite\` is a text in \`resources\`, which a config with rules has itself.
+- The component of a rule in \`rewrite\` is a text in \`resources\`, or without them in the version in the store that
+  the run begins with.
 - Regular expressions must compile, those of the examples too when they are the pattern.
 - \`upstream_url\` is an http or https URL without user, password, query and fragment. The \`url\` of an executor or scorer \`http\` may
   have a query; its \`headers\` are ones that can be sent and that tau does not write itself.

@@ -13,9 +13,9 @@ export interface Health {
   readonly callsRefused: number
   readonly spansCommitted: number
   readonly spansLost: number
-  /** How the store stands, in one word; anything but `ready` and `storage_low` is a 503. */
+  /** How it stands, in one word; anything but `ready` and `storage_low` is a 503. */
   readonly status: Status
-  /** Why spans cannot be committed; null while they can. */
+  /** Why calls cannot be recorded; null while they can. */
   readonly storeFailure: string | null
   /** Free space where the store is, bytes; null until it is known. */
   readonly storeFreeBytes: number | null

@@ -37,7 +37,7 @@ export class AttributionLog {
       const rest = bytes.subarray(writeSync(fd, bytes))
       this.isCut = rest.length > 0
       this.state.lost += Math.min(lines.length, rest.toString("latin1").split("\n").length - 1)
-      this.state.failure = this.isCut ? "there is no room for all of a line" : null
+      this.state.failure = this.isCut ? `${this.path}: there is no room for all of a line` : null
     } catch (error) {
       this.close()
       this.state.lost += lines.length

@@ -55,6 +55,19 @@ const departure = eventually(
 /** No call is under way any more. */
 const calm = Effect.flatMap(Proxy, ({ health }) => soon("no call under way", () => health().callsUnderWay === 0))
 
+/** What is held in memory until the store has it. */
+const recorded = Effect.map(metrics, (counts) => counts.get("tau_recorded_bytes"))
+
+/** Keeps the store from committing until what it answers is called. */
+const lock = (path: string) => {
+  const other = new Database(path)
+  other.exec("BEGIN IMMEDIATE")
+  return () => {
+    other.exec("COMMIT")
+    other.close()
+  }
+}
+
 /** An upstream that streams what the test tells it to. */
 const told = Effect.gen(function*() {
   const answers: Array<ServerResponse> = []
@@ -231,14 +244,12 @@ describe("A client that leaves", () => {
         const asked = yield* streamedAt((yield* nextAttempt).url)
         yield* soon("the answer", () => asked.text() === first + rest + end)
         const again = yield* nextAttempt
-        const other = new Database(path)
-        other.exec("BEGIN IMMEDIATE")
+        const letGo = lock(path)
         const call = yield* streamedAt(again.url)
         yield* soon("the events before the last", () => call.text() === first + rest)
         call.leave()
         yield* departure
-        other.exec("COMMIT")
-        other.close()
+        letGo()
         yield* calm
       }).pipe(Effect.provide(Layer.provideMerge(stores, proxyAt(path, url, { replay: "after-crash" }))))
     }))
@@ -315,19 +326,16 @@ describe("A client that leaves", () => {
     Effect.gen(function*() {
       const { closed, url } = yield* told
       const path = join(yield* scratchFolder, "store.sqlite")
-      const recorded = Effect.map(metrics, (counts) => counts.get("tau_recorded_bytes"))
       yield* Effect.gen(function*() {
         const call = yield* streamed
         const held = yield* recorded
         assert.isAbove(held!, first.length)
-        const other = new Database(path)
-        other.exec("BEGIN IMMEDIATE")
+        const letGo = lock(path)
         call.leave()
         yield* soon("the upstream let go", () => closed.length === 1)
         yield* departure
         assert.strictEqual(yield* recorded, held)
-        other.exec("COMMIT")
-        other.close()
+        letGo()
         yield* calm
         assert.strictEqual(yield* recorded, 0)
         assert.strictEqual((yield* oneSpan).state, "client_cancel")
@@ -338,13 +346,11 @@ describe("A client that leaves", () => {
     Effect.gen(function*() {
       const { finish, url, write } = yield* told
       const path = join(yield* scratchFolder, "store.sqlite")
-      const recorded = Effect.map(metrics, (counts) => counts.get("tau_recorded_bytes"))
       yield* Effect.gen(function*() {
         const call = yield* streamed
         write(rest + end)
         yield* soon("the whole answer", () => call.text() === first + rest + end)
-        const other = new Database(path)
-        other.exec("BEGIN IMMEDIATE")
+        const letGo = lock(path)
         write(": more\n\n")
         yield* soon("more", () => call.text().endsWith(": more\n\n"))
         const held = yield* recorded
@@ -352,8 +358,7 @@ describe("A client that leaves", () => {
         call.leave()
         yield* departure
         assert.strictEqual(yield* recorded, held)
-        other.exec("COMMIT")
-        other.close()
+        letGo()
         yield* calm
         assert.strictEqual(yield* recorded, 0)
       }).pipe(Effect.provide(proxyAt(path, url)))
@@ -366,15 +371,13 @@ describe("A client that leaves", () => {
         const path = join(yield* scratchFolder, "store.sqlite")
         yield* Effect.gen(function*() {
           const call = yield* streamed
-          const other = new Database(path)
-          other.exec("BEGIN IMMEDIATE")
+          const letGo = lock(path)
           write(rest + end)
           // The terminal event is held back: what came before it has passed, and its commit is under way.
           yield* soon("the events before the last", () => call.text() === first + rest)
           call.leave()
           yield* soon("the upstream let go", () => closed.length === 1)
-          other.exec("COMMIT")
-          other.close()
+          letGo()
           const span = yield* oneSpan
           assert.deepInclude({ ...span }, { state: "done", outputTokens: 2 })
           assert.strictEqual(yield* responseText(span), first + rest + end)

@@ -43,7 +43,7 @@ import { executorLayer, storeTags } from "./OptimizeCommand.js"
 import { localPrincipal } from "./Principal.js"
 import { proxyActors } from "./ProxyActors.js"
 import { commandIn } from "./RestartCommand.js"
-import { agentEndpoint, runProxy } from "./RunProxy.js"
+import { agentEndpoint, patienceMs, runProxy } from "./RunProxy.js"
 import { upstreamOf } from "./Upstream.js"
 
 export const runBenchmark = Effect.fnUntraced(
@@ -94,7 +94,7 @@ const runtimeOf = Effect.fnUntraced(function*(input: RunInput, { agent, dimensio
     say: Context.get(announcing, Announcer).say,
     bind: freePort,
     upstream,
-    timeoutMs: Math.max(30_000, attemptSecs * 1_000),
+    timeoutMs: patienceMs(attemptSecs),
     storePath: input.storePath
   })
   return Layer.mergeAll(Leases.layer({ heartbeatIntervalMs: 1_000 }), StatusReporter.layer).pipe(

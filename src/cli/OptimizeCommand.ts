@@ -46,7 +46,7 @@ import type { Environment } from "./Providers.js"
 import { proxyActors } from "./ProxyActors.js"
 import { proxyWithDashboard } from "./ProxyWithDashboard.js"
 import { restartCommand } from "./RestartCommand.js"
-import { agentEndpoint, runProxy, type RunProxyOptions } from "./RunProxy.js"
+import { agentEndpoint, patienceMs, runProxy, type RunProxyOptions } from "./RunProxy.js"
 import { searchPart } from "./SearchPart.js"
 import { sideEndpoints, type SideModel } from "./SideModel.js"
 
@@ -71,8 +71,7 @@ const optimize = Effect.fnUntraced(function*(
       say: Context.get(announcing, Announcer).say,
       bind: mode.proxy.bind,
       upstream,
-      // A model that thinks sends nothing for minutes; the attempt's own limit is what should end the wait.
-      timeoutMs: mode.proxy.timeoutMs ?? Math.max(30_000, config.attempt_timeout_secs * 1_000),
+      timeoutMs: mode.proxy.timeoutMs ?? patienceMs(config.attempt_timeout_secs),
       storePath: mode.storePath
     }),
     ...(config.resume.replay !== "never" && { replay: config.resume.replay }),

@@ -35,6 +35,9 @@ export const runProxy = (
   limits: defaultLimits
 })
 
+/** How long a run's proxy waits for more of an answer: a model that thinks sends nothing for minutes, and the attempt's limit ends that. */
+export const patienceMs = (attemptSecs: number): number => Math.max(30_000, attemptSecs * 1_000)
+
 /** Where the run's agents call their model. `upstreamKeys` are those of all models that the run asks. */
 export const agentEndpoint = (model: string, apiKey: string, upstreamKeys: ReadonlyArray<string | undefined>) =>
   Layer.effect(

@@ -101,9 +101,10 @@ export const toClient = (raw: ReadonlyArray<string>, isShared = false): Array<st
  * UTF-8, so that the name of a file would leave as another one, or as none that a header may have, over which Node throws.
  */
 export const lengthLast = (headers: Array<string>): Array<string> => {
+  const disposition = listOf(headers, "content-disposition")
+  if (disposition === null || !/[\u0080-\u00FF]/.test(disposition)) return headers
   const length = valueOf(headers, "content-length")
-  if (length === null || !/[\u0080-\u00FF]/.test(listOf(headers, "content-disposition") ?? "")) return headers
-  return [...without(headers, "content-length"), "content-length", length]
+  return length === null ? headers : [...without(headers, "content-length"), "content-length", length]
 }
 
 /** The handshake of a WebSocket for the upstream. The offer of extensions stays here: what they change could not be recorded. */

@@ -117,7 +117,7 @@ const beRegular = async (handle: FileHandle): Promise<void> => {
   if (!(await handle.stat()).isFile()) throw new Error(irregular)
 }
 
-const irregular = "expected a regular file"
+export const irregular = "expected a regular file"
 
 const withFile = async (file: string, flags: string | number, use: (handle: FileHandle) => Promise<void>) => {
   const handle = await open(file, flags, 0o600)

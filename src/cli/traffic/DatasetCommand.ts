@@ -9,7 +9,7 @@ import { escapeResources } from "../../domain/Template.js"
 import { visible, wrapped } from "../../domain/TerminalText.js"
 import { conversationOf } from "../../openai/Conversation.js"
 import { GenAi } from "../../openai/GenAi.js"
-import { replace } from "../../runtime/DurableFile.js"
+import { irregular, replace } from "../../runtime/DurableFile.js"
 import { type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import { CommandFailed } from "../CliError.js"
 import { checkConfig, configBytesMax } from "../ConfigFile.js"
@@ -101,7 +101,7 @@ const refuseToOverwrite = (files: ReadonlyArray<string>, { force, out }: Dataset
       if (place === undefined) continue
       // A file is replaced, and so is a link, not what it leads to.
       if (!place.isFile() && !place.isSymbolicLink()) {
-        const what = place.isDirectory() ? fileTrouble({ code: "EISDIR", message: "" }) : "expected a regular file"
+        const what = place.isDirectory() ? fileTrouble({ code: "EISDIR", message: "" }) : irregular
         return yield* new CommandFailed({ detail: `${visible(file)}: ${what}; nothing was written` })
       }
       inTheWay.push(file)

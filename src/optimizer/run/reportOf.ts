@@ -40,7 +40,7 @@ export const searchReport = (
     const reader = yield* SearchReader
     const record = yield* reader.record(runId)
     if (record === null) return null
-    const result = record.result === null ? null : JSON.parse(record.result) as SearchResult
+    const result = resultOf(record)
     const { dated, events, optimizer, seed, texts, watched } = replayed(record)
     // A run that ended otherwise than by its search has what was best until then.
     const isOver = result !== null || stands === "cancelled" || stands === "failed"
@@ -78,12 +78,16 @@ export const searchReport = (
     }
   })
 
+/** What a search came to; null before its end. */
+const resultOf = ({ result }: SearchRecord): SearchResult | null =>
+  result === null ? null : JSON.parse(result) as SearchResult
+
 /** Where a run's search stands by its rows, before it goes on. */
 export const storedStanding = (runId: RunId): Effect.Effect<Standing, StoreError, SearchReader> =>
   Effect.gen(function*() {
     const record = yield* Effect.flatMap(SearchReader, (reader) => reader.record(runId))
     if (record === null) return notBegun
-    const result = record.result === null ? null : JSON.parse(record.result) as SearchResult
+    const result = resultOf(record)
     const { optimizer, watched } = replayed(record)
     const { reflections, rollouts, tokens, usd } = budgetOf(record, optimizer, result)
     const phase = watched.standing.gate === null ? "search" : "gate"

@@ -12,7 +12,8 @@ import { writerThread } from "./WriterThread.js"
 
 /**
  * The one writer of this process, a thread that commits requests in groups: what arrives while a commit is under way shares the
- * next one, unless it is a group already. Requests commit in the order they were submitted, save for the lazy.
+ * next one, unless it is a group already. Requests commit in the order they were submitted, save for the lazy, and for calls whose
+ * bodies take long to read: the ends of other calls pass them.
  */
 export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
   /** Runs one operation. Succeeds after its commit; a crash later cannot undo it. */

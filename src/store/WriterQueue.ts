@@ -29,7 +29,9 @@ const batchRequestsMax = 500
 const longMs = 100
 /** Reading never takes this long. */
 const readingMaxMs = 60_000
-const batchBytesMax = 32 * 1024 * 1024
+/** Of bodies, beside what is small: reading them takes the thread 10 to 30 ms for each MB, and every call of the batch waits for it. */
+const batchBytesMax = 4 * 1024 * 1024
+const smallBytesMax = 64 * 1024
 
 export interface WriterHealth {
   /** Requests and body bytes not yet handed to the writer thread. */
@@ -205,12 +207,12 @@ export class WriterQueue {
     let bytes = 0
     let isFull = false
     for (const entry of this.waiting) {
-      isFull ||= entries.length === batchRequestsMax || entries.length > 0 && bytes + entry.size > batchBytesMax
-      if (isFull) left.push(entry)
-      else {
+      // Another call's end may pass one with large bodies. What is asked about calls may not: it may be about that one.
+      isFull ||= entries.length === batchRequestsMax || left.length > 0 && !isOfCall(entry)
+      if (!isFull && (entries.length === 0 || entry.size <= smallBytesMax || bytes + entry.size <= batchBytesMax)) {
         bytes += entry.size
         entries.push(entry)
-      }
+      } else left.push(entry)
     }
     this.waiting = left
     this.waitingBytes -= bytes
@@ -258,6 +260,8 @@ const tell = (entry: Entry, outcome: Outcome) => {
 }
 
 const notCancellable = { cancel: () => false }
+
+const isOfCall = ({ operation }: Entry) => operation === "closeSpan" || operation === "openSpan"
 
 const bytesOf = (entries: ReadonlyArray<Entry>) => entries.reduce((sum, { size }) => sum + size, 0)
 

@@ -1,0 +1,95 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import { EventEmitter } from "node:events"
+import type { Worker } from "node:worker_threads"
+import type { OperationName } from "../../src/store/writer/operations.js"
+import type { Batch } from "../../src/store/writer/protocol.js"
+import { WriterQueue } from "../../src/store/WriterQueue.js"
+
+const MB = 1024 * 1024
+
+/** A thread that takes a batch when it is told to, and commits all of it. */
+class Thread extends EventEmitter {
+  readonly posted: Array<Batch> = []
+
+  postMessage(batch: Batch) {
+    this.posted.push(batch)
+  }
+
+  commit(batch: Batch) {
+    this.emit("message", JSON.stringify([requestsOf(batch).map(() => [null]), { lost: 0, failure: null }]))
+  }
+}
+
+const requestsOf = ({ requests }: Batch): ReadonlyArray<readonly [OperationName, { readonly n: number }]> =>
+  JSON.parse(requests)
+
+interface Asked {
+  readonly operation: OperationName
+  readonly size: number
+}
+
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve))
+
+/** What each batch had, by the place where it was asked for, with all but the first asked for while that one was under way. */
+const batchesOf = async (asked: ReadonlyArray<Asked>) => {
+  const thread = new Thread()
+  const queue = new WriterQueue(thread as unknown as Worker, new BigInt64Array(1), () => {})
+  const told: Array<number> = []
+  const ask = ({ operation, size }: Asked, n: number) =>
+    queue.push({ operation, input: { n }, nowMs: 0, bodies: [], size, dueAt: 0, done: () => told.push(n) })
+  // A call that ends alone leaves at once.
+  queue.push({ operation: "closeSpan", input: null, nowMs: 0, bodies: [], size: 0, dueAt: 0, done: () => {} })
+  asked.forEach(ask)
+  const batches: Array<ReadonlyArray<number>> = []
+  for (let at = 0; told.length < asked.length; at++) {
+    while (thread.posted.length === at) await nextTurn()
+    const batch = thread.posted[at]!
+    if (at > 0) batches.push(requestsOf(batch).map(([, { n }]) => n))
+    thread.commit(batch)
+  }
+  assert.deepStrictEqual(told, batches.flat())
+  assert.strictEqual(queue.health().waiting, 0)
+  assert.strictEqual(queue.health().waitingBytes, 0)
+  return batches
+}
+
+const begin = { operation: "openSpan", size: 0 } as const
+const picture = { operation: "openSpan", size: 3 * MB } as const
+const small = { operation: "openSpan", size: 2_000 } as const
+const question = { operation: "heartbeatProcess", size: 0 } as const
+
+describe("WriterQueue", () => {
+  it("lets small calls pass those whose bodies leave no room beside them", async () => {
+    assert.deepStrictEqual(await batchesOf([picture, picture, small, begin, picture]), [[0, 2, 3], [1], [4]])
+  })
+
+  it("takes bodies beyond all room one at a time, and small calls with them", async () => {
+    const huge = { operation: "openSpan", size: 40 * MB } as const
+    assert.deepStrictEqual(await batchesOf([small, huge, small, huge, small]), [[0, 2, 4], [1], [3]])
+  })
+
+  it("lets nothing that is no call pass one", async () => {
+    assert.deepStrictEqual(await batchesOf([picture, picture, small, question, small]), [[0, 2], [1, 3, 4]])
+  })
+
+  const anything = FastCheck.oneof(
+    ...[begin, small, question].map((one) => FastCheck.constant(one)),
+    FastCheck.integer({ min: 0, max: 9 }).map((mb): Asked => ({ operation: "openSpan", size: mb * MB }))
+  )
+  it.effect.prop("tells everybody, puts none off for good, and keeps the order that matters", {
+    asked: FastCheck.array(anything, { maxLength: 60 })
+  }, ({ asked }) =>
+    Effect.promise(async () => {
+      const order = (await batchesOf(asked)).flat()
+      assert.deepStrictEqual(order.toSorted((a, b) => a - b), asked.map((_, n) => n))
+      const placeOf = new Map(order.map((n, place) => [n, place]))
+      asked.forEach(({ operation, size }, n) => {
+        for (let before = 0; before < n; before++) {
+          const isPassed = placeOf.get(before)! > placeOf.get(n)!
+          if (isPassed) assert.isTrue(operation === "openSpan" && asked[before]!.size > Math.max(size, 64 * 1024))
+        }
+      })
+    }), { fastCheck: { numRuns: 30 } })
+})

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { dirname } from "node:path"
 import { counted } from "../domain/Figures.js"
-import { safeJson, visible, wrapped } from "../domain/TerminalText.js"
+import { columnsMax, safeJson, visible, wrapped } from "../domain/TerminalText.js"
 import { type AuditVerdict, verifyAudit } from "../runtime/AuditVerification.js"
 import { auditFile } from "../runtime/ControlFiles.js"
 import type { FileError } from "../runtime/DurableFile.js"
@@ -105,14 +105,13 @@ const listText = (entries: ReadonlyArray<ControlEntry>): string =>
       ...indented(visible(outcome === "denied" ? decision : detail))
     ]).join("\n")
 
-const columns = 80
 const indent = 6
 
-const indented = (text: string) => wrapped(text, columns - indent).map((line) => " ".repeat(indent) + line)
+const indented = (text: string) => wrapped(text, columnsMax - indent).map((line) => " ".repeat(indent) + line)
 
 /** A principal may have any length. */
 const hanging = (line: string) => {
-  const [first = ""] = wrapped(line, columns)
+  const [first = ""] = wrapped(line, columnsMax)
   return first === line ? [line] : [first, ...indented(line.slice(first.length).trimStart())]
 }
 

@@ -6,7 +6,7 @@ import { actionKeyOf } from "../domain/Control.js"
 import { counted } from "../domain/Figures.js"
 import { isUnfinished } from "../domain/Lifecycle.js"
 import type { RbacDecision } from "../domain/Rbac.js"
-import { safeJson, visible } from "../domain/TerminalText.js"
+import { columnsMax, safeJson, visible } from "../domain/TerminalText.js"
 import * as Control from "../runtime/Control.js"
 import type { FileError } from "../runtime/DurableFile.js"
 import type { RecoveryGuardrail } from "../runtime/Recovery.js"
@@ -267,14 +267,13 @@ const headline = (answer: Answer, { present }: StorePlace): string => {
   return { run: "running", pause: "paused", cancel: "cancelling" }[run.desired]
 }
 
-const columns = 80
 const indent = 12
 
 const fact = (name: string, value: string): ReadonlyArray<string> => {
   const lines: Array<string> = []
   let line = ""
   for (const word of visible(value).split(" ")) {
-    if (line !== "" && indent + line.length + 1 + word.length > columns) {
+    if (line !== "" && indent + line.length + 1 + word.length > columnsMax) {
       lines.push(line)
       line = word
     } else line = line === "" ? word : `${line} ${word}`

@@ -3,7 +3,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { elapsed } from "../domain/Figures.js"
-import { safeJson, wrapped } from "../domain/TerminalText.js"
+import { columnsMax, safeJson, wrapped } from "../domain/TerminalText.js"
 import type { ActorReport } from "../runtime/Actor.js"
 import { TreeReport } from "../runtime/ActorTree.js"
 import { ask } from "../runtime/ControlSocketClient.js"
@@ -73,16 +73,14 @@ const toText = (tree: TreeReport): string => {
     const line = `${isLast ? "└─" : "├─"} ${actor.name.padEnd(nameWidth)}  ${stateText(actor, nowMs)}`.trimEnd()
     const told = tidings(actor, nowMs)
     const whole = [line, ...told].join("  ")
-    if (whole.length <= columns) return [whole]
+    if (whole.length <= columnsMax) return [whole]
     // What does not fit beside it stands below its name.
     const branch = isLast ? "       " : "│      "
-    return [line, ...told.flatMap((text) => wrapped(text, columns - branch.length)).map((text) => branch + text)]
+    return [line, ...told.flatMap((text) => wrapped(text, columnsMax - branch.length)).map((text) => branch + text)]
   })
   const title = `${kind}${runId === null ? "" : ` ${runId}`}, process ${pid}, up ${elapsed(nowMs - startedAtMs)}`
   return [title, storePath, ...rows].join("\n")
 }
-
-const columns = 80
 
 const stateText = ({ mailbox, restarts, startedAtMs, state }: ActorReport, nowMs: number) =>
   [

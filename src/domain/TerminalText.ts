@@ -1,5 +1,8 @@
 /** Text for a terminal: what others wrote is made harmless, cut and padded by the columns it takes. */
 
+/** What a text for people keeps to where no terminal says how wide it is. */
+export const columnsMax = 80
+
 /**
  * Control characters, direction overrides and other invisible ones. The joiners of emoji and of Indic and Persian words
  * stay: they change no order and hide nothing.

@@ -1,3 +1,4 @@
+import { counted } from "../domain/Figures.js"
 import type { BegunCalls } from "../store/BegunCalls.js"
 import type { Writer } from "../store/Writer.js"
 import type { Failure } from "../store/writer/protocol.js"
@@ -70,7 +71,7 @@ export class SpanRecorder {
     const trouble = this.full ?? failure
     if (trouble === null && inFlightMs < commitMaxMs) {
       if (waiting >= this.options.limits.spansWaitingMax) {
-        return { reason: "busy", message: `${waiting} changes are waiting to be written, the limit` }
+        return { reason: "busy", message: `${counted(waiting, "change")} waiting to be written, the limit` }
       }
       // Of a call that need not be recorded, the span is, though nothing of its bodies.
       if (!this.isRequired || this.budget.room > 0) return null

@@ -1,7 +1,7 @@
 /** What a run says to the person at the terminal as it begins and as it stops; how far it is, `progressLine` tells. */
 import { counted } from "../domain/Figures.js"
 import { brokenRemedy, brokenText } from "../domain/Noise.js"
-import { wrapped } from "../domain/TerminalText.js"
+import { columnsMax, wrapped } from "../domain/TerminalText.js"
 import type { Broken } from "../store/brokenRollouts.js"
 import type { Fates } from "../store/RunFindings.js"
 import type { BegunRun, RunProgress } from "../store/RunStore.js"
@@ -53,7 +53,5 @@ export const timedOutLine = ({ cancelled, failed, succeeded, total }: Summary, s
 export const outageLines = (broken: ReadonlyArray<Broken>, total: number): ReadonlyArray<string> =>
   wrapped(
     `${brokenText(broken, String(total), broken[0]!.error)}: their scores say nothing; ${brokenRemedy(broken)}`,
-    columns
+    columnsMax
   )
-
-const columns = 80

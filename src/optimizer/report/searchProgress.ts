@@ -1,6 +1,7 @@
 import { counted } from "../../domain/Figures.js"
+import { columnsMax } from "../../domain/TerminalText.js"
 import type { OpenGate } from "./SearchReport.js"
-import { bounds, columnsMax, fitting, score } from "./words.js"
+import { bounds, fitting, score } from "./words.js"
 
 export interface SearchProgress {
   /** Mean of the best so far and its bounds; null before anything was scored. */

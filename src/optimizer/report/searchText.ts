@@ -1,6 +1,6 @@
 /** A search for a person: what came of it in one sentence, then the text that won, where it came from, and what it cost. */
 import { compact, counted, elapsed, signed } from "../../domain/Figures.js"
-import { visibleLines, wrapped } from "../../domain/TerminalText.js"
+import { columnsMax, visibleLines, wrapped } from "../../domain/TerminalText.js"
 import { unifiedDiff } from "../../domain/UnifiedDiff.js"
 import { railsTable } from "./railsTable.js"
 import {
@@ -15,7 +15,7 @@ import {
   textAt,
   winsAndLosses
 } from "./SearchReport.js"
-import { bounds, columnsMax, fitting, oneLine, score, scoreWithBounds, table } from "./words.js"
+import { bounds, fitting, oneLine, score, scoreWithBounds, table } from "./words.js"
 
 /** Lines of at most 80 columns. */
 export const searchText = (report: SearchReport): string =>

@@ -1,9 +1,6 @@
 /** How the reports of a search write figures and lines. */
-import { cut, cutInside, pad, visible, widthOf } from "../../domain/TerminalText.js"
+import { columnsMax, cut, cutInside, pad, visible, widthOf } from "../../domain/TerminalText.js"
 import type { Bounds } from "./SearchReport.js"
-
-/** No line of a report is wider, whatever is in it. */
-export const columnsMax = 80
 
 export const score = (value: number | null): string => value === null ? "-" : value.toFixed(3)
 

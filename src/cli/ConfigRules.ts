@@ -250,10 +250,14 @@ const keysOf = (example: Example): string => {
 /** Whether each rule can find one text, and there is something to put there; of what the store may hold, that is not known here. */
 const rewriteProblems = ({ resources, rewrite = [] }: RunConfig): ReadonlyArray<Problem> => [
   ...(resources === undefined ? [] : replacementProblems(rewrite, resources, "\"resources\"")),
-  ...rewrite.flatMap(({ where }, index): ReadonlyArray<Problem> =>
+  ...findingProblems(rewrite)
+]
+
+/** Whether each rule says in one way which text it is about. */
+export const findingProblems = (rewrite: ReadonlyArray<RewriteRule>): ReadonlyArray<Problem> =>
+  rewrite.flatMap(({ where }, index) =>
     where.kind === "tool_description" ? [] : findProblems(where, pathOf(pathOf("$.rewrite", index), "where"))
   )
-]
 
 /** Whether there is a text to put in place for each rule; `where` names the resources. */
 export const replacementProblems = (

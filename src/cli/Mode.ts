@@ -55,6 +55,7 @@ export interface ProxyMode {
   readonly storeBytesMax: number | null
   /** False keeps no bodies. */
   readonly payloads: boolean
+  readonly rewritePath?: string
   readonly redactPath?: string
   readonly redactDefaults: boolean
   readonly requireKey: boolean

@@ -31,6 +31,7 @@ const serve = Effect.fnUntraced(function*(mode: ProxyMode) {
   const attributionLogPath = join(mode.stateDir, "training", "proxy-attribution.jsonl")
   const upstreamUrl = mode.upstreamUrl ?? (yield* simulated(mode.model?.name ?? "arithmetic")).url
   const redaction = yield* redactionOf(mode)
+  const rewrite = yield* rewriteOf(mode)
   const required = mode.requireKey || !isLoopback(mode.bind.host)
   if (required && !(yield* hasUsableKey(storePath))) {
     return yield* new UsageError({
@@ -56,6 +57,8 @@ const serve = Effect.fnUntraced(function*(mode: ProxyMode) {
     recordPolicy: mode.recordPolicy,
     onDisconnect: mode.onDisconnect,
     streamUsage: mode.streamUsage,
+    rewrite,
+    rewriteFor: "everybody",
     warn: (message) => void process.stderr.write(`${message}\n`),
     limits: { ...defaultLimits, ...mode.limits }
   }
@@ -126,6 +129,9 @@ const announce = Effect.fnUntraced(function*(
     token === null && !isLoopback(mode.bind.host)
       ? "  dashboard  answers nobody: other machines reach it, and TAU_DASHBOARD_TOKEN is not set"
       : `  dashboard  ${origin}/dashboard/health`,
+    ...(mode.rewritePath === undefined
+      ? []
+      : [`  rewrite    promoted texts, by ${counted(options.rewrite?.length ?? 0, "rule")} of ${mode.rewritePath}`]),
     `  unnamed    recorded under ${proxy.captureSession}`,
     "",
     "Point an agent at it:",
@@ -162,6 +168,11 @@ const redactionOf = ({ redactDefaults, redactPath }: ProxyMode) =>
       Effect.promise(() => import("./RedactionFile.js")),
       ({ loadRedaction }) => loadRedaction(redactPath, redactDefaults)
     )
+
+const rewriteOf = ({ rewritePath }: ProxyMode) =>
+  rewritePath === undefined
+    ? Effect.succeed([])
+    : Effect.flatMap(Effect.promise(() => import("./RewriteFile.js")), ({ loadRewrite }) => loadRewrite(rewritePath))
 
 /** Loaded where nobody names an upstream, as few do. */
 const simulated = (name: string) =>

@@ -133,6 +133,7 @@ const proxyMode = (values: GivenFlags, environment: Environment): ProxyMode => {
   }
   const limits = values.find(`${p}-proxy-limits`)
   const storeBytesMax = values.find(`${p}-proxy-store-max-bytes`)
+  const rewrite = values.find(`${p}-proxy-rewrite`)
   const redact = values.find(`${p}-proxy-redact`)
   const keyVariable = values.find(`${p}-proxy-upstream-key-env`)
   const providerKey = upstream.kind === "url" ? environment[upstream.keyVariable ?? ""]?.trim() : undefined
@@ -149,6 +150,7 @@ const proxyMode = (values: GivenFlags, environment: Environment): ProxyMode => {
     limits: limits === undefined ? {} : readLimits(limits),
     storeBytesMax: storeBytesMax === undefined ? null : readInteger(storeBytesMax),
     payloads: readPayloads(values.get(`${p}-proxy-record`)),
+    ...(rewrite !== undefined && { rewritePath: readPath(rewrite) }),
     ...(redact !== undefined && { redactPath: readPath(redact) }),
     redactDefaults: readOnOff(values.get(`${p}-proxy-redact-defaults`)),
     requireKey: values.isOn(`${p}-proxy-require-key`),

@@ -194,6 +194,13 @@ export const rootFlags: ReadonlyArray<RootFlag> = [
     modes: ["proxy"]
   },
   {
+    name: `${p}-proxy-rewrite`,
+    value: path,
+    placeholder: "FILE",
+    description: "Config whose rewrite rules put promoted texts in the place of the agent's own: see docs/rewrite.md",
+    modes: ["proxy"]
+  },
+  {
     name: `${p}-proxy-redact`,
     value: path,
     placeholder: "FILE",

@@ -58,6 +58,7 @@ export const GenAi = {
   rewriteComponent: "tau.rewrite.component",
   rewriteMatched: "tau.rewrite.matched",
   rewriteMissed: "tau.rewrite.missed",
+  rewriteVersion: "tau.rewrite.version",
   rewriteOriginal: "tau.rewrite.original_sha256",
   usageAsked: "tau.usage_asked",
   unassembled: "tau.unassembled",
@@ -140,6 +141,8 @@ export const attributeMeanings: Readonly<Record<GenAiName, string>> = {
   "tau.rewrite.matched":
     "positions in the config's `rewrite`, from 0, of the rules that found their text in the request",
   "tau.rewrite.missed": "positions of the rules that did not",
+  "tau.rewrite.version":
+    "the resources' version that the call was made under, where a proxy puts promoted texts in place",
   "tau.rewrite.original_sha256":
     "the request as the agent had it, in the payloads; absent where it was sent as it came",
   "tau.usage_asked":

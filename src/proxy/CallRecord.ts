@@ -34,7 +34,7 @@ export class CallRecord {
   replayOf: string | null = null
   /** It is the first call of its attempt that differs from the attempt before. */
   hasDiverged = false
-  /** What the rules of the run's `rewrite` came to; null where there are none. */
+  /** What the rules of `rewrite` came to; null where there are none. */
   rewrite: RewriteOutcome | null = null
   /** The request asks for its usage although its client did not: what comes of that is kept from the client. */
   usageAsked = false

@@ -55,7 +55,7 @@ export class Forwarding {
     const { call, mayAsk, request } = this
     const { limits, rewriter } = this.route
     const { intent, isAttributed, isOffer } = this.outbound
-    if (rewriter !== null && isAttributed) {
+    if (rewriter?.isFor(isAttributed)) {
       if (isOffer) rewriter.passOver(intent)
       else if (rewriter.concerns(intent)) {
         rewriter.send(request, call, intent, this.answer, this.take)

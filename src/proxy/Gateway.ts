@@ -178,13 +178,12 @@ export class Gateway {
   private misfit({ attribution, path }: CallIdentity, response: ServerResponse): Grounds | null {
     // The guard has seen the path with its prefix, and what goes upstream must mean one thing as well.
     if (path.startsWith("//")) return ["target", "the path behind the attribution prefix begins with two slashes"]
-    if (attribution === null) {
-      return this.options.attributionRequired
-        ? ["attribution", "x-rollout-id and x-attempt-id (or a /rollout/<id>/attempt/<id> prefix) are required"]
-        : null
+    if (attribution === null && this.options.attributionRequired) {
+      return ["attribution", "x-rollout-id and x-attempt-id (or a /rollout/<id>/attempt/<id> prefix) are required"]
     }
-    return response instanceof Offer && this.route.rewriter?.declines(path) === true
-      ? ["rewrite", "texts of this run's agents are rewritten, over HTTP only"]
+    const { rewriter } = this.route
+    return response instanceof Offer && rewriter?.isFor(attribution !== null) && rewriter.declines(path)
+      ? ["rewrite", "texts are replaced here, which is done over HTTP only"]
       : null
   }
 

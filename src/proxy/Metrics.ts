@@ -64,7 +64,7 @@ export interface Gauges {
   /** Null when it is not known. */
   readonly walBytes: number | null
   readonly freeBytes: number | null
-  /** One for each rule of the run's `rewrite`. */
+  /** One for each rule of `rewrite`. */
   readonly rewrites: ReadonlyArray<{ readonly component: string; readonly matched: number; readonly missed: number }>
 }
 

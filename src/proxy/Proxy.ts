@@ -1,5 +1,5 @@
 /**
- * The recording proxy: forwards every call byte for byte and records it as a span. Texts that a run's rules name are replaced.
+ * The recording proxy: forwards every call byte for byte and records it as a span. Texts that `rewrite` names are replaced.
  *
  *   request ─▶ identity ─▶ admission ─▶ (rewrite) ─▶ upstream ─▶ client
  *                                                      └─▶ recording ─▶ span ─▶ commit ─▶ last byte
@@ -19,10 +19,21 @@ import type { Health } from "./Health.js"
 import { Journal } from "./Journal.js"
 import { openKeyRing } from "./KeyRing.js"
 import { listen, stop } from "./Listener.js"
+import { AttemptTexts, openPromotedTexts } from "./PlacedTexts.js"
 import { ProxyStartError } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
 import { Rewriter } from "./Rewriter.js"
 import { upstreamPool } from "./UpstreamPool.js"
+
+const openRewriter = ({ limits, rewrite = [], rewriteFor = "attempts", warn }: ProxyOptions) =>
+  Effect.gen(function*() {
+    if (rewrite.length === 0) return null
+    if (rewriteFor === "attempts") {
+      return new Rewriter(rewrite, new AttemptTexts(yield* openAttemptResources), limits, warn)
+    }
+    const texts = yield* openPromotedTexts(rewrite, warn)
+    return new Rewriter(rewrite, texts, limits, (message) => warn(`tau: warning: ${message}`))
+  })
 
 /** A running proxy. */
 export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
@@ -44,9 +55,7 @@ export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
         if (typeof upstream === "string") return yield* new ProxyStartError({ detail: `upstream URL: ${upstream}` })
         const { replay, warn } = options
         const journal = replay === undefined ? null : new Journal(yield* openCallHistory, replay, warn)
-        const rewriter = options.rewrite === undefined || options.rewrite.length === 0
-          ? null
-          : new Rewriter(options.rewrite, yield* openAttemptResources, options.limits, warn)
+        const rewriter = yield* openRewriter(options)
         const ring = options.keys === undefined ? null : yield* openKeyRing
         const dispatcher = yield* Effect.acquireRelease(
           Effect.sync(() => upstreamPool(upstream.origin, options)),

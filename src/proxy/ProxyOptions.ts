@@ -41,8 +41,10 @@ export interface ProxyOptions {
   readonly streamUsage?: "as-sent" | "ask"
   /** Which attempts of a run have their calls answered from earlier ones; none without it. */
   readonly replay?: "after-crash" | "always"
-  /** Where resources live in the requests of a run's agents: each attempt's are put there. */
+  /** Where resources live in the requests of agents, which are put there. */
   readonly rewrite?: ReadonlyArray<RewriteRule>
+  /** Whose: each attempt's own, by default, or in every call those of the version that a gate or a person has chosen. */
+  readonly rewriteFor?: "attempts" | "everybody"
   /** Told to whoever runs the proxy: one line, once per incident. */
   readonly warn: (message: string) => void
   /** Answers requests whose path begins with `/dashboard/`; without it they go upstream like any other. */

@@ -1,4 +1,3 @@
-import * as Effect from "effect/Effect"
 import type { IncomingMessage } from "node:http"
 import type { Readable } from "node:stream"
 import { counted } from "../domain/Figures.js"
@@ -7,9 +6,9 @@ import { type RewriteRule, ruleName } from "../domain/Rewrite.js"
 import { endpointOf, socketEndpointOf } from "../openai/Endpoint.js"
 import { hasTexts } from "../openai/RequestTexts.js"
 import { TextRewrite } from "../openai/TextRewrite.js"
-import type { AttemptResources } from "../store/AttemptResources.js"
 import type { RewriteOutcome, SpanIntent } from "../store/writer/spans.js"
 import type { Call } from "./Call.js"
+import type { TextSource } from "./PlacedTexts.js"
 import type { ProxyLimits } from "./ProxyOptions.js"
 import { isPlain, sendUpstream } from "./RequestBody.js"
 
@@ -20,33 +19,34 @@ export interface RuleCount {
   missed: number
 }
 
-/** Attempts whose resources are remembered; those used longest ago are read again. */
-const attemptsMax = 512
 /** A rule that has found nothing in so many calls is spoken of while there is time to mend it. */
 const silentCallsMax = 20
 /** A pattern that took too long so often is not tried any more: each time holds up every other call. */
 const givenUpMax = 3
 
 /**
- * Puts the resources of an attempt in the place of the agent's own texts, in the bytes of its requests. Every other byte
- * stays as it is. A rule that finds nothing in a call is counted, and the span says so.
+ * Puts resources in the place of the agent's own texts, in the bytes of its requests. Every other byte stays as it is. A rule that finds nothing in a call is counted, and the span says so.
  */
 export class Rewriter {
   readonly counts: ReadonlyArray<RuleCount>
   private readonly rewrite: TextRewrite
-  private readonly resources = new Map<string, Promise<ResourceValues | null>>()
   private readonly givenUp: Array<number>
   private readonly warned = new Set<number>()
 
   constructor(
     private readonly rules: ReadonlyArray<RewriteRule>,
-    private readonly read: AttemptResources,
+    private readonly texts: TextSource,
     private readonly limits: ProxyLimits,
     private readonly warn: (message: string) => void
   ) {
     this.rewrite = new TextRewrite(rules.map(({ where }) => where))
     this.counts = rules.map(({ component }) => ({ component, matched: 0, missed: 0 }))
     this.givenUp = rules.map(() => 0)
+  }
+
+  /** Whether a call is one whose texts are replaced, where it has any. */
+  isFor(isAttributed: boolean): boolean {
+    return isAttributed || this.texts.isForAll
   }
 
   /** Whether a call may hold a text that a rule is about. */
@@ -86,9 +86,9 @@ export class Rewriter {
     }
     const passing = (body: Buffer | Readable | null) => {
       // Too long to be held, or empty.
-      void this.resourcesOf(intent.attemptId).then(
-        (values) => {
-          if (values !== null) call.record.rewrite = this.counted([])
+      void this.texts.of(intent.attemptId).then(
+        (texts) => {
+          if (texts !== null) call.record.rewrite = this.counted([], texts.version)
           dispatch(body)
         },
         () => dispatch(body)
@@ -109,8 +109,7 @@ export class Rewriter {
   /** Counts a connection whose model calls cannot be rewritten and cannot be made in another way. */
   passOver({ attemptId, path }: SpanIntent): void {
     if (socketEndpointOf(path).kind !== "llm") return
-    const count = (values: ResourceValues | null) => void (values !== null && this.counted([]))
-    void this.resourcesOf(attemptId).then(count, () => count(null))
+    void this.texts.of(attemptId).then((texts) => void (texts !== null && this.counted([], texts.version)), () => {})
   }
 
   /** Speaks of the rules that have found nothing in any call. */
@@ -120,15 +119,14 @@ export class Rewriter {
     }
   }
 
-  /** Null when the attempt is none of a run's: whose words it should say is not known. */
   private async rewritten(request: IncomingMessage, intent: SpanIntent, body: Buffer) {
-    const values = await this.resourcesOf(intent.attemptId)
-    if (values === null) return null
+    const texts = await this.texts.of(intent.attemptId)
+    if (texts === null) return null
     const result = isPlain(request.headers["content-encoding"])
-      ? this.rewrite.apply(endpointOf(intent.method, intent.path).api, body, this.replacements(values))
+      ? this.rewrite.apply(endpointOf(intent.method, intent.path).api, body, this.replacements(texts.values))
       : null
     for (const index of result?.gaveUp ?? []) this.giveUp(index)
-    return { body: result?.body ?? body, outcome: this.counted(result?.matched ?? []) }
+    return { body: result?.body ?? body, outcome: this.counted(result?.matched ?? [], texts.version) }
   }
 
   private replacements(values: ResourceValues) {
@@ -137,23 +135,7 @@ export class Rewriter {
     )
   }
 
-  private resourcesOf(attemptId: string): Promise<ResourceValues | null> {
-    const known = this.resources.get(attemptId)
-    const reading = known ?? Effect.runPromise(this.read(attemptId))
-    // A map keeps the order in which entries came: the first is the one used longest ago.
-    this.resources.delete(attemptId)
-    this.resources.set(attemptId, reading)
-    if (known === undefined) {
-      // What could not be read, or was not there yet, is asked for again.
-      const forget = () => void this.resources.delete(attemptId)
-      reading.then((values) => values === null ? forget() : undefined, forget)
-      const [oldest] = this.resources.keys()
-      if (this.resources.size > attemptsMax) this.resources.delete(oldest!)
-    }
-    return reading
-  }
-
-  private counted(matched: ReadonlyArray<number>): RewriteOutcome {
+  private counted(matched: ReadonlyArray<number>, version: number | null): RewriteOutcome {
     const missed: Array<number> = []
     for (const [index, count] of this.counts.entries()) {
       if (matched.includes(index)) {
@@ -164,7 +146,8 @@ export class Rewriter {
       count.missed += 1
       if (count.matched === 0 && count.missed >= silentCallsMax) this.complain(index)
     }
-    return { components: [...new Set(matched.map((index) => this.rules[index]!.component))], matched, missed }
+    const components = [...new Set(matched.map((index) => this.rules[index]!.component))]
+    return { components, matched, missed, ...(version !== null && { version }) }
   }
 
   private complain(index: number) {

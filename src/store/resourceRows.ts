@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Resources } from "../domain/Resources.js"
 import { orStoreError } from "./reading.js"
+import { isDecided } from "./writer/isDecided.js"
 
 /** Versions of the resources, for who writes them and for who only reads; `rest` follows the name of their table. */
 export const resourceRows = (sql: SqlClient.SqlClient) => {
@@ -15,7 +16,9 @@ export const resourceRows = (sql: SqlClient.SqlClient) => {
   return {
     rows,
     get: (version: number) => Effect.map(rows(sql`WHERE version = ${version}`), Arr.head),
-    latest: Effect.map(rows(sql`WHERE is_latest = 1`), Arr.head)
+    latest: Effect.map(rows(sql`WHERE is_latest = 1`), Arr.head),
+    /** The latest, once a gate or a person has decided that it is: see `useResources`. */
+    promoted: Effect.map(rows(sql`WHERE is_latest = 1 AND ${sql.literal(isDecided)}`), Arr.head)
   }
 }
 

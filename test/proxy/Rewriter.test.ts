@@ -5,6 +5,7 @@ import { Readable } from "node:stream"
 import type { ResourceValues } from "../../src/domain/Resources.js"
 import type { RewriteRule } from "../../src/domain/Rewrite.js"
 import type { Call } from "../../src/proxy/Call.js"
+import { AttemptTexts } from "../../src/proxy/PlacedTexts.js"
 import { defaultLimits } from "../../src/proxy/ProxyOptions.js"
 import { Rewriter } from "../../src/proxy/Rewriter.js"
 import { StoreError } from "../../src/store/StoreError.js"
@@ -39,7 +40,7 @@ const rewriting = (
   const reads: Array<string> = []
   const rewriter = new Rewriter(
     rules,
-    (attemptId) => Effect.suspend(() => (reads.push(attemptId), read(attemptId))),
+    new AttemptTexts((attemptId) => Effect.suspend(() => (reads.push(attemptId), read(attemptId)))),
     defaultLimits,
     (line) => void warnings.push(line)
   )

@@ -52,13 +52,15 @@ export const marksOf = (span: Span): ReadonlyArray<string> => {
   ].map(visible)
 }
 
-/** What the rules of the run's `rewrite` came to in this call, a line each. */
+/** What the rules of `rewrite` came to in this call, a line each. */
 export const rewritesOf = ({ attributes }: Span): ReadonlyArray<string> => {
   const components = listed(attributes[GenAi.rewriteComponent])
   const missed = listed(attributes[GenAi.rewriteMissed])
   const place = attributes[GenAi.rewriteOriginal] === undefined ? "already in place" : "in place of the agent's own"
+  const version = attributes[GenAi.rewriteVersion]
+  const of = typeof version === "number" ? ` of version ${version}` : ""
   return [
-    ...(components === "" ? [] : [`${components} ${place}`]),
+    ...(components === "" ? [] : [`${components}${of} ${place}`]),
     ...(missed === "" ? [] : [`no text found for rewrite[${missed}]`])
   ].map(visible)
 }

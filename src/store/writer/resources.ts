@@ -1,5 +1,6 @@
 import { hash } from "node:crypto"
 import type { Db } from "./Database.js"
+import { isDecided } from "./isDecided.js"
 
 export interface PublishResources {
   /** Canonical JSON of the values. */
@@ -21,7 +22,7 @@ export const publishResources = (db: Db, { author, resources }: PublishResources
 export const useResources = (db: Db, resources: string | null, author: string): number => {
   if (resources === null) return latestVersion(db) ?? publishResources(db, { resources: "{}", author })
   const { version } = versionOf(db, resources, () => ({ author, parent: latestVersion(db) }))
-  if (!isDecided(db)) makeLatest(db, version)
+  if (db.prepare(`SELECT 1 WHERE ${isDecided}`).get() === undefined) makeLatest(db, version)
   return version
 }
 
@@ -57,10 +58,3 @@ export const makeLatest = (db: Db, version: number): void => {
 export const latestVersion = (db: Db): number | null =>
   (db.prepare("SELECT version FROM resources WHERE is_latest = 1").get() as { version: number } | undefined)?.version ??
     null
-
-/** By a promotion or a rollback. */
-const isDecided = (db: Db): boolean =>
-  db.prepare(
-    `SELECT 1 WHERE EXISTS (SELECT 1 FROM promotions)
-       OR EXISTS (SELECT 1 FROM control_log WHERE action = 'rollback' AND idempotent = 0)`
-  ).get() !== undefined

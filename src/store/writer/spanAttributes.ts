@@ -68,8 +68,9 @@ const connectionAttributes = ({ closeCode, requestFrames, responseFrames, unread
   ...(unread !== null && { [GenAi.unassembled]: unread })
 })
 
-const rewriteAttributes = ({ components, matched, missed }: RewriteOutcome) => ({
+const rewriteAttributes = ({ components, matched, missed, version }: RewriteOutcome) => ({
   ...(components.length > 0 && { [GenAi.rewriteComponent]: components }),
   [GenAi.rewriteMatched]: matched,
-  ...(missed.length > 0 && { [GenAi.rewriteMissed]: missed })
+  ...(missed.length > 0 && { [GenAi.rewriteMissed]: missed }),
+  ...(version !== undefined && { [GenAi.rewriteVersion]: version })
 })

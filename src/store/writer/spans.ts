@@ -71,7 +71,7 @@ export interface FinishedSpan extends SpanIntent {
   readonly replayOf?: string
   /** The first call of its attempt that differs from the attempt before. */
   readonly hasDiverged?: boolean
-  /** What the rules of the run's `rewrite` came to; absent where there are none. */
+  /** What the rules of `rewrite` came to; absent where there are none. */
   readonly rewrite?: RewriteOutcome
   /** The request asks for its usage although the client's did not. */
   readonly usageAsked?: boolean
@@ -87,6 +87,8 @@ export interface RewriteOutcome {
   readonly components: ReadonlyArray<string>
   readonly matched: ReadonlyArray<number>
   readonly missed: ReadonlyArray<number>
+  /** Of the resources, where no attempt says it. */
+  readonly version?: number
 }
 
 /** The call is under way: should the process die now, the store knows that it was made. */

@@ -6,9 +6,10 @@ import { readFileSync, statSync } from "node:fs"
 import { StoreBusy, StoreError } from "./StoreError.js"
 import { failureOf } from "./writer/failures.js"
 import { refuseLink, writePrivateFile } from "./writer/PrivateFile.js"
+import { realPathOf } from "./writer/realPath.js"
 
 /**
- * Holds `<store>.run-lock` until the scope closes: at most one live run per store.
+ * Holds `<store>.run-lock` until the scope closes: at most one live run per store, whatever links lead to it.
  *
  * An exclusive transaction on a tiny database of its own: the kernel frees it the moment the holder dies, however it dies,
  * so there are no stale locks to clean up. A note beside it names the holder.
@@ -16,7 +17,7 @@ import { refuseLink, writePrivateFile } from "./writer/PrivateFile.js"
 export const hold = (storePath: string, holder: string): Effect.Effect<void, StoreBusy | StoreError, Scope.Scope> =>
   Effect.zipRight(
     Effect.catchTag(
-      lock(`${storePath}.run-lock`, "taking the run lock"),
+      lock(lockPath(storePath), "taking the run lock"),
       "LockHeld",
       () => new StoreBusy({ path: storePath, holder: noteOf(storePath) })
     ),
@@ -57,7 +58,9 @@ export const lock = (file: string, operation: string): Effect.Effect<void, LockH
 const refused = (operation: string, path: string) => (error: unknown): StoreError =>
   new StoreError({ operation, reason: "other", detail: failureOf(Object.assign(error as Error, { path })).message })
 
-const notePath = (storePath: string): string => `${storePath}.run-lock.holder`
+const lockPath = (storePath: string): string => `${realPathOf(storePath)}.run-lock`
+
+const notePath = (storePath: string): string => `${lockPath(storePath)}.holder`
 
 const noteOf = (storePath: string): string => {
   const path = notePath(storePath)

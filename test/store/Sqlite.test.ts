@@ -260,6 +260,20 @@ describe("Sqlite", () => {
       })
     ))
 
+  it.scopedLive("gives a run lock once, by whatever links the store is reached", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        yield* open(path)
+        const link = join(dirname(path), "elsewhere.sqlite")
+        symlinkSync(path, link)
+        yield* Effect.scoped(Effect.gen(function*() {
+          yield* OwnerLock.hold(link, "run 1, pid 7")
+          const error = yield* Effect.flip(Effect.scoped(OwnerLock.hold(path, "run 2")))
+          assert.include(error.message, "run 1, pid 7")
+        }))
+      })
+    ))
+
   it.scoped("gives nobody a run lock whose note cannot be written, and does not wait for a reader of it", () =>
     inScratch((path) =>
       Effect.gen(function*() {

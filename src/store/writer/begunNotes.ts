@@ -1,10 +1,10 @@
 /** Where the notes of begun calls are, and what is in one: all that a process which makes calls needs of `begunCalls.ts`. */
 import { hash } from "node:crypto"
-import { realpathSync } from "node:fs"
-import { basename, dirname, join, resolve } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { withoutQuery } from "../../openai/Endpoint.js"
 import { redacted } from "../../openai/Secrets.js"
 import { filesIn } from "./filesIn.js"
+import { realPathOf } from "./realPath.js"
 import type { SpanIntent } from "./spans.js"
 
 /** Bytes of a place. A note ends with a line's end. Three ids as long as they may be fit, with all that is as long as it always is. */
@@ -26,15 +26,6 @@ const placesOf = (storePath: string): readonly [Place, Place] => {
     { folder: memory, beginning: `tau-${hash("sha256", path, "hex").slice(0, 16)}.` },
     { folder: dirname(path), beginning: `${basename(path)}.` }
   ]
-}
-
-/** However a process spells it; of a store that was moved away, as it is spelt. */
-const realPathOf = (path: string): string => {
-  try {
-    return realpathSync(path)
-  } catch {
-    return resolve(path)
-  }
 }
 
 const fileIn = ({ beginning, folder }: Place, processId: string) =>

@@ -1,14 +1,15 @@
 /** Where the control sockets of a store's live processes are. */
 import { lstatSync, readlinkSync, rmdirSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { basename, dirname, join, resolve } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { filesIn } from "../store/writer/filesIn.js"
 import { isAlive } from "../store/writer/pids.js"
+import { realPathOf } from "../store/writer/realPath.js"
 
 /** A socket whose name beside the store would be too long is in a folder of its own, which starts with this. */
 export const farFolderPrefix = "tau-socket-"
 
-export const socketPathOf = (storePath: string, pid: number): string => `${resolve(storePath)}.${pid}.sock`
+export const socketPathOf = (storePath: string, pid: number): string => `${realPathOf(storePath)}.${pid}.sock`
 
 /** A socket file beside a store. */
 export interface SocketFile {
@@ -50,8 +51,9 @@ const removeFar = (target: string) => {
 }
 
 const named = (storePath: string): ReadonlyArray<{ readonly pid: number; readonly path: string }> => {
-  const folder = dirname(resolve(storePath))
-  const prefix = `${basename(storePath)}.`
+  const path = realPathOf(storePath)
+  const folder = dirname(path)
+  const prefix = `${basename(path)}.`
   return filesIn(folder).flatMap((name) => {
     const [, pid] = name.startsWith(prefix) ? /^(\d{1,10})\.sock$/.exec(name.slice(prefix.length)) ?? [] : []
     return pid === undefined ? [] : [{ pid: Number(pid), path: join(folder, name) }]

@@ -61,6 +61,20 @@ describe("ControlSocket", () => {
       assert.deepStrictEqual(socketsOf(storePath), [])
     }))
 
+  it.scopedLive("is found by whatever links its store is reached", () =>
+    Effect.gen(function*() {
+      const storePath = join(yield* scratchFolder, "store.sqlite")
+      writeFileSync(storePath, "")
+      const link = join(dirname(storePath), "elsewhere.sqlite")
+      symlinkSync(storePath, link)
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* listening(link)
+        assert.deepStrictEqual(socketsOf(storePath).map(({ pid }) => pid), [process.pid])
+        assert.deepStrictEqual(socketsOf(link), socketsOf(storePath))
+      }))
+      assert.deepStrictEqual(socketsOf(link), [])
+    }))
+
   it.scopedLive("survives what is no question, and an answer that breaks down", () =>
     Effect.gen(function*() {
       const storePath = join(yield* scratchFolder, "store.sqlite")

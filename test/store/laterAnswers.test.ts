@@ -9,7 +9,7 @@ import { RunFindings } from "../../src/store/RunFindings.js"
 import { SpanStore } from "../../src/store/SpanStore.js"
 import * as Sqlite from "../../src/store/Sqlite.js"
 import type { FinishedSpan } from "../../src/store/writer/spans.js"
-import { recordCall } from "../support/recordedCall.js"
+import { openCall, recordCall } from "../support/recordedCall.js"
 import { begin as beginRun, scratchFolder, withStore as withRun } from "../support/store.js"
 
 const withStore = <A, E, R>(test: Effect.Effect<A, E, R>, redaction: RedactionRules = defaultRules) =>
@@ -40,6 +40,15 @@ const fetch = (answer: { readonly id: string }, span: Partial<FinishedSpan> = {}
     path: `/v1/responses/${answer.id}`,
     response: bytesOf(answer),
     span: { method: "GET", ...span }
+  })
+
+/** A call that its client left, and that ends after what comes `meanwhile`. */
+const leave = <E, R>(meanwhile: Effect.Effect<void, E, R>) =>
+  Effect.gen(function*() {
+    const call = { spanId: "00000000000000aa", path: "/v1/responses" }
+    yield* openCall(call)
+    yield* meanwhile
+    yield* begin(responseOf("resp_1", "queued"), { ...call, state: "client_cancel", wasOpened: true })
   })
 
 const spans = Effect.flatMap(SpanStore, (store) => store.byAttempt(AttemptId.make("r:attempt-1")))
@@ -110,5 +119,68 @@ describe("an answer that is fetched later", () => {
       const [after] = yield* spans
       assert.strictEqual(before!.outputTokens, 4)
       assert.deepStrictEqual(after, before)
+    })))
+
+  describe("before the call that its client left has ended", () => {
+    const completed = responseOf("resp_1", "completed")
+
+    for (
+      const [how, fetched] of [
+        ["fetched", fetch(completed)],
+        ["fetched as a stream that its client left at the last event", fetch(completed, { state: "client_cancel" })],
+        [
+          "cancelled",
+          recordCall({ path: "/v1/responses/resp_1/cancel", response: bytesOf({ ...completed, status: "cancelled" }) })
+        ]
+      ] as const
+    ) {
+      it.scopedLive(`is that of the call when it was ${how}`, () =>
+        withStore(Effect.gen(function*() {
+          yield* leave(fetched)
+          assert.deepStrictEqual(yield* outputTokens, [4, null])
+          const [call, later] = yield* spans
+          assert.strictEqual(call!.attributes["tau.answered_by"], later!.spanId)
+        })))
+    }
+
+    for (
+      const [what, fetched] of [
+        ["is not yet made", fetch(responseOf("resp_1", "in_progress"))],
+        ["is another's", fetch(responseOf("resp_2", "completed"))],
+        ["comes with an error's status", fetch(completed, { statusCode: 500 })],
+        ["is of another host", fetch(completed, { upstreamUrl: "http://127.0.0.2" })],
+        ["is of another port", fetch(completed, { upstreamUrl: "http://127.0.0.1:4001" })]
+      ] as const
+    ) {
+      it.scopedLive(`is not what ${what}`, () =>
+        withStore(Effect.gen(function*() {
+          yield* leave(fetched)
+          assert.deepStrictEqual(yield* outputTokens, [null, null])
+          yield* fetch(completed)
+          assert.deepStrictEqual(yield* outputTokens, [4, null, null])
+        })))
+    }
+
+    it.scopedLive("is not what was fetched before the call began, where a server gives an id again", () =>
+      withStore(Effect.gen(function*() {
+        yield* fetch(completed)
+        yield* leave(Effect.void)
+        assert.deepStrictEqual(yield* outputTokens, [null, null])
+      })))
+
+    it.scopedLive("says of its call that secrets were taken out of it", () =>
+      withStore(Effect.gen(function*() {
+        yield* leave(fetch(responseOf("resp_1", "completed", "sk-abcdefghijklmnopqrst")))
+        const [call] = yield* spans
+        assert.strictEqual(call!.attributes["tau.redacted"], 1)
+      })))
+  })
+
+  it.scopedLive("leaves what was said of its call's own secrets where it holds none", () =>
+    withStore(Effect.gen(function*() {
+      yield* begin(responseOf("resp_1", "queued"), {}, { input: "sk-abcdefghijklmnopqrst" })
+      yield* fetch(responseOf("resp_1", "completed"))
+      const [call] = yield* spans
+      assert.strictEqual(call!.attributes["tau.redacted"], 1)
     })))
 })

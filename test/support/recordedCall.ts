@@ -1,7 +1,31 @@
 import * as Effect from "effect/Effect"
 import { randomBytes } from "node:crypto"
 import { Writer } from "../../src/store/Writer.js"
-import type { FinishedSpan } from "../../src/store/writer/spans.js"
+import type { FinishedSpan, SpanIntent } from "../../src/store/writer/spans.js"
+
+const intent = (): SpanIntent => ({
+  spanId: randomBytes(8).toString("hex"),
+  traceId: randomBytes(16).toString("hex"),
+  parentId: null,
+  rolloutId: "r",
+  attemptId: "r:attempt-1",
+  clientSequenceId: null,
+  processId: "p",
+  method: "POST",
+  path: "/v1/chat/completions",
+  startTimeUs: Date.now() * 1000,
+  caller: null
+})
+
+/** Commits that a call has begun. */
+export const openCall = (span: Partial<SpanIntent>) =>
+  Effect.flatMap(Writer, (writer) =>
+    Effect.async<void, string>((resume) => {
+      writer.submit("openSpan", { ...intent(), ...span }, {
+        nowMs: Date.now(),
+        done: (failure) => resume(failure === null ? Effect.void : Effect.fail(failure.message))
+      })
+    }))
 
 export interface RecordedCall {
   readonly request?: Uint8Array
@@ -22,16 +46,9 @@ export const recordCall = (
     Effect.async<void, string>((resume) => {
       const nowMs = Date.now()
       writer.submit("closeSpan", {
-        spanId: randomBytes(8).toString("hex"),
-        traceId: randomBytes(16).toString("hex"),
-        parentId: null,
-        rolloutId: "r",
+        ...intent(),
         attemptId,
-        clientSequenceId: null,
-        processId: "p",
-        method: "POST",
         path,
-        startTimeUs: nowMs * 1000,
         state: "done",
         endTimeUs: nowMs * 1000,
         statusCode: 200,
@@ -49,7 +66,6 @@ export const recordCall = (
         responseContentEncoding: null,
         isFirst: true,
         wasOpened: false,
-        caller: null,
         ...span
       }, {
         nowMs,

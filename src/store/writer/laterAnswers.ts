@@ -63,6 +63,7 @@ export const awaitAnswer = (db: Db, span: FinishedSpan, responseId: string, attr
 
 interface Fetched {
   readonly spanId: string
+  readonly method: string
   readonly path: string
   readonly contentType: string | null
   readonly contentEncoding: string | null
@@ -73,12 +74,12 @@ interface Fetched {
 }
 
 /** Requests of the same attempt, made after the call, that may have fetched its answer; the latest first. */
-const fetched = `SELECT s.span_id AS spanId, s.path, ${attribute(GenAi.responseContentType)} AS contentType,
+const fetched = `SELECT s.span_id AS spanId, s.method, s.path, ${attribute(GenAi.responseContentType)} AS contentType,
     ${attribute(GenAi.responseContentEncoding)} AS contentEncoding, ${attribute(GenAi.redacted)} AS secretsFound,
     ${attribute(GenAi.unrecorded)} AS unrecorded, coalesce(s.answer_sha256, s.response_sha256) AS sha256, b.content
   FROM spans call JOIN spans s ON s.attempt_id = call.attempt_id AND s.sequence_id > call.sequence_id
     JOIN bodies b ON b.sha256 = s.response_sha256 AND b.form = 'whole'
-  WHERE call.span_id = ? AND s.method = 'GET' AND s.status_code = 200 AND s.state = 'done' AND instr(s.path, ?) > 0
+  WHERE call.span_id = ? AND s.status_code = 200 AND instr(s.path, ?) > 0
     AND ${attribute(GenAi.serverAddress, "s")} IS ${attribute(GenAi.serverAddress, "call")}
     AND ${attribute(GenAi.serverPort, "s")} IS ${attribute(GenAi.serverPort, "call")}
   ORDER BY s.sequence_id DESC LIMIT 8`
@@ -87,7 +88,7 @@ const fetched = `SELECT s.span_id AS spanId, s.path, ${attribute(GenAi.responseC
 const completeFetched = (db: Db, span: FinishedSpan, key: string): Tokens => {
   for (const one of db.prepare(fetched).all(span.spanId, `/${key}`) as ReadonlyArray<Fetched>) {
     const { attributes, later } = derive({
-      method: "GET",
+      method: one.method,
       path: one.path,
       statusCode: 200,
       requestBytes: nothing,

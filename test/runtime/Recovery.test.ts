@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import type { ControlLifecycle } from "../../src/domain/Control.js"
 import { RunId } from "../../src/domain/Ids.js"
 import { recoverByRestart } from "../../src/runtime/Recovery.js"
 import { scratchFolder } from "../support/store.js"
@@ -46,5 +47,36 @@ describe("A run whose command is given again", () => {
         tokens_saved: 500,
         resources_versions: [1, 2]
       })
+    }))
+
+  it.scoped("notes that the audit log ends elsewhere than the store, in what was carried out of it", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const row = {
+        schema_version: 1,
+        timestamp_unix_ms: 1,
+        principal: "local:ada",
+        action: "pause",
+        action_key: "control:rl:pause",
+        lifecycle_state: "paused",
+        idempotent: false,
+        rollback_checkpoint: null,
+        recovery_checkpoint_source: null
+      }
+      const refused = { ...row, lifecycle_state: "cancelled", decision: "allow_role", outcome: "refused" }
+      writeFileSync(join(folder, "control-audit.jsonl"), `${JSON.stringify(row)}\n${JSON.stringify(refused)}\n`)
+      const notesFor = (priorLifecycle: ControlLifecycle) =>
+        Effect.map(
+          recoverByRestart({ stateDir: folder, principal: "local:ada", priorLifecycle, run: null }),
+          ({ diagnostics, replayed_actions }) => {
+            assert.deepStrictEqual(replayed_actions, ["pause"])
+            return diagnostics.filter((line) => line.startsWith("the audit log"))
+          }
+        )
+      assert.deepStrictEqual(yield* notesFor("paused"), [])
+      assert.deepStrictEqual(yield* notesFor("running"), [])
+      assert.deepStrictEqual(yield* notesFor("cancelled"), [
+        "the audit log ends in paused, the store says cancelled; the store counts"
+      ])
     }))
 })

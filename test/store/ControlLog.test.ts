@@ -12,6 +12,7 @@ import { RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { RunStanding } from "../../src/store/RunStanding.js"
 import { RunStore } from "../../src/store/RunStore.js"
 import { beginCrashedRun, beginRun, controlStoreIn, withControl } from "../support/control.js"
+import { rowsOf } from "../support/store.js"
 
 const apply = (verb: "pause" | "resume" | "cancel" | "rollback", resourcesVersion: number | null = null) =>
   Effect.flatMap(
@@ -61,6 +62,70 @@ describe("ControlLog", () => {
           "pause 0",
           "resume 1"
         ])
+      })
+    ))
+
+  it.scoped("says what follows from a verb: for a process that works, for one that is silent, and where none does", () =>
+    Effect.gen(function*() {
+      const detailOf = (verb: "pause" | "resume" | "cancel") => Effect.map(apply(verb), ({ detail }) => detail)
+      yield* withControl((folder) =>
+        Effect.gen(function*() {
+          const heardMsAgo = (ms: number) => {
+            const file = new Sqlite(join(folder, "store.sqlite"))
+            file.prepare("UPDATE processes SET heartbeat_at_ms = -?").run(ms)
+            file.close()
+          }
+          const runId = yield* beginRun(2)
+          const pausing = `${runId} starts no new attempts and lets running ones finish`
+          assert.strictEqual(yield* detailOf("resume"), `${runId} continues`)
+          heardMsAgo(15_000)
+          assert.strictEqual(yield* detailOf("pause"), pausing)
+          assert.strictEqual(yield* detailOf("pause"), `${runId} was told to pause before`)
+          heardMsAgo(20_000)
+          const silent = `, as soon as it moves again: process ${process.pid} has not been heard of for 20 s`
+          assert.strictEqual(yield* detailOf("resume"), `${runId} continues${silent}`)
+          assert.strictEqual(
+            yield* detailOf("cancel"),
+            `${runId} interrupts its attempts; its 2 unfinished rollouts are cancelled${silent}`
+          )
+          assert.strictEqual(yield* detailOf("cancel"), `${runId} was told to cancel before`)
+        })
+      )
+      yield* withControl(() =>
+        Effect.gen(function*() {
+          const nobody = `no process works on ${yield* beginCrashedRun(1)}`
+          assert.strictEqual(yield* detailOf("pause"), `${nobody}; it is marked paused`)
+          assert.strictEqual(yield* detailOf("resume"), nobody)
+          assert.strictEqual(yield* detailOf("cancel"), `${nobody}; its 1 unfinished rollout is cancelled`)
+        })
+      )
+    }))
+
+  it.scoped("cancels a live run that has nothing queued just now, as a search between two steps", () =>
+    withControl(() =>
+      Effect.gen(function*() {
+        yield* beginRun(0)
+        assert.deepInclude(yield* apply("cancel"), { changed: true, lifecycleState: "cancelled" })
+        assert.deepInclude((yield* standing).run, { desired: "cancel" })
+      })
+    ))
+
+  it.scoped("closes the start that crashed with the run that is cancelled, and leaves earlier starts as they ended", () =>
+    withControl((folder) =>
+      Effect.gen(function*() {
+        const runId = yield* beginRun(1)
+        yield* Effect.flatMap(RunStore, (runs) => runs.end(runId, "running", "signal"))
+        yield* TestClock.adjust("1 second")
+        yield* beginCrashedRun(1)
+        yield* apply("cancel")
+        assert.deepStrictEqual(
+          rowsOf(join(folder, "store.sqlite"), "SELECT ended_at_ms, end_reason FROM run_starts ORDER BY n"),
+          [
+            { ended_at_ms: 0, end_reason: "signal" },
+            { ended_at_ms: 1000, end_reason: "cancelled" },
+            { ended_at_ms: 1000, end_reason: "cancelled" }
+          ]
+        )
       })
     ))
 
@@ -168,6 +233,10 @@ describe("ControlLog", () => {
         assert.include(paused.detail, "no unfinished run")
         assert.isTrue((yield* apply("pause")).idempotent)
         assert.isFalse((yield* apply("resume")).idempotent)
+        const refusalOf = Effect.map(apply("rollback", 2), ({ detail }) => detail)
+        assert.strictEqual(yield* refusalOf, "resources version 2 is not in the store, which has no versions")
+        yield* Effect.flatMap(ResourceStore, (resources) => resources.publish({ system_prompt: "one" }, "test"))
+        assert.strictEqual(yield* refusalOf, "resources version 2 is not in the store, which has only version 1")
       })
     ))
 
@@ -184,6 +253,10 @@ describe("ControlLog", () => {
           before.map((each) => ({ ...each, isLatest: false }))
         )
         assert.isTrue((yield* apply("rollback", 2)).idempotent)
+        // The lifecycle is another after it, though no version is.
+        yield* apply("pause")
+        const again = yield* apply("rollback", 2)
+        assert.deepInclude(again, { changed: false, idempotent: false, lifecycleState: "rollback_requested" })
         const refusal = yield* apply("rollback", 9)
         assert.deepInclude(refusal, { refused: true, lifecycleState: "rollback_requested" })
         assert.include(refusal.detail, "resources version 9 is not in the store, which has versions 1 to 3")

@@ -110,7 +110,7 @@ export class Leases extends Context.Tag("tau/runtime/Leases")<Leases, {
           let next: bigint | null = null
           for (const entry of held) {
             if (entry.endsAt <= now) entry.end("expired")
-            else if (!entry.hasEnded && (next === null || entry.endsAt < next)) next = entry.endsAt
+            else if (next === null || entry.endsAt < next) next = entry.endsAt
           }
           if (next !== null) return yield* Effect.sleep(Duration.nanos(next - now))
           someHeld.unsafeClose()
@@ -204,10 +204,6 @@ class Held implements Lease {
 
   /** `endsAt` in monotonic nanoseconds. */
   constructor(readonly claim: Claim, public endsAt: bigint) {}
-
-  get hasEnded() {
-    return this.endedBy !== null
-  }
 
   end(reason: LeaseEnded["reason"]) {
     if (this.endedBy !== null) return

@@ -118,6 +118,29 @@ describe("Leases", () => {
       })
     ))
 
+  it.scoped("ends each of its leases in its own time, whichever was claimed last", () =>
+    withLeases(
+      (runId) =>
+        Effect.gen(function*() {
+          const scope = yield* Effect.scope
+          const ends = yield* Effect.forEach([1, 2, 3], () =>
+            Effect.gen(function*() {
+              const lease = yield* claimIn(runId, scope)
+              yield* TestClock.adjust(500)
+              return yield* Effect.fork(Effect.flip(lease.whileHeld(Effect.never)))
+            }))
+          yield* TestClock.adjust(1_000)
+          for (const end of ends) {
+            assert.strictEqual((yield* Fiber.join(end)).reason, "expired")
+            yield* TestClock.adjust(499)
+            const others = yield* Effect.forEach(ends.slice(ends.indexOf(end) + 1), Fiber.poll)
+            assert.isTrue(others.every(Option.isNone))
+            yield* TestClock.adjust(1)
+          }
+        }),
+      3
+    ))
+
   it.scoped("outlasts a commit, however short the interval that was asked for", () =>
     withLeases(
       (runId) =>

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import type { Socket } from "node:net"
 import { CallClock, type UnderWay } from "../../src/proxy/CallClock.js"
 
 const never = 3_600_000
@@ -22,11 +23,17 @@ const callOf = (sent: (look: number) => number | null, failed: (kind: string, lo
 
 const ended = async (
   limits: Partial<ConstructorParameters<typeof CallClock>[2]>,
-  callsOf: (end: () => void) => Array<UnderWay>
+  callsOf: (end: () => void) => Array<UnderWay>,
+  connections: ConstructorParameters<typeof CallClock>[1] = []
 ) => {
   let clock: CallClock | undefined
   await new Promise<void>((end) => {
-    clock = new CallClock(callsOf(end), [], { callMs: never, clientIdleMs: never, uploadIdleMs: never, ...limits })
+    clock = new CallClock(callsOf(end), connections, {
+      callMs: never,
+      clientIdleMs: never,
+      uploadIdleMs: never,
+      ...limits
+    })
   })
   clock?.close()
 }
@@ -59,5 +66,47 @@ describe("CallClock", () => {
       })
     ])
     assert.isAtLeast(failedAt, 4)
+  })
+
+  it("does not count it to a client that is yet to send the rest of its request either", async () => {
+    let failedAt = 0
+    await ended({ uploadIdleMs: 100 }, (end) => {
+      const call = callOf((look) => {
+        const until = performance.now() + (look === 1 ? 300 : 0)
+        while (performance.now() < until) { /* stands still */ }
+        return null
+      }, (_, look) => {
+        // A look asks for what was sent after it has looked at what came.
+        failedAt = look + 1
+        end()
+      })
+      return [Object.defineProperty(call, "heardAt", { value: performance.now() })]
+    })
+    assert.isAtLeast(failedAt, 3)
+  })
+
+  it("closes a connection whose client reads nothing, with the calls on it, and no other", async () => {
+    const told: Array<string> = []
+    const socketOf = (name: string, unsent: number, closed: () => void) => ({
+      writableLength: unsent,
+      bytesWritten: 7,
+      resetAndDestroy: () => {
+        told.push(`${name} closed`)
+        closed()
+      },
+      destroy: () => told.push(`${name} closed`)
+    } as unknown as Socket)
+    let end = () => {}
+    const unread = socketOf("unread", 3, () => end())
+    const idle = socketOf("idle", 0, () => {})
+    const on = (socket: Socket, name: string) => ({
+      ...callOf(() => null, (kind) => told.push(`${name} ${kind}`)),
+      isOn: (one: Socket) => one === socket
+    })
+    await ended({ clientIdleMs: 100 }, (finish) => {
+      end = finish
+      return [on(idle, "the idle one's call"), on(unread, "the unread one's call")]
+    }, [{ socket: idle }, { socket: unread }])
+    assert.deepStrictEqual(told, ["the unread one's call unread", "unread closed"])
   })
 })

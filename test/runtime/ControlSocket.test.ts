@@ -3,8 +3,19 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"
-import { connect, createServer } from "node:net"
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
+import { connect, createServer, type Server } from "node:net"
+import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { ControlSocket } from "../../src/runtime/ControlSocket.js"
 import { ask } from "../../src/runtime/ControlSocketClient.js"
@@ -156,6 +167,34 @@ describe("ControlSocket", () => {
       }))
       assert.deepStrictEqual(readdirSync(folder), [])
       assert.isFalse(existsSync(dirname(target)))
+    }))
+
+  it.scopedLive("takes far sockets of dead processes away with their folders, and nothing else that a link leads to", () =>
+    Effect.gen(function*() {
+      const storePath = join(yield* scratchFolder, "store.sqlite")
+      const link = socketPathOf(storePath, nobody)
+      /** What is left in a folder of the system's, which the link of a dead process leads to. */
+      const leftIn = (prefix: string, others: ReadonlyArray<string> = []) =>
+        Effect.gen(function*() {
+          const folder = yield* Effect.acquireRelease(
+            Effect.sync(() => mkdtempSync(join(tmpdir(), prefix))),
+            (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true }))
+          )
+          for (const name of others) writeFileSync(join(folder, name), "")
+          yield* Effect.acquireRelease(
+            Effect.async<Server>((resume) => {
+              const server = createServer().listen(join(folder, "sock"), () => resume(Effect.succeed(server)))
+            }),
+            (server) => Effect.sync(() => server.close())
+          )
+          symlinkSync(join(folder, "sock"), link)
+          yield* Effect.scoped(listening(storePath))
+          assert.deepStrictEqual(readdirSync(dirname(storePath)), [])
+          return existsSync(folder) ? readdirSync(folder).toSorted() : null
+        })
+      assert.isNull(yield* leftIn("tau-socket-"))
+      assert.deepStrictEqual(yield* leftIn("tau-socket-", ["other"]), ["other"])
+      assert.deepStrictEqual(yield* leftIn("another-program-"), ["sock"])
     }))
 
   it.scopedLive("says so when it cannot listen, and lets the process do its work", () =>

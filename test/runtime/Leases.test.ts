@@ -172,7 +172,9 @@ describe("Leases", () => {
       Effect.gen(function*() {
         const leases = yield* Leases
         yield* Effect.fork(leases.heartbeat)
-        for (let n = 0; n < 45; n++) yield* TestClock.adjust(intervalMs)
+        for (let n = 0; n < 9; n++) yield* TestClock.adjust(intervalMs)
+        assert.strictEqual(fullFor, 40 - 10, "tries, one for each interval")
+        for (let n = 9; n < 45; n++) yield* TestClock.adjust(intervalMs)
         yield* leases.renewed
         assert.deepStrictEqual(said, [
           "heartbeat not written: heartbeat failed: the disk is full: no room",
@@ -249,6 +251,35 @@ describe("Leases", () => {
         assert.deepInclude({ ...yield* onlyRollout(runId) }, { status: "requeuing", failures: 0, crashes: 0 })
       })
     ))
+
+  it.scoped("says what could not be handed back, but not where the store is gone, of which its runner dies", () =>
+    Effect.forEach(["full", "gone"] as const, (reason) => {
+      const said: Array<string> = []
+      const failing = Layer.effect(
+        RolloutQueue,
+        Effect.map(RolloutQueue, (queue) => ({
+          ...queue,
+          release: () => new StoreError({ operation: "release", reason, detail: "no room" })
+        }))
+      )
+      return Effect.flatMap(scratchFolder, (folder) =>
+        Effect.gen(function*() {
+          const { runId } = yield* begin(1)
+          const scope = yield* Scope.make()
+          const { claim } = yield* claimIn(runId, scope)
+          yield* Scope.close(scope, Exit.interrupt(FiberId.none))
+          const notice =
+            `${claim.rolloutId} could not be handed back (release failed: the disk is full: no room); it is put back later`
+          assert.deepStrictEqual(said, reason === "gone" ? [] : [notice])
+        }).pipe(
+          Effect.provide(
+            Leases.layer({ heartbeatIntervalMs: intervalMs }).pipe(
+              Layer.provide([announcing(said), failing]),
+              Layer.provideMerge(storeAt(storePathIn(folder)))
+            )
+          )
+        ))
+    }))
 
   it.scoped("counts a worker that broke down as a crash, with its cause", () =>
     withLeases((runId) =>

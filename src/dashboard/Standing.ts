@@ -48,6 +48,16 @@ const isPaused = (facts: Facts): boolean => {
   return controlModeOf(facts) === "paused" || (run?.desired === "pause" && isUnfinished(run))
 }
 
+/** What ends the pause: no verb starts a process, and one that finds no unfinished run leaves the store paused all the same. */
+const pauseWords = (run: StandingRun | null): string => {
+  if (run === null || !isUnfinished(run)) {
+    return "the store is paused, and has no unfinished run; the start of a run ends the pause"
+  }
+  return run.isLive
+    ? "an operator paused the run; resume lets it go on"
+    : `an operator paused ${run.id}, and no process works on it; running ${run.configPath} again continues it`
+}
+
 const judged = (
   { failureStreak, training }: Facts,
   run: StandingRun | null
@@ -102,7 +112,7 @@ export const alertsOf = (facts: Facts): ReadonlyArray<Alert> => {
     isPaused(facts) && {
       code: "dashboard_operator_pause_active",
       severity: "info",
-      message: "an operator paused the run; resume lets it go on"
+      message: pauseWords(run)
     }
   ]
   const fired = alerts.filter((alert) => alert !== false)

@@ -42,6 +42,8 @@ const head = ["schema_version", "generated_unix_ms", "training"]
 
 const codes = (alerts: Body): ReadonlyArray<string> => alerts.map(({ code }: Body) => code)
 
+const messageOf = (alerts: Body, wanted: string): string => alerts.find(({ code }: Body) => code === wanted)?.message
+
 const dashboardIn = (folder: string) => dashboardAt(join(folder, "store.sqlite"))
 
 /** A run that is over, made by the runtime with an agent that answers as it is told. */
@@ -216,7 +218,10 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
       })
       assert.strictEqual((yield* act("pause")).json.status, "unchanged")
       const { json: { alerts } } = yield* ask("/dashboard/alerts")
-      assert.include(codes(alerts), "dashboard_operator_pause_active")
+      assert.strictEqual(
+        messageOf(alerts, "dashboard_operator_pause_active"),
+        "an operator paused the run; resume lets it go on"
+      )
       assert.strictEqual((yield* act("refresh", "look")).json.status, "done")
       // As a run writes it, which hears of the resume a moment after it.
       const status = { schema_version: 1, updated_unix_ms: 1, run_state: "paused", model_ref: "sim/x" }
@@ -226,6 +231,26 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
       assert.deepInclude(resumed.json, { control_mode: "running", health_state: "healthy", rollout_gate: "pass" })
       assert.strictEqual(resumed.json.training.run_state, "paused")
       assert.strictEqual((yield* ask("/dashboard/health")).json.control_audit_count, 4)
+    }))
+
+  it.scopedLive("promises no more of a resume than it does: no verb starts a process, or a run", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      yield* finishedRun(folder, 1)
+      const { act, ask } = yield* dashboardIn(folder)
+      const pause = Effect.gen(function*() {
+        assert.strictEqual((yield* act("pause")).json.control_mode, "paused")
+        return messageOf((yield* ask("/dashboard/alerts")).json.alerts, "dashboard_operator_pause_active")
+      })
+      assert.strictEqual(
+        yield* pause,
+        "the store is paused, and has no unfinished run; the start of a run ends the pause"
+      )
+      yield* Effect.provide(beginCrashedRun(1), controlStoreIn(folder))
+      assert.match(
+        yield* pause,
+        /^an operator paused run-0002-\w+, and no process works on it; running config\.json again continues it$/
+      )
     }))
 
   it.scopedLive("answers also where the status file is no file, and waits for nobody to write into it", () =>

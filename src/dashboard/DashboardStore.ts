@@ -12,7 +12,7 @@ import { RunEvents } from "../store/RunEvents.js"
 import { RunReader } from "../store/RunReader.js"
 import { RunStanding } from "../store/RunStanding.js"
 import { SpanStore } from "../store/SpanStore.js"
-import { StoreProcess } from "../store/Sqlite.js"
+import * as Sqlite from "../store/Sqlite.js"
 import type { StoreError } from "../store/StoreError.js"
 import { WorkerReader } from "../store/WorkerReader.js"
 
@@ -42,7 +42,7 @@ export class DashboardStore extends Context.Tag("tau/dashboard/DashboardStore")<
   static readonly live = Layer.scoped(
     DashboardStore,
     Effect.gen(function*() {
-      const { path } = yield* StoreProcess
+      const { path } = yield* Sqlite.StoreProcess
       const context = yield* Layer.build(readers)
       return DashboardStore.of({ path, read: (question) => Effect.provide(question, context) })
     })
@@ -53,10 +53,7 @@ export class DashboardStore extends Context.Tag("tau/dashboard/DashboardStore")<
     Layer.scoped(
       DashboardStore,
       Effect.gen(function*() {
-        const opened = yield* RcRef.make({
-          acquire: Layer.build(Layer.provide(readers, ReadOnlyStore.layer(path))),
-          idleTimeToLive: "5 seconds"
-        })
+        const opened = yield* RcRef.make({ acquire: opening(path), idleTimeToLive: "5 seconds" })
         let known: string | null = null
         return DashboardStore.of({
           path,
@@ -69,12 +66,32 @@ export class DashboardStore extends Context.Tag("tau/dashboard/DashboardStore")<
               const { dev, ino } = statSync(path)
               if (known !== `${dev}/${ino}`) yield* RcRef.invalidate(opened)
               known = `${dev}/${ino}`
-              return yield* Effect.provide(question, yield* RcRef.get(opened))
+              if ((yield* RcRef.get(opened)).isOutdated()) yield* RcRef.invalidate(opened)
+              return yield* Effect.provide(question, (yield* RcRef.get(opened)).context)
             }))
         })
       })
     )
 }
+
+/** A copy is made anew no sooner than this, however often the store changes. */
+const copiedForMs = 5_000
+
+const opening = (path: string) =>
+  Effect.gen(function*() {
+    const openedMs = performance.now()
+    const version = versionOf(path)
+    const file = yield* ReadOnlyStore.openable(path)
+    const context = yield* Layer.build(Layer.provide(readers, Sqlite.readOnly(file)))
+    /** What was copied has changed since: the copy would tell of that moment for ever. */
+    const isOutdated = () => file !== path && performance.now() - openedMs >= copiedForMs && versionOf(path) !== version
+    return { context, isOutdated }
+  })
+
+/** Changes with what is written to the store or its log. */
+const versionOf = (path: string): string =>
+  [path, `${path}-wal`].map((file) => statSync(file, { bigint: true, throwIfNoEntry: false }))
+    .map((stat) => `${stat?.ino}/${stat?.size}/${stat?.mtimeNs}`).join()
 
 const readers = Layer.mergeAll(
   ActivityReader.layer,

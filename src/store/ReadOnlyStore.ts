@@ -29,8 +29,8 @@ import { migrations } from "./writer/migrations.js"
 export const layer = (path: string): Layer.Layer<SqlClient.SqlClient, StoreError> =>
   Layer.unwrapScoped(Effect.map(openable(path), Sqlite.readOnly))
 
-/** The name under which the file can be opened, once it is known that it can be read. */
-const openable = (path: string): Effect.Effect<string, StoreError, Scope.Scope> =>
+/** The name under which the file can be opened, once it is known that it can be read: its own, or that of a copy. */
+export const openable = (path: string): Effect.Effect<string, StoreError, Scope.Scope> =>
   Effect.gen(function*() {
     const place = yield* seen(path)
     if (place?.isFile() !== true) return yield* absent(path)

@@ -1,0 +1,30 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { copyFileSync, mkdirSync } from "node:fs"
+import { join } from "node:path"
+import { dashboardAt } from "../support/dashboard.js"
+import { runIn, runtimeAt } from "../support/runtime.js"
+import { scratchFolder } from "../support/store.js"
+import { eventually } from "../support/upstream.js"
+
+/** A run that is over, in the store of a folder. */
+const finishedRun = (folder: string) =>
+  runIn(folder, 1).pipe(Effect.provide(runtimeAt(folder, { execute: () => Effect.succeed({ output: "4" }) })))
+
+describe("the store that the dashboard tells of", { timeout: 120_000 }, () => {
+  it.scopedLive("is read anew where it can only be copied", () =>
+    Effect.gen(function*() {
+      const [folder, sealed] = [yield* scratchFolder, yield* scratchFolder]
+      const [written, path] = [join(folder, "store.sqlite"), join(sealed, "store.sqlite")]
+      yield* finishedRun(folder)
+      copyFileSync(written, path)
+      // SQLite cannot open its log under this name, as on a file system that is mounted read-only.
+      mkdirSync(`${path}-wal`)
+      const { ask } = yield* dashboardAt(path)
+      const processed = Effect.map(ask("/dashboard/health"), ({ json }) => json.processed_case_count)
+      assert.strictEqual(yield* processed, 1)
+      yield* finishedRun(folder)
+      copyFileSync(written, path)
+      yield* eventually("the second run is seen", Effect.map(processed, (count) => count === 2 ? true : undefined))
+    }))
+})

@@ -361,7 +361,8 @@ upstream: an upstream's own pages of that name are reached under the attribution
 Nothing else is: \`/api/…\` passes upstream as ever, for some model servers speak their own language there. On the port of
 \`tau dashboard\`, \`/api/…\` is another name of \`/dashboard/api/…\`. \`GET /dashboard/api/openapi.json\` describes all of it as OpenAPI 3.1;
 requests and answers are checked against that same declaration. \`HEAD\` is answered wherever \`GET\` is, save for the stream.
-Of a store that can only be copied ([reading.md](reading.md)), \`tau dashboard\` may be 5 s behind.
+A store that held data and is gone is 503, whatever the status file says; of one that can only be copied
+([reading.md](reading.md)), \`tau dashboard\` may be 5 s behind.
 
 A proxy loads its dashboard when it is first asked for: that answer takes a few tenths of a second, and calls under way wait as long,
 once. Where its files are gone by then, since tau was replaced beneath the running proxy, it answers 500 \`dashboard_failed\` until

@@ -61,6 +61,8 @@ export class DashboardStore extends Context.Tag("tau/dashboard/DashboardStore")<
             Effect.scoped(Effect.gen(function*() {
               if (!existsSync(path)) {
                 yield* RcRef.invalidate(opened)
+                // One that held data is lost, and not one that nobody made yet.
+                yield* ReadOnlyStore.refuseUnseen(path)
                 return yield* new StoreAbsent({ path })
               }
               const { dev, ino } = statSync(path)

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { copyFileSync, mkdirSync } from "node:fs"
+import { copyFileSync, mkdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { dashboardAt } from "../support/dashboard.js"
 import { runIn, runtimeAt } from "../support/runtime.js"
@@ -26,5 +26,23 @@ describe("the store that the dashboard tells of", { timeout: 120_000 }, () => {
       yield* finishedRun(folder)
       copyFileSync(written, path)
       yield* eventually("the second run is seen", Effect.map(processed, (count) => count === 2 ? true : undefined))
+    }))
+
+  it.scopedLive("is told to be lost when it held data, whatever the status file beside it says", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      yield* finishedRun(folder)
+      const path = join(folder, "store.sqlite")
+      const { ask } = yield* dashboardAt(path)
+      assert.strictEqual((yield* ask("/dashboard/health")).json.health_state, "healthy")
+      rmSync(path)
+      for (const page of ["alerts", "api/runs", "queue-timeline"]) {
+        const { json, status } = yield* eventually(
+          "what was asked before is forgotten",
+          Effect.map(ask(`/dashboard/${page}`), (answer) => answer.status === 200 ? undefined : answer)
+        )
+        assert.deepStrictEqual([status, json.error.code], [503, "dashboard_store_unavailable"], page)
+        assert.include(json.error.message, "store.sqlite is empty or gone", page)
+      }
     }))
 })

@@ -402,7 +402,8 @@ state 409. Where there is no store (any more), \`pause\` and \`resume\` are 503 
 ### The stream
 
 \`GET /dashboard/stream\` sends \`dashboard.snapshot\` at once and whenever something changed, looked at once a second, and a comment
-every 15 s. Who comes back with \`Last-Event-ID\` first gets \`dashboard.reset\`: events are not kept, the snapshot replaces them. 256
+every 15 s. While the store cannot be read, \`dashboard.unavailable\` with the error of a 503 takes its place, until the next snapshot.
+Who comes back with \`Last-Event-ID\` first gets \`dashboard.reset\`: events are not kept, the snapshot replaces them. 256
 listeners at most; one that leaves 256 KiB unread is dropped.
 
 ### Pages of rows

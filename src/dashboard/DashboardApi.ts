@@ -100,7 +100,9 @@ const dashboard = HttpApiGroup.make("dashboard", { topLevel: true })
       .addSuccess(
         Schema.String.pipe(HttpApiSchema.withEncoding({ kind: "Text", contentType: "text/event-stream" }))
           .annotations({
-            description: "Events `dashboard.snapshot`; after `Last-Event-ID` a `dashboard.reset` comes first"
+            description:
+              "Events `dashboard.snapshot`, and `dashboard.unavailable` with an error while the store cannot be read; "
+              + "after `Last-Event-ID` a `dashboard.reset` comes first"
           })
       )
       .addError(problems.busy)

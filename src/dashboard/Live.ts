@@ -7,6 +7,7 @@ import { DashboardStore } from "./DashboardStore.js"
 import { snapshot } from "./Facts.js"
 import { defaultStreamLimits, LiveStream, type LiveStreamLimits } from "./LiveStream.js"
 import type { Snapshot } from "./Payloads.js"
+import { type Problem, problemOf } from "./Problem.js"
 
 /** How old a snapshot may be. Everybody who asks in the meantime gets the same one: many askers cost what one costs. */
 const freshFor = "500 millis"
@@ -36,30 +37,36 @@ export class Live extends Context.Tag("tau/dashboard/Live")<Live, {
         )
         let told = ""
         let quiet = 0
-        const tell = (now: Snapshot) => {
-          told = withoutTime(now)
+        const tell = (event: string, data: Snapshot | Problem) => {
+          told = withoutTime(data)
           quiet = 0
-          stream.broadcast("dashboard.snapshot", now)
+          stream.broadcast(event, data)
         }
         const look = Effect.gen(function*() {
           if (stream.size === 0) return
-          const now = yield* fresh
+          // A store that cannot be read now is looked at again in a moment: until then the last snapshot is not what is.
+          const [event, data] = yield* Effect.match(fresh, {
+            onFailure: ({ message }) => ["dashboard.unavailable", problemOf("unavailable", message)] as const,
+            onSuccess: (now) => ["dashboard.snapshot", now] as const
+          })
           quiet += 1
-          if (withoutTime(now) !== told) tell(now)
+          if (withoutTime(data) !== told) tell(event, data)
           else if (quiet >= quietLooks) {
             quiet = 0
             stream.keepAlive()
           }
         })
-        // What cannot be read now is looked at again in a moment; who asks by a request is told why.
-        yield* Effect.ignore(look).pipe(Effect.repeat(Schedule.spaced(lookEvery)), Effect.forkScoped)
+        yield* look.pipe(Effect.repeat(Schedule.spaced(lookEvery)), Effect.forkScoped)
         return Live.of({
           snapshot: fresh,
-          refresh: Effect.zipRight(forget, Effect.tap(fresh, (now) => Effect.sync(() => tell(now)))),
+          refresh: Effect.zipRight(
+            forget,
+            Effect.tap(fresh, (now) => Effect.sync(() => tell("dashboard.snapshot", now)))
+          ),
           stream
         })
       })
     )
 }
 
-const withoutTime = (shown: Snapshot): string => JSON.stringify({ ...shown, generated_unix_ms: 0 })
+const withoutTime = (shown: Snapshot | Problem): string => JSON.stringify({ ...shown, generated_unix_ms: 0 })

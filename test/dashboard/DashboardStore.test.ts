@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
-import { copyFileSync, mkdirSync, rmSync } from "node:fs"
+import { copyFileSync, mkdirSync, renameSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import { dashboardAt } from "../support/dashboard.js"
+import { type Body, dashboardAt, listening } from "../support/dashboard.js"
 import { runIn, runtimeAt } from "../support/runtime.js"
 import { scratchFolder } from "../support/store.js"
 import { eventually } from "../support/upstream.js"
@@ -44,5 +45,30 @@ describe("the store that the dashboard tells of", { timeout: 120_000 }, () => {
         assert.deepStrictEqual([status, json.error.code], [503, "dashboard_store_unavailable"], page)
         assert.include(json.error.message, "store.sqlite is empty or gone", page)
       }
+    }))
+
+  it.scopedLive("is told to listeners to be unreadable, and once it can be read again, how it stands", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      yield* finishedRun(folder)
+      const path = join(folder, "store.sqlite")
+      const listener = yield* listening((yield* dashboardAt(path)).origin)
+      const told = (event: string, from: number) =>
+        eventually(event, Effect.sync(() => listener.events().slice(from).find((one) => one.event === event)))
+      yield* told("dashboard.snapshot", 0)
+      const newer = join(folder, "newer.sqlite")
+      copyFileSync(path, newer)
+      const database = new Sqlite(newer)
+      database.exec("INSERT INTO migrations SELECT max(n) + 1, name, sha256 FROM migrations").close()
+      const kept = join(folder, "kept.sqlite")
+      copyFileSync(path, kept)
+      renameSync(newer, path)
+      const { data }: { readonly data: Body } = yield* told("dashboard.unavailable", 0)
+      assert.strictEqual(data.error.code, "dashboard_store_unavailable")
+      assert.include(data.error.message, "was written by a newer version of tau")
+      const before = listener.events().length
+      renameSync(kept, path)
+      const { data: snapshot }: { readonly data: Body } = yield* told("dashboard.snapshot", before)
+      assert.strictEqual(snapshot.health.health_state, "healthy")
     }))
 })

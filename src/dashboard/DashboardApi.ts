@@ -29,6 +29,7 @@ const Score = Schema.String.pipe(
   Schema.between(0, 1)
 )
 const Flag = Schema.Literal("true", "false")
+const Version = Schema.Union(Schema.Literal("latest"), whole(1, Number.MAX_SAFE_INTEGER))
 
 const query = <Fields extends Schema.Struct.Fields>(fields: Fields) =>
   Schema.Struct(fields).annotations({ parseOptions: { onExcessProperty: "error" } })
@@ -159,6 +160,13 @@ const rows = HttpApiGroup.make("store", { topLevel: true })
     get("resources", "/dashboard/api/resources")
       .setUrlParams(query({ ...paging, after: Schema.optional(whole(1, Number.MAX_SAFE_INTEGER)) }))
       .addSuccess(page("resources", ResourcesRow))
+  )
+  .add(
+    get("version", "/dashboard/api/resources/:version")
+      .setPath(Schema.Struct({ version: Version.annotations({ description: "a version's number, or `latest`" }) }))
+      .setUrlParams(empty)
+      .addSuccess(one({ resources: ResourcesRow }))
+      .addError(problems.notFound)
   )
   .add(
     get("workers", "/dashboard/api/workers")

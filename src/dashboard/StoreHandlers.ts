@@ -113,6 +113,13 @@ export const storeHandlers = HttpApiBuilder.group(DashboardApi, "store", (handle
           const page = yield* (yield* ResourceReader).page(request)
           return { ...head, resources: page.items.map(snake), next: page.next }
         })))
+      .handle("version", ({ path: { version } }) =>
+        ask(Effect.gen(function*() {
+          const { get, latest } = yield* ResourceReader
+          const found = yield* version === "latest" ? latest : get(version)
+          if (Option.isNone(found)) return yield* new Missing({ noun: "version" })
+          return { ...head, resources: snake(found.value) }
+        })))
       .handle("workers", ({ urlParams }) =>
         ask(Effect.gen(function*() {
           const { live, run } = urlParams

@@ -70,13 +70,35 @@ describe("the rows of a store over HTTP", { timeout: 240_000 }, () => {
       assert.deepStrictEqual({ ...attempts[0], spans, next: null }, told)
       assert.deepStrictEqual((yield* api(`spans/${spans[0].span_id}`)).span, spans[0])
       assert.deepStrictEqual((yield* api("resources")).resources, (yield* commandJson(folder, "resources")).resources)
+      const { resources: latest } = yield* api("resources/latest")
+      assert.deepInclude(latest, { version: 1, is_latest: true, resources: config.resources })
+      assert.deepStrictEqual((yield* api("resources/1")).resources, latest)
       assert.deepStrictEqual((yield* api("workers")).workers, (yield* commandJson(folder, "workers")).workers)
       assert.strictEqual((yield* api("workers?live=true")).workers.length, 0)
 
-      for (const path of ["rollouts/x", "attempts/x/spans", "spans/x", "rollouts?run=x", "workers?run=x", "runs/x"]) {
+      for (
+        const path of [
+          "rollouts/x",
+          "attempts/x/spans",
+          "spans/x",
+          "rollouts?run=x",
+          "workers?run=x",
+          "runs/x",
+          "resources/2"
+        ]
+      ) {
         assert.strictEqual((yield* ask(`/api/${path}`)).status, 404, path)
       }
-      for (const path of ["runs?after=x", "rollouts?after=x", "workers?after=x", "resources?after=x"]) {
+      for (
+        const path of [
+          "runs?after=x",
+          "rollouts?after=x",
+          "workers?after=x",
+          "resources?after=x",
+          "resources/x",
+          "resources/latest?a=1"
+        ]
+      ) {
         assert.strictEqual((yield* ask(`/api/${path}`)).status, 400, path)
       }
     }))
@@ -87,7 +109,7 @@ describe("the rows of a store over HTTP", { timeout: 240_000 }, () => {
       const { ask } = yield* dashboardAt(join(folder, "store.sqlite"))
       const { json } = yield* ask("/api/openapi.json")
       assert.strictEqual(json.openapi, "3.1.0")
-      assert.strictEqual(Object.keys(json.paths).length, 14)
+      assert.strictEqual(Object.keys(json.paths).length, 15)
       assert.isUndefined(json.components.schemas.HttpApiDecodeError)
       const { content } = json.paths["/dashboard/health"].get.responses["400"]
       assert.include(JSON.stringify(content), "dashboard_bad_request")

@@ -13,6 +13,7 @@ import { inspect } from "./commands/inspect.js"
 import { keys } from "./commands/keys.js"
 import { lineage } from "./commands/lineage.js"
 import { promote } from "./commands/promote.js"
+import { prune } from "./commands/prune.js"
 import { report } from "./commands/report.js"
 import { resources } from "./commands/resources.js"
 import { rollout } from "./commands/rollout.js"
@@ -45,6 +46,7 @@ export const commands: ReadonlyArray<Command> = [
   audit,
   drill,
   keys,
+  prune,
   benchmark,
   validate,
   simulate

@@ -1,6 +1,7 @@
 import { createClientKey, noteKeysUsed, revokeClientKey } from "./clientKeys.js"
 import { applyControl, recordControl } from "./control.js"
 import { endProcess, giveUpSpans, heartbeatProcess, startProcess } from "./processes.js"
+import { pruneBodies, pruneCalls, prunePieces } from "./prune.js"
 import { publishResources } from "./resources.js"
 import { abandon, cancelRun, claim, claimEach, fail, heartbeat, release, rescue, start, succeed } from "./rollouts.js"
 import { beginRun, endRun } from "./runs.js"
@@ -42,6 +43,9 @@ export const operations = {
   endSearch,
   promote,
   findRoom,
+  pruneCalls,
+  pruneBodies,
+  prunePieces,
   openSpan,
   closeSpan
 } as const

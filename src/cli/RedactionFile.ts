@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { withDefault } from "../domain/configKeys.js"
 import { parseJson } from "../domain/JsonText.js"
 import { patternProblem } from "../openai/BoundedPatterns.js"
 import { parseJsonPath } from "../openai/JsonPath.js"
@@ -8,15 +9,15 @@ import type { ConfigError } from "./CliError.js"
 import { problemsIn, readSettings } from "./ConfigFile.js"
 import { type Problem, shapeProblems } from "./ConfigShape.js"
 
+const Pattern = Schema.Struct({
+  pattern: Schema.String,
+  flags: withDefault(Schema.String, "", "Flags of a JavaScript regular expression")
+})
+
 const RedactionFile = Schema.Struct({
-  patterns: Schema.optionalWith(
-    Schema.Array(
-      Schema.Struct({ pattern: Schema.String, flags: Schema.optionalWith(Schema.String, { default: () => "" }) })
-    ),
-    { default: () => [] }
-  ),
-  json_paths: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] }),
-  headers: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] })
+  patterns: withDefault(Schema.Array(Pattern), [], "What is taken out wherever it stands"),
+  json_paths: withDefault(Schema.Array(Schema.String), [], "Values of a body that are taken out"),
+  headers: withDefault(Schema.Array(Schema.String), [], "Request headers whose values are taken out")
 })
 
 /** The rules in a file; or a `ConfigError` with a line for each problem. */

@@ -15,6 +15,8 @@ import { existing, readArtifact } from "./ArtifactFiles.js"
 import { type BenchmarkAgent, benchmarkAgent } from "./BenchmarkAgent.js"
 import { checkRunId, UsageError } from "./CliError.js"
 import type { RunInput } from "./commands/benchmark.js"
+import { problemsIn } from "./ConfigFile.js"
+import { shapeProblems } from "./ConfigShape.js"
 
 type Dimensions = Readonly<Record<string, PlainScorerConfig>>
 
@@ -29,7 +31,7 @@ export interface BenchmarkInputs {
   readonly runId: string
 }
 
-/** Fails with `UsageError` for a file that is missing or not what it should be. */
+/** Fails with `UsageError` for a file that is missing, and with `ConfigError` for one that is not what it should be. */
 export const benchmarkInputs = Effect.fnUntraced(function*(input: RunInput) {
   const fixture = yield* existing(input.suitePath, "--suite")
   const suite = yield* suiteOf(input.suitePath)
@@ -89,9 +91,9 @@ const decodedFile = <A, I>(flag: string, file: string | null, schema: Schema.Sch
       const { field, text } = artifact.problems[0]!
       return yield* new UsageError({ detail: `${flag}: ${file}: ${field}: ${text}` })
     }
-    return yield* Schema.decodeUnknown(schema)(artifact.value, { onExcessProperty: "error" }).pipe(
-      Effect.mapError(({ message }) => new UsageError({ detail: `${flag}: ${file}: ${message}` }))
-    )
+    const problems = shapeProblems(schema.ast, artifact.value, "$")
+    if (problems.length > 0) return yield* problemsIn(`${flag}: ${file}`, problems)
+    return Schema.decodeUnknownSync(schema)(artifact.value)
   })
 
 const checkDimensions = (suite: Suite, dimensions: Dimensions) => {

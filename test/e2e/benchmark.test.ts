@@ -257,6 +257,7 @@ describe("tau benchmark", () => {
         const house = { kind: "regex", pattern: "^1$|^2$|^3$" }
         put("scorers.json", { brevity: { kind: "command", command: ["node", "-e", judge] }, house })
         put("odd.json", { brevity: { kind: "vibes" } })
+        put("list.json", ["Answer with the number only."])
         yield* ask(folder, "baseline", "number.txt", "--scorers=scorers.json")
         const { cases: earned } = read(folder, `${reports}/m24-benchmark-baseline.json`)
         // 2, 3, 4 and 5 are right and short; two of them are of the house.
@@ -277,7 +278,10 @@ describe("tau benchmark", () => {
         for (
           const [more, message] of [
             [[], /case sum-0: nothing judges the dimension brevity; .*--scorers/],
-            [["--scorers=odd.json"], /--scorers: odd\.json: .*brevity/s],
+            [
+              ["--scorers=odd.json"],
+              /^tau: --scorers: odd\.json: \$\.brevity\.kind: expected one of .*, found "vibes"\n$/
+            ],
             [["--scorers=absent.json"], /--scorers: absent\.json: expected a file/]
           ] as const
         ) {
@@ -285,6 +289,11 @@ describe("tau benchmark", () => {
           assert.strictEqual(code, 2, stderr)
           assert.match(stderr, message)
         }
+        const listed = yield* tau(folder, suiteArgs("trained", "list.json", "--scorers=scorers.json"))
+        assert.deepInclude(listed, {
+          code: 2,
+          stderr: "tau: --resources: list.json: $: expected an object, found an array\n"
+        })
       }),
     120_000
   )
@@ -394,7 +403,7 @@ describe("tau benchmark", () => {
         [[...run, "--suite=plain.txt"], /--suite: plain\.txt: line 1, column 1/],
         [
           [...run, "--suite=suite.json", "--safety-reward=negative.json"],
-          /--safety-reward: negative\.json: .*blocked_penalty/
+          /^tau: --safety-reward: negative\.json: \$\.blocked_penalty: expected a penalty of 0 or more, found -1\n$/
         ],
         [
           [...run, "--suite=suite.json", "--safety-reward=absent.json"],

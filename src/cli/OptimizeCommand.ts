@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { ExecutorConfig, RunConfig } from "../domain/RunConfig.js"
+import { visible } from "../domain/TerminalText.js"
 import { searchJson } from "../optimizer/report/searchJson.js"
 import type { SearchReport } from "../optimizer/report/SearchReport.js"
 import { searchText } from "../optimizer/report/searchText.js"
@@ -63,6 +64,14 @@ const optimize = Effect.fnUntraced(function*(
   environment: Environment,
   conclude: (code: number) => void
 ) {
+  if (mode.storeElsewhere !== undefined) {
+    yield* Console.error(
+      `tau: the store of this run is ${visible(mode.storePath)}; TAU_STORE (${
+        visible(mode.storeElsewhere)
+      }) is only where `
+        + "commands look that read: --prompt-optimization-store-sqlite chooses the run's"
+    )
+  }
   const { config, folder, judges, path, reflection, seed, upstream } = yield* preparation(mode, environment)
   if (mode.dryRun) return yield* dryRun(mode, config, seed)
   const announcing = yield* Layer.build(Announcer.layer(process.stderr, environment))

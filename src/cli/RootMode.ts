@@ -1,4 +1,5 @@
 /** The modes of `tau` without a command: a run, a proxy, a control verb. Loads no Effect. */
+import { resolve } from "node:path"
 import { controlVerbs } from "../domain/Lifecycle.js"
 import type { ModeName, RootFlag } from "./flags.js"
 import { rootFlags } from "./flags.js"
@@ -39,7 +40,7 @@ export const rootMode = (
   }
   switch (selected?.mode) {
     case "optimize":
-      return optimizeMode(values)
+      return optimizeMode(values, environment)
     case "proxy":
       return proxyMode(values, environment)
     case "control":
@@ -95,7 +96,7 @@ const selectedBy = (values: GivenFlags): { readonly mode: ModeName; readonly fla
 const isOn = (given: Given | undefined): boolean =>
   given !== undefined && (given.flag.value.kind !== "switch" || readSwitch(given))
 
-const optimizeMode = (values: GivenFlags): OptimizeMode => {
+const optimizeMode = (values: GivenFlags, environment: Environment): OptimizeMode => {
   const model = values.find("model")
   if (model === undefined) {
     throw new Mistake(`--model is required with --${p}-config: give provider/model such as openai/gpt-4o-mini`)
@@ -103,12 +104,17 @@ const optimizeMode = (values: GivenFlags): OptimizeMode => {
   const upstreamUrl = values.find(`${p}-proxy-upstream-url`)
   const bind = values.find(`${p}-proxy-bind`)
   const timeoutMs = values.find(`${p}-proxy-timeout-ms`)
+  const storePath = readPath(values.get(`${p}-store-sqlite`))
+  const readersStore = environment["TAU_STORE"]?.trim() ?? ""
+  const isElsewhere = readersStore !== "" && values.find(`${p}-store-sqlite`) === undefined
+    && resolve(readersStore) !== resolve(storePath)
   return {
     _tag: "optimize",
     model: readModel(model),
     modelRef: model.text,
     configPath: readPath(values.get(`${p}-config`)),
-    storePath: readPath(values.get(`${p}-store-sqlite`)),
+    storePath,
+    ...(isElsewhere && { storeElsewhere: readersStore }),
     json: values.isOn(`${p}-json`),
     dryRun: values.isOn("dry-run"),
     force: values.isOn("force"),

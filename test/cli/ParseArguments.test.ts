@@ -300,6 +300,19 @@ describe("variables", () => {
     }
   })
 
+  it("tell of a run whose store nobody chose that commands which read look elsewhere", () => {
+    const TAU_STORE = "a/s.sqlite"
+    expect(modeOf(optimize, { TAU_STORE })).toMatchObject({
+      storePath: ".tau/training/store.sqlite",
+      storeElsewhere: TAU_STORE
+    })
+    expect(modeOf([...optimize, `${p}-store-sqlite=b`], { TAU_STORE })).not.toHaveProperty("storeElsewhere")
+    expect(modeOf(optimize, { TAU_STORE, [`${V}_STORE_SQLITE`]: "b" })).not.toHaveProperty("storeElsewhere")
+    for (const same of ["", ".tau/training/store.sqlite", "./.tau/training/../training/store.sqlite"]) {
+      expect(modeOf(optimize, { TAU_STORE: same })).not.toHaveProperty("storeElsewhere")
+    }
+  })
+
   it("yield to flags", () => {
     expect(modeOf([...optimize, `${p}-json=off`], { TAU_MODEL: "groq/y", [`${V}_JSON`]: "1" }))
       .toMatchObject({ modelRef: "openai/gpt-4o-mini", json: false })

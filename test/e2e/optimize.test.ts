@@ -121,6 +121,20 @@ describe("tau --prompt-optimization-config", () => {
       assert.isFalse(existsSync(join(folder, ".tau")))
     }))
 
+  it.scopedLive("says that TAU_STORE is where others read, when the run has another store", () =>
+    Effect.gen(function*() {
+      const folder = yield* folderWith(guide)
+      const { code, stderr } = yield* tau(folder, ["--model=sim/arithmetic", args[1]!, "--dry-run"], {
+        TAU_STORE: "other.sqlite"
+      })
+      assert.strictEqual(code, 0)
+      assert.strictEqual(
+        stderr,
+        "tau: the store of this run is .tau/training/store.sqlite; TAU_STORE (other.sqlite) is only where commands "
+          + "look that read: --prompt-optimization-store-sqlite chooses the run's\n"
+      )
+    }))
+
   it.scopedLive("keeps the provider's key from the agent and from the store", () =>
     Effect.gen(function*() {
       const folder = yield* folderWith({

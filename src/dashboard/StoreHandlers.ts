@@ -8,8 +8,9 @@ import { AttemptId, RolloutId, SpanId } from "../domain/Ids.js"
 import type { UnknownCursor } from "../store/Page.js"
 import { ResourceReader } from "../store/ResourceReader.js"
 import { RolloutStore } from "../store/RolloutStore.js"
-import { attemptJson, runJson, snake, totalsOf } from "../store/RowJson.js"
+import { attemptJson, runJson, snake } from "../store/RowJson.js"
 import { RunReader } from "../store/RunReader.js"
+import { runTotals } from "../store/runTotals.js"
 import { anySpan, SpanStore } from "../store/SpanStore.js"
 import type { StoreError } from "../store/StoreError.js"
 import { WorkerReader } from "../store/WorkerReader.js"
@@ -48,8 +49,8 @@ export const storeHandlers = HttpApiBuilder.group(DashboardApi, "store", (handle
           const page = yield* runs.page({ ...requestOf(urlParams), stands: urlParams.state ?? null, order: "newest" })
           const items = yield* Effect.forEach(page.items, (run) =>
             Effect.map(
-              runs.results(run.id),
-              (results) => runJson(run, totalsOf(results))
+              runTotals(run),
+              ({ totals }) => runJson(run, totals)
             ))
           return { ...head, runs: items, next: page.next }
         })))

@@ -28,7 +28,10 @@ export const summaryText = (summary: Summary): string => {
       )
     ]),
     row("model", `${summary.modelRef}${summary.simulated ? "  (simulated)" : ""}`),
-    row("resources", `version ${summary.resourcesVersion}${summary.isSearch ? ", the seed" : ""}`),
+    // A search is told of above, with the version that it promoted.
+    summary.isSearch
+      ? row("seed", `version ${summary.resourcesVersion} of the resources`)
+      : row("resources", `version ${summary.resourcesVersion}`),
     row(
       "calls",
       `${compact(calls)}, ${compact(inputTokens)} ${inputTokens === 1 ? "token" : "tokens"} in, ${

@@ -105,7 +105,7 @@ describe("Summary", () => {
 
   it("says of a search whose version it names: another one may be the latest when it ends", () => {
     assert.include(summaryText(summary), "\n  resources       version 1\n")
-    assert.include(summaryText({ ...summary, isSearch: true }), "\n  resources       version 1, the seed\n")
+    assert.include(summaryText({ ...summary, isSearch: true }), "\n  seed            version 1 of the resources\n")
   })
 
   it("counts one of a thing as one", () => {

@@ -5,6 +5,7 @@ import { RunId, WorkerId } from "../../src/domain/Ids.js"
 import { RolloutQueue } from "../../src/store/RolloutQueue.js"
 import { totalsOf } from "../../src/store/RowJson.js"
 import { RunReader, RunResult } from "../../src/store/RunReader.js"
+import { runTotals } from "../../src/store/runTotals.js"
 import { begin, withStore } from "../support/store.js"
 
 const result = (status: RunResult["status"], rollouts: number, scored = 0, scoreSum = 0) =>
@@ -56,3 +57,28 @@ it.scopedLive("has no mean score of a run that an outage left without a result, 
       }).pipe(Effect.provide(RunReader.layer))
     }))
   }))
+
+it.scopedLive("has no score of a search among other runs: its rollouts are those of many texts", () =>
+  withStore(Effect.gen(function*() {
+    const queue = yield* RolloutQueue
+    const rollouts = [{ mode: "train" as const, input: { prompt: "2 + 2" } }]
+    const scored = (algorithm: string) =>
+      Effect.gen(function*() {
+        const config = { optimizer: { algorithm } }
+        const { runId } = yield* begin(1, { config, configHash: algorithm, rollouts })
+        const [claim] = yield* queue.claim({ runId, workerId: WorkerId.make("w"), leaseMs: 60_000, limit: 1 })
+        yield* queue.start(claim!)
+        yield* queue.succeed(claim!, { output: "4", rewards: [], score: 1 })
+        return runId
+      })
+    const ids = yield* Effect.forEach(["evaluate", "rgepa"], scored)
+    const { items } = yield* Effect.flatMap(RunReader, (runs) =>
+      Effect.flatMap(
+        runs.page({ after: null, limit: 5, stands: null, order: "oldest" }),
+        ({ items }) => Effect.map(Effect.forEach(items, runTotals), (items) => ({ items }))
+      )).pipe(Effect.provide(RunReader.layer))
+    assert.deepStrictEqual(
+      items.map(({ isSearch, run, totals }) => [run.id, isSearch, totals.succeeded, totals.meanScore]),
+      [[ids[0]!, false, 1, 1], [ids[1]!, true, 1, null]]
+    )
+  })))

@@ -13,6 +13,7 @@ import { type CountedRollout, RolloutStore } from "../../store/RolloutStore.js"
 import { isScored, snake, type Totals, totalsOf } from "../../store/RowJson.js"
 import { RunFindings } from "../../store/RunFindings.js"
 import { type Run, RunReader } from "../../store/RunReader.js"
+import { isSearch } from "../../store/runTotals.js"
 import { CommandFailed } from "../CliError.js"
 import { ExitCode } from "../ExitCode.js"
 import type { Place } from "../ReadingFlags.js"
@@ -85,8 +86,8 @@ const sideOf = ({ mode, storePath }: CompareMode, id: string) =>
   Effect.gen(function*() {
     const runs = yield* RunReader
     const run = yield* runNamed(id, storePath)
-    const { algorithm, prices, scoring } = yield* runs.rules(run.id)
-    if (algorithm !== null && algorithm !== "evaluate") {
+    const rules = yield* runs.rules(run.id)
+    if (isSearch(rules)) {
       return yield* new CommandFailed({
         detail: `${visible(run.id)} is a search: its rollouts are those of many texts; what it came to: `
           + `tau report ${visible(run.id)}${storeHint(storePath)}`
@@ -105,8 +106,8 @@ const sideOf = ({ mode, storePath }: CompareMode, id: string) =>
     return {
       run,
       totals: broken === 0 ? totals : { ...totals, meanScore: meanOf(rollouts) },
-      scoring,
-      cost: costOf(usage, JSON.parse(prices ?? "{}") as OwnPrices),
+      scoring: rules.scoring,
+      cost: costOf(usage, JSON.parse(rules.prices ?? "{}") as OwnPrices),
       rollouts,
       broken
     }

@@ -3,8 +3,9 @@ import * as Effect from "effect/Effect"
 import { defaultStore, storeHint } from "../../domain/CommandText.js"
 import type { RunStands } from "../../domain/Lifecycle.js"
 import { visible } from "../../domain/TerminalText.js"
-import { runJson, type Totals, totalsOf } from "../../store/RowJson.js"
-import { type Run, RunReader } from "../../store/RunReader.js"
+import { runJson } from "../../store/RowJson.js"
+import { RunReader } from "../../store/RunReader.js"
+import { runTotals } from "../../store/runTotals.js"
 import type { Paging, Place } from "../ReadingFlags.js"
 import { again, filled, noRuns, printJson, printPage, reading } from "./reading.js"
 import { table } from "./Table.js"
@@ -15,10 +16,7 @@ export interface RunsMode extends Place, Paging {
   readonly state: RunStands | null
 }
 
-interface Row {
-  readonly run: Run
-  readonly totals: Totals
-}
+type Row = Effect.Effect.Success<ReturnType<typeof runTotals>>
 
 export const run = (mode: RunsMode) =>
   reading(
@@ -27,24 +25,27 @@ export const run = (mode: RunsMode) =>
       const runs = yield* RunReader
       const nowMs = yield* Clock.currentTimeMillis
       const page = yield* filled(mode, (request) => runs.page({ ...request, stands: mode.state, order: "newest" }))
-      const items = yield* Effect.forEach(page.items, (run) =>
-        Effect.map(runs.results(run.id), (results): Row => ({ run, totals: totalsOf(results) })))
+      const items = yield* Effect.forEach(page.items, runTotals)
       if (mode.json) {
         return yield* printJson({
           store_path: mode.storePath,
-          runs: items.map(({ run, totals }) =>
-            runJson(run, totals)
-          ),
+          runs: items.map(({ run, totals }) => runJson(run, totals)),
           next: page.next
         })
       }
       const store = mode.storePath === defaultStore ? null : mode.storePath
       const [first] = items
+      const search = items.find(({ isSearch }) => isSearch)
       return yield* printPage({ ...page, items }, mode, table(items, columnsAt(nowMs)), {
         more: again("runs", { store, state: mode.state, limit: mode.limit }),
         next: first === undefined
           ? []
-          : [`Its rollouts: tau rollouts --run ${first.run.id}${storeHint(mode.storePath)}`],
+          : [
+            `Its rollouts: tau rollouts --run ${first.run.id}${storeHint(mode.storePath)}`,
+            ...(search === undefined
+              ? []
+              : [`What a search came to: tau report ${search.run.id}${storeHint(mode.storePath)}`])
+          ],
         empty: mode.state === null
           ? noRuns(mode.storePath)
           : [`No run of ${visible(mode.storePath)} is ${mode.state}.`]
@@ -67,7 +68,11 @@ const columnsAt = (nowMs: number) => [
     align: "right" as const,
     cell: ({ totals }: Row) => totals.failed === 0 ? "" : `${totals.failed}`
   },
-  { title: "score", align: "right" as const, cell: ({ totals }: Row) => points(totals.meanScore) },
+  {
+    title: "score",
+    align: "right" as const,
+    cell: ({ isSearch, totals }: Row) => isSearch ? "-" : points(totals.meanScore)
+  },
   { title: "model", least: 10, cell: ({ run }: Row) => visible(run.modelRef) },
   { title: "made", align: "right" as const, cell: ({ run }: Row) => ago(run.createdAtMs, nowMs) }
 ]

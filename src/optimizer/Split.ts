@@ -14,7 +14,7 @@ export interface Split {
 }
 
 /** Fewer examples than these all go to the selection: their gate could tell no gain from luck. */
-const validateMin = 50
+export const validateMin = 50
 
 /**
  * The gate has its share of the examples, those whose ids draw the lowest numbers, in that order: which ones does not depend on

@@ -33,7 +33,7 @@ export interface Dataset {
   readonly skipped: Skipped
 }
 
-/** Inputs that differ in white space alone are one, with the newest answer. The split of an example depends on nothing but it. */
+/** Of inputs that are one the newest answer counts. The split of an example depends on nothing but it. */
 export const datasetOf = (sessions: ReadonlyArray<Session>, rules: DatasetRules): Dataset => {
   const skipped = { no_input: 0, no_answer: 0, impaired: 0, short: 0, duplicate: 0, beyond_limit: 0 }
   const examples = new Map<string, DatasetExample>()
@@ -43,7 +43,7 @@ export const datasetOf = (sessions: ReadonlyArray<Session>, rules: DatasetRules)
     else if (answer === null || answer === "") skipped.no_answer += 1
     else if (input.length < rules.inputCharsMin || answer.length < rules.answerCharsMin) skipped.short += 1
     else {
-      const key = input.replaceAll(/\s+/g, " ")
+      const key = keyOf(input)
       // The newest comes last.
       if (examples.delete(key)) skipped.duplicate += 1
       examples.set(key, { prompt: input, answer, split: splitOf(key, rules), session: id, spanId: lastSpanId, model })
@@ -54,7 +54,26 @@ export const datasetOf = (sessions: ReadonlyArray<Session>, rules: DatasetRules)
   return { examples: all.slice(skipped.beyond_limit), skipped }
 }
 
-const splitOf = (key: string, { fraction, seed }: DatasetRules): DatasetExample["split"] => {
-  const hash = createHash("sha256").update(`${seed}\n${key}`).digest()
-  return hash.readUInt32BE() / 2 ** 32 < fraction ? "validate" : "optimize"
+/** Inputs that differ in white space alone are one. */
+const keyOf = (input: string): string => input.replaceAll(/\s+/g, " ")
+
+/** A number in [0, 1) that hangs on the input and the seed alone. */
+const drawOf = (key: string, seed: number): number =>
+  createHash("sha256").update(`${seed}\n${key}`).digest().readUInt32BE() / 2 ** 32
+
+const splitOf = (key: string, { fraction, seed }: DatasetRules): DatasetExample["split"] =>
+  drawOf(key, seed) < fraction ? "validate" : "optimize"
+
+/** More would leave too little to optimize on. */
+const fractionMax = 0.8
+
+/** The least fraction, in hundredths, that lets so many of the examples validate; null where none does that is not too large. */
+export const fractionFor = (
+  examples: ReadonlyArray<DatasetExample>,
+  seed: number,
+  validateWanted: number
+): number | null => {
+  const draw = examples.map(({ prompt }) => drawOf(keyOf(prompt), seed)).toSorted((a, b) => a - b)[validateWanted - 1]
+  const fraction = draw === undefined ? Infinity : (Math.floor(draw * 100) + 1) / 100
+  return fraction <= fractionMax ? fraction : null
 }

@@ -9,6 +9,7 @@ import { escapeResources } from "../../domain/Template.js"
 import { visible, wrapped } from "../../domain/TerminalText.js"
 import { conversationOf } from "../../openai/Conversation.js"
 import { GenAi } from "../../openai/GenAi.js"
+import { validateMin } from "../../optimizer/Split.js"
 import { irregular, replace } from "../../runtime/DurableFile.js"
 import { type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import { CommandFailed } from "../CliError.js"
@@ -18,7 +19,7 @@ import { bodiesOf, jsonOf } from "../reading/SpanCommand.js"
 import { hasAnswer } from "../reading/spanText.js"
 import { columns, print } from "../reading/Terminal.js"
 import { isBuiltIn } from "../SimulatedUpstream.js"
-import { type Dataset, type DatasetExample, datasetOf, type DatasetRules } from "./Dataset.js"
+import { type Dataset, type DatasetExample, datasetOf, type DatasetRules, fractionFor } from "./Dataset.js"
 import { discover, type Discovery } from "./Discovery.js"
 import { type Session, Sessions } from "./Sessions.js"
 import { type StableText, StableTexts } from "./StableTexts.js"
@@ -76,6 +77,11 @@ export const run = (mode: DatasetMode) =>
         validate: count("validate"),
         components: Object.keys(config.resources ?? {})
       }
+      const { fraction, seed } = mode.rules
+      // Who wants no validation at all says so.
+      const enough = fraction === 0 || told.validate >= validateMin
+        ? null
+        : fractionFor(dataset.examples, seed, validateMin)
       if (mode.json) {
         return yield* printJson({
           store_path: mode.storePath,
@@ -87,7 +93,13 @@ export const run = (mode: DatasetMode) =>
         })
       }
       return yield* print(
-        writtenText(told, files, skippedText(dataset), agents, modelRefOf(modelOf(dataset.examples), isOpenAi))
+        writtenText(
+          { ...told, fractionEnough: enough },
+          files,
+          skippedText(dataset),
+          agents,
+          modelRefOf(modelOf(dataset.examples), isOpenAi)
+        )
       )
     })
   )
@@ -146,7 +158,7 @@ interface Told {
 }
 
 const writtenText = (
-  { components, optimize, sessions, validate }: Told,
+  { components, fractionEnough, optimize, sessions, validate }: Told & { readonly fractionEnough: number | null },
   files: { readonly dataset: string; readonly config: string },
   skipped: string,
   agents: ReadonlyArray<StableText>,
@@ -158,6 +170,10 @@ const writtenText = (
     }${skipped}.`,
     columns
   ),
+  ...(fractionEnough === null ? [] : wrapped(
+    `A search has no gate with fewer than ${validateMin} to validate on: --fraction ${fractionEnough} does.`,
+    columns
+  )),
   ...(components.length === 0
     ? ["The agent gave no text that could be a component."]
     : [`Components: ${components.map(visible).join(", ")}`]),

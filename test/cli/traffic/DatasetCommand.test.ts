@@ -197,6 +197,22 @@ describe("tau dataset build", { timeout: 60_000 }, () => {
         })
       })))
 
+  it.scopedLive("says which fraction is enough for a gate, where the split has too few for one and the traffic has enough", () =>
+    withCalls(questions(80), (built) =>
+      Effect.sync(() => {
+        const pattern = /^A search has no gate with fewer than 50 to validate on: --fraction (0\.\d+) does\.$/m
+        const [, fraction = ""] = pattern.exec(built().stdout) ?? []
+        const again = built(`--fraction=${fraction}`, "--force")
+        assert.notMatch(again.stdout, /no gate/)
+        assert.isAtLeast(again.config().validate.length, 50)
+        const less = built(`--fraction=${(Number(fraction) - 0.01).toFixed(2)}`, "--force")
+        assert.match(less.stdout, pattern)
+        assert.isBelow(less.config().validate.length, 50)
+        for (const args of [["--limit=60"], ["--fraction=0"]]) {
+          assert.notMatch(built(...args, "--force").stdout, /no gate/)
+        }
+      })))
+
   it.scopedLive("asks a model with what its agent was told, never with what a tool does", () =>
     Effect.gen(function*() {
       const tool = "Finds a room of a size."

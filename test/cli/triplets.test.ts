@@ -202,3 +202,27 @@ describe("the triplets of a long chain of Responses", { timeout: 120_000 }, () =
       assert.deepStrictEqual(told, [80, 0])
     }))
 })
+
+describe("an export of what only runs have", { timeout: 60_000 }, () => {
+  it.scopedLive("says of a store without runs why it is empty, and what to export instead", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      yield* recordCall({
+        attemptId: "r:attempt-1",
+        request: bytesOf({ input: "one" }),
+        response: bytesOf(responseOf("r1", "completed"))
+      }).pipe(Effect.provide(proxyAt(join(folder, "captured.sqlite"), "http://127.0.0.1:9")))
+      const exported = (what: string) => tau(["export", what, "--store=captured.sqlite"], {}, folder)
+      for (const what of ["rollouts", "triplets", "events"]) {
+        assert.deepStrictEqual(exported(what), {
+          status: 0,
+          stdout: "",
+          stderr: `tau: no runs in captured.sqlite, and ${what} are those of runs; calls that a proxy recorded: `
+            + "tau export spans --store captured.sqlite; examples of them: tau dataset build --store captured.sqlite\n"
+        })
+      }
+      const spans = exported("spans")
+      assert.strictEqual(spans.stderr, "")
+      assert.notStrictEqual(spans.stdout, "")
+    }))
+})

@@ -1,9 +1,12 @@
 /** Everything that filters fit, as JSON lines: page by page, no faster than it is read, in constant memory. */
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { storeHint } from "../../domain/CommandText.js"
 import { AttemptId } from "../../domain/Ids.js"
 import type { Rollout } from "../../domain/Rollout.js"
 import type { Span } from "../../domain/Span.js"
-import { safeJson } from "../../domain/TerminalText.js"
+import { safeJson, visible } from "../../domain/TerminalText.js"
 import { changesConversation, Continuations } from "../../openai/Continuations.js"
 import { conversationOf } from "../../openai/Conversation.js"
 import { type Dialect, genAiSchemaUrl, inDialect } from "../../openai/ExportDialect.js"
@@ -49,6 +52,16 @@ export const run = (mode: ExportMode) =>
         ? yield* exportRuns(mode, eventsOf(sheet))
         : yield* exportRuns(mode, rolloutsOf(mode, (mode.what === "rollouts" ? exportRollout : exportTriplets)(sheet)))
       if (isRead) yield* sheet.end
+      if (mode.what !== "spans" && Option.isNone(yield* Effect.flatMap(RunReader, (runs) => runs.latest))) {
+        yield* Console.error(
+          `tau: no runs in ${
+            visible(mode.storePath)
+          }, and ${mode.what} are those of runs; calls that a proxy recorded: `
+            + `tau export spans${storeHint(mode.storePath)}; examples of them: tau dataset build${
+              storeHint(mode.storePath)
+            }`
+        )
+      }
       return 0
     })
   )

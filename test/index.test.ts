@@ -53,6 +53,16 @@ describe("the public API", () => {
     assert.deepStrictEqual(complaints(), [])
   })
 
+  it("is installed with the Effect that it has itself, and published by nobody by accident", () => {
+    const { dependencies, private: isPrivate } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as {
+      readonly dependencies: { readonly effect: string }
+      readonly private: boolean
+    }
+    const [, effect] = /effect@(\S+)/.exec(readFileSync(`${root}docs/library.md`, "utf8")) ?? []
+    assert.strictEqual(effect, dependencies.effect)
+    assert.isTrue(isPrivate)
+  })
+
   it("has every error that a scorer of one's own may fail with", async () => {
     const { RolloutRejected, ScoringFailed } = await import("../src/index.js")
     assert.strictEqual(new ScoringFailed({ scorer: "mine", detail: "no answer" })._tag, "ScoringFailed")

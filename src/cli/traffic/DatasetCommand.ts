@@ -15,7 +15,7 @@ import { type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import { CommandFailed } from "../CliError.js"
 import { checkConfig, configBytesMax } from "../ConfigFile.js"
 import { each, everyPage, printJson, reading } from "../reading/reading.js"
-import { bodiesOf, jsonOf } from "../reading/SpanCommand.js"
+import { bodiesOf, jsonOf, originalOf } from "../reading/SpanCommand.js"
 import { hasAnswer } from "../reading/spanText.js"
 import { columns, print } from "../reading/Terminal.js"
 import { isBuiltIn } from "../SimulatedUpstream.js"
@@ -215,8 +215,9 @@ const sessionsOf = (filter: SpanFilter) =>
     const spans = yield* SpanStore
     const sessions = new Sessions()
     let isOpenAi = true
+    // What the agent said itself: a text that was put in the place of its own makes no other agent of it.
     const add = (span: Span) =>
-      Effect.map(bodiesOf(span), ({ answer, request }) => {
+      Effect.map(bodiesOf({ ...span, requestSha256: originalOf(span) }), ({ answer, request }) => {
         sessions.add(span, conversationOf(jsonOf(request), jsonOf(answer)))
         isOpenAi &&= span.attributes[GenAi.providerName] === "openai"
       })

@@ -11,6 +11,8 @@ import { tau } from "../tau.js"
 
 interface Call {
   readonly system?: string
+  /** What was sent in its place. */
+  readonly promoted?: string
   readonly user: string
   readonly answer?: string
   readonly model?: string
@@ -56,17 +58,21 @@ const withCalls = <E, R>(
       }
     }
     yield* Effect.gen(function*() {
-      for (const [index, { answer = "yes", model = "m", system, tool, upstream, user }] of calls.entries()) {
-        const messages = [
-          ...(system === undefined ? [] : [{ role: "system", content: system }]),
-          { role: "user", content: user }
-        ]
+      for (const [index, { answer = "yes", model = "m", promoted, system, tool, upstream, user }] of calls.entries()) {
         const tools = tool === undefined ? {} : {
           tools: [{ type: "function", function: { name: "find", description: tool } }]
         }
+        const requestWith = (system: string | undefined) => {
+          const messages = [
+            ...(system === undefined ? [] : [{ role: "system", content: system }]),
+            { role: "user", content: user }
+          ]
+          return Buffer.from(JSON.stringify({ model, messages, ...tools }))
+        }
         yield* recordCall({
           attemptId: `r:attempt-${index + 1}`,
-          request: Buffer.from(JSON.stringify({ model, messages, ...tools })),
+          request: requestWith(promoted ?? system),
+          ...(promoted !== undefined && { original: requestWith(system) }),
           response: Buffer.from(JSON.stringify({
             object: "chat.completion",
             model,
@@ -120,6 +126,24 @@ describe("tau dataset build", { timeout: 60_000 }, () => {
           assert.deepStrictEqual(renderResources(prompt, {}), Either.right(system))
         }))
     }))
+
+  it.scopedLive("takes an agent for one whatever was put in the place of its text, and finds it by that text", () => {
+    const system = "You add numbers."
+    const calls = [
+      { system, user: "one" },
+      { system, promoted: "Give a sum, and only that.", user: "two" },
+      { system: "You translate into French.", promoted: "You add numbers.", user: "three" }
+    ]
+    return withCalls(calls, (built) =>
+      Effect.sync(() => {
+        const all = built("--out=all")
+        assert.include(all.stdout, "  2  You add numbers.\n  1  You translate into French.\n")
+        const adder = built("--system=add", "--out=adder", "--command=node agent.mjs")
+        assert.include(adder.stdout, "of 2 sessions")
+        assert.notInclude(adder.stdout, "several agents")
+        assert.deepStrictEqual(adder.config().resources, { system_prompt: system })
+      }))
+  })
 
   it.scopedLive("lists ten agents, the most frequent first, by how their system messages begin, and none that is rare", () => {
     const words = (n: number) => Array.from({ length: 30 }, (_, at) => `w${n}x${at}`).join(" ")

@@ -25,7 +25,8 @@ const silentCallsMax = 20
 const givenUpMax = 3
 
 /**
- * Puts resources in the place of the agent's own texts, in the bytes of its requests. Every other byte stays as it is. A rule that finds nothing in a call is counted, and the span says so.
+ * Puts resources in the place of the agent's own texts, in the bytes of its requests. Every other byte stays as it is. A rule that
+ * finds nothing in a call is counted, and the span says so.
  */
 export class Rewriter {
   readonly counts: ReadonlyArray<RuleCount>
@@ -94,7 +95,8 @@ export class Rewriter {
         () => dispatch(body)
       )
     }
-    call.record.isHeldAlways = true
+    // A run has few calls at once. Where all are concerned, one too long for what memory there is passes.
+    call.record.isHeldAlways = !this.texts.isForAll
     sendUpstream(request, call, this.limits, passing, this.limits.recordedBytesMax, whole)
   }
 

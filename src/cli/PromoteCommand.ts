@@ -79,8 +79,8 @@ const promote = ({ reason, runId, storePath }: PromoteMode) =>
     if (bestVersion === null || bestVersion === seedVersion) {
       return yield* new CommandFailed({ detail: `run ${runId} found nothing better than its seed` })
     }
-    const latest = yield* Effect.flatMap(ResourceStore, ({ latest }) => latest)
-    const version = Option.match(latest, { onNone: () => null, onSome: (resources) => resources.version })
+    const promoted = yield* Effect.flatMap(ResourceStore, ({ promoted }) => promoted)
+    const version = Option.match(promoted, { onNone: () => null, onSome: (resources) => resources.version })
     const itself = promotedVersion === bestVersion ? `run ${runId} made version ${bestVersion} the latest itself` : null
     const already = new CommandFailed({ detail: itself ?? `version ${bestVersion} is the latest already` })
     if (version === bestVersion) {

@@ -19,6 +19,8 @@ export class ResourceStore extends Context.Tag("tau/store/ResourceStore")<Resour
   readonly publish: (values: ResourceValues, author: string) => Effect.Effect<number, StoreError>
   readonly get: (version: number) => Effect.Effect<Option.Option<Resources>, StoreError>
   readonly latest: Effect.Effect<Option.Option<Resources>, StoreError>
+  /** The latest, once a gate or a person has decided that it is. */
+  readonly promoted: Effect.Effect<Option.Option<Resources>, StoreError>
   /**
    * The versions after this one that no config gave: a search published them. And those before it that this run promoted, whose
    * texts an earlier search had tried. Oldest first.
@@ -35,7 +37,7 @@ export class ResourceStore extends Context.Tag("tau/store/ResourceStore")<Resour
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
       const writer = yield* Writer
-      const { get, latest, rows } = resourceRows(sql)
+      const { get, latest, promoted, rows } = resourceRows(sql)
 
       const promotedAfter = SqlSchema.findAll({
         Request: Schema.Struct({ version: Schema.Int, runId: RunId }),
@@ -54,6 +56,7 @@ export class ResourceStore extends Context.Tag("tau/store/ResourceStore")<Resour
         publish: (values, author) => writer.run("publishResources", { resources: canonicalJson(values), author }),
         get,
         latest,
+        promoted,
         promotedAfter: (version, runId) =>
           orStoreError("reading resources", promotedAfter({ version, runId })).pipe(
             Effect.map((rows) => rows.map((row) => ({ version: row.version, isLatest: row.isLatest === 1 })))

@@ -56,7 +56,7 @@ export class SearchStore extends Context.Tag("tau/store/SearchStore")<SearchStor
     result: string,
     promotion: Input<"endSearch">["promotion"]
   ) => Effect.Effect<string, StoreError>
-  /** Makes a version the latest by a person's decision, on record. Answers false, and does nothing, where it is already. */
+  /** Makes a version the latest by a person's decision, on record. Answers false, and does nothing, where that was decided already. */
   readonly promote: (
     runId: RunId,
     version: number,

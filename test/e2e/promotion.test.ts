@@ -48,6 +48,10 @@ describe("A promotion", { timeout: 180_000 }, () => {
         stderr: "",
         saved: [`policy-checkpoint.version-${bestVersion}.json`]
       })
+      // As after an evaluation under the same text: a config is nobody's decision.
+      const isLatest =
+        `UPDATE resources SET is_latest = 0; UPDATE resources SET is_latest = 1 WHERE version = ${bestVersion}`
+      assert.strictEqual((yield* aside("evaluated", isLatest)).code, 0)
       const seedIsBest =
         "UPDATE search_results SET result = json_set(result, '$.bestVersion', result ->> '$.seedVersion')"
       assert.deepStrictEqual(yield* aside("seed", seedIsBest), {

@@ -1,7 +1,9 @@
 import * as SqlClient from "@effect/sql/SqlClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { WorkerId } from "../../src/domain/Ids.js"
+import type { Resources } from "../../src/domain/Resources.js"
 import { judgeOpening } from "../../src/openai/CallRole.js"
 import type { Conversation } from "../../src/openai/Conversation.js"
 import { GateStore } from "../../src/store/GateStore.js"
@@ -52,6 +54,19 @@ describe("SearchStore", () => {
       assert.deepStrictEqual(done.toSorted(), [false, false, true])
       const sql = yield* SqlClient.SqlClient
       assert.deepStrictEqual(yield* sql`SELECT version, replaced FROM promotions`, [{ version: 2, replaced: 3 }])
+    })))
+
+  it.scoped("promotes a version that a config alone has made the latest", () =>
+    withStore(Effect.gen(function*() {
+      const { runId, resourcesVersion } = yield* begin(1)
+      const { latest, promoted } = yield* ResourceStore
+      const versionOf = Option.map(({ version }: Resources) => version)
+      assert.deepStrictEqual(versionOf(yield* latest), Option.some(resourcesVersion))
+      assert.deepStrictEqual(yield* promoted, Option.none())
+      const { promote } = yield* SearchStore
+      assert.isTrue(yield* promote(runId, resourcesVersion, "ada", null))
+      assert.isFalse(yield* promote(runId, resourcesVersion, "bob", null))
+      assert.deepStrictEqual(versionOf(yield* promoted), Option.some(resourcesVersion))
     })))
 
   it.scoped("does not let a gate replace a version that it was not held against", () =>

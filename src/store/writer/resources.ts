@@ -22,7 +22,7 @@ export const publishResources = (db: Db, { author, resources }: PublishResources
 export const useResources = (db: Db, resources: string | null, author: string): number => {
   if (resources === null) return latestVersion(db) ?? publishResources(db, { resources: "{}", author })
   const { version } = versionOf(db, resources, () => ({ author, parent: latestVersion(db) }))
-  if (db.prepare(`SELECT 1 WHERE ${isDecided}`).get() === undefined) makeLatest(db, version)
+  if (promotedVersion(db) === null) makeLatest(db, version)
   return version
 }
 
@@ -58,3 +58,9 @@ export const makeLatest = (db: Db, version: number): void => {
 export const latestVersion = (db: Db): number | null =>
   (db.prepare("SELECT version FROM resources WHERE is_latest = 1").get() as { version: number } | undefined)?.version ??
     null
+
+/** The latest, once a promotion or a rollback has decided that it is. */
+export const promotedVersion = (db: Db): number | null =>
+  (db.prepare(`SELECT version FROM resources WHERE is_latest = 1 AND ${isDecided}`).get() as
+    | { version: number }
+    | undefined)?.version ?? null

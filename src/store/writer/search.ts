@@ -1,7 +1,7 @@
 /** A search's steps. Each is a row before it is an action, with all that it starts in the same transaction. */
 import { hash } from "node:crypto"
 import type { Db } from "./Database.js"
-import { latestVersion, makeLatest, versionOf } from "./resources.js"
+import { latestVersion, makeLatest, promotedVersion, versionOf } from "./resources.js"
 
 export interface SearchRollout {
   readonly id: string
@@ -249,10 +249,10 @@ export interface Promote {
 
 /**
  * Makes a version the latest against the gate's verdict, or without one, and says who did. Answers whether it did: it changes nothing
- * where the version is the latest already, as when two people decide at once.
+ * where that was decided already, as when two people decide at once.
  */
 export const promote = (db: Db, input: Promote): boolean => {
-  if (latestVersion(db) === input.version) return false
+  if (promotedVersion(db) === input.version) return false
   recordPromotion(db, input)
   return true
 }

@@ -50,6 +50,7 @@ import { restartCommand } from "./RestartCommand.js"
 import { agentEndpoint, patienceMs, runProxy, type RunProxyOptions } from "./RunProxy.js"
 import { searchPart } from "./SearchPart.js"
 import { sideEndpoints, type SideModel } from "./SideModel.js"
+import { tellOfStranger } from "./Stranger.js"
 
 /**
  * Runs the config to its end, through a proxy of its own, and prints the summary. Exit code 0 when the run completed, which
@@ -73,6 +74,7 @@ const optimize = Effect.fnUntraced(function*(
     )
   }
   const { config, folder, judges, path, reflection, seed, upstream } = yield* preparation(mode, environment)
+  yield* tellOfStranger({ mode, config, folder, path, seed })
   if (mode.dryRun) return yield* dryRun(mode, config, seed)
   const announcing = yield* Layer.build(Announcer.layer(process.stderr, environment))
   const proxy: RunProxyOptions = {

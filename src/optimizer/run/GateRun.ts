@@ -125,22 +125,29 @@ const whyNone = (
     return isNew && !(yield* search.affords(firstBlock)) ? "not testable: the budget leaves nothing for the gate" : null
   })
 
-/**
- * What the candidate has to beat: the texts of the latest version, where it is of the same agent; a version that differs in more
- * than the components is none, and the seed it is.
- */
-const incumbentOf = (latest: number, { resources, seed, version }: BegunUnder) =>
+/** What the candidate has to beat: the texts of the latest version, where it is of the same agent, else the seed. */
+const incumbentOf = (latest: number, begun: BegunUnder) =>
   Effect.gen(function*() {
-    if (latest === version) return seed
+    if (latest === begun.version) return begun.seed
     const stored = yield* Effect.flatMap(ResourceStore, ({ get }) => get(latest))
-    const values = Option.getOrThrow(stored).resources
-    const texts = Object.fromEntries(
-      Object.keys(seed).flatMap((name) => typeof values[name] === "string" ? [[name, values[name]] as const] : [])
-    )
-    const isSameAgent = Object.keys(texts).length === Object.keys(seed).length &&
-      canonicalJson({ ...values, ...seed }) === canonicalJson(resources)
-    return isSameAgent ? texts : seed
+    return comparedTexts(Option.getOrThrow(stored).resources, begun) ?? begun.seed
   })
+
+/**
+ * The texts of another version that a gate asks against. A version that differs in more than the components has none: it is of
+ * another agent. One with the same names may be too, which nobody can tell.
+ */
+export const comparedTexts = (
+  values: ResourceValues,
+  { resources, seed }: Pick<BegunUnder, "resources" | "seed">
+): Texts | null => {
+  const texts = Object.fromEntries(
+    Object.keys(seed).flatMap((name) => typeof values[name] === "string" ? [[name, values[name]] as const] : [])
+  )
+  const isSameAgent = Object.keys(texts).length === Object.keys(seed).length &&
+    canonicalJson({ ...values, ...seed }) === canonicalJson(resources)
+  return isSameAgent ? texts : null
+}
 
 /**
  * The pairs that are still good for a gate, and how often they were used. Where the examples together have been used too often,

@@ -107,6 +107,8 @@ export class SearchRun {
         })
       }
       this.ledger.follow(planned)
+      // Time counts from the first step: what its rollouts take does too, where the clock is set back meanwhile.
+      if (this.begun === null) yield* this.elapsedSecs()
       if (taken.stop !== null) {
         return conductor.stop(new SearchStopped(taken.stop.reason as SearchStopped["reason"], taken.stop.detail))
       }

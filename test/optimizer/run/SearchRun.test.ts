@@ -5,11 +5,12 @@ import { type RunId, WorkerId } from "../../../src/domain/Ids.js"
 import { Reflector } from "../../../src/optimizer/run/Reflector.js"
 import { SearchRun } from "../../../src/optimizer/run/SearchRun.js"
 import { Spending } from "../../../src/optimizer/run/Spending.js"
-import { evaluate, reflect } from "../../../src/optimizer/Search.js"
+import { evaluate, reflect, type SearchStopped } from "../../../src/optimizer/Search.js"
 import { RolloutQueue } from "../../../src/store/RolloutQueue.js"
 import { RunStore } from "../../../src/store/RunStore.js"
 import { SearchStore } from "../../../src/store/SearchStore.js"
 import { StoreError } from "../../../src/store/StoreError.js"
+import { setWallClock } from "../../support/clock.js"
 import { begin, withStore } from "../../support/store.js"
 import { eventually } from "../../support/upstream.js"
 
@@ -115,5 +116,54 @@ describe("SearchRun", () => {
       yield* queue.succeed(left!, { output: "", score: 1, rewards: [] })
       assert.strictEqual(yield* Fiber.join(second), 2)
       assert.deepStrictEqual(waits, [2, 1])
+    })))
+
+  it.scopedLive("gives a search no more seconds where the clock is set back during its first step", () =>
+    withStore(Effect.gen(function*() {
+      const queue = yield* RolloutQueue
+      const { runId } = yield* begin(0)
+      const examples = [0, 1].map((n) => ({ id: `train-${n}`, input: `${n}`, expected: null }))
+      const seed = { system_prompt: "Answer." }
+      class Paceless extends Spending {
+        override addWait() {}
+      }
+      function* searching() {
+        yield* evaluate(seed, "train", examples.slice(0, 1))
+        try {
+          return (yield* evaluate(seed, "train", examples.slice(1))).length
+        } catch (stopped) {
+          return (stopped as SearchStopped).reason
+        }
+      }
+      const run = new SearchRun({
+        runId,
+        resources: seed,
+        seed,
+        examples: new Map(examples.map(({ id, input }) => [id, { prompt: input }])),
+        optimizer: "rgepa@1",
+        attemptsMax: 1,
+        spending: new Paceless({ tokensMax: Infinity, usdMax: Infinity, secondsMax: 0.05 }, undefined),
+        onProgress: () => {},
+        onEvent: () => {},
+        onEnqueued: () => {}
+      })
+      const search = yield* run.run(searching(), limits).pipe(
+        Effect.provideService(Reflector, { reflect: () => Effect.succeed({ text: "" }) }),
+        Effect.fork
+      )
+      const claimed = eventually(
+        "a rollout",
+        Effect.map(
+          queue.claim({ runId, workerId: WorkerId.make("w"), leaseMs: 60_000, limit: 1 }),
+          ([claim]) => claim
+        )
+      )
+      const claim = yield* claimed
+      yield* setWallClock(-3_600_000)
+      // The rollout takes longer than the search may.
+      yield* Effect.sleep(60)
+      yield* queue.start(claim)
+      yield* queue.succeed(claim, { output: "", score: 1, rewards: [] })
+      assert.strictEqual(yield* Effect.raceFirst(Fiber.join(search), Effect.as(claimed, "another rollout")), "seconds")
     })))
 })

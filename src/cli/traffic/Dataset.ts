@@ -37,8 +37,8 @@ export interface Dataset {
 export const datasetOf = (sessions: ReadonlyArray<Session>, rules: DatasetRules): Dataset => {
   const skipped = { no_input: 0, no_answer: 0, impaired: 0, short: 0, duplicate: 0, beyond_limit: 0 }
   const examples = new Map<string, DatasetExample>()
-  for (const { answer, id, input, isImpaired, lastSpanId, model } of sessions) {
-    if (isImpaired) skipped.impaired += 1
+  for (const { answer, id, input, isAnswerRedacted, isImpaired, lastSpanId, model } of sessions) {
+    if (isImpaired || isAnswerRedacted) skipped.impaired += 1
     else if (input === null || input === "") skipped.no_input += 1
     else if (answer === null || answer === "") skipped.no_answer += 1
     else if (input.length < rules.inputCharsMin || answer.length < rules.answerCharsMin) skipped.short += 1

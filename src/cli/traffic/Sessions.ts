@@ -3,6 +3,7 @@ import { createHash } from "node:crypto"
 import type { Span } from "../../domain/Span.js"
 import { type Conversation, isInstruction, type Message } from "../../openai/Conversation.js"
 import { GenAi } from "../../openai/GenAi.js"
+import { redacted } from "../../openai/Secrets.js"
 
 /** What began with a user's words and ended with an answer. */
 export interface Session {
@@ -19,8 +20,10 @@ export interface Session {
   /** The last answer in words; null when it was none, a tool call for instance. */
   answer: string | null
   model: string | null
-  /** A body of it was changed or dropped before it was stored, or is not there whole. */
+  /** A body of it was dropped before it was stored, or is not there whole, or something was taken out of its input. */
   isImpaired: boolean
+  /** Something was taken out of its last answer. */
+  isAnswerRedacted: boolean
 }
 
 /**
@@ -37,6 +40,7 @@ export class Sessions {
     const named = namedSession(span)
     const histories = named === null ? historiesOf(span.attemptId, input) : []
     const linked = attributes[GenAi.linkedResponseId]
+    const first = firstInput(input)
     const session = (typeof linked === "string" ? this.byResponse.get(linked) : undefined)
       ?? (named === null ? undefined : this.byKey.get(named))
       // Never the whole: who asks just the same begins anew.
@@ -48,16 +52,18 @@ export class Sessions {
         firstSpanId: spanId,
         spanIds: [],
         instructions: instructionsOf(input),
-        input: firstInput(input),
+        input: first,
         lastSpanId: spanId,
         answer: null,
         model: null,
-        isImpaired: false
+        isImpaired: isRedacted(span, first),
+        isAnswerRedacted: false
       }
     session.spanIds.push(spanId)
     session.lastSpanId = spanId
     session.answer = answerOf(output)
     session.model = span.model ?? session.model
+    session.isAnswerRedacted = isRedacted(span, session.answer)
     session.isImpaired ||= impairments.some((name) => attributes[name] !== undefined)
     this.byKey.set(named ?? `call ${session.firstSpanId}`, session)
     const responseId = attributes[GenAi.responseId]
@@ -72,7 +78,11 @@ export class Sessions {
   }
 }
 
-const impairments = [GenAi.redacted, GenAi.unrecorded, GenAi.requestTruncated, GenAi.responseTruncated]
+const impairments = [GenAi.unrecorded, GenAi.requestTruncated, GenAi.responseTruncated]
+
+/** What was taken out of the rest of a call, a tool's result for instance, is in no example. */
+const isRedacted = ({ attributes }: Span, text: string | null): boolean =>
+  attributes[GenAi.redacted] !== undefined && text?.includes(redacted) === true
 
 /** Null for a call of a capture whose agent says nothing of a session. */
 const namedSession = ({ attemptId, attributes, rolloutId }: Span): string | null => {

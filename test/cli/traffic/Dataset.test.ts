@@ -99,14 +99,33 @@ describe("sessions", () => {
     assert.deepStrictEqual(told(sessions), [["One?", "1", 2]])
   })
 
-  it("have no input or answer that is not all words, and know what was taken out of them", () => {
+  it("have no input or answer that is not all words", () => {
     const sessions = new Sessions()
     const image = [{ type: "text", text: "What?" }, { type: "image_url", image_url: { url: "data:" } }]
     sessions.add(span(), said([user(image)], assistant("A cat")))
-    sessions.add(span({ "tau.redacted": 1 }), said([user("Secret?")], assistant("Yes")))
     sessions.add(span(), said([user([{ type: "text", text: "In" }, { type: "text", text: "parts" }])], toolCall))
-    assert.deepStrictEqual(told(sessions), [[null, "A cat", 1], ["Secret?", "Yes", 1], ["In\nparts", null, 1]])
-    assert.deepStrictEqual(sessions.all.map(({ isImpaired }) => isImpaired), [false, true, false])
+    assert.deepStrictEqual(told(sessions), [[null, "A cat", 1], ["In\nparts", null, 1]])
+  })
+
+  it("are examples unless something was taken out of the input or the answer, or was not recorded", () => {
+    const sessions = new Sessions()
+    const redacted = { "tau.redacted": 1 }
+    const gone = { ...toolResult, content: "booked for [REDACTED]" }
+    // What a tool gave, and what was said in between, is in no example.
+    sessions.add(span(redacted), said([user("One?")], { ...toolCall, content: "Of [REDACTED]?" }))
+    sessions.add(span(redacted), said([user("One?"), toolCall, gone], assistant("1")))
+    sessions.add(span(redacted), said([user("Of [REDACTED]?")], toolCall))
+    sessions.add(span(redacted), said([user("Of [REDACTED]?"), toolCall, toolResult], assistant("2")))
+    sessions.add(span(redacted), said([user("Three?")], assistant("[REDACTED]")))
+    sessions.add(span({ "tau.unrecorded": "request: too long" }), said([user("Four?")], assistant("4")))
+    // The user's own words.
+    sessions.add(span(), said([user("What is [REDACTED]?")], assistant("A gap")))
+    const { examples, skipped } = datasetOf(sessions.all, rules)
+    assert.deepStrictEqual(examples.map(({ answer, prompt }) => [prompt, answer]), [
+      ["One?", "1"],
+      ["What is [REDACTED]?", "A gap"]
+    ])
+    assert.strictEqual(skipped.impaired, 3)
   })
 })
 
@@ -121,7 +140,8 @@ const session = (input: string | null, answer: string | null, isImpaired = false
   model: "m",
   spanIds: ["a", "b"],
   instructions: "",
-  isImpaired
+  isImpaired,
+  isAnswerRedacted: false
 })
 
 describe("a data set", () => {

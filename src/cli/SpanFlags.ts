@@ -15,7 +15,7 @@ export const spanFlags: ReadonlyArray<Flag> = [
   choice("state", spanStates, "Only calls that ended so"),
   text("model", "NAME", "Only calls that this model answered"),
   choice("role", callRoles, "Only calls with this part in the agent's work"),
-  text("session", "ID", "Only calls of this session of an agent's own"),
+  text("session", "ID", "Only calls of this session: by the agent's own name, its attempt or its first call"),
   failed("Only calls that did not end well, or were answered with an error"),
   time("since", "Only calls that began then or later: a date, or an age such as 15m, 2h, 3d"),
   time("until", "Only calls that began before")
@@ -42,6 +42,7 @@ export const readSpanFilter = (flags: GivenFlags): SpanFilter => ({
   state: choiceOf(flags, "state", spanStates),
   model: textOf(flags, "model"),
   session: textOf(flags, "session"),
+  spanIds: null,
   role: choiceOf(flags, "role", callRoles),
   failed: flags.isOn("failed"),
   ...spanTimes(flags)
@@ -67,6 +68,7 @@ export const readTrafficFilter = (flags: GivenFlags): SpanFilter => {
     state: null,
     model: textOf(flags, "model"),
     session: textOf(flags, "session"),
+    spanIds: null,
     role: null,
     failed: false,
     ...spanTimes(flags)

@@ -22,8 +22,10 @@ export interface SpanFilter {
   readonly kind: Span["kind"] | null
   readonly state: SpanState | null
   readonly model: string | null
-  /** The agent's own session, as in `tau.session.id`. */
+  /** The agent's own session, as in `tau.session.id` or `gen_ai.conversation.id`, or an attempt, which is one where it is named. */
   readonly session: string | null
+  /** Only these calls. */
+  readonly spanIds: ReadonlyArray<string> | null
   readonly role: string | null
   /** Only calls that did not end well, or were answered with status 400 and above. */
   readonly failed: boolean
@@ -41,6 +43,7 @@ export const anySpan: SpanFilter = {
   state: null,
   model: null,
   session: null,
+  spanIds: null,
   role: null,
   failed: false,
   sinceMs: null,

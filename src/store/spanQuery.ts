@@ -39,7 +39,7 @@ export const rowsOf = (
   const beyond = sql.literal(order === "oldest" ? ">" : "<")
   const direction = sql.literal(order === "oldest" ? "ASC" : "DESC")
   const opposite = sql.literal(order === "oldest" ? "DESC" : "ASC")
-  if (filter.attemptId !== null) {
+  if (filter.spanIds === null && filter.attemptId !== null) {
     return {
       rows: sql`FROM spans INDEXED BY spans_by_attempt WHERE attempt_id = ${filter.attemptId}
         AND ${position === null ? sql`TRUE` : sql`sequence_id ${beyond} ${position.sequenceId}`}
@@ -47,7 +47,7 @@ export const rowsOf = (
       reversed: sql`sequence_id ${opposite}`
     }
   }
-  if (filter.rolloutId !== null) {
+  if (filter.spanIds === null && filter.rolloutId !== null) {
     return {
       rows: sql`FROM spans INDEXED BY spans_by_rollout WHERE rollout_id = ${filter.rolloutId}
         AND ${
@@ -63,7 +63,10 @@ export const rowsOf = (
   const ids = sql.and([
     sql`span_id >= ${since}`,
     sql`span_id < ${until}`,
-    position === null ? sql`TRUE` : sql`span_id ${beyond} ${position.spanId}`
+    position === null ? sql`TRUE` : sql`span_id ${beyond} ${position.spanId}`,
+    filter.spanIds === null
+      ? sql`TRUE`
+      : sql`span_id IN (SELECT value FROM json_each(${JSON.stringify(filter.spanIds)}))`
   ])
   return {
     rows: filter.failed
@@ -102,6 +105,7 @@ export const conditionsOf = (sql: SqlClient.SqlClient, filter: SpanFilter): Frag
     ...(filter.runId === null ? [] : [sql`run_id = ${filter.runId}`]),
     ...(filter.captured ? [sql`run_id IS NULL`] : []),
     ...(filter.rolloutId === null ? [] : [sql`rollout_id = ${filter.rolloutId}`]),
+    ...(filter.attemptId === null ? [] : [sql`attempt_id = ${filter.attemptId}`]),
     ...(filter.kind === null ? [] : [sql`kind = ${filter.kind}`]),
     ...(filter.state === null ? [] : [sql`state = ${filter.state}`]),
     ...(filter.model === null ? [] : [sql`model = ${filter.model}`]),
@@ -109,6 +113,13 @@ export const conditionsOf = (sql: SqlClient.SqlClient, filter: SpanFilter): Frag
     ...(filter.sinceMs === null ? [] : [sql`start_time_us >= ${filter.sinceMs * 1_000}`]),
     ...(filter.untilMs === null ? [] : [sql`start_time_us < ${filter.untilMs * 1_000}`]),
     ...(filter.role === null ? [] : [attribute(GenAi.callRole, filter.role)]),
-    ...(filter.session === null ? [] : [attribute(GenAi.sessionId, filter.session)])
+    ...(filter.session === null ? [] : [
+      sql.or([
+        attribute(GenAi.sessionId, filter.session),
+        attribute(GenAi.conversationId, filter.session),
+        sql`attempt_id = ${filter.session}`,
+        sql`rollout_id || ' ' || attempt_id = ${filter.session}`
+      ])
+    ])
   ])
 }

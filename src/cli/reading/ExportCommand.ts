@@ -17,6 +17,7 @@ import { type Run, RunReader } from "../../store/RunReader.js"
 import { SearchReader } from "../../store/SearchReader.js"
 import { anySpan, type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import type { Paging } from "../ReadingFlags.js"
+import { withCallsOfSession } from "../traffic/SessionCalls.js"
 import { chatMessage, chatMessages } from "./chatMessages.js"
 import { otlpRequest, otlpSpan } from "./OtlpSpans.js"
 import { each, everyPage, reading, runOf } from "./reading.js"
@@ -106,7 +107,8 @@ const sheetOf = ({ json, storePath, what }: ExportMode): Sheet => {
 const exportSpans = (mode: ExportMode, sheet: Sheet) =>
   Effect.gen(function*() {
     const spans = yield* SpanStore
-    const page = (request: Paging) => spans.list(mode.spans, { ...request, order: "oldest" })
+    const { filter } = yield* withCallsOfSession(mode.spans)
+    const page = (request: Paging) => spans.list(filter, { ...request, order: "oldest" })
     if (mode.format === "jsonl") {
       return yield* everyPage(
         page,

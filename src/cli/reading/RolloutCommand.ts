@@ -15,6 +15,8 @@ import { anySpan, type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import { cancelledWithRun, handedBack } from "../../store/writer/rollouts.js"
 import { CommandFailed } from "../CliError.js"
 import type { Place } from "../ReadingFlags.js"
+import { addTo } from "../traffic/SessionCalls.js"
+import { type Session, Sessions } from "../traffic/Sessions.js"
 import { block, fact } from "./facts.js"
 import { printJson, reading } from "./reading.js"
 import { spanJson } from "./spanText.js"
@@ -94,10 +96,13 @@ const session = (mode: RolloutMode, nowMs: number) =>
     const isAttempt = ofRollout.items.length === 0
     const calls = isAttempt ? yield* callsOf(mode, { attemptId: mode.id }) : ofRollout
     if (calls.items.length === 0) return yield* missing(mode)
+    const sessions = new Sessions()
+    yield* addTo(sessions, calls.items)
     if (mode.json) {
       return yield* printJson({
         store_path: mode.storePath,
         rollout: null,
+        sessions: sessions.all.map(({ id, spanIds }) => ({ session: id, span_ids: spanIds })),
         spans: calls.items.map(spanJson),
         next: calls.next
       })
@@ -107,11 +112,33 @@ const session = (mode: RolloutMode, nowMs: number) =>
       `${paint("strong", visible(mode.id))}  calls that belong to no run`,
       ...fact("begun", ago(times.startMs, nowMs)),
       "",
-      ...waterfall(calls.items, times),
+      ...(sessions.all.length < 2
+        ? waterfall(calls.items, times)
+        : sessionsText(calls.items, sessions.all, nowMs)),
       ...more(calls.next, isAttempt ? "attempt" : "rollout", mode.id, mode),
       ...hint(calls.items, mode)
     ])
   })
+
+/** The calls of each session, and those of none. A try that was tried again is shown where the last one is. */
+const sessionsText = (
+  calls: ReadonlyArray<Span>,
+  sessions: ReadonlyArray<Session>,
+  nowMs: number
+): ReadonlyArray<string> => {
+  const sessionOf = new Map(sessions.flatMap((one) => one.spanIds.map((id) => [id, one] as const)))
+  // The newest first: the next try of a call comes after it.
+  for (const { retriedBy, spanId } of calls.toReversed()) {
+    const session = retriedBy === null ? undefined : sessionOf.get(retriedBy)
+    if (session !== undefined) sessionOf.set(spanId, session)
+  }
+  return [...sessions, undefined].flatMap((session) => {
+    const own = calls.filter(({ spanId }) => sessionOf.get(spanId) === session)
+    if (own.length === 0) return []
+    const title = session === undefined ? "calls of no session" : `session ${visible(session.id)}`
+    return [paint("strong", title), ...waterfall(own, timesOf(own, nowMs)), ""]
+  }).slice(0, -1)
+}
 
 const header = (rollout: Rollout, nowMs: number): ReadonlyArray<string> => {
   const { createdAtMs, crashes, endedAtMs, error, failures, id, input, mode, ordinal, output, score, status } = rollout

@@ -5,6 +5,7 @@ import type { Span } from "../../domain/Span.js"
 import { visible } from "../../domain/TerminalText.js"
 import { type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import type { Paging, Place } from "../ReadingFlags.js"
+import { withCallsOfSession } from "../traffic/SessionCalls.js"
 import { again, filled, printJson, printPage, reading, runNamed } from "./reading.js"
 import { listedOutcomeOf, outcomeColour, spanJson, tokensOf } from "./spanText.js"
 import { table } from "./Table.js"
@@ -21,7 +22,8 @@ export const run = (mode: SpansMode) =>
       const spans = yield* SpanStore
       const nowMs = yield* Clock.currentTimeMillis
       if (mode.filter.runId !== null) yield* runNamed(mode.filter.runId, mode.storePath)
-      const page = yield* filled(mode, (request) => spans.list(mode.filter, { ...request, order: "newest" }))
+      const wanted = yield* withCallsOfSession(mode.filter, sessionCallsMax)
+      const page = yield* filled(mode, (request) => spans.list(wanted.filter, { ...request, order: "newest" }))
       if (mode.json) {
         return yield* printJson({ store_path: mode.storePath, spans: page.items.map(spanJson), next: page.next })
       }
@@ -48,7 +50,8 @@ export const run = (mode: SpansMode) =>
           ? []
           : [
             `One of them: tau span ${visible(first.spanId)}${storeHint(mode.storePath)}`,
-            `All around it: tau rollout ${visible(first.rolloutId)}${storeHint(mode.storePath)}`
+            `All around it: tau rollout ${visible(first.rolloutId)}${storeHint(mode.storePath)}`,
+            ...(wanted.isCut ? [`Only the ${sessionCallsMax} calls after its first were looked at.`] : [])
           ],
         empty: isAny
           ? [
@@ -60,6 +63,9 @@ export const run = (mode: SpansMode) =>
       })
     })
   )
+
+/** Calls that are read to see whether they are of the session that is asked for. */
+const sessionCallsMax = 1_000
 
 /** As a flag takes it: an age would mean another moment by the time that the next page is asked for. */
 const dateOf = (ms: number | null): string | null => ms === null ? null : new Date(ms).toISOString()

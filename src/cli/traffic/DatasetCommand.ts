@@ -1,26 +1,24 @@
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { lstatSync, type Stats } from "node:fs"
 import { join, relative, resolve } from "node:path"
 import { shellWord } from "../../domain/CommandText.js"
 import { counted } from "../../domain/Figures.js"
 import { fileTrouble } from "../../domain/FileTrouble.js"
-import type { Span } from "../../domain/Span.js"
 import { escapeResources } from "../../domain/Template.js"
 import { visible, wrapped } from "../../domain/TerminalText.js"
-import { conversationOf } from "../../openai/Conversation.js"
 import { GenAi } from "../../openai/GenAi.js"
 import { validateMin } from "../../optimizer/Split.js"
 import { irregular, replace } from "../../runtime/DurableFile.js"
 import { type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import { CommandFailed } from "../CliError.js"
 import { checkConfig, configBytesMax } from "../ConfigFile.js"
-import { each, everyPage, printJson, reading } from "../reading/reading.js"
-import { bodiesOf, jsonOf, originalOf } from "../reading/SpanCommand.js"
-import { hasAnswer } from "../reading/spanText.js"
+import { everyPage, printJson, reading } from "../reading/reading.js"
 import { columns, print } from "../reading/Terminal.js"
 import { isBuiltIn } from "../SimulatedUpstream.js"
 import { type Dataset, type DatasetExample, datasetOf, type DatasetRules, fractionFor } from "./Dataset.js"
 import { discover, type Discovery } from "./Discovery.js"
+import { addTo, firstCallOf, isOfSession, onlyCallsOf, sessionsWith } from "./SessionCalls.js"
 import { type Session, Sessions } from "./Sessions.js"
 import { type StableText, StableTexts } from "./StableTexts.js"
 
@@ -48,7 +46,7 @@ export const run = (mode: DatasetMode) =>
     Effect.gen(function*() {
       const files = { dataset: join(mode.out, "dataset.jsonl"), config: join(mode.out, "config.json") }
       yield* refuseToOverwrite(Object.values(files), mode)
-      const { isOpenAi, sessions } = yield* chosenSessions(mode)
+      const { filter, isOpenAi, sessions } = yield* chosenSessions(mode)
       const dataset = datasetOf(sessions, mode.rules)
       if (dataset.examples.length === 0) {
         const hint = sessions.length === 0 && mode.filter.captured ? " (--run takes the calls of a run)" : ""
@@ -58,7 +56,7 @@ export const run = (mode: DatasetMode) =>
         })
       }
       const own = new Set(sessions.flatMap(({ spanIds }) => spanIds))
-      const discovery = yield* discover(mode.filter, componentsMax, ({ spanId }) => own.has(spanId))
+      const discovery = yield* discover(filter, componentsMax, ({ spanId }) => own.has(spanId))
       const agents = agentsOf(sessions)
       const config = configOf(mode, dataset.examples, discovery)
       const text = `${JSON.stringify(config, null, 2)}\n`
@@ -137,8 +135,9 @@ const placeAt = (file: string, folder: string): Effect.Effect<Stats | undefined,
 /** Those of the one agent that `system` names, where it names one. */
 const chosenSessions = ({ filter, system }: DatasetMode) =>
   Effect.gen(function*() {
-    const { isOpenAi, sessions: all } = yield* sessionsOf(filter)
-    if (system === null) return { isOpenAi, sessions: all }
+    const found = yield* sessionsOf(filter)
+    const all = found.sessions
+    if (system === null) return found
     const sessions = all.filter(({ instructions }) => instructions.includes(system))
     if (all.length > 0 && sessions.length === 0) {
       return yield* new CommandFailed({
@@ -147,7 +146,7 @@ const chosenSessions = ({ filter, system }: DatasetMode) =>
           `they have ${agentsOf(all).slice(0, 5).map((one) => `"${beginningOf(one)}" (${one.calls})`).join(", ")}`
       })
     }
-    return { isOpenAi, sessions }
+    return { ...found, sessions }
   })
 
 interface Told {
@@ -210,28 +209,24 @@ const beginningOf = ({ text }: StableText): string => {
   return line.length > agentCharsMax ? `${line.slice(0, agentCharsMax)}…` : line
 }
 
+/** All of them, or the one that is asked for: which calls are of one that no agent named is seen only among all. */
 const sessionsOf = (filter: SpanFilter) =>
   Effect.gen(function*() {
     const spans = yield* SpanStore
+    const first = Option.getOrNull(yield* firstCallOf(filter.session))
+    const looked = first === null ? filter : { ...filter, session: null }
     const sessions = new Sessions()
     let isOpenAi = true
-    // What the agent said itself: a text that was put in the place of its own makes no other agent of it.
-    const add = (span: Span) =>
-      Effect.map(bodiesOf({ ...span, requestSha256: originalOf(span) }), ({ answer, request }) => {
-        sessions.add(span, conversationOf(jsonOf(request), jsonOf(answer)))
-        isOpenAi &&= span.attributes[GenAi.providerName] === "openai"
-      })
     yield* everyPage(
-      (request) => spans.list({ ...filter, kind: "llm", role: "main" }, { ...request, order: "oldest" }),
-      (items) => each(add)(items.filter((one) => hasAnswer(one) && isOwnWork(one)))
+      (request) => spans.list({ ...looked, kind: "llm", role: "main" }, { ...request, order: "oldest" }),
+      (calls) => {
+        isOpenAi &&= calls.filter(isOfSession).every(({ attributes }) => attributes[GenAi.providerName] === "openai")
+        return addTo(sessions, calls)
+      }
     )
-    return { sessions: sessions.all, isOpenAi }
+    const chosen = first === null ? sessions.all : sessionsWith(first.spanId, sessions)
+    return { sessions: chosen, isOpenAi, filter: first === null ? filter : onlyCallsOf(filter, chosen) }
   })
-
-/** Answered well, for the first time, and within its attempt. */
-const isOwnWork = ({ attributes, retriedBy, statusCode }: Span): boolean =>
-  retriedBy === null && statusCode !== null && statusCode < 400 && attributes[GenAi.late] !== true &&
-  attributes[GenAi.replayed] !== true
 
 const exampleOf = ({ answer }: DatasetMode, example: DatasetExample) => ({
   prompt: example.prompt,

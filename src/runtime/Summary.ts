@@ -265,7 +265,7 @@ export const failuresJson = (failures: ReadonlyArray<RunFailure>) =>
     stderr_tail: stderrTail
   }))
 
-const costJson = ({ unmeteredCalls, unpriced, unpricedCalls, usd }: Cost) => ({
+export const costJson = ({ unmeteredCalls, unpriced, unpricedCalls, usd }: Cost) => ({
   usd: rounded(usd),
   unpriced,
   unpriced_calls: unpricedCalls,

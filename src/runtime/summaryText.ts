@@ -1,7 +1,7 @@
 import { storeHint } from "../domain/CommandText.js"
 import { compact, counted, dollars, elapsed } from "../domain/Figures.js"
 import { brokenCounts } from "../domain/Noise.js"
-import { isWhole } from "../domain/Prices.js"
+import { type Cost, isWhole } from "../domain/Prices.js"
 import { cut, visible, visibleLines, wrapped } from "../domain/TerminalText.js"
 import type { Broken } from "../store/brokenRollouts.js"
 import { type ScoreSummary, simulatedNote, type Summary } from "./Summary.js"
@@ -69,23 +69,28 @@ export const summaryText = (summary: Summary): string => {
   ].join("\n")
 }
 
-/** Nothing where nobody says what anything cost, as of a model on the own machine. */
-const costText = ({ cost }: Summary): ReadonlyArray<string> => {
-  if (cost === null || cost.usd === 0 && cost.unmeteredCalls === 0) return []
+const costText = ({ cost }: Summary): ReadonlyArray<string> =>
+  (cost === null ? [] : costLines(cost, ": see optimizer.prices")).flatMap((line, n) =>
+    wrapped(line, 62).map((part, m) => row(n + m === 0 ? "cost" : "", part))
+  )
+
+/**
+ * Nothing where nobody says what anything cost, as of a model on the own machine. `remedy` is for calls whose model has no price;
+ * `isAll` false where there are calls that the cost is without.
+ */
+export const costLines = (cost: Cost, remedy: string, isAll = true): ReadonlyArray<string> => {
   const { unmeteredCalls, unpriced, unpricedCalls, usd } = cost
+  if (usd === 0 && unmeteredCalls === 0) return []
   return [
-    row("cost", usd === 0 ? "unknown" : `${isWhole(cost) ? "about" : "at least"} ${dollars(usd)}`),
+    usd === 0 ? "unknown" : `${isAll && isWhole(cost) ? "about" : "at least"} ${dollars(usd)}`,
     ...(unpriced === null
       ? []
-      : wrapped(
+      : [
         `without ${counted(unpricedCalls, "call that has", "calls that have")} no price (of ${
           visible(flat(unpriced))
-        }, say): see optimizer.prices`,
-        62
-      ).map((line) => row("", line))),
-    ...(unmeteredCalls === 0
-      ? []
-      : [row("", `without ${counted(unmeteredCalls, "call")} whose answers tell no usage`)])
+        }, say)${remedy}`
+      ]),
+    ...(unmeteredCalls === 0 ? [] : [`without ${counted(unmeteredCalls, "call")} whose answers tell no usage`])
   ]
 }
 

@@ -8,6 +8,7 @@ import type { Reward } from "../../domain/Reward.js"
 import type { Attempt, Rollout } from "../../domain/Rollout.js"
 import type { Span } from "../../domain/Span.js"
 import { cut, safeJson, visible } from "../../domain/TerminalText.js"
+import { costJson } from "../../runtime/Summary.js"
 import type { Page } from "../../store/Page.js"
 import { RolloutStore } from "../../store/RolloutStore.js"
 import { attemptJson, snake } from "../../store/RowJson.js"
@@ -17,6 +18,7 @@ import { CommandFailed } from "../CliError.js"
 import type { Place } from "../ReadingFlags.js"
 import { addTo } from "../traffic/SessionCalls.js"
 import { type Session, Sessions } from "../traffic/Sessions.js"
+import { costOfCalls, costText } from "./callCost.js"
 import { block, fact } from "./facts.js"
 import { printJson, reading } from "./reading.js"
 import { spanJson } from "./spanText.js"
@@ -57,10 +59,12 @@ export const run = (mode: RolloutMode) =>
           const rewards = yield* rollouts.rewards(AttemptId.make(attempt.id))
           return { attempt, rewards, spans: yield* callsOf(mode, { attemptId: attempt.id }) }
         }))
+      const cost = yield* costOfCalls(rollout.value.runId, told.flatMap(({ spans }) => spans.items))
       if (mode.json) {
         return yield* printJson({
           store_path: mode.storePath,
           rollout: snake(rollout.value),
+          cost: costJson(cost),
           attempts: told.map(({ attempt, rewards, spans }) => ({
             ...attemptJson(attempt, rewards),
             spans: spans.items.map(spanJson),
@@ -69,7 +73,7 @@ export const run = (mode: RolloutMode) =>
         })
       }
       return yield* print([
-        ...header(rollout.value, nowMs),
+        ...header(rollout.value, costText(cost, told.every(({ spans }) => spans.next === null)), nowMs),
         ...told.flatMap((one) => attemptText(one, nowMs, mode)),
         ...(told.length === 0 ? ["", "  No attempt has begun yet."] : []),
         ...hint(told.flatMap(({ spans }) => spans.items), mode)
@@ -98,10 +102,12 @@ const session = (mode: RolloutMode, nowMs: number) =>
     if (calls.items.length === 0) return yield* missing(mode)
     const sessions = new Sessions()
     yield* addTo(sessions, calls.items)
+    const cost = yield* costOfCalls(null, calls.items)
     if (mode.json) {
       return yield* printJson({
         store_path: mode.storePath,
         rollout: null,
+        cost: costJson(cost),
         sessions: sessions.all.map(({ id, spanIds }) => ({ session: id, span_ids: spanIds })),
         spans: calls.items.map(spanJson),
         next: calls.next
@@ -111,6 +117,7 @@ const session = (mode: RolloutMode, nowMs: number) =>
     return yield* print([
       `${paint("strong", visible(mode.id))}  calls that belong to no run`,
       ...fact("begun", ago(times.startMs, nowMs)),
+      ...costText(cost, calls.next === null),
       "",
       ...(sessions.all.length < 2
         ? waterfall(calls.items, times)
@@ -140,7 +147,7 @@ const sessionsText = (
   }).slice(0, -1)
 }
 
-const header = (rollout: Rollout, nowMs: number): ReadonlyArray<string> => {
+const header = (rollout: Rollout, cost: ReadonlyArray<string>, nowMs: number): ReadonlyArray<string> => {
   const { createdAtMs, crashes, endedAtMs, error, failures, id, input, mode, ordinal, output, score, status } = rollout
   const charged = [
     ...(failures === 0 ? [] : [`${failures} failed of ${rollout.attemptsMax}`]),
@@ -151,6 +158,7 @@ const header = (rollout: Rollout, nowMs: number): ReadonlyArray<string> => {
     ...fact("run", `${visible(rollout.runId)}, ${mode}, number ${ordinal + 1}`),
     ...fact("score", points(score)),
     ...fact("resources", `version ${rollout.resourcesVersion}`),
+    ...cost,
     ...fact("attempts", charged.join(", ")),
     ...fact(
       "made",

@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import { storeHint } from "../../domain/CommandText.js"
 import { counted } from "../../domain/Figures.js"
 import { SpanId } from "../../domain/Ids.js"
+import type { Cost } from "../../domain/Prices.js"
 import type { Span } from "../../domain/Span.js"
 import { safeJson, visible } from "../../domain/TerminalText.js"
 import {
@@ -15,9 +16,11 @@ import {
   textOfBody
 } from "../../openai/Conversation.js"
 import { GenAi } from "../../openai/GenAi.js"
+import { costJson } from "../../runtime/Summary.js"
 import { SpanStore } from "../../store/SpanStore.js"
 import { CommandFailed } from "../CliError.js"
 import type { Place } from "../ReadingFlags.js"
+import { costOfCalls, costText } from "./callCost.js"
 import { curlOf } from "./curl.js"
 import { block, fact } from "./facts.js"
 import { found, printJson, reading } from "./reading.js"
@@ -46,13 +49,19 @@ export const run = (mode: SpanMode) =>
         return yield* print(curlOf(span, request, `tau span ${mode.id} --raw request${storeHint(mode.storePath)}`))
       }
       const conversation = conversationOf(jsonOf(request), jsonOf(answer))
+      const cost = yield* costOfCalls(span.runId, [span])
       if (mode.json) {
-        return yield* printJson({ store_path: mode.storePath, span: spanJson(span), ...conversation })
+        return yield* printJson({
+          store_path: mode.storePath,
+          span: spanJson(span),
+          cost: costJson(cost),
+          ...conversation
+        })
       }
       const nowMs = yield* Clock.currentTimeMillis
       const bodies = ["request", "response", "answer", ...originalOf(span) === span.requestSha256 ? [] : ["original"]]
       return yield* print([
-        ...header(span, nowMs),
+        ...header(span, cost, nowMs),
         ...conversationText(conversation),
         ...(conversation.input.length === 0 ? bodyText("request", request) : []),
         ...(conversation.output.length === 0 && !hasVectors(span) ? bodyText("answer", answer) : []),
@@ -100,7 +109,7 @@ export const originalOf = ({ attributes, requestSha256 }: Span): string | null =
   return typeof original === "string" ? original : requestSha256
 }
 
-const header = (span: Span, nowMs: number): ReadonlyArray<string> => {
+const header = (span: Span, cost: Cost, nowMs: number): ReadonlyArray<string> => {
   const { attributes, endTimeUs, startTimeUs } = span
   const counted = (name: string, what: string) =>
     (attributes[name] ?? 0) === 0 ? [] : [`${inline(attributes[name])} ${what}`]
@@ -128,6 +137,7 @@ const header = (span: Span, nowMs: number): ReadonlyArray<string> => {
         ...(attributes[GenAi.usageCost] === undefined ? [] : [`cost ${inline(attributes[GenAi.usageCost])}`])
       ].join(", ")
     ),
+    ...costText(cost),
     ...fact("bytes", `${span.requestBytes} sent, ${span.responseBytes} answered`),
     ...fact("session", inline(attributes[GenAi.sessionId] ?? "")),
     ...rewritesOf(span).flatMap((line) => fact("rewrite", line)),

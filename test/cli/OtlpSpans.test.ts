@@ -80,10 +80,29 @@ describe("OtlpSpans", () => {
         "tau.ttfb_ms": value,
         "tau.usage.cost": value
       }) as { readonly attributes: ReadonlyArray<{ readonly key: string; readonly value: object }> }).attributes
-        .filter(({ key }) => !/^(?:http|url|tau\.(?!ttfb|usage))/.test(key))
+        .filter(({ key }) => !/^(?:http|url|session|tau\.(?!ttfb|usage))/.test(key))
         .map(({ key, value }) => `${key} ${Object.keys(value).join()}`)
     assert.deepStrictEqual(typesOf(1), typesOf(0.7))
     assert.strictEqual(typesOf(1).length, 5)
+  })
+
+  it("says which calls belong together, though each is a trace of its own", () => {
+    const capture = "capture-20261125T200000-a1b2c3"
+    const captured = {
+      rolloutId: RolloutId.make(capture),
+      attemptId: AttemptId.make(`${capture}:attempt-1`)
+    }
+    const sessionOf = (changes: Parameters<typeof span>[0], session: string | null = null) =>
+      (otlpSpan(span(changes), {}, session) as {
+        readonly attributes: ReadonlyArray<{ readonly key: string; readonly value: object }>
+      })
+        .attributes.find(({ key }) => key === "session.id")?.value
+    assert.deepStrictEqual(sessionOf({}), { stringValue: "run-1-train-0001:attempt-1" })
+    const named = { attributes: { "gen_ai.conversation.id": "conv-1" } }
+    assert.deepStrictEqual(sessionOf({ ...captured, ...named }, "6b07d3903c538f55"), { stringValue: "conv-1" })
+    // One capture has many conversations.
+    assert.isUndefined(sessionOf(captured))
+    assert.deepStrictEqual(sessionOf(captured, "6b07d3903c538f55"), { stringValue: "6b07d3903c538f55" })
   })
 
   it("calls what did not go well an error, with its event at its end", () => {

@@ -121,7 +121,7 @@ const exportSpans = (mode: ExportMode, sheet: Sheet) =>
       Effect.flatMap(
         Effect.forEach(
           items,
-          (span) => Effect.map(attributesOf(span, mode), (attributes) => otlpSpan(span, attributes))
+          (span) => Effect.map(attributesOf(span, mode), (attributes) => otlpSpan(span, attributes, mode.spans.session))
         ),
         (told) => {
           const rows = told.filter((row) => row !== null)

@@ -8,6 +8,7 @@ import { withoutQuery } from "../../openai/Endpoint.js"
 import type { Dialect } from "../../openai/ExportDialect.js"
 import { genAiSchemaUrl } from "../../openai/ExportDialect.js"
 import { GenAi } from "../../openai/GenAi.js"
+import { namedSession } from "../traffic/Sessions.js"
 
 /** An attribute's value, in the one field that its type has. 64-bit integers are texts, as in all JSON of Protocol Buffers. */
 type AnyValue =
@@ -39,8 +40,15 @@ const doubles: ReadonlySet<string> = new Set([
 const client = 3
 const statusError = 2
 
-/** Null for a call that is still under way: in the protocol a span has ended. */
-export const otlpSpan = (span: Span, attributes: Readonly<Record<string, unknown>>): object | null => {
+/**
+ * Null for a call that is still under way: in the protocol a span has ended. `session` is that of calls which are of none by name; others
+ * are found together by their attempt, since each is a trace of its own unless its client named one.
+ */
+export const otlpSpan = (
+  span: Span,
+  attributes: Readonly<Record<string, unknown>>,
+  session: string | null = null
+): object | null => {
   if (span.endTimeUs === null) return null
   const failure = failureOf(span)
   const end = nanoseconds(span.endTimeUs)
@@ -52,7 +60,7 @@ export const otlpSpan = (span: Span, attributes: Readonly<Record<string, unknown
     kind: client,
     startTimeUnixNano: nanoseconds(span.startTimeUs),
     endTimeUnixNano: end,
-    attributes: keyValues({ ...columnsOf(span), ...attributes }),
+    attributes: keyValues({ ...columnsOf(span), "session.id": namedSession(span) ?? session, ...attributes }),
     events: span.events.flatMap((event) => eventOf(event, end)),
     status: failure === null ? {} : { code: statusError, message: failure }
   }

@@ -84,8 +84,8 @@ const impairments = [GenAi.unrecorded, GenAi.requestTruncated, GenAi.responseTru
 const isRedacted = ({ attributes }: Span, text: string | null): boolean =>
   attributes[GenAi.redacted] !== undefined && text?.includes(redacted) === true
 
-/** Null for a call of a capture whose agent says nothing of a session. */
-const namedSession = ({ attemptId, attributes, rolloutId }: Span): string | null => {
+/** The agent's session, else the attempt. Null for a call of a capture whose agent says nothing of a session. */
+export const namedSession = ({ attemptId, attributes, rolloutId }: Span): string | null => {
   const session = attributes[GenAi.conversationId]
   if (typeof session === "string") return session
   if (/^capture-\d{8}T\d{6}-[\da-f]+$/.test(rolloutId)) return null

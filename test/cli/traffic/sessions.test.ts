@@ -79,6 +79,9 @@ describe("a session that no agent names", { timeout: 60_000 }, () => {
       // What a side call is of nobody knows.
       assert.include(said("spans", `--session=${idOf(5)}`), "No recorded call fits")
       assert.deepStrictEqual(spansIn(said("export", "spans", `--session=${idOf(2)}`, "--json")), [idOf(2), idOf(6)])
+      const otlp = said("export", "spans", "--format=otlp", `--session=${idOf(2)}`)
+      const named = [...otlp.matchAll(/"session\.id","value":\{"stringValue":"(\d+)"/g)]
+      assert.deepStrictEqual(named.map(([, id]) => id), [idOf(2), idOf(2)])
       said("dataset", "build", `--session=${idOf(2)}`, "--out=one")
       assert.strictEqual(readFileSync(join(folder, "one/dataset.jsonl"), "utf8").trimEnd(), JSON.stringify(shown[1]))
     }))

@@ -64,7 +64,8 @@ const countBefore = (beforeUs: number) =>
     return found!
   })
 
-const deleteBefore = (beforeUs: number) =>
+/** Deletes them, and then the bodies that no call has any more. */
+export const deleteBefore = (beforeUs: number) =>
   Effect.gen(function*() {
     const writer = yield* Writer
     let calls = 0

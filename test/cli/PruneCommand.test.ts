@@ -4,15 +4,15 @@ import Database from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { hash } from "node:crypto"
-import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { deleteBefore } from "../../src/cli/PruneCommand.js"
 import { SpanStore } from "../../src/store/SpanStore.js"
 import { bodyOf, requestsOf } from "../support/conversation.js"
 import { recordCall } from "../support/recordedCall.js"
 import { scratchFolder, storeAt } from "../support/store.js"
 
-const page = readFileSync(join(import.meta.dirname, "../../docs/operations.md"), "utf8")
-const [, deletion] = /^```sql\n(DELETE[^`]*)```/m.exec(page)!
+/** What began more than 30 days ago. */
+const prune = Effect.suspend(() => deleteBefore(1_000 * (Date.now() - 30 * 86_400_000)))
 
 const steps = 8
 /** The steps of a conversation; its tools and its system prompt are those of every other. */
@@ -43,7 +43,7 @@ const isThere = (name: string) =>
     (bodies) => bodies.every(Option.contains(true)) ? "all" : bodies.every(Option.isNone) ? "none" : "some"
   )
 
-describe("docs/operations.md", () => {
+describe("tau prune", () => {
   it.scopedLive("takes old calls away and leaves the store as if they had never been", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder
@@ -66,10 +66,10 @@ describe("docs/operations.md", () => {
         const [open, ofRun] = other.prepare("SELECT span_id FROM spans ORDER BY start_time_us LIMIT 2").pluck().all()
         other.prepare("UPDATE spans SET state = 'open' WHERE span_id = ?").run(open)
         other.prepare("UPDATE spans SET run_id = 'run-1' WHERE span_id = ?").run(ofRun)
-        other.exec(deletion!)
+        assert.strictEqual((yield* prune).calls, steps + 1 - 2)
         assert.strictEqual((yield* kept)["spans"], steps + 2)
         other.exec("UPDATE spans SET state = 'done', run_id = NULL")
-        other.exec(deletion!)
+        assert.strictEqual((yield* prune).calls, 2)
         // The one more is what the agent had asked before the rewrite.
         assert.deepStrictEqual(yield* kept, { ...alone, bodies: alone["bodies"]! + 1 })
         assert.deepStrictEqual([yield* isThere("old"), yield* isThere("new"), Option.isSome(yield* read(original))], [

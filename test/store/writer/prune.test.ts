@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { pruneBodies, pruneCalls } from "../../../src/store/writer/prune.js"
+import { pruneBodies, pruneCalls, prunePieces } from "../../../src/store/writer/prune.js"
 import { openMemory } from "../../support/operations.js"
 
 describe("tau prune", () => {
@@ -44,6 +44,30 @@ describe("tau prune", () => {
       db.prepare("SELECT sha256 FROM bodies ORDER BY 1").all(),
       [1, 2, 3, 4].map((n) => ({ sha256: `body ${n}` }))
     )
+    close()
+  })
+
+  // Looked for among all others for each that goes, they took 20 s.
+  it("deletes pieces of bodies that are gone, without holding up calls for longer the more there are", {
+    timeout: 10_000
+  }, () => {
+    const { close, db } = openMemory()
+    const pieces = "WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 40000)"
+    db.prepare(`${pieces} INSERT INTO pieces (id, sha256, content) SELECT n, CAST(n AS BLOB), x'00' FROM c`).run()
+    db.prepare(
+      `${pieces} INSERT INTO piece_lists (id, key, head, piece, length)
+       SELECT n, CAST(n AS BLOB), iif(n % 20 = 1, NULL, n - 1), n, (n - 1) % 20 + 1 FROM c`
+    ).run()
+    db.prepare(
+      `INSERT INTO bodies (sha256, size, form, content)
+       VALUES ('a', 1, 'recipe', CAST('["{",40,"}"]' AS BLOB)), ('b', 1, 'recipe', CAST('["[",45,"]"]' AS BLOB))`
+    ).run()
+    const schema = db.prepare("SELECT * FROM sqlite_schema ORDER BY name").all()
+    prunePieces(db)
+    const left = [...Array.from({ length: 20 }, (_, n) => n + 21), 41, 42, 43, 44, 45].map((id) => ({ id }))
+    assert.deepStrictEqual(db.prepare("SELECT id FROM piece_lists ORDER BY id").all(), left)
+    assert.deepStrictEqual(db.prepare("SELECT id FROM pieces ORDER BY id").all(), left)
+    assert.deepStrictEqual(db.prepare("SELECT * FROM sqlite_schema ORDER BY name").all(), schema)
     close()
   })
 })

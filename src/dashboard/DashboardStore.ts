@@ -15,6 +15,7 @@ import { SpanStore } from "../store/SpanStore.js"
 import * as Sqlite from "../store/Sqlite.js"
 import type { StoreError } from "../store/StoreError.js"
 import { WorkerReader } from "../store/WorkerReader.js"
+import { logPathOf } from "../store/writer/realPath.js"
 
 export type Readers =
   | ActivityReader
@@ -92,7 +93,7 @@ const opening = (path: string) =>
 
 /** Changes with what is written to the store or its log. */
 const versionOf = (path: string): string =>
-  [path, `${path}-wal`].map((file) => statSync(file, { bigint: true, throwIfNoEntry: false }))
+  [path, logPathOf(path)].map((file) => statSync(file, { bigint: true, throwIfNoEntry: false }))
     .map((stat) => `${stat?.ino}/${stat?.size}/${stat?.mtimeNs}`).join()
 
 const readers = Layer.mergeAll(

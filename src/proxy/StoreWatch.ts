@@ -2,6 +2,7 @@ import { statSync } from "node:fs"
 import { statfs } from "node:fs/promises"
 import { dirname } from "node:path"
 import { counted } from "../domain/Figures.js"
+import { logPathOf } from "../store/writer/realPath.js"
 import { StoreFiles } from "../store/writer/StoreFiles.js"
 import type { ProxyLimits } from "./ProxyOptions.js"
 import type { SpanRecorder } from "./SpanRecorder.js"
@@ -37,7 +38,7 @@ export class StoreWatch {
   }
 
   get walBytes(): number | null {
-    return statSync(`${this.storePath}-wal`, { throwIfNoEntry: false })?.size ?? null
+    return statSync(logPathOf(this.storePath), { throwIfNoEntry: false })?.size ?? null
   }
 
   close(): void {

@@ -24,6 +24,7 @@ import {
   otherKindWords
 } from "./writer/Database.js"
 import { migrations } from "./writer/migrations.js"
+import { logPathOf } from "./writer/realPath.js"
 
 /** Fails when there is no store, when it is another application's file, or when its schema is not this version's. */
 export const layer = (path: string): Layer.Layer<SqlClient.SqlClient, StoreError> =>
@@ -160,7 +161,9 @@ const copied = (path: string): Effect.Effect<string, StoreError, Scope.Scope> =>
     (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
   ).pipe(Effect.flatMap((folder) =>
     attempted(() => {
-      const wanted = (sizeOf(path) ?? 0) + (sizeOf(`${path}-wal`) ?? 0)
+      const log = logPathOf(path)
+      const logBytes = sizeOf(log) ?? 0
+      const wanted = (sizeOf(path) ?? 0) + logBytes
       const { bavail, bsize } = statfsSync(folder)
       if (wanted > bavail * bsize) {
         throw new Error(
@@ -169,7 +172,7 @@ const copied = (path: string): Effect.Effect<string, StoreError, Scope.Scope> =>
       }
       const copy = join(folder, "store.sqlite")
       copyFileSync(path, copy)
-      if ((sizeOf(`${path}-wal`) ?? 0) > 0) copyFileSync(`${path}-wal`, `${copy}-wal`)
+      if (logBytes > 0) copyFileSync(log, `${copy}-wal`)
       return copy
     })
   ))

@@ -274,6 +274,22 @@ describe("Sqlite", () => {
       })
     ))
 
+  it.scopedLive("says that the log of a store is gone that is reached over a link", () =>
+    inScratch((path) =>
+      Effect.gen(function*() {
+        yield* open(path)
+        const link = join(dirname(path), "elsewhere.sqlite")
+        symlinkSync(path, link)
+        const error = yield* Effect.gen(function*() {
+          const { publish } = yield* ResourceStore
+          yield* publish({ system_prompt: "Add." }, "test")
+          unlinkSync(`${path}-wal`)
+          return yield* Effect.flip(publish({ system_prompt: "Sum up." }, "test"))
+        }).pipe(Effect.provide(storeAt(link)))
+        assert.include(error.message, `${path}-wal was moved or deleted while in use`)
+      })
+    ))
+
   it.scoped("gives nobody a run lock whose note cannot be written, and does not wait for a reader of it", () =>
     inScratch((path) =>
       Effect.gen(function*() {

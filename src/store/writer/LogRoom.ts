@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync, statSync, writeSync } from "node:fs"
+import { logPathOf } from "./realPath.js"
 
 /** Least and most by which the log is expected to grow until it is looked at again. */
 const growthMin = 128 * 1024
@@ -15,7 +16,7 @@ export class LogRoom {
   private seenBytes = 0
 
   constructor(storePath: string) {
-    this.path = `${storePath}-wal`
+    this.path = logPathOf(storePath)
   }
 
   /** `logBytes` is how far the log reaches now. */

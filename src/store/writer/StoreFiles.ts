@@ -1,5 +1,6 @@
 import { statSync } from "node:fs"
 import type { FileHeader } from "./FileHeader.js"
+import { logPathOf } from "./realPath.js"
 
 /** A file of an open store that is not what it was. */
 export interface Loss {
@@ -16,6 +17,7 @@ export interface Loss {
  */
 export class StoreFiles {
   private readonly inode: number | null
+  private readonly logPath: string
   private logInode: number | null
   /** For good: what is put back into it is not what this process has in memory. */
   private isEmptied = false
@@ -38,6 +40,7 @@ export class StoreFiles {
     const file = fileAt(path)
     this.inode = file?.ino ?? null
     this.writtenAtMs = file?.mtimeMs ?? null
+    this.logPath = logPathOf(path)
     this.logInode = fileAt(this.logPath)?.ino ?? null
   }
 
@@ -65,10 +68,6 @@ export class StoreFiles {
   private isLogShort(): boolean {
     const bytes = this.logBytes()
     return (fileAt(this.logPath)?.size ?? 0) < bytes && this.logBytes() === bytes
-  }
-
-  private get logPath(): string {
-    return `${this.path}-wal`
   }
 }
 

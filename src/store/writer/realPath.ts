@@ -9,3 +9,6 @@ export const realPathOf = (path: string): string => {
     return resolve(path)
   }
 }
+
+/** SQLite keeps the write-ahead log beside the file itself, not beside a link to it. */
+export const logPathOf = (storePath: string): string => `${realPathOf(storePath)}-wal`

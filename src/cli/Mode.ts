@@ -23,7 +23,7 @@ export interface OptimizeMode {
   readonly modelRef: string
   readonly configPath: string
   readonly storePath: string
-  /** The store of `TAU_STORE`, where commands that read look, when the run has another that nobody chose. */
+  /** The store of `TAU_STORE`, where other commands look, when the run has another that nobody chose. */
   readonly storeElsewhere?: string
   readonly json: boolean
   /** Only say what the run may cost. */

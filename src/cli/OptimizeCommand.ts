@@ -69,8 +69,8 @@ const optimize = Effect.fnUntraced(function*(
     yield* Console.error(
       `tau: the store of this run is ${visible(mode.storePath)}; TAU_STORE (${
         visible(mode.storeElsewhere)
-      }) is only where `
-        + "commands look that read: --prompt-optimization-store-sqlite chooses the run's"
+      }) is where commands `
+        + "such as tau runs and tau promote look: --prompt-optimization-store-sqlite chooses the run's"
     )
   }
   const { config, folder, judges, path, reflection, seed, upstream } = yield* preparation(mode, environment)

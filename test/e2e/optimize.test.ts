@@ -121,7 +121,7 @@ describe("tau --prompt-optimization-config", () => {
       assert.isFalse(existsSync(join(folder, ".tau")))
     }))
 
-  it.scopedLive("says that TAU_STORE is where others read, when the run has another store", () =>
+  it.scopedLive("says that TAU_STORE is where other commands look, when the run has another store", () =>
     Effect.gen(function*() {
       const folder = yield* folderWith(guide)
       const { code, stderr } = yield* tau(folder, ["--model=sim/arithmetic", args[1]!, "--dry-run"], {
@@ -130,8 +130,8 @@ describe("tau --prompt-optimization-config", () => {
       assert.strictEqual(code, 0)
       assert.strictEqual(
         stderr,
-        "tau: the store of this run is .tau/training/store.sqlite; TAU_STORE (other.sqlite) is only where commands "
-          + "look that read: --prompt-optimization-store-sqlite chooses the run's\n"
+        "tau: the store of this run is .tau/training/store.sqlite; TAU_STORE (other.sqlite) is where commands "
+          + "such as tau runs and tau promote look: --prompt-optimization-store-sqlite chooses the run's\n"
       )
     }))
 

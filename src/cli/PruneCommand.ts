@@ -36,7 +36,7 @@ export const run = ({ days, dryRun, json, storePath }: PruneInput): Effect.Effec
           ? safeJson({ ...head, calls, bytes })
           : `${counted(calls, "captured call")} of before ${before}, of ${
             megabytes(bytes)
-          } on the wire, would be deleted`
+          } on the wire, would be deleted from ${visible(storePath)}`
       )
     } else {
       const { bodies, calls, freeBytes } = yield* deleteBefore(1_000 * beforeMs).pipe(

@@ -79,6 +79,13 @@ describe("tau prune", { timeout: 120_000 }, () => {
         calls: 12,
         bytes: old!.reduce((sum, { length }) => sum + length + answered.length, 0)
       })
+      const told = yield* tau(folder, ["prune", "--older-than-days=30", "--dry-run"], {
+        TAU_STORE: join(folder, ".tau/training/store.sqlite")
+      })
+      assert.match(
+        told.stdout,
+        /^12 captured calls of before \S+Z, of [\d.]+ MB on the wire, would be deleted from \/\S+\/\.tau\/training\/store\.sqlite\n$/
+      )
       assert.deepStrictEqual(counts(folder), before)
 
       const pruned = JSON.parse((yield* tau(folder, ["prune", "--older-than-days=30", "--json"])).stdout)

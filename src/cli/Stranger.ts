@@ -38,8 +38,8 @@ export const tellOfStranger = (options: StrangerOptions): Effect.Effect<void> =>
     ? Effect.gen(function*() {
       const { origin } = yield* ResourceReader
       for (const { version, what } of yield* versionsMet(options)) {
-        const by = yield* Effect.flatten(origin(version))
-        if (by.configPath === options.path) continue
+        const by = Option.getOrNull(yield* origin(version))
+        if (by === null || by.configPath === options.path) continue
         return yield* Console.error(
           `tau: ${what} version ${version}, ${by.isPromoted === 1 ? "promoted" : "given"} by run ${by.runId} of ` +
             `${visible(by.configPath)}: if that is another agent, this one needs a store of its own: ` +

@@ -8,7 +8,7 @@ import { hasTexts } from "../openai/RequestTexts.js"
 import { TextRewrite } from "../openai/TextRewrite.js"
 import type { RewriteOutcome, SpanIntent } from "../store/writer/spans.js"
 import type { Call } from "./Call.js"
-import type { TextSource } from "./PlacedTexts.js"
+import type { PlacedTexts, TextSource } from "./PlacedTexts.js"
 import type { ProxyLimits } from "./ProxyOptions.js"
 import { isPlain, sendUpstream } from "./RequestBody.js"
 
@@ -89,7 +89,7 @@ export class Rewriter {
       // Too long to be held, or empty.
       void this.texts.of(intent.attemptId).then(
         (texts) => {
-          if (texts !== null) call.record.rewrite = this.counted([], texts.version)
+          if (texts !== null) call.record.rewrite = this.counted([], texts)
           dispatch(body)
         },
         () => dispatch(body)
@@ -111,7 +111,7 @@ export class Rewriter {
   /** Counts a connection whose model calls cannot be rewritten and cannot be made in another way. */
   passOver({ attemptId, path }: SpanIntent): void {
     if (socketEndpointOf(path).kind !== "llm") return
-    void this.texts.of(attemptId).then((texts) => void (texts !== null && this.counted([], texts.version)), () => {})
+    void this.texts.of(attemptId).then((texts) => void (texts !== null && this.counted([], texts)), () => {})
   }
 
   /** Speaks of the rules that have found nothing in any call. */
@@ -128,7 +128,7 @@ export class Rewriter {
       ? this.rewrite.apply(endpointOf(intent.method, intent.path).api, body, this.replacements(texts.values))
       : null
     for (const index of result?.gaveUp ?? []) this.giveUp(index)
-    return { body: result?.body ?? body, outcome: this.counted(result?.matched ?? [], texts.version) }
+    return { body: result?.body ?? body, outcome: this.counted(result?.matched ?? [], texts) }
   }
 
   private replacements(values: ResourceValues) {
@@ -137,9 +137,11 @@ export class Rewriter {
     )
   }
 
-  private counted(matched: ReadonlyArray<number>, version: number | null): RewriteOutcome {
+  private counted(matched: ReadonlyArray<number>, { values, version }: PlacedTexts): RewriteOutcome {
     const missed: Array<number> = []
     for (const [index, count] of this.counts.entries()) {
+      // Without a text to put there, nothing was looked for.
+      if (!Object.hasOwn(values, count.component)) continue
       if (matched.includes(index)) {
         count.matched += 1
         continue

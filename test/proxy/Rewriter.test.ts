@@ -170,7 +170,7 @@ describe("The texts of an attempt", () => {
     const { sent } = rewriting([system("__proto__", "You add.")], () => Effect.succeed({}))
     const { call, taken } = await sent(asking("You add."))
     assert.deepStrictEqual(taken, [asking("You add.")])
-    assert.deepStrictEqual(call.record.rewrite, { components: [], matched: [], missed: [0] })
+    assert.deepStrictEqual(call.record.rewrite, { components: [], matched: [], missed: [] })
   })
 
   it("are put in no body that says that it is compressed, whatever it looks like", async () => {
@@ -189,6 +189,17 @@ describe("What the rules came to", () => {
     assert.deepStrictEqual([taken, originals], [[asking("Go.", "Go.")], [asking("You sum.", "You add.")]])
     assert.deepStrictEqual(call.record.rewrite, { components: ["prompt"], matched: [0, 1], missed: [] })
     assert.deepStrictEqual(rewriter.counts.map(({ matched, missed }) => [matched, missed]), [[1, 0], [1, 0]])
+  })
+
+  it("is nothing where there is no text to put in place, and no rule is blamed", async () => {
+    const { rewriter, sent, warnings } = rewriting([add, system("tone", "?")], () => Effect.succeed({ prompt: "Go." }))
+    for (let n = 0; n < 21; n++) {
+      const { call } = await sent(asking("You add."))
+      assert.deepStrictEqual(call.record.rewrite, { components: ["prompt"], matched: [0], missed: [] })
+    }
+    rewriter.close()
+    assert.deepStrictEqual(warnings, [])
+    assert.deepStrictEqual(rewriter.counts.map(({ matched, missed }) => [matched, missed]), [[21, 0], [0, 0]])
   })
 
   it("counts a connection for model calls, of an attempt whose resources are known, as one that found nothing", async () => {

@@ -38,8 +38,17 @@ export const loadConfig = (file: string): Effect.Effect<LoadedConfig, ConfigErro
   })
 
 /** The text of a file of settings; `what` names it. */
-export const readSettings = (file: string, what: string): Effect.Effect<string, ConfigError> =>
+const readSettings = (file: string, what: string): Effect.Effect<string, ConfigError> =>
   Effect.mapError(readText(file, what), (reason) => new ConfigError({ file, problems: [reason] }))
+
+/** The JSON in a file of settings, with what is wrong with it although it can be read. */
+export const readJson = (file: string, what: string) =>
+  Effect.gen(function*() {
+    const json = parseJson(yield* readSettings(file, what))
+    return json._tag === "syntax"
+      ? yield* problemsIn(file, [{ path: `line ${json.line}, column ${json.column}`, text: json.text }])
+      : json
+  })
 
 /** The problems as lines, `problemsMax` of them at most. There is at least one. */
 export const problemsIn = (file: string, problems: ReadonlyArray<Problem>): ConfigError => {

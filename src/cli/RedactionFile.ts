@@ -1,12 +1,11 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { withDefault } from "../domain/configKeys.js"
-import { parseJson } from "../domain/JsonText.js"
 import { patternProblem } from "../openai/BoundedPatterns.js"
 import { parseJsonPath } from "../openai/JsonPath.js"
 import type { RedactionRules } from "../openai/Redaction.js"
 import type { ConfigError } from "./CliError.js"
-import { problemsIn, readSettings } from "./ConfigFile.js"
+import { problemsIn, readJson } from "./ConfigFile.js"
 import { type Problem, shapeProblems } from "./ConfigShape.js"
 
 const Pattern = Schema.Struct({
@@ -23,10 +22,7 @@ const RedactionFile = Schema.Struct({
 /** The rules in a file; or a `ConfigError` with a line for each problem. */
 export const loadRedaction = (file: string, defaults: boolean): Effect.Effect<RedactionRules, ConfigError> =>
   Effect.gen(function*() {
-    const json = parseJson(yield* readSettings(file, "a file of redaction rules"))
-    if (json._tag === "syntax") {
-      return yield* problemsIn(file, [{ path: `line ${json.line}, column ${json.column}`, text: json.text }])
-    }
+    const json = yield* readJson(file, "a file of redaction rules")
     const shape = [...json.problems, ...shapeProblems(RedactionFile.ast, json.value, "$")]
     if (shape.length > 0) return yield* problemsIn(file, shape)
     const rules = Schema.decodeUnknownSync(RedactionFile)(json.value)

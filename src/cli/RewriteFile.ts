@@ -1,10 +1,9 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { parseJson } from "../domain/JsonText.js"
 import { RewriteRule } from "../domain/Rewrite.js"
 import { isObject } from "../openai/Json.js"
 import type { ConfigError } from "./CliError.js"
-import { problemsIn, readSettings } from "./ConfigFile.js"
+import { problemsIn, readJson } from "./ConfigFile.js"
 import { findingProblems } from "./ConfigRules.js"
 import { mismatch, shapeProblems } from "./ConfigShape.js"
 
@@ -16,10 +15,7 @@ const Rules = Schema.NonEmptyArray(RewriteRule)
  */
 export const loadRewrite = (file: string): Effect.Effect<ReadonlyArray<RewriteRule>, ConfigError> =>
   Effect.gen(function*() {
-    const json = parseJson(yield* readSettings(file, "a config file"))
-    if (json._tag === "syntax") {
-      return yield* problemsIn(file, [{ path: `line ${json.line}, column ${json.column}`, text: json.text }])
-    }
+    const json = yield* readJson(file, "a config file")
     if (!isObject(json.value)) return yield* problemsIn(file, [mismatch("$", "a JSON object", json.value)])
     const { rewrite } = json.value
     const shape = [...json.problems, ...shapeProblems(Rules.ast, rewrite, "$.rewrite")]

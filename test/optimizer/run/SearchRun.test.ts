@@ -16,6 +16,26 @@ import { eventually } from "../../support/upstream.js"
 
 const limits = { rolloutsMax: 10, reflectionsMax: 10, stallMax: 10, cached: true }
 
+const seed = { system_prompt: "Answer." }
+
+const searchOf = (
+  runId: RunId,
+  examples: ReadonlyArray<{ readonly id: string; readonly input: string }>,
+  spending: Spending
+) =>
+  new SearchRun({
+    runId,
+    resources: seed,
+    seed,
+    examples: new Map(examples.map(({ id, input }) => [id, { prompt: input }])),
+    optimizer: "rgepa@1",
+    attemptsMax: 1,
+    spending,
+    onProgress: () => {},
+    onEvent: () => {},
+    onEnqueued: () => {}
+  })
+
 describe("SearchRun", () => {
   it.scopedLive("waits for as long as a step or a reflection cannot be written because the disk is full", () =>
     withStore(Effect.gen(function*() {
@@ -26,18 +46,11 @@ describe("SearchRun", () => {
         Effect.suspend(() =>
           refusals[of]-- > 0 ? new StoreError({ operation: of, reason: "full", detail: "SQLITE_FULL" }) : written
         )
-      const run = new SearchRun({
+      const run = searchOf(
         runId,
-        resources: { system_prompt: "Answer." },
-        seed: { system_prompt: "Answer." },
-        examples: new Map(),
-        optimizer: "rgepa@1",
-        attemptsMax: 1,
-        spending: new Spending({ tokensMax: Infinity, usdMax: Infinity, secondsMax: Infinity }, undefined),
-        onProgress: () => {},
-        onEvent: () => {},
-        onEnqueued: () => {}
-      })
+        [],
+        new Spending({ tokensMax: Infinity, usdMax: Infinity, secondsMax: Infinity }, undefined)
+      )
       const found = yield* run.run(reflect("iter/1", "What is wrong?"), limits).pipe(
         Effect.provideService(SearchStore, { ...store, take: (step) => onceThereIsRoom("step", store.take(step)) }),
         Effect.provideService(Reflector, {
@@ -63,20 +76,9 @@ describe("SearchRun", () => {
           super.addWait(rollouts, secs)
         }
       }
-      const seed = { system_prompt: "Answer." }
       const started = Effect.suspend(() =>
-        new SearchRun({
-          runId,
-          resources: seed,
-          seed,
-          examples: new Map(examples.map(({ id, input }) => [id, { prompt: input }])),
-          optimizer: "rgepa@1",
-          attemptsMax: 1,
-          spending: new Watched({ tokensMax: Infinity, usdMax: Infinity, secondsMax: 3_600 }, undefined),
-          onProgress: () => {},
-          onEvent: () => {},
-          onEnqueued: () => {}
-        }).run(searching(), limits)
+        searchOf(runId, examples, new Watched({ tokensMax: Infinity, usdMax: Infinity, secondsMax: 3_600 }, undefined))
+          .run(searching(), limits)
       ).pipe(
         Effect.provideService(Reflector, { reflect: () => Effect.succeed({ text: "" }) }),
         Effect.provideService(RunStore, { ...runs, outlook }),
@@ -123,7 +125,6 @@ describe("SearchRun", () => {
       const queue = yield* RolloutQueue
       const { runId } = yield* begin(0)
       const examples = [0, 1].map((n) => ({ id: `train-${n}`, input: `${n}`, expected: null }))
-      const seed = { system_prompt: "Answer." }
       class Paceless extends Spending {
         override addWait() {}
       }
@@ -135,18 +136,11 @@ describe("SearchRun", () => {
           return (stopped as SearchStopped).reason
         }
       }
-      const run = new SearchRun({
+      const run = searchOf(
         runId,
-        resources: seed,
-        seed,
-        examples: new Map(examples.map(({ id, input }) => [id, { prompt: input }])),
-        optimizer: "rgepa@1",
-        attemptsMax: 1,
-        spending: new Paceless({ tokensMax: Infinity, usdMax: Infinity, secondsMax: 0.05 }, undefined),
-        onProgress: () => {},
-        onEvent: () => {},
-        onEnqueued: () => {}
-      })
+        examples,
+        new Paceless({ tokensMax: Infinity, usdMax: Infinity, secondsMax: 0.05 }, undefined)
+      )
       const search = yield* run.run(searching(), limits).pipe(
         Effect.provideService(Reflector, { reflect: () => Effect.succeed({ text: "" }) }),
         Effect.fork

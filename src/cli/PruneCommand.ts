@@ -8,6 +8,7 @@ import { orStoreError } from "../store/reading.js"
 import * as ReadOnlyStore from "../store/ReadOnlyStore.js"
 import * as Sqlite from "../store/Sqlite.js"
 import { Writer } from "../store/Writer.js"
+import { isPrunable } from "../store/writer/prune.js"
 import type { CommandError } from "./CliError.js"
 import { ExitCode } from "./ExitCode.js"
 
@@ -57,9 +58,10 @@ const countBefore = (beforeUs: number) =>
     const sql = yield* SqlClient.SqlClient
     const [found] = yield* orStoreError(
       "counting captured calls",
-      sql<{ readonly calls: number; readonly bytes: number }>`
-        SELECT count(*) AS calls, coalesce(sum(request_bytes + response_bytes), 0) AS bytes FROM spans
-        WHERE run_id IS NULL AND state <> 'open' AND start_time_us < ${beforeUs}`
+      sql.unsafe<{ readonly calls: number; readonly bytes: number }>(
+        `SELECT count(*) AS calls, coalesce(sum(request_bytes + response_bytes), 0) AS bytes FROM spans WHERE ${isPrunable}`,
+        [beforeUs]
+      )
     )
     return found!
   })

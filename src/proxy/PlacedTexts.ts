@@ -64,8 +64,8 @@ export const openPromotedTexts = (rules: ReadonlyArray<RewriteRule>, say: (messa
       const next = Option.getOrNull(found)
       if (next === null || next.version === texts?.version) return
       texts = { values: next.resources, version: next.version }
-      const lacking = rules.map(({ component }) => component)
-        .filter((name, at, names) => !Object.hasOwn(next.resources, name) && names.indexOf(name) === at)
+      const lacking = [...new Set(rules.map(({ component }) => component))]
+        .filter((name) => !Object.hasOwn(next.resources, name))
       say(
         `tau: calls are made under version ${next.version} of the resources`
           + (lacking.length === 0 ? "" : `, which has no ${lacking.join(", ")}: there the agent's own text stays`)

@@ -7,20 +7,22 @@ const callsAtOnce = 500
 /** More than calls, since each time all calls are looked through for those that still have theirs. */
 const bodiesAtOnce = 10_000
 
+/** Of calls that belong to no run, are over, and began before a time. */
+export const isPrunable = "run_id IS NULL AND state <> 'open' AND start_time_us < ?"
+
 export interface Pruned {
   readonly calls: number
   /** Where to go on; null when there is no older call left. */
   readonly after: number | null
 }
 
-/** The next few calls behind this place that belong to no run, are over, and began before this time. */
+/** The next few such calls behind this place. */
 export const pruneCalls = (
   db: Db,
   { after, beforeUs }: { readonly after: number; readonly beforeUs: number }
 ): Pruned => {
   const rows = db.prepare(
-    `SELECT rowid AS place FROM spans WHERE rowid > ? AND run_id IS NULL AND state <> 'open' AND start_time_us < ?
-     ORDER BY rowid LIMIT ${callsAtOnce}`
+    `SELECT rowid AS place FROM spans WHERE rowid > ? AND ${isPrunable} ORDER BY rowid LIMIT ${callsAtOnce}`
   ).all(after, beforeUs) as ReadonlyArray<{ readonly place: number }>
   const remove = db.prepare("DELETE FROM spans WHERE rowid = ?")
   for (const { place } of rows) remove.run(place)

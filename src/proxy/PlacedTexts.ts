@@ -3,7 +3,7 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import type { ResourceValues } from "../domain/Resources.js"
+import type { Resources, ResourceValues } from "../domain/Resources.js"
 import type { RewriteRule } from "../domain/Rewrite.js"
 import type { AttemptResources } from "../store/AttemptResources.js"
 import { resourceRows } from "../store/resourceRows.js"
@@ -49,30 +49,41 @@ export class AttemptTexts implements TextSource {
   }
 }
 
+const ownTexts = "the agents' own texts stay"
+
 /** How soon calls are made under a version that was promoted, or gone back to. */
 const readEvery = "500 millis"
 
 /**
- * The version that a gate or a person has chosen, as it changes. Before there is one, and for as long as nothing can be read, calls
- * pass as they are or as they did last.
+ * The version that a gate or a person has chosen, as it changes. Before there is one calls pass as they are, and for as long as
+ * nothing can be read as they did last.
  */
 export const openPromotedTexts = (rules: ReadonlyArray<RewriteRule>, say: (message: string) => void) =>
   Effect.gen(function*() {
     const { promoted } = resourceRows(yield* SqlClient.SqlClient)
-    let texts: PlacedTexts | null = null
+    let chosen: Resources | null = null
     const learn = Effect.map(promoted, (found) => {
       const next = Option.getOrNull(found)
-      if (next === null || next.version === texts?.version) return
-      texts = { values: next.resources, version: next.version }
-      const lacking = [...new Set(rules.map(({ component }) => component))]
-        .filter((name) => !Object.hasOwn(next.resources, name))
-      say(
-        `tau: calls are made under version ${next.version} of the resources`
-          + (lacking.length === 0 ? "" : `, which has no ${lacking.join(", ")}: there the agent's own text stays`)
-      )
+      // Its id also holds for its text: where a backup was restored, a number may be of another.
+      if (next?.resourcesId === chosen?.resourcesId) return
+      say(next === null ? noLonger(chosen!.version) : underVersion(next, rules))
+      chosen = next
     })
     yield* Effect.ignore(learn)
-    if (texts === null) say("tau: no version of the resources has been promoted yet: the agents' own texts stay")
+    if (chosen === null) say(`tau: no version of the resources has been promoted yet: ${ownTexts}`)
     yield* Effect.ignore(learn).pipe(Effect.repeat(Schedule.spaced(readEvery)), Effect.forkScoped)
-    return { isForAll: true, of: () => Promise.resolve(texts) } satisfies TextSource
+    const texts = () => chosen === null ? null : { values: chosen.resources, version: chosen.version }
+    return { isForAll: true, of: () => Promise.resolve(texts()) } satisfies TextSource
   })
+
+/** As a backup may have it that was restored: what it knows nothing of is not put in place. */
+const noLonger = (version: number) =>
+  `tau: version ${version} of the resources is not what has been promoted any more, and no other is: ${ownTexts}`
+
+const underVersion = ({ resources, version }: Resources, rules: ReadonlyArray<RewriteRule>) => {
+  const lacking = [...new Set(rules.map(({ component }) => component))].filter((name) =>
+    !Object.hasOwn(resources, name)
+  )
+  return `tau: calls are made under version ${version} of the resources`
+    + (lacking.length === 0 ? "" : `, which has no ${lacking.join(", ")}: there the agent's own text stays`)
+}

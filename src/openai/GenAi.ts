@@ -144,7 +144,7 @@ export const attributeMeanings: Readonly<Record<GenAiName, string>> = {
   "tau.rewrite.version":
     "the resources' version that the call was made under, where a proxy puts promoted texts in place",
   "tau.rewrite.original_sha256":
-    "the request as the agent had it, in the payloads; absent where it was sent as it came",
+    "the request as the agent had it, in the payloads; absent where it was sent as it came, and where bodies are not recorded",
   "tau.usage_asked":
     "true when the proxy asked for the usage of a stream and the client had not: only the recorded bodies speak of it",
   "tau.unassembled": "what of the bodies could not be read, and why; the bytes themselves are kept all the same",

@@ -108,6 +108,16 @@ describe("a proxy that puts promoted texts in place", { timeout: 120_000 }, () =
       const shown = yield* tau(folder, ["span", id])
       assert.match(shown.stdout, /rewrite +system_prompt of version 2 in place of the agent's own\n/)
       assert.strictEqual((yield* tau(folder, ["span", id, "--raw=original"])).stdout, bodyWith(own))
+
+      // What the agent had sent is not known where bodies are not kept: least of all that it was the same.
+      const bare = yield* startTau(folder, [
+        ...proxyArgs(url, "rules.json"),
+        "--prompt-optimization-proxy-record=metadata"
+      ])
+      assert.strictEqual(yield* sentTo(yield* printed(bare, /OPENAI_BASE_URL=(\S+)/)), bodyWith("Add “twice”.\n"))
+      const newest = JSON.parse((yield* tau(folder, ["spans", "--json", "--limit=1"])).stdout).spans[0].span_id
+      assert.notStrictEqual(newest, id)
+      assert.match((yield* tau(folder, ["span", newest])).stdout, /rewrite +system_prompt of version 2 in place\n/)
     }))
 
   it.scopedLive("is told what is wrong with the file of its rules", () =>

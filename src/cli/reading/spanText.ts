@@ -53,16 +53,22 @@ export const marksOf = (span: Span): ReadonlyArray<string> => {
 }
 
 /** What the rules of `rewrite` came to in this call, a line each. */
-export const rewritesOf = ({ attributes }: Span): ReadonlyArray<string> => {
+export const rewritesOf = (span: Span): ReadonlyArray<string> => {
+  const { attributes } = span
   const components = listed(attributes[GenAi.rewriteComponent])
   const missed = listed(attributes[GenAi.rewriteMissed])
-  const place = attributes[GenAi.rewriteOriginal] === undefined ? "already in place" : "in place of the agent's own"
   const version = attributes[GenAi.rewriteVersion]
   const of = typeof version === "number" ? ` of version ${version}` : ""
   return [
-    ...(components === "" ? [] : [`${components}${of} ${place}`]),
+    ...(components === "" ? [] : [`${components}${of} ${placeOf(span)}`]),
     ...(missed === "" ? [] : [`no text found for rewrite[${missed}]`])
   ].map(visible)
+}
+
+/** Where no request was recorded, nothing tells whether the agent had sent another text. */
+const placeOf = ({ attributes, requestSha256 }: Span): string => {
+  if (attributes[GenAi.rewriteOriginal] !== undefined) return "in place of the agent's own"
+  return requestSha256 === null ? "in place" : "already in place"
 }
 
 const listed = (value: unknown): string => Array.isArray(value) ? value.join(", ") : ""

@@ -38,13 +38,15 @@ export const identify = (request: IncomingMessage): CallIdentity | string => {
   const rolloutId = headers["x-rollout-id"] as string | undefined
   const attemptId = headers["x-attempt-id"] as string | undefined
   const parent = traceparent.exec((headers["traceparent"] as string | undefined) ?? "")
-  const traceId = headers["x-trace-id"] as string | undefined
+  const givenTrace = headers["x-trace-id"]
+  const traceId = isPresent(givenTrace) ? givenTrace : parent?.[1] ?? randomHex(16)
   return {
     attribution: prefix ?? (isPresent(rolloutId) && isPresent(attemptId) ? { rolloutId, attemptId } : null),
     mode: prefix?.mode ?? null,
     sequenceId: isPresent(sequence) ? sequenceOf(sequence.trim()) : null,
-    traceId: isPresent(traceId) ? traceId : parent?.[1] ?? randomHex(16),
-    parentId: parent?.[2] ?? null,
+    traceId,
+    // A parent is looked for in the span's own trace: one of another trace would never be found.
+    parentId: parent?.[1] === traceId.toLowerCase() ? parent[2]! : null,
     caller: callerHeadersOf(headers),
     path: prefix === null ? url : prefix.rest
   }

@@ -154,7 +154,10 @@ describe("the grouping of calls", () => {
           yield* post(`${origin}/v1/chat/completions`, { traceparent, "x-trace-id": "mine" }, "not json")
           const [span, traced] = yield* finishedSpans(2, AttemptId.make(`${captureSession}:attempt-1`))
           assert.deepInclude({ ...span }, { traceId: trace, parentId: "00f067aa0ba902b7" })
-          assert.deepInclude({ ...traced }, { traceId: "mine", parentId: "00f067aa0ba902b7" })
+          assert.deepInclude({ ...traced }, { traceId: "mine", parentId: null })
+          yield* post(`${origin}/v1/chat/completions`, { traceparent, "x-trace-id": trace.toUpperCase() }, "not json")
+          const agreeing = (yield* finishedSpans(3, AttemptId.make(`${captureSession}:attempt-1`)))[2]!
+          assert.deepInclude({ ...agreeing }, { traceId: trace.toUpperCase(), parentId: "00f067aa0ba902b7" })
           assert.deepInclude(span!.attributes, {
             "tau.session.id": "s-1",
             "gen_ai.conversation.id": "s-1",

@@ -49,13 +49,14 @@ const keysOf = ({ attempt_timeout_secs, executor, max_attempts, rewrite }: RunCo
 /** Fails when the agent could not be given a case of the suite, or the resources; `config` is that of the suite's run. */
 export const checkAgent = ({ configPath, resources: written }: RunInput, { cases }: Suite, config: RunConfig) => {
   const { resources = {}, rewrite = [], validate } = config
+  const given = `--resources ${written}`
   const [problem] = [
-    ...replacementProblems(rewrite, resources, `--resources ${written}`),
-    ...executorProblems({ ...config, validate: validate.slice(0, cases.length) })
+    ...replacementProblems(rewrite, resources, given),
+    ...executorProblems({ ...config, validate: validate.slice(0, cases.length) }, given)
   ]
   if (problem === undefined) return Effect.void
   const where = problem.path.replace(/^\$\.validate\[(\d+)\]/, (_, n: string) => `case ${cases[Number(n)]!.caseId}`)
-    .replace(/^\$\.resources/, () => `--resources ${written}`)
+    .replace(/^\$\.resources/, () => given)
     .replace(/^\$\.(?:executor|rewrite)/, (key) => `${configPath}: ${key}`)
   return new UsageError({ detail: `${where}: ${problem.text}` })
 }

@@ -179,8 +179,8 @@ const compileError = (pattern: string, flags: string): string | undefined => {
   }
 }
 
-/** Whether the executor can be given each example and the resources. */
-export const executorProblems = (config: RunConfig): ReadonlyArray<Problem> => {
+/** Whether the executor can be given each example and the resources, which `where` names. */
+export const executorProblems = (config: RunConfig, where = "\"resources\""): ReadonlyArray<Problem> => {
   const { executor, resources = {} } = config
   if (executor.kind === "http") return httpProblems(executor, "$.executor")
   if (executor.kind === "command") {
@@ -200,9 +200,9 @@ export const executorProblems = (config: RunConfig): ReadonlyArray<Problem> => {
       ...messageProblems(path, example, executor.user, resources),
       ...(executor.seed_field === undefined ? [] : seedProblems(path, example, executor.seed_field))
     ]),
-    ...resourceProblems("$.resources.system_prompt", resources["system_prompt"], resources),
+    ...resourceProblems("$.resources.system_prompt", resources["system_prompt"], resources, where),
     ...(["parameters", "tools"] as const).flatMap((key) =>
-      resourceProblems(pathOf("$.executor", key), executor[key], resources)
+      resourceProblems(pathOf("$.executor", key), executor[key], resources, where)
     )
   ]
 }
@@ -296,23 +296,28 @@ const findProblems = (
 }
 
 /** Every `{{resources.name}}` in the strings of a value must name a resource. */
-const resourceProblems = (path: string, value: unknown, resources: ResourceValues): ReadonlyArray<Problem> => {
+const resourceProblems = (
+  path: string,
+  value: unknown,
+  resources: ResourceValues,
+  where: string
+): ReadonlyArray<Problem> => {
   if (typeof value === "string") {
     return Either.match(renderResources(value, resources), {
       onLeft: ({ path: missing }) => {
         const name = missing.slice("resources.".length)
         const meant = nearest(name, Object.keys(resources))
         const hint = meant === undefined ? "" : `; did you mean ${shown(meant)}?`
-        return [{ path, text: `expected the name of a resource in "resources", found ${shown(name)}${hint}` }]
+        return [{ path, text: `expected the name of a resource in ${where}, found ${shown(name)}${hint}` }]
       },
       onRight: () => []
     })
   }
   if (Array.isArray(value)) {
-    return value.flatMap((entry, index) => resourceProblems(pathOf(path, index), entry, resources))
+    return value.flatMap((entry, index) => resourceProblems(pathOf(path, index), entry, resources, where))
   }
   if (typeof value === "object" && value !== null) {
-    return Object.entries(value).flatMap(([key, entry]) => resourceProblems(pathOf(path, key), entry, resources))
+    return Object.entries(value).flatMap(([key, entry]) => resourceProblems(pathOf(path, key), entry, resources, where))
   }
   return []
 }

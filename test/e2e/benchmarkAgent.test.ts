@@ -162,6 +162,12 @@ describe("tau benchmark run --config", () => {
     Effect.gen(function*() {
       const folder = yield* agentFolder({
         "asks.json": { ...config, optimize: [{ q: "?" }], rewrite: [], executor: { kind: "chat", user: "{{q}}" } },
+        "names.json": {
+          ...config,
+          rewrite: [],
+          resources: { ton: "kind" },
+          executor: { kind: "chat", parameters: { user: "{{resources.ton}}" } }
+        },
         "alike.json": { ...config, rewrite: [], executor: { kind: "chat", user: "Go on." } },
         "absent.json": { ...config, executor: { kind: "command", command: ["./absent.mjs"] } }
       })
@@ -170,6 +176,11 @@ describe("tau benchmark run --config", () => {
           [
             ["tone.json", "--config=agent.json"],
             "agent.json: $.rewrite[0].component: expected the name of a text in --resources tone.json, found \"system_prompt\""
+          ],
+          [
+            ["tone.json", "--config=names.json"],
+            "names.json: $.executor.parameters.user: expected the name of a resource in --resources tone.json, "
+            + "found \"ton\"; did you mean \"tone\"?"
           ],
           [["own.txt", "--config=asks.json"], "case sum-1: expected the field \"q\" that $.executor.user names"],
           [["own.txt", "--config=alike.json"], "alike.json: $.executor.user: expected a placeholder for a field"],

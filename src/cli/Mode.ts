@@ -47,6 +47,10 @@ export interface ProxyMode {
   readonly upstreamUrl?: string
   readonly model?: ModelRef
   readonly stateDir: string
+  /** In the state root. */
+  readonly storePath: string
+  /** As a run's. */
+  readonly storeElsewhere?: string
   readonly timeoutMs: number
   readonly recordPolicy: "required" | "best-effort"
   readonly onDisconnect: "cancel" | "drain"

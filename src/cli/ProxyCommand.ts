@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import { existsSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { counted } from "../domain/Figures.js"
+import { visible } from "../domain/TerminalText.js"
 import { isLoopback, reachable } from "../http/HostName.js"
 import { defaultRules } from "../openai/Redaction.js"
 import { Proxy } from "../proxy/Proxy.js"
@@ -27,7 +28,13 @@ import { proxyWithDashboard } from "./ProxyWithDashboard.js"
 export const run = (mode: ProxyMode): Effect.Effect<number, CommandError> => Effect.scoped(serve(mode))
 
 const serve = Effect.fnUntraced(function*(mode: ProxyMode) {
-  const storePath = join(mode.stateDir, "training", "store.sqlite")
+  const { storePath } = mode
+  if (mode.storeElsewhere !== undefined) {
+    yield* Console.error(
+      `tau: the store of this proxy is ${visible(storePath)}; TAU_STORE (${visible(mode.storeElsewhere)}) is where `
+        + "commands such as tau spans and tau prune look: --prompt-optimization-proxy-state-dir chooses the proxy's folder"
+    )
+  }
   const attributionLogPath = join(mode.stateDir, "training", "proxy-attribution.jsonl")
   const upstreamUrl = mode.upstreamUrl ?? (yield* simulated(mode.model?.name ?? "arithmetic")).url
   const redaction = yield* redactionOf(mode)

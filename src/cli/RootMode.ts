@@ -1,5 +1,5 @@
 /** The modes of `tau` without a command: a run, a proxy, a control verb. Loads no Effect. */
-import { resolve } from "node:path"
+import { join, resolve } from "node:path"
 import { controlVerbs } from "../domain/Lifecycle.js"
 import type { ModeName, RootFlag } from "./flags.js"
 import { rootFlags } from "./flags.js"
@@ -105,16 +105,13 @@ const optimizeMode = (values: GivenFlags, environment: Environment): OptimizeMod
   const bind = values.find(`${p}-proxy-bind`)
   const timeoutMs = values.find(`${p}-proxy-timeout-ms`)
   const storePath = readPath(values.get(`${p}-store-sqlite`))
-  const readersStore = environment["TAU_STORE"]?.trim() ?? ""
-  const isElsewhere = readersStore !== "" && values.find(`${p}-store-sqlite`) === undefined
-    && resolve(readersStore) !== resolve(storePath)
   return {
     _tag: "optimize",
     model: readModel(model),
     modelRef: model.text,
     configPath: readPath(values.get(`${p}-config`)),
     storePath,
-    ...(isElsewhere && { storeElsewhere: readersStore }),
+    ...storeElsewhere(values.find(`${p}-store-sqlite`), storePath, environment),
     json: values.isOn(`${p}-json`),
     dryRun: values.isOn("dry-run"),
     force: values.isOn("force"),
@@ -125,6 +122,12 @@ const optimizeMode = (values: GivenFlags, environment: Environment): OptimizeMod
       ...(timeoutMs !== undefined && { timeoutMs: readInteger(timeoutMs) })
     }
   }
+}
+
+/** The store that other commands read, when nobody `chose` the one that this command writes, and it is another. */
+const storeElsewhere = (chosen: Given | undefined, storePath: string, environment: Environment) => {
+  const read = environment["TAU_STORE"]?.trim() ?? ""
+  return chosen === undefined && read !== "" && resolve(read) !== resolve(storePath) ? { storeElsewhere: read } : {}
 }
 
 const proxyMode = (values: GivenFlags, environment: Environment): ProxyMode => {
@@ -143,12 +146,16 @@ const proxyMode = (values: GivenFlags, environment: Environment): ProxyMode => {
   const redact = values.find(`${p}-proxy-redact`)
   const keyVariable = values.find(`${p}-proxy-upstream-key-env`)
   const providerKey = upstream.kind === "url" ? environment[upstream.keyVariable ?? ""]?.trim() : undefined
+  const stateDir = readPath(values.get(`${p}-proxy-state-dir`))
+  const storePath = join(stateDir, "training", "store.sqlite")
   return {
     _tag: "proxy",
     bind: readBind(values.get(`${p}-proxy-bind`)),
     ...(upstream.kind === "url" && { upstreamUrl: upstream.url }),
     ...(model !== undefined && { model }),
-    stateDir: readPath(values.get(`${p}-proxy-state-dir`)),
+    stateDir,
+    storePath,
+    ...storeElsewhere(values.find(`${p}-proxy-state-dir`), storePath, environment),
     timeoutMs: readInteger(values.get(`${p}-proxy-timeout-ms`)),
     recordPolicy: readRecordPolicy(values.get(`${p}-proxy-record-policy`)),
     onDisconnect: readOnDisconnect(values.get(`${p}-proxy-on-disconnect`)),

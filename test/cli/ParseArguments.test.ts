@@ -72,6 +72,7 @@ describe("modes", () => {
       bind: { host: "127.0.0.1", port: 8788 },
       upstreamUrl: "http://127.0.0.1:1",
       stateDir: ".tau",
+      storePath: ".tau/training/store.sqlite",
       timeoutMs: 30_000,
       recordPolicy: "required",
       onDisconnect: "cancel",

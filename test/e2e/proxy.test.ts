@@ -247,6 +247,29 @@ describe("tau --prompt-optimization-proxy-server", () => {
       assert.isFalse(existsSync(join(cwd, ".tau/training/proxy-attribution.jsonl")))
     }))
 
+  it.scopedLive("says that TAU_STORE is where other commands look, when its state dir was not chosen", () =>
+    Effect.gen(function*() {
+      const cwd = yield* scratchFolder
+      const said = (env: Readonly<Record<string, string>>, ...more: ReadonlyArray<string>) =>
+        Effect.scoped(Effect.gen(function*() {
+          const proxy = yield* startTau(cwd, [...proxyFlags, "--model", "sim/arithmetic", ...more], env)
+          yield* printed(proxy, /(attempt\/<id>\/v1)/)
+          proxy.process.kill("SIGTERM")
+          assert.strictEqual(yield* proxy.exit, 0)
+          return proxy.stderr().split("\n")[0]
+        }))
+      assert.strictEqual(
+        yield* said({ TAU_STORE: "other.sqlite" }),
+        "tau: the store of this proxy is .tau/training/store.sqlite; TAU_STORE (other.sqlite) is where commands "
+          + "such as tau spans and tau prune look: --prompt-optimization-proxy-state-dir chooses the proxy's folder"
+      )
+      assert.notInclude(yield* said({ TAU_STORE: storeOf(cwd) }), "TAU_STORE")
+      assert.notInclude(
+        yield* said({ TAU_STORE: "other.sqlite" }, "--prompt-optimization-proxy-state-dir=.tau"),
+        "TAU_STORE"
+      )
+    }))
+
   // Only root can give a file away.
   it.scopedLive.skipIf(process.getuid?.() !== 0)(
     "says whose the store is that it finds, where that is another user",

@@ -20,9 +20,8 @@ import {
   summaryReportJson
 } from "../evidence/SignificanceReport.js"
 import { stability, stabilityJson } from "../evidence/Stability.js"
-import { replace } from "../runtime/DurableFile.js"
 import { SampleInvalid } from "../statistics/SampleInvalid.js"
-import { readArtifact, writeArtifact } from "./ArtifactFiles.js"
+import { readArtifact, writeArtifact, writeText } from "./ArtifactFiles.js"
 import { runBenchmark } from "./BenchmarkRun.js"
 import { checkRunId, type CommandError, CommandFailed, UsageError } from "./CliError.js"
 import type {
@@ -126,7 +125,7 @@ const significance = (input: SignificanceInput): Effect.Effect<number, CommandEr
     for (const [index, one] of judged.entries()) {
       const out = numbered(input.out ?? `${artifactsFolder}/m24-benchmark-significance.json`, index)
       yield* writeArtifact(out, significanceReportJson(one, one.trained.head.runId, generatedAtMs))
-      yield* replace(out.replace(/(\.json)?$/, ".svg"), comparisonSvg(one))
+      yield* writeText(out.replace(/(\.json)?$/, ".svg"), comparisonSvg(one))
       yield* Console.log(verdictText(one, out))
     }
     return ExitCode.success

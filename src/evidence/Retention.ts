@@ -4,10 +4,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { randomBytes } from "node:crypto"
 import { constants } from "node:fs"
 import { link, lstat, mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises"
 import { dirname, join } from "node:path"
+import { removeLeftoversOf, temporaryOf } from "../store/writer/temporaryFiles.js"
 import { Fields } from "./Fields.js"
 import { daysAfter, reportsRoot, retentionPolicies } from "./Publication.js"
 import { reportProblems } from "./ReportRules.js"
@@ -61,7 +61,8 @@ export const publish = (root: string, { file, text, value }: Publishable): Effec
     const due = dueOrRefused(value)
     await realFolders(root, dirname(due.reportPath), true)
     const path = join(root, due.reportPath)
-    const temporary = `${path}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`
+    await removeLeftoversOf(path)
+    const temporary = temporaryOf(path)
     const handle = await open(temporary, "wx", 0o644)
     try {
       await handle.writeFile(text)

@@ -2,12 +2,12 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { randomBytes } from "node:crypto"
 import { constants, existsSync } from "node:fs"
 import { type FileHandle, lstat, open, readdir, readFile, rename, rm, stat } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { fileTrouble } from "../domain/FileTrouble.js"
 import { makePrivateFolder } from "../store/writer/PrivateFolder.js"
+import { temporaryOf } from "../store/writer/temporaryFiles.js"
 
 /** The file could not be read or written, or does not hold what it must. */
 export class FileError extends Schema.TaggedError<FileError>()("FileError", {
@@ -40,15 +40,15 @@ const read = (file: string, look: typeof stat): Effect.Effect<string | null, Fil
   )
 
 /** Replaces the file at once: readers see the old text or the new, also after a power cut. Makes missing folders. */
-export const replace = (file: string, text: string): Effect.Effect<void, FileError> =>
+export const replace = (file: string, text: string, mode = 0o600): Effect.Effect<void, FileError> =>
   attempt(file, async () => {
-    const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`
+    const temporary = temporaryOf(file)
     makePrivateFolder(dirname(file))
     try {
       await withFile(temporary, "wx", async (handle) => {
         await handle.writeFile(text)
         await handle.sync()
-      })
+      }, mode)
       await rename(temporary, file)
     } catch (error) {
       await rm(temporary, { force: true })
@@ -119,8 +119,13 @@ const beRegular = async (handle: FileHandle): Promise<void> => {
 
 export const irregular = "expected a regular file"
 
-const withFile = async (file: string, flags: string | number, use: (handle: FileHandle) => Promise<void>) => {
-  const handle = await open(file, flags, 0o600)
+const withFile = async (
+  file: string,
+  flags: string | number,
+  use: (handle: FileHandle) => Promise<void>,
+  mode = 0o600
+) => {
+  const handle = await open(file, flags, mode)
   try {
     await use(handle)
   } finally {

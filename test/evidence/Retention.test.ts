@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { reportJson } from "../../src/evidence/BenchmarkReport.js"
@@ -42,6 +43,19 @@ describe("retention", () => {
       assert.deepStrictEqual(readdirSync(join(root, dirname(active))), [active.split("/").at(-1)])
       const broken = { ...report(), run_id: "m24-../../escape" }
       assert.match((yield* Effect.flip(put(root, broken))).message, /^report\.json: no valid report: run_id/)
+    }))
+
+  it.scoped("takes away what a killed publication of the same report left, and nothing else", () =>
+    Effect.gen(function*() {
+      const root = yield* scratchFolder
+      const folder = join(root, dirname(active))
+      const name = active.split("/").at(-1)!
+      mkdirSync(folder, { recursive: true })
+      const { pid: dead } = spawnSync(process.execPath, ["--version"])
+      const kept = [`${name}.${process.pid}.0123abcd.tmp`, `other.json.${dead}.0123abcd.tmp`, `${name}.old.tmp`]
+      for (const left of [...kept, `${name}.${dead}.0123abcd.tmp`]) writeFileSync(join(folder, left), "{")
+      yield* put(root, report())
+      assert.deepStrictEqual(readdirSync(folder).toSorted(), [...kept, name].toSorted())
     }))
 
   it.scoped("refuses a root that is not there, where nothing would be found", () =>

@@ -1,10 +1,9 @@
 /** What a search did and came to, for people and programs. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { writeFile } from "node:fs/promises"
+import { existsSync } from "node:fs"
 import { dirname } from "node:path"
 import { storeHint } from "../../domain/CommandText.js"
-import { fileTrouble } from "../../domain/FileTrouble.js"
 import { visible } from "../../domain/TerminalText.js"
 import { candidatesTable } from "../../optimizer/report/candidatesTable.js"
 import { lineageText } from "../../optimizer/report/lineageText.js"
@@ -17,6 +16,7 @@ import { failuresJson, failuresShown } from "../../runtime/Summary.js"
 import { failureText } from "../../runtime/summaryText.js"
 import { totalsOf } from "../../store/RowJson.js"
 import { type Run, RunReader } from "../../store/RunReader.js"
+import { writeText } from "../ArtifactFiles.js"
 import { CommandFailed } from "../CliError.js"
 import type { Place } from "../ReadingFlags.js"
 import { reading, runOf } from "./reading.js"
@@ -61,12 +61,10 @@ const told = ({ json, shown, storePath }: SearchMode, run: Run, report: SearchRe
     return [searchText(report), ...failureText({ failed, failures, storePath })].join("\n")
   })
 
-const draw = (report: SearchReport, path: string) =>
-  Effect.tryPromise({
-    try: () => writeFile(path, scorePlot(report)),
-    catch: (cause) => {
-      const error = cause as NodeJS.ErrnoException
-      const why = error.code === "ENOENT" ? `there is no folder ${dirname(path)}` : fileTrouble(error)
-      return new CommandFailed({ detail: `${path} could not be written: ${why}`, cause })
-    }
-  })
+/** A picture is for any program of this machine, as what a shell writes is. */
+const draw = (report: SearchReport, path: string) => {
+  const failed = (why: string) => new CommandFailed({ detail: `${path} could not be written: ${why}` })
+  return existsSync(dirname(path))
+    ? Effect.mapError(writeText(path, scorePlot(report), 0o666), ({ detail }) => failed(detail))
+    : failed(`there is no folder ${dirname(path)}`)
+}

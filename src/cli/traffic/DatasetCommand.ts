@@ -9,8 +9,9 @@ import { escapeResources } from "../../domain/Template.js"
 import { visible, wrapped } from "../../domain/TerminalText.js"
 import { GenAi } from "../../openai/GenAi.js"
 import { validateMin } from "../../optimizer/Split.js"
-import { irregular, replace } from "../../runtime/DurableFile.js"
+import { irregular } from "../../runtime/DurableFile.js"
 import { type SpanFilter, SpanStore } from "../../store/SpanStore.js"
+import { writeText } from "../ArtifactFiles.js"
 import { CommandFailed } from "../CliError.js"
 import { checkConfig, configBytesMax } from "../ConfigFile.js"
 import { everyPage, printJson, reading } from "../reading/reading.js"
@@ -62,11 +63,11 @@ export const run = (mode: DatasetMode) =>
       const text = `${JSON.stringify(config, null, 2)}\n`
       const problem = problemOf(text)
       if (problem !== null) return yield* new CommandFailed({ detail: `${problem}; nothing was written` })
-      yield* replace(
+      yield* writeText(
         files.dataset,
         dataset.examples.map((example) => `${JSON.stringify(lineOf(mode, example))}\n`).join("")
       )
-      yield* replace(files.config, text)
+      yield* writeText(files.config, text)
       const count = (split: DatasetExample["split"]) =>
         dataset.examples.filter((example) => example.split === split).length
       const told: Told = {

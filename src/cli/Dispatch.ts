@@ -31,18 +31,25 @@ const logs = Logger.replace(
     : Logger.withConsoleError(Logger.logfmtLogger)
 )
 
-/** The first signal ends the work in order; a person who asks twice wants it over now. The store survives either. */
+/**
+ * The first signal ends the work in order; a person who asks twice wants it over now. The store survives either. `timeout` signals its
+ * child and then the group that the child is in, and npm passes on what the terminal has sent to all: that is one wish.
+ */
 const exitOnSecondSignal = () => {
-  let signals = 0
+  let firstMs: number | null = null
   const onSignal = (signal: NodeJS.Signals) => {
-    signals += 1
-    if (signals === 2) process.exit(signal === "SIGINT" ? 130 : 143)
+    const nowMs = performance.now()
+    if (firstMs === null) firstMs = nowMs
+    else if (nowMs - firstMs >= echoMs) process.exit(signal === "SIGINT" ? 130 : 143)
   }
   process.on("SIGINT", onSignal)
   process.on("SIGTERM", onSignal)
   // Of a terminal that was closed: nobody will ask again, and the work is to end in order all the same.
   process.on("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
 }
+
+/** Within this of the first a signal is its echo: nobody has read by then what the first one led to. */
+const echoMs = 250
 
 const isUntilStopped = (mode: Mode) => mode._tag === "command" ? mode.untilStopped : mode._tag === "proxy"
 

@@ -86,6 +86,15 @@ const busyRunners = (folder: string) =>
 const told = (command: RunningCommand, pattern: RegExp) =>
   eventually(`${pattern} on stderr`, Effect.sync(() => pattern.test(command.stderr()) ? true : undefined))
 
+/** The exit of a process that is told to stop once more, and again where that came too soon after the first time. */
+const insisted = (command: RunningCommand) =>
+  Effect.raceFirst(
+    command.exit,
+    Effect.forever(
+      Effect.zipRight(Effect.sync(() => command.process.kill("SIGINT")), Effect.sleep("50 millis"))
+    )
+  )
+
 /** A capture proxy in front of this upstream, and what agents are pointed at. */
 const startCapture = Effect.fnUntraced(function*(folder: string, upstream: string, ...more: ReadonlyArray<string>) {
   const proxy = yield* startTau(folder, [
@@ -233,10 +242,28 @@ describe("stopping", () => {
       const command = yield* running(folder)
       command.process.kill("SIGINT")
       yield* told(command, /^stopping: /m)
-      command.process.kill("SIGINT")
-      assert.strictEqual(yield* command.exit, 130)
+      assert.strictEqual(yield* insisted(command), 130)
       yield* assertResumes(folder, 3)
     }), 60_000)
+
+  it.scopedLive("takes signals that come at once for one wish, as of timeout, which signals its child and then the group", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const server = yield* startTau(folder, ["simulate", "--bind=127.0.0.1:0", "--latency-ms=1000"])
+      const { base, proxy } = yield* startCapture(folder, yield* printed(server, /listening on (\S+)/))
+      const body = JSON.stringify({ model: "sim/arithmetic", messages: [{ role: "user", content: "What is 1 + 1?" }] })
+      const answer = fetch(`${base}/chat/completions`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body
+      }).then((response) => response.status).catch(() => "broken off")
+      yield* callsUnderWay(base, 1)
+      // Two of one kind might arrive as one.
+      proxy.process.kill("SIGTERM")
+      proxy.process.kill("SIGINT")
+      assert.strictEqual(yield* proxy.exit, 0, proxy.stderr())
+      assert.strictEqual(yield* Effect.promise(() => answer), 200)
+    }))
 
   it.scopedLive("survives a signal at any moment of its start", () =>
     Effect.gen(function*() {
@@ -324,9 +351,7 @@ describe("stopping", () => {
         for (const { base } of proxies) yield* callsUnderWay(base, 1)
         for (const { proxy } of proxies) proxy.process.kill("SIGTERM")
         for (const { proxy } of proxies) {
-          yield* Effect.sleep("130 millis")
-          proxy.process.kill("SIGINT")
-          assert.strictEqual(yield* proxy.exit, 130, proxy.stderr())
+          assert.strictEqual(yield* insisted(proxy), 130, proxy.stderr())
         }
         assert.deepStrictEqual(yield* Effect.promise(() => Promise.all(calls)), calls.map(() => "broken off"))
         lock.close()

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { existsSync } from "node:fs"
+import { continuing } from "../domain/CommandText.js"
 import { actionKeyOf } from "../domain/Control.js"
 import { counted } from "../domain/Figures.js"
 import { isUnfinished } from "../domain/Lifecycle.js"
@@ -86,7 +87,7 @@ export const ask = (mode: Asked, storePath: string): Effect.Effect<Answer, Contr
         configChanged
           ? `${run.configPath}, or a file of examples that it names, has changed since, and must be as it was for running it `
             + "to continue the run"
-          : `running ${run.configPath} again continues it`
+          : continuing(run.configPath, run.restartCommand)
       }`
     }))
   })

@@ -205,7 +205,7 @@ describe("tau benchmark", () => {
         assert.match(status.stdout, /\n {2}continue {2}cd \S+ && .* benchmark run /)
         assert.include(
           status.stdout.replaceAll(/\s+/g, " "),
-          `running ${join(folder, "suite.json")} again continues it`
+          `the same tau benchmark run of ${join(folder, "suite.json")} continues it`
         )
         const finished = query<{ id: string }>(folder, "SELECT id FROM rollouts WHERE status = 'succeeded' ORDER BY id")
         assert.isAtLeast(finished.length, 5)

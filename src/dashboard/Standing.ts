@@ -1,4 +1,5 @@
 /** The rules by which a store's run is healthy or not, and what an operator is alerted of. Plain functions. */
+import { continuing } from "../domain/CommandText.js"
 import { counted } from "../domain/Figures.js"
 import { isUnfinished } from "../domain/Lifecycle.js"
 import type { Standing as RunAndMode, StandingRun } from "../store/RunStanding.js"
@@ -48,6 +49,10 @@ const isPaused = (facts: Facts): boolean => {
   return controlModeOf(facts) === "paused" || (run?.desired === "pause" && isUnfinished(run))
 }
 
+/** With the end that it has for who has changed the file: nothing of a dashboard reads it. */
+const continuedBy = ({ configPath, restartCommand }: StandingRun): string =>
+  `${continuing(configPath, restartCommand)}, or begins another run where that file has changed since`
+
 /** What ends the pause: no verb starts a process, and one that finds no unfinished run leaves the store paused all the same. */
 const pauseWords = (run: StandingRun | null): string => {
   if (run === null || !isUnfinished(run)) {
@@ -55,7 +60,7 @@ const pauseWords = (run: StandingRun | null): string => {
   }
   return run.isLive
     ? "an operator paused the run; resume lets it go on"
-    : `an operator paused ${run.id}, and no process works on it; running ${run.configPath} again continues it`
+    : `an operator paused ${run.id}, and no process works on it; ${continuedBy(run)}`
 }
 
 const judged = (
@@ -92,7 +97,7 @@ export const alertsOf = (facts: Facts): ReadonlyArray<Alert> => {
     run?.hasCrashed === true && {
       code: "dashboard_run_crashed",
       severity: "critical",
-      message: `the process of ${run.id} died; running ${run.configPath} again continues it`
+      message: `the process of ${run.id} died; ${continuedBy(run)}`
     },
     run?.silence != null && { code: "dashboard_run_stuck", severity: "critical", message: `${run.id}: ${run.silence}` },
     (failed > 0 || failureStreak > 0) && {

@@ -80,12 +80,15 @@ export class DashboardStore extends Context.Tag("tau/dashboard/DashboardStore")<
 /** A copy is made anew no sooner than this, however often the store changes. */
 const copiedForMs = 5_000
 
+/** Everybody who asks meanwhile waits as well, and what cannot be read now may be read at the next question. */
+const busyMs = 250
+
 const opening = (path: string) =>
   Effect.gen(function*() {
     const openedMs = performance.now()
     const version = versionOf(path)
-    const file = yield* ReadOnlyStore.openable(path)
-    const context = yield* Layer.build(Layer.provide(readers, Sqlite.readOnly(file)))
+    const file = yield* ReadOnlyStore.openable(path, busyMs)
+    const context = yield* Layer.build(Layer.provide(readers, Sqlite.readOnly(file, busyMs)))
     /** What was copied has changed since: the copy would tell of that moment for ever. */
     const isOutdated = () => file !== path && performance.now() - openedMs >= copiedForMs && versionOf(path) !== version
     return { context, isOutdated }

@@ -28,20 +28,20 @@ import { logPathOf } from "./writer/realPath.js"
 
 /** Fails when there is no store, when it is another application's file, or when its schema is not this version's. */
 export const layer = (path: string): Layer.Layer<SqlClient.SqlClient, StoreError> =>
-  Layer.unwrapScoped(Effect.map(openable(path), Sqlite.readOnly))
+  Layer.unwrapScoped(Effect.map(openable(path), (file) => Sqlite.readOnly(file)))
 
 /** The name under which the file can be opened, once it is known that it can be read: its own, or that of a copy. */
-export const openable = (path: string): Effect.Effect<string, StoreError, Scope.Scope> =>
+export const openable = (path: string, busyMs = Sqlite.readerBusyMs): Effect.Effect<string, StoreError, Scope.Scope> =>
   Effect.gen(function*() {
     const place = yield* seen(path)
     if (place?.isFile() !== true) return yield* absent(path)
     if (place.size === 0) return yield* problem("corrupt", `${path} is empty`)
-    const found = look(path, path)
+    const found = look(path, path, busyMs)
     if (found === null) return path
     if (!found.isUnwritable) return yield* found.error
     // Reading needs files of SQLite's own beside the store: only a copy can have them where nothing can be written.
     const copy = yield* copied(path)
-    const misfit = look(copy, path)
+    const misfit = look(copy, path, busyMs)
     return misfit === null ? copy : yield* misfit.error
   })
 
@@ -107,10 +107,10 @@ interface Refusal {
 }
 
 /** Null when the file is a store of this version's schema. */
-const look = (file: string, path: string): Refusal | null => {
+const look = (file: string, path: string, busyMs: number): Refusal | null => {
   const refused = (error: StoreError) => ({ error, isUnwritable: false })
   try {
-    const connection = new Database(file, { readonly: true, fileMustExist: true })
+    const connection = new Database(file, { readonly: true, fileMustExist: true, timeout: busyMs })
     try {
       const id = connection.pragma("application_id", { simple: true })
       const tables = connection.prepare("SELECT count(*) FROM sqlite_schema").pluck().get()

@@ -4,7 +4,7 @@
  * Several processes may share the file: a recording proxy, a run, readers. Changes are short `BEGIN IMMEDIATE` transactions.
  */
 import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
-import type * as SqlClient from "@effect/sql/SqlClient"
+import * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -82,11 +82,17 @@ const storeProcess = (kind: string, path: string, recording: RecordingRules | nu
 /** Opened only after the writer has made and migrated the file. */
 const reader = (path: string) => Layer.unwrapEffect(Effect.as(Writer, readOnly(path)))
 
+/** How long a reader waits for a file that another process has locked: SQLite waits for it within this thread. */
+export const readerBusyMs = 5_000
+
 /** Questions to a store that exists: makes no file, starts no thread, and leaves no trace of the asker. */
-export const readOnly = (path: string): Layer.Layer<SqlClient.SqlClient> =>
+export const readOnly = (path: string, busyMs = readerBusyMs): Layer.Layer<SqlClient.SqlClient> =>
   SqliteClient.layer({
     filename: path,
     readonly: true,
     disableWAL: true,
     transformResultNames: String.snakeToCamel
-  }).pipe(Layer.orDie)
+  }).pipe(
+    Layer.tap((context) => Context.get(context, SqlClient.SqlClient).unsafe(`PRAGMA busy_timeout = ${busyMs}`)),
+    Layer.orDie
+  )

@@ -47,6 +47,30 @@ describe("the store that the dashboard tells of", { timeout: 120_000 }, () => {
       }
     }))
 
+  it.scopedLive("is told to be locked without a long wait, and is read once it is free", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      yield* finishedRun(folder)
+      const path = join(folder, "store.sqlite")
+      const holder = new Sqlite(path)
+      yield* Effect.addFinalizer(() => Effect.sync(() => holder.close()))
+      holder.pragma("locking_mode = EXCLUSIVE")
+      holder.exec("BEGIN EXCLUSIVE; UPDATE runs SET ordinal = ordinal; COMMIT")
+      const { ask } = yield* dashboardAt(path)
+      for (const page of ["api/runs", "health", "alerts"]) {
+        const beganMs = performance.now()
+        const { json, status } = yield* ask(`/dashboard/${page}`)
+        assert.isBelow(performance.now() - beganMs, 3_000, page)
+        assert.deepStrictEqual([status, json.error?.code], [503, "dashboard_store_unavailable"], page)
+        assert.include(json.error.message, "locked", page)
+      }
+      holder.close()
+      yield* eventually(
+        "the store is read again",
+        Effect.map(ask("/dashboard/health"), ({ status }) => status === 200 ? true : undefined)
+      )
+    }))
+
   it.scopedLive("is told to listeners to be unreadable, and once it can be read again, how it stands", () =>
     Effect.gen(function*() {
       const folder = yield* scratchFolder

@@ -3,10 +3,10 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { ActivityReader } from "../store/ActivityReader.js"
-import { totalsOf } from "../store/RowJson.js"
 import { RunEvents } from "../store/RunEvents.js"
 import { type Run, RunReader } from "../store/RunReader.js"
 import { RunStanding } from "../store/RunStanding.js"
+import { runTotals } from "../store/runTotals.js"
 import type { StoreError } from "../store/StoreError.js"
 import { WorkerReader } from "../store/WorkerReader.js"
 import { DashboardStore, type Readers } from "./DashboardStore.js"
@@ -54,7 +54,7 @@ const questions = Effect.gen(function*() {
     run,
     runs: count,
     processed,
-    meanScore: id === null ? null : totalsOf(yield* runs.results(id)).meanScore,
+    meanScore: run === null ? null : (yield* runTotals(run)).totals.meanScore,
     queueDepth,
     diagnostics,
     failureStreak: id === null ? 0 : yield* activity.failureStreak(id),

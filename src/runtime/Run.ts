@@ -149,7 +149,15 @@ const takenUp = (options: RunOptions) =>
     yield* checkpoints.save
     yield* reporter.followRuns(storePath)
     if (search !== null && begun.start > 1) yield* search.recall(begun.runId)
-    const reported: ReportedRun = { begun, modelRef, storePath, startedAtMs, startedAtNanos, line: search?.line }
+    const reported: ReportedRun = {
+      begun,
+      isSearch: search !== null,
+      modelRef,
+      storePath,
+      startedAtMs,
+      startedAtNanos,
+      line: search?.line
+    }
     return { begun, checkpoints, recovery, reported }
   })
 

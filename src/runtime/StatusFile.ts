@@ -18,7 +18,7 @@ export interface Status {
   readonly failed: number
   readonly cancelled: number
   readonly active: number
-  /** Mean score so far, in which failed rollouts count as 0; null while there is none. */
+  /** Mean score so far, in which failed rollouts count as 0; null while there is none, and of a search. */
   readonly mean_score: number | null
   readonly calls: number
   readonly input_tokens: number

@@ -16,6 +16,8 @@ import * as StatusFile from "./StatusFile.js"
 /** What does not change while the run is under way. */
 export interface ReportedRun {
   readonly begun: BegunRun
+  /** Its rollouts are those of many texts: their mean is the score of none of them. */
+  readonly isSearch: boolean
   readonly modelRef: string
   readonly storePath: string
   readonly startedAtMs: number
@@ -124,7 +126,7 @@ const changes = () => {
 }
 
 const statusOf = (
-  { begun, modelRef, startedAtMs, storePath }: ReportedRun,
+  { begun, isSearch, modelRef, startedAtMs, storePath }: ReportedRun,
   progress: RunProgress,
   { isVoid = false, runState, stoppedReason }: ReportedState,
   nowMs: number
@@ -139,7 +141,7 @@ const statusOf = (
   failed: progress.failed,
   cancelled: progress.cancelled,
   active: progress.active,
-  mean_score: isVoid ? null : progress.meanScore,
+  mean_score: isVoid || isSearch ? null : progress.meanScore,
   calls: progress.calls,
   input_tokens: progress.inputTokens,
   output_tokens: progress.outputTokens,

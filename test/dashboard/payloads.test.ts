@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -125,6 +126,14 @@ describe("what the dashboard tells", { timeout: 120_000 }, () => {
         1,
         1
       ])
+      const store = new Sqlite(join(folder, "store.sqlite"))
+      store.exec("UPDATE runs SET config = json_set(config, '$.optimizer.algorithm', 'gepa')")
+      store.close()
+      const scoreNow = Effect.map(
+        ask("/dashboard/widgets"),
+        ({ json }) => json.widgets.find(({ id }: Body) => id === "mean_score").value
+      )
+      yield* eventually("no score of a search", Effect.map(scoreNow, (score) => score === null ? true : undefined))
     }))
 
   it.scopedLive("counts the timeline from the rows", () =>

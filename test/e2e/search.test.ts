@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { tau } from "../support/command.js"
 import { randomFrom } from "../support/random.js"
 import {
@@ -54,6 +54,8 @@ const assertTold = (folder: string, stdout: string, result: Result) =>
       n: result.best,
       resources_version: result.promotedVersion
     })
+    const status = JSON.parse(readFileSync(join(dirname(storeIn(folder)), "status.json"), "utf8")) as object
+    assert.propertyVal(status, "mean_score", null)
     const exported = yield* tau(folder, ["export", "events", store])
     const events = exported.stdout.trim().split("\n").map((line) =>
       JSON.parse(line) as Readonly<Record<string, unknown>>

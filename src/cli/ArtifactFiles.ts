@@ -1,6 +1,6 @@
 /** Reads and writes the files that commands are given, and those that they make for people and programs. */
 import * as Effect from "effect/Effect"
-import { realpath, stat, writeFile } from "node:fs/promises"
+import { stat, writeFile } from "node:fs/promises"
 import { fileTrouble } from "../domain/FileTrouble.js"
 import { parseJson } from "../domain/JsonText.js"
 import type { Problem } from "../evidence/Fields.js"
@@ -36,20 +36,17 @@ export const existing = (file: string, given: string): Effect.Effect<string, Usa
 export const writeArtifact = (file: string, value: unknown): Effect.Effect<void, FileError> =>
   writeText(file, `${JSON.stringify(value, null, 2)}\n`)
 
-/**
- * The same of any text. What a writer of this file left that was killed is taken away. A pipe or a device, such as `/dev/stdout`,
- * is written to, and a link stays one.
- */
-export const writeText = (file: string, text: string, mode = 0o600): Effect.Effect<void, FileError> =>
+/** The same of any text. A pipe or a device, such as `/dev/stdout`, is written to instead. */
+export const writeText = (file: string, text: string, mode?: number): Effect.Effect<void, FileError> =>
   Effect.gen(function*() {
     const found = yield* Effect.promise(() => stat(file).catch(() => null))
-    if (found !== null && !found.isFile() && !found.isDirectory()) {
-      return yield* Effect.tryPromise({
-        try: () => writeFile(file, text),
-        catch: (error) => new FileError({ file, detail: fileTrouble(error as NodeJS.ErrnoException) })
-      })
-    }
-    const target = found === null ? file : yield* Effect.promise(() => realpath(file))
-    yield* Effect.promise(() => removeLeftoversOf(target))
-    yield* replace(target, text, mode)
+    if (found === null || found.isFile() || found.isDirectory()) return yield* putInPlace(file, text, mode)
+    yield* Effect.tryPromise({
+      try: () => writeFile(file, text),
+      catch: (error) => new FileError({ file, detail: fileTrouble(error as NodeJS.ErrnoException) })
+    })
   })
+
+/** Replaces whatever has this name, a link too; what a writer of this file left that was killed is taken away. */
+export const putInPlace = (file: string, text: string, mode?: number): Effect.Effect<void, FileError> =>
+  Effect.zipRight(Effect.promise(() => removeLeftoversOf(file)), replace(file, text, mode))

@@ -1,7 +1,7 @@
 /** What a search did and came to, for people and programs. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { existsSync } from "node:fs"
+import { existsSync, realpathSync } from "node:fs"
 import { dirname } from "node:path"
 import { storeHint } from "../../domain/CommandText.js"
 import { visible } from "../../domain/TerminalText.js"
@@ -61,10 +61,13 @@ const told = ({ json, shown, storePath }: SearchMode, run: Run, report: SearchRe
     return [searchText(report), ...failureText({ failed, failures, storePath })].join("\n")
   })
 
-/** A picture is for any program of this machine, as what a shell writes is. */
+/** A picture is for any program of this machine, and is put where a link leads, as what a shell writes is. */
 const draw = (report: SearchReport, path: string) => {
   const failed = (why: string) => new CommandFailed({ detail: `${path} could not be written: ${why}` })
   return existsSync(dirname(path))
-    ? Effect.mapError(writeText(path, scorePlot(report), 0o666), ({ detail }) => failed(detail))
+    ? Effect.mapError(
+      writeText(existsSync(path) ? realpathSync(path) : path, scorePlot(report), 0o666),
+      ({ detail }) => failed(detail)
+    )
     : failed(`there is no folder ${dirname(path)}`)
 }

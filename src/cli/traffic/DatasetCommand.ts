@@ -11,14 +11,14 @@ import { GenAi } from "../../openai/GenAi.js"
 import { validateMin } from "../../optimizer/Split.js"
 import { irregular } from "../../runtime/DurableFile.js"
 import { type SpanFilter, SpanStore } from "../../store/SpanStore.js"
-import { writeText } from "../ArtifactFiles.js"
+import { putInPlace } from "../ArtifactFiles.js"
 import { CommandFailed } from "../CliError.js"
 import { checkConfig, configBytesMax } from "../ConfigFile.js"
 import { everyPage, printJson, reading } from "../reading/reading.js"
 import { columns, print } from "../reading/Terminal.js"
 import { isBuiltIn } from "../SimulatedUpstream.js"
 import { type Dataset, type DatasetExample, datasetOf, type DatasetRules, fractionFor } from "./Dataset.js"
-import { discover, type Discovery } from "./Discovery.js"
+import { type Component, discover, type Discovery } from "./Discovery.js"
 import { addTo, firstCallOf, isOfSession, onlyCallsOf, sessionsWith } from "./SessionCalls.js"
 import { type Session, Sessions } from "./Sessions.js"
 import { type StableText, StableTexts } from "./StableTexts.js"
@@ -63,11 +63,11 @@ export const run = (mode: DatasetMode) =>
       const text = `${JSON.stringify(config, null, 2)}\n`
       const problem = problemOf(text)
       if (problem !== null) return yield* new CommandFailed({ detail: `${problem}; nothing was written` })
-      yield* writeText(
+      yield* putInPlace(
         files.dataset,
         dataset.examples.map((example) => `${JSON.stringify(lineOf(mode, example))}\n`).join("")
       )
-      yield* writeText(files.config, text)
+      yield* putInPlace(files.config, text)
       const count = (split: DatasetExample["split"]) =>
         dataset.examples.filter((example) => example.split === split).length
       const told: Told = {
@@ -97,6 +97,7 @@ export const run = (mode: DatasetMode) =>
           files,
           skippedText(dataset),
           agents,
+          mode.command === null ? [] : discovery.texts.filter(({ isRedacted }) => isRedacted),
           modelRefOf(modelOf(dataset.examples), isOpenAi)
         )
       )
@@ -162,6 +163,7 @@ const writtenText = (
   files: { readonly dataset: string; readonly config: string },
   skipped: string,
   agents: ReadonlyArray<StableText>,
+  secretive: ReadonlyArray<Component>,
   model: string
 ): ReadonlyArray<string> => [
   ...wrapped(
@@ -177,6 +179,12 @@ const writtenText = (
   ...(components.length === 0
     ? ["The agent gave no text that could be a component."]
     : [`Components: ${components.map(visible).join(", ")}`]),
+  ...(secretive.length === 0 ? [] : wrapped(
+    `A secret was taken out of ${
+      secretive.map(({ component, place, tool }) => visible(component ?? tool ?? place)).join(", ")
+    } before it was stored: only what is certain of a text is replaced, and of a tool's nothing.`,
+    columns
+  )),
   ...(agents.length < 2 ? [] : [
     "These look like several agents, by their system messages. --system TEXT takes the sessions of one:",
     ...agentsTable(agents),

@@ -27,11 +27,12 @@ export const run = (mode: Place & Paging) =>
       return yield* print([
         ...table(texts, columns),
         "",
-        ...texts.filter(({ varying }) => varying.length > 0).flatMap((text) => [
+        ...texts.filter(({ isRedacted, varying }) => isRedacted || varying.length > 0).flatMap((text) => [
           paint("strong", visible(titleOf(text))),
           ...fact("forms", String(text.forms)),
           ...text.varying.flatMap((piece) => fact("varies", inline(piece))),
-          ...fact("stable", text.stable === null ? "no part that all forms have" : inline(text.stable)),
+          ...(text.isRedacted ? fact("redacted", redactedWords(text)) : []),
+          ...fact("stable", text.stable === null ? nothingStable(text) : inline(text.stable)),
           ""
         ]),
         ...(compressed === 0 ? [] : [
@@ -47,7 +48,16 @@ export const run = (mode: Place & Paging) =>
 
 const titleOf = ({ component, place, tool }: Component) => component ?? (tool === null ? place : `${place} of ${tool}`)
 
-const textJson = ({ calls, component, forms, place, share, stable, text, tool, varying }: Component) => ({
+const redactedWords = ({ tool }: Component) =>
+  "a secret was taken out of it before it was stored, so that what the agent sends is not known: "
+  + (tool === null
+    ? "a rule can be about another part of it"
+    : "a rule would replace the whole, and the secret with it")
+
+const nothingStable = ({ isRedacted }: Component) =>
+  isRedacted ? "no part long enough to name it by" : "no part that all forms have"
+
+const textJson = ({ calls, component, forms, isRedacted, place, share, stable, text, tool, varying }: Component) => ({
   component,
   place,
   tool,
@@ -57,6 +67,7 @@ const textJson = ({ calls, component, forms, place, share, stable, text, tool, v
   first_line: firstLine(text),
   forms,
   varying,
+  redacted: isRedacted,
   stable_chars: stable?.length ?? null
 })
 

@@ -90,9 +90,9 @@ const componentsOf = (texts: ReadonlyArray<StableText>): Pick<Discovery, "texts"
   return { texts: named, resources, rewrite }
 }
 
-const whereOf = ({ forms, place, tool }: StableText, stable: string): RewriteRule["where"] => {
+const whereOf = ({ forms, isRedacted, place, tool }: StableText, stable: string): RewriteRule["where"] => {
   if (place === "tool_description") return { kind: place, tool: tool ?? "" }
-  return forms === 1 ? { kind: place, equal: stable } : { kind: place, containing: stable }
+  return forms === 1 && !isRedacted ? { kind: place, equal: stable } : { kind: place, containing: stable }
 }
 
 /** A name that is the same for a file and for a variable. */

@@ -3,6 +3,7 @@
  * calls. Texts that differ in a few places, a date or a folder, count as forms of one.
  */
 import type { RequestText, TextPlace } from "../../openai/RequestTexts.js"
+import { redacted } from "../../openai/Secrets.js"
 
 export type SeenText = Omit<RequestText, "token">
 
@@ -17,8 +18,13 @@ export interface StableText {
   readonly text: string
   /** How many different texts it was. */
   readonly forms: number
-  /** What can be replaced: the whole text of a single form, else the longest part that all have; null when there is none. */
+  /**
+   * What can be replaced: the whole text of a single form, else the longest part that all have; null when there is none. Where a secret
+   * was taken out nobody knows what the agent says: the longest part beside it, and nothing of a tool's, which is replaced as a whole.
+   */
   readonly stable: string | null
+  /** A secret was taken out of what would be stable. */
+  readonly isRedacted: boolean
   /** Examples of what differs from form to form. */
   readonly varying: ReadonlyArray<string>
 }
@@ -68,6 +74,8 @@ export class StableTexts {
       return groups.map((forms): StableText => {
         const calls = forms.reduce((sum, form) => sum + form.calls, 0)
         const compared = forms.slice(0, formsMax).map(({ text }) => text)
+        const recorded = forms.length === 1 || tool !== null ? forms[0]!.text : commonPart(compared)
+        const isRedacted = recorded?.includes(redacted) === true
         return {
           place,
           tool,
@@ -75,7 +83,8 @@ export class StableTexts {
           share: calls / this.calls,
           text: forms[0]!.text,
           forms: forms.length,
-          stable: forms.length === 1 || tool !== null ? forms[0]!.text : commonPart(compared),
+          stable: !isRedacted ? recorded : tool === null ? longestCertain(recorded) : null,
+          isRedacted,
           varying: differing(compared)
         }
       })
@@ -121,8 +130,22 @@ const commonPart = ([first = "", ...others]: ReadonlyArray<string>): string | nu
     const part = pieces.slice(from, to).join("")
     if (part.length > longest.length) longest = part
   }
-  const part = longest.trim()
+  return longEnough(longest)
+}
+
+const longEnough = (found: string): string | null => {
+  const part = found.trim()
   return part.length < stableCharsMin ? null : part
+}
+
+/** The longest run of whole pieces without a secret in it. */
+const longestCertain = (text: string): string | null => {
+  let [longest, current] = ["", ""]
+  for (const piece of piecesOf(text)) {
+    current = piece.includes(redacted) ? "" : current + piece
+    if (current.length > longest.length) longest = current
+  }
+  return longEnough(longest)
 }
 
 /** Pieces that not every form has. */

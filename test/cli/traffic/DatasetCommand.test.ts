@@ -277,4 +277,19 @@ describe("tau dataset build", { timeout: 60_000 }, () => {
         assert.match(stderr, /^tau: the config cannot be run: \$\.executor\.command\[0\]: .*; nothing was written$/m)
         assert.throws(lines, /ENOENT/)
       })))
+
+  it.scopedLive("replaces only what is certain of a text that a secret was taken out of, and says so", () =>
+    withCalls(
+      [{ system: "The key is [REDACTED].\nYou are a careful assistant.", user: "One?", answer: "1" }],
+      (built) =>
+        Effect.sync(() => {
+          const { config, stderr, stdout } = built("--fraction=0", "--command=node agent.mjs")
+          assert.strictEqual(stderr, "")
+          assert.include(
+            stdout.replaceAll("\n", " "),
+            "A secret was taken out of system_prompt before it was stored: only"
+          )
+          assert.deepStrictEqual(config().resources, { system_prompt: "You are a careful assistant." })
+        })
+    ))
 })

@@ -125,6 +125,19 @@ describe("an agent's components", { timeout: 60_000 }, () => {
       assert.lengthOf((yield* discovered(calls, 2)).texts, 2)
     }))
 
+  it.scopedLive("are looked for by what is certain of them, where a secret was taken out", () =>
+    Effect.gen(function*() {
+      const certain = "You are a careful assistant, now and ever."
+      const { resources, rewrite } = yield* discovered([
+        body(`The key is [REDACTED].\n${certain}`, { find: "Finds with [REDACTED]." })
+      ])
+      assert.deepStrictEqual(resources, { system_prompt: certain })
+      assert.deepStrictEqual(rewrite, [{
+        component: "system_prompt",
+        where: { kind: "system", containing: certain }
+      }])
+    }))
+
   it.scopedLive("are what the agent had before a rewrite, on a WebSocket too, and not what was cut or no call of its own", () =>
     Effect.gen(function*() {
       const socket = { type: "response.create", model: "m", instructions: "Be kind.", input: "Hello" }

@@ -61,6 +61,22 @@ describe("an agent's stable texts", () => {
     )
   })
 
+  it("are replaced without what was redacted, which is not what the agent sends, and a tool's not at all", () => {
+    const texts = found([[
+      system("Use the key [REDACTED] for the search. You are a careful assistant.\nAnswer in one line."),
+      tool("f", "Finds with [REDACTED].")
+    ], [
+      { place: "instructions", tool: null, text: "The key is [REDACTED]." },
+      tool("g", "Finds.")
+    ]])
+    assert.deepStrictEqual(texts.map(({ isRedacted, place, stable }) => [place, isRedacted, stable]), [
+      ["system", true, "You are a careful assistant.\nAnswer in one line."],
+      ["instructions", true, null],
+      ["tool_description", true, null],
+      ["tool_description", false, "Finds."]
+    ])
+  })
+
   it("that are empty are forms of no other", () => {
     const texts = found([[system("")], [system("")], [system("You add.")], [system("You book rooms.")]])
     assert.deepStrictEqual(texts.map(({ calls, text }) => [text, calls]), [

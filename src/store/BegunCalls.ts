@@ -81,8 +81,7 @@ export class BegunCalls {
 
   /** 0 where it does not fit. */
   private put(note: string): number {
-    // At most three bytes for each unit of UTF-16.
-    if (note.length * 3 >= placeBytes && Buffer.byteLength(note) >= placeBytes) return 0
+    if (Buffer.byteLength(note) >= placeBytes) return 0
     const bytes = this.buffer.write(note)
     this.buffer[bytes] = lineEnd
     return bytes + 1

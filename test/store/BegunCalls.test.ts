@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import Database from "better-sqlite3"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
 import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { chownSync, existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
+import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
 import { hostname } from "node:os"
 import { dirname, join } from "node:path"
 import { defaultRules } from "../../src/openai/Redaction.js"
@@ -20,6 +20,9 @@ import { eventually } from "../support/upstream.js"
 
 /** No process has a pid this high. */
 const dead = `${hostname()}/99999999/${randomBytes(4).toString("hex")}`
+
+/** The name of the file in memory is longer by eight characters: with this id it is too long, and no other name is. */
+const besideId = `${dead}${"n".repeat(232 - encodeURIComponent(dead).length)}`
 
 /** When it was last heard of: half a minute after its calls began. */
 const heartbeatMs = 1_700_000_030_000
@@ -139,6 +142,9 @@ describe("Notes of calls that have begun", () => {
       assert.strictEqual(beginnings(), "a\n\n")
       begun.begin(call("dd"))
       assert.strictEqual(beginnings(), "a\nd")
+      // No two calls share a place.
+      for (const spanId of ["ee", "ff"]) begun.begin(call(spanId))
+      assert.strictEqual(beginnings(), "aed")
     }))
 
   it.scopedLive("stay where their process lives, or is not known yet, whoever else opens the store", () =>
@@ -174,6 +180,7 @@ describe("Notes of calls that have begun", () => {
         notes.begin(call("bb", { path: `/v1/${key}` }))
         notes.begin(call("cc", { path: `/v1/%73k-proj-${"a1B2".repeat(12)}` }))
         notes.begin(call("dd", { attemptId: "the client's own", secrets: ["client's own"] }))
+        notes.begin(call("ee", { traceId: key }))
         const text = readFileSync(begunFileOf(path, dead), "latin1")
         for (const secret of ["sk-proj", "client's own", "hidden", "%73"]) assert.notInclude(text, secret)
       })
@@ -181,7 +188,8 @@ describe("Notes of calls that have begun", () => {
         ["[REDACTED]", "r1:attempt-1", "/v1/chat/completions"],
         ["r1", "r1:attempt-1", "/v1/[REDACTED]"],
         ["r1", "r1:attempt-1", "/[REDACTED]"],
-        ["r1", "the [REDACTED]", "/v1/chat/completions"]
+        ["r1", "the [REDACTED]", "/v1/chat/completions"],
+        ["r1", "r1:attempt-1", "/v1/chat/completions"]
       ])
     }))
 
@@ -203,6 +211,20 @@ describe("Notes of calls that have begun", () => {
         row("ee", { rollout_id: "[REDACTED]", attempt_id: "[REDACTED]", path: "/[REDACTED]", kind: "http" })
       ]
       assert.deepStrictEqual(rows, expected)
+    }))
+
+  it.scopedLive("say whose a call was, with its path or without, just where that no longer fits", () =>
+    Effect.gen(function*() {
+      const paths = Array.from({ length: 200 }, (_, n) => `/${"long/".repeat(300)}`.slice(0, 850 + n))
+      const { rows } = yield* afterDeath((notes) => {
+        paths.forEach((path, n) => notes.begin(call(`${n}`.padStart(3, "0"), { path })))
+      })
+      const fitting = rows.findIndex(({ path }) => path === "/[REDACTED]")
+      assert.isAbove(fitting, 0)
+      assert.deepStrictEqual(
+        rows.map(({ path, rollout_id: id }) => [path, id]),
+        paths.map((path, n) => [n < fitting ? path : "/[REDACTED]", "r1"])
+      )
     }))
 
   it.scopedLive("say nothing of who called where patterns of one's own are looked for", () =>
@@ -300,19 +322,38 @@ describe("Notes of calls that have begun", () => {
       })
   )
 
-  // The name of the file in memory is longer by eight characters: this one is too long for it, and for no other.
   it.scopedLive("are beside the store where they do not go into memory", () =>
     Effect.gen(function*() {
-      const id = `${dead}${"n".repeat(232 - encodeURIComponent(dead).length)}`
       const { rows } = yield* afterDeath(
         (notes, path) => {
           notes.begin(call("aa"))
-          assert.strictEqual(dirname(begunFileOf(path, id)), dirname(path))
+          assert.strictEqual(dirname(begunFileOf(path, besideId)), dirname(path))
         },
         defaultRules,
-        id
+        besideId
       )
       assert.deepStrictEqual(rows, [row("aa")])
+    }))
+
+  it.scopedLive("are tried again ten seconds after they could not be written, from the first place on", () =>
+    Effect.gen(function*() {
+      const folder = join(yield* scratchFolder, "later")
+      const notes = new BegunCalls(join(folder, "store.sqlite"), besideId, defaultRules)
+      const clock = yield* Effect.acquireRelease(
+        Effect.sync(() => vi.spyOn(performance, "now").mockReturnValue(1)),
+        (spy) => Effect.sync(() => spy.mockRestore())
+      )
+      const begin = (spanId: string) => {
+        const place = notes.begin(call(spanId))
+        notes.end(place)
+        return place
+      }
+      assert.strictEqual(begin("aa"), -1)
+      mkdirSync(folder)
+      assert.strictEqual(begin("bb"), -1)
+      clock.mockReturnValue(10_001)
+      assert.strictEqual(begin("cc"), 0)
+      notes.close()
     }))
 
   it.scopedLive("are given up where they cannot be written, and leave nothing after a clean end", () =>
@@ -327,6 +368,8 @@ describe("Notes of calls that have begun", () => {
       const place = notes.begin(call("aa"))
       notes.close()
       notes.end(place)
+      notes.tidy()
+      assert.strictEqual(notes.begin(call("bb")), -1)
       assert.strictEqual(begunFileOf(join(folder, "store.sqlite"), dead), "")
     }))
 })

@@ -6,7 +6,17 @@ import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
 import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync
+} from "node:fs"
 import { hostname } from "node:os"
 import { dirname, join } from "node:path"
 import { defaultRules } from "../../src/openai/Redaction.js"
@@ -255,7 +265,7 @@ describe("Notes of calls that have begun", () => {
       assert.deepStrictEqual(rows.map(({ span_id: id }) => id), ["aa"])
     }))
 
-  it.scopedLive("may be a pipe, or as large as one likes, and hold no start up", () =>
+  it.scopedLive("may be a pipe, a link, or as large as one likes, and hold no start up", () =>
     Effect.gen(function*() {
       const { rows } = yield* afterDeath((notes, path) => {
         notes.begin(call("aa"))
@@ -263,23 +273,38 @@ describe("Notes of calls that have begun", () => {
         const whole = readFileSync(file)
         // Nothing in it ends: each place would be read to the end of the file.
         writeFileSync(file, Buffer.concat([Buffer.alloc(16 * 1024 * 1024), whole]))
-        execFileSync("mkfifo", [join(dirname(path), `store.sqlite.${encodeURIComponent(dead)}.begun`)])
+        const end = `${encodeURIComponent(dead)}.begun`
+        execFileSync("mkfifo", [join(dirname(path), `store.sqlite.${end}`)])
+        writeFileSync(`${path}.bb`, whole.toString().replace("aa", "bb"))
+        symlinkSync(`${path}.bb`, join(dirname(path), `linked.${end}`))
       })
       assert.deepStrictEqual(rows.map(({ span_id: id }) => id), ["aa"])
     }))
 
   // Only root can give a file away.
-  it.scopedLive.skipIf(process.getuid?.() !== 0)(
-    "are not believed where another user wrote them, and left to that user",
+  const asRoot = it.scopedLive.skipIf(process.getuid?.() !== 0)
+  asRoot("are not believed where another user wrote them, and left to that user", () =>
+    Effect.gen(function*() {
+      const { count, left, rows } = yield* afterDeath((notes, path) => {
+        notes.begin(call("aa"))
+        chownSync(begunFileOf(path, dead), 65_534, 65_534)
+      })
+      assert.deepStrictEqual([count, rows], [0, []])
+      assert.isTrue(existsSync(left))
+      rmSync(left)
+    }))
+
+  asRoot(
+    "are believed of whoever opens the store, and of its owner where that is another",
     () =>
       Effect.gen(function*() {
-        const { count, left, rows } = yield* afterDeath((notes, path) => {
-          notes.begin(call("aa"))
-          chownSync(begunFileOf(path, dead), 65_534, 65_534)
-        })
-        assert.deepStrictEqual([count, rows], [0, []])
-        assert.isTrue(existsSync(left))
-        rmSync(left)
+        for (const isOwners of [false, true]) {
+          const { rows } = yield* afterDeath((notes, path) => {
+            notes.begin(call("aa"))
+            for (const file of isOwners ? [path, begunFileOf(path, dead)] : [path]) chownSync(file, 65_534, 65_534)
+          })
+          assert.deepStrictEqual(rows, [row("aa")])
+        }
       })
   )
 

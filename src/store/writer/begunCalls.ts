@@ -65,7 +65,6 @@ export const openBegun = (db: Db, processId: string, listed: BegunNames): void =
     .flatMap((note) => intentOf(note, processId) ?? [])
   // As they began, whatever places they had: the calls of an attempt are numbered as they come.
   for (const intent of intents.toSorted((a, b) => a.startTimeUs - b.startTimeUs)) {
-    if (db.prepare("SELECT 1 FROM spans WHERE span_id = ?").get(intent.spanId) !== undefined) continue
     cleanSpan(intent)
     openSpan(db, intent)
   }

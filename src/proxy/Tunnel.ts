@@ -97,7 +97,7 @@ export class Tunnel implements UnderWay {
   fail(kind: Refusal, cause: string): void {
     if (this.isSettled) return
     const error = { code: refusals[kind].code, message: cause }
-    const isKey = kind === "key" || kind === "keyScope" || kind === "upstreamKey"
+    const isKey = kind === "key"
     const isStore = kind === "store" || kind === "recording" || kind === "busy"
     const code = isKey ? againstPolicy : isStore ? tryAgainLater : goingAway
     this.settle(isKey || isStore ? "refused" : "timeout", error, () => this.closeClient(code))
@@ -107,23 +107,18 @@ export class Tunnel implements UnderWay {
   /** At shutdown: a connection without a call under way ends now, any other once it has none. */
   retire(): void {
     this.isRetiring = true
-    if (!this.calls.isRead || this.calls.underWay > 0 || this.commitsAwaited > 0) return
+    if (!this.calls.isRead || this.calls.underWay > 0) return
     this.settle("done", null, () => this.closeClient(goingAway))
     this.upstream.destroy()
   }
 
   abandon(): void {
     this.fail("shutdown", "the proxy was stopped before the connection had ended")
-    this.client.destroy()
   }
 
   private listen() {
     const { client, upstream } = this
-    for (const socket of [client, upstream as Socket]) {
-      socket.allowHalfOpen = true
-      socket.setNoDelay?.(true)
-      socket.setKeepAlive?.(true, keepAliveMs)
-    }
+    client.setKeepAlive(true, keepAliveMs)
     client.setTimeout(this.settings.idleMs)
     client.on("timeout", () => {
       if (this.clientEnded) client.destroy()
@@ -221,7 +216,6 @@ export class Tunnel implements UnderWay {
   private committed(committed: boolean) {
     this.commitsAwaited -= 1
     if (!committed && this.settings.recordingRequired) {
-      this.held = []
       this.fail("store", "an answer on this connection could not be recorded")
       this.client.destroy()
       return

@@ -267,6 +267,36 @@ describe("Proxy, WebSocket", () => {
       )
     }))
 
+  it.scopedLive("answers further calls of a client that took a long answer late", () =>
+    Effect.gen(function*() {
+      const server = yield* webSocketUpstream((peer, message) => {
+        if (peer.messages.length === 1) peer.send(event("response.noise", { long: "x".repeat(24 * 1024 * 1024) }))
+        answering(peer, message)
+      })
+      yield* withProxy(
+        server.url,
+        Effect.gen(function*() {
+          const client = yield* rawConnected("/v1/responses")
+          client.socket.pause()
+          let unsent = -1
+          const isStill = () => {
+            const before = unsent
+            unsent = server.peers[0]!.socket.writableLength
+            return unsent > 0 && unsent === before
+          }
+          for (const n of [1, 2, 3]) {
+            client.socket.write(clientFrame(event("response.create", { model: "m" })))
+            yield* until("the call", () => server.peers[0]!.messages.length === n)
+            if (n === 1) yield* until("a standstill", isStill)
+            client.socket.resume()
+            yield* finishedSpans(n)
+          }
+          yield* until("the last answer", () => client.bytes().includes(`"id":"resp-3","status"`))
+        }),
+        { limits: { ...defaultLimits, shutdownGraceMs: 50 } }
+      )
+    }))
+
   it.scopedLive("passes what is no WebSocket at all, and says that it could not be read", () =>
     Effect.gen(function*() {
       const server = yield* webSocketUpstream(() => {})

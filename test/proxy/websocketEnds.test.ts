@@ -8,7 +8,17 @@ import { finishedSpans, oneSpan, proxyAt, withProxy } from "../support/proxy.js"
 import { rowsOf, scratchFolder } from "../support/store.js"
 import { upstream } from "../support/upstream.js"
 import { clientFrame, frame, handshake, rawClient, webSocketUpstream } from "../support/webSocket.js"
-import { answering, connected, echo, event, path, rawConnected, response, until } from "../support/webSocketClient.js"
+import {
+  afterHead,
+  answering,
+  connected,
+  echo,
+  event,
+  path,
+  rawConnected,
+  response,
+  until
+} from "../support/webSocketClient.js"
 
 const mib = 1024 * 1024
 
@@ -125,9 +135,29 @@ describe("Proxy, WebSocket connections that are refused or ended", () => {
       )
     }))
 
-  it.scopedLive("sends on what came in one piece with a call that is refused, but not the call", () =>
+  it.scopedLive("adds no frame to a connection that it ends within one of the upstream's", () =>
     Effect.gen(function*() {
-      const server = yield* webSocketUpstream(() => {})
+      const part = frame("cut").subarray(0, 3)
+      const server = yield* webSocketUpstream(() => {}, ({ socket }) => void socket.write(part))
+      yield* withProxy(
+        server.url,
+        Effect.gen(function*() {
+          const client = yield* rawConnected("/ws")
+          yield* until("the end", () => client.state() === "clean")
+          assert.isTrue(afterHead(client).equals(part))
+          client.socket.end()
+        }),
+        { limits: { ...defaultLimits, socketIdleMs: 200 } }
+      )
+    }))
+
+  it.scopedLive("sends on what came in one piece with a call that is refused, not the call, and lets the upstream go", () =>
+    Effect.gen(function*() {
+      // It goes on sending, whatever it hears.
+      const server = yield* webSocketUpstream(() => {}, ({ socket }) => {
+        const sending = setInterval(() => socket.write(frame("more")), 5)
+        socket.removeAllListeners("end").once("close", () => clearInterval(sending))
+      })
       yield* withProxy(
         server.url,
         Effect.gen(function*() {
@@ -136,6 +166,8 @@ describe("Proxy, WebSocket connections that are refused or ended", () => {
           client.socket.write(Buffer.concat([update, clientFrame(event("response.create"))]))
           yield* until("the end", () => client.state() === "clean")
           yield* until("the message before it", () => server.peers[0]!.bytes().equals(update))
+          // The client has not closed its side: it could take half a minute.
+          yield* Effect.timeout(until("the end of the upstream", () => server.peers[0]!.socket.destroyed), "15 seconds")
           client.socket.end()
         }),
         { limits: { ...defaultLimits, socketCallsMax: 0 } }

@@ -74,6 +74,34 @@ describe("WriterQueue", () => {
     assert.deepStrictEqual(await batchesOf([picture, picture, small, question, small]), [[0, 2], [1, 3, 4]])
   })
 
+  it("takes no more at once than five hundred requests, nor than 4 MiB of bodies", async () => {
+    const many = await batchesOf(Array.from({ length: 700 }, () => begin))
+    assert.deepStrictEqual(many.map(({ length }) => length), [16, 500, 184])
+    const half = { operation: "openSpan", size: 2 * MB } as const
+    const more = { operation: "openSpan", size: 2 * MB + 1 } as const
+    assert.deepStrictEqual(await batchesOf([half, half, half, more]), [[0, 1], [2], [3]])
+  })
+
+  it("waits for calls that mostly end at once, but not for long, and tells who comes after the thread's end", async () => {
+    const thread = new Thread()
+    const queue = new WriterQueue(thread as unknown as Worker, new BigInt64Array(1), () => {})
+    const told: Array<boolean> = []
+    const ask = (operation: OperationName, dueAt: number) =>
+      queue.push({ operation, input: null, nowMs: 0, bodies: [], size: 0, dueAt, done: ({ ok }) => told.push(ok) })
+    const later = performance.now() + 60_000
+    for (let n = 0; n < 40; n++) assert.isTrue(ask("openSpan", later).cancel())
+    ask("openSpan", later)
+    ask("heartbeatProcess", 0)
+    const deadline = performance.now() + 2_000
+    while (thread.posted.length === 0 && performance.now() < deadline) await nextTurn()
+    assert.strictEqual(thread.posted.length, 1)
+    thread.emit("error", new Error("gone"))
+    ask("closeSpan", 0)
+    ask("openSpan", later)
+    assert.deepStrictEqual(told, [false, false, false, false])
+    assert.include(queue.health().failure?.message, "gone")
+  })
+
   const anything = FastCheck.oneof(
     ...[begin, small, question].map((one) => FastCheck.constant(one)),
     FastCheck.integer({ min: 0, max: 9 }).map((mb): Asked => ({ operation: "openSpan", size: mb * MB }))

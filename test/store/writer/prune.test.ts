@@ -38,12 +38,18 @@ describe("tau prune", () => {
     insert.run("1", 1, "{}", "body 1", null, null)
     insert.run("2", 2, "{}", null, "body 2", "body 3")
     insert.run("3", 3, `{"tau.rewrite.original_sha256":"body 4"}`, null, null, null)
+    const awaiting = db.prepare("INSERT INTO awaited_answers (response_id, span_id) VALUES (?, ?)")
+    awaiting.run("resp-1", "1")
+    awaiting.run("resp-9", "9")
     assert.deepStrictEqual(pruneBodies(db), { bodies: 10_000, isLast: false })
+    assert.deepStrictEqual(db.prepare("SELECT response_id FROM awaited_answers").all(), [{ response_id: "resp-1" }])
     assert.deepStrictEqual(pruneBodies(db), { bodies: 0, isLast: true })
     assert.deepStrictEqual(
       db.prepare("SELECT sha256 FROM bodies ORDER BY 1").all(),
       [1, 2, 3, 4].map((n) => ({ sha256: `body ${n}` }))
     )
+    // Thirty bytes each, and more.
+    assert.isAbove(prunePieces(db), 300_000)
     close()
   })
 

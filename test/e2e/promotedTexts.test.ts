@@ -108,6 +108,8 @@ describe("a proxy that puts promoted texts in place", { timeout: 120_000 }, () =
       const shown = yield* tau(folder, ["span", id])
       assert.match(shown.stdout, /rewrite +system_prompt of version 2 in place of the agent's own\n/)
       assert.strictEqual((yield* tau(folder, ["span", id, "--raw=original"])).stdout, bodyWith(own))
+      // Of each it told once, however often it has looked since.
+      assert.lengthOf(proxy.stderr().match(/calls are made under version/g) ?? [], 2)
 
       // What the agent had sent is not known where bodies are not kept: least of all that it was the same.
       const bare = yield* startTau(folder, [

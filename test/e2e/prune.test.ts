@@ -7,7 +7,8 @@ import { join } from "node:path"
 import { request } from "undici"
 import { printed, startTau, tau } from "../support/command.js"
 import { bodyOf, requestsOf } from "../support/conversation.js"
-import { scratchFolder } from "../support/store.js"
+import { recordCall } from "../support/recordedCall.js"
+import { scratchFolder, storeAt } from "../support/store.js"
 import { upstream } from "../support/upstream.js"
 
 const dayUs = 86_400_000_000
@@ -111,6 +112,33 @@ describe("tau prune", { timeout: 120_000 }, () => {
         /^deleted 24 captured calls of before \d{4}-[\d:.T-]+Z and 2[45] bodies; [\d.]+ MB of \.tau\/training\/store\.sqlite are free for new calls\n$/
       )
       assert.deepInclude(counts(folder), { spans: before.spans - 24, lists: 0, pieces: 0 })
+    }))
+
+  it.scopedLive("counts and takes away what is older by the day, however much of it there is", () =>
+    Effect.gen(function*() {
+      const folder = yield* scratchFolder
+      const path = join(folder, "store.sqlite")
+      yield* Effect.provide(recordCall({ request: Buffer.from("{}") }), storeAt(path))
+      const store = new Database(path)
+      store.exec(`UPDATE spans SET start_time_us = start_time_us - 1.5 * ${dayUs}`)
+      const numbers = "WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < ?)"
+      store.prepare(
+        `${numbers} INSERT INTO spans (span_id, trace_id, rollout_id, attempt_id, sequence_id, process_id, name, kind, state, method,
+           path, attributes, events, start_time_us, request_bytes, response_bytes)
+         SELECT printf('%016x', n), 't', 'r', 'a', n, 'p', 'n', 'llm', 'done', 'GET', '/', '{}', '[]', ?, 2000, 3000 FROM c`
+      ).run(501, 1_000 * Date.now() - 3 * dayUs)
+      store.prepare(`${numbers} INSERT INTO bodies (sha256, size, content) SELECT 'body ' || n, 1, x'00' FROM c`).run(
+        10_001
+      )
+      store.close()
+      const prune = (...more: ReadonlyArray<string>) =>
+        Effect.map(
+          tau(folder, ["prune", "--older-than-days=2", "--json", `--store=${path}`, ...more]),
+          ({ stderr, stdout }) => JSON.parse(stdout || stderr)
+        )
+      assert.deepInclude(yield* prune("--dry-run"), { calls: 501, bytes: 501 * 5_000 })
+      assert.deepInclude(yield* prune(), { calls: 501, bodies: 10_001 })
+      assert.deepInclude(yield* prune("--dry-run"), { calls: 0, bytes: 0 })
     }))
 
   it.scopedLive("makes no store, and asks how old", () =>

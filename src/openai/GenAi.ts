@@ -42,6 +42,7 @@ export const GenAi = {
   chunks: "tau.chunks",
   clientSequenceId: "tau.client_sequence_id",
   mode: "tau.mode",
+  clientKeyId: "tau.client_key_id",
   errorMessage: "tau.error_message",
   requestTruncated: "tau.request.truncated",
   responseTruncated: "tau.response.truncated",
@@ -123,6 +124,8 @@ export const attributeMeanings: Readonly<Record<GenAiName, string>> = {
   "tau.chunks": "pieces in which the answer's body arrived from the network",
   "tau.client_sequence_id": "what the client sent as `x-sequence-id`; a text beyond 9,000,000,000,000,000",
   "tau.mode": "what the attempt is for, where an Agent Lightning prefix says so: `train`, `val` or `test`",
+  "tau.client_key_id":
+    "the id of the key that the client showed, as `tau keys list` has it; absent where it showed none of tau's",
   "tau.error_message": "the proxy's account of its own error",
   "tau.request.truncated": "true when the request was longer than the recorded part",
   "tau.response.truncated": "true when the answer was longer than the recorded part",

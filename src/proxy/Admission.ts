@@ -44,8 +44,9 @@ export class Admission {
       // Of two `Authorization` headers, the second may show one of ours.
       return { strip: "own", key: upstreamKey, keyHeader }
     }
-    const scope = this.ring.scopeOf(shown)
-    if (scope === null) return ["key", "this key is unknown, revoked or expired"]
+    const known = this.ring.goodKey(shown)
+    if (known === null) return ["key", "this key is unknown, revoked or expired"]
+    const { id, scope } = known
     if (scope !== "capture" && !isOfRun(scope, identity)) {
       return ["keyScope", `this key is good for rollouts of ${scope} only`]
     }
@@ -56,7 +57,7 @@ export class Admission {
         "a key of tau stops at the proxy, and the proxy was started without the upstream's own key"
       ]
     }
-    return { strip: "own", key, keyHeader }
+    return { strip: "own", key, keyHeader, clientKeyId: id }
   }
 
   /** What of a request that may pass is written down nowhere: its keys, and the one that takes their place. */
@@ -72,7 +73,7 @@ export class Admission {
   mayWatch(request: IncomingMessage): boolean {
     if (!this.isGuarded) return true
     if (this.clientKeyHash !== null) return this.isRunKey(request)
-    return this.ring !== null && this.ring.scopeOf(shownKey(request.headers) ?? "") !== null
+    return this.ring !== null && this.ring.goodKey(shownKey(request.headers) ?? "") !== null
   }
 
   /** Compares hashes in constant time: neither the length nor a prefix of the key can be learnt. */

@@ -131,6 +131,7 @@ export class CallRecord {
       attemptId: intent.attemptId,
       clientSequenceId: intent.clientSequenceId,
       mode: intent.mode,
+      clientKeyId: intent.clientKeyId,
       processId: intent.processId,
       method: intent.method,
       path: intent.path,

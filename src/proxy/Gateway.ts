@@ -284,6 +284,7 @@ export class Gateway {
       attemptId: attribution?.attemptId ?? attemptName(this.captureSession, 1),
       clientSequenceId: identity.sequenceId,
       mode: identity.mode,
+      clientKeyId: credentials.clientKeyId,
       processId: this.process.id,
       method: request.method ?? "GET",
       path: pathWithoutSecrets(identity.path),

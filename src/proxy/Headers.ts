@@ -38,6 +38,8 @@ export interface Credentials {
   readonly key: string | null
   /** Where the provider looks for its key. */
   readonly keyHeader: KeyHeader
+  /** The id of the key of ours that the caller showed; absent where it showed none. */
+  readonly clientKeyId?: string
 }
 
 export type KeyHeader = "authorization" | "x-api-key" | "api-key"

@@ -13,20 +13,28 @@ interface KnownKey {
   readonly expiresAtMs: number | null
 }
 
+export interface GoodKey {
+  readonly id: string
+  readonly scope: string
+}
+
+interface HeldKey extends GoodKey {
+  readonly hash: Buffer
+  readonly expiresAtMs: number | null
+}
+
 /** How soon a revoked key is refused, at the latest, and how exact the time of a key's last use is. */
 const readEvery = "500 millis"
 const noteEvery = "5 seconds"
 
 export class KeyRing {
-  private keys: ReadonlyMap<
-    string,
-    { readonly hash: Buffer; readonly scope: string; readonly expiresAtMs: number | null }
-  > = new Map()
+  private keys: ReadonlyMap<string, HeldKey> = new Map()
   private readonly used = new Set<string>()
 
   learn(keys: ReadonlyArray<KnownKey>): void {
     this.keys = new Map(
       keys.map(({ expiresAtMs, id, scope, secretSha256 }) => [id, {
+        id,
         hash: Buffer.from(secretSha256, "hex"),
         scope,
         expiresAtMs
@@ -34,8 +42,8 @@ export class KeyRing {
     )
   }
 
-  /** What the shown key is good for, `capture` or a run's id; null when it is good for nothing. */
-  scopeOf(shown: string): string | null {
+  /** The shown key, with what it is good for: `capture` or a run's id. Null when it is good for nothing. */
+  goodKey(shown: string): GoodKey | null {
     const [, id, secret] = keyPattern.exec(shown) ?? []
     if (id === undefined || secret === undefined) return null
     const known = this.keys.get(id)
@@ -43,7 +51,7 @@ export class KeyRing {
     const isRight = timingSafeEqual(Buffer.from(hash("sha256", secret, "hex"), "hex"), known?.hash ?? nobody)
     if (known === undefined || !isRight || (known.expiresAtMs ?? Number.POSITIVE_INFINITY) <= Date.now()) return null
     this.used.add(id)
-    return known.scope
+    return known
   }
 
   takeUsed(): ReadonlyArray<string> {

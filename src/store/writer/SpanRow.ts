@@ -5,6 +5,7 @@ type Optional<T> = { [Key in keyof T]-?: object extends Pick<T, Key> ? Key : nev
 
 /** What few spans have; the compiler sees to it that nothing is missing. `webSocket` says more than `isOverWebSocket`. */
 const byName: Record<Exclude<Optional<FinishedSpan>, "secrets" | "mode" | "isOverWebSocket">, true> = {
+  clientKeyId: true,
   webSocket: true,
   replayOf: true,
   hasDiverged: true,

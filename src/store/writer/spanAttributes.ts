@@ -26,6 +26,7 @@ export const withOwnAttributes = (
   }
   if (span.clientSequenceId !== null) attributes.put(GenAi.clientSequenceId, span.clientSequenceId)
   if (span.mode != null) attributes.put(GenAi.mode, span.mode)
+  if (span.clientKeyId !== undefined) attributes.put(GenAi.clientKeyId, span.clientKeyId)
   if (span.errorCode !== null) {
     attributes.put(GenAi.errorType, span.errorCode)
     attributes.put(GenAi.errorMessage, span.errorMessage)

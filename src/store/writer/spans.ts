@@ -22,6 +22,8 @@ export interface SpanIntent {
   readonly clientSequenceId: number | string | null
   /** What the caller says that the attempt is for. */
   readonly mode?: string | null | undefined
+  /** The id of the key that the client showed, which is no secret. */
+  readonly clientKeyId?: string | undefined
   readonly processId: string
   readonly method: string
   readonly path: string

@@ -22,6 +22,7 @@ import { runs } from "./commands/runs.js"
 import { simulate } from "./commands/simulate.js"
 import { span } from "./commands/span.js"
 import { spans } from "./commands/spans.js"
+import { usage } from "./commands/usage.js"
 import { validate } from "./commands/validate.js"
 import { workers } from "./commands/workers.js"
 
@@ -31,6 +32,7 @@ export const commands: ReadonlyArray<Command> = [
   rollout,
   spans,
   span,
+  usage,
   resources,
   diff,
   compare,

@@ -7,9 +7,9 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { AttemptId, SpanId } from "../domain/Ids.js"
 import { Span, type SpanState } from "../domain/Span.js"
-import { lookedAtMax, type Page, pageOf, type PageRequest, positionOf, type UnknownCursor } from "./Page.js"
+import { type Page, pageOf, type PageRequest, type UnknownCursor } from "./Page.js"
 import { ofOneMoment, orStoreError } from "./reading.js"
-import { conditionsOf, rowsOf, type RunTimes, type SpanPosition, type SpanQuery } from "./spanQuery.js"
+import { conditionsOf, lastLookedAt, rowsAfter, type SpanQuery } from "./spanQuery.js"
 import type { StoreError } from "./StoreError.js"
 
 /** Which recorded calls are meant; null leaves a property open. */
@@ -93,29 +93,11 @@ export class SpanStore extends Context.Tag("tau/store/SpanStore")<SpanStore, {
           sql`SELECT * FROM (SELECT * ${query.rows}) WHERE ${conditionsOf(sql, filter)} LIMIT ${limit}`,
           decodeSpans
         )
-      const lastLookedAt = (query: SpanQuery) =>
-        Effect.map(
-          sql<{ id: string; n: number }>`SELECT span_id AS id, count(*) OVER () AS n
-            FROM (SELECT span_id, start_time_us, sequence_id ${query.rows}) ORDER BY ${query.reversed} LIMIT 1`,
-          ([last]) => last !== undefined && last.n === lookedAtMax ? last.id : null
-        )
 
       return SpanStore.of({
         list: (filter, { after, limit, order }) =>
           Effect.gen(function*() {
-            const position = yield* positionOf("span", after, null, (id) =>
-              orStoreError(
-                "reading spans",
-                sql<SpanPosition>`SELECT span_id, start_time_us, sequence_id FROM spans
-                  WHERE span_id = ${id} AND ${
-                  filter.attemptId === null ? sql`TRUE` : sql`attempt_id = ${filter.attemptId}`
-                }`
-              ))
-            const run = filter.runId === null ? undefined : (yield* orStoreError(
-              "reading spans",
-              sql<RunTimes>`SELECT created_at_ms, ended_at_ms FROM runs WHERE id = ${filter.runId}`
-            ))[0]
-            const query = rowsOf(sql, filter, position, order, run)
+            const query = yield* rowsAfter(sql, filter, after, order)
             // Of one moment: a call that is recorded between the two questions would move where the page ends.
             return yield* orStoreError(
               "reading spans",
@@ -123,7 +105,7 @@ export class SpanStore extends Context.Tag("tau/store/SpanStore")<SpanStore, {
                 sql,
                 Effect.gen(function*() {
                   const page = pageOf(yield* list(query, filter, limit + 1), limit, ({ spanId }) => spanId)
-                  return page.next === null ? { ...page, next: yield* lastLookedAt(query) } : page
+                  return page.next === null ? { ...page, next: yield* lastLookedAt(sql, query) } : page
                 })
               )
             )

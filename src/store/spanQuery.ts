@@ -4,20 +4,22 @@
  */
 import type * as SqlClient from "@effect/sql/SqlClient"
 import type * as Statement from "@effect/sql/Statement"
+import * as Effect from "effect/Effect"
 import { GenAi } from "../openai/GenAi.js"
-import { lookedAtMax } from "./Page.js"
+import { lookedAtMax, positionOf } from "./Page.js"
+import { orStoreError } from "./reading.js"
 import type { SpanFilter, SpanOrder } from "./SpanStore.js"
 
 type Fragment = Statement.Fragment
 
 /** Where a span stands in each of the orders. */
-export interface SpanPosition {
+interface SpanPosition {
   readonly spanId: string
   readonly startTimeUs: number
   readonly sequenceId: number
 }
 
-export interface RunTimes {
+interface RunTimes {
   readonly createdAtMs: number
   readonly endedAtMs: number | null
 }
@@ -29,7 +31,7 @@ export interface SpanQuery {
   readonly reversed: Fragment
 }
 
-export const rowsOf = (
+const rowsOf = (
   sql: SqlClient.SqlClient,
   filter: SpanFilter,
   position: SpanPosition | null,
@@ -77,8 +79,32 @@ export const rowsOf = (
   }
 }
 
+/** The rows behind this one, which must be there; from the first one on where it is null. */
+export const rowsAfter = (sql: SqlClient.SqlClient, filter: SpanFilter, after: string | null, order: SpanOrder) =>
+  Effect.gen(function*() {
+    const position = yield* positionOf("span", after, null, (id) =>
+      orStoreError(
+        "reading spans",
+        sql<SpanPosition>`SELECT span_id, start_time_us, sequence_id FROM spans
+          WHERE span_id = ${id} AND ${filter.attemptId === null ? sql`TRUE` : sql`attempt_id = ${filter.attemptId}`}`
+      ))
+    const run = filter.runId === null ? undefined : (yield* orStoreError(
+      "reading spans",
+      sql<RunTimes>`SELECT created_at_ms, ended_at_ms FROM runs WHERE id = ${filter.runId}`
+    ))[0]
+    return rowsOf(sql, filter, position, order, run)
+  })
+
+/** The last of the rows, where there may be more behind them; null at the end. */
+export const lastLookedAt = (sql: SqlClient.SqlClient, query: SpanQuery) =>
+  Effect.map(
+    sql<{ id: string; n: number }>`SELECT span_id AS id, count(*) OVER () AS n
+      FROM (SELECT span_id, start_time_us, sequence_id ${query.rows}) ORDER BY ${query.reversed} LIMIT 1`,
+    ([last]) => last !== undefined && last.n === lookedAtMax ? last.id : null
+  )
+
 /** The condition of the index `spans_troubled`, word for word, which makes it usable. */
-const troubled = (sql: SqlClient.SqlClient) => sql`state NOT IN ('open', 'done') OR status_code >= 400`
+export const troubled = (sql: SqlClient.SqlClient) => sql`state NOT IN ('open', 'done') OR status_code >= 400`
 
 /** The ids that a span of these times can have; a call that a run waits for may begin a moment before its row is made. */
 const window = (filter: SpanFilter, run: RunTimes | undefined) => {

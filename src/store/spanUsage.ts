@@ -48,4 +48,7 @@ export const usageOfRun = (sql: SqlClient.SqlClient, runId: RunId) =>
     WHERE s.rollout_id >= ${`${runId}-`} AND s.rollout_id < ${`${runId}.`} AND s.run_id = ${runId} AND ${isPaid(sql)}
     GROUP BY s.model, is_judge, ${isUnpriced(sql)}`
 
-const at = (attribute: string) => `$."${attribute}"`
+/** An answer that is given again. */
+export const isReplay = (sql: SqlClient.SqlClient) => sql`s.attributes ->> ${at(GenAi.replayed)} IS NOT NULL`
+
+export const at = (attribute: string) => `$."${attribute}"`

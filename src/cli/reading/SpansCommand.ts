@@ -5,7 +5,7 @@ import type { Span } from "../../domain/Span.js"
 import { visible } from "../../domain/TerminalText.js"
 import { type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import type { Paging, Place } from "../ReadingFlags.js"
-import { withCallsOfSession } from "../traffic/SessionCalls.js"
+import { sessionCallsMax, withCallsOfSession } from "../traffic/SessionCalls.js"
 import { again, filled, printJson, printPage, reading, runNamed } from "./reading.js"
 import { listedOutcomeOf, outcomeColour, spanJson, tokensOf } from "./spanText.js"
 import { table } from "./Table.js"
@@ -27,25 +27,9 @@ export const run = (mode: SpansMode) =>
       if (mode.json) {
         return yield* printJson({ store_path: mode.storePath, spans: page.items.map(spanJson), next: page.next })
       }
-      const { filter } = mode
       const [first] = page.items
-      const isAny = Object.values(filter).every((value) => value === null || value === false)
       return yield* printPage(page, mode, table(page.items, columnsAt(nowMs)), {
-        more: again("spans", {
-          store: mode.storePath === defaultStore ? null : mode.storePath,
-          run: filter.runId,
-          rollout: filter.rolloutId,
-          attempt: filter.attemptId,
-          kind: filter.kind,
-          state: filter.state,
-          model: filter.model,
-          role: filter.role,
-          session: filter.session,
-          failed: filter.failed,
-          since: dateOf(filter.sinceMs),
-          until: dateOf(filter.untilMs),
-          limit: mode.limit
-        }),
+        more: spansAgain(mode, { limit: mode.limit }),
         next: first === undefined
           ? []
           : [
@@ -53,19 +37,41 @@ export const run = (mode: SpansMode) =>
             `All around it: tau rollout ${visible(first.rolloutId)}${storeHint(mode.storePath)}`,
             ...(wanted.isCut ? [`Only the ${sessionCallsMax} calls after its first were looked at.`] : [])
           ],
-        empty: isAny
-          ? [
-            `No calls in ${visible(mode.storePath)} yet. To record an agent's:`,
-            "  tau --prompt-optimization-proxy-server",
-            "and point the agent's OPENAI_BASE_URL at the address that it prints."
-          ]
-          : [`No recorded call fits; tau spans${storeHint(mode.storePath)} lists all.`]
+        empty: noCalls(mode)
       })
     })
   )
 
-/** Calls that are read to see whether they are of the session that is asked for. */
-const sessionCallsMax = 1_000
+/** The command that lists these calls. */
+export const spansAgain = (
+  { filter, storePath }: Pick<SpansMode, "filter" | "storePath">,
+  more: { readonly limit?: number } = {}
+): string =>
+  again("spans", {
+    store: storePath === defaultStore ? null : storePath,
+    run: filter.runId,
+    rollout: filter.rolloutId,
+    attempt: filter.attemptId,
+    kind: filter.kind,
+    state: filter.state,
+    model: filter.model,
+    role: filter.role,
+    session: filter.session,
+    failed: filter.failed,
+    since: dateOf(filter.sinceMs),
+    until: dateOf(filter.untilMs),
+    ...more
+  })
+
+/** What is said where no call fits, and how to go on. */
+export const noCalls = ({ filter, storePath }: Pick<SpansMode, "filter" | "storePath">): ReadonlyArray<string> =>
+  Object.values(filter).every((value) => value === null || value === false)
+    ? [
+      `No calls in ${visible(storePath)} yet. To record an agent's:`,
+      "  tau --prompt-optimization-proxy-server",
+      "and point the agent's OPENAI_BASE_URL at the address that it prints."
+    ]
+    : [`No recorded call fits; tau spans${storeHint(storePath)} lists all.`]
 
 /** As a flag takes it: an age would mean another moment by the time that the next page is asked for. */
 const dateOf = (ms: number | null): string | null => ms === null ? null : new Date(ms).toISOString()

@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { shellWord, storeHint } from "../../domain/CommandText.js"
 import { safeJson, visible } from "../../domain/TerminalText.js"
+import { ClientKeyReader } from "../../store/ClientKeyReader.js"
 import type { Page } from "../../store/Page.js"
 import * as ReadOnlyStore from "../../store/ReadOnlyStore.js"
 import { ResourceReader } from "../../store/ResourceReader.js"
@@ -14,6 +15,7 @@ import { RunStanding } from "../../store/RunStanding.js"
 import { SearchReader } from "../../store/SearchReader.js"
 import { SpanStore } from "../../store/SpanStore.js"
 import type { StoreError } from "../../store/StoreError.js"
+import { UsageReader } from "../../store/UsageReader.js"
 import { WorkerReader } from "../../store/WorkerReader.js"
 import { CommandFailed } from "../CliError.js"
 import type { Paging } from "../ReadingFlags.js"
@@ -28,6 +30,8 @@ export type Readers =
   | SpanStore
   | ResourceReader
   | WorkerReader
+  | UsageReader
+  | ClientKeyReader
 
 const readers = Layer.mergeAll(
   RunReader.layer,
@@ -37,7 +41,9 @@ const readers = Layer.mergeAll(
   SearchReader.layer,
   SpanStore.layer,
   ResourceReader.layer,
-  WorkerReader.layer
+  WorkerReader.layer,
+  UsageReader.layer,
+  ClientKeyReader.layer
 )
 
 /** Answers from the store in this file. */

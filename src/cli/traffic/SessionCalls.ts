@@ -35,6 +35,9 @@ export const firstCallOf = (session: string | null) =>
     ? Effect.succeed(Option.none<Span>())
     : Effect.flatMap(SpanStore, (spans) => spans.get(SpanId.make(session)))
 
+/** Calls that are read for a list to see whether they are of the session that is asked for. */
+export const sessionCallsMax = 1_000
+
 /**
  * The same filter, with the calls themselves in place of a session that goes by its first one. Of `callsMax` calls that its attempt
  * made from then on, what was said is read; `isCut` when there are more, which may belong to it.

@@ -161,7 +161,7 @@ const conversationText = ({ input, output, tools }: Conversation): ReadonlyArray
     : ["", paint("strong", counted(tools.length, "tool")), ...tools.flatMap((tool) => block(toolName(tool)))])
 ]
 
-const toolName = (tool: unknown): string => {
+export const toolName = (tool: unknown): string => {
   const { function: inner, name, type } = tool as { function?: { name?: unknown }; name?: unknown; type?: unknown }
   return inline(inner?.name ?? name ?? type ?? tool)
 }
@@ -195,7 +195,8 @@ const partText = (part: Part): ReadonlyArray<string> => {
 
 const pretty = (value: unknown): string => typeof value === "string" ? value : safeJson(value, 2)
 
-const otherMax = 400
+/** Characters that are shown of a part that is no text. */
+export const otherMax = 400
 
 const shortened = (text: string): string =>
   text.length <= otherMax ? text : `${text.slice(0, otherMax)}… (${text.length} characters)`
@@ -205,12 +206,13 @@ const hasVectors = ({ kind, statusCode }: Span) => kind === "embedding" && statu
 
 const bodyMax = 4_000
 
+/** Whether a body is to be read. A form with a file in it begins as text. */
+export const isText = (text: string): boolean => !/[\0\uFFFD]/.test(text.slice(0, 64))
+
 /** A body that is no conversation, an error for one, as far as a terminal has use for it. */
 const bodyText = (title: string, body: Uint8Array | null): ReadonlyArray<string> => {
   if (body === null) return []
   const text = textOfBody(body)
-  // A form with a file in it begins as text.
-  const isText = !/[\0\uFFFD]/.test(text.slice(0, 64))
-  const shown = isText ? text.slice(0, bodyMax) + (text.length > bodyMax ? "…" : "") : `[${body.length} bytes]`
+  const shown = isText(text) ? text.slice(0, bodyMax) + (text.length > bodyMax ? "…" : "") : `[${body.length} bytes]`
   return ["", paint("strong", title), ...block(shown)]
 }

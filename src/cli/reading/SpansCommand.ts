@@ -1,11 +1,14 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { defaultStore, storeHint } from "../../domain/CommandText.js"
+import { counted } from "../../domain/Figures.js"
 import type { Span } from "../../domain/Span.js"
 import { visible } from "../../domain/TerminalText.js"
+import type { Page } from "../../store/Page.js"
 import { type SpanFilter, SpanStore } from "../../store/SpanStore.js"
 import type { Paging, Place } from "../ReadingFlags.js"
 import { sessionCallsMax, withCallsOfSession } from "../traffic/SessionCalls.js"
+import { callsSaying, foundJson, foundText } from "./callsSaying.js"
 import { again, filled, printJson, printPage, reading, runNamed } from "./reading.js"
 import { listedOutcomeOf, outcomeColour, spanJson, tokensOf } from "./spanText.js"
 import { table } from "./Table.js"
@@ -13,6 +16,8 @@ import { ago, took } from "./text.js"
 
 export interface SpansMode extends Place, Paging {
   readonly filter: SpanFilter
+  /** What was said in the calls; null where that is no matter. */
+  readonly text: string | null
 }
 
 export const run = (mode: SpansMode) =>
@@ -23,7 +28,9 @@ export const run = (mode: SpansMode) =>
       const nowMs = yield* Clock.currentTimeMillis
       if (mode.filter.runId !== null) yield* runNamed(mode.filter.runId, mode.storePath)
       const wanted = yield* withCallsOfSession(mode.filter, sessionCallsMax)
-      const page = yield* filled(mode, (request) => spans.list(wanted.filter, { ...request, order: "newest" }))
+      const list = (request: Paging) => spans.list(wanted.filter, { ...request, order: "newest" })
+      if (mode.text !== null) return yield* search(mode, mode.text, list, nowMs)
+      const page = yield* filled(mode, list)
       if (mode.json) {
         return yield* printJson({ store_path: mode.storePath, spans: page.items.map(spanJson), next: page.next })
       }
@@ -42,10 +49,45 @@ export const run = (mode: SpansMode) =>
     })
   )
 
+/** The calls in which this was said, each with the place. */
+const search = <E, R>(
+  mode: SpansMode,
+  words: string,
+  list: (request: Paging) => Effect.Effect<Page<Span>, E, R>,
+  nowMs: number
+) =>
+  Effect.gen(function*() {
+    const { bodiless, lookedAt, page } = yield* callsSaying(words, mode, list)
+    if (mode.json) {
+      return yield* printJson({
+        store_path: mode.storePath,
+        spans: page.items.map(({ found, span }) => ({ ...spanJson(span), found: foundJson(found) })),
+        next: page.next,
+        looked_at: lookedAt,
+        without_bodies: bodiless
+      })
+    }
+    const [titles = "", ...rows] = table(page.items.map(({ span }) => span), columnsAt(nowMs))
+    const lines = [titles, ...rows.flatMap((row, n) => [row, foundText(page.items[n]!.found)])]
+    const unread = bodiless === 0
+      ? []
+      : [
+        `Of ${counted(lookedAt, "call")} looked at, ${bodiless} ${bodiless === 1 ? "has" : "have"} no recorded bodies.`
+      ]
+    const [first] = page.items
+    return yield* printPage(page, mode, lines, {
+      more: spansAgain(mode, { text: words, limit: mode.limit }),
+      next: first === undefined
+        ? []
+        : [`One of them: tau span ${visible(first.span.spanId)}${storeHint(mode.storePath)}`, ...unread],
+      empty: lookedAt === 0 ? noCalls(mode) : [`In none of ${counted(lookedAt, "call")} is that said.`, ...unread]
+    })
+  })
+
 /** The command that lists these calls. */
 export const spansAgain = (
   { filter, storePath }: Pick<SpansMode, "filter" | "storePath">,
-  more: { readonly limit?: number } = {}
+  more: { readonly limit?: number; readonly text?: string } = {}
 ): string =>
   again("spans", {
     store: storePath === defaultStore ? null : storePath,

@@ -81,3 +81,7 @@ export const spanStates = [
   "refused",
   "unknown_after_crash"
 ] as const
+
+/** What the usage of recorded calls can be told by. */
+export const usageGroups = ["model", "day", "session", "role", "run", "key"] as const
+export type UsageGroup = typeof usageGroups[number]

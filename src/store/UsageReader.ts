@@ -3,6 +3,7 @@ import type * as Statement from "@effect/sql/Statement"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { UsageGroup } from "../domain/Lifecycle.js"
 import type { ModelUsage } from "../domain/Prices.js"
 import { GenAi } from "../openai/GenAi.js"
 import type { UnknownCursor } from "./Page.js"
@@ -11,7 +12,6 @@ import { conditionsOf, lastLookedAt, rowsAfter, troubled } from "./spanQuery.js"
 import type { SpanFilter } from "./SpanStore.js"
 import { at, isReplay, usageColumns } from "./spanUsage.js"
 import type { StoreError } from "./StoreError.js"
-import type { UsageGroup } from "./usageGroups.js"
 
 /** Calls of one group, one model and one run; of those that were answered again, nothing was paid. */
 export interface GroupUsage extends ModelUsage {

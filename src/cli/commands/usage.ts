@@ -1,4 +1,4 @@
-import { usageGroups } from "../../store/usageGroups.js"
+import { usageGroups } from "../../domain/Lifecycle.js"
 import { defineCommand } from "../Command.js"
 import { readInteger } from "../FlagValue.js"
 import { choice, choiceOf, json, limit, readPlace, store } from "../ReadingFlags.js"

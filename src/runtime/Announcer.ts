@@ -10,6 +10,10 @@ export interface Screen {
   readonly write: (text: string) => unknown
 }
 
+/** Whether a line of it can be written over. */
+export const canRedraw = (stream: Screen, environment: Readonly<Record<string, string | undefined>>): boolean =>
+  stream.isTTY === true && environment["TERM"] !== "dumb"
+
 /** What the person at the terminal reads while a run is under way. All of it goes to stderr: stdout is for the result. */
 export class Announcer extends Context.Tag("tau/runtime/Announcer")<Announcer, {
   /** A line that stays. */
@@ -32,7 +36,7 @@ export class Announcer extends Context.Tag("tau/runtime/Announcer")<Announcer, {
     Layer.scoped(
       Announcer,
       Effect.gen(function*() {
-        const redraws = stream.isTTY === true && environment["TERM"] !== "dumb"
+        const redraws = canRedraw(stream, environment)
         let isShown = false
         const erase = () => {
           const wasShown = isShown

@@ -3,11 +3,11 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { constants, existsSync } from "node:fs"
-import { type FileHandle, lstat, open, readdir, readFile, rename, rm, stat } from "node:fs/promises"
-import { dirname, join } from "node:path"
+import { type FileHandle, lstat, open, readFile, rename, rm, stat } from "node:fs/promises"
+import { dirname } from "node:path"
 import { fileTrouble } from "../domain/FileTrouble.js"
 import { makePrivateFolder } from "../store/writer/PrivateFolder.js"
-import { temporaryOf } from "../store/writer/temporaryFiles.js"
+import { removeFrom, temporaryOf } from "../store/writer/temporaryFiles.js"
 
 /** The file could not be read or written, or does not hold what it must. */
 export class FileError extends Schema.TaggedError<FileError>()("FileError", {
@@ -59,15 +59,15 @@ export const replace = (file: string, text: string, mode = 0o600): Effect.Effect
 
 /** Removes from a folder what `replace` left where a kill came before the rename. What is younger may be a write under way. */
 export const removeLeftovers = (folder: string): Effect.Effect<void> =>
-  Effect.flatMap(Clock.currentTimeMillis, (nowMs) =>
-    Effect.promise(async () => {
-      for (const name of await readdir(folder).catch(() => [])) {
-        if (!temporaryName.test(name)) continue
-        const file = join(folder, name)
-        const ageMs = await stat(file).then(({ mtimeMs }) => nowMs - mtimeMs, () => 0)
-        if (ageMs > leftoverAgeMs) await rm(file, { force: true }).catch(() => undefined)
-      }
-    }))
+  Effect.flatMap(
+    Clock.currentTimeMillis,
+    (nowMs) =>
+      Effect.promise(() =>
+        removeFrom(folder, (name, path) =>
+          temporaryName.test(name)
+          && stat(path).then(({ mtimeMs }) => nowMs - mtimeMs > leftoverAgeMs, () => false))
+      )
+  )
 
 /** Of this file's making, and what earlier versions made of `status.json`. */
 const temporaryName = /\.json\.\d+(\.[0-9a-f]{8})?\.tmp$/

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { counted } from "../../domain/Figures.js"
 import type { Span } from "../../domain/Span.js"
 import { cut, visible } from "../../domain/TerminalText.js"
+import { canRedraw } from "../../runtime/Announcer.js"
 import type { Page } from "../../store/Page.js"
 import type { Paging } from "../ReadingFlags.js"
 import { bodiesOf } from "./SpanCommand.js"
@@ -53,7 +54,7 @@ export const callsSaying = <E, R>(
 
 /** For who waits at a terminal. */
 const showProgress = (text: string): void => {
-  if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${text}`)
+  if (canRedraw(process.stderr, process.env)) process.stderr.write(`\r\u001B[K${text}`)
 }
 
 export const foundJson = ({ after, before, in: place, match }: Found) => ({ in: place, before, match, after })

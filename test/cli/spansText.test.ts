@@ -69,6 +69,7 @@ describe("tau spans --text", { timeout: 60_000 }, () => {
       const text = said("--text", "written")
       assert.include(text, "\n  answer: It is \\u{1b}[2Jwritten\n")
       assert.notInclude(text, "\u001B")
+      assert.include(said("--text", "needle in"), `\n  request: …${"x ".repeat(12)}needle in a haystack\n`)
       assert.include(said("--text", "i", "--limit=1"), ` --text i --limit 1 --after ${idOf(3)}\n`)
       assert.strictEqual(
         said("--text", "nowhere"),

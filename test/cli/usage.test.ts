@@ -138,6 +138,13 @@ describe("tau usage", { timeout: 60_000 }, () => {
       }
     ))
 
+  it.scopedLive("tells the name of a session in full, however long it is", () => {
+    const session = "long-".repeat(16)
+    return withCalls([{ model: "gpt-4o", usage, session }], (said) => {
+      assert.match(said("usage", "--by=session"), new RegExp(`^${session} +1 `, "m"))
+    })
+  })
+
   it.scopedLive("counts the tokens and the cost of an answer once that is given again", () =>
     withCalls(
       [{ model: "gpt-4o", usage }, { model: "gpt-4o", usage, span: { replayOf: "0000000000000001" } }],

@@ -157,7 +157,8 @@ const tableOf = (rows: ReadonlyArray<Row>, total: Tally, by: UsageGroup) => {
     }
   })
   const columns: ReadonlyArray<Column<Row>> = [
-    { title: by, least: 10, cell: ({ name }) => name === null ? "-" : visible(name) },
+    // What is pasted into the next command stands in full, however long the line.
+    { title: by, ...(by === "model" && { least: 10 }), cell: ({ name }) => name === null ? "-" : visible(name) },
     { title: "name", least: 6, cell: ({ label }) => visible(label ?? "") },
     count("calls", ({ calls }) => calls),
     count("failed", ({ failed }) => failed),

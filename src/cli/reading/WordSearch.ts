@@ -9,6 +9,8 @@ export interface Found {
   readonly before: string
   readonly match: string
   readonly after: string
+  /** More stands before `before`. */
+  readonly isInside: boolean
 }
 
 interface Bodies {
@@ -81,6 +83,7 @@ export class WordSearch {
 
 const foundAt = (place: Found["in"], text: string, { 0: match, index }: RegExpExecArray): Found => ({
   in: place,
+  isInside: index > beforeMax,
   before: text.slice(Math.max(0, index - beforeMax), index).replace(/^[\uDC00-\uDFFF]/, ""),
   match,
   after: text.slice(index + match.length, index + match.length + afterMax).replace(/[\uD800-\uDBFF]$/, "")

@@ -60,9 +60,9 @@ const showProgress = (text: string): void => {
 export const foundJson = ({ after, before, in: place, match }: Found) => ({ in: place, before, match, after })
 
 /** On one line below its call. */
-export const foundText = ({ after, before, in: place, match }: Found): string => {
+export const foundText = ({ after, before, in: place, isInside, match }: Found): string => {
   const head = `  ${place}: `
-  const lead = flat(before)
+  const lead = (isInside ? "…" : "") + flat(before)
   const words = flat(match)
   const whole = cut(`${lead}${words}${flat(after)}`.trimEnd(), columns - head.length)
   const isShown = whole.startsWith(lead + words)

@@ -9,11 +9,12 @@ import type { ProxyLimits } from "./ProxyOptions.js"
 import { answerAgain } from "./Replay.js"
 import { sendUpstream } from "./RequestBody.js"
 import type { Rewriter } from "./Rewriter.js"
+import type { Upstream } from "./UpstreamPool.js"
 import { askUsage, mayAskUsage } from "./UsageAsk.js"
 
 /** What all requests of a proxy go through on their way. */
 export interface Route {
-  readonly dispatcher: Dispatcher
+  readonly upstream: Upstream
   readonly limits: ProxyLimits
   /** Streams are asked for their usage also where their client did not. */
   readonly asksUsage: boolean
@@ -88,7 +89,7 @@ export class Forwarding {
       ? Headers.toSocketUpstream(request.rawHeaders, credentials)
       : Headers.toUpstream(request.rawHeaders, credentials)
     const headers = call.record.usageAsked ? Headers.uncompressed(given) : given
-    this.route.dispatcher.dispatch(
+    this.route.upstream.dispatch(
       {
         path,
         method: (request.method ?? "GET") as Dispatcher.HttpMethod,

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
-import type { Dispatcher } from "undici"
 import { attemptName } from "../domain/AttemptName.js"
 import { withoutQuery } from "../openai/Endpoint.js"
 import { upstreamPath, type UpstreamUrl } from "../openai/UpstreamUrl.js"
@@ -35,6 +34,7 @@ import { SpanRecorder } from "./SpanRecorder.js"
 import { StoreWatch } from "./StoreWatch.js"
 import { Tunnel, type TunnelSettings } from "./Tunnel.js"
 import { askForBody } from "./Upgrades.js"
+import type { Upstream } from "./UpstreamPool.js"
 
 /** Decides over each request; plain functions from here on. */
 export class Gateway {
@@ -58,7 +58,7 @@ export class Gateway {
   constructor(
     private readonly options: ProxyOptions,
     private readonly upstream: UpstreamUrl,
-    dispatcher: Dispatcher,
+    connections: Upstream,
     private readonly writer: Writer["Type"],
     private readonly process: Pick<StoreProcess["Type"], "id" | "path" | "begun">,
     journal: Journal | null,
@@ -74,7 +74,7 @@ export class Gateway {
     this.budget = new RecordingBudget(limits.recordingBytesMax)
     this.recorder = new SpanRecorder(writer, process, this.metrics, this.budget, options)
     this.watch = new StoreWatch(process.path, this.recorder, limits, options.warn)
-    this.route = { dispatcher, limits, asksUsage: options.streamUsage === "ask", journal, rewriter }
+    this.route = { upstream: connections, limits, asksUsage: options.streamUsage === "ask", journal, rewriter }
     this.settings = {
       recorder: this.recorder,
       recordedBytesMax: limits.recordedBytesMax,

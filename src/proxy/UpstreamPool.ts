@@ -4,9 +4,42 @@ import { buildConnector, Client, Pool } from "../http/Undici.js"
 import { Informational } from "./Informational.js"
 import { resetCode } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
+import { UpstreamConnections, type Whole } from "./UpstreamConnections.js"
+
+/** The way to the upstream. */
+export interface Upstream {
+  dispatch(options: Dispatcher.DispatchOptions, call: Dispatcher.DispatchHandler & Partial<Pausing>): void
+  destroy(): Promise<void>
+}
+
+/** A request that is whole goes over connections of the proxy's own; one whose body is still on its way, and an offer, over undici's. */
+export const upstreamPool = (origin: string, options: ProxyOptions): Upstream => {
+  const whole = new UpstreamConnections(origin, options.timeoutMs)
+  const pool = undiciPool(origin, options)
+  return {
+    dispatch(options, call) {
+      if (isWhole(options)) whole.dispatch(options, call)
+      else pool.dispatch(options, call)
+    },
+    async destroy() {
+      whole.destroy()
+      await pool.destroy()
+    }
+  }
+}
+
+/** What undici refuses is left to it: a path or a header that would not be the one it seems. */
+const isWhole = (options: Dispatcher.DispatchOptions): options is Dispatcher.DispatchOptions & Whole => {
+  const { body, headers, path, upgrade } = options
+  return upgrade === null && (body === null || Buffer.isBuffer(body)) && Array.isArray(headers) && isPath(path) &&
+    headers.every(isText)
+}
+
+const isPath = (path: string) => /^\/[\u0021-\u00FF]*$/.test(path)
+const isText = (text: string) => !/[^\t\u0020-\u007E\u0080-\u00FF]/.test(text)
 
 /** undici's own retries, redirects and decompression stay out: what the upstream says is what the client gets. */
-export const upstreamPool = (origin: string, { limits, timeoutMs }: ProxyOptions): DispatcherPool =>
+const undiciPool = (origin: string, { limits, timeoutMs }: ProxyOptions): DispatcherPool =>
   new Connections(origin, {
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,

@@ -9,9 +9,14 @@ import { errors } from "./Undici.js"
 export interface AnswerReader {
   /**
    * The head of an answer, or of an informational one (1xx): names and values in turn. Says what is to follow it: a body, if its head
-   * tells of one; none whatever it tells; or nothing that could be read, since it is not what was asked for.
+   * tells of one; none whatever it tells; another protocol; or nothing that could be read, since it is not what was asked for.
    */
-  onHead(status: number, headers: ReadonlyArray<string>, reason: string, head: AnswerFraming): "body" | "none" | "stop"
+  onHead(
+    status: number,
+    headers: ReadonlyArray<string>,
+    reason: string,
+    head: AnswerFraming
+  ): "body" | "none" | "upgrade" | "stop"
   /** A piece of the body, of its own memory. `true` stops the parser behind it, until `resume`. */
   onBody(bytes: Buffer): boolean
   /** It is whole. What comes behind a last answer is not read any more. */
@@ -26,15 +31,16 @@ export interface AnswerFraming {
 
 /**
  * What became of bytes. They were `read`, or only up to where the reader `stopped` it; or with them an answer is `whole`, or was
- * whole `before` they ended: what answers nothing is not read.
+ * whole `before` they ended: what answers nothing is not read. Of an `upgrade`, they are the other protocol's from there on.
  */
-export type Progress = "read" | "stopped" | "whole" | "before"
+export type Progress = "read" | "stopped" | "whole" | "before" | "upgrade"
 
 /** A socket may read into this: its bytes are used up before another one can. */
 export const readBuffer = Buffer.allocUnsafeSlow(65_536)
 
 /** Stops the parser behind what it has just told. */
 const stopped = 21
+const upgraded = 22
 const headersBytesMax = 64 * 1024
 const reasonMax = 1_024
 const nothing = Buffer.alloc(0)
@@ -131,7 +137,7 @@ export class AnswerParser {
   private status = 0
   private isWhole = false
   private overflow: Error | null = null
-  /** Not read yet, since the reader stopped it. */
+  /** Not read yet, since the reader stopped it, or not to be read at all. */
   private rest: Buffer | null = null
 
   constructor(private readonly reader: AnswerReader) {
@@ -144,6 +150,11 @@ export class AnswerParser {
     return this.rest !== null
   }
 
+  /** Bytes of the protocol that was changed to. */
+  get beyond(): Buffer {
+    return this.rest ?? nothing
+  }
+
   /** Throws when they are no HTTP. What a reader throws comes through. */
   read(bytes: Buffer): Progress {
     let at = 0
@@ -152,7 +163,7 @@ export class AnswerParser {
       at += part.length
       const progress = this.execute(part)
       if (progress === "read") continue
-      if (progress === "stopped") this.rest = Buffer.concat([this.rest!, bytes.subarray(at)])
+      if (progress === "stopped" || progress === "upgrade") this.rest = Buffer.concat([this.rest!, bytes.subarray(at)])
       return progress === "whole" && at < bytes.length ? "before" : progress
     } while (at < bytes.length)
     return "read"
@@ -206,6 +217,7 @@ export class AnswerParser {
     this.status = status
     const follows = this.reader.onHead(status, headers, reason, framing)
     if (follows === "stop") return -1
+    if (follows === "upgrade") return 2
     return follows === "none" || status < 200 ? 1 : 0
   }
 
@@ -243,11 +255,11 @@ export class AnswerParser {
     memory.set(bytes)
     const error = within(this, bytes, llhttp.llhttp_execute)
     if (error === 0) return "read"
-    if (error !== stopped) throw this.errorOf(error)
+    if (error !== stopped && error !== upgraded) throw this.errorOf(error)
     const rest = bytes.subarray(llhttp.llhttp_get_error_pos(address) - base)
-    if (!this.isWhole) {
+    if (error === upgraded || !this.isWhole) {
       this.rest = Buffer.from(rest)
-      return "stopped"
+      return error === upgraded ? "upgrade" : "stopped"
     }
     this.isWhole = false
     llhttp.llhttp_resume(address)

@@ -8,8 +8,6 @@ import type * as Undici from "undici"
 const require = createRequire(import.meta.url)
 
 export const Agent = require("undici/lib/dispatcher/agent.js") as typeof Undici.Agent
-export const Pool = require("undici/lib/dispatcher/pool.js") as typeof Undici.Pool
-export const Client = require("undici/lib/dispatcher/client.js") as typeof Undici.Client
 export const buildConnector = require("undici/lib/core/connect.js") as typeof Undici.buildConnector
 export const errors = require("undici/lib/core/errors.js") as typeof Undici.errors
 

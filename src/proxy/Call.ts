@@ -11,7 +11,6 @@ import { CallRecord, type RecordSettings } from "./CallRecord.js"
 import * as Headers from "./Headers.js"
 import { type CallError, causeOf, failureOf, messageOf, type Refusal, refusals, refuse, stateOf } from "./ProxyError.js"
 import { ReadOn } from "./ReadOn.js"
-import type { Pausing } from "./UpstreamPool.js"
 
 /** What every call of a proxy shares. */
 export interface CallSettings extends RecordSettings {
@@ -33,12 +32,12 @@ export interface CallSettings extends RecordSettings {
 type Phase = "open" | "committing" | "committed" | "over"
 
 /**
- * One call on its way through: an undici handler whose every event is a plain function.
+ * One call on its way through, whose every event is a plain function.
  *
  * Bytes pass as they come. What must wait is only the end (`AnswerEnd`), or the close where it cannot be told. It leaves once the
  * span is committed, so an answer that an agent has seen whole is never lost.
  */
-export class Call implements Dispatcher.DispatchHandler, Pausing {
+export class Call implements Dispatcher.DispatchHandler {
   readonly record: CallRecord
   place = -1
   heardAt: number | null = null
@@ -152,10 +151,6 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     this.commitWhenWhole(controller)
   }
 
-  onUpstreamEnd() {
-    this.controller?.resume()
-  }
-
   onResponseEnd(controller: Dispatcher.DispatchController) {
     this.upstream = "ended"
     const trailers = Headers.textOf(controller.rawTrailers)
@@ -166,12 +161,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
     else if (this.phase === "open") this.commit()
   }
 
-  onResponseError(controller: Dispatcher.DispatchController, error: Error) {
-    // undici misses the body whose length a 304 may tell: that of another answer (RFC 9110, 8.6).
-    if (this.record.statusCode === 304 && error instanceof errors.ResponseContentLengthMismatchError) {
-      this.onResponseEnd(controller)
-      return
-    }
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error) {
     if (this.phase === "open") {
       if (this.readOn !== null) this.cancel()
       else this.fail(failureOf(error, this.record.statusCode !== null), causeOf(error))
@@ -389,7 +379,7 @@ export class Call implements Dispatcher.DispatchHandler, Pausing {
   }
 }
 
-/** Most informational answers (1xx) before an answer: each sets undici's patience back to its beginning. */
+/** Most informational answers (1xx) before an answer: each sets the patience with the upstream back to its beginning. */
 const informationalMax = 100
 
 /** How long the blank line of a terminal event may take that came without it. */

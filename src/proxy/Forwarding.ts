@@ -1,6 +1,5 @@
 import type { IncomingMessage } from "node:http"
 import type { Readable } from "node:stream"
-import type { Dispatcher } from "undici"
 import type { SpanIntent } from "../store/writer/spans.js"
 import type { Call } from "./Call.js"
 import * as Headers from "./Headers.js"
@@ -9,7 +8,7 @@ import type { ProxyLimits } from "./ProxyOptions.js"
 import { answerAgain } from "./Replay.js"
 import { sendUpstream } from "./RequestBody.js"
 import type { Rewriter } from "./Rewriter.js"
-import type { Upstream } from "./UpstreamPool.js"
+import type { Upstream } from "./UpstreamConnections.js"
 import { askUsage, mayAskUsage } from "./UsageAsk.js"
 
 /** What all requests of a proxy go through on their way. */
@@ -92,10 +91,10 @@ export class Forwarding {
     this.route.upstream.dispatch(
       {
         path,
-        method: (request.method ?? "GET") as Dispatcher.HttpMethod,
+        method: request.method ?? "GET",
         headers: call.record.isChanged ? Headers.resized(headers, (body as Buffer).length) : headers,
         body,
-        upgrade: isOffer ? "websocket" : null
+        isOffer
       },
       call
     )

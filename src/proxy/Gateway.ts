@@ -34,7 +34,7 @@ import { SpanRecorder } from "./SpanRecorder.js"
 import { StoreWatch } from "./StoreWatch.js"
 import { Tunnel, type TunnelSettings } from "./Tunnel.js"
 import { askForBody } from "./Upgrades.js"
-import type { Upstream } from "./UpstreamPool.js"
+import type { Upstream } from "./UpstreamConnections.js"
 
 /** Decides over each request; plain functions from here on. */
 export class Gateway {

@@ -23,7 +23,7 @@ import { AttemptTexts, openPromotedTexts } from "./PlacedTexts.js"
 import { ProxyStartError } from "./ProxyError.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
 import { Rewriter } from "./Rewriter.js"
-import { upstreamPool } from "./UpstreamPool.js"
+import { UpstreamConnections } from "./UpstreamConnections.js"
 
 const openRewriter = ({ limits, rewrite = [], rewriteFor = "attempts", warn }: ProxyOptions) =>
   Effect.gen(function*() {
@@ -57,16 +57,16 @@ export class Proxy extends Context.Tag("tau/proxy/Proxy")<Proxy, {
         const journal = replay === undefined ? null : new Journal(yield* openCallHistory, replay, warn)
         const rewriter = yield* openRewriter(options)
         const ring = options.keys === undefined ? null : yield* openKeyRing
-        const dispatcher = yield* Effect.acquireRelease(
-          Effect.sync(() => upstreamPool(upstream.origin, options)),
-          (pool) => Effect.promise(() => pool.destroy())
+        const connections = yield* Effect.acquireRelease(
+          Effect.sync(() => new UpstreamConnections(upstream.origin, options.timeoutMs)),
+          (opened) => Effect.sync(() => opened.destroy())
         )
         const gateway = yield* Effect.acquireRelease(
           Effect.sync(() =>
             new Gateway(
               options,
               upstream,
-              dispatcher,
+              connections,
               writer,
               process,
               journal,

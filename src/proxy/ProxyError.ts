@@ -64,22 +64,18 @@ export const stateOf = (kind: Refusal): "timeout" | "refused" | "upstream_error"
   return kind === "tooLarge" || kind === "malformed" ? "refused" : "upstream_error"
 }
 
-/** Codes of undici's that speak of an answer which came and could not be understood. */
-const senseless = new Set(["ERR_ASSERTION", "UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"])
+/** Codes that speak of an answer which came and could not be understood. */
+const senseless = new Set(["UND_ERR_HEADERS_OVERFLOW", "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"])
 
-/** undici's words for an answer that no request asked for: a change of protocol, say. */
+/** An answer that no request asked for: a change of protocol, say. */
 const isSenseless = (error: Error) => error instanceof errors.SocketError && error.message.startsWith("bad ")
 
 /** Causes of a call whose connection had been made, or was there from the call before. */
 const closed = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"])
 
-/** Stands for `ECONNRESET` on the way through undici, which takes that for the end of a body of unknown length. */
-export const resetCode = "UPSTREAM_RESET"
-
 /** A short cause for logs and spans: the code of the error, and no address that might hold a secret. */
 export const causeOf = (error: Error): string => {
   const { code } = error as NodeJS.ErrnoException
-  if (code === resetCode) return "ECONNRESET"
   return code === undefined ? error.name : code
 }
 

@@ -1,7 +1,21 @@
 import type { Socket } from "node:net"
+import type { Readable } from "node:stream"
 import type { Dispatcher } from "undici"
 import { type AnswerFraming, AnswerParser, type AnswerReader, type Progress } from "../http/AnswerParser.js"
 import { errors } from "../http/Undici.js"
+import { Upload } from "./Upload.js"
+
+/** A request as it is written. */
+export interface Message {
+  readonly method: string
+  readonly head: string
+  readonly body: Buffer | Readable | null
+  readonly isChunked: boolean
+  /** It offers a WebSocket. */
+  readonly isOffer: boolean
+  /** Nothing may be asked on its connection any more. */
+  readonly isLast: boolean
+}
 
 /** One request on its way, and what its call asks of the connection: of no effect before it was sent, and once it is over. */
 export class Exchange implements Dispatcher.DispatchController {
@@ -12,14 +26,7 @@ export class Exchange implements Dispatcher.DispatchController {
   reason: Error | null = null
   connection: UpstreamConnection | null = null
 
-  /** `endsConnection` when nothing may be asked on its connection any more. */
-  constructor(
-    readonly method: string,
-    readonly head: string,
-    readonly body: Buffer | null,
-    readonly endsConnection: boolean,
-    readonly call: Dispatcher.DispatchHandler
-  ) {}
+  constructor(readonly message: Message, readonly call: Dispatcher.DispatchHandler) {}
 
   pause(): void {
     this.paused = true
@@ -58,6 +65,7 @@ export class UpstreamConnection implements AnswerReader {
   private readonly parser = new AnswerParser(this)
   private readonly timer: NodeJS.Timeout
   private exchange: Exchange | null = null
+  private upload: Upload | null = null
   private status = 0
   private keepsAlive = false
   private length: string | null = null
@@ -66,13 +74,7 @@ export class UpstreamConnection implements AnswerReader {
   /** What comes on the socket is handed to `read`. */
   constructor(private readonly socket: Socket, private readonly owner: ConnectionOwner) {
     this.timer = setTimeout(() => this.timedOut(), owner.timeoutMs).unref()
-    socket.on("end", () => this.ended())
-    socket.on("error", (error) => this.fail(error))
-    socket.on("close", () => {
-      clearTimeout(this.timer)
-      this.fail(new errors.SocketError("closed"))
-      this.parser.free()
-    })
+    socket.on("end", this.ended).on("error", this.broke).on("close", this.closed)
   }
 
   get isOpen(): boolean {
@@ -81,21 +83,22 @@ export class UpstreamConnection implements AnswerReader {
 
   send(exchange: Exchange): void {
     const { socket } = this
-    const { body, head } = exchange
+    const { body, head, isChunked } = exchange.message
     this.exchange = exchange
     this.status = 0
     exchange.connection = this
     exchange.call.onRequestStart?.(exchange, null)
     if (this.exchange === null) return
     this.timer.refresh()
-    if (body === null) {
+    if (Buffer.isBuffer(body)) {
+      socket.cork()
       socket.write(head, "latin1")
+      socket.write(body)
+      socket.uncork()
       return
     }
-    socket.cork()
     socket.write(head, "latin1")
-    socket.write(body)
-    socket.uncork()
+    if (body !== null) this.upload = new Upload(body, isChunked, socket, (error) => this.fail(error))
   }
 
   read(bytes: Buffer): void {
@@ -136,21 +139,25 @@ export class UpstreamConnection implements AnswerReader {
 
   onHead(status: number, headers: Array<string>, reason: string, { isUpgrade, keepsAlive }: AnswerFraming) {
     const exchange = this.exchange!
+    this.status = status
+    if (isUpgrade && exchange.message.isOffer) {
+      exchange.rawHeaders = headers
+      return "upgrade"
+    }
     if (isUpgrade) {
       this.fail(new errors.SocketError("bad upgrade"))
       return "stop"
     }
     this.timer.refresh()
-    this.status = status
     if (status >= 200) {
-      this.keepsAlive = keepsAlive && !exchange.endsConnection
+      this.keepsAlive = keepsAlive && !exchange.message.isLast
       this.bytes = 0
       this.note(headers)
     }
     exchange.rawHeaders = headers
     exchange.call.onResponseStart?.(exchange, status, {}, reason)
     if (exchange.aborted) return "stop"
-    return exchange.method === "HEAD" ? "none" : "body"
+    return exchange.message.method === "HEAD" ? "none" : "body"
   }
 
   onBody(bytes: Buffer): boolean {
@@ -184,12 +191,21 @@ export class UpstreamConnection implements AnswerReader {
     try {
       const progress = run()
       if (progress === "whole" || progress === "before") this.finish(progress === "whole")
+      else if (progress === "upgrade") this.handOver()
     } catch (error) {
       this.fail(error as Error)
     }
   }
 
-  private ended() {
+  private readonly broke = (error: Error) => this.fail(error)
+
+  private readonly closed = () => {
+    clearTimeout(this.timer)
+    this.fail(new errors.SocketError("closed"))
+    this.parser.free()
+  }
+
+  private readonly ended = () => {
     if (this.exchange === null || this.status < 200 || this.keepsAlive) {
       this.fail(new errors.SocketError("other side closed"))
       return
@@ -199,10 +215,13 @@ export class UpstreamConnection implements AnswerReader {
 
   private finish(isLast: boolean) {
     const exchange = this.exchange!
+    const isSent = this.upload?.isWhole !== false
     this.leave()
-    const isWanting = this.length !== null && exchange.method !== "HEAD" && Number(this.length) !== this.bytes
+    // A 304 may tell the length of another answer (RFC 9110, 8.6).
+    const isWanting = this.status !== 304 && this.length !== null && exchange.message.method !== "HEAD" &&
+      Number(this.length) !== this.bytes
     // What of the request has not left yet is read by nobody, if its answer is there.
-    if (isLast && this.keepsAlive && !isWanting && this.socket.writableLength === 0) this.owner.release(this)
+    if (isLast && this.keepsAlive && !isWanting && isSent && this.socket.writableLength === 0) this.owner.release(this)
     else this.socket.destroy()
     if (isWanting) exchange.call.onResponseError?.(exchange, new errors.ResponseContentLengthMismatchError())
     else exchange.call.onResponseEnd?.(exchange, {})
@@ -215,11 +234,28 @@ export class UpstreamConnection implements AnswerReader {
   private leave() {
     this.exchange!.connection = null
     this.exchange = null
+    this.upload?.giveUp()
+    this.upload = null
+  }
+
+  /** The connection is its call's from here on, with what came behind the head. */
+  private handOver() {
+    const { socket, status } = this
+    const exchange = this.exchange!
+    const rest = this.parser.beyond
+    this.leave()
+    clearTimeout(this.timer)
+    socket.off("end", this.ended).off("error", this.broke).off("close", this.closed).removeAllListeners("data")
+    this.parser.free()
+    // Else it would lie there until more comes.
+    socket.pause()
+    if (rest.length > 0) socket.unshift(rest)
+    exchange.call.onRequestUpgrade?.(exchange, status, {}, socket)
   }
 
   private timedOut() {
     if (this.exchange === null) return
-    if (this.isPaused) this.timer.refresh()
+    if (this.isPaused || (this.status < 200 && this.upload?.isFlowing === true)) this.timer.refresh()
     else this.fail(this.status < 200 ? new errors.HeadersTimeoutError() : new errors.BodyTimeoutError())
   }
 }

@@ -1,17 +1,23 @@
 import type { Socket } from "node:net"
+import type { Readable } from "node:stream"
 import type { Dispatcher } from "undici"
 import { readBuffer } from "../http/AnswerParser.js"
 import { buildConnector, errors } from "../http/Undici.js"
-import { type ConnectionOwner, Exchange, UpstreamConnection } from "./UpstreamConnection.js"
+import { type ConnectionOwner, Exchange, type Message, UpstreamConnection } from "./UpstreamConnection.js"
 
-/** A request whose body is there. */
-export interface Whole {
+/** A request for the upstream. */
+export interface Outgoing {
   readonly path: string
   readonly method: string
   /** Names and values in turn, without `host` and what is of one hop. */
   readonly headers: ReadonlyArray<string>
-  readonly body: Buffer | null
+  readonly body: Buffer | Readable | null
+  /** It offers a WebSocket. */
+  readonly isOffer: boolean
 }
+
+/** The way to the upstream. */
+export type Upstream = Pick<UpstreamConnections, "dispatch" | "destroy">
 
 /** How often connections are looked for that are too old. */
 const sweepMs = 1_000
@@ -20,8 +26,8 @@ const sweepMs = 1_000
 const withPayload = new Set(["PUT", "POST", "PATCH", "QUERY", "PROPFIND", "PROPPATCH"])
 
 /**
- * The kept connections to the upstream. It costs a third of what undici does for the same request, since it knows only requests that are
- * whole before they are sent (`docs/decisions/0003-upstream-connections.md`).
+ * The connections to the upstream, kept for the next request. What undici does for one costs three times as much
+ * (`docs/decisions/0003-upstream-connections.md`).
  */
 export class UpstreamConnections implements ConnectionOwner {
   private readonly open = new Set<UpstreamConnection>()
@@ -45,19 +51,12 @@ export class UpstreamConnections implements ConnectionOwner {
     this.connect = buildConnector({ timeout: this.connectMs })
   }
 
-  dispatch({ body, headers, method, path }: Whole, call: Dispatcher.DispatchHandler): void {
-    const hasPayload = withPayload.has(method)
-    // As undici: some servers send a body in answer to HEAD, and some leave unread what they did not expect.
-    const endsConnection = method === "HEAD" || (body !== null && !hasPayload)
-    let head = `${method} ${path} HTTP/1.1\r\n${this.host}${method === "HEAD" ? "close" : "keep-alive"}\r\n`
-    for (let index = 0; index < headers.length; index += 2) {
-      const name = headers[index]!
-      if (name.length === 14 && name.toLowerCase() === "content-length") continue
-      head += `${name}: ${headers[index + 1]!}\r\n`
-    }
-    if (body !== null || hasPayload) head += `content-length: ${body?.length ?? 0}\r\n`
-    const exchange = new Exchange(method, `${head}\r\n`, body, endsConnection, call)
-    if (this.idle.length === 0 && this.released.length === 0) this.begin(exchange)
+  /** Its call is told of all that follows; also at once, where the request is none that may be sent. */
+  dispatch(outgoing: Outgoing, call: Dispatcher.DispatchHandler): void {
+    const exchange = new Exchange(this.messageOf(outgoing), call)
+    if (!isPath(outgoing.path) || !outgoing.headers.every(isText)) {
+      call.onResponseError?.(exchange, new errors.InvalidArgumentError("a path or header that is no text of HTTP"))
+    } else if (outgoing.isOffer || (this.idle.length === 0 && this.released.length === 0)) this.begin(exchange)
     else {
       this.waiting.push(exchange)
       this.awaitTurn()
@@ -123,6 +122,23 @@ export class UpstreamConnections implements ConnectionOwner {
     this.sweeper = null
   }
 
+  private messageOf({ body, headers, isOffer, method, path }: Outgoing): Message {
+    const hasPayload = withPayload.has(method)
+    let head = `${method} ${path} HTTP/1.1\r\n${this.host}${hopOf(method, isOffer)}\r\n`
+    let length = Buffer.isBuffer(body) ? String(body.length) : body === null && hasPayload ? "0" : null
+    for (let index = 0; index < headers.length; index += 2) {
+      const name = headers[index]!
+      if (name.length !== 14 || name.toLowerCase() !== "content-length") head += `${name}: ${headers[index + 1]!}\r\n`
+      else if (body !== null) length ??= headers[index + 1]!
+    }
+    const isChunked = body !== null && length === null
+    if (isChunked) head += "transfer-encoding: chunked\r\n"
+    else if (length !== null) head += `content-length: ${length}\r\n`
+    // As undici: some servers send a body in answer to HEAD, and some leave unread what they did not expect.
+    const isLast = isOffer || method === "HEAD" || (body !== null && !hasPayload)
+    return { method, head: `${head}\r\n`, body, isChunked, isOffer, isLast }
+  }
+
   private begin(exchange: Exchange) {
     const { hostname, protocol } = this.url
     const options = {
@@ -137,8 +153,9 @@ export class UpstreamConnections implements ConnectionOwner {
       connection!.read(readBuffer.subarray(0, length))
       return true
     }
-    // No buffer of its own for what each read brings; TLS has its own ways.
-    const connect = protocol === "https:"
+    // No buffer of its own for what each read brings; TLS has its own ways, and a WebSocket's tunnel is to read what follows.
+    const hasEvents = protocol === "https:" || exchange.message.isOffer
+    const connect = hasEvents
       ? this.connect
       : buildConnector({ timeout: this.connectMs, onread: { buffer: readBuffer, callback: read } } as object)
     connect(options, (...[error, socket]) => {
@@ -150,8 +167,14 @@ export class UpstreamConnections implements ConnectionOwner {
       const opened = connection = new UpstreamConnection(socket as Socket, this)
       this.open.add(opened)
       socket.on("close", () => this.open.delete(opened))
-      if (protocol === "https:") socket.on("data", (bytes: Buffer) => opened.read(bytes))
+      if (hasEvents) socket.on("data", (bytes: Buffer) => opened.read(bytes))
       opened.send(exchange)
     })
   }
 }
+
+const hopOf = (method: string, isOffer: boolean) =>
+  isOffer ? "upgrade\r\nupgrade: websocket" : method === "HEAD" ? "close" : "keep-alive"
+
+const isPath = (path: string) => /^\/[\u0021-\u00FF]*$/.test(path)
+const isText = (text: string) => !/[^\t\u0020-\u007E\u0080-\u00FF]/.test(text)

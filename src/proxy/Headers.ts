@@ -149,11 +149,8 @@ export const phraseOf = (message = ""): string =>
 export const hasBody = (method: string | undefined, status: number): boolean =>
   method !== "HEAD" && status !== 204 && status !== 304
 
-/** undici hands over raw headers as buffers; the wire is Latin-1. */
-export const textOf = (raw: unknown): ReadonlyArray<string> =>
-  Array.isArray(raw)
-    ? raw.map((part: Buffer | string) => typeof part === "string" ? part : part.toString("latin1"))
-    : []
+/** Those of a controller, whose type knows of other kinds as well. */
+export const textOf = (raw: unknown): ReadonlyArray<string> => Array.isArray(raw) ? raw as Array<string> : []
 
 /** Value of the first header of that lower-case name. */
 export const valueOf = (raw: ReadonlyArray<string>, name: string): string | null => {

@@ -16,7 +16,7 @@ export class Upload {
   ) {
     // It may have been cut off while the connection was made.
     if (body.destroyed) process.nextTick(this.closed)
-    body.on("data", this.more).on("end", this.end).on("error", failed).on("close", this.closed)
+    body.on("data", this.more).on("end", this.finish).on("error", failed).on("close", this.closed)
     socket.on("drain", this.drained)
   }
 
@@ -25,12 +25,11 @@ export class Upload {
     return !this.isWhole && !this.socket.writableNeedDrain
   }
 
-  /** Nobody takes what is left of it. */
-  giveUp(): void {
+  /** The connection has nothing to do with it any more. */
+  end(): void {
     const { body, socket } = this
     socket.off("drain", this.drained)
-    body.off("data", this.more).off("end", this.end).off("error", this.failed).off("close", this.closed)
-    if (!this.isWhole) body.destroy()
+    body.off("data", this.more).off("end", this.finish).off("error", this.failed).off("close", this.closed)
   }
 
   private readonly more = (bytes: Buffer) => {
@@ -47,7 +46,7 @@ export class Upload {
     if (socket.writableNeedDrain) this.body.pause()
   }
 
-  private readonly end = () => {
+  private readonly finish = () => {
     this.isWhole = true
     if (this.isChunked) this.socket.write("0\r\n\r\n", "latin1")
   }

@@ -1,50 +1,8 @@
 import type { Socket } from "node:net"
-import type { Readable } from "node:stream"
-import type { Dispatcher } from "undici"
 import { type AnswerFraming, AnswerParser, type AnswerReader, type Progress } from "../http/AnswerParser.js"
 import { errors } from "../http/Undici.js"
+import type { Carrier, Exchange } from "./Exchange.js"
 import { Upload } from "./Upload.js"
-
-/** A request as it is written. */
-export interface Message {
-  readonly method: string
-  readonly head: string
-  readonly body: Buffer | Readable | null
-  readonly isChunked: boolean
-  /** It offers a WebSocket. */
-  readonly isOffer: boolean
-  /** Nothing may be asked on its connection any more. */
-  readonly isLast: boolean
-}
-
-/** One request on its way, and what its call asks of the connection: of no effect before it was sent, and once it is over. */
-export class Exchange implements Dispatcher.DispatchController {
-  rawHeaders: Array<string> = []
-  rawTrailers: Array<string> = []
-  aborted = false
-  paused = false
-  reason: Error | null = null
-  connection: UpstreamConnection | null = null
-
-  constructor(readonly message: Message, readonly call: Dispatcher.DispatchHandler) {}
-
-  pause(): void {
-    this.paused = true
-    this.connection?.pause()
-  }
-
-  resume(): void {
-    this.paused = false
-    this.connection?.resume()
-  }
-
-  abort(reason: Error): void {
-    if (this.aborted) return
-    this.aborted = true
-    this.reason = reason
-    this.connection?.fail(reason)
-  }
-}
 
 /** Where a connection goes once it has nothing to do. */
 export interface ConnectionOwner {
@@ -54,12 +12,12 @@ export interface ConnectionOwner {
 }
 
 /** How long a connection is kept that says nothing of it, and how much sooner than it says it is left, as undici does. */
-const keptMs = 4_000
+const defaultKeptMs = 4_000
 const keptMaxMs = 600_000
 const leftSoonerMs = 2_000
 
 /** A connection to the upstream, one exchange at a time. */
-export class UpstreamConnection implements AnswerReader {
+export class UpstreamConnection implements AnswerReader, Carrier {
   /** When it is too old to be used again, of `performance.now()`. */
   keptUntil = 0
   private readonly parser = new AnswerParser(this)
@@ -67,9 +25,13 @@ export class UpstreamConnection implements AnswerReader {
   private exchange: Exchange | null = null
   private upload: Upload | null = null
   private status = 0
+  /** As the answer has it. */
   private keepsAlive = false
+  private keptMs = 0
   private length: string | null = null
   private bytes = 0
+  /** Nothing was heard for too long. */
+  private isOverdue = false
 
   /** What comes on the socket is handed to `read`. */
   constructor(private readonly socket: Socket, private readonly owner: ConnectionOwner) {
@@ -86,10 +48,8 @@ export class UpstreamConnection implements AnswerReader {
     const { body, head, isChunked } = exchange.message
     this.exchange = exchange
     this.status = 0
-    exchange.connection = this
-    exchange.call.onRequestStart?.(exchange, null)
-    if (this.exchange === null) return
-    this.timer.refresh()
+    exchange.carrier = this
+    this.wait()
     if (Buffer.isBuffer(body)) {
       socket.cork()
       socket.write(head, "latin1")
@@ -98,7 +58,7 @@ export class UpstreamConnection implements AnswerReader {
       return
     }
     socket.write(head, "latin1")
-    if (body !== null) this.upload = new Upload(body, isChunked, socket, (error) => this.fail(error))
+    if (body !== null) this.upload = new Upload(body, isChunked, socket, this.broke)
   }
 
   read(bytes: Buffer): void {
@@ -112,6 +72,8 @@ export class UpstreamConnection implements AnswerReader {
   }
 
   resume(): void {
+    // The time in which it was not listened to is not its own.
+    this.wait()
     // Not from within another connection's reading.
     if (this.parser.isStopped) process.nextTick(goOn, this)
     else this.socket.resume()
@@ -124,13 +86,11 @@ export class UpstreamConnection implements AnswerReader {
     if (!this.isPaused) this.socket.resume()
   }
 
-  /** Its exchange has come to nothing, and it is of no use any more. */
   fail(error: Error): void {
     const { exchange } = this
     this.socket.destroy()
-    if (exchange === null) return
     this.leave()
-    exchange.call.onResponseError?.(exchange, error)
+    exchange?.fail(error)
   }
 
   close(): void {
@@ -148,9 +108,11 @@ export class UpstreamConnection implements AnswerReader {
       this.fail(new errors.SocketError("bad upgrade"))
       return "stop"
     }
-    this.timer.refresh()
+    // What undici asserts.
+    if (status < 100) throw new errors.HTTPParserError("the answer's status is none")
+    this.wait()
     if (status >= 200) {
-      this.keepsAlive = keepsAlive && !exchange.message.isLast
+      this.keepsAlive = keepsAlive
       this.bytes = 0
       this.note(headers)
     }
@@ -162,7 +124,7 @@ export class UpstreamConnection implements AnswerReader {
 
   onBody(bytes: Buffer): boolean {
     const exchange = this.exchange!
-    this.timer.refresh()
+    this.wait()
     this.bytes += bytes.length
     exchange.call.onResponseData?.(exchange, bytes)
     return exchange.aborted || exchange.paused
@@ -174,27 +136,27 @@ export class UpstreamConnection implements AnswerReader {
 
   /** What the head says of the connection, and of the body's length. */
   private note(headers: ReadonlyArray<string>) {
-    let keptFor = keptMs
+    this.keptMs = defaultKeptMs
     this.length = null
     for (let index = 0; index < headers.length; index += 2) {
       const name = headers[index]!
       if (name.length === 14 && name.toLowerCase() === "content-length") this.length = headers[index + 1]!
       if (name.length !== 10 || name.toLowerCase() !== "keep-alive") continue
       const seconds = /timeout=(\d+)/.exec(headers[index + 1]!)?.[1]
-      if (seconds !== undefined) keptFor = Math.min(Number(seconds) * 1_000 - leftSoonerMs, keptMaxMs)
+      if (seconds !== undefined) this.keptMs = Math.min(Number(seconds) * 1_000 - leftSoonerMs, keptMaxMs)
     }
-    if (keptFor <= 0) this.keepsAlive = false
-    this.keptUntil = performance.now() + keptFor
   }
 
   private parse(run: () => Progress) {
+    let progress: Progress
     try {
-      const progress = run()
-      if (progress === "whole" || progress === "before") this.finish(progress === "whole")
-      else if (progress === "upgrade") this.handOver()
+      progress = run()
     } catch (error) {
       this.fail(error as Error)
+      return
     }
+    if (progress === "whole" || progress === "before") this.finish(progress === "whole")
+    else if (progress === "upgrade") this.handOver()
   }
 
   private readonly broke = (error: Error) => this.fail(error)
@@ -210,31 +172,38 @@ export class UpstreamConnection implements AnswerReader {
       this.fail(new errors.SocketError("other side closed"))
       return
     }
-    this.parse(() => this.parser.end())
+    this.parse(() => {
+      try {
+        return this.parser.end()
+      } catch (error) {
+        throw this.isWanting ? new errors.ResponseContentLengthMismatchError() : error
+      }
+    })
   }
 
   private finish(isLast: boolean) {
     const exchange = this.exchange!
-    const isSent = this.upload?.isWhole !== false
-    this.leave()
-    // A 304 may tell the length of another answer (RFC 9110, 8.6).
-    const isWanting = this.status !== 304 && this.length !== null && exchange.message.method !== "HEAD" &&
-      Number(this.length) !== this.bytes
+    const { isWanting } = this
     // What of the request has not left yet is read by nobody, if its answer is there.
-    if (isLast && this.keepsAlive && !isWanting && isSent && this.socket.writableLength === 0) this.owner.release(this)
-    else this.socket.destroy()
-    if (isWanting) exchange.call.onResponseError?.(exchange, new errors.ResponseContentLengthMismatchError())
-    else exchange.call.onResponseEnd?.(exchange, {})
+    const isSent = this.upload?.isWhole !== false && this.socket.writableLength === 0
+    this.leave()
+    if (isLast && isSent && !isWanting && this.keepsAlive && this.keptMs > 0 && !exchange.message.isLast) {
+      this.keptUntil = performance.now() + this.keptMs
+      this.owner.release(this)
+    } else this.socket.destroy()
+    if (isWanting) exchange.fail(new errors.ResponseContentLengthMismatchError())
+    else exchange.end()
   }
 
-  private get isPaused(): boolean {
-    return this.exchange?.paused === true
+  /** So much as its head tells has not come. That of a 304 may tell of another answer (RFC 9110, 8.6). */
+  private get isWanting(): boolean {
+    const { bytes, exchange, length, status } = this
+    return length !== null && status !== 304 && exchange?.message.method !== "HEAD" && Number(length) !== bytes
   }
 
   private leave() {
-    this.exchange!.connection = null
     this.exchange = null
-    this.upload?.giveUp()
+    this.upload?.end()
     this.upload = null
   }
 
@@ -242,22 +211,42 @@ export class UpstreamConnection implements AnswerReader {
   private handOver() {
     const { socket, status } = this
     const exchange = this.exchange!
-    const rest = this.parser.beyond
     this.leave()
+    exchange.leave()
     clearTimeout(this.timer)
     socket.off("end", this.ended).off("error", this.broke).off("close", this.closed).removeAllListeners("data")
-    this.parser.free()
-    // Else it would lie there until more comes.
+    // Else what came would lie there until more comes.
     socket.pause()
-    if (rest.length > 0) socket.unshift(rest)
+    if (this.parser.beyond.length > 0) socket.unshift(this.parser.beyond)
+    this.parser.free()
     exchange.call.onRequestUpgrade?.(exchange, status, {}, socket)
+  }
+
+  private get isPaused(): boolean {
+    return this.exchange?.paused === true
+  }
+
+  /** For its upstream's next word. */
+  private wait() {
+    this.isOverdue = false
+    this.timer.refresh()
   }
 
   private timedOut() {
     if (this.exchange === null) return
     if (this.isPaused || (this.status < 200 && this.upload?.isFlowing === true)) this.timer.refresh()
-    else this.fail(this.status < 200 ? new errors.HeadersTimeoutError() : new errors.BodyTimeoutError())
+    else {
+      this.isOverdue = true
+      setImmediate(giveUp, this)
+    }
+  }
+
+  /** What had come in time while the loop was held up, by a process that was stopped, say, was read before this. */
+  giveUp(): void {
+    if (!this.isOverdue || this.exchange === null || this.isPaused) return
+    this.fail(this.status < 200 ? new errors.HeadersTimeoutError() : new errors.BodyTimeoutError())
   }
 }
 
 const goOn = (connection: UpstreamConnection) => connection.goOn()
+const giveUp = (connection: UpstreamConnection) => connection.giveUp()

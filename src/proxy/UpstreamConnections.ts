@@ -3,7 +3,8 @@ import type { Readable } from "node:stream"
 import type { Dispatcher } from "undici"
 import { readBuffer } from "../http/AnswerParser.js"
 import { buildConnector, errors } from "../http/Undici.js"
-import { type ConnectionOwner, Exchange, type Message, UpstreamConnection } from "./UpstreamConnection.js"
+import { type Carrier, Exchange, type Message } from "./Exchange.js"
+import { type ConnectionOwner, UpstreamConnection } from "./UpstreamConnection.js"
 
 /** A request for the upstream. */
 export interface Outgoing {
@@ -30,7 +31,8 @@ const withPayload = new Set(["PUT", "POST", "PATCH", "QUERY", "PROPFIND", "PROPP
  * (`docs/decisions/0003-upstream-connections.md`).
  */
 export class UpstreamConnections implements ConnectionOwner {
-  private readonly open = new Set<UpstreamConnection>()
+  /** Those that are being made among them. */
+  private readonly open = new Set<Carrier>()
   private readonly idle: Array<UpstreamConnection> = []
   private readonly url: URL
   private readonly host: string
@@ -42,7 +44,6 @@ export class UpstreamConnections implements ConnectionOwner {
   private waiting: Array<Exchange> = []
   private isTurnAwaited = false
   private sweeper: NodeJS.Timeout | null = null
-  private isClosed = false
 
   constructor(origin: string, readonly timeoutMs: number) {
     this.url = new URL(origin)
@@ -54,8 +55,9 @@ export class UpstreamConnections implements ConnectionOwner {
   /** Its call is told of all that follows; also at once, where the request is none that may be sent. */
   dispatch(outgoing: Outgoing, call: Dispatcher.DispatchHandler): void {
     const exchange = new Exchange(this.messageOf(outgoing), call)
+    if (!exchange.begin()) return
     if (!isPath(outgoing.path) || !outgoing.headers.every(isText)) {
-      call.onResponseError?.(exchange, new errors.InvalidArgumentError("a path or header that is no text of HTTP"))
+      exchange.fail(new errors.InvalidArgumentError("a path or header that is no text of HTTP"))
     } else if (outgoing.isOffer || (this.idle.length === 0 && this.released.length === 0)) this.begin(exchange)
     else {
       this.waiting.push(exchange)
@@ -69,9 +71,10 @@ export class UpstreamConnections implements ConnectionOwner {
   }
 
   destroy(): void {
-    this.isClosed = true
     if (this.sweeper !== null) clearInterval(this.sweeper)
-    for (const connection of this.open) connection.close()
+    const error = new errors.ClientDestroyedError()
+    for (const exchange of this.waiting.splice(0)) exchange.fail(error)
+    for (const carrier of this.open) carrier.fail(error)
   }
 
   /**
@@ -90,6 +93,7 @@ export class UpstreamConnections implements ConnectionOwner {
     this.waiting = []
     this.released = []
     for (const exchange of waiting) {
+      if (exchange.aborted) continue
       const connection = this.take()
       if (connection !== null) connection.send(exchange)
       else if (released.length > this.waiting.length) this.waiting.push(exchange)
@@ -122,7 +126,8 @@ export class UpstreamConnections implements ConnectionOwner {
     this.sweeper = null
   }
 
-  private messageOf({ body, headers, isOffer, method, path }: Outgoing): Message {
+  private messageOf({ body: given, headers, isOffer, method, path }: Outgoing): Message {
+    const body = Buffer.isBuffer(given) && given.length === 0 ? null : given
     const hasPayload = withPayload.has(method)
     let head = `${method} ${path} HTTP/1.1\r\n${this.host}${hopOf(method, isOffer)}\r\n`
     let length = Buffer.isBuffer(body) ? String(body.length) : body === null && hasPayload ? "0" : null
@@ -148,28 +153,39 @@ export class UpstreamConnections implements ConnectionOwner {
       protocol,
       port: this.url.port
     }
+    // No buffer of its own for what each read brings; TLS has its own ways, and a WebSocket's tunnel is to read what follows.
+    const hasEvents = protocol === "https:" || exchange.message.isOffer
     let connection: UpstreamConnection | null = null
     const read = (length: number) => {
       connection!.read(readBuffer.subarray(0, length))
       return true
     }
-    // No buffer of its own for what each read brings; TLS has its own ways, and a WebSocket's tunnel is to read what follows.
-    const hasEvents = protocol === "https:" || exchange.message.isOffer
     const connect = hasEvents
       ? this.connect
       : buildConnector({ timeout: this.connectMs, onread: { buffer: readBuffer, callback: read } } as object)
-    connect(options, (...[error, socket]) => {
-      if (error !== null || this.isClosed) {
-        socket?.destroy()
-        exchange.call.onResponseError?.(exchange, error ?? new errors.ClientDestroyedError())
+    // Its types do not tell what it answers.
+    const socket = connect(options, (...[error]) => {
+      this.open.delete(connecting)
+      if (error !== null) {
+        exchange.fail(error)
         return
       }
-      const opened = connection = new UpstreamConnection(socket as Socket, this)
+      const opened = connection = new UpstreamConnection(socket, this)
       this.open.add(opened)
       socket.on("close", () => this.open.delete(opened))
       if (hasEvents) socket.on("data", (bytes: Buffer) => opened.read(bytes))
       opened.send(exchange)
-    })
+    }) as unknown as Socket
+    const connecting = exchange.carrier = {
+      pause() {},
+      resume() {},
+      fail(error: Error) {
+        exchange.fail(error)
+        // Told why, it waits no longer for its connection.
+        socket.destroy(error)
+      }
+    }
+    this.open.add(connecting)
   }
 }
 

@@ -127,6 +127,8 @@ export class UpstreamConnection implements AnswerReader, Carrier {
     this.wait()
     this.bytes += bytes.length
     exchange.call.onResponseData?.(exchange, bytes)
+    // It may have paused before there was a connection.
+    if (exchange.paused) this.socket.pause()
     return exchange.aborted || exchange.paused
   }
 

@@ -1,0 +1,20 @@
+/** A certificate for `localhost` that no authority knows, valid until 2126, and its key: of no use but for tests. */
+export const certificate = `-----BEGIN CERTIFICATE-----
+MIIBlTCCATugAwIBAgIUbhcGNmLGyJ2ZzwDPuzyXj+mCM+AwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyOTA5MTA1NFoYDzIxMjYxMTA1
+MDkxMDU0WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAARFT8pN11797U78ymz2v8mo6jyPkfhFxoEt5opQ9d8fijcghx1TSlD3
+j4IfueN4jrmTIfrVW0RsEuWMkIq10Vjyo2kwZzAdBgNVHQ4EFgQUzYRxEzWFq+uH
+FcNHkdb8WhEEJ3wwHwYDVR0jBBgwFoAUzYRxEzWFq+uHFcNHkdb8WhEEJ3wwDwYD
+VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
+SAAwRQIhAPMMtonxGkeozo/ss3Y3b/axzCcZRcpjI6KYSjWRLtvDAiBJKjeQDRaf
+eNnWSSFKTGcHmWD0lFEq+0XZUoE7LAHung==
+-----END CERTIFICATE-----
+`
+
+export const key = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgUip2F0mevXYBBKBs
+8t62GySh4LzS2TXAluczsY4sPjWhRANCAARFT8pN11797U78ymz2v8mo6jyPkfhF
+xoEt5opQ9d8fijcghx1TSlD3j4IfueN4jrmTIfrVW0RsEuWMkIq10Vjy
+-----END PRIVATE KEY-----
+`

@@ -18,7 +18,8 @@ const leftSoonerMs = 2_000
 
 /** A connection to the upstream, one exchange at a time. */
 export class UpstreamConnection implements AnswerReader, Carrier {
-  /** When it is too old to be used again, of `performance.now()`. */
+  /** Since when it has nothing to do, and when it is too old to be used again, of `performance.now()`. */
+  idleSince = 0
   keptUntil = 0
   private readonly parser = new AnswerParser(this)
   private readonly timer: NodeJS.Timeout
@@ -190,7 +191,8 @@ export class UpstreamConnection implements AnswerReader, Carrier {
     const isSent = this.upload?.isWhole !== false && this.socket.writableLength === 0
     this.leave()
     if (isLast && isSent && !isWanting && this.keepsAlive && this.keptMs > 0 && !exchange.message.isLast) {
-      this.keptUntil = performance.now() + this.keptMs
+      this.idleSince = performance.now()
+      this.keptUntil = this.idleSince + this.keptMs
       this.owner.release(this)
     } else this.socket.destroy()
     if (isWanting) exchange.fail(new errors.ResponseContentLengthMismatchError())

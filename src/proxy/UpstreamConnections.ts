@@ -20,6 +20,9 @@ export interface Outgoing {
 /** The way to the upstream. */
 export type Upstream = Pick<UpstreamConnections, "dispatch" | "destroy">
 
+/** So long nobody gives a connection up. */
+const freshMs = 10
+
 /** How often connections are looked for that are too old. */
 const sweepMs = 1_000
 
@@ -95,13 +98,29 @@ export class UpstreamConnections implements ConnectionOwner {
     for (const exchange of waiting) {
       if (exchange.aborted) continue
       const connection = this.take()
-      if (connection !== null) connection.send(exchange)
+      if (connection !== null) this.sendOn(connection, exchange)
       else if (released.length > this.waiting.length) this.waiting.push(exchange)
       else this.begin(exchange)
     }
     this.idle.push(...released)
     if (this.waiting.length > 0) this.awaitTurn()
     if (this.idle.length > 0) this.sweeper ??= setInterval(this.sweep, sweepMs).unref()
+  }
+
+  /**
+   * Upstreams close what lies idle. Between one immediate and the next the loop asks the system for news: without that, twice as many
+   * requests met a connection that was being closed.
+   */
+  private sendOn(connection: UpstreamConnection, exchange: Exchange) {
+    if (performance.now() - connection.idleSince < freshMs) {
+      connection.send(exchange)
+      return
+    }
+    setImmediate(() => {
+      if (exchange.aborted) this.release(connection)
+      else if (connection.isOpen) connection.send(exchange)
+      else this.begin(exchange)
+    })
   }
 
   /** The one that was used last: the others may grow old. */

@@ -30,7 +30,7 @@ const sweepMs = 1_000
 const withPayload = new Set(["PUT", "POST", "PATCH", "QUERY", "PROPFIND", "PROPPATCH"])
 
 /**
- * The connections to the upstream, kept for the next request. What undici does for one costs three times as much
+ * The connections to the upstream, kept for the next request. What undici does for one costs more than twice as much
  * (`docs/decisions/0003-upstream-connections.md`).
  */
 export class UpstreamConnections implements ConnectionOwner {

@@ -2,6 +2,7 @@ import type { Socket } from "node:net"
 import { type AnswerFraming, AnswerParser, type AnswerReader, type Progress } from "../http/AnswerParser.js"
 import { errors } from "../http/Undici.js"
 import type { Carrier, Exchange } from "./Exchange.js"
+import * as Headers from "./Headers.js"
 import { Upload } from "./Upload.js"
 
 /** Where a connection goes once it has nothing to do. */
@@ -139,15 +140,9 @@ export class UpstreamConnection implements AnswerReader, Carrier {
 
   /** What the head says of the connection, and of the body's length. */
   private note(headers: ReadonlyArray<string>) {
-    this.keptMs = defaultKeptMs
-    this.length = null
-    for (let index = 0; index < headers.length; index += 2) {
-      const name = headers[index]!
-      if (name.length === 14 && name.toLowerCase() === "content-length") this.length = headers[index + 1]!
-      if (name.length !== 10 || name.toLowerCase() !== "keep-alive") continue
-      const seconds = /timeout=(\d+)/.exec(headers[index + 1]!)?.[1]
-      if (seconds !== undefined) this.keptMs = Math.min(Number(seconds) * 1_000 - leftSoonerMs, keptMaxMs)
-    }
+    this.length = Headers.valueOf(headers, "content-length")
+    const seconds = /timeout=(\d+)/.exec(Headers.valueOf(headers, "keep-alive") ?? "")?.[1]
+    this.keptMs = seconds === undefined ? defaultKeptMs : Math.min(Number(seconds) * 1_000 - leftSoonerMs, keptMaxMs)
   }
 
   private parse(run: () => Progress) {

@@ -18,7 +18,7 @@ export interface Outgoing {
 }
 
 /** The way to the upstream. */
-export type Upstream = Pick<UpstreamConnections, "dispatch" | "destroy">
+export type Upstream = Pick<UpstreamConnections, "dispatch">
 
 /** So long nobody gives a connection up. */
 const freshMs = 10

@@ -18,8 +18,11 @@ const short = (value: unknown): unknown => {
  * would be hashed; a plain object of so many shapes costs three times as much.
  */
 export class Attributes {
-  private readonly names: Array<GenAiName> = []
-  private readonly values: Array<unknown> = []
+  constructor(private readonly names: Array<GenAiName> = [], private readonly values: Array<unknown> = []) {}
+
+  copy(): Attributes {
+    return new Attributes(this.names.slice(), this.values.slice())
+  }
 
   /** Keeps what is a text, a number, a boolean or a list of texts; anything else says nothing. */
   set(name: GenAiName, value: unknown): void {

@@ -2,7 +2,7 @@
 import { assembleMessage } from "./AnthropicStream.js"
 import type { Assembled } from "./Assembly.js"
 import { Attributes, describeRequest, describeResponse } from "./Attributes.js"
-import { roleOf } from "./CallRole.js"
+import { type CallRole, roleOf } from "./CallRole.js"
 import { assembleChat, finishReasons, modelOf, responseIdOf, usageOf } from "./ChatCompletion.js"
 import { decodeBody } from "./Decode.js"
 import { asksForLaterAnswer, type Endpoint, endpointOf, socketEndpointOf } from "./Endpoint.js"
@@ -32,6 +32,24 @@ export interface RecordedCall {
   readonly isOverWebSocket?: boolean | undefined
   /** The session that the agent named in a header. */
   readonly sessionHeader?: string | null | undefined
+}
+
+/** What is known of a call before its answer is there. */
+export type AskedCall = Pick<
+  RecordedCall,
+  "method" | "path" | "requestBytes" | "requestContentEncoding" | "upstreamUrl" | "isOverWebSocket" | "sessionHeader"
+>
+
+/** What a request means, without its bytes. */
+export interface Asked {
+  readonly endpoint: Endpoint
+  readonly attributes: Attributes
+  readonly session: Session | null
+  /** Null where it has none, as what is no model call does. */
+  readonly role: CallRole | null
+  readonly model: string | null
+  /** What of it could not be read. */
+  readonly reason: string | null
 }
 
 export interface Derived {
@@ -154,7 +172,7 @@ const hasNoChoice = (api: Endpoint["api"], { error, isOver, object, wire }: Answ
   (api === "chat_completions" || api === "completions") && error === null && (wire === "http" || isOver) &&
   isObject(object) && Object.hasOwn(object, "choices") && listAt(object, "choices").length === 0
 
-const readRequest = (call: RecordedCall): { readonly object: unknown; readonly reason: string | null } => {
+const readObject = (call: AskedCall): { readonly object: unknown; readonly reason: string | null } => {
   // A Realtime server answers speech of its own accord.
   if (call.isOverWebSocket === true && call.requestBytes.length === 0) return { object: undefined, reason: null }
   const decoded = decodeBody(call.requestBytes, call.requestContentEncoding)
@@ -163,7 +181,7 @@ const readRequest = (call: RecordedCall): { readonly object: unknown; readonly r
   return isObject(object) ? { object, reason: null } : { object: undefined, reason: "request: not a JSON object" }
 }
 
-const describeServer = (attributes: Attributes, call: RecordedCall, isModelCall: boolean): void => {
+const describeServer = (attributes: Attributes, call: AskedCall, isModelCall: boolean): void => {
   const server = serverOf(call.upstreamUrl ?? "")
   if (isModelCall) attributes.set(GenAi.providerName, server?.provider)
   attributes.set(GenAi.serverAddress, server?.address)
@@ -178,10 +196,9 @@ const describeSession = (attributes: Attributes, session: Session | null): void 
   }
 }
 
-const plainRequest = (call: RecordedCall, endpoint: Endpoint): Derived => {
-  const attributes = new Attributes()
-  describeServer(attributes, call, false)
-  describeSession(attributes, sessionOf(call.sessionHeader ?? null, undefined))
+const plainRequest = (call: RecordedCall, { attributes: asked, endpoint, session }: Asked): Derived => {
+  const attributes = asked.copy()
+  describeSession(attributes, session)
   if (call.statusCode !== null && call.statusCode >= 400) attributes.set(GenAi.errorType, String(call.statusCode))
   const fetched = call.statusCode === 200 && asksForLaterAnswer(call.method, call.path)
     ? readAnswer("responses", call)
@@ -235,27 +252,52 @@ const endsWithEvent = new Set<Endpoint["api"]>(["responses", "messages"])
 const modelInQuery = (path: string): string | null =>
   new URLSearchParams(path.slice(path.indexOf("?") + 1)).get("model")
 
+/** Reads a request. Never throws, and may be done while its answer is still made: `derive` takes it from there. */
+export const readRequest = (call: AskedCall): Asked => {
+  const endpoint = call.isOverWebSocket === true ? socketEndpointOf(call.path) : endpointOf(call.method, call.path)
+  const { api, kind, operation } = endpoint
+  const attributes = new Attributes()
+  if (kind === "http") {
+    describeServer(attributes, call, false)
+    return {
+      endpoint,
+      attributes,
+      session: sessionOf(call.sessionHeader ?? null, undefined),
+      role: null,
+      model: null,
+      reason: null
+    }
+  }
+  const { object, reason } = readObject(call)
+  attributes.set(GenAi.operationName, operation)
+  attributes.set(GenAi.apiType, api === "embeddings" || api === "messages" ? null : api)
+  describeServer(attributes, call, true)
+  describeRequest(attributes, api === "realtime" ? at(object, "response") : object)
+  if (api === "realtime") attributes.set(GenAi.requestModel, modelInQuery(call.path))
+  return {
+    endpoint,
+    attributes,
+    session: sessionOf(call.sessionHeader ?? null, object),
+    role: kind === "llm" ? roleOf(call.path, object) : null,
+    model: textAt(object, "model") ?? (api === "realtime" ? modelInQuery(call.path) : null),
+    reason
+  }
+}
+
 /**
  * Reads a recorded call. Never throws: what could not be read is named in the attribute `tau.unassembled`, and the rest
  * is derived all the same. Deterministic, so that a span can be derived anew from its stored bodies.
  */
-export const derive = (call: RecordedCall): Derived => {
-  const endpoint = call.isOverWebSocket === true ? socketEndpointOf(call.path) : endpointOf(call.method, call.path)
-  if (endpoint.kind === "http") return plainRequest(call, endpoint)
-  const { api, kind, operation } = endpoint
-  const attributes = new Attributes()
-  const request = readRequest(call)
+export const derive = (call: RecordedCall, request: Asked = readRequest(call)): Derived => {
+  const { api, kind, operation } = request.endpoint
+  if (kind === "http") return plainRequest(call, request)
+  const attributes = request.attributes.copy()
   const answer = readAnswer(api, call)
   const failed = call.statusCode !== null && call.statusCode >= 400
-  attributes.set(GenAi.operationName, operation)
-  attributes.set(GenAi.apiType, api === "embeddings" || api === "messages" ? null : api)
-  describeServer(attributes, call, true)
-  describeRequest(attributes, api === "realtime" ? at(request.object, "response") : request.object)
-  if (api === "realtime") attributes.set(GenAi.requestModel, modelInQuery(call.path))
   const usage = usageOf(failed ? undefined : answer.object)
   if (!failed) describeResponse(attributes, answer.object, usage)
-  describeSession(attributes, sessionOf(call.sessionHeader ?? null, request.object))
-  if (kind === "llm") attributes.set(GenAi.callRole, roleOf(call.path, request.object))
+  describeSession(attributes, request.session)
+  attributes.set(GenAi.callRole, request.role)
   attributes.set(GenAi.wire, answer.wire)
   const reason = failed || call.statusCode === null
     ? null
@@ -278,8 +320,7 @@ export const derive = (call: RecordedCall): Derived => {
     streamError: error?.message.slice(0, streamErrorMax),
     inputTokens: usage.inputTokens,
     outputTokens: usage.outputTokens,
-    model: modelOf(failed ? undefined : answer.object) ?? textAt(request.object, "model") ??
-      (api === "realtime" ? modelInQuery(call.path) : null),
+    model: modelOf(failed ? undefined : answer.object) ?? request.model,
     awaitedId: api === "responses" && !failed && error === null && isAwaited(answer.object)
       ? idOfResponse(answer.object)
       : null,

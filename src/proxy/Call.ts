@@ -360,6 +360,11 @@ export class Call implements Dispatcher.DispatchHandler {
     this.settings.onEnd(this)
   }
 
+  /** All of what is sent upstream is recorded. */
+  requestEnded() {
+    this.record.requestEnded(this.incoming.headers["content-encoding"])
+  }
+
   private close(
     state: FinishedSpan["state"],
     error: CallError | null,

@@ -54,6 +54,7 @@ export class CallRecord {
   private answeredBytes = 0
   /** When something of the answer came last, its head or a piece, on `performance.now()`; null before its head. */
   private heardAt: number | null = null
+  private isClosed = false
 
   constructor(
     private readonly settings: RecordSettings,
@@ -115,12 +116,21 @@ export class CallRecord {
     return this.original !== null || this.usageAsked
   }
 
+  /** The request is whole: it may be read while its answer is made. */
+  requestEnded(contentEncoding: string | undefined): void {
+    const { intent, opened, request, settings, upstreamUrl } = this
+    if (this.isClosed || request.size === 0) return
+    const asked = { ...intent, upstreamUrl, requestContentEncoding: contentEncoding ?? null }
+    settings.recorder.readAhead(opened, asked, request.size, request.take)
+  }
+
   /** Hands the span in; `done` is told whether it is committed. */
   close(
     { error, head, isFirst, requestEncoding, silentMs, state, wasReadOn }: CallEnd,
     done: (committed: boolean) => void
   ): void {
     const { intent } = this
+    this.isClosed = true
     const wasOpened = !this.opened.cancel()
     // Spelt out: a spread into a record this wide costs as much as the rest of the call's bookkeeping.
     const span: FinishedSpan = {
@@ -154,7 +164,8 @@ export class CallRecord {
       responseContentType: head?.contentType ?? null,
       responseContentEncoding: head?.contentEncoding ?? null,
       isFirst,
-      wasOpened
+      wasOpened,
+      isRequestAhead: this.opened.ahead?.isSent === true
     }
     if (!isFirst) this.settings.recorder.answeredMore(this.answer.bytes - this.answeredBytes)
     this.answeredBytes = this.answer.bytes
@@ -172,6 +183,7 @@ export class CallRecord {
   /** The call is over: its bodies are no longer held for it. */
   release(): void {
     this.letGo()
+    this.opened.ahead?.over()
     this.request.release()
     this.answer.release()
     this.original?.release()

@@ -5,7 +5,8 @@ import type { Dispatcher } from "undici"
 export interface Message {
   readonly method: string
   readonly head: string
-  readonly body: Buffer | Readable | null
+  /** Nothing once it was written: the call may go on for long. */
+  body: Buffer | Readable | null
   readonly isChunked: boolean
   /** It offers a WebSocket. */
   readonly isOffer: boolean

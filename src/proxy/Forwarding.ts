@@ -98,5 +98,7 @@ export class Forwarding {
       },
       call
     )
+    // One that still comes has its end later.
+    if (Buffer.isBuffer(body)) call.requestEnded()
   }
 }

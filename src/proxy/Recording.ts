@@ -3,7 +3,7 @@ import type { RecordingBudget } from "./RecordingBudget.js"
 
 /** A bounded copy of a body as it passes: the chunks up to a limit, and the count of all. */
 export class Recording {
-  private readonly pieces = new Pieces()
+  private pieces = new Pieces()
   private kept = 0
   private isReleased = false
   bytes = 0
@@ -31,6 +31,18 @@ export class Recording {
 
   get content(): Uint8Array {
     return this.pieces.content
+  }
+
+  /** How much of it is kept. */
+  get size(): number {
+    return this.kept
+  }
+
+  /** Gives its content away, which counts as held for it all the same. */
+  readonly take = (): Uint8Array => {
+    const { content } = this.pieces
+    this.pieces = new Pieces()
+    return content
   }
 
   /** The call is over: its bytes are no longer held for it. */

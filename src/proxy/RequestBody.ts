@@ -53,7 +53,11 @@ const collect = (request: IncomingMessage, call: Call, dispatch: (body: Buffer) 
   })
   request.on("end", () => {
     call.heardAt = null
-    dispatch(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
+    const [first] = chunks
+    const body = chunks.length === 1 ? first! : Buffer.concat(chunks)
+    // The request is there as long as its call.
+    chunks.length = 0
+    dispatch(body)
   })
 }
 
@@ -119,6 +123,7 @@ const pass = (request: IncomingMessage, call: Call, bytesMax: number, dispatch: 
   })
   request.on("end", () => {
     call.heardAt = null
+    call.requestEnded()
   })
   // A client that leaves while it uploads must not look like the end of its body.
   request.on("close", () => {

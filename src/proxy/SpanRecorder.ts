@@ -1,7 +1,9 @@
 import { counted } from "../domain/Figures.js"
 import type { BegunCalls } from "../store/BegunCalls.js"
+import type { RequestAhead } from "../store/RequestAhead.js"
 import type { Writer } from "../store/Writer.js"
 import type { Failure } from "../store/writer/protocol.js"
+import type { AskedSpan } from "../store/writer/requestsAhead.js"
 import type { FinishedSpan, SpanIntent } from "../store/writer/spans.js"
 import type { Metrics } from "./Metrics.js"
 import type { ProxyOptions } from "./ProxyOptions.js"
@@ -101,6 +103,14 @@ export class SpanRecorder {
     return new Opened(pending, place)
   }
 
+  /** The request of a call is whole, and its `size` bytes are recorded; `take` gives them away. */
+  readAhead(opened: Opened, asked: AskedSpan, size: number, take: () => Uint8Array): void {
+    // Without an answer that waits for it there is nothing to gain.
+    if (opened.ahead === null && this.writer.health().failure === null) {
+      opened.ahead = this.writer.readAhead(asked, size, take)
+    }
+  }
+
   /**
    * `done` is told whether the span is committed; under `best-effort` it hears at the latest after a second, and what
    * becomes of the span later is only counted.
@@ -108,19 +118,22 @@ export class SpanRecorder {
   close(
     span: FinishedSpan,
     bodies: ReadonlyArray<Uint8Array>,
-    { place }: Opened,
+    { ahead, place }: Opened,
     done: (committed: boolean) => void
   ): void {
-    const told = this.isRequired ? done : this.impatient(span, bodies, done)
+    const size = sizeOf(bodies) + (ahead?.isSent === true ? ahead.size : 0)
+    const told = this.isRequired ? done : this.impatient(span, size, done)
     if (told === null) {
       this.ended(span, span.state, place)
       return
     }
     const handedInAt = performance.now()
+    ahead?.ending()
     this.writer.submit("closeSpan", span, {
       nowMs: Math.floor(span.endTimeUs / 1000),
       bodies,
       done: (failure, closed) => {
+        ahead?.ended()
         // Only its bodies say whether the upstream reported an error in its answer, say.
         this.ended(span, closed?.state ?? span.state, place)
         if (failure === null) {
@@ -137,7 +150,7 @@ export class SpanRecorder {
           }
           if (failure.reason === "full") {
             this.full = failure
-            this.roomNeeded = Math.max(roomMin, sizeOf(bodies))
+            this.roomNeeded = Math.max(roomMin, size)
           }
         }
         told(failure === null)
@@ -158,7 +171,7 @@ export class SpanRecorder {
   }
 
   /** What to call instead of `done` so that nobody waits long, or null when the span is dropped. */
-  private impatient(span: FinishedSpan, bodies: ReadonlyArray<Uint8Array>, done: (committed: boolean) => void) {
+  private impatient(span: FinishedSpan, size: number, done: (committed: boolean) => void) {
     if (this.isOverfull()) {
       if (span.isFirst) {
         this.counters.lost += 1
@@ -167,8 +180,7 @@ export class SpanRecorder {
       done(false)
       return null
     }
-    // Without the call that held them, these bytes are the queue's.
-    const size = sizeOf(bodies)
+    // Without the call that held them, the bytes of its bodies are the queue's.
     let isTold = false
     const tell = () => {
       isTold = true
@@ -233,6 +245,9 @@ const sizeOf = (bodies: ReadonlyArray<Uint8Array>) => bodies.reduce((sum, { leng
 
 /** A call whose intent was handed in. */
 export class Opened {
+  /** Its request, if the writer thread is to read it before the call ends. */
+  ahead: RequestAhead | null = null
+
   /** `pending` is null where the intent was not handed in; `place` is that of its note. */
   constructor(private readonly pending: { readonly cancel: () => boolean } | null, readonly place: number) {}
 

@@ -57,6 +57,7 @@ export class UpstreamConnection implements AnswerReader, Carrier {
       socket.write(head, "latin1")
       socket.write(body)
       socket.uncork()
+      exchange.message.body = null
       return
     }
     socket.write(head, "latin1")

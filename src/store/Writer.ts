@@ -4,9 +4,11 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Worker } from "node:worker_threads"
+import type { RequestAhead } from "./RequestAhead.js"
 import { StoreError } from "./StoreError.js"
 import type { Input, OperationName, Output } from "./writer/operations.js"
 import type { Failure, FromWriter, ToWriter, WriterOptions } from "./writer/protocol.js"
+import type { AskedSpan } from "./writer/requestsAhead.js"
 import { lazyMs, type WriterHealth, WriterQueue } from "./WriterQueue.js"
 import { writerThread } from "./WriterThread.js"
 
@@ -37,6 +39,12 @@ export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
       readonly done: (failure: Failure | null, value: Output<Name> | null) => void
     }
   ) => { readonly cancel: () => boolean }
+
+  /**
+   * Has the request of a call read while its answer is made, when no commit waits for the thread. `take` gives its `size` bytes away.
+   * Null when that is not worth its while.
+   */
+  readonly readAhead: (asked: AskedSpan, size: number, take: () => Uint8Array) => RequestAhead | null
 
   readonly health: () => WriterHealth
 
@@ -91,8 +99,9 @@ export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
               done: (outcome) =>
                 outcome.ok ? done(null, outcome.value as Output<typeof operation>) : done(outcome.failure, null)
             }),
-          health: () =>
-            queue.health(),
+          readAhead: (asked, size, take) =>
+            queue.readAhead(asked, size, take),
+          health: () => queue.health(),
           died: Deferred.await(death)
         })
       })

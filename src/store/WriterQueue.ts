@@ -1,5 +1,6 @@
 /** Gathers requests for the writer thread, and tells each of their callers what became of it. */
 import type { Worker } from "node:worker_threads"
+import { RequestAhead } from "./RequestAhead.js"
 import type { OperationName } from "./writer/operations.js"
 import type {
   Batch,
@@ -11,6 +12,7 @@ import type {
   SentRequest,
   ToWriter
 } from "./writer/protocol.js"
+import type { AskedSpan } from "./writer/requestsAhead.js"
 import { rowOf } from "./writer/SpanRow.js"
 import type { FinishedSpan } from "./writer/spans.js"
 
@@ -32,6 +34,8 @@ const readingMaxMs = 60_000
 /** Of bodies, beside what is small: reading them takes the thread 10 to 30 ms for each MB, and every call of the batch waits for it. */
 const batchBytesMax = 4 * 1024 * 1024
 const smallBytesMax = 64 * 1024
+/** A shorter request is read with its answer: to wake the thread once more costs more than that saves. */
+const aheadBytesMin = 16 * 1024
 
 export interface WriterHealth {
   /** Requests and body bytes not yet handed to the writer thread. */
@@ -80,6 +84,11 @@ export class WriterQueue {
   private gatherTimer: NodeJS.Timeout | undefined
   /** How many lazy requests were cancelled of late, more or less: whether those that wait will be. */
   private cancelled = 0
+  /** Requests that the thread is to read when it has nothing else to do, in their order. */
+  private ahead: Array<RequestAhead> = []
+  private isReadingAhead = false
+  /** The thread need not keep their requests any more: it hears of them with the next batch. */
+  private forgotten: Array<string> = []
 
   constructor(
     private readonly worker: Worker,
@@ -87,7 +96,10 @@ export class WriterQueue {
     private readonly onDeath: (failure: Failure) => void
   ) {
     worker.on("message", (message: FromWriter) => {
-      if (typeof message === "string") this.committed(JSON.parse(message) as Committed)
+      if (message === "read") {
+        this.isReadingAhead = false
+        this.sendAhead()
+      } else if (typeof message === "string") this.committed(JSON.parse(message) as Committed)
     })
     worker.on("error", (error: unknown) => this.die({ reason: "other", message: String(error) }))
     worker.on("exit", () => this.die({ reason: "other", message: "the writer thread ended" }))
@@ -118,6 +130,39 @@ export class WriterQueue {
         return isCancelled
       }
     }
+  }
+
+  /** Has a request read as soon as no commit waits for the thread; null when that is not worth its while. */
+  readAhead(asked: AskedSpan, size: number, take: () => Uint8Array): RequestAhead | null {
+    if (this.dead !== null || size < aheadBytesMin) return null
+    const ahead = new RequestAhead(asked, size, take, this.forget)
+    this.ahead.push(ahead)
+    this.sendAhead()
+    return ahead
+  }
+
+  private get isIdle(): boolean {
+    return !this.isReadingAhead && this.inFlight.length === 0 && this.waiting.length === 0
+  }
+
+  private sendAhead() {
+    if (!this.isIdle) return
+    const ahead = this.ahead.shift()
+    if (ahead === undefined) return
+    ahead.isSent = true
+    this.isReadingAhead = true
+    const bytes = new ArrayBuffer(ahead.size)
+    new Uint8Array(bytes).set(ahead.take())
+    this.worker.postMessage({ asked: JSON.stringify(ahead.asked), bytes } satisfies ToWriter, [bytes])
+  }
+
+  private readonly forget = (ahead: RequestAhead) => {
+    if (ahead.isSent) {
+      this.forgotten.push(ahead.asked.spanId)
+      return
+    }
+    const place = this.ahead.indexOf(ahead)
+    if (place !== -1) this.ahead.splice(place, 1)
   }
 
   health(): WriterHealth {
@@ -195,7 +240,8 @@ export class WriterQueue {
     if (entries.length === 0) return
     if (this.inFlight.length === 0) this.firstSince = performance.now()
     this.inFlight.push(entries)
-    const batch = pack(entries)
+    const batch = pack(entries, this.forgotten)
+    if (this.forgotten.length > 0) this.forgotten = []
     this.inFlightBytes += batch.bytes?.byteLength ?? 0
     this.worker.postMessage(batch satisfies ToWriter, batch.bytes === null ? [] : [batch.bytes])
   }
@@ -232,6 +278,7 @@ export class WriterQueue {
     this.failure = failed === undefined || failed.ok ? null : failed.failure
     // The next batch leaves before callers are told, so that the thread is not idle meanwhile.
     this.schedule()
+    this.sendAhead()
     entries.forEach((entry, index) => tell(entry, outcomes[index]!))
   }
 
@@ -243,6 +290,7 @@ export class WriterQueue {
     this.waiting = []
     this.waitingBytes = 0
     this.lazy = []
+    this.ahead = []
     for (const entry of entries) tell(entry, { ok: false, failure })
     this.onDeath(failure)
   }
@@ -267,7 +315,7 @@ const bytesOf = (entries: ReadonlyArray<Entry>) => entries.reduce((sum, { size }
 
 type Writable<T extends ReadonlyArray<unknown>> = { -readonly [Key in keyof T]: T[Key] }
 
-const pack = (entries: ReadonlyArray<Entry>): Batch => {
+const pack = (entries: ReadonlyArray<Entry>, forgotten: ReadonlyArray<string>): Batch => {
   const size = bytesOf(entries)
   const bytes = size === 0 ? null : new ArrayBuffer(size)
   const view = bytes === null ? null : new Uint8Array(bytes)
@@ -284,5 +332,6 @@ const pack = (entries: ReadonlyArray<Entry>): Batch => {
     }
     requests.push(request)
   }
-  return { requests: JSON.stringify(requests), bytes }
+  const batch = { requests: JSON.stringify(requests), bytes }
+  return forgotten.length === 0 ? batch : { ...batch, forgotten }
 }

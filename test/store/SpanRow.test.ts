@@ -39,6 +39,7 @@ const spans = FastCheck.record({
   wasOpened: flag,
   secrets: FastCheck.array(text),
   mode: maybe,
+  isRequestAhead: flag,
   webSocket: FastCheck.record({
     isCall: flag,
     requestFrames: count,
@@ -67,7 +68,8 @@ describe("The row of a span", () => {
     assert.deepStrictEqual(spanOf(row) as unknown, span)
     delete span["secrets"]
     delete span["mode"]
+    delete span["isRequestAhead"]
     const bare = JSON.parse(JSON.stringify(rowOf(span as never as FinishedSpan))) as ReadonlyArray<never>
-    assert.deepStrictEqual(spanOf(bare) as unknown, { ...span, secrets: [], mode: null })
+    assert.deepStrictEqual(spanOf(bare) as unknown, { ...span, secrets: [], mode: null, isRequestAhead: false })
   })
 })

@@ -4,7 +4,8 @@ import * as FastCheck from "effect/FastCheck"
 import { EventEmitter } from "node:events"
 import type { Worker } from "node:worker_threads"
 import type { OperationName } from "../../src/store/writer/operations.js"
-import type { Batch } from "../../src/store/writer/protocol.js"
+import type { Batch, SentAhead, ToWriter } from "../../src/store/writer/protocol.js"
+import type { AskedSpan } from "../../src/store/writer/requestsAhead.js"
 import { WriterQueue } from "../../src/store/WriterQueue.js"
 
 const MB = 1024 * 1024
@@ -12,9 +13,11 @@ const MB = 1024 * 1024
 /** A thread that takes a batch when it is told to, and commits all of it. */
 class Thread extends EventEmitter {
   readonly posted: Array<Batch> = []
+  readonly sentAhead: Array<SentAhead> = []
 
-  postMessage(batch: Batch) {
-    this.posted.push(batch)
+  postMessage(message: Exclude<ToWriter, "close">) {
+    if ("asked" in message) this.sentAhead.push(message)
+    else this.posted.push(message)
   }
 
   commit(batch: Batch) {
@@ -120,4 +123,94 @@ describe("WriterQueue", () => {
         }
       })
     }), { fastCheck: { numRuns: 30 } })
+})
+
+describe("WriterQueue, of requests whose answers are made", () => {
+  const queueOf = () => {
+    const thread = new Thread()
+    const queue = new WriterQueue(thread as unknown as Worker, new BigInt64Array(1), () => {})
+    const push = (done: () => void = () => {}) =>
+      queue.push({ operation: "closeSpan", input: null, nowMs: 0, bodies: [], size: 0, dueAt: 0, done })
+    const ask = (spanId: string, size = 20_000) =>
+      queue.readAhead({ spanId } as AskedSpan, size, () => Buffer.alloc(size, spanId))
+    const read = () => void thread.emit("message", "read")
+    return { thread, queue, push, ask, read }
+  }
+  const idsOf = ({ sentAhead }: Thread) => sentAhead.map(({ asked }) => (JSON.parse(asked) as AskedSpan).spanId)
+
+  it("has them read one after another, each with its bytes, as long as no commit waits for the thread", () => {
+    const { ask, push, read, thread } = queueOf()
+    const [first, second, third] = [ask("a")!, ask("b", 30_000)!, ask("c")!]
+    assert.deepStrictEqual(idsOf(thread), ["a"])
+    assert.deepStrictEqual(Buffer.from(thread.sentAhead[0]!.bytes), Buffer.alloc(20_000, "a"))
+    // The end of a call that is the only one waits for nobody's reading.
+    push()
+    assert.strictEqual(thread.posted.length, 1)
+    read()
+    assert.deepStrictEqual(idsOf(thread), ["a"])
+    thread.commit(thread.posted[0]!)
+    assert.deepStrictEqual(idsOf(thread), ["a", "b"])
+    assert.strictEqual(thread.sentAhead[1]!.bytes.byteLength, 30_000)
+    assert.deepStrictEqual([first, second, third].map(({ isSent }) => isSent), [true, true, false])
+    read()
+    assert.deepStrictEqual(idsOf(thread), ["a", "b", "c"])
+  })
+
+  it("has none read that is short, or whose call has ended before", () => {
+    const { ask, queue, read, thread } = queueOf()
+    assert.isNull(ask("short", 16 * 1024 - 1))
+    ask("a")
+    const second = ask("b")!
+    const third = ask("c")!
+    second.ending()
+    third.over()
+    read()
+    assert.deepStrictEqual(idsOf(thread), ["a"])
+    assert.isFalse(second.isSent)
+    assert.strictEqual(queue.health().waiting, 0)
+    thread.emit("error", new Error("gone"))
+    assert.isNull(ask("d"))
+  })
+
+  it("has each forgotten once its call is over and its ends are decided, and takes no reading for a commit", () => {
+    const { ask, push, queue, read, thread } = queueOf()
+    const ahead = ask("a")!
+    read()
+    assert.strictEqual(queue.health().commits, 0)
+    ahead.ending()
+    ahead.over()
+    push()
+    assert.isUndefined(thread.posted[0]!.forgotten)
+    ahead.ended()
+    thread.commit(thread.posted[0]!)
+    push()
+    assert.deepStrictEqual(thread.posted[1]!.forgotten, ["a"])
+    thread.commit(thread.posted[1]!)
+    push()
+    assert.isUndefined(thread.posted[2]!.forgotten)
+    const later = ask("b")!
+    thread.commit(thread.posted[2]!)
+    read()
+    later.ending()
+    later.ended()
+    later.ending()
+    later.ended()
+    push()
+    assert.isUndefined(thread.posted[3]!.forgotten)
+    later.over()
+    thread.commit(thread.posted[3]!)
+    push()
+    assert.deepStrictEqual(thread.posted[4]!.forgotten, ["b"])
+  })
+
+  it("does not take a reading for the end of the store's trouble", () => {
+    const { ask, push, queue, read, thread } = queueOf()
+    push()
+    const failure = { reason: "full", message: "no room" } as const
+    thread.emit("message", JSON.stringify([[failure], { lost: 0, failure: null }]))
+    assert.deepStrictEqual(queue.health().failure, failure)
+    ask("a")
+    read()
+    assert.deepStrictEqual(queue.health().failure, failure)
+  })
 })

@@ -329,7 +329,7 @@ class Simulation {
         }
       }
     }
-    return { run, submit, health: neverAsked, died: Effect.never }
+    return { run, submit, readAhead: neverAsked, health: neverAsked, died: Effect.never }
   }
 
   private perform<Name extends OperationName>(

@@ -4,16 +4,17 @@ import type { FinishedSpan } from "./spans.js"
 type Optional<T> = { [Key in keyof T]-?: object extends Pick<T, Key> ? Key : never }[keyof T]
 
 /** What few spans have; the compiler sees to it that nothing is missing. `webSocket` says more than `isOverWebSocket`. */
-const byName: Record<Exclude<Optional<FinishedSpan>, "secrets" | "mode" | "isOverWebSocket">, true> = {
-  clientKeyId: true,
-  webSocket: true,
-  replayOf: true,
-  hasDiverged: true,
-  rewrite: true,
-  usageAsked: true,
-  wasReadOn: true,
-  silentMs: true
-}
+const byName: Record<Exclude<Optional<FinishedSpan>, "secrets" | "mode" | "isOverWebSocket" | "isRequestAhead">, true> =
+  {
+    clientKeyId: true,
+    webSocket: true,
+    replayOf: true,
+    hasDiverged: true,
+    rewrite: true,
+    usageAsked: true,
+    wasReadOn: true,
+    silentMs: true
+  }
 const names = Object.keys(byName) as ReadonlyArray<keyof typeof byName>
 
 const none: ReadonlyArray<string> = []
@@ -49,7 +50,8 @@ export const rowOf = (span: FinishedSpan): ReadonlyArray<unknown> => {
     span.isFirst,
     span.wasOpened,
     span.secrets ?? none,
-    span.mode ?? null
+    span.mode ?? null,
+    span.isRequestAhead === true
   ]
   for (const name of names) if (span[name] !== undefined) row.push(name, span[name] as never)
   return row
@@ -87,8 +89,9 @@ export const spanOf = (row: ReadonlyArray<never>): FinishedSpan => {
     isFirst: row[26]!,
     wasOpened: row[27]!,
     secrets: row[28]!,
-    mode: row[29]!
+    mode: row[29]!,
+    isRequestAhead: row[30]!
   }
-  for (let place = 30; place < row.length; place += 2) Object.assign(span, { [row[place]!]: row[place + 1] })
+  for (let place = 31; place < row.length; place += 2) Object.assign(span, { [row[place]!]: row[place + 1] })
   return span
 }

@@ -10,11 +10,11 @@ import { sectionsOf } from "../../openai/BodySections.js"
 import type { Db } from "./Database.js"
 import { KnownPieces, type Link } from "./KnownPieces.js"
 
-/** A body, its hash in hex, and how it is made of pieces; null when it is kept whole. */
+/** A body, its hash in hex, and what is kept: all of it, or how it is made of pieces. */
 export interface Payload {
-  readonly content: Uint8Array
+  readonly size: number
   readonly sha256: string
-  readonly recipe: Recipe | null
+  readonly content: Uint8Array | Recipe
 }
 
 /** The body in order: what stands for itself, and lists of pieces. */
@@ -25,12 +25,12 @@ const cutBytesMin = 4_096
 
 /** A body that is kept whole; null for an empty one. */
 export const wholePayload = (content: Uint8Array): Payload | null =>
-  content.length === 0 ? null : { content, sha256: hash("sha256", content, "hex"), recipe: null }
+  content.length === 0 ? null : { size: content.length, sha256: hash("sha256", content, "hex"), content }
 
 /** A body that may repeat what an earlier one had. All that takes time is done here, outside the transaction. */
 export const repeatingPayload = (content: Uint8Array): Payload | null => {
   const whole = wholePayload(content)
-  return whole === null || content.length < cutBytesMin ? whole : { ...whole, recipe: recipeOf(content) }
+  return whole === null || content.length < cutBytesMin ? whole : { ...whole, content: recipeOf(content) ?? content }
 }
 
 /** Of this thread. */
@@ -52,18 +52,15 @@ const recipeOf = (content: Uint8Array): Recipe | null => {
   return recipe
 }
 
-export const storePayload = (db: Db, { content, recipe, sha256 }: Payload): void => {
-  if (recipe !== null && db.prepare("SELECT 1 FROM bodies WHERE sha256 = ?").get(sha256) !== undefined) return
+export const storePayload = (db: Db, { content, sha256, size }: Payload): void => {
+  const isWhole = content instanceof Uint8Array
+  if (!isWhole && db.prepare("SELECT 1 FROM bodies WHERE sha256 = ?").get(sha256) !== undefined) return
   db.prepare("INSERT INTO bodies (sha256, size, form, content) VALUES (?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING")
-    .run(
-      sha256,
-      content.length,
-      recipe === null ? "whole" : "recipe",
-      recipe === null ?
-        content :
-        Buffer.from(JSON.stringify(recipe.map((part) => typeof part === "string" ? part : listOf(db, part))))
-    )
+    .run(sha256, size, isWhole ? "whole" : "recipe", isWhole ? content : recipeText(db, content))
 }
+
+const recipeText = (db: Db, recipe: Recipe): Buffer =>
+  Buffer.from(JSON.stringify(recipe.map((part) => typeof part === "string" ? part : listOf(db, part))))
 
 /** The list with these pieces: looks from its end for the longest list that is there already, and adds what is new. */
 const listOf = (db: Db, links: ReadonlyArray<Link>): number => {

@@ -12,6 +12,15 @@ export interface Batch {
   readonly requests: string
   /** The bodies of all requests, one after another. */
   readonly bytes: ArrayBuffer | null
+  /** Ids of the spans whose requests were sent ahead and are not asked for any more, once this batch is over. */
+  readonly forgotten?: ReadonlyArray<string>
+}
+
+/** The body of a request whose call is under way, to be read before its end is to be written. */
+export interface SentAhead {
+  /** An `AskedSpan`, as JSON. */
+  readonly asked: string
+  readonly bytes: ArrayBuffer
 }
 
 /** The input of `closeSpan` is a row (`SpanRow.ts`). The sizes are those of its bodies. */
@@ -58,8 +67,8 @@ export interface LogState {
   readonly failure: string | null
 }
 
-export type ToWriter = Batch | "close"
-/** A text is a batch that was committed: `Committed` as JSON. */
+export type ToWriter = Batch | SentAhead | "close"
+/** `read` is what was sent ahead; any other text is a batch that was committed: `Committed` as JSON. */
 export type FromWriter = { readonly _tag: "ready" } | { readonly _tag: "refused"; readonly failure: Failure } | string
 
 /** One outcome for each request of the batch in its order, and how the log stands. */

@@ -1,11 +1,20 @@
 /** What of a call may be written down: everything goes through here between the wire and the store. */
 import type { Attributes } from "../../openai/Attributes.js"
 import { decodeBody } from "../../openai/Decode.js"
-import { derive, type Derived, isStream, type RecordedCall } from "../../openai/Derive.js"
+import {
+  type Asked,
+  type AskedCall,
+  derive,
+  type Derived,
+  isStream,
+  readRequest,
+  type RecordedCall
+} from "../../openai/Derive.js"
 import { GenAi, type GenAiName } from "../../openai/GenAi.js"
 import { defaultRules, type RedactedBody, type RedactionRules, Redactor } from "../../openai/Redaction.js"
 import { eventsOfLines } from "../../openai/SocketEvents.js"
 import type { SseEvent } from "../../openai/Sse.js"
+import type { AskedSpan } from "./requestsAhead.js"
 import type { FinishedSpan, SpanIntent } from "./spans.js"
 
 export interface RecordingRules {
@@ -33,37 +42,52 @@ export interface Recorded {
 
 const none = new Uint8Array(0)
 
-/** What is kept of a call where bodies are not; `read` is what its meaning is read from. */
-const bodiless = (call: RecordedCall, read: RecordedCall): Recorded => {
-  const marks = { [GenAi.unrecorded]: "bodies are not recorded here" }
-  return {
-    request: none,
-    response: none,
-    responseContentEncoding: null,
-    derived: withoutContent(derive(read), call, marks)
-  }
+/** A request as it may be stored, and what it says. */
+export interface CleanRequest extends Pick<RedactedBody, "bytes" | "count" | "dropped"> {
+  readonly asked: Asked
 }
 
-/** The call with its bodies as they may be kept. Of one that is not kept, sizes and usage are read all the same. */
-const withBodies = (call: RecordedCall, request: RedactedBody, response: RedactedBody): RecordedCall => {
-  const isRequest = request.dropped === null && request.bytes !== call.requestBytes
-  const isResponse = response.dropped === null && response.bytes !== call.responseBytes
-  if (!isRequest && !isResponse) return call
-  return {
-    ...call,
-    ...(isRequest && { requestBytes: request.bytes, requestContentEncoding: request.contentEncoding }),
-    ...(isResponse && { responseBytes: response.bytes, responseContentEncoding: response.contentEncoding })
-  }
+/** Done while the answer is made where it would hold that up; `recorded` takes it from there. */
+export const recordedRequest = (call: AskedCall, secrets: ReadonlyArray<string> = []): CleanRequest => {
+  if (keepsNothing()) return { bytes: none, count: 0, dropped: null, asked: readRequest(call) }
+  const { bytes, contentEncoding, count, dropped } = rulesRedactor.knowing(secrets)
+    .body(call.requestBytes, call.requestContentEncoding ?? null)
+  // Of one that is not kept, sizes and models are read all the same.
+  const isChanged = dropped === null && bytes !== call.requestBytes
+  const asked = readRequest(
+    isChanged ? { ...call, requestBytes: bytes, requestContentEncoding: contentEncoding } : call
+  )
+  return { bytes: rules.payloads ? bytes : none, count, dropped, asked }
 }
+
+/** Patterns hold in attributes too, when they are written. What has been taken out of its place in a body cannot be told there. */
+const keepsNothing = () => !rules.payloads && rules.redaction.jsonPaths.length === 0
+
+/** What is kept of a call where bodies are not. */
+const bodiless = (call: RecordedCall, derived: Derived): Recorded => ({
+  request: none,
+  response: none,
+  responseContentEncoding: null,
+  derived: withoutContent(derived, call, { [GenAi.unrecorded]: "bodies are not recorded here" })
+})
+
+/** The call with its answer as it may be kept. Of one that is not kept, sizes and usage are read all the same. */
+const withAnswer = (call: RecordedCall, { bytes, contentEncoding, dropped }: RedactedBody): RecordedCall =>
+  dropped !== null || bytes === call.responseBytes
+    ? call
+    : { ...call, responseBytes: bytes, responseContentEncoding: contentEncoding }
 
 /** `secrets` are texts that the caller is known to keep to itself. */
-export const recorded = (call: RecordedCall, secrets: ReadonlyArray<string> = []): Recorded => {
+export const recorded = (
+  call: RecordedCall,
+  secrets: ReadonlyArray<string> = [],
+  request: CleanRequest = recordedRequest(call, secrets)
+): Recorded => {
+  if (keepsNothing()) return bodiless(call, derive(call, request.asked))
   const redactor = rulesRedactor.knowing(secrets)
-  // Patterns hold in attributes too, when they are written. What has been taken out of its place in a body cannot be told there.
-  if (!rules.payloads && rules.redaction.jsonPaths.length === 0) return bodiless(call, call)
-  const request = redactor.body(call.requestBytes, call.requestContentEncoding ?? null)
   const response = redactor.body(call.responseBytes, call.responseContentEncoding ?? null)
-  if (!rules.payloads) return bodiless(call, withBodies(call, request, response))
+  const derived = derive(withAnswer(call, response), request.asked)
+  if (!rules.payloads) return bodiless(call, derived)
   const dropped = droppedOf(request, response)
   if (dropped !== "") {
     const marks = { [GenAi.unrecorded]: dropped, ...counted(request.count + response.count) }
@@ -71,10 +95,9 @@ export const recorded = (call: RecordedCall, secrets: ReadonlyArray<string> = []
       request: request.bytes,
       response: response.bytes,
       responseContentEncoding: response.contentEncoding,
-      derived: withoutContent(derive(withBodies(call, request, response)), call, marks)
+      derived: withoutContent(derived, call, marks)
     }
   }
-  const derived = derive(withBodies(call, request, response))
   const answer = answerOf(redactor, derived, call, response)
   const isKept = answer.dropped === null
   const count = request.count + Math.max(response.count, answer.count)
@@ -90,7 +113,7 @@ export const recorded = (call: RecordedCall, secrets: ReadonlyArray<string> = []
 
 const counted = (count: number) => count === 0 ? {} : { [GenAi.redacted]: count }
 
-const droppedOf = (request: RedactedBody, response: RedactedBody): string =>
+const droppedOf = (request: CleanRequest, response: RedactedBody): string =>
   request.dropped === null && response.dropped === null ?
     "" :
     [["request", request.dropped], ["response", response.dropped]]
@@ -174,7 +197,7 @@ export const cleanRequest = (
   rules.payloads && body.length > 0 ? rulesRedactor.knowing(secrets).body(body, contentEncoding).bytes : none
 
 /** Takes secrets out of the texts of a span itself, in place: it has just come off the wire between threads. */
-export const cleanSpan = (span: Writable<SpanIntent | FinishedSpan>): void => {
+export const cleanSpan = (span: Writable<SpanIntent | AskedSpan | FinishedSpan>): void => {
   const redactor = rulesRedactor.knowing(span.secrets ?? [])
   if (!rules.payloads) span.path = span.path.replace(/\?.*$/s, "")
   span.path = redactor.label(span.path)

@@ -8,6 +8,7 @@ import type { Db } from "./Database.js"
 import { awaitAnswer, completeAnswered, isAnswered } from "./laterAnswers.js"
 import { type Payload, repeatingPayload, storePayload, wholePayload } from "./payloads.js"
 import { cleanAttributes, cleanEvents, cleanRequest, cleanText, recorded } from "./recorded.js"
+import { requestOf } from "./requestsAhead.js"
 import { tryOf } from "./retries.js"
 import { withOwnAttributes } from "./spanAttributes.js"
 import { type Owner, ownerOf } from "./spanOwner.js"
@@ -81,6 +82,8 @@ export interface FinishedSpan extends SpanIntent {
   readonly wasReadOn?: boolean
   /** So long had nothing more come of the answer when its client left; one of HTTP had begun, or began later. */
   readonly silentMs?: number
+  /** The writer thread has its request already (`requestsAhead.ts`). */
+  readonly isRequestAhead?: boolean
 }
 
 /** Which rules found their text in a call. Rules are named by their position in the config. */
@@ -197,24 +200,29 @@ export const prepareSpan = (
 ): Prepared => {
   const known = prepared.get(span)
   if (known !== undefined) return known
-  const kept = recorded({
-    method: span.method,
-    path: span.path,
-    statusCode: span.statusCode,
-    requestBytes: request,
-    requestContentEncoding: span.requestContentEncoding,
-    responseBytes: response,
-    responseContentType: span.responseContentType,
-    responseContentEncoding: span.responseContentEncoding,
-    upstreamUrl: span.upstreamUrl,
-    isOverWebSocket: span.webSocket?.isCall,
-    sessionHeader: span.caller?.sessionId
-  }, span.secrets)
+  const ahead = requestOf(span, request)
+  const kept = recorded(
+    {
+      method: span.method,
+      path: span.path,
+      statusCode: span.statusCode,
+      requestBytes: request,
+      requestContentEncoding: span.requestContentEncoding,
+      responseBytes: response,
+      responseContentType: span.responseContentType,
+      responseContentEncoding: span.responseContentEncoding,
+      upstreamUrl: span.upstreamUrl,
+      isOverWebSocket: span.webSocket?.isCall,
+      sessionHeader: span.caller?.sessionId
+    },
+    span.secrets,
+    ahead.request
+  )
   const { derived } = kept
   const answer = derived.assembled === null ? empty : Buffer.from(JSON.stringify(derived.assembled))
   const result = {
     derived,
-    request: derived.kind === "llm" ? repeatingPayload(kept.request) : wholePayload(kept.request),
+    request: ahead.payload,
     response: wholePayload(kept.response),
     answer: wholePayload(answer),
     original: repeatingPayload(cleanRequest(original, span.requestContentEncoding, span.secrets)),

@@ -25,6 +25,7 @@ import type {
   WriterData
 } from "./protocol.js"
 import { cleanSpan, recordBy } from "./recorded.js"
+import { type AskedSpan, forgetRequests, readAhead } from "./requestsAhead.js"
 import { spanOf } from "./SpanRow.js"
 import { type FinishedSpan, forgetPrepared, prepareSpan, type SpanIntent } from "./spans.js"
 import { StoreClock } from "./StoreClock.js"
@@ -63,6 +64,13 @@ const main = ({ attributionLogPath, bytesMax, path, recording, storingSince }: W
       })
       return
     }
+    if ("asked" in message) {
+      const asked = JSON.parse(message.asked) as AskedSpan
+      cleanSpan(asked)
+      readAhead(asked, new Uint8Array(message.bytes))
+      say("read")
+      return
+    }
     const requests = unpack(message)
     const { lost } = files
     if (lost !== null) {
@@ -81,6 +89,7 @@ const main = ({ attributionLogPath, bytesMax, path, recording, storingSince }: W
     syncing(db, requests.some(({ operation }) => operation !== "openSpan"))
     const outcomes = commit(db, requests)
     forgetPrepared()
+    if (message.forgotten !== undefined) forgetRequests(message.forgotten)
     const lines = takeNoted()
     log?.append(lines)
     // The other thread may be too busy to hear of it for long: that is not the store's time.

@@ -9,6 +9,7 @@ import { join } from "node:path"
 import { open } from "../dist/store/writer/Database.js"
 import { repeatingPayload, storePayload, wholePayload } from "../dist/store/writer/payloads.js"
 import { median, serve, serveTau } from "./candidates.mjs"
+import { benchHistory } from "./history.mjs"
 
 const steps = 50
 const rounds = 9
@@ -110,6 +111,7 @@ export const benchPayloads = async () => {
   const folder = mkdtempSync(join(tmpdir(), "tau-bench-"))
   try {
     await throughTheProxy(folder)
+    await benchHistory(folder)
     console.log(
       `\nCPU of the writer per call: hash, cut, commit without fsync; median of ${rounds} rounds, taking turns\n`
     )

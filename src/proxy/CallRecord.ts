@@ -1,3 +1,4 @@
+import { aheadBytesMin } from "../store/RequestAhead.js"
 import type { FinishedSpan, RewriteOutcome, SpanIntent } from "../store/writer/spans.js"
 import type { AnswerHead } from "./AnswerHead.js"
 import { nowUs } from "./nowUs.js"
@@ -119,7 +120,7 @@ export class CallRecord {
   /** The request is whole: it may be read while its answer is made. */
   requestEnded(contentEncoding: string | undefined): void {
     const { intent, opened, request, settings, upstreamUrl } = this
-    if (this.isClosed || request.size === 0) return
+    if (this.isClosed || request.size < aheadBytesMin) return
     const asked = { ...intent, upstreamUrl, requestContentEncoding: contentEncoding ?? null }
     settings.recorder.readAhead(opened, asked, request.size, request.take)
   }

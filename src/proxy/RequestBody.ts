@@ -53,8 +53,7 @@ const collect = (request: IncomingMessage, call: Call, dispatch: (body: Buffer) 
   })
   request.on("end", () => {
     call.heardAt = null
-    const [first] = chunks
-    const body = chunks.length === 1 ? first! : Buffer.concat(chunks)
+    const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
     // The request is there as long as its call.
     chunks.length = 0
     dispatch(body)
@@ -70,7 +69,7 @@ const collectUpTo = (
   dispatch: (body: Buffer | Readable) => void,
   take?: (body: Buffer) => void
 ) => {
-  const pieces = new Pieces()
+  let pieces = new Pieces()
   let bytes = 0
   const more = (chunk: Buffer) => {
     call.heardAt = performance.now()
@@ -91,6 +90,7 @@ const collectUpTo = (
     if (call.isOver) return
     const { buffer, byteLength, byteOffset } = pieces.content
     const body = Buffer.from(buffer, byteOffset, byteLength)
+    pieces = new Pieces()
     call.record.letGo()
     if (take !== undefined) {
       take(body)

@@ -1,5 +1,8 @@
 import type { AskedSpan } from "./writer/requestsAhead.js"
 
+/** A shorter request is best read with its answer: to wake the thread once more costs more than that saves. */
+export const aheadBytesMin = 16 * 1024
+
 /** The request of a call, read by the thread while the answer is made, unless that ends first. */
 export class RequestAhead {
   /** The thread has it: nothing of it is held here any more. */

@@ -42,7 +42,7 @@ export class Writer extends Context.Tag("tau/store/Writer")<Writer, {
 
   /**
    * Has the request of a call read while its answer is made, when no commit waits for the thread. `take` gives its `size` bytes away.
-   * Null when that is not worth its while.
+   * Null when the thread has ended.
    */
   readonly readAhead: (asked: AskedSpan, size: number, take: () => Uint8Array) => RequestAhead | null
 

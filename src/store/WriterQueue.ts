@@ -34,8 +34,6 @@ const readingMaxMs = 60_000
 /** Of bodies, beside what is small: reading them takes the thread 10 to 30 ms for each MB, and every call of the batch waits for it. */
 const batchBytesMax = 4 * 1024 * 1024
 const smallBytesMax = 64 * 1024
-/** A shorter request is read with its answer: to wake the thread once more costs more than that saves. */
-const aheadBytesMin = 16 * 1024
 
 export interface WriterHealth {
   /** Requests and body bytes not yet handed to the writer thread. */
@@ -132,9 +130,9 @@ export class WriterQueue {
     }
   }
 
-  /** Has a request read as soon as no commit waits for the thread; null when that is not worth its while. */
+  /** Has a request read as soon as no commit waits for the thread; null when that has ended. */
   readAhead(asked: AskedSpan, size: number, take: () => Uint8Array): RequestAhead | null {
-    if (this.dead !== null || size < aheadBytesMin) return null
+    if (this.dead !== null) return null
     const ahead = new RequestAhead(asked, size, take, this.forget)
     this.ahead.push(ahead)
     this.sendAhead()
@@ -278,8 +276,8 @@ export class WriterQueue {
     this.failure = failed === undefined || failed.ok ? null : failed.failure
     // The next batch leaves before callers are told, so that the thread is not idle meanwhile.
     this.schedule()
-    this.sendAhead()
     entries.forEach((entry, index) => tell(entry, outcomes[index]!))
+    this.sendAhead()
   }
 
   private die(failure: Failure) {

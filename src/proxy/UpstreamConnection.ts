@@ -171,6 +171,11 @@ export class UpstreamConnection implements AnswerReader, Carrier {
       this.fail(new errors.SocketError("other side closed"))
       return
     }
+    // A reset that is read together with what came before it is an end to Node. One that has but ended still has a peer.
+    if (this.socket.remoteAddress === undefined) {
+      this.fail(Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" }))
+      return
+    }
     this.parse(() => {
       try {
         return this.parser.end()

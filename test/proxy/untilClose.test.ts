@@ -101,6 +101,22 @@ describe("An answer that only the close of its connection ends", () => {
       )
     }))
 
+  it.scopedLive("is cut, not whole, when the reset is read together with what came before it", () =>
+    Effect.gen(function*() {
+      const url = yield* closing((socket) => void socket.write(head + event, () => socket.resetAndDestroy()))
+      yield* withProxy(
+        url,
+        Effect.gen(function*() {
+          const { ending } = yield* reader
+          yield* soon("the end", () => ending() !== "open")
+          assert.strictEqual(ending(), "cut")
+          const { attributes, state } = yield* oneSpan
+          assert.strictEqual(state, "upstream_cut")
+          assert.include(attributes["tau.error_message"], "ECONNRESET")
+        })
+      )
+    }))
+
   it.scopedLive("keeps back the bracket that makes its JSON whole until it is recorded, but not JSON behind JSON", () =>
     Effect.gen(function*() {
       let upstream: Socket | undefined
@@ -248,8 +264,7 @@ describe("An answer that only the close of its connection ends", () => {
           yield* soon("the call upstream", () => sockets.length === 1)
           sockets[0]!.resetAndDestroy()
           socket.resume()
-          // Whether it was the end or a reset is for the system to say: some forget it over bytes that were not read yet.
-          yield* oneSpan
+          assert.strictEqual((yield* oneSpan).state, "upstream_cut")
           const next = yield* reader
           yield* soon("the end", () => next.ending() === "whole")
         })

@@ -4,7 +4,7 @@ import { once } from "node:events"
 import { writeFileSync } from "node:fs"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { createServer } from "node:https"
-import { type AddressInfo, connect } from "node:net"
+import { type AddressInfo, connect, type Socket } from "node:net"
 import { join } from "node:path"
 import { request } from "undici"
 import { printed, startTau } from "../support/command.js"
@@ -14,11 +14,18 @@ import { scratchFolder, storeAt } from "../support/store.js"
 
 const long = Buffer.from(Array.from({ length: 5_000_000 }, (_, n) => n * n % 251))
 
+const untilClose = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\nall there is"
+/** The connections below those of TLS, by the port of their other end. */
+const rawOf = new Map<number | undefined, Socket>()
+
 const answers = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
   let bytes = 0
   for await (const chunk of incoming) bytes += (chunk as Buffer).length
   if (incoming.url === "/v1/long") outgoing.end(long)
-  else if (incoming.url === "/v1/chat/completions") {
+  else if (incoming.url === "/v1/closed") incoming.socket.end(untilClose)
+  else if (incoming.url === "/v1/reset") {
+    incoming.socket.write(untilClose, () => rawOf.get(incoming.socket.remotePort)!.resetAndDestroy())
+  } else if (incoming.url === "/v1/chat/completions") {
     outgoing.writeHead(200, { "content-type": "text/event-stream" })
     for (const word of ["one", "two", "three"]) {
       outgoing.write(`data: {"choices":[{"index":0,"delta":{"content":"${word} "}}]}\n\n`)
@@ -33,6 +40,7 @@ const tlsUpstream = Effect.acquireRelease(
   Effect.promise(async () => {
     const server = createServer({ key, cert: certificate }, (incoming, outgoing) => void answers(incoming, outgoing))
     let connections = 0
+    server.on("connection", (raw: Socket) => rawOf.set(raw.remotePort, raw))
     server.on("secureConnection", () => connections += 1)
     await once(server.listen(0, "localhost"), "listening")
     return {
@@ -94,6 +102,23 @@ describe("An upstream behind TLS", () => {
       assert.strictEqual(yield* proxy.exit, 0)
       const spans = yield* Effect.provide(finishedSpans(6), storeAt(join(cwd, ".tau/training/store.sqlite")))
       assert.deepStrictEqual(spans.map(({ state }) => state), Array.from({ length: 6 }, () => "done"))
+    }))
+
+  it.scopedLive("whose answer the close of its connection ends is whole, unless that was a reset", () =>
+    Effect.gen(function*() {
+      const cwd = yield* scratchFolder
+      const server = yield* tlsUpstream
+      writeFileSync(join(cwd, "authority.pem"), certificate)
+      const proxy = yield* proxyFor(cwd, server.url, { NODE_EXTRA_CA_CERTS: join(cwd, "authority.pem") })
+      const textOf = (path: string) =>
+        Effect.promise(async () =>
+          (await request(`${proxy.base}/${path}`, { method: "POST", body: "{}" })).body.text().catch(() => "cut")
+        )
+      assert.deepStrictEqual([yield* textOf("closed"), yield* textOf("reset")], ["all there is", "cut"])
+      proxy.process.kill("SIGTERM")
+      assert.strictEqual(yield* proxy.exit, 0)
+      const spans = yield* Effect.provide(finishedSpans(2), storeAt(join(cwd, ".tau/training/store.sqlite")))
+      assert.deepStrictEqual(spans.map(({ state }) => state), ["done", "upstream_cut"])
     }))
 
   it.scopedLive("whose certificate nobody vouches for is told as one that cannot be reached", () =>

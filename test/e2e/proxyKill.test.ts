@@ -24,7 +24,14 @@ interface Received {
   readonly untilTerminalLine: string
 }
 
-const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
+/** Every third call sends a history that is read while its answer is made. */
+const requestOf = (attempt: string): string => {
+  const words = Number(attempt.split(".").at(-1)) % 3 === 0 ? "All happy families are alike. ".repeat(1_000) : ""
+  const history = words === "" ? "" : `{"role":"user","content":"${attempt}: ${words}"},`
+  return `{"model":"faulty","messages":[${history}{"role":"user","content":"${attempt}"}]}`
+}
+
+const hashOf = (bytes: Uint8Array | string) => createHash("sha256").update(bytes).digest("hex")
 
 /** One call. Its bytes if they came whole; a stream is whole with its terminal event, whether or not it was closed. */
 const call = (origin: string, attempt: string, fault: string | null, agent: Agent): Promise<Buffer | null> =>
@@ -41,7 +48,7 @@ const call = (origin: string, attempt: string, fault: string | null, agent: Agen
       incoming.on("data", (part: Buffer) => parts.push(part)).on("error", broken).on("aborted", broken)
         .on("end", () => resolve(incoming.statusCode === 200 ? whole() : null))
     })
-    outgoing.end(`{"model":"faulty","messages":[{"role":"user","content":"${attempt}"}]}`)
+    outgoing.end(requestOf(attempt))
   })
 
 describe("kill -9 of a proxy under load", () => {
@@ -83,13 +90,16 @@ describe("kill -9 of a proxy under load", () => {
       const { child, ended } = await startProxy(folder, upstream.origin)
       const db = new Database(join(folder, ".tau/training/store.sqlite"), { readonly: true })
       const stored = new Map(
-        (db.prepare("SELECT attempt_id AS attempt, state, response_sha256 AS sha256 FROM spans").all() as ReadonlyArray<
-          { attempt: string; state: string; sha256: string | null }
+        (db.prepare(
+          "SELECT attempt_id AS attempt, state, response_sha256 AS sha256, request_sha256 AS asked FROM spans"
+        ).all() as ReadonlyArray<
+          { attempt: string; state: string; sha256: string | null; asked: string | null }
         >).map((span) => [span.attempt, span])
       )
       const lost = received.filter(({ attempt, sha256, untilTerminalLine }) => {
         const span = stored.get(attempt)
-        return span?.state !== "done" || (span.sha256 !== sha256 && span.sha256 !== untilTerminalLine)
+        return span?.state !== "done" || span.asked !== hashOf(requestOf(attempt)) ||
+          (span.sha256 !== sha256 && span.sha256 !== untilTerminalLine)
       })
       const withoutBlankLine = received.filter(({ attempt, sha256 }) => stored.get(attempt)?.sha256 !== sha256).length
       const wrong = [...stored.values()].filter(({ state }) =>

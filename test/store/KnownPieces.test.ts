@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
+import { serialize } from "node:v8"
 import { sectionsOf } from "../../src/openai/BodySections.js"
 import { KnownPieces } from "../../src/store/writer/KnownPieces.js"
 import { prose } from "../support/conversation.js"
@@ -34,6 +35,14 @@ describe("Pieces that were hashed lately", () => {
     const other = Buffer.from(body)
     body.fill(0)
     assert.deepStrictEqual(linksOf(pieces, other), links)
+  })
+
+  it("hold nothing of what followed them in later bodies, however long they are kept", () => {
+    const pieces = new KnownPieces()
+    const first = bodyOf([[2_000, 1], [2_000, 2]])
+    const kept = sectionsOf(first).flatMap((section) => pieces.linksOf(first, section))
+    for (let seed = 3; seed < 40; seed++) linksOf(pieces, bodyOf([[2_000, 1], [50_000, seed]]))
+    assert.isBelow(serialize(kept).byteLength, 2 * first.length)
   })
 
   it("are forgotten before they fill the memory", () => {

@@ -3,13 +3,14 @@ import type { Section } from "../../openai/BodySections.js"
 
 /** A piece at the end of a list. `key` tells all pieces up to it: the hash of the key before it and of the piece's hash. */
 export interface Link {
-  readonly content: Uint8Array
+  readonly content: Buffer
   readonly sha256: string
   readonly key: string
 }
 
-interface KnownLink extends Link {
-  readonly content: Buffer
+interface KnownLink {
+  /** An object of its own: whoever holds it, for as long as a call takes, say, holds nothing of what followed it. */
+  readonly link: Link
   /** What followed it, the oldest first. */
   readonly next: Array<KnownLink>
 }
@@ -38,9 +39,11 @@ export class KnownPieces {
     let key = ""
     return ends.map((end, index) => {
       const piece = content.subarray(index === 0 ? start : ends[index - 1], end)
-      const link = place.find((known) => known.content.length === piece.length && known.content.equals(piece)) ??
+      const { link, next } = place.find(({ link: { content } }) =>
+        content.length === piece.length && content.equals(piece)
+      ) ??
         this.learn(place, piece, key)
-      place = link.next
+      place = next
       key = link.key
       return link
     })
@@ -49,10 +52,11 @@ export class KnownPieces {
   private learn(place: Array<KnownLink>, piece: Buffer, keyBefore: string): KnownLink {
     const sha256 = hash("sha256", piece, "hex")
     // A copy: the piece is part of a memory that holds a whole group of calls.
-    const link = { content: Buffer.from(piece), sha256, key: hash("sha256", keyBefore + sha256, "hex"), next: [] }
+    const link = { content: Buffer.from(piece), sha256, key: hash("sha256", keyBefore + sha256, "hex") }
+    const known = { link, next: [] }
     if (place.length === nextMax) place.shift()
-    place.push(link)
+    place.push(known)
     this.bytes += piece.length
-    return link
+    return known
   }
 }

@@ -2,11 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
+import { renameSync } from "node:fs"
 import { join } from "node:path"
 import { Worker } from "node:worker_threads"
 import { ready, Writer } from "../../src/store/Writer.js"
 import type { SpanIntent } from "../../src/store/writer/spans.js"
 import { WriterQueue } from "../../src/store/WriterQueue.js"
+import { recordCall } from "../support/recordedCall.js"
 import { rowsOf, scratchFolder, storeAt } from "../support/store.js"
 
 const idOf = (n: number) => n.toString(16).padStart(16, "0")
@@ -117,6 +119,35 @@ describe("Writer", () => {
         yield* Deferred.await(isWritten)
         assert.isFalse(second.cancel())
         assert.deepStrictEqual(inOrder(path), [idOf(2)])
+      })
+    ))
+
+  it.scopedLive("keeps no request for a call that is over, also where its store was away then", () =>
+    withWriter((writer, path) =>
+      Effect.gen(function*() {
+        const body = Buffer.alloc(20_000, "x")
+        const asked = { upstreamUrl: "http://127.0.0.1", requestContentEncoding: null }
+        const record = (n: number) =>
+          Effect.provideService(recordCall({ span: { spanId: idOf(n), isRequestAhead: true } }), Writer, writer)
+        const requests = () =>
+          rowsOf<{ readonly sha256: string | null }>(
+            path,
+            "SELECT request_sha256 AS sha256 FROM spans ORDER BY span_id"
+          )
+        const probe = Effect.exit(writer.run("heartbeatProcess", { id: "p" }))
+        const [, away] = [1, 2].map((n) => writer.readAhead({ ...intent(n), ...asked }, body.length, () => body)!)
+        yield* probe
+        yield* Effect.orDie(record(1))
+        renameSync(path, `${path}.away`)
+        away!.ending()
+        assert.isTrue(yield* Effect.isFailure(record(2)))
+        away!.over()
+        away!.ended()
+        yield* probe
+        renameSync(`${path}.away`, path)
+        yield* Effect.orDie(record(2))
+        assert.isNotNull(requests()[0]!.sha256)
+        assert.isNull(requests()[1]!.sha256)
       })
     ))
 })

@@ -45,7 +45,7 @@ export const requestOf = (span: FinishedSpan, bytes: Uint8Array): ReadRequest =>
   (span.isRequestAhead === true ? ahead.find(({ spanId }) => spanId === span.spanId) : undefined) ?? read(span, bytes)
 
 /** Nothing more will be said of their calls. */
-export const forgetRequests = (spanIds: ReadonlyArray<string>): void => {
+export const forgetRequests = (spanIds: ReadonlyArray<string> = []): void => {
   for (const id of spanIds) {
     const place = ahead.findIndex(({ spanId }) => spanId === id)
     if (place !== -1) ahead.splice(place, 1)

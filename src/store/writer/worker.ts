@@ -77,6 +77,7 @@ const main = ({ attributionLogPath, bytesMax, path, recording, storingSince }: W
       // The log alone, whole still: the database is where it was.
       if (lost.file !== path && lost.how !== "cut short") saveLog(db)
       const failure: Failure = { reason: "gone", message: `${lost.file} was ${lost.how} while in use` }
+      forgetRequests(message.forgotten)
       committed(requests.map(() => ({ ok: false, failure })), log?.state ?? noLog)
       return
     }
@@ -89,7 +90,7 @@ const main = ({ attributionLogPath, bytesMax, path, recording, storingSince }: W
     syncing(db, requests.some(({ operation }) => operation !== "openSpan"))
     const outcomes = commit(db, requests)
     forgetPrepared()
-    if (message.forgotten !== undefined) forgetRequests(message.forgotten)
+    forgetRequests(message.forgotten)
     const lines = takeNoted()
     log?.append(lines)
     // The other thread may be too busy to hear of it for long: that is not the store's time.

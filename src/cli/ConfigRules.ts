@@ -9,7 +9,7 @@ import type { RunConfig, ScorerConfig } from "../domain/RunConfig.js"
 import { shown } from "../domain/shown.js"
 import { isConstant, render, renderResources } from "../domain/Template.js"
 import { ownHeaders } from "../http/PostJson.js"
-import { patternProblem } from "../openai/BoundedPatterns.js"
+import { flagsProblem, patternProblem } from "../openai/BoundedPatterns.js"
 import { parseHttpUrl, parseUpstream } from "../openai/UpstreamUrl.js"
 import { contains } from "../scoring/Contains.js"
 import { numeric } from "../scoring/Numeric.js"
@@ -291,6 +291,8 @@ const findProblems = (
       ? []
       : [{ path: pathOf(path, "flags"), text: `expected flags beside "matching", found ${shown(ways[0])}` }]
   }
+  const wrongFlags = flagsProblem(flags)
+  if (wrongFlags !== null) return [{ path: pathOf(path, "flags"), text: wrongFlags }]
   const text = patternProblem({ source: matching, flags: flags.includes("u") ? flags : `${flags}u` })
   return text === null ? [] : [{ path: pathOf(path, "matching"), text }]
 }

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { withDefault } from "../domain/configKeys.js"
-import { patternProblem } from "../openai/BoundedPatterns.js"
+import { flagsProblem, patternProblem } from "../openai/BoundedPatterns.js"
 import { parseJsonPath } from "../openai/JsonPath.js"
 import type { RedactionRules } from "../openai/Redaction.js"
 import type { ConfigError } from "./CliError.js"
@@ -28,7 +28,12 @@ export const loadRedaction = (file: string, defaults: boolean): Effect.Effect<Re
     const rules = Schema.decodeUnknownSync(RedactionFile)(json.value)
     const patterns = rules.patterns.map(({ flags, pattern }) => ({ flags, source: pattern }))
     const problems = [
-      ...patterns.map((pattern, index) => problemAt(`$.patterns[${index}].pattern`, patternProblem(pattern))),
+      ...patterns.map((pattern, index) => {
+        const flags = flagsProblem(pattern.flags)
+        return flags === null
+          ? problemAt(`$.patterns[${index}].pattern`, patternProblem(pattern))
+          : problemAt(`$.patterns[${index}].flags`, flags)
+      }),
       ...rules.json_paths.map((path, index) => {
         const parsed = parseJsonPath(path)
         return problemAt(`$.json_paths[${index}]`, typeof parsed === "string" ? parsed : null)

@@ -1,5 +1,6 @@
 /** Patterns that somebody wrote, searched for with a limit on time: some texts take some patterns for ever. Loads no Effect. */
 import { createContext, Script } from "node:vm"
+import { shown } from "../domain/shown.js"
 import { type Cleaned, redacted } from "./Secrets.js"
 
 export interface Pattern {
@@ -55,11 +56,14 @@ const probes = ["a", "0", " ", "-", "ab", "a ", "a0", "\"", "x=", "aA", ".", "@a
   text: `${part.repeat(20_000)}!\u0000`
 }))
 
+/** What is wrong with the flags of a pattern, or null. */
+export const flagsProblem = (flags: string): string | null =>
+  /^(?!.*(.).*\1)[imsu]*$/.test(flags) ? null : `expected flags among i, m, s and u, each once, found ${shown(flags)}`
+
 /** What is wrong with a pattern, or null. A pattern may pass here and still be given up on some text later. */
 export const patternProblem = (pattern: Pattern): string | null => {
-  if (!/^(?!.*(.).*\1)[imsu]*$/.test(pattern.flags)) {
-    return "expected flags among i, m, s and u, each once, found others"
-  }
+  const problem = flagsProblem(pattern.flags)
+  if (problem !== null) return problem
   let compiled: RegExp
   try {
     compiled = new RegExp(pattern.source, pattern.flags)

@@ -47,4 +47,11 @@ describe("a file of redaction rules", () => {
       "$.patterns[1].flags: expected a string, found null"
     ])
   })
+
+  it("names the flags of a pattern where they are what is wrong", async () => {
+    expect(await problemsOf({ patterns: [{ pattern: "a", flags: "g" }, { pattern: "b", flags: "ii" }] })).toEqual([
+      "$.patterns[0].flags: expected flags among i, m, s and u, each once, found \"g\"",
+      "$.patterns[1].flags: expected flags among i, m, s and u, each once, found \"ii\""
+    ])
+  })
 })

@@ -46,6 +46,13 @@ describe("problems of rewrite", () => {
     ])
   })
 
+  it("name the flags where they are what is wrong", () => {
+    expect(problems(system({ matching: "a", flags: "g" }), system({ matching: "a", flags: "uu" }))).toEqual([
+      "$.rewrite[0].where.flags: expected flags among i, m, s and u, each once, found \"g\"",
+      "$.rewrite[1].where.flags: expected flags among i, m, s and u, each once, found \"uu\""
+    ])
+  })
+
   it("leave the texts to the store where the config has none", () => {
     expect(problemsWith({ resources: undefined, rewrite: [system({ equal: "a" })] })).toEqual([])
   })

@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib"
 import { AttemptId } from "../../src/domain/Ids.js"
 import { SpanStore } from "../../src/store/SpanStore.js"
 import { proxyAt } from "../support/proxy.js"
-import { recordCall } from "../support/recordedCall.js"
+import { recordCall, type RecordedCall } from "../support/recordedCall.js"
 import { scratchFolder } from "../support/store.js"
 import { tau } from "./tau.js"
 
@@ -51,5 +51,39 @@ describe("tau span", { timeout: 60_000 }, () => {
       )
       const vectors = { path: "/v1/embeddings", request: { input: "Hi" }, response: Buffer.from("{\"data\":[{}]}") }
       assert.strictEqual(yield* printed(vectors), asked)
+    }))
+
+  it.scopedLive("gives no curl command of what curl could not send again, and offers the bytes that there are", () =>
+    Effect.flatMap(scratchFolder, (folder) => {
+      const path = join(folder, "store.sqlite")
+      const webSocket = { isCall: true, requestFrames: 0, responseFrames: 0, closeCode: null, unread: null }
+      const request = Buffer.from(JSON.stringify({ type: "response.create", model: "m", input: "Hi" }))
+      const calls: ReadonlyArray<[name: string, call: RecordedCall, why: string | null, bytes: string | null]> = [
+        [
+          "socket",
+          {
+            request,
+            path: "/v1/responses",
+            span: { method: "GET", statusCode: 101, isOverWebSocket: true, webSocket }
+          },
+          "it was made over a WebSocket; what was sent: tau span",
+          "request"
+        ],
+        ["metadata", { span: { requestBytes: 145 } }, "its request was not recorded", null],
+        ["cut", { request, span: { requestTruncated: true } }, "its request was not recorded whole", "request"],
+        ["bare", { path: "/v1/models", span: { method: "GET" } }, null, null],
+        ["whole", { request, response: Buffer.from("{}") }, null, "request|response|answer"]
+      ]
+      return Effect.forEach(calls, ([name, call, why, bytes]) =>
+        Effect.gen(function*() {
+          yield* recordCall({ ...call, attemptId: name })
+          const [span] = yield* (yield* SpanStore).byAttempt(AttemptId.make(name))
+          const told = ["span", span!.spanId, "--store", path]
+          const curl = tau([...told, "--curl"])
+          if (why === null) assert.match(curl.stdout, /^curl -X /)
+          else assert.include(curl.stderr, `tau: no curl command makes ${span!.spanId} again: ${why}`)
+          assert.strictEqual(curl.status, why === null ? 0 : 1, name)
+          assert.strictEqual(/^The bytes: .* --raw (\S+)/m.exec(tau(told).stdout)?.[1] ?? null, bytes, name)
+        })).pipe(Effect.provide(proxyAt(path, "http://127.0.0.1:9")))
     }))
 })

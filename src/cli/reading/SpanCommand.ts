@@ -21,7 +21,7 @@ import { SpanStore } from "../../store/SpanStore.js"
 import { CommandFailed } from "../CliError.js"
 import type { Place } from "../ReadingFlags.js"
 import { costOfCalls, costText } from "./callCost.js"
-import { curlOf } from "./curl.js"
+import { curlOf, curlProblem } from "./curl.js"
 import { block, fact } from "./facts.js"
 import { found, printJson, reading } from "./reading.js"
 import { marksOf, outcomeColour, outcomeOf, rewritesOf, spanJson } from "./spanText.js"
@@ -46,7 +46,12 @@ export const run = (mode: SpanMode) =>
       if (mode.raw !== null) return yield* raw(span, mode.raw)
       const { answer, request } = yield* bodiesOf(span)
       if (mode.curl) {
-        return yield* print(curlOf(span, request, `tau span ${mode.id} --raw request${storeHint(mode.storePath)}`))
+        const readBody = `tau span ${mode.id} --raw request${storeHint(mode.storePath)}`
+        const problem = curlProblem(span, request, readBody)
+        if (problem !== null) {
+          return yield* new CommandFailed({ detail: `no curl command makes ${visible(span.spanId)} again: ${problem}` })
+        }
+        return yield* print(curlOf(span, request, readBody))
       }
       const conversation = conversationOf(jsonOf(request), jsonOf(answer))
       const cost = yield* costOfCalls(span.runId, [span])
@@ -59,7 +64,12 @@ export const run = (mode: SpanMode) =>
         })
       }
       const nowMs = yield* Clock.currentTimeMillis
-      const bodies = ["request", "response", "answer", ...originalOf(span) === span.requestSha256 ? [] : ["original"]]
+      const bodies = [
+        ...(span.requestSha256 === null ? [] : ["request"]),
+        ...(span.responseSha256 === null ? [] : ["response"]),
+        ...((span.answerSha256 ?? span.responseSha256) === null ? [] : ["answer"]),
+        ...(originalOf(span) === span.requestSha256 ? [] : ["original"])
+      ]
       return yield* print([
         ...header(span, cost, nowMs),
         ...conversationText(conversation),
@@ -69,7 +79,9 @@ export const run = (mode: SpanMode) =>
         paint("strong", "attributes"),
         ...Object.entries(span.attributes).flatMap(([name, value]) => block(`${name}: ${inline(value)}`)),
         "",
-        `The bytes: tau span ${mode.id} --raw ${bodies.join("|")}${storeHint(mode.storePath)}`,
+        ...(bodies.length === 0
+          ? []
+          : [`The bytes: tau span ${mode.id} --raw ${bodies.join("|")}${storeHint(mode.storePath)}`]),
         `All around it: tau rollout ${visible(span.attemptId)}${storeHint(mode.storePath)}`
       ])
     })

@@ -1,6 +1,7 @@
 /** A recorded call as a command for a shell. Keys are not recorded; the command takes them from variables. */
 import { shellWord } from "../../domain/CommandText.js"
 import type { Span } from "../../domain/Span.js"
+import { GenAi } from "../../openai/GenAi.js"
 import { parseJson } from "../../openai/Json.js"
 
 /** Longer bodies are better read from the store than from a command line. */
@@ -24,6 +25,19 @@ const anthropicBase = "\"${ANTHROPIC_BASE_URL:-http://127.0.0.1:8788}\""
 const ofBase = /^\/v1(?=\/|\?|$)/
 /** Threads of assistants and stored chats have messages too, which are OpenAI's. */
 const ofAnthropic = /^[^?]*\/(?<!\/(?:threads|chat\/completions)\/[^/]+\/)messages(?=\/|\?|$)/
+
+/** Why no command sends the call again; null where one does. */
+export const curlProblem = (
+  { attributes, requestBytes }: Pick<Span, "attributes" | "requestBytes">,
+  body: Uint8Array | null,
+  readBody: string
+): string | null => {
+  if (attributes[GenAi.wire] === "ws") {
+    return `it was made over a WebSocket${body === null ? "" : `; what was sent: ${readBody}`}`
+  }
+  if (attributes[GenAi.requestTruncated] === true) return "its request was not recorded whole"
+  return body === null && requestBytes > 0 ? "its request was not recorded" : null
+}
 
 /** `readBody` is the command that writes the body's exact bytes. */
 export const curlOf = (

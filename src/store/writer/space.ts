@@ -12,9 +12,11 @@ export const findRoom = (
   const pragma = (name: string) => db.connection.pragma(name, { simple: true }) as number
   const pages = pragma("max_page_count") - pragma("page_count") + pragma("freelist_count")
   const { bavail, bsize } = statfsSync(dirname(db.connection.name))
-  const room = Math.min(pages * pragma("page_size"), bavail * bsize)
-  if (room < bytes) {
-    throw Object.assign(new Error(`there is room for ${room} bytes only, ${bytes} are needed`), { code: "ENOSPC" })
+  const left = pages * pragma("page_size")
+  const free = bavail * bsize
+  if (Math.min(left, free) < bytes) {
+    const room = left < free ? `the largest size of the store leaves ${left} bytes` : `the disk has ${free} bytes free`
+    throw Object.assign(new Error(`${room}, ${bytes} are needed`), { code: "ENOSPC" })
   }
   return heartbeatProcess(db, { id: processId })
 }

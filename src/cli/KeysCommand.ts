@@ -2,7 +2,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { fstatSync, statSync } from "node:fs"
 import { devNull } from "node:os"
-import { safeJson, widthOf, wrapped } from "../domain/TerminalText.js"
+import { storeHint } from "../domain/CommandText.js"
+import { safeJson, visible, widthOf, wrapped } from "../domain/TerminalText.js"
 import { type ClientKey, ClientKeyReader } from "../store/ClientKeyReader.js"
 import { ClientKeyStore } from "../store/ClientKeyStore.js"
 import * as ReadOnlyStore from "../store/ReadOnlyStore.js"
@@ -84,7 +85,12 @@ const revoke = Effect.fnUntraced(function*({ id, storePath }: KeysInput) {
   const wasThere = yield* Effect.flatMap(ClientKeyStore, (keys) => keys.revoke(id ?? "")).pipe(
     Effect.provide(writable(storePath))
   )
-  if (!wasThere) return yield* new CommandFailed({ detail: `there is no key ${id}` })
+  if (!wasThere) {
+    const detail = `there is no key ${visible(id ?? "")} in ${storePath}; tau keys list${
+      storeHint(storePath)
+    } lists them`
+    return yield* new CommandFailed({ detail })
+  }
   return { json: { schema_version: 1, id, revoked: true }, text: `${id} is revoked\n` }
 })
 

@@ -126,6 +126,12 @@ describe("tau keys", () => {
         const keys = (...args: ReadonlyArray<string>) => tau(cwd, ["keys", ...args, "--store", store])
         const absent = yield* keys("revoke", "nobody")
         assert.deepStrictEqual([absent.code, existsSync(store)], [1, false])
+        yield* keys("create")
+        const { code, stderr } = yield* keys("revoke", "nobody")
+        assert.deepStrictEqual(
+          [code, stderr],
+          [1, `tau: there is no key nobody in ${store}; tau keys list --store ${store} lists them\n`]
+        )
         const inDays = (days: number) => Date.now() + days * 86_400_000
         const ids = yield* Effect.forEach(["lost", "old", "new"], (name) =>
           Effect.gen(function*() {

@@ -23,6 +23,18 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 // Each test starts several processes.
 describe("asking a store that is not as it should be", { timeout: 60_000 }, () => {
+  it("says how to make a search where there is no run yet", () => {
+    assert.strictEqual(read("keys", "create", "--store", "bare.sqlite").status, 0)
+    for (const command of ["report", "candidates", "lineage"]) {
+      assert.deepStrictEqual(read(command, "--store", "bare.sqlite"), {
+        status: 1,
+        stdout: "",
+        stderr: "tau: no runs in bare.sqlite yet; to search: tau --model PROVIDER/MODEL "
+          + "--prompt-optimization-config FILE, with an optimizer in FILE\n"
+      })
+    }
+  })
+
   it("says what is wrong with a store that cannot be read, whoever asks", () => {
     const path = (name: string) => join(folder, name, "store.sqlite")
     const refused = (name: string, ...asked: ReadonlyArray<ReadonlyArray<string>>) => {

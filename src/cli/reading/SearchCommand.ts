@@ -34,7 +34,12 @@ export const run = (mode: SearchMode) =>
     mode.storePath,
     Effect.gen(function*() {
       const found = yield* runOf(mode.runId, mode.storePath)
-      if (found === null) return yield* new CommandFailed({ detail: `no run in ${mode.storePath}` })
+      if (found === null) {
+        return yield* new CommandFailed({
+          detail: `no runs in ${mode.storePath} yet; to search: tau --model PROVIDER/MODEL `
+            + "--prompt-optimization-config FILE, with an optimizer in FILE"
+        })
+      }
       const report = yield* searchReport(found, mode.storePath)
       if (report === null) {
         return yield* new CommandFailed({

@@ -54,7 +54,8 @@ export class Admission {
     if (key === null && this.upstreamOrigin.startsWith("https:") && !hasOtherKey(request)) {
       return [
         "upstreamKey",
-        "a key of tau stops at the proxy, and the proxy was started without the upstream's own key"
+        "a key of tau stops at the proxy, and the proxy was started without the upstream's own key: start it with the variable "
+        + "of its provider, or the one that --prompt-optimization-proxy-upstream-key-env names"
       ]
     }
     return { strip: "own", key, keyHeader, clientKeyId: id }

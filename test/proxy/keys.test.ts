@@ -82,6 +82,27 @@ describe("keys of clients", () => {
         }))
     }))
 
+  it.scopedLive("are refused with the way out where the proxy has no key for an https upstream", () =>
+    withKeysAt("https://127.0.0.1:9/v1", { required: true, upstreamKey: null }, () =>
+      Effect.gen(function*() {
+        const { key } = yield* create()
+        const { origin } = yield* Proxy
+        const headers = { "x-api-key": key }
+        const refusal = Effect.promise(async () => {
+          const { body, statusCode } = await request(`${origin}/v1/models`, { headers })
+          assert.strictEqual(statusCode, 401)
+          const { error } = await body.json() as { error: Record<string, unknown> }
+          return error["code"] === "invalid_api_key" ? undefined : error
+        })
+        const error = yield* eventually("the key is known", refusal)
+        assert.deepInclude(error, {
+          code: "training_proxy_upstream_key_missing",
+          message:
+            "a key of tau stops at the proxy, and the proxy was started without the upstream's own key: start it with "
+            + "the variable of its provider, or the one that --prompt-optimization-proxy-upstream-key-env names"
+        })
+      })))
+
   it.scopedLive("that are revoked end an open WebSocket at its next model call, which is not made", () =>
     Effect.gen(function*() {
       const server = yield* webSocketUpstream(answering)

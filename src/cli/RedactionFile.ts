@@ -1,12 +1,13 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { withDefault } from "../domain/configKeys.js"
-import { flagsProblem, patternProblem } from "../openai/BoundedPatterns.js"
+import { patternProblem } from "../openai/BoundedPatterns.js"
 import { parseJsonPath } from "../openai/JsonPath.js"
 import type { RedactionRules } from "../openai/Redaction.js"
 import type { ConfigError } from "./CliError.js"
 import { problemsIn, readJson } from "./ConfigFile.js"
 import { type Problem, shapeProblems } from "./ConfigShape.js"
+import { flagsProblem } from "./flagsProblem.js"
 
 const Pattern = Schema.Struct({
   pattern: Schema.String,

@@ -1,6 +1,5 @@
 /** Patterns that somebody wrote, searched for with a limit on time: some texts take some patterns for ever. Loads no Effect. */
 import { createContext, Script } from "node:vm"
-import { shown } from "../domain/shown.js"
 import { type Cleaned, redacted } from "./Secrets.js"
 
 export interface Pattern {
@@ -56,14 +55,12 @@ const probes = ["a", "0", " ", "-", "ab", "a ", "a0", "\"", "x=", "aA", ".", "@a
   text: `${part.repeat(20_000)}!\u0000`
 }))
 
-/** What is wrong with the flags of a pattern, or null. */
-export const flagsProblem = (flags: string): string | null =>
-  /^(?!.*(.).*\1)[imsu]*$/.test(flags) ? null : `expected flags among i, m, s and u, each once, found ${shown(flags)}`
+/** Whether these are flags that a pattern may have. */
+export const areFlags = (text: string): boolean => /^(?!.*(.).*\1)[imsu]*$/.test(text)
 
 /** What is wrong with a pattern, or null. A pattern may pass here and still be given up on some text later. */
 export const patternProblem = (pattern: Pattern): string | null => {
-  const problem = flagsProblem(pattern.flags)
-  if (problem !== null) return problem
+  if (!areFlags(pattern.flags)) return "expected flags among i, m, s and u, each once, found others"
   let compiled: RegExp
   try {
     compiled = new RegExp(pattern.source, pattern.flags)

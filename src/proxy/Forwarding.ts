@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http"
 import type { Readable } from "node:stream"
+import { aheadBytesMin } from "../store/RequestAhead.js"
 import type { SpanIntent } from "../store/writer/spans.js"
 import type { Call } from "./Call.js"
 import * as Headers from "./Headers.js"
@@ -99,6 +100,6 @@ export class Forwarding {
       call
     )
     // One that still comes has its end later.
-    if (Buffer.isBuffer(body)) call.requestEnded()
+    if (Buffer.isBuffer(body) && body.length >= aheadBytesMin) call.requestEnded()
   }
 }

@@ -200,29 +200,26 @@ export const prepareSpan = (
 ): Prepared => {
   const known = prepared.get(span)
   if (known !== undefined) return known
-  const ahead = requestOf(span, request)
-  const kept = recorded(
-    {
-      method: span.method,
-      path: span.path,
-      statusCode: span.statusCode,
-      requestBytes: request,
-      requestContentEncoding: span.requestContentEncoding,
-      responseBytes: response,
-      responseContentType: span.responseContentType,
-      responseContentEncoding: span.responseContentEncoding,
-      upstreamUrl: span.upstreamUrl,
-      isOverWebSocket: span.webSocket?.isCall,
-      sessionHeader: span.caller?.sessionId
-    },
-    span.secrets,
-    ahead.request
-  )
+  const call = {
+    method: span.method,
+    path: span.path,
+    statusCode: span.statusCode,
+    requestBytes: request,
+    requestContentEncoding: span.requestContentEncoding,
+    responseBytes: response,
+    responseContentType: span.responseContentType,
+    responseContentEncoding: span.responseContentEncoding,
+    upstreamUrl: span.upstreamUrl,
+    isOverWebSocket: span.webSocket?.isCall,
+    sessionHeader: span.caller?.sessionId
+  }
+  const asked = requestOf(span, call)
+  const kept = recorded(call, span.secrets, asked.request)
   const { derived } = kept
   const answer = derived.assembled === null ? empty : Buffer.from(JSON.stringify(derived.assembled))
   const result = {
     derived,
-    request: ahead.payload,
+    request: asked.payload,
     response: wholePayload(kept.response),
     answer: wholePayload(answer),
     original: repeatingPayload(cleanRequest(original, span.requestContentEncoding, span.secrets)),

@@ -90,7 +90,9 @@ export const costLines = (cost: Cost, remedy: string, isAll = true): ReadonlyArr
           visible(flat(unpriced))
         }, say)${remedy}`
       ]),
-    ...(unmeteredCalls === 0 ? [] : [`without ${counted(unmeteredCalls, "call")} whose answers tell no usage`])
+    ...(unmeteredCalls === 0 ?
+      [] :
+      [`without ${counted(unmeteredCalls, "call whose answer tells", "calls whose answers tell")} no usage`])
   ]
 }
 

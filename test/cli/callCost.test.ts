@@ -70,7 +70,7 @@ describe("what captured calls cost", { timeout: 60_000 }, () => {
           text,
           "\n  cost      at least $0.21\n            without 1 call that has no price (of mine, say)\n"
         )
-        assert.include(text, "\n            without 1 call whose answers tell no usage\n")
+        assert.include(text, "\n            without 1 call whose answer tells no usage\n")
         assert.notInclude(said("span", "0000000000000002"), "\n  cost ")
         assert.include(said("span", "0000000000000003"), "\n  cost      unknown\n")
         assert.deepStrictEqual(costIn(said("rollout", capture, "--json")), {

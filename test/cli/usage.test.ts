@@ -90,7 +90,7 @@ describe("tau usage", { timeout: 60_000 }, () => {
           ["total", "6", "1", "4.0M", "400.0k", "400.0k", "over $3.92", "300 ms", "600 ms"]
         ])
         assert.include(text, "\nThe cost is without 1 call that has no price (of mine, say).\n")
-        assert.include(text, "\nTokens and cost are without 1 call whose answers tell no usage.\n")
+        assert.include(text, "\nTokens and cost are without 1 call whose answer tells no usage.\n")
         assert.include(text, "\nOf the output, 7 are told to be tokens of reasoning.\n")
         assert.deepStrictEqual(text.split("\n").filter(({ length }) => length > 80), [])
         const { groups, groups_left_out, total } = parsed(said("usage", "--limit=1", "--json"))

@@ -242,7 +242,7 @@ describe("Summary", () => {
     assert.deepStrictEqual(costLines(0, "llama3"), [])
     assert.deepStrictEqual(costLines(2, null, 1), [
       "  cost            at least $2.00",
-      "                  without 1 call whose answers tell no usage"
+      "                  without 1 call whose answer tells no usage"
     ])
     assert.deepStrictEqual(costLines(0, null, 3), [
       "  cost            unknown",

@@ -195,7 +195,11 @@ const notesOf = (mode: UsageMode, rows: ReadonlyArray<Row>, total: Tally): Reado
       ]),
     ...(cost.unmeteredCalls === 0
       ? []
-      : [`Tokens and cost are without ${counted(cost.unmeteredCalls, "call")} whose answers tell no usage.`]),
+      : [
+        `Tokens and cost are without ${
+          counted(cost.unmeteredCalls, "call whose answer tells", "calls whose answers tell")
+        } no usage.`
+      ]),
     ...(reasoningTokens === 0
       ? []
       : [`Of the output, ${compact(reasoningTokens)} are told to be tokens of reasoning.`]),

@@ -240,7 +240,9 @@ const notIn = ({ unmeteredCalls, unpriced, unpricedCalls }: Budget["usd"]): Read
         oneLine(unpriced)
       }, say): see optimizer.prices`
     ]),
-  ...(unmeteredCalls === 0 ? [] : [`without ${counted(unmeteredCalls, "call")} whose answers tell no usage`])
+  ...(unmeteredCalls === 0 ?
+    [] :
+    [`without ${counted(unmeteredCalls, "call whose answer tells", "calls whose answers tell")} no usage`])
 ]
 
 const money = (value: number): string => value.toFixed(value > 0 && value < 0.01 ? 4 : 2)

@@ -253,7 +253,7 @@ describe("searchText", () => {
     const why = [
       "without 12 calls that have no price (of my-model, say): see",
       "optimizer.prices",
-      "without 1 call whose answers tell no usage"
+      "without 1 call whose answer tells no usage"
     ].map((line) => `\n${" ".repeat(16)}${line}`).join("")
     assert.strictEqual(cost(0), `dollars       unknown of 5.00${why}`)
     assert.strictEqual(cost(0.5), `dollars       at least 0.50 of 5.00${why}`)

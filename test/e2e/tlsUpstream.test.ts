@@ -60,6 +60,15 @@ const proxyFor = (cwd: string, url: string, env: Record<string, string>) =>
     return { ...proxy, origin, base: `${origin}/rollout/r1/attempt/r1%3Aattempt-1/v1` }
   })
 
+/** A proxy that takes the upstream's certificate for good. */
+const trusting = Effect.gen(function*() {
+  const cwd = yield* scratchFolder
+  const server = yield* tlsUpstream
+  writeFileSync(join(cwd, "authority.pem"), certificate)
+  const proxy = yield* proxyFor(cwd, server.url, { NODE_EXTRA_CA_CERTS: join(cwd, "authority.pem") })
+  return { cwd, proxy, server }
+})
+
 /** A client that reads a little at a time. */
 const readSlowly = async (base: string) => {
   const { hostname, pathname, port } = new URL(`${base}/long`)
@@ -78,10 +87,7 @@ const readSlowly = async (base: string) => {
 describe("An upstream behind TLS", () => {
   it.scopedLive("is answered for as any other: whole, in events, slowly, and to long uploads, on connections that are kept", () =>
     Effect.gen(function*() {
-      const cwd = yield* scratchFolder
-      const server = yield* tlsUpstream
-      writeFileSync(join(cwd, "authority.pem"), certificate)
-      const proxy = yield* proxyFor(cwd, server.url, { NODE_EXTRA_CA_CERTS: join(cwd, "authority.pem") })
+      const { cwd, proxy, server } = yield* trusting
       const post = (path: string, body: string | Buffer) =>
         Effect.promise(async () =>
           (await request(`${proxy.base}/${path}`, { method: "POST", body })).body.arrayBuffer()
@@ -106,10 +112,7 @@ describe("An upstream behind TLS", () => {
 
   it.scopedLive("whose answer the close of its connection ends is whole, unless that was a reset", () =>
     Effect.gen(function*() {
-      const cwd = yield* scratchFolder
-      const server = yield* tlsUpstream
-      writeFileSync(join(cwd, "authority.pem"), certificate)
-      const proxy = yield* proxyFor(cwd, server.url, { NODE_EXTRA_CA_CERTS: join(cwd, "authority.pem") })
+      const { cwd, proxy } = yield* trusting
       const textOf = (path: string) =>
         Effect.promise(async () =>
           (await request(`${proxy.base}/${path}`, { method: "POST", body: "{}" })).body.text().catch(() => "cut")

@@ -362,7 +362,7 @@ export class Call implements Dispatcher.DispatchHandler {
 
   /** All of what is sent upstream is recorded. */
   requestEnded() {
-    this.record.requestEnded(this.incoming.headers["content-encoding"])
+    if (this.phase === "open") this.record.requestEnded(this.incoming.headers["content-encoding"])
   }
 
   private close(

@@ -55,7 +55,6 @@ export class CallRecord {
   private answeredBytes = 0
   /** When something of the answer came last, its head or a piece, on `performance.now()`; null before its head. */
   private heardAt: number | null = null
-  private isClosed = false
 
   constructor(
     private readonly settings: RecordSettings,
@@ -120,9 +119,9 @@ export class CallRecord {
   /** The request is whole: it may be read while its answer is made. */
   requestEnded(contentEncoding: string | undefined): void {
     const { intent, opened, request, settings, upstreamUrl } = this
-    if (this.isClosed || request.size < aheadBytesMin) return
+    if (request.size < aheadBytesMin) return
     const asked = { ...intent, upstreamUrl, requestContentEncoding: contentEncoding ?? null }
-    settings.recorder.readAhead(opened, asked, request.size, request.take)
+    settings.recorder.readAhead(opened, asked, request.size, () => request.take())
   }
 
   /** Hands the span in; `done` is told whether it is committed. */
@@ -131,7 +130,6 @@ export class CallRecord {
     done: (committed: boolean) => void
   ): void {
     const { intent } = this
-    this.isClosed = true
     const wasOpened = !this.opened.cancel()
     // Spelt out: a spread into a record this wide costs as much as the rest of the call's bookkeeping.
     const span: FinishedSpan = {

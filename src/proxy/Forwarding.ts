@@ -1,6 +1,5 @@
 import type { IncomingMessage } from "node:http"
 import type { Readable } from "node:stream"
-import { aheadBytesMin } from "../store/RequestAhead.js"
 import type { SpanIntent } from "../store/writer/spans.js"
 import type { Call } from "./Call.js"
 import * as Headers from "./Headers.js"
@@ -100,6 +99,6 @@ export class Forwarding {
       call
     )
     // One that still comes has its end later.
-    if (Buffer.isBuffer(body) && body.length >= aheadBytesMin) call.requestEnded()
+    if (Buffer.isBuffer(body)) call.requestEnded()
   }
 }

@@ -39,7 +39,7 @@ export class Recording {
   }
 
   /** Gives its content away, which counts as held for it all the same. */
-  readonly take = (): Uint8Array => {
+  take(): Uint8Array {
     const { content } = this.pieces
     this.pieces = new Pieces()
     return content

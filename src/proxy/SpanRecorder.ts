@@ -105,10 +105,7 @@ export class SpanRecorder {
 
   /** The request of a call is whole, and its `size` bytes are recorded; `take` gives them away. */
   readAhead(opened: Opened, asked: AskedSpan, size: number, take: () => Uint8Array): void {
-    // Without an answer that waits for it there is nothing to gain.
-    if (opened.ahead === null && this.writer.health().failure === null) {
-      opened.ahead = this.writer.readAhead(asked, size, take)
-    }
+    opened.ahead = this.writer.readAhead(asked, size, take)
   }
 
   /**

@@ -32,9 +32,8 @@ export const recordBy = (chosen: RecordingRules): void => {
   rulesRedactor = new Redactor(chosen.redaction)
 }
 
-/** A call's bodies as they may be stored, and what they mean. */
+/** A call's answer as it may be stored, and what both bodies mean. */
 export interface Recorded {
-  readonly request: Uint8Array
   readonly response: Uint8Array
   readonly responseContentEncoding: string | null
   readonly derived: Derived
@@ -65,7 +64,6 @@ const keepsNothing = () => !rules.payloads && rules.redaction.jsonPaths.length =
 
 /** What is kept of a call where bodies are not. */
 const bodiless = (call: RecordedCall, derived: Derived): Recorded => ({
-  request: none,
   response: none,
   responseContentEncoding: null,
   derived: withoutContent(derived, call, { [GenAi.unrecorded]: "bodies are not recorded here" })
@@ -92,7 +90,6 @@ export const recorded = (
   if (dropped !== "") {
     const marks = { [GenAi.unrecorded]: dropped, ...counted(request.count + response.count) }
     return {
-      request: request.bytes,
       response: response.bytes,
       responseContentEncoding: response.contentEncoding,
       derived: withoutContent(derived, call, marks)
@@ -104,7 +101,6 @@ export const recorded = (
   if (count > 0) derived.attributes.put(GenAi.redacted, count)
   if (!isKept) derived.attributes.put(GenAi.unrecorded, answer.dropped)
   return {
-    request: request.bytes,
     response: isKept ? response.bytes : none,
     responseContentEncoding: isKept ? response.contentEncoding : null,
     derived: answer.object === derived.assembled ? derived : { ...derived, assembled: answer.object }
